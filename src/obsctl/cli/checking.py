@@ -1,0 +1,179 @@
+"""How every check runs: collect a snapshot (or read one), judge it, print the report, return its exit code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import click
+import msgspec
+
+from obsctl.cli.settings import note, settings
+from obsctl.contract import (
+    ConfigError,
+    ExitCode,
+    Fault,
+    Finding,
+    Report,
+    Severity,
+    UsageError,
+    verdict,
+)
+from obsctl.fleet.model import Fleet
+from obsctl.render import render
+
+SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"
+#: A day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
+_LONGEST_WATCH_S = 86_400
+_CLEAR_SCREEN = "\x1b[H\x1b[2J"
+
+
+class Snapshot(Protocol):
+    """What a collector returns: frozen data and what could not be found out."""
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """What could not be found out."""
+
+
+S = TypeVar("S", bound=Snapshot)
+
+
+@dataclass(frozen=True)
+class Check(Generic[S]):
+    """One check command, as the three functions that data flows through.
+
+    Attributes:
+        command: the command's name in reports, such as ``verify lb``.
+        snapshot_type: the msgspec Struct that ``collect`` returns.
+        collect: all the I/O; never raises for a sick fleet, but puts what it met into ``errors``.
+        judge: pure; fleet and snapshot to findings.
+        describe: pure; fleet and snapshot to the report's ``data``.
+    """
+
+    command: str
+    snapshot_type: type[S]
+    collect: Callable[[Fleet], S]
+    judge: Callable[[Fleet, S], Sequence[Finding]]
+    describe: Callable[[Fleet, S], dict[str, Any]]
+
+
+def check_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every check takes."""
+    for option in reversed(
+        (
+            click.option("--from-file", type=click.Path(path_type=Path), help="Judge a saved snapshot, offline."),
+            click.option("--save-snapshot", type=click.Path(path_type=Path), help="Save what was seen, for later."),
+            click.option("--watch", type=float, metavar="SECONDS", help="Check again and again, redrawing."),
+            click.option("--until", type=click.Choice(["ok"]), help="End the watch at this verdict."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def run_check(
+    ctx: click.Context,
+    check: Check[Any],
+    *,
+    from_file: Path | None = None,
+    save_snapshot: Path | None = None,
+    watch: float | None = None,
+    until: str | None = None,
+) -> ExitCode:
+    """Run the check once, or over and over with ``watch`` (seconds between two runs), and print each report."""
+    if from_file is not None and (watch is not None or until is not None):
+        raise UsageError("--from-file excludes --watch and --until: a saved snapshot does not change")
+    if until is not None and watch is None:
+        watch = 2.0
+    if watch is not None and not 0 < watch <= _LONGEST_WATCH_S:
+        raise UsageError(f"--watch needs a number of seconds above 0, at most {_LONGEST_WATCH_S}")
+    fleet = None if from_file else load_fleet(ctx)
+    while True:
+        report = _once(check, fleet, from_file, save_snapshot)
+        text = render(report, settings(ctx).output.value)
+        click.echo(_CLEAR_SCREEN + text if watch and settings(ctx).output in ("table", "wide") else text)
+        if watch is None or report.status.value == until:
+            return report.status.exit_code
+        time.sleep(watch)
+
+
+def load_fleet(ctx: click.Context) -> Fleet:
+    """Read the fleet that the options name; says on standard error when it chose the lab by itself."""
+    from obsctl.fleet import load as loading
+
+    source = loading.find(settings(ctx).inventory)
+    if source.path.name == "lab" and source.reason not in ("--inventory", "OBSCTL_INVENTORY"):
+        note(ctx, f"using {source.path} ({source.reason}); --inventory chooses another")
+    return loading.load(source)
+
+
+def _once(check: Check[Any], fleet: Fleet | None, from_file: Path | None, save: Path | None) -> Report:
+    started = time.monotonic()
+    checked_at = datetime.now(UTC)
+    if from_file is not None:
+        fleet, snapshot, checked_at = _read(check, from_file)
+    else:
+        assert fleet is not None  # noqa: S101 - run_check loaded it
+        snapshot = check.collect(fleet)
+        if save is not None:
+            _write(check, fleet, snapshot, save, checked_at)
+    findings = tuple(with_doc(finding) for finding in check.judge(fleet, snapshot))
+    return Report(
+        command=check.command,
+        status=verdict(findings, snapshot.errors),
+        checked_at=timestamp(checked_at),
+        took_ms=round((time.monotonic() - started) * 1000),
+        findings=tuple(sorted(findings, key=_by_severity)),
+        errors=snapshot.errors,
+        data=check.describe(fleet, snapshot),
+    )
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as the contract writes it: UTC, milliseconds, ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def with_doc(finding: Finding) -> Finding:
+    """Return the finding with the name of its runbook page."""
+    return msgspec.structs.replace(finding, doc=finding.doc or f"docs/runbooks/{finding.code}.md")
+
+
+def _by_severity(finding: Finding) -> int:
+    return [Severity.CRITICAL, Severity.UNKNOWN, Severity.WARNING, Severity.INFO].index(finding.severity)
+
+
+class _SavedSnapshot(msgspec.Struct, frozen=True):
+    schema: str
+    command: str
+    checked_at: datetime
+    fleet: Fleet
+    snapshot: msgspec.Raw
+
+
+def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_at: datetime) -> None:
+    raw = msgspec.Raw(msgspec.json.encode(snapshot))
+    saved = _SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, fleet, raw)
+    try:
+        path.write_bytes(msgspec.json.encode(saved))
+    except OSError as error:
+        raise ConfigError(f"the snapshot cannot be written to {path}: {error.strerror}") from None
+
+
+def _read(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:
+    try:
+        saved = msgspec.json.decode(path.read_bytes(), type=_SavedSnapshot)
+        if saved.schema != SNAPSHOT_SCHEMA:
+            raise ConfigError(f"{path}: schema {saved.schema!r}, this obsctl reads {SNAPSHOT_SCHEMA!r}")
+        if saved.command != check.command:
+            raise ConfigError(f"{path} holds a snapshot of `{saved.command}`, not of `{check.command}`")
+        return saved.fleet, msgspec.json.decode(saved.snapshot, type=check.snapshot_type), saved.checked_at
+    except OSError as error:
+        raise ConfigError(f"the snapshot {path} cannot be read: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path} is not a snapshot of `{check.command}`: {error}") from None
