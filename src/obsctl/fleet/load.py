@@ -1,0 +1,185 @@
+"""Find and read the fleet: an Ansible inventory through Ansible itself, or a ``fleet.json``.
+
+Reading an inventory takes Ansible a second or two, so the answer is kept in the user's cache. The key covers every
+file that Ansible reads (hosts, group_vars, host_vars, ansible.cfg, the roles' defaults); an inventory that is a
+script answers anew each time and is never kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from obsctl.contract import ConfigError
+from obsctl.fleet import ansible, vault
+from obsctl.fleet.model import SCHEMA, Fleet
+from obsctl.fleet.secrets import open_vault
+from obsctl.lab.state import lab_of_tree_is_up
+
+SYSTEM_FLEET = Path("/etc/obsctl/fleet.json")
+#: A cold start of Ansible with a large inventory; longer means that a script inventory hangs.
+_ANSIBLE_DEADLINE_S = 60.0
+#: What a fleet.json of any version begins its schema with.
+_ANY_SCHEMA = SCHEMA.rpartition("/")[0].encode()
+
+
+class FleetSource(msgspec.Struct, frozen=True):
+    """Where the fleet is read from, and why it was chosen."""
+
+    path: Path
+    reason: str
+
+
+def find(inventory: str | None, *, cwd: Path | None = None) -> FleetSource:
+    """Choose the inventory: the option, the environment, the tree's lab, the tree's prod, the system's file.
+
+    Raises:
+        ConfigError: none of them exists.
+    """
+    here = cwd or Path.cwd()
+    if inventory:
+        return FleetSource(_existing(Path(inventory), "--inventory"), "--inventory")
+    if named := os.environ.get("OBSCTL_INVENTORY"):
+        return FleetSource(_existing(Path(named), "OBSCTL_INVENTORY"), "OBSCTL_INVENTORY")
+    tree = next((d for d in (here, *here.parents) if (d / "inventories").is_dir()), None)
+    if tree is not None:
+        if (tree / "inventories/lab").is_dir() and lab_of_tree_is_up(tree):
+            return FleetSource(tree / "inventories/lab", "this tree's lab is up")
+        if (tree / "inventories/prod").is_dir():
+            return FleetSource(tree / "inventories/prod", "the current tree")
+    if SYSTEM_FLEET.is_file():
+        return FleetSource(SYSTEM_FLEET, "the system's fleet file")
+    raise ConfigError(
+        "no inventory found",
+        hint="name one with --inventory DIR or OBSCTL_INVENTORY, or run this in a tree that has inventories/prod",
+    )
+
+
+def _existing(path: Path, origin: str) -> Path:
+    if not path.exists():
+        raise ConfigError(f"{origin} names {path}, which does not exist", hint="check the path")
+    return path.resolve()
+
+
+def load(source: FleetSource) -> Fleet:
+    """Read the fleet from its source.
+
+    Raises:
+        ConfigError: the file or the inventory is invalid; the message carries what Ansible or the decoder said.
+        MissingDependencyError: an Ansible inventory, but no Ansible.
+    """
+    if source.path.suffix == ".json" and source.path.is_file() and _is_fleet_json(source.path):
+        return _decode(source.path.read_bytes(), str(source.path))
+    open_vault(vault.reader(source.path))
+    key = _cache_key(source.path)
+    cached = _cache_file(key) if key else None
+    if cached is not None and cached.is_file():
+        with contextlib.suppress(ConfigError, OSError):
+            return _decode(cached.read_bytes(), str(cached))
+    raw = _ask_ansible(source.path)
+    fleet = _decode(raw, str(source.path))
+    if cached is not None:
+        _keep(cached, raw)
+    return fleet
+
+
+def _is_fleet_json(path: Path) -> bool:
+    try:
+        return _ANY_SCHEMA in path.read_bytes()[:4096]
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run this as a user who may") from None
+
+
+def _decode(raw: bytes, origin: str) -> Fleet:
+    try:
+        fleet = msgspec.json.decode(raw, type=Fleet)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{origin}: not a valid fleet description: {error}") from None
+    if fleet.schema != SCHEMA:
+        raise ConfigError(f"{origin}: schema {fleet.schema!r}, this obsctl reads {SCHEMA!r}")
+    return fleet
+
+
+def _cache_file(key: str) -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "obsctl" / "fleet" / f"{key}.json"
+
+
+def _keep(path: Path, raw: bytes) -> None:
+    # A cache that cannot be written costs time, not the answer.
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
+            new.write(raw)
+        Path(new.name).replace(path)
+
+
+def _cache_key(inventory: Path) -> str | None:
+    """Return a key over all that the answer depends on, or None where a script or a closed file makes it unknowable."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(_inputs(inventory)):
+        if path.parent == inventory and path.is_file() and os.access(path, os.X_OK):
+            return None
+        digest.update(f"{path}\0".encode())
+        try:
+            digest.update(path.read_bytes())
+        except OSError:
+            return None  # Ansible will say whether it needs that file
+    return digest.hexdigest()
+
+
+def _inputs(inventory: Path) -> Iterator[Path]:
+    folder = inventory if inventory.is_dir() else inventory.parent
+    yield from (p for p in folder.rglob("*") if p.is_file()) if inventory.is_dir() else [inventory]
+    if not inventory.is_dir():
+        for name in ("group_vars", "host_vars"):
+            yield from (p for p in (folder / name).rglob("*") if p.is_file())
+    playbook = _fleet_playbook()
+    yield playbook
+    root = playbook.resolve().parents[2]
+    yield from root.glob("roles/*/defaults/main.yml")
+    yield from (p for p in (root / "ansible.cfg",) if p.is_file())
+
+
+def _fleet_playbook() -> Path:
+    """Return the playbook that renders the fleet: of the tree this package stands in, or of the current one."""
+    for root in (Path(__file__).resolve().parents[3], Path.cwd(), *Path.cwd().parents):
+        playbook = root / "ansible/playbooks/fleet.yml"
+        if playbook.is_file():
+            return playbook
+    raise ConfigError(
+        "ansible/playbooks/fleet.yml not found: an Ansible inventory is read through the collection's playbooks",
+        hint="run obsctl inside the project's tree, or point --inventory to a fleet.json",
+    )
+
+
+def _ask_ansible(inventory: Path) -> bytes:
+    playbook = _fleet_playbook()
+    with tempfile.TemporaryDirectory(prefix="obsctl-fleet-") as folder:
+        out = Path(folder) / "fleet.json"
+        done = ansible.run(
+            "ansible-playbook",
+            [str(playbook), "-i", str(inventory), "-e", f"fleet_out={out}"],
+            purpose=f"the inventory {inventory}",
+            deadline_s=_ANSIBLE_DEADLINE_S,
+            hint="run ansible-inventory --list -i on it and see what hangs",
+            environment={"ANSIBLE_RETRY_FILES_ENABLED": "0"},
+            cwd=playbook.resolve().parents[2],
+        )
+        if done.returncode != 0 or not out.is_file():
+            raise ConfigError(f"Ansible cannot read {inventory}:\n{_complaint(done.stdout + done.stderr)}")
+        return out.read_bytes()
+
+
+def _complaint(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    words = ("ERROR", "fatal:", "Origin:", "line ", "parsing failed", "Unable to parse", "Failed to parse inventory:")
+    # Each plugin that tries says the same twice, once in a warning.
+    marked = [line for line in lines if any(word in line for word in words) and "plugin:" not in line]
+    return "\n".join(list(dict.fromkeys(marked) or lines)[-8:])

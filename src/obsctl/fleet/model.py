@@ -1,0 +1,127 @@
+"""The fleet as data: what the inventory says, without secrets.
+
+The JSON form of :class:`Fleet` is ``/etc/obsctl/fleet.json`` and what ``ansible/playbooks/fleet.yml`` writes;
+``docs/reference/fleet.md`` describes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+SCHEMA = "obsctl/fleet/v1"
+
+
+class Ssh(msgspec.Struct, frozen=True, kw_only=True):
+    """How to log in to a host; empty values leave the choice to ssh's own configuration."""
+
+    user: str = ""
+    port: int = 22
+    key_file: str = ""
+    common_args: str = ""
+
+
+class KafkaNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A host's part in the Kafka cluster."""
+
+    node_id: int
+    broker_port: int = 9092
+    controller_port: int = 9093
+    data_dir: str = ""
+    roles: tuple[str, ...] = ("broker", "controller")
+
+
+class BackendNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A host's back end application."""
+
+    port: int = 8080
+
+
+class KeepalivedNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A host's part in the VRRP group."""
+
+    priority: int
+    router_id: str = ""
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine of the fleet."""
+
+    name: str
+    address: str
+    groups: tuple[str, ...] = ()
+    ssh: Ssh = Ssh()
+    kafka: KafkaNode | None = None
+    backend: BackendNode | None = None
+    keepalived: KeepalivedNode | None = None
+
+
+class Vip(msgspec.Struct, frozen=True, kw_only=True):
+    """The virtual address that Keepalived moves."""
+
+    address: str
+    prefix: int = 24
+    port: int = 80
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """A topic as the inventory wants it."""
+
+    name: str
+    partitions: int
+
+
+class Kafka(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster as the inventory wants it."""
+
+    version: str = ""
+    replication_factor: int = 3
+    min_insync_replicas: int = 2
+    topics: tuple[Topic, ...] = ()
+
+
+class Consumer(msgspec.Struct, frozen=True, kw_only=True):
+    """The storing consumer."""
+
+    group: str = "obsctl-consumer"
+    metrics_port: int = 9600
+
+
+class Alerter(msgspec.Struct, frozen=True, kw_only=True):
+    """The alerter."""
+
+    group: str = "obsctl-alerter"
+    metrics_port: int = 9601
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """The row store; the reader's password is a reference, never a value."""
+
+    host: str = ""
+    port: int = 3306
+    name: str = "obs"
+    service: str = ""
+    reader_user: str = "obs_reader"
+    reader_password: str = ""
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole inventory as data."""
+
+    schema: str = SCHEMA
+    vip: Vip | None = None
+    hosts: tuple[Host, ...] = ()
+    kafka: Kafka = Kafka()
+    consumer: Consumer = Consumer()
+    alerter: Alerter = Alerter()
+    database: Database = Database()
+    alert_channels: tuple[dict[str, Any], ...] = ()
+
+    def group(self, name: str) -> tuple[Host, ...]:
+        """Return the hosts of a group (``lb``, ``backend``, ``kafka``, ...), in the inventory's order."""
+        return tuple(host for host in self.hosts if name in host.groups)
+
+    def host(self, name: str) -> Host | None:
+        """Return the host with this inventory name, or None."""
+        return next((host for host in self.hosts if host.name == name), None)
