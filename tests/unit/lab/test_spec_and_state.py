@@ -1,0 +1,70 @@
+"""Names, addresses and the record of a lab."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+import yaml
+
+from obsctl.lab import state
+from obsctl.lab.base import RECIPES
+from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, HostSpec, LabSpec
+
+RECORD = state.LabState("/somewhere", "debian12", "/cache/base", state.UP, "lo", "0")
+
+
+def test_the_inventory_names_the_hosts_that_the_lab_makes(project: Path) -> None:
+    inventory = yaml.safe_load((project / "inventories/lab/hosts.yml").read_text())["all"]
+    made = {host.name: str(FLEET_LAB.address(host)) for host in FLEET_LAB.hosts}
+    assert {name: entry["ansible_host"] for name, entry in inventory["hosts"].items()} == made
+    assert inventory["vars"]["ansible_ssh_private_key_file"] == str(FLEET_LAB.ssh_dir / "id_ed25519")
+
+
+def test_every_operating_system_has_a_recipe() -> None:
+    assert set(OPERATING_SYSTEMS) == set(RECIPES)
+
+
+def test_a_name_too_long_for_the_kernel_is_refused() -> None:
+    with pytest.raises(ValueError, match="vb-much-too-long-node1"):
+        replace(FLEET_LAB, prefix="much-too-long-")
+
+
+def test_names_and_addresses() -> None:
+    host = HostSpec("one", 11)
+    spec = LabSpec("t-", IPv4Network("198.18.77.0/24"), "br-t", Path("/x"), (host,))
+    assert (spec.machine(host), spec.link(host)) == ("t-one", "vb-t-one")
+    assert (str(spec.gateway), str(spec.address(host))) == ("198.18.77.1", "198.18.77.11")
+    assert spec.host("one") is host
+    with pytest.raises(KeyError):
+        spec.host("two")
+
+
+def test_the_record_survives_a_round_trip(tmp_path: Path) -> None:
+    state.write(tmp_path, RECORD)
+    assert state.read(tmp_path) == RECORD
+    assert [entry.name for entry in tmp_path.iterdir()] == ["state.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"checkout": "/x"}', '{"unheard": 1}'])
+def test_a_record_that_nobody_can_read_is_no_record(tmp_path: Path, text: str) -> None:
+    (tmp_path / "state.json").write_text(text)
+    assert state.read(tmp_path) is None
+
+
+def test_only_the_own_tree_and_only_when_up(tmp_path: Path) -> None:
+    tree, other = tmp_path / "tree", tmp_path / "other"
+    tree.mkdir()
+    other.mkdir()
+    (tmp_path / "link").symlink_to(tree)
+    assert not state.lab_of_tree_is_up(tree, tmp_path)
+    mine = replace(RECORD, checkout=str(tree))
+    state.write(tmp_path, mine)
+    assert state.lab_of_tree_is_up(tree, tmp_path)
+    assert state.lab_of_tree_is_up(tmp_path / "link", tmp_path)
+    assert not state.lab_of_tree_is_up(other, tmp_path)
+    for gone in (replace(mine, phase=state.STARTING), replace(mine, bridge="br-nobody-has")):
+        state.write(tmp_path, gone)
+        assert not state.lab_of_tree_is_up(tree, tmp_path)
