@@ -1,0 +1,64 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""The Kafka cluster's nodes as the inventory describes them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+name: kafka_nodes
+short_description: The nodes of a Kafka cluster, from their hosts' variables
+version_added: 0.1.0
+description:
+  - Another host's role defaults are not visible in C(hostvars), so the filter fills them in.
+options:
+  _input:
+    description: The variables of each host of the cluster.
+    type: list
+    elements: dict
+    required: true
+author:
+  - The ObsCraft authors (@obscraft)
+"""
+
+EXAMPLES = r"""
+- name: Show the nodes
+  ansible.builtin.debug:
+    msg: "{{ groups['kafka'] | map('extract', hostvars) | obscraft.fleet.kafka_nodes }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(host), C(id), C(address), C(broker) and C(controller) of each node, by id.
+  type: list
+  elements: dict
+"""
+
+
+def kafka_nodes(hosts):
+    """Return the nodes, sorted by id.
+
+    Raises:
+        KeyError: a host has no ``kafka_node_id``.
+    """
+    nodes = []
+    for variables in hosts:
+        host = variables["inventory_hostname"]
+        roles = variables.get("kafka_process_roles", ["broker", "controller"])
+        nodes.append(
+            {
+                "host": host,
+                "id": int(variables["kafka_node_id"]),
+                "address": variables.get("kafka_advertised_host") or variables.get("ansible_host") or host,
+                "broker": "broker" in roles,
+                "controller": "controller" in roles,
+            }
+        )
+    return sorted(nodes, key=lambda node: node["id"])
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self):
+        return {"kafka_nodes": kafka_nodes}

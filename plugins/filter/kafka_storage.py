@@ -1,0 +1,154 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""Decide what may be formatted, from the storage of all nodes at once.
+
+A wrong decision here destroys data: a node that is formatted with a new cluster id never joins again, and an empty
+majority of controllers can elect a leader that lost every topic. So nothing is formatted unless all nodes were read.
+"""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+name: kafka_storage_plan
+short_description: Which Kafka nodes to format, with which cluster id, or why not
+version_added: 0.1.0
+description:
+  - Compares the storage of all nodes before any of them is changed.
+options:
+  _input:
+    description: Host name to what M(obscraft.fleet.kafka_storage_info) returned there.
+    type: dict
+    required: true
+  node_ids:
+    description: Host name to node id, for every node of the cluster.
+    type: dict
+    required: true
+  cluster_id:
+    description: The cluster id of the inventory, or an empty string.
+    type: str
+    default: ""
+  allow_lost:
+    description: Hosts whose empty storage may be formatted although the cluster has data.
+    type: list
+    elements: str
+    default: []
+author:
+  - The ObsCraft authors (@obscraft)
+"""
+
+EXAMPLES = r"""
+- name: Compare the nodes
+  ansible.builtin.assert:
+    that: not plan.problems
+  vars:
+    plan: "{{ storage | obscraft.fleet.kafka_storage_plan(node_ids) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(cluster_id), C(format) (the hosts to format) and C(problems) (sentences; nothing is formatted then).
+  type: dict
+"""
+
+
+def kafka_storage_plan(storage, node_ids, cluster_id="", allow_lost=()):
+    """Return ``{"cluster_id": str, "format": [host], "problems": [str]}``.
+
+    Args:
+        storage: host to the storage's state; a host that could not be read is absent.
+        node_ids: host to node id, for every node of the cluster, read or not.
+        cluster_id: the inventory's cluster id, or "".
+        allow_lost: hosts whose empty storage may be formatted although others hold data.
+    """
+    unread = [host for host in node_ids if not storage.get(host)]
+    read = {host: storage[host] for host in node_ids if host not in unread}
+    formatted = {host: state for host, state in read.items() if state["formatted"]}
+    empty = [host for host in read if host not in formatted]
+
+    problems = _damaged(formatted, node_ids) + _mixed(formatted, cluster_id)
+    ids = sorted({cid for state in formatted.values() for cid in state["cluster_ids"]})
+    if empty and unread:
+        problems.append(
+            f"{_names(empty)} would be formatted, but the storage of {_names(unread)} was not read: "
+            "run on all Kafka hosts at once (no --limit, no serial), with all of them reachable"
+        )
+    lived = [host for host, state in formatted.items() if state["has_lived"]]
+    lost = [host for host in empty if host not in allow_lost] if lived else []
+    if lost:
+        problems.append(
+            f"no storage on {_names(lost)}, while the data of cluster {', '.join(ids)} is on {_names(lived)}: "
+            f"{_names(lost)} lost its disk or is new. An empty controller can help to elect a leader that lost data, "
+            "so it is not formatted unasked. Check that the others are healthy, then name it: "
+            f"kafka_allow_format_lost_nodes: [{', '.join(sorted(lost))}]"
+        )
+    strangers = [host for host in empty if read[host]["has_lived"]]
+    if strangers:
+        problems.append(
+            f"log directories but no meta.properties on {_names(strangers)}: this is a damaged storage or another "
+            "program's data. Restore meta.properties or empty the directory by hand"
+        )
+    if problems:
+        return {"cluster_id": ids[0] if len(ids) == 1 else "", "format": [], "problems": problems}
+    chosen = ids[0] if ids else cluster_id or _candidate(read, node_ids)
+    return {"cluster_id": chosen, "format": sorted(empty), "problems": []}
+
+
+def _damaged(formatted, node_ids):
+    """Nodes whose own directories contradict each other or the inventory."""
+    problems = []
+    for host, state in formatted.items():
+        if len(state["cluster_ids"]) > 1:
+            problems.append(
+                f"{host}: its directories belong to different clusters: {', '.join(state['cluster_ids'])}"
+            )
+        if state["node_ids"] and state["node_ids"] != [int(node_ids[host])]:
+            found = ", ".join(str(n) for n in state["node_ids"])
+            problems.append(
+                f"{host}: its storage is of node id {found}, the inventory says kafka_node_id: {node_ids[host]}. "
+                "Node ids belong to disks: put the inventory right"
+            )
+        if state["unformatted_dirs"]:
+            problems.append(
+                f"{host}: {', '.join(state['unformatted_dirs'])} is not formatted, its other directories are: "
+                "a disk was lost or added. Format it by hand (kafka-storage format --ignore-formatted)"
+            )
+    return problems
+
+
+def _mixed(formatted, cluster_id):
+    """Nodes of different clusters, or of another one than the inventory's."""
+    by_id = {}
+    for host, state in formatted.items():
+        for found in state["cluster_ids"]:
+            by_id.setdefault(found, []).append(host)
+    problems = []
+    if len(by_id) > 1:
+        parts = [f"cluster id {found} on {_names(hosts)}" for found, hosts in sorted(by_id.items())]
+        problems.append(
+            f"the nodes belong to different clusters: {'; '.join(parts)}. Find out which node is foreign; "
+            "nothing is formatted"
+        )
+    for found, hosts in sorted(by_id.items()):
+        if cluster_id and found != cluster_id:
+            problems.append(
+                f"cluster id {found} on {_names(hosts)}, the inventory says kafka_cluster_id: {cluster_id}. "
+                "Put the inventory right, or find out whose disk this is"
+            )
+    return problems
+
+
+def _candidate(read, node_ids):
+    # Every node proposes a random id; that of the inventory's first node counts, so that all agree without a vote.
+    return read[next(host for host in node_ids if host in read)]["candidate_id"] if read else ""
+
+
+def _names(hosts):
+    return ", ".join(sorted(hosts))
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self):
+        return {"kafka_storage_plan": kafka_storage_plan}

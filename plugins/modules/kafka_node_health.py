@@ -1,0 +1,236 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+---
+module: kafka_node_health
+short_description: Wait until a Kafka node serves, is whole again, or may be stopped
+version_added: 0.1.0
+description:
+  - Looks once a second until every required condition holds, or the time is up.
+  - It changes nothing.
+options:
+  node_id:
+    description: The node's id.
+    type: int
+    required: true
+  address:
+    description: The node's own listener as C(host:port), the broker's, or the controller's where it is no broker.
+    type: str
+    required: true
+  broker:
+    description: Whether the node is a broker. A pure controller is only asked for its port.
+    type: bool
+    default: true
+  bootstrap:
+    description: Brokers as C(host:port), asked for the cluster's view.
+    type: list
+    elements: str
+    required: true
+  require:
+    description:
+      - C(serving), the node answers on its listener, and a broker knows a quorum leader.
+      - C(in_sync), it is in the ISR of each partition that it holds, and as a voter not behind.
+      - C(safe_to_stop), the quorum and every partition survive its stop.
+      - With an empty list one look is returned, whatever it says.
+    type: list
+    elements: str
+    choices: [serving, in_sync, safe_to_stop]
+    default: []
+  timeout:
+    description: Seconds until the module gives up and fails with what is still missing.
+    type: int
+    default: 120
+author:
+  - The ObsCraft authors (@obscraft)
+attributes:
+  check_mode:
+    support: full
+    description: Looks once and never fails.
+"""
+
+EXAMPLES = r"""
+- name: Wait for the node
+  obscraft.fleet.kafka_node_health:
+    node_id: 1
+    address: 192.168.100.150:9092
+    bootstrap: ["192.168.100.150:9092", "192.168.100.151:9092"]
+    require: [serving, in_sync]
+"""
+
+RETURN = r"""
+serving:
+  description: Whether the node answers.
+  type: bool
+  returned: always
+leader:
+  description: Node id of the quorum's leader, -1 where none is known.
+  type: int
+  returned: always
+missing:
+  description: Condition to the reason why it does not hold; required ones only.
+  type: dict
+  returned: always
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_wire as wire
+
+#: Seconds for one request.
+_REQUEST_TIMEOUT = 5
+#: A voter further behind than this would not follow in time: Kafka's controller.quorum.fetch.timeout.ms.
+_FETCH_TIMEOUT_MS = 2000
+
+
+def not_serving(view):
+    """Return why the node does not serve, or None."""
+    if view["own_fault"]:
+        return view["own_fault"]
+    if view["broker"] and view["leader"] < 0:
+        return "no quorum leader is known"
+    if view["broker"] and view["node_id"] not in view["brokers"]:
+        return "the cluster does not list broker %d yet" % view["node_id"]
+    return None
+
+
+def not_in_sync(view):
+    """Return why the node is not whole, or None."""
+    if view["cluster_fault"]:
+        return view["cluster_fault"]
+    node = view["node_id"]
+    out = [name for name, p in view["partitions"] if node in p["replicas"] and node not in p["isr"]]
+    if out:
+        return "not in the ISR of %s" % _few(out)
+    behind = [v for v in view["voters"] if v["id"] == node and v["behind_ms"] > _FETCH_TIMEOUT_MS]
+    if behind:
+        return "as a voter %d ms behind" % behind[0]["behind_ms"]
+    return None
+
+
+def not_safe_to_stop(view):
+    """Return what the node's stop would break, or None."""
+    if view["cluster_fault"]:
+        return view["cluster_fault"]
+    node = view["node_id"]
+    others = [v for v in view["voters"] if v["id"] != node]
+    fresh = [v for v in others if v["behind_ms"] <= _FETCH_TIMEOUT_MS]
+    if any(v["id"] == node for v in view["voters"]):
+        if len(fresh) < len(others):
+            late = sorted(v["id"] for v in others if v not in fresh)
+            return "voter %s is behind" % ", ".join(str(n) for n in late)
+        if len(others) and len(fresh) * 2 <= len(view["voters"]):
+            return "the quorum would lose its majority"
+    offline = [name for name, p in view["partitions"] if p["leader"] < 0]
+    if offline:
+        return "offline: %s" % _few(offline)
+    # A partition with a single copy goes down with its broker whatever anyone waits for.
+    tight = [
+        name
+        for name, p in view["partitions"]
+        if node in p["replicas"]
+        and len(p["replicas"]) > 1
+        and len([n for n in p["isr"] if n != node]) < p["min_isr"]
+    ]
+    if tight:
+        return "would fall under min ISR: %s" % _few(tight)
+    return None
+
+
+CONDITIONS = {"serving": not_serving, "in_sync": not_in_sync, "safe_to_stop": not_safe_to_stop}
+
+
+def _few(names):
+    shown = ", ".join(sorted(names)[:5])
+    return shown if len(names) <= 5 else "%s and %d more" % (shown, len(names) - 5)
+
+
+def look(params):
+    """Ask the node itself and then the cluster, and return what both say."""
+    view = {
+        "node_id": params["node_id"],
+        "broker": params["broker"],
+        "own_fault": None,
+        "cluster_fault": None,
+        "leader": -1,
+        "voters": [],
+        "brokers": {},
+        "partitions": [],
+    }
+    try:
+        if params["broker"]:
+            wire.metadata([params["address"]], _REQUEST_TIMEOUT)
+        else:
+            wire.touch(params["address"], _REQUEST_TIMEOUT)
+    except wire.KafkaError as error:
+        view["own_fault"] = str(error)
+    try:
+        others = [a for a in params["bootstrap"] if a != params["address"]]
+        # The node's own view comes last: just after a restart it may hold an old ISR.
+        asked = others + [params["address"]] if params["broker"] else others
+        state = wire.quorum(asked, _REQUEST_TIMEOUT)
+        view["leader"], view["voters"] = state["leader"], state["voters"]
+        cluster = wire.metadata(asked, _REQUEST_TIMEOUT)
+        view["brokers"] = cluster["brokers"]
+        view["partitions"] = named_partitions(cluster["topics"], min_isr_of(asked, cluster["topics"]))
+    except wire.KafkaError as error:
+        view["cluster_fault"] = str(error)
+    return view
+
+
+def min_isr_of(addresses, topics):
+    """Return topic to its min.insync.replicas."""
+    if not topics:
+        return {}
+    key = "min.insync.replicas"
+    found = wire.topic_configs(addresses, list(topics), [key], _REQUEST_TIMEOUT)
+    return dict((name, int(configs[key][0])) for name, configs in found.items() if key in configs)
+
+
+def named_partitions(topics, min_isr):
+    """Return (name, partition) pairs; the effective min ISR is never above the number of copies."""
+    result = []
+    for topic, partitions in topics.items():
+        for partition in partitions:
+            partition["min_isr"] = min(min_isr.get(topic, 1), len(partition["replicas"]))
+            result.append(("%s-%d" % (topic, partition["partition"]), partition))
+    return result
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "node_id": {"type": "int", "required": True},
+            "address": {"type": "str", "required": True},
+            "broker": {"type": "bool", "default": True},
+            "bootstrap": {"type": "list", "elements": "str", "required": True},
+            "require": {"type": "list", "elements": "str", "choices": sorted(CONDITIONS), "default": []},
+            "timeout": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    deadline = time.time() + module.params["timeout"]
+    while True:
+        view = look(module.params)
+        missing = dict((name, CONDITIONS[name](view)) for name in module.params["require"])
+        missing = dict((name, reason) for name, reason in missing.items() if reason)
+        if not missing or module.check_mode:
+            break
+        if time.time() > deadline:
+            reasons = "; ".join("not %s: %s" % pair for pair in sorted(missing.items()))
+            module.fail_json(msg="node %d is %s" % (module.params["node_id"], reasons), missing=missing)
+        time.sleep(1)
+    module.exit_json(
+        changed=False, serving=not_serving(view) is None, leader=view["leader"], missing=missing
+    )
+
+
+if __name__ == "__main__":
+    main()

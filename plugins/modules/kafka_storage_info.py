@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+---
+module: kafka_storage_info
+short_description: Read what Kafka's storage directories are formatted for
+version_added: 0.1.0
+description:
+  - Reads C(meta.properties) in each log directory. It changes nothing.
+  - C(kafka-storage info) cannot serve for this, because it exits 1 for any problem at all.
+options:
+  log_dirs:
+    description: The directories of C(log.dirs) and C(metadata.log.dir).
+    type: list
+    elements: path
+    required: true
+author:
+  - The ObsCraft authors (@obscraft)
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+"""
+
+EXAMPLES = r"""
+- name: Read the storage
+  obscraft.fleet.kafka_storage_info:
+    log_dirs: [/var/lib/kafka]
+  register: storage
+"""
+
+RETURN = r"""
+formatted:
+  description: Whether any of the directories holds a meta.properties.
+  type: bool
+  returned: always
+cluster_ids:
+  description: The cluster ids found, sorted. More than one is a fault.
+  type: list
+  elements: str
+  returned: always
+node_ids:
+  description: The node ids found, sorted. More than one is a fault.
+  type: list
+  elements: int
+  returned: always
+has_lived:
+  description: Whether a node ran on this storage, which leaves logs beside meta.properties.
+  type: bool
+  returned: always
+unformatted_dirs:
+  description: Directories without meta.properties.
+  type: list
+  elements: str
+  returned: always
+candidate_id:
+  description: A new random cluster id, for the case that no node of the cluster is formatted.
+  type: str
+  returned: always
+"""
+
+import base64
+import os
+import uuid
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def read_properties(path):
+    """Return the key=value pairs of a properties file, or None where there is no file."""
+    if not os.path.exists(path):
+        return None
+    with open(path) as lines:
+        pairs = [line.strip().split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
+    return dict((key.strip(), value.strip()) for key, value in pairs)
+
+
+def new_cluster_id():
+    """Return 128 random bits as Kafka writes them; never with a leading dash, which tools take for an option."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+        if not text.startswith("-"):
+            return text
+
+
+def look(log_dirs):
+    """Return what the directories hold."""
+    found = dict((d, read_properties(os.path.join(d, "meta.properties"))) for d in log_dirs)
+    metas = [meta for meta in found.values() if meta is not None]
+    has_lived = any(
+        os.path.isdir(os.path.join(d, name))
+        for d in log_dirs
+        if os.path.isdir(d)
+        for name in os.listdir(d)
+        if name != "lost+found"
+    )
+    return {
+        "formatted": bool(metas),
+        "cluster_ids": sorted(set(meta.get("cluster.id", "") for meta in metas)),
+        "node_ids": sorted(set(int(meta["node.id"]) for meta in metas if "node.id" in meta)),
+        "has_lived": has_lived,
+        "unformatted_dirs": sorted(d for d, meta in found.items() if meta is None),
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={"log_dirs": {"type": "list", "elements": "path", "required": True}},
+        supports_check_mode=True,
+    )
+    try:
+        state = look(module.params["log_dirs"])
+    except (OSError, IOError, ValueError) as error:
+        module.fail_json(msg="cannot read the storage: %s" % error)
+    module.exit_json(changed=False, candidate_id=new_cluster_id(), **state)
+
+
+if __name__ == "__main__":
+    main()

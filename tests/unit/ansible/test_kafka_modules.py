@@ -1,0 +1,160 @@
+"""The pure halves of the Kafka modules: what is changed on topics, and when a node may be stopped."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests import collection  # noqa: F401  # makes ansible_collections importable
+
+from ansible_collections.obscraft.fleet.plugins.filter.kafka_nodes import kafka_nodes  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.filter.kafka_topic_specs import kafka_topic_specs  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_wire  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.modules import kafka_node_health, kafka_topics  # isort: skip
+
+LOG = {"name": "nginxlog", "partitions": 6, "replication_factor": 3, "configs": {"min.insync.replicas": "2"}}
+
+
+def partitions(count: int, *, copies: int = 3) -> list[dict[str, Any]]:
+    return [{"partition": i, "replicas": list(range(1, copies + 1))} for i in range(count)]
+
+
+def plan(existing, configs) -> dict[str, Any]:
+    return kafka_topics.plan([LOG], existing, configs)
+
+
+def test_topic_as_wanted_needs_nothing():
+    todo = plan({"nginxlog": partitions(6)}, {"nginxlog": {"min.insync.replicas": ("2", True)}})
+    assert todo == {"create": [], "raise": {}, "configure": {}, "differences": []}
+
+
+def test_absent_topic_is_created():
+    assert plan({}, {})["create"] == [LOG]
+
+
+def test_partitions_are_raised_and_never_removed():
+    configs = {"nginxlog": {"min.insync.replicas": ("2", True)}}
+    assert plan({"nginxlog": partitions(3)}, configs)["raise"] == {"nginxlog": 6}
+    more = plan({"nginxlog": partitions(9)}, configs)
+    assert more["raise"] == {}
+    assert "cannot remove partitions" in more["differences"][0]
+
+
+def test_another_replication_factor_is_reported_and_left():
+    todo = plan({"nginxlog": partitions(6, copies=1)}, {"nginxlog": {"min.insync.replicas": ("2", True)}})
+    assert "replication factor 1, 3 is wanted" in todo["differences"][0]
+    assert not todo["configure"]
+
+
+def test_min_isr_that_only_comes_from_the_brokers_is_set_on_the_topic():
+    todo = plan({"nginxlog": partitions(6)}, {"nginxlog": {"min.insync.replicas": ("2", False)}})
+    assert todo["configure"] == {"nginxlog": {"min.insync.replicas": "2"}}
+
+
+def test_specs_always_carry_min_isr_and_own_configs_win():
+    wanted = [
+        {"name": "a", "partitions": 1},
+        {"name": "b", "partitions": 1, "configs": {"min.insync.replicas": 1, "x": True}},
+    ]
+    made = kafka_topic_specs(wanted, "3", "2")
+    assert [t["configs"] for t in made] == [{"min.insync.replicas": 2}, {"min.insync.replicas": 1, "x": True}]
+    assert kafka_topics.config_text(True) == "true"
+
+
+def test_nodes_are_numbered_by_their_hosts_and_not_by_their_order():
+    hosts = [
+        {"inventory_hostname": "b", "kafka_node_id": "2", "ansible_host": "192.0.2.2"},
+        {
+            "inventory_hostname": "a",
+            "kafka_node_id": 1,
+            "kafka_advertised_host": "kafka01",
+            "ansible_host": "192.0.2.1",
+        },
+        {"inventory_hostname": "c", "kafka_node_id": 3, "kafka_process_roles": ["controller"]},
+    ]
+    nodes = kafka_nodes(hosts)
+    assert [(n["host"], n["id"], n["address"], n["broker"]) for n in nodes] == [
+        ("a", 1, "kafka01", True),
+        ("b", 2, "192.0.2.2", True),
+        ("c", 3, "c", False),
+    ]
+
+
+@pytest.fixture
+def healthy() -> dict[str, Any]:
+    """Three combined nodes, all well, seen for node 2."""
+    names = [f"nginxlog-{i}" for i in range(3)]
+    return {
+        "node_id": 2,
+        "broker": True,
+        "own_fault": None,
+        "cluster_fault": None,
+        "leader": 1,
+        "voters": [{"id": n, "log_end_offset": 10, "behind_ms": 0} for n in (1, 2, 3)],
+        "brokers": {1: "a:1", 2: "b:1", 3: "c:1"},
+        "partitions": [(n, {"leader": 1, "replicas": [1, 2, 3], "isr": [1, 2, 3], "min_isr": 2}) for n in names],
+    }
+
+
+def test_healthy_node_meets_every_condition(healthy):
+    assert [check(healthy) for check in kafka_node_health.CONDITIONS.values()] == [None, None, None]
+
+
+def changed(view, **changes):
+    return {**copy.deepcopy(view), **changes}
+
+
+def test_node_that_is_out_of_an_isr_is_not_back(healthy):
+    healthy["partitions"][1][1]["isr"] = [1, 3]
+    assert kafka_node_health.not_in_sync(healthy) == "not in the ISR of nginxlog-1"
+
+
+def test_node_may_not_stop_while_another_copy_is_missing(healthy):
+    healthy["partitions"][1][1]["isr"] = [1, 2]
+    assert kafka_node_health.not_safe_to_stop(healthy) == "would fall under min ISR: nginxlog-1"
+
+
+def test_node_may_not_stop_while_a_voter_is_behind(healthy):
+    healthy["voters"][2]["behind_ms"] = 5000
+    assert kafka_node_health.not_safe_to_stop(healthy) == "voter 3 is behind"
+    # The node itself may be late: its restart is what helps it.
+    healthy["voters"][2]["behind_ms"], healthy["voters"][1]["behind_ms"] = 0, 5000
+    assert kafka_node_health.not_safe_to_stop(healthy) is None
+
+
+def test_node_may_not_stop_when_the_majority_would_go(healthy):
+    two = changed(healthy, voters=healthy["voters"][1:])
+    assert kafka_node_health.not_safe_to_stop(two) == "the quorum would lose its majority"
+
+
+def test_node_may_not_stop_while_something_is_offline(healthy):
+    healthy["partitions"][0][1]["leader"] = -1
+    assert kafka_node_health.not_safe_to_stop(healthy) == "offline: nginxlog-0"
+
+
+def test_single_copy_does_not_block_a_restart_for_ever(healthy):
+    healthy["partitions"][0][1].update(replicas=[2], isr=[2], min_isr=1)
+    assert kafka_node_health.not_safe_to_stop(healthy) is None
+
+
+def test_without_an_answer_nothing_is_safe(healthy):
+    blind = changed(healthy, cluster_fault="timed out", voters=[], partitions=[])
+    assert kafka_node_health.not_safe_to_stop(blind) == "timed out"
+    assert kafka_node_health.not_in_sync(blind) == "timed out"
+
+
+def test_broker_that_the_cluster_does_not_list_does_not_serve(healthy):
+    del healthy["brokers"][2]
+    assert "does not list broker 2" in kafka_node_health.not_serving(healthy)
+
+
+def test_wire_forms_of_the_protocols_guide():
+    body = kafka_wire.Writer().varint(300).string("ab").string(None).array([7], lambda w, n: w.put("i", n).tags())
+    assert bytes(body.data) == b"\xac\x02" + b"\x03ab" + b"\x00" + b"\x02\x00\x00\x00\x07\x00"
+    back = kafka_wire.Reader(bytes(body.data))
+    assert back.varint() == 300
+    assert (back.string(), back.string()) == ("ab", None)
+    assert back.array(lambda r: (r.get("i"), r.tags())[0]) == [7]
+    assert kafka_wire.split_address("[2001:db8::1]:9092") == ("2001:db8::1", 9092)
