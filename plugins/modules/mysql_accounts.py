@@ -1,0 +1,324 @@
+#!/usr/bin/python
+# Copyright: The ObsCraft authors
+# Apache License 2.0 (see LICENSE)
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+---
+module: mysql_accounts
+short_description: Hold application accounts of MySQL or MariaDB exactly as listed
+description:
+  - Makes accounts, their passwords and their privileges equal to a list. A privilege that is not listed is revoked,
+    an account of a listed name at a host that is not listed is dropped. Accounts of other names are left alone.
+  - Puts root on the socket (C(unix_socket) or C(auth_socket)) and drops anonymous accounts and root from other hosts.
+    The temporary password that the community packages write to the error log is used once for that.
+  - A password is compared with the stored hash, so an unchanged one is no change; it never stands in an argument.
+  - Works through the server's own client over the socket, as root. No driver is needed on the host.
+version_added: 0.1.0
+author: The ObsCraft authors
+options:
+  database:
+    description: The database that the privileges are for. Privileges elsewhere are revoked.
+    type: str
+    required: true
+  accounts:
+    description: The accounts. With an empty list only root is taken care of.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The user's name.
+        type: str
+        required: true
+      hosts:
+        description: Where it may come from, as an address, a CIDR network (IPv4) or a pattern of the server.
+        type: list
+        elements: str
+        required: true
+      password:
+        description: Its password.
+        type: str
+        required: true
+      privileges:
+        description:
+          - Lists of privileges by table of the database. The key C(*) stands for all of its tables.
+        type: dict
+        required: true
+  temporary_password_log:
+    description: The error log that may hold root's temporary password.
+    type: path
+  socket:
+    description: The server's socket; the client's own default where it is not given.
+    type: path
+attributes:
+  check_mode:
+    description: Compares only; where no server answers yet, everything is a change.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Hold the reader's account
+  obscraft.fleet.mysql_accounts:
+    database: obs
+    accounts:
+      - name: obs_reader
+        hosts: [192.168.100.161, 192.168.100.0/28]
+        password: "{{ lookup('obscraft.fleet.secret', 'vault:vault_mysql_reader') }}"
+        privileges:
+          "*": [SELECT]
+  no_log: true
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed (in check mode, would be), in words without secrets.
+  returned: success
+  type: list
+  elements: str
+  sample: ["obs_reader@192.168.100.161: new password"]
+"""
+
+import binascii
+import os
+import re
+import socket
+import struct
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.text.converters import to_bytes
+from ansible_collections.obscraft.fleet.plugins.module_utils.mysql_client import (
+    ROOT_REFUSED,
+    Client,
+    ClientError,
+    find_program,
+    identifier,
+    quote,
+)
+from ansible_collections.obscraft.fleet.plugins.module_utils.mysql_password import matches, native
+
+_SOCKET_PLUGINS = frozenset(("unix_socket", "auth_socket"))
+_TEMPORARY = re.compile(r"A temporary password is generated for root@localhost: (\S+)")
+_GRANT = re.compile(r"^GRANT (.+) ON (\S+) TO ")
+#: A comma between privileges, not one between the columns of a privilege.
+_COMMA = re.compile(r",\s*(?![^(]*\))")
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "database": {"type": "str", "required": True},
+            "accounts": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "hosts": {"type": "list", "elements": "str", "required": True},
+                    "password": {"type": "str", "required": True, "no_log": True},
+                    "privileges": {"type": "dict", "required": True},
+                },
+            },
+            "temporary_password_log": {"type": "path", "no_log": False},
+            "socket": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    program = find_program(module)
+    if program is None:
+        if module.check_mode:
+            module.exit_json(changed=True, changes=["all, once this host has a mysql or mariadb client"])
+        module.fail_json(msg="no mysql or mariadb client on this host")
+    try:
+        changes = hold(module, program)
+    except ClientError as error:
+        if module.check_mode and error.not_ready:
+            module.exit_json(changed=True, changes=["all, once a server answers root"])
+        module.fail_json(msg=error.message)
+    module.exit_json(changed=bool(changes), changes=changes)
+
+
+def hold(module, program):
+    """Make the server's accounts equal to the list; return what was changed, in words."""
+    client = Client(module, program, module.params["socket"])
+    changes = claim_root(module, client, program)
+    if changes and module.check_mode:
+        return changes
+    server = Server(client)
+    plan = root_plan(server)
+    plan += accounts_plan(server, module.params["database"], module.params["accounts"])
+    if plan and not module.check_mode:
+        client.run(_SESSION + "".join(statement + ";\n" for _words, statement in plan))
+    return changes + [words for words, _statement in plan if words]
+
+
+#: quote() relies on backslash escapes; the accounts' statements rely on nothing else.
+_SESSION = "SET SESSION sql_mode='';\n"
+
+
+class Server(object):
+    """What the server says about itself and its accounts."""
+
+    def __init__(self, client):
+        self._client = client
+        self.is_mariadb = "mariadb" in client.rows("SELECT VERSION()")[0][0].lower()
+
+    def accounts(self, names):
+        """Return (user, host) -> (plugin, stored string as bytes) for these user names."""
+        rows = self._client.rows(
+            "SELECT User, Host, plugin, HEX(authentication_string) FROM mysql.user WHERE User IN (%s)"
+            % ", ".join(quote(name) for name in names)
+        )
+        return dict(
+            ((row[0], row[1]), (row[2], b"" if row[3] == "NULL" else binascii.unhexlify(row[3]))) for row in rows
+        )
+
+    def privileges(self, account):
+        """Return object -> set of privileges of an account."""
+        found = {}
+        for row in self._client.rows("SHOW GRANTS FOR %s" % account):
+            match = _GRANT.match(row[0])
+            if not match:
+                continue
+            names = set(name.strip().upper() for name in _COMMA.split(match.group(1))) - set(["USAGE"])
+            if row[0].endswith("WITH GRANT OPTION"):
+                names.add("GRANT OPTION")
+            if names:
+                found.setdefault(match.group(2), set()).update(names)
+        return found
+
+
+def claim_root(module, client, program):
+    """Log in as root by socket; where a password bars that, use the temporary one to end its time."""
+    try:
+        client.rows("SELECT VERSION()")
+        return []
+    except ClientError as error:
+        if error.number not in ROOT_REFUSED:
+            raise
+        password = temporary_password(module.params["temporary_password_log"])
+        if password is None:
+            raise ClientError(
+                "root cannot log in over the socket, and no log names a temporary password: " + error.message,
+                error.number,
+            )
+    if not module.check_mode:
+        # Only MySQL makes temporary passwords. Nothing but ALTER USER is allowed until it is changed, therefore the
+        # plugin must have been loaded by the configuration.
+        with_password(module, program, password, "ALTER USER root@localhost IDENTIFIED WITH auth_socket;")
+    return ["root@localhost: by socket"]
+
+
+def temporary_password(path):
+    """Return the last temporary password in the log, or None."""
+    if not path or not os.path.isfile(path):
+        return None
+    with open(path, "rb") as log:
+        found = _TEMPORARY.findall(log.read().decode("utf-8", "replace"))
+    return found[-1] if found else None
+
+
+def with_password(module, program, password, script):
+    """Run a script as root with a password that only an option file of mode 0600 holds."""
+    handle, path = tempfile.mkstemp(dir=module.tmpdir)
+    try:
+        with os.fdopen(handle, "wb") as options:
+            options.write(to_bytes('[client]\npassword="%s"\n' % password.replace("\\", "\\\\").replace('"', '\\"')))
+        Client(module, program, module.params["socket"], option_file=path).run(script)
+    finally:
+        os.unlink(path)
+
+
+def root_plan(server):
+    """Return (words, statement) for root on the socket only, and nobody without a name."""
+    plan = []
+    found = server.accounts(["root", ""])
+    for user, host in sorted(found):
+        plugin, stored = found[(user, host)]
+        account = account_name(user, host)
+        if user != "root" or host != "localhost":
+            plan.append(("%s@%s: dropped" % (user or "(anonymous)", host), "DROP USER " + account))
+        elif plugin not in _SOCKET_PLUGINS and stored != b"invalid":
+            # "invalid" is how MariaDB writes "no password, the socket only".
+            how = "VIA unix_socket" if server.is_mariadb else "WITH auth_socket"
+            plan.append(("root@localhost: by socket", "ALTER USER %s IDENTIFIED %s" % (account, how)))
+    return plan
+
+
+def accounts_plan(server, database, accounts):
+    """Return (words, statement) that make the listed accounts exact."""
+    plan = []
+    existing = server.accounts([account["name"] for account in accounts]) if accounts else {}
+    wanted = set()
+    for account in accounts:
+        password = to_bytes(account["password"])
+        for host in sorted(set(server_host(host) for host in account["hosts"])):
+            key = (account["name"], host)
+            wanted.add(key)
+            want = dict(
+                (object_name(database, table), set(name.upper() for name in names))
+                for table, names in account["privileges"].items()
+            )
+            plan += account_plan(server, account, host, existing.get(key), password, want)
+    for user, host in sorted(set(existing) - wanted):
+        plan.append(("%s@%s: dropped" % (user, host), "DROP USER " + account_name(user, host)))
+    return plan
+
+
+def account_plan(server, account, host, stored, password, want):
+    """Return (words, statement) for one account at one host."""
+    plan = []
+    label, name = "%s@%s" % (account["name"], host), account_name(account["name"], host)
+    have = {}
+    if stored is None:
+        plan.append((label + ": created", "CREATE USER %s %s" % (name, identified(server, account["password"]))))
+    else:
+        have = server.privileges(name)
+        if not matches(stored[0], stored[1], password):
+            plan.append((label + ": new password", "ALTER USER %s %s" % (name, identified(server, account["password"]))))
+    for target in sorted(set(want) | set(have)):
+        extra = sorted(have.get(target, set()) - want.get(target, set()))
+        missing = sorted(want.get(target, set()) - have.get(target, set()))
+        if extra:
+            words = "%s: may no longer %s on %s" % (label, ", ".join(extra), target)
+            plan.append((words, "REVOKE %s ON %s FROM %s" % (", ".join(extra), target, name)))
+        if missing:
+            words = "%s: may %s on %s" % (label, ", ".join(missing), target)
+            plan.append((words, "GRANT %s ON %s TO %s" % (", ".join(missing), target, name)))
+    return plan
+
+
+def identified(server, password):
+    """Return the IDENTIFIED clause. MariaDB gets the hash, because it writes the clause as it is to its logs."""
+    if server.is_mariadb:
+        return "IDENTIFIED BY PASSWORD " + quote(native(to_bytes(password)).decode("ascii"))
+    return "IDENTIFIED WITH caching_sha2_password BY " + quote(password)
+
+
+def account_name(user, host):
+    """Return 'user'@'host' as SQL."""
+    return "%s@%s" % (quote(user), quote(host))
+
+
+def object_name(database, table):
+    """Return a table, or ``*``, as the server writes it in SHOW GRANTS."""
+    return "%s.%s" % (identifier(database), table if table == "*" else identifier(table))
+
+
+def server_host(host):
+    """Return a CIDR network as address/netmask, the one form that both servers know; other texts as they are."""
+    address, slash, bits = host.partition("/")
+    if not slash or not bits.isdigit():
+        return host
+    if int(bits) == 32:
+        return address
+    mask = (0xFFFFFFFF << (32 - int(bits))) & 0xFFFFFFFF
+    network = struct.unpack("!I", socket.inet_aton(address))[0] & mask
+    return "%s/%s" % (socket.inet_ntoa(struct.pack("!I", network)), socket.inet_ntoa(struct.pack("!I", mask)))
+
+
+if __name__ == "__main__":
+    main()
