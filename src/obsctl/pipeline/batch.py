@@ -1,0 +1,220 @@
+"""A batch: what one transaction stores, ready but independent of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from obsctl.pipeline import identity, record
+from obsctl.pipeline.client_address import TrustedProxies
+from obsctl.pipeline.formats.line import AccessLine, ErrorLine, LineError
+from obsctl.pipeline.formats.registry import Parse
+from obsctl.pipeline.quarantine import DETAIL_LENGTH, Quarantined
+
+#: Host names of stored rows; a longer one is no inventory name.
+_HOST_LENGTH = 64
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class Source(NamedTuple):
+    """A partition of a topic of a cluster as the store knows it."""
+
+    source_id: int
+    cluster_id: str
+
+
+class Message(Protocol):
+    """What is needed of a Kafka record; confluent-kafka's has it."""
+
+    def topic(self) -> str: ...
+    def partition(self) -> int: ...
+    def offset(self) -> int: ...
+    def value(self) -> bytes | None: ...
+
+
+class AccessRow(msgspec.Struct, gc=False):
+    """An access line with where it came from.
+
+    Attributes:
+        line_id: its identity (16 bytes).
+        client_addr: who made the request, behind trusted proxies.
+        proxy_addr: the peer that spoke for the client; empty if the client is the peer.
+        plain: no text of the line holds a quote, a backslash or a control character.
+        value: the record as Kafka holds it, for the case that the store refuses the row.
+    """
+
+    line_id: bytes
+    source_id: int
+    offset: int
+    log_format: str
+    host: str
+    line: AccessLine
+    client_addr: str
+    proxy_addr: str
+    plain: bool
+    value: bytes
+
+
+class ErrorRow(msgspec.Struct, gc=False):
+    """An error line with where it came from; attributes as in :class:`AccessRow`."""
+
+    line_id: bytes
+    source_id: int
+    offset: int
+    log_format: str
+    host: str
+    line: ErrorLine
+    value: bytes
+
+
+class Step(NamedTuple):
+    """How a batch moves a source: from the offset that the store must hold to the next one to read."""
+
+    expected: int
+    next: int
+
+
+class Batch(msgspec.Struct):
+    """What one transaction stores. Rows are in the order of their keys, no identity occurs twice.
+
+    Attributes:
+        steps: by source id.
+        partitions: the Kafka partitions it was read from, by source id.
+        records: records read, repeated ones included.
+        repeated: records whose identity occurred before in this same batch.
+        newest_event: the latest event time by source id, as UTC text; sources without a row are missing.
+    """
+
+    steps: dict[int, Step]
+    partitions: dict[int, TopicPartition]
+    access: list[AccessRow]
+    errors: list[ErrorRow]
+    quarantined: list[Quarantined]
+    records: int
+    repeated: int
+    newest_event: dict[int, str]
+
+
+class Assembler:
+    """Makes batches of records."""
+
+    def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies) -> None:
+        self._formats = formats
+        self._proxies = proxies
+
+    def assemble(
+        self,
+        messages: Iterable[Message],
+        sources: Mapping[TopicPartition, Source],
+        expected: Mapping[TopicPartition, int],
+    ) -> Batch:
+        """Parse records into a batch; what is no line of its format is quarantined in it.
+
+        Args:
+            messages: records in the order of their offsets within each partition.
+            sources: each partition that occurs.
+            expected: the offset that the store holds for each of them.
+        """
+        access: dict[bytes, AccessRow] = {}
+        errors: dict[bytes, ErrorRow] = {}
+        quarantined: dict[bytes, Quarantined] = {}
+        ends: dict[tuple[str, int], int] = {}
+        newest: dict[int, str] = {}
+        records = 0
+        for message in messages:
+            place = (message.topic(), message.partition())
+            source = sources[place]  # type: ignore[index]  # a TopicPartition is such a tuple; making one costs
+            offset = message.offset()
+            ends[place] = offset + 1
+            records += 1
+            row = self._row(message.value(), source, place, offset)
+            if isinstance(row, AccessRow):
+                access.setdefault(row.line_id, row)
+            elif isinstance(row, ErrorRow):
+                errors.setdefault(row.line_id, row)
+            else:
+                quarantined.setdefault(row.line_id, row)
+                continue
+            if row.line.ts > newest.get(source.source_id, ""):
+                newest[source.source_id] = row.line.ts
+        unique = len(access) + len(errors) + len(quarantined)
+        places = {sources[place].source_id: TopicPartition(*place) for place in ends}  # type: ignore[index]
+        return Batch(
+            steps={i: Step(expected[place], ends[place]) for i, place in places.items()},
+            partitions=places,
+            access=sorted(access.values(), key=_by_key),
+            errors=sorted(errors.values(), key=_by_key),
+            quarantined=sorted(quarantined.values(), key=lambda q: q.line_id),
+            records=records,
+            repeated=records - unique,
+            newest_event=newest,
+        )
+
+    def _row(
+        self, value: bytes | None, source: Source, place: tuple[str, int], offset: int
+    ) -> AccessRow | ErrorRow | Quarantined:
+        source_id = source.source_id
+        try:
+            envelope = record.read(value)
+        except record.RecordError as error:
+            line_id = (
+                identity.of_record(source.cluster_id, *place, offset)
+                if error.origin is None
+                else identity.of_broken_line(*error.origin)
+            )
+            host = error.origin[0] if error.origin else ""
+            return _refuse(line_id, source_id, offset, error.log_format, host, error.reason, error.detail, value)
+        text = envelope.message
+        fields = envelope.fields
+        host = envelope.host.name
+        log_format = fields.log_format
+        line_id = identity.of_line(host, fields.log_input, envelope.log.offset, text.encode())
+        assert value is not None  # noqa: S101  record.read refuses null
+        try:
+            line = self._parse(log_format, host, text)
+        except LineError as error:
+            return _refuse(line_id, source_id, offset, log_format, host, error.reason, error.detail, value)
+        if type(line) is ErrorLine:
+            return ErrorRow(line_id, source_id, offset, log_format, host, line, value)
+        assert type(line) is AccessLine  # noqa: S101  a parser returns one or the other
+        client = peer = line.remote_addr
+        if self._proxies:
+            client = self._proxies.client(peer, line.x_forwarded_for)
+        # Every text is a piece of the line itself as long as JSON has nothing escaped in it, which takes a backslash.
+        plain = "'" not in text and "\\" not in text
+        return AccessRow(
+            line_id, source_id, offset, log_format, host, line, client, "" if client == peer else peer, plain, value
+        )
+
+    def _parse(self, log_format: str, host: str, text: str) -> AccessLine | ErrorLine:
+        parse = self._formats.get(log_format)
+        if parse is None:
+            raise LineError("format", f"no format {log_format[:32]!r} is known")
+        if len(host) > _HOST_LENGTH:
+            raise LineError("field_length", f"host is longer than {_HOST_LENGTH} characters")
+        return parse(text)
+
+
+def _refuse(  # noqa: PLR0917  the order of Quarantined
+    line_id: bytes,
+    source_id: int,
+    offset: int,
+    log_format: str,
+    host: str,
+    reason: str,
+    detail: str,
+    value: bytes | None,
+) -> Quarantined:
+    return Quarantined(line_id, source_id, offset, log_format, host, reason, detail[:DETAIL_LENGTH], value)
+
+
+def _by_key(row: AccessRow | ErrorRow) -> tuple[str, bytes]:
+    return row.line.ts, row.line_id

@@ -1,0 +1,115 @@
+r"""``combined``: the access log format of nginx and Apache, with what real logs make of it.
+
+``ADDR IDENT USER [TIME] "REQUEST" STATUS BYTES "REFERER" "USER AGENT"``, also without the last two (common), with a
+virtual host before it, with ``"X-FORWARDED-FOR"`` after it, and each of these as a quoted whole line of a dump. Inside
+quotes Apache writes ``\"`` and nginx ``\x22``; such escapes stay as logged.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from obsctl.pipeline.formats import clock
+from obsctl.pipeline.formats.line import AccessLine, LineError, require_fit
+
+# Nearly all lines: an HTTP request, no escape, no blank in the user.
+_usual = re.compile(
+    r'(\S+) \S+ (\S+) \[([^\]]{26})\] "([A-Z]{1,32}) ([^ "\\]+) (HTTP/[0-9.]{1,4})" (\d{3}) (\d{1,18}) '
+    r'"([^"\\]*)" "([^"\\]*)"',
+    re.ASCII,
+).fullmatch
+
+# A quoted field. Possessive, so that a hostile line costs one pass and no backtracking.
+_FIELD = r'"((?:[^"\\]|\\.)*+)"'
+_unusual = re.compile(
+    rf"(?P<who>[^\[]*+)\[(?P<time>[^\]]{{1,64}})\] "
+    rf"{_FIELD} (?P<status>\d{{1,3}}) (?P<bytes>\d{{1,18}}|-)"
+    rf"(?: {_FIELD} {_FIELD}(?: {_FIELD})?)?\s*",
+    re.DOTALL | re.ASCII,
+).fullmatch
+_port = re.compile(r".+:\d{1,5}", re.ASCII).fullmatch
+_request = re.compile(r"([A-Za-z_-]{1,32}) (.*?)(?: +(HTTP/[0-9.]{1,4}))?", re.DOTALL | re.ASCII).fullmatch
+
+
+def parse(text: str) -> AccessLine:
+    """Parse a line.
+
+    Raises:
+        LineError: it is no combined or common line, its time is none, or a field is out of its bounds.
+    """
+    match = _usual(text)
+    if match is not None:
+        addr, user, time, method, uri, protocol, status, size, referer, agent = match.groups()
+        access = AccessLine(
+            ts=clock.LOCAL[time] + ".000",
+            remote_addr=addr,
+            status=int(status),
+            bytes=int(size),
+            remote_user=_absent(user),
+            method=method,
+            uri=uri,
+            protocol=protocol,
+            referer=_absent(referer),
+            user_agent=_absent(agent),
+        )
+    else:
+        access = _parse_unusual(text)
+    require_fit(access, len(text))
+    return access
+
+
+def _parse_unusual(text: str) -> AccessLine:
+    stripped = text.strip()
+    # A dump quotes the whole line; a line of its own never begins with a quote.
+    match = _unusual(stripped[1:-1]) if stripped[:1] == '"' == stripped[-1:] else _unusual(stripped)
+    if match is None:
+        raise LineError("parse", "not a combined or common access line")
+    request, _, _, referer, agent, forwarded = match.groups()[2:]
+    vhost, addr, user = _split_who(match["who"])
+    method, uri, protocol = _split_request(request)
+    return AccessLine(
+        ts=clock.LOCAL[match["time"]] + ".000",
+        remote_addr=addr,
+        status=int(match["status"]),
+        bytes=0 if match["bytes"] == "-" else int(match["bytes"]),
+        remote_user=_absent(user),
+        method=method,
+        uri=uri,
+        protocol=protocol,
+        referer=_absent(referer or ""),
+        user_agent=_absent(agent or ""),
+        x_forwarded_for=_absent(forwarded or ""),
+        vhost=vhost,
+    )
+
+
+def _split_who(who: str) -> tuple[str, str, str]:
+    """Return virtual host, address and user: ``[VHOST ]ADDR IDENT USER `` where the user may hold blanks or nothing."""
+    words = who.split(" ")[:-1]
+    vhost = ""
+    if len(words) > 3 and (_is_address(words[1]) or (_port(words[0]) and not _is_address(words[0]))):
+        vhost = words.pop(0)
+    if len(words) < 3 or not words[0]:
+        raise LineError("parse", "not a combined or common access line")
+    return vhost, words[0], " ".join(words[2:])
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ipaddress.ip_address(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _split_request(request: str) -> tuple[str, str, str]:
+    """Return method, target and protocol; a request that is none (empty, a TLS greeting) is all target."""
+    match = _request(request)
+    if match is None or (match[3] is None and not match[1].isupper()):
+        return "", _absent(request), ""
+    return match[1], match[2], match[3] or ""
+
+
+def _absent(text: str) -> str:
+    return "" if text == "-" else text

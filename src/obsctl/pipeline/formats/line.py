@@ -1,0 +1,120 @@
+"""What a parsed line is, whatever its format was."""
+
+from __future__ import annotations
+
+import msgspec
+
+#: Characters that all but the narrowest text columns take: a line no longer than this fits them.
+SHORT_LINE = 255
+#: Bytes that the TEXT columns take.
+TEXT_BYTES = 65_535
+#: Columns of 64 bits, nginx's three digits of a status, and thirty years of a request.
+NUMBER_MAX = 2**63 - 1
+STATUS_MAX = 999
+SECONDS_MAX = 1e9
+
+
+class LineError(ValueError):
+    """A line that its format does not know.
+
+    Attributes:
+        reason: a short stable word for the quarantine.
+        detail: what is wrong, for people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class AccessLine(msgspec.Struct, gc=False):
+    """One request as a balancer logged it. What the line does not say is an empty text or None.
+
+    Attributes:
+        ts: the event's time in UTC as ``YYYY-MM-DD HH:MM:SS.mmm``, ready for the store and for sorting.
+        remote_addr: the peer of the connection.
+        uri: the request's target as logged; the whole request where it is no HTTP request (then no method).
+        bytes: bytes of the answer's body.
+        request_time: seconds.
+    """
+
+    ts: str
+    remote_addr: str
+    status: int
+    bytes: int
+    remote_user: str = ""
+    method: str = ""
+    uri: str = ""
+    protocol: str = ""
+    referer: str = ""
+    user_agent: str = ""
+    x_forwarded_for: str = ""
+    vhost: str = ""
+    request_id: str = ""
+    client_request_id: str = ""
+    request_length: int | None = None
+    request_time: float | None = None
+    upstream_addr: str = ""
+    upstream_status: str = ""
+    upstream_response_time: str = ""
+    upstream_connect_time: str = ""
+
+
+class ErrorLine(msgspec.Struct, gc=False):
+    """One line of nginx's error log; ``ts`` as in :class:`AccessLine`."""
+
+    ts: str
+    level: str
+    pid: int
+    tid: int
+    message: str
+    connection_id: int | None = None
+    client_addr: str = ""
+    server_name: str = ""
+    request: str = ""
+    upstream: str = ""
+    vhost: str = ""
+    referer: str = ""
+
+
+def require_fit(line: AccessLine, length: int) -> None:
+    """Refuse a line whose texts or numbers its columns cannot hold.
+
+    The database would refuse it as well, but then a whole batch has to be unrolled to find it.
+
+    Args:
+        line: what was parsed.
+        length: characters of the whole line, which no text of it exceeds.
+
+    Raises:
+        LineError: names the first field that is too long or out of range.
+    """
+    if not (0 <= line.status <= STATUS_MAX and 0 <= line.bytes <= NUMBER_MAX):
+        raise LineError("field_range", "status or bytes is out of range")
+    if line.request_length is not None and not 0 <= line.request_length <= NUMBER_MAX:
+        raise LineError("field_range", "request_length is out of range")
+    if line.request_time is not None and not 0 <= line.request_time <= SECONDS_MAX:
+        raise LineError("field_range", "request_time is out of range")
+    for name, limit in _CHARACTERS if length > SHORT_LINE else _NARROW:
+        if len(getattr(line, name)) > limit:
+            raise LineError("field_length", f"{name} is longer than {limit} characters")
+    if length * _BYTES_PER_CHARACTER > TEXT_BYTES:
+        for name in ("uri", "referer", "user_agent", "x_forwarded_for"):
+            if len(getattr(line, name).encode()) > TEXT_BYTES:
+                raise LineError("field_length", f"{name} is longer than {TEXT_BYTES} bytes")
+
+
+_BYTES_PER_CHARACTER = 4
+_NARROW = (("method", 32), ("protocol", 16), ("request_id", 64))
+_CHARACTERS = (
+    *_NARROW,
+    ("remote_addr", SHORT_LINE),
+    ("remote_user", SHORT_LINE),
+    ("vhost", SHORT_LINE),
+    ("client_request_id", SHORT_LINE),
+    ("upstream_addr", 1024),
+    ("upstream_status", SHORT_LINE),
+    ("upstream_response_time", SHORT_LINE),
+    ("upstream_connect_time", SHORT_LINE),
+)

@@ -1,0 +1,98 @@
+"""``json``: nginx's access log as one JSON object a line (``escape=json``), fields as docs/reference/log-format.md."""
+
+from __future__ import annotations
+
+import msgspec
+
+from obsctl.pipeline.formats import clock
+from obsctl.pipeline.formats.line import AccessLine, LineError, require_fit
+
+
+class _Line(msgspec.Struct, gc=False):
+    """The fields that are read. Newer fields may come in, and all but four may be missing."""
+
+    remote_addr: str
+    status: int | str
+    time: str = ""
+    msec: float | str | None = None
+    bytes: int | str = 0
+    x_forwarded_for: str = ""
+    remote_user: str = ""
+    request_id: str = ""
+    client_request_id: str = ""
+    host: str = ""
+    method: str = ""
+    uri: str = ""
+    protocol: str = ""
+    request_length: int | str | None = None
+    request_time: float | str | None = None
+    referer: str = ""
+    user_agent: str = ""
+    upstream_addr: str = ""
+    upstream_status: str = ""
+    upstream_response_time: str = ""
+    upstream_connect_time: str = ""
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def parse(text: str) -> AccessLine:
+    """Parse a line.
+
+    Raises:
+        LineError: it is no such object, has no usable time, or a field is out of its bounds.
+    """
+    try:
+        line = _decode(text)
+    except ValueError as error:
+        raise LineError("parse", f"not an access line in JSON: {error}") from None
+    try:
+        access = AccessLine(
+            ts=_time(line),
+            remote_addr=line.remote_addr,
+            status=int(line.status),
+            bytes=_count(line.bytes) or 0,
+            remote_user=line.remote_user,
+            method=line.method,
+            uri=line.uri,
+            protocol=line.protocol,
+            referer=line.referer,
+            user_agent=line.user_agent,
+            x_forwarded_for=line.x_forwarded_for,
+            vhost=line.host,
+            request_id=line.request_id,
+            client_request_id=line.client_request_id,
+            request_length=_count(line.request_length),
+            request_time=_seconds(line.request_time),
+            upstream_addr=line.upstream_addr,
+            upstream_status=line.upstream_status,
+            upstream_response_time=line.upstream_response_time,
+            upstream_connect_time=line.upstream_connect_time,
+        )
+    except LineError:
+        raise
+    except ValueError as error:
+        raise LineError("parse", f"a number is none: {error}") from None
+    require_fit(access, len(text))
+    return access
+
+
+def _time(line: _Line) -> str:
+    # $msec first: it is the same moment as $time_iso8601, with milliseconds.
+    msec = _seconds(line.msec)
+    if msec is not None:
+        return clock.from_epoch(msec)
+    return clock.ISO[line.time] + ".000"
+
+
+def _count(value: int | str | None) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    return None if value in ("", "-") else int(value)
+
+
+def _seconds(value: float | str | None) -> float | None:
+    if value is None or type(value) is float:
+        return value
+    return None if value in ("", "-") else float(value)

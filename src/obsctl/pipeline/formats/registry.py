@@ -1,0 +1,33 @@
+"""Which formats there are, by the name that the shipper puts into ``fields.log_format``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+
+from obsctl.pipeline.formats import combined, nginx_error, nginx_json
+from obsctl.pipeline.formats.line import AccessLine, ErrorLine
+
+#: Parses a line or raises LineError.
+Parse = Callable[[str], AccessLine | ErrorLine]
+
+
+def formats(*, error_log_timezone: str = "UTC") -> Mapping[str, Parse]:
+    """Return the parse function of each format."""
+    return {
+        "json": nginx_json.parse,
+        "combined": combined.parse,
+        "error": nginx_error.parser(error_log_timezone),
+    }
+
+
+@cache
+def revision() -> str:
+    """Return a digest over the parsers' source: 16 hex digits that change when a line may be read differently."""
+    digest = hashlib.blake2b(digest_size=8)
+    modules = [*resources.files(__package__).iterdir(), resources.files("obsctl.pipeline").joinpath("record.py")]
+    for module in sorted((m for m in modules if m.name.endswith(".py")), key=lambda m: m.name):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,155 @@
+"""Work beside the stream, with a store connection of its own: partitions, retention, dead letters."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import confluent_kafka
+
+from obsctl.pipeline.backoff import Backoff
+from obsctl.pipeline.config import Kafka
+from obsctl.pipeline.store import DeadLetter, Store, StoreUnavailableError
+from obsctl.pipeline.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+#: Partitions are made days ahead, so an hour is often enough; refused records should be seen within a minute.
+_UPKEEP_SECONDS = 3600.0
+_LETTERS_SECONDS = 60.0
+_LETTERS_AT_ONCE = 100
+_FLUSH_SECONDS = 30.0
+
+
+class Housekeeping:
+    """Runs the upkeep, once before the stream begins and then hourly, and sends dead letters when they fall due."""
+
+    def __init__(self, store: Store, kafka: Kafka, telemetry: Telemetry) -> None:
+        self._store = store
+        self._kafka = kafka
+        self._telemetry = telemetry
+        self._producer: confluent_kafka.Producer | None = None
+        self._woken = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def prepare(self, stop: threading.Event) -> None:
+        """Do the first upkeep: rows must not come before their partitions. Waits for the store, or for ``stop``."""
+        backoff = Backoff()
+        while not stop.is_set() and not self._upkeep():
+            stop.wait(backoff.delay())
+
+    def start(self) -> None:
+        """Go on in a thread of its own."""
+        self._thread.start()
+
+    def letters_due(self) -> None:
+        """Say that dead letters are waiting."""
+        self._woken.set()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread, waiting at most ``timeout`` seconds for what it is doing."""
+        self._stop.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        last_upkeep = time.monotonic()
+        while not self._stop.is_set():
+            self._send_letters()
+            if time.monotonic() - last_upkeep > _UPKEEP_SECONDS and self._upkeep():
+                last_upkeep = time.monotonic()
+            self._woken.wait(_LETTERS_SECONDS)
+            self._woken.clear()
+        self._store.close()
+
+    def _upkeep(self) -> bool:
+        try:
+            upkeep = self._store.upkeep()
+        except StoreUnavailableError as error:
+            if self._telemetry.trouble("upkeep", str(error), error.hint):
+                log.warning("the upkeep of the tables has to wait", extra={"error": str(error), "hint": error.hint})
+            return False
+        except Exception as error:
+            self._telemetry.trouble("upkeep", f"internal error: {error!r}", "report this, with the journal")
+            log.exception("the upkeep of the tables failed")
+            return False
+        self._telemetry.clear("upkeep")
+        if upkeep.done:
+            self._telemetry.beyond = dict(upkeep.beyond)
+            for table, count in upkeep.beyond.items():
+                if count:
+                    log.warning("rows from beyond the days prepared", extra={"table": table, "rows": count})
+        return True
+
+    def _send_letters(self) -> None:
+        """Send every letter that is due; those that no broker accepts stay due."""
+        try:
+            while letters := self._store.dead_letters(_LETTERS_AT_ONCE):
+                accepted = self._produce(letters)
+                self._store.settle_dead_letters(accepted)
+                self._telemetry.dead_letters += len(accepted)
+                if len(accepted) < len(letters):
+                    log.warning("dead letters have to wait", extra={"waiting": len(letters) - len(accepted)})
+                    return
+        except StoreUnavailableError as error:
+            log.info("dead letters have to wait for the database", extra={"error": str(error)})
+        except Exception:
+            log.exception("sending dead letters failed")
+
+    def _produce(self, letters: list[DeadLetter]) -> list[DeadLetter]:
+        if self._producer is None:
+            self._producer = confluent_kafka.Producer(
+                {
+                    "bootstrap.servers": ",".join(self._kafka.bootstrap),
+                    "client.id": "obsctl-consumer-dlq",
+                    "acks": "all",
+                    "delivery.timeout.ms": int(_FLUSH_SECONDS * 1000) - 5000,
+                    "message.max.bytes": 64 * 2**20,  # the broker's own limit decides
+                }
+            )
+        accepted, too_large = self._offer(letters, whole=True)
+        if too_large:
+            # The quarantine row is the record; a copy that no broker takes must not hold up those behind it.
+            accepted += self._offer(too_large, whole=False)[0]
+        return accepted
+
+    def _offer(self, letters: list[DeadLetter], *, whole: bool) -> tuple[list[DeadLetter], list[DeadLetter]]:
+        """Send the letters, with their values or with the headers alone; return those accepted and those too large."""
+        assert self._producer is not None  # noqa: S101 - _produce made it
+        accepted: list[DeadLetter] = []
+        too_large: list[DeadLetter] = []
+
+        def delivered(error: confluent_kafka.KafkaError | None, letter: DeadLetter) -> None:
+            if error is None:
+                accepted.append(letter)
+            elif error.code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+                too_large.append(letter)
+            else:
+                log.warning("a dead letter was not accepted", extra={"error": str(error)})
+
+        for letter in letters:
+            self._producer.produce(
+                self._kafka.topics.dlq,
+                value=letter.value if whole else None,
+                key=letter.line_id.hex(),
+                headers=_headers(letter) + ([] if whole else [("obs.value_omitted", b"too large")]),
+                on_delivery=lambda error, _, letter=letter: delivered(error, letter),
+            )
+        self._producer.flush(_FLUSH_SECONDS)
+        return accepted, too_large
+
+
+def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    return [
+        ("obs.line_id", letter.line_id.hex().encode()),
+        ("obs.error.reason", letter.reason.encode()),
+        ("obs.error.detail", letter.detail.encode()),
+        ("obs.topic", letter.topic.encode()),
+        ("obs.partition", str(letter.partition).encode()),
+        ("obs.offset", str(letter.offset).encode()),
+        ("obs.log_format", letter.log_format.encode()),
+        ("obs.host", letter.host.encode()),
+    ]

@@ -1,0 +1,498 @@
+"""The store on MySQL and MariaDB.
+
+One transaction holds a batch's rows, their minute roll-ups, its quarantine, and the sources' next offsets moved by
+compare-and-set. Whoever has lost its partitions in the meantime fails at the compare-and-set and stores nothing. Roll-
+ups count only rows that this transaction inserted: if fewer were inserted than sent, the known identities are read
+and the transaction is made again without them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import pymysql
+import pymysql.cursors
+from pymysql.connections import Connection
+
+from obsctl.contract import ConfigError
+from obsctl.fleet.secrets import redact, resolve
+from obsctl.pipeline import partitions, rollup, sql
+from obsctl.pipeline.batch import AccessRow, Batch, ErrorRow, TopicPartition
+from obsctl.pipeline.config import Database
+from obsctl.pipeline.formats.registry import revision
+from obsctl.pipeline.quarantine import DETAIL_LENGTH, REFUSED, Quarantined
+from obsctl.pipeline.store import DeadLetter, FencedError, Outcome, Position, StoreUnavailableError, Upkeep
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Row = TypeVar("Row", AccessRow, ErrorRow)
+
+#: The migration that this code was written for. Newer ones only add.
+SCHEMA_VERSION = 1
+#: What the consumer's database user needs; the role grants exactly this. "*" stands for the whole database.
+PRIVILEGES = {
+    "log_source": ("SELECT", "INSERT", "UPDATE"),
+    "access_log": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
+    "error_log": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
+    "rollup_minute": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
+    "quarantine": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "schema_migrations": ("SELECT",),
+}
+
+#: Deadlock and lock wait: the transaction is innocent and is made again.
+_RETRIED = frozenset({1213, 1205, 1020})
+_RETRIES = 20
+#: What a server says of a row that it will not have: NULL, range, cut, wrong value, too long, a check, a trigger.
+_REFUSALS = frozenset({1048, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1441, 1644, 1690, 3819, 4025})
+_PACKET_TOO_LARGE = 1153
+#: Rounds of "some are known, make it again"; each needs another writer that was faster, so few are ever needed.
+_ROUNDS = 50
+_CONNECT_SECONDS = 5
+_STATEMENT_BYTES = 4 * 2**20
+_KEYS_PER_QUERY = 1000
+_QUARANTINE_CHECK_SECONDS = 60
+_CHUNK_ROWS = 5000
+_CHUNKS_A_RUN = 200
+#: Beyond this many, p_max is not counted further.
+_COUNT_LIMIT = 100_000
+#: A packet holds more than the rows: command, head and tail of the statement.
+_PACKET_MARGIN = 16 * 1024
+
+_HINTS = {
+    1044: "grant the user its privileges: run the mysql role again",
+    1045: "the user or its password is refused: compare the secret's file with the mysql role's",
+    1049: "the database is missing: run the mysql role",
+    1054: "a column is missing: apply the migrations (run the mysql role)",
+    1142: "a privilege is missing: run the mysql role again",
+    1146: "a table is missing: apply the migrations (run the mysql role)",
+    1114: "the disk is full: free space on the database's host",
+    1290: "the server is read-only",
+    **dict.fromkeys((2002, 2003, 2006, 2013), "is the database up, and may this host reach its port?"),
+}
+
+
+class _KnownRowsError(Exception):
+    """Fewer rows were inserted than sent: some identities are stored already."""
+
+
+class _RetryError(StoreUnavailableError):
+    """A deadlock or a lock wait ended the transaction."""
+
+
+class _Refusal(NamedTuple):
+    """A row that the server will not have, and what it said."""
+
+    row: AccessRow | ErrorRow
+    code: int
+    message: str
+
+
+class MySQLStore:
+    """See :class:`obsctl.pipeline.store.Store`.
+
+    Args:
+        database: how to reach it; the password is read anew for each connection.
+        retention_days: see the configuration.
+        today: the UTC day, for the upkeep.
+        io_seconds: how long a statement may take before the server counts as dead: a partition must not be held for
+            the operating system's many minutes. The upkeep needs longer.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        retention_days: int,
+        today: Callable[[], datetime.date] = lambda: datetime.datetime.now(datetime.UTC).date(),
+        io_seconds: int = 60,
+    ) -> None:
+        self._database = database
+        self._retention_days = retention_days
+        self._today = today
+        self._io_seconds = io_seconds
+        self._connection: Connection[pymysql.cursors.Cursor] | None = None
+        self._used_at = 0.0
+        self._packet_bytes = _STATEMENT_BYTES
+        self._check_quarantine = True
+        self._quarantine_checked = float("-inf")
+
+    # -- what the pipeline calls -------------------------------------------------------------------------------
+
+    def positions(self, cluster_id: str, parts: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
+        """Return where each partition goes on, and remember the new ones."""
+        return self._guard(lambda: self._positions(cluster_id, parts))
+
+    def commit(self, batch: Batch) -> Outcome:
+        """Store the batch in one transaction, made again as long as only deadlocks or known rows stand in its way."""
+        known: set[bytes] = set()
+        attempts = retries = 0
+        while True:
+            attempts += 1
+            try:
+                stored, quarantined, refused = self._guard(functools.partial(self._transaction, batch, known))
+            except _KnownRowsError:
+                if attempts > _ROUNDS:
+                    raise StoreUnavailableError("other writers keep storing the same lines") from None
+                known |= self._guard(functools.partial(self._read_known, batch))
+            except _RetryError as error:
+                retries += 1
+                if retries > _RETRIES:
+                    raise StoreUnavailableError(f"the transaction gives way again and again: {error}") from None
+                time.sleep(random.uniform(0, 0.01 * min(retries, 10)))  # noqa: S311  spreads, hides nothing
+            else:
+                return Outcome(
+                    stored=stored,
+                    quarantined=quarantined,
+                    known=batch.records - stored - quarantined,
+                    refused=refused,
+                    attempts=attempts,
+                )
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return refused records whose copy is still due."""
+        return self._guard(lambda: self._dead_letters(limit))
+
+    def settle_dead_letters(self, letters: Collection[DeadLetter]) -> None:
+        """Note that the copies have been accepted."""
+        if letters:
+            ids = ",".join(f"0x{letter.line_id.hex()}" for letter in letters)
+            self._guard(lambda: self._run(f"UPDATE quarantine SET dead_letter=1 WHERE line_id IN ({ids})", commit=True))
+
+    def upkeep(self) -> Upkeep:
+        """Bring the partitions to this day. Only one process does so at a time, the others find nothing to do."""
+        return self._guard(self._upkeep)
+
+    def close(self) -> None:
+        """Close the connection; what it had open is rolled back by the server."""
+        if self._connection is not None:
+            with contextlib.suppress(pymysql.Error, OSError):
+                self._connection.close()
+            self._connection = None
+
+    # -- connection and errors ---------------------------------------------------------------------------------
+
+    def _guard(self, action: Callable[[], T]) -> T:
+        """Run an action on an open connection and sort its errors."""
+        try:
+            self._connect()
+            return action()
+        except (FencedError, _KnownRowsError):
+            self._rollback()
+            raise
+        except pymysql.MySQLError as error:
+            code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+            if code in _RETRIED and self._rollback():
+                raise _RetryError(str(error)) from None
+            self.close()
+            message = redact(str(error.args[1] if len(error.args) > 1 else error))
+            raise StoreUnavailableError(f"database error {code}: {message}", _HINTS.get(code, "")) from None
+        except (OSError, ConfigError) as error:
+            self.close()
+            hint = error.hint if isinstance(error, ConfigError) else ""
+            raise StoreUnavailableError(redact(str(error)), hint) from None
+
+    def _connect(self) -> None:
+        now = time.monotonic()
+        if self._connection is not None and now - self._used_at < sql.IDLE_SECONDS / 2:
+            self._used_at = now
+            return
+        self.close()  # the server may have closed it already, or do so at any moment
+        self._used_at = now
+        database = self._database
+        connection = pymysql.connect(
+            host=database.host,
+            port=database.port,
+            user=database.user,
+            password=resolve(database.password).reveal(),
+            database=database.name,
+            charset="utf8mb4",
+            autocommit=False,
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=self._io_seconds,
+            write_timeout=self._io_seconds,
+        )
+        self._connection = connection
+        self._run(sql.SESSION)
+        self._run(sql.READ_COMMITTED)
+        self._require_schema()
+        ((packet,),) = self._select("SELECT @@max_allowed_packet")
+        self._packet_bytes = int(packet)
+        self._end_read()
+        self._quarantine_checked = float("-inf")
+
+    def _require_schema(self) -> None:
+        ((newest,),) = self._select("SELECT MAX(version) FROM schema_migrations")
+        if newest is None or int(newest) < SCHEMA_VERSION:
+            raise StoreUnavailableError(
+                f"the schema is at version {newest or 0}, this consumer needs {SCHEMA_VERSION}",
+                "apply the migrations: ansible-playbook site.yml --limit mysql",
+            )
+
+    def _run(self, statement: str | bytes, *, commit: bool = False) -> int:
+        """Run a statement; return the rows it affected."""
+        assert self._connection is not None  # noqa: S101  _guard connects
+        affected = self._connection.query(statement)
+        if commit:
+            self._connection.commit()
+        return affected
+
+    def _select(self, query: str) -> tuple[tuple[Any, ...], ...]:
+        assert self._connection is not None  # noqa: S101  _guard connects
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+
+    def _rollback(self) -> bool:
+        """Roll back; return whether the connection still lives."""
+        try:
+            if self._connection is not None:
+                self._connection.rollback()
+        except (pymysql.MySQLError, OSError):
+            self.close()
+        return self._connection is not None
+
+    # -- positions ---------------------------------------------------------------------------------------------
+
+    def _positions(self, cluster_id: str, parts: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
+        wanted = set(parts)
+        known = self._read_positions(cluster_id)
+        missing = sorted(wanted - known.keys())
+        if missing:
+            values = ",".join(f"('{sql.text(cluster_id)}','{sql.text(p.topic)}',{p.partition})" for p in missing)
+            self._run(
+                f"INSERT INTO log_source (cluster_id,topic,partition_id) VALUES {values}"
+                " ON DUPLICATE KEY UPDATE source_id=log_source.source_id",
+                commit=True,
+            )
+            known = self._read_positions(cluster_id)
+        return {part: known[part] for part in wanted}
+
+    def _read_positions(self, cluster_id: str) -> dict[TopicPartition, Position]:
+        rows = self._select(
+            f"SELECT topic,partition_id,source_id,next_offset FROM log_source WHERE cluster_id='{sql.text(cluster_id)}'"
+        )
+        self._end_read()
+        return {TopicPartition(topic, part): Position(source, offset) for topic, part, source, offset in rows}
+
+    def _end_read(self) -> None:
+        """End the transaction that even a SELECT begins: it would hold up every change of the tables it read."""
+        assert self._connection is not None  # noqa: S101  _guard connects
+        self._connection.commit()
+
+    # -- the transaction ---------------------------------------------------------------------------------------
+
+    def _transaction(self, batch: Batch, known: set[bytes]) -> tuple[int, int, int]:
+        """Make the transaction; return the rows stored, the rows quarantined, and how many of these were refused."""
+        # First the fence: it decides whether the rest is ours to do, and lets a rival wait here and not at a row.
+        if self._run(sql.advance(batch.steps, batch.newest_event)) != len(batch.steps):
+            raise FencedError
+        settled = known | self._in_quarantine(batch)
+        access = [row for row in batch.access if row.line_id not in settled] if settled else batch.access
+        errors = [row for row in batch.errors if row.line_id not in settled] if settled else batch.errors
+        refusals: list[_Refusal] = []
+        self._insert(sql.INSERT_ACCESS, access, sql.access_row, refusals)
+        self._insert(sql.INSERT_ERROR, errors, sql.error_row, refusals)
+        quarantined = batch.quarantined
+        if refusals:
+            self._require_unknown(refusals)
+            refused_ids = {refusal.row.line_id for refusal in refusals}
+            access = [row for row in access if row.line_id not in refused_ids]
+            quarantined = sorted([*quarantined, *map(_refused, refusals)], key=lambda q: q.line_id)
+            self._check_quarantine = True
+        added = self._insert_quarantined(quarantined)
+        totals = rollup.count(access)
+        for piece in sql.chunks(sql.rollup_rows(totals), self._statement_bytes):
+            self._run(_statement(sql.INSERT_ROLLUP, piece))
+        assert self._connection is not None  # noqa: S101  _guard connects
+        self._connection.commit()
+        return len(access) + len(errors) - sum(type(r.row) is ErrorRow for r in refusals), added, len(refusals)
+
+    def _insert(
+        self,
+        statement: tuple[bytes, bytes],
+        rows: Sequence[Row],
+        render: Callable[[Row], bytes],
+        refusals: list[_Refusal],
+    ) -> None:
+        """Insert rows; add to ``refusals`` those that the server will not have.
+
+        Raises:
+            _KnownRowsError: a row was there before, so the roll-ups must not count it.
+        """
+        inserted, start, before = 0, 0, len(refusals)
+        for piece in sql.chunks(map(render, rows), self._statement_bytes):
+            inserted += self._insert_piece(statement, rows[start : start + len(piece)], piece, refusals)
+            start += len(piece)
+        if inserted != len(rows) - (len(refusals) - before):
+            raise _KnownRowsError
+
+    def _insert_piece(
+        self, statement: tuple[bytes, bytes], rows: Sequence[Row], literals: list[bytes], refusals: list[_Refusal]
+    ) -> int:
+        """Insert rows by one statement, and by halves where one of them is refused; return how many were new.
+
+        A failed statement leaves nothing behind, and its transaction goes on.
+        """
+        if len(rows) == 1 and len(literals[0]) > self._packet_bytes - _PACKET_MARGIN:
+            refusals.append(_Refusal(rows[0], _PACKET_TOO_LARGE, "the row is larger than max_allowed_packet"))
+            return 0
+        try:
+            return self._run(_statement(statement, literals))
+        except pymysql.MySQLError as error:
+            code = error.args[0] if error.args else 0
+            if code not in _REFUSALS:
+                raise
+            if len(rows) == 1:
+                refusals.append(_Refusal(rows[0], code, str(error.args[1])))
+                return 0
+        half = len(rows) // 2
+        return self._insert_piece(statement, rows[:half], literals[:half], refusals) + self._insert_piece(
+            statement, rows[half:], literals[half:], refusals
+        )
+
+    def _insert_quarantined(self, quarantined: Sequence[Quarantined]) -> int:
+        limit = (self._packet_bytes - _PACKET_MARGIN) // 2  # escaping doubles a byte at worst
+        literals = (sql.quarantine_row(row, revision(), limit) for row in quarantined)
+        return sum(
+            self._run(_statement(sql.INSERT_QUARANTINE, piece)) for piece in sql.chunks(literals, self._statement_bytes)
+        )
+
+    @property
+    def _statement_bytes(self) -> int:
+        return min(_STATEMENT_BYTES, (self._packet_bytes - _PACKET_MARGIN) // 2)
+
+    # -- what is known -----------------------------------------------------------------------------------------
+
+    def _read_known(self, batch: Batch) -> set[bytes]:
+        """Return the identities of the batch that the log tables hold."""
+        found = self._known_in("access_log", batch.access) | self._known_in("error_log", batch.errors)
+        self._end_read()
+        return found
+
+    def _known_in(self, table: str, rows: Sequence[AccessRow | ErrorRow]) -> set[bytes]:
+        found: set[bytes] = set()
+        for start in range(0, len(rows), _KEYS_PER_QUERY):
+            for (line_id,) in self._select(sql.known_in(table, rows[start : start + _KEYS_PER_QUERY])):
+                found.add(bytes(line_id))
+        return found
+
+    def _require_unknown(self, refusals: Sequence[_Refusal]) -> None:
+        """A refused row may have been stored when the server was less strict; it must not be in both tables."""
+        access = [r.row for r in refusals if type(r.row) is AccessRow]
+        errors = [r.row for r in refusals if type(r.row) is ErrorRow]
+        if self._known_in("access_log", access) or self._known_in("error_log", errors):
+            raise _KnownRowsError
+
+    def _in_quarantine(self, batch: Batch) -> set[bytes]:
+        """Return the identities of the batch's rows that lie in the quarantine: there they are the record.
+
+        The same parsers and the same tables judge a line the same way each time. So this is asked only while the
+        quarantine holds lines that *other* parsers judged, or that the server refused: its mind can change.
+        """
+        now = time.monotonic()
+        if now - self._quarantine_checked > _QUARANTINE_CHECK_SECONDS:
+            mine = revision()
+            rows = self._select(
+                f"(SELECT 1 FROM quarantine WHERE revision<'{mine}' LIMIT 1)"
+                f" UNION ALL (SELECT 1 FROM quarantine WHERE revision>'{mine}' LIMIT 1)"
+                " UNION ALL (SELECT 1 FROM quarantine WHERE dead_letter>=0 LIMIT 1)"
+            )
+            self._check_quarantine, self._quarantine_checked = bool(rows), now
+        if not self._check_quarantine:
+            return set()
+        line_ids = [row.line_id for row in batch.access] + [row.line_id for row in batch.errors]
+        found: set[bytes] = set()
+        for start in range(0, len(line_ids), _KEYS_PER_QUERY):
+            for (line_id,) in self._select(sql.known_in_quarantine(line_ids[start : start + _KEYS_PER_QUERY])):
+                found.add(bytes(line_id))
+        return found
+
+    # -- dead letters and upkeep -------------------------------------------------------------------------------
+
+    def _dead_letters(self, limit: int) -> list[DeadLetter]:
+        rows = self._select(
+            "SELECT q.line_id,s.topic,s.partition_id,q.kafka_offset,q.log_format,q.host,q.reason,q.detail,q.value"
+            " FROM quarantine q JOIN log_source s ON s.source_id=q.source_id"
+            f" WHERE q.dead_letter=0 ORDER BY q.stored_at LIMIT {limit}"
+        )
+        self._end_read()
+        return [DeadLetter(*row) for row in rows]
+
+    def _upkeep(self) -> Upkeep:
+        lock = f"'{self._database.name}.upkeep'"
+        ((got,),) = self._select(f"SELECT GET_LOCK({lock},0)")
+        self._end_read()
+        if got != 1:
+            return Upkeep(done=False)
+        try:
+            changes = tuple(change for table in partitions.TABLES for change in self._keep(table))
+            beyond = {table: self._count_beyond(table) for table in partitions.TABLES}
+        finally:
+            if self._connection is not None and self._connection.open:
+                self._select(f"SELECT RELEASE_LOCK({lock})")
+                self._end_read()
+        return Upkeep(done=True, changes=changes, beyond=beyond)
+
+    def _keep(self, table: str) -> list[str]:
+        rows = self._select(
+            "SELECT partition_name,partition_description FROM information_schema.partitions"
+            f" WHERE table_schema=DATABASE() AND table_name='{table}' ORDER BY partition_ordinal_position"
+        )
+        self._end_read()
+        existing = partitions.from_server([(str(name), str(text)) for name, text in rows])
+        done = []
+        for change in partitions.plan(table, existing, self._today(), self._retention_days):
+            self._run(change.sql)
+            log.info("partitions changed", extra={"change": change.summary})
+            done.append(change.summary)
+        deleted = self._delete_old(table)
+        return [*done, f"{table}: deleted {deleted} old rows"] if deleted else done
+
+    def _delete_old(self, table: str) -> int:
+        """Delete from p_old what has been stored for the retention, in chunks that lock little."""
+        before = datetime.datetime.combine(self._today(), datetime.time()) - datetime.timedelta(
+            days=self._retention_days
+        )
+        total = 0
+        for _ in range(_CHUNKS_A_RUN):
+            deleted = self._run(
+                f"DELETE FROM {table} PARTITION ({partitions.OLD}) WHERE stored_at<'{before}' LIMIT {_CHUNK_ROWS}",
+                commit=True,
+            )
+            total += deleted
+            if deleted < _CHUNK_ROWS:
+                break
+        return total
+
+    def _count_beyond(self, table: str) -> int:
+        ((count,),) = self._select(
+            "SELECT COUNT(*) FROM"
+            f" (SELECT 1 FROM {table} PARTITION ({partitions.BEYOND}) LIMIT {_COUNT_LIMIT}) AS capped"
+        )
+        return int(count)
+
+
+def _statement(around: tuple[bytes, bytes], literals: Sequence[bytes]) -> bytes:
+    return around[0] + b",".join(literals) + around[1]
+
+
+def _refused(refusal: _Refusal) -> Quarantined:
+    row = refusal.row
+    return Quarantined(
+        line_id=row.line_id,
+        source_id=row.source_id,
+        offset=row.offset,
+        log_format=row.log_format,
+        host=row.host,
+        reason=f"{REFUSED}{refusal.code}",
+        detail=refusal.message[:DETAIL_LENGTH],
+        value=row.value,
+        dead_letter=True,
+    )

@@ -1,0 +1,161 @@
+"""The thread that stores: it alone talks to the store, so that a slow or absent database never stops the polling.
+
+Tasks are done in the order given, and each until it succeeds: while the store is away the thread waits and tries
+again. Results come back in the same order. It is safe to leave a task running whose partitions are lost: the store's
+fence decides.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from obsctl.pipeline.backoff import Backoff
+from obsctl.pipeline.batch import Batch, TopicPartition
+from obsctl.pipeline.store import FencedError, Outcome, Position, Store, StoreUnavailableError
+from obsctl.pipeline.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+#: Tasks given and not done. One is being stored while the next one is read; more would only take memory.
+_DEPTH = 2
+
+
+class Stored(NamedTuple):
+    """A batch is stored."""
+
+    batch: Batch
+    outcome: Outcome
+
+
+class Fenced(NamedTuple):
+    """A batch was not stored, because the positions are not those it starts from."""
+
+    batch: Batch
+
+
+class Positioned(NamedTuple):
+    """The positions that were asked for."""
+
+    cluster_id: str
+    positions: Mapping[TopicPartition, Position]
+
+
+class _Question(NamedTuple):
+    cluster_id: str
+    partitions: Collection[TopicPartition]
+
+
+Result = Stored | Fenced | Positioned
+
+
+class Writer:
+    """Stores batches and reads positions in a thread of its own, which begins with the construction."""
+
+    def __init__(self, store: Store, telemetry: Telemetry) -> None:
+        self._store = store
+        self._telemetry = telemetry
+        self._tasks: collections.deque[Batch | _Question] = collections.deque()
+        self._results: collections.deque[Result] = collections.deque()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._available = True
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def has_room(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for room for one more task; return whether there is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._tasks) < _DEPTH, timeout)
+
+    def give(self, batch: Batch) -> None:
+        """Have a batch stored."""
+        self._give(batch)
+
+    def ask(self, cluster_id: str, partitions: Collection[TopicPartition]) -> None:
+        """Have positions read, after what was given before."""
+        self._give(_Question(cluster_id, partitions))
+
+    def results(self) -> list[Result]:
+        """Take the results that are there."""
+        with self._changed:
+            taken = list(self._results)
+            self._results.clear()
+        return taken
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all tasks are done, at most ``timeout`` seconds and not for an absent store; return whether."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._tasks or not self._available, timeout)
+            return not self._tasks
+
+    def stop(self, timeout: float) -> None:
+        """End the thread; a transaction under way is waited for, at most ``timeout`` seconds."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
+    def _give(self, task: Batch | _Question) -> None:
+        with self._changed:
+            self._tasks.append(task)
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._tasks or self._stopping.is_set())
+                if self._stopping.is_set():
+                    break
+                task = self._tasks[0]
+            result = self._until_done(task)
+            with self._changed:
+                if result is not None:
+                    self._results.append(result)
+                    self._tasks.popleft()
+                self._changed.notify_all()
+        self._store.close()
+
+    def _until_done(self, task: Batch | _Question) -> Result | None:
+        """Do a task until it succeeds; None if the thread is to end before."""
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                result = self._do(task)
+            except StoreUnavailableError as error:
+                if self._telemetry.trouble("database", str(error), error.hint):
+                    log.warning("waiting for the database", extra={"error": str(error), "hint": error.hint})
+            except Exception as error:
+                # A fault of this program. The batch is still in Kafka, so waiting loses nothing; ending would.
+                self._telemetry.trouble("database", f"internal error: {error!r}", "report this, with the journal")
+                log.exception("storing failed for a reason that is not the database's")
+                self._store.close()
+            else:
+                self._set_available(True)
+                if self._telemetry.clear("database"):
+                    log.info("the database answers again")
+                return result
+            self._set_available(False)
+            self._stopping.wait(backoff.delay())
+        return None
+
+    def _do(self, task: Batch | _Question) -> Result:
+        if isinstance(task, _Question):
+            return Positioned(task.cluster_id, self._store.positions(task.cluster_id, task.partitions))
+        started = time.monotonic()
+        try:
+            outcome = self._store.commit(task)
+        except FencedError:
+            return Fenced(task)
+        self._telemetry.stored(task, outcome, time.monotonic() - started)
+        return Stored(task, outcome)
+
+    def _set_available(self, available: bool) -> None:
+        if available != self._available:
+            with self._changed:
+                self._available = available
+                self._changed.notify_all()

@@ -1,0 +1,32 @@
+"""docs/reference/consumer.md names every key of the configuration and every metric."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from obsctl.pipeline import health
+from obsctl.pipeline.config import Config
+from obsctl.pipeline.telemetry import Telemetry
+
+
+def keys(kind: type[msgspec.Struct]) -> set[str]:
+    found = set()
+    for field in msgspec.structs.fields(kind):
+        nested = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+        found |= keys(field.type) if nested else {field.name}
+    return found
+
+
+def test_every_key(project: Path) -> None:
+    page = (project / "docs" / "reference" / "consumer.md").read_text()
+    named = {key.rpartition(".")[2] for key in re.findall(r"`([a-z_.]+)`", page)}
+    assert keys(Config) - named == set()
+
+
+def test_every_metric(project: Path) -> None:
+    page = (project / "docs" / "reference" / "consumer.md").read_text()
+    for name in re.findall(r"(?m)^# TYPE obs_consumer_(\w+)", health.metrics(Telemetry())):
+        assert re.search(rf"`{name}[`{{]", page), name

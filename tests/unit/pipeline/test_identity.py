@@ -1,0 +1,35 @@
+"""When two lines are the same row, and when they are not."""
+
+from __future__ import annotations
+
+import hashlib
+
+from obsctl.pipeline import identity
+
+
+def test_every_part_counts() -> None:
+    lines = [
+        identity.of_line("node1", "access", 0, b"x"),
+        identity.of_line("node2", "access", 0, b"x"),
+        identity.of_line("node1", "replay", 0, b"x"),
+        identity.of_line("node1", "access", 1, b"x"),
+        identity.of_line("node1", "access", 0, b"y"),
+        identity.of_broken_line("node1", "access", 0),
+        identity.of_record("c", "t", 0, 0),
+    ]
+    assert len(set(lines)) == len(lines)
+    assert all(len(line) == identity.SIZE for line in lines)
+
+
+def test_borders_between_parts_cannot_move() -> None:
+    assert identity.of_line("ab", "c", 1, b"x") != identity.of_line("a", "bc", 1, b"x")
+    assert identity.of_line("a", "b", 1, b"2:x") != identity.of_line("a", "b", 12, b":x")
+    assert identity.of_line("a1:b", "", 1, b"x") != identity.of_line("a", "b", 1, b"x")
+
+
+def test_never_changes() -> None:
+    """A release that computed it differently would store each resend twice."""
+    written_out = b"line\0" + b"5:node1" + b"6:access" + b"42:" + b"GET /"
+    expected = hashlib.blake2b(written_out, digest_size=16).digest()
+    assert identity.of_line("node1", "access", 42, b"GET /") == expected
+    assert expected.hex() == "8aebe99ca730c7861237d8987a4537ca"

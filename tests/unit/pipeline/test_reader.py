@@ -1,0 +1,72 @@
+"""What the reader takes of what the client gives: nothing foreign, nothing twice, no gap unseen."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from obsctl.pipeline.batch import TopicPartition
+from obsctl.pipeline.config import Config, Database, Kafka
+from obsctl.pipeline.reader import Reader
+from obsctl.pipeline.telemetry import Telemetry
+from tests.unit.pipeline.messages import FakeMessage
+
+PART = TopicPartition("nginxlog", 0)
+
+
+class FakeConsumer:
+    """Remembers where it was sent."""
+
+    def __init__(self) -> None:
+        self.seeks: list[tuple[str, int, int]] = []
+
+    def seek(self, place: Any) -> None:
+        self.seeks.append((place.topic, place.partition, place.offset))
+
+
+@pytest.fixture
+def reader() -> Reader:
+    config = Config(kafka=Kafka(bootstrap=("127.0.0.1:1",)), database=Database(host="h", password="env:X"))
+    made = Reader(config, None, None, None, Telemetry())  # type: ignore[arg-type]  # only _accept is used
+    made._next[PART] = 10
+    return made
+
+
+def offsets(reader: Reader, consumer: FakeConsumer, *messages: FakeMessage) -> list[int]:
+    return [m.offset() for m in reader._accept(consumer, list(messages))]  # type: ignore[arg-type]
+
+
+def at(*numbers: int, partition: int = 0) -> list[FakeMessage]:
+    return [FakeMessage(n, b"", partition=partition) for n in numbers]
+
+
+def test_follows_without_a_gap(reader: Reader) -> None:
+    assert offsets(reader, FakeConsumer(), *at(10, 11, 12)) == [10, 11, 12]
+
+
+def test_drops_what_is_not_ours_and_what_was_before_a_seek(reader: Reader) -> None:
+    assert offsets(reader, FakeConsumer(), *at(3, partition=1), *at(8, 9, 10, 11)) == [10, 11]
+
+
+def test_a_gap_is_believed_only_when_it_is_seen_again(reader: Reader) -> None:
+    consumer = FakeConsumer()
+    assert offsets(reader, consumer, *at(10, 11, 14, 15)) == [10, 11]
+    assert consumer.seeks == [("nginxlog", 0, 12)]
+    reader._next[PART] = 12
+    assert offsets(reader, consumer, *at(14, 15)) == [14, 15]
+    assert len(consumer.seeks) == 1
+
+
+def test_a_gap_that_the_second_look_fills_was_none(reader: Reader) -> None:
+    consumer = FakeConsumer()
+    assert offsets(reader, consumer, *at(12, 13)) == []
+    assert offsets(reader, consumer, *at(10, 11, 12, 13)) == [10, 11, 12, 13]
+
+
+def test_networks_of_one() -> None:
+    config = Config(
+        kafka=Kafka(bootstrap=("h:1",)), database=Database(host="h", password="env:X"), trusted_proxies=("10.0.0.1",)
+    )
+    assert config.proxy_networks() == (ipaddress.ip_network("10.0.0.1/32"),)
