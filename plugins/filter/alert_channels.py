@@ -1,0 +1,72 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""Alert channels on their way from the inventory to a host: their secrets go into files."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+name: alert_channels
+short_description: Separate alert channels from their secrets
+version_added: 0.1.0
+description:
+  - A channel's options C(token), C(secret) and C(password) are secrets. The inventory gives them as references
+    (C(file:), C(env:), C(vault:)) that are valid on the control node, or as values.
+options:
+  _input:
+    description: The channels as in the inventory.
+    type: list
+    elements: dict
+    required: true
+  folder:
+    description: Folder of the secrets on the host.
+    type: path
+    required: true
+author:
+  - The ObsCraft authors (@obscraft)
+"""
+
+EXAMPLES = r"""
+- name: Show what the alerter will read
+  ansible.builtin.debug:
+    msg: "{{ (consumer_alert_channels | obscraft.fleet.alert_channels('/etc/obsctl/secrets')).on_host }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(on_host), the channels with references to the files on the host;
+    - C(on_control), the channels with the inventory's own references, an empty string in place of a value;
+    - C(secrets), C(path) on the host and C(source) (the inventory's reference or value) of each secret.
+  type: dict
+"""
+
+import re
+
+SECRET_OPTIONS = ("token", "secret", "password")
+REFERENCE = re.compile(r"^(file|env|vault):.")
+
+
+def alert_channels(channels, folder):
+    """Return the channels as a host reads them, as the control node reads them, and the secrets between the two."""
+    on_host, on_control, secrets = [], [], []
+    for channel in channels:
+        here, there = dict(channel), dict(channel)
+        for option in SECRET_OPTIONS:
+            source = channel.get(option)
+            if not source:
+                continue
+            path = f"{folder}/alert_{re.sub('[^A-Za-z0-9_-]', '_', channel['name'])}_{option}"
+            secrets.append({"path": path, "source": source})
+            here[option] = f"file:{path}"
+            there[option] = source if REFERENCE.match(str(source)) else ""
+        on_host.append(here)
+        on_control.append(there)
+    return {"on_host": on_host, "on_control": on_control, "secrets": secrets}
+
+
+class FilterModule:
+    """Offers the filter to Ansible."""
+
+    def filters(self):
+        return {"alert_channels": alert_channels}

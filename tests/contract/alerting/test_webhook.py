@@ -1,0 +1,81 @@
+"""The generic webhook: 2xx is a delivery, and nothing else is."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from obsctl.alerting.channels import parse_channels
+from obsctl.alerting.channels.webhook import Webhook
+from obsctl.alerting.delivery import Delivery, Verdict
+from obsctl.alerting.message import channel_test
+from obsctl.contract import ConfigError
+from obsctl.fleet.secrets import Secret
+from tests.contract.alerting.vendor import Vendor
+
+TOKEN = "hook-77b25c1f0e9a"
+
+
+def send(url: str, **options: object) -> Delivery:
+    (spec,) = parse_channels([{"name": "hook", "type": "webhook", "url": url, **options}], "test")
+    return spec.open(lambda reference: Secret(TOKEN, reference)).send(channel_test(time.time(), "app1"))
+
+
+def test_the_body_has_its_schema_and_the_token_travels_in_the_header(vendor: Vendor) -> None:
+    assert send(vendor.url + "/hook?team=a", token="env:TOKEN").delivered
+    (request,) = vendor.received
+    assert request.path == "/hook?team=a"
+    assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert set(request.body) == {"schema", "id", "kind", "title", "text", "facts"}
+    assert request.body["schema"] == "obsctl/alert/v1"
+    assert request.body["kind"] == "test"
+
+
+def test_no_token_no_header(vendor: Vendor) -> None:
+    assert send(vendor.url).delivered
+    assert "Authorization" not in vendor.received[0].headers
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (200, Verdict.DELIVERED),
+        (204, Verdict.DELIVERED),
+        (307, Verdict.REDIRECTED),
+        (400, Verdict.REFUSED),
+        (401, Verdict.REFUSED),
+        (429, Verdict.THROTTLED),
+        (503, Verdict.UNREACHABLE),
+        (504, Verdict.UNKNOWN),
+    ],
+)
+def test_what_each_status_means(vendor: Vendor, status: int, verdict: Verdict) -> None:
+    vendor.status, vendor.body = status, b""
+    delivery = send(vendor.url)
+    assert (delivery.verdict, delivery.code) == (verdict, str(status))
+    assert bool(delivery.hint) is not delivery.delivered
+
+
+def test_credentials_and_query_values_are_masked_everywhere(closed_port: int) -> None:
+    delivery = send(f"http://user:pass-9f@127.0.0.1:{closed_port}/hook?key=k-55aa")
+    assert delivery.verdict is Verdict.UNREACHABLE
+    assert "pass-9f" not in repr(delivery)
+    assert "k-55aa" not in repr(delivery)
+
+
+@pytest.mark.parametrize("token", ["first\nsecond", "tab\there", "schlüssel"])
+def test_a_token_that_no_header_takes_is_a_mistake_of_the_configuration(token: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Webhook("ops", "http://127.0.0.1:9/", Secret(token, "env:TOKEN"), "")
+    assert token not in f"{refused.value} {refused.value.hint}"
+    assert "env:TOKEN" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://h:99999/", "http://h:x/", "http://[::1/", "http://a..b/", "http://h/a b", "http://h/a\nb", "ftp://h/"],
+)
+def test_a_url_that_cannot_be_posted_to_is_a_mistake_of_the_configuration(url: str) -> None:
+    with pytest.raises(ConfigError):
+        Webhook("ops", url, None, "")

@@ -1,0 +1,99 @@
+"""A vendor on loopback that answers as the test says, and keeps what it was sent."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Request:
+    """What arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Vendor:
+    """The vendor's address, its answer, and what it was sent."""
+
+    url: str = ""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b'{"errcode":0,"errmsg":"ok"}'
+    #: ``slow``: no answer within the client's patience; ``reset``: the connection breaks; ``drip``: never ends.
+    fault: str = ""
+    received: list[Request] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def says(self, errcode: int, errmsg: str) -> None:
+        self.body = json.dumps({"errcode": errcode, "errmsg": errmsg}).encode()
+
+
+@contextmanager
+def serving() -> Iterator[Vendor]:
+    """Run a vendor on a free port of loopback."""
+    state = Vendor()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            state.received.append(Request(self.path, dict(self.headers.items()), json.loads(raw)))
+            if state.fault == "slow":
+                state.released.wait(30)
+                return
+            if state.fault == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.shutdown(socket.SHUT_RD)
+                self.close_connection = True
+                self.connection.close()
+                return
+            if "Date" in state.headers:
+                self.send_response_only(state.status)
+            else:
+                self.send_response(state.status)
+            for name, value in state.headers.items():
+                self.send_header(name, value)
+            if state.fault == "drip":
+                self.end_headers()
+                while not state.released.wait(0.2):
+                    self.wfile.write(b" ")
+                return
+            self.send_header("Content-Length", str(len(state.body)))
+            self.end_headers()
+            self.wfile.write(state.body)
+
+        def do_GET(self) -> None:
+            state.received.append(Request(self.path, {}, None))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: Any) -> None:
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield state
+    finally:
+        state.released.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
