@@ -1,0 +1,634 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""What makes an inventory unable to work: one small rule for each fault, all pure.
+
+A rule takes the :class:`Fleet` and yields :class:`Problem`; it never stops at the first one and never asks a host.
+What hosts say about themselves was read before and stands in ``Fleet.looks``; a host that was not read (``--limit``)
+gives no problem of that kind.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import difflib
+import fnmatch
+import ipaddress
+import re
+from collections import defaultdict
+from typing import NamedTuple
+
+GIB = 1024**3
+#: A VRRP password is cut here without a word.
+AUTH_PASS_MAX = 8
+# Blanks, quotes, # and ! end the word or begin a comment in keepalived.conf.
+AUTH_PASS_PLAIN = re.compile(r"[A-Za-z0-9._-]+\Z")
+#: Share of a filesystem that records may fill; the rest is for the active segments and for compaction.
+DISK_SHARE = 0.85
+#: The oldest Python that modules of an ansible-core still run under on the managed host; 2.16 also serves 2.7.
+TARGET_PYTHON = {
+    (2, 16): (3, 6),
+    (2, 17): (3, 7),
+    (2, 18): (3, 8),
+    (2, 19): (3, 8),
+    (2, 20): (3, 9),
+    (2, 21): (3, 9),
+}
+EL_IDS = ("centos", "rhel", "rocky", "almalinux", "ol", "fedora")
+#: Which groups' hosts run which roles; a role's required variables are looked for there only.
+ROLES_OF_GROUP = {
+    "lb": ("nginx", "keepalived"),
+    "backend": ("backend",),
+    "kafka": ("java", "kafka"),
+    "filebeat": ("filebeat",),
+    "mysql": ("mysql",),
+    "consumer": ("consumer",),
+}
+#: Every role may read them, but only `common` has defaults for them.
+SHARED = ("fleet_vip", "fleet_admin_sources", "fleet_artifacts_dir")
+#: Two names for one thing, because roles stand alone: (group, variable, group, variable); a dot goes into a dictionary.
+MUST_AGREE = (
+    ("filebeat", "filebeat_topic_access", "consumer", "consumer_topics.access"),
+    ("filebeat", "filebeat_topic_error", "consumer", "consumer_topics.error"),
+    ("filebeat", "filebeat_nginx_log_format", "lb", "nginx_log_format"),
+    ("filebeat", "filebeat_nginx_log_dir", "lb", "nginx_log_dir"),
+    ("lb", "nginx_backend_port", "backend", "backend_port"),
+    ("lb", "keepalived_check_port", "lb", "nginx_check_port"),
+    ("backend", "firewall_backend_port", "backend", "backend_port"),
+    ("kafka", "firewall_broker_port", "kafka", "kafka_broker_port"),
+    ("kafka", "firewall_controller_port", "kafka", "kafka_controller_port"),
+)
+
+
+class Problem(NamedTuple):
+    """What cannot work, on which host (``fleet`` for all of them), and what to do about it."""
+
+    host: str
+    problem: str
+    fix: str
+
+
+class Fleet(NamedTuple):
+    """All that the rules may know.
+
+    Attributes:
+        hosts: host to its variables, the roles' defaults included; a variable whose template fails is absent.
+        groups: group to its hosts.
+        inventory_names: host to the names of the variables that the inventory or the command line sets.
+        broken: host to {variable: reason} for templates that cannot be resolved.
+        specs: role to its options, from argument_specs.
+        looks: host to what it says about itself, see ``parse_look``; ``{"unreachable": reason}`` if it did not answer.
+        core: ansible-core's (major, minor) on the control node.
+        missing_files: variable to path, for files that the control node lacks.
+    """
+
+    hosts: dict
+    groups: dict
+    inventory_names: dict
+    broken: dict
+    specs: dict
+    looks: dict
+    core: tuple
+    missing_files: dict
+
+    def group(self, name):
+        """Return (host, variables) of a group's hosts."""
+        return [(host, self.hosts[host]) for host in self.groups.get(name, ()) if host in self.hosts]
+
+
+def find_problems(fleet):
+    """Return all problems, those that several hosts share as one, in the rules' order."""
+    misfits = list(wrong_types(fleet))
+    fleet = _without(fleet, misfits)
+    shared = defaultdict(list)
+    for found in [problem for _name, problem in misfits] + [found for rule in RULES for found in _judge(rule, fleet)]:
+        hosts = shared[found.problem, found.fix]
+        if found.host not in hosts:
+            hosts.append(found.host)
+    return [Problem(", ".join(hosts), problem, fix) for (problem, fix), hosts in shared.items()]
+
+
+def _judge(rule, fleet):
+    """Return what a rule finds; one that fails is a problem itself and hides none of the others."""
+    try:
+        return list(rule(fleet))
+    except Exception as error:  # the text may hold a value, and a value may be a secret
+        what = f"the check {rule.__name__} cannot judge this inventory ({type(error).__name__})"
+        return [Problem("fleet", what, "look for a value of the wrong kind in what the check is about")]
+
+
+def _without(fleet, misfits):
+    """Return the fleet without the values of the wrong kind, so that no other rule stumbles over them."""
+    hidden = defaultdict(set)
+    for name, problem in misfits:
+        hidden[problem.host].add(name)
+    hosts = {h: _Without(view, hidden[h]) if h in hidden else view for h, view in fleet.hosts.items()}
+    broken = {h: {**fleet.broken.get(h, {}), **dict.fromkeys(hidden.get(h, ()))} for h in {**fleet.broken, **hidden}}
+    return fleet._replace(hosts=hosts, broken=broken)
+
+
+class _Without(collections.abc.Mapping):
+    """A host's variables but some."""
+
+    def __init__(self, variables, hidden):
+        self._variables = variables
+        self._hidden = hidden
+
+    def __getitem__(self, name):
+        if name in self._hidden:
+            raise KeyError(name)
+        return self._variables[name]
+
+    def __contains__(self, name):
+        return name not in self._hidden and name in self._variables
+
+    def __iter__(self):
+        return (name for name in self._variables if name not in self._hidden)
+
+    def __len__(self):
+        return sum(1 for _name in self)
+
+
+def parse_look(text):
+    """Return what the look's ``key=value`` lines say; a key that repeats becomes a list (``name``, ``disk``)."""
+    look = {"name": [], "disk": []}
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if not equals:
+            continue
+        if key in ("name", "disk"):
+            look[key].append(value.split())
+        else:
+            look[key] = value
+    return look
+
+
+def unreachable(fleet):
+    for host, look in fleet.looks.items():
+        if "unreachable" in look:
+            yield Problem(
+                host,
+                f"does not answer: {look['unreachable']}",
+                "check ansible_host, the ssh user and its key: ansible -m ansible.builtin.raw -a true HOST",
+            )
+
+
+def groups_are_there(fleet):
+    for name in ROLES_OF_GROUP:
+        if not fleet.groups.get(name):
+            yield Problem("fleet", f"group {name} has no host", f"put at least one host into the group {name}")
+
+
+def shared_variables(fleet):
+    for host, names in fleet.inventory_names.items():
+        for name in SHARED:
+            if name not in names:
+                yield Problem(host, f"{name} is not set in the inventory", f"set {name} in group_vars/all")
+
+
+def required_variables(fleet):
+    for name, roles in ROLES_OF_GROUP.items():
+        for host, variables in fleet.group(name):
+            for role in roles:
+                for option, spec in fleet.specs.get(role, {}).items():
+                    if spec.get("required") and option not in variables and option not in fleet.broken.get(host, {}):
+                        yield Problem(host, f"{option} is not set", f"set it: {_sentence(spec.get('description'))}")
+
+
+def wrong_types(fleet):
+    """Yield (variable, problem) for what the inventory sets to a value that is not of the declared kind."""
+    declared = {option: spec for options in fleet.specs.values() for option, spec in options.items()}
+    declared["ansible_host"] = {"type": "str"}
+    for host, names in fleet.inventory_names.items():
+        for name in sorted(names & declared.keys()):
+            spec, value = declared[name], fleet.hosts[host].get(name)
+            if value is None:
+                # A required one is reported by required_variables.
+                if name not in fleet.broken.get(host, {}) and spec.get("default") is not None:
+                    yield name, Problem(host, f"{name} is empty", "give it a value, or leave it out for the default")
+                continue
+            for place, wrong, kind in _misfits(name, value, spec):
+                fix = f"set it to {_KINDS[kind]}: {_sentence(spec.get('description'))}"
+                yield name, Problem(host, f"{place} is {_shown(wrong, kind)}, not {_KINDS[kind]}", fix)
+                break
+
+
+#: What argument_specs call a type, in words.
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping",
+    "str": "a text",
+    "path": "a path",
+}
+
+
+def _misfits(place, value, spec):
+    """Yield (place, value, wanted type) for a value and what is in it."""
+    kind = spec.get("type", "str")
+    if kind not in _KINDS:
+        return
+    if not _is_of(kind, value):
+        yield place, value, kind
+    elif kind == "list" and spec.get("elements"):
+        entry = {**spec, "type": spec["elements"], "elements": None}
+        for number, item in enumerate(value):
+            yield from _misfits(f"{place}[{number}]", item, entry)
+    elif kind == "dict":
+        for name, option in (spec.get("options") or {}).items():
+            if value.get(name) is not None:
+                yield from _misfits(f"{place}.{name}", value[name], option)
+
+
+def _is_of(kind, value):
+    is_list = isinstance(value, collections.abc.Sequence) and not isinstance(value, (str, bytes))
+    is_mapping = isinstance(value, collections.abc.Mapping)
+    if kind == "list":
+        return is_list
+    if kind == "dict":
+        return is_mapping
+    if kind == "bool":
+        return isinstance(value, bool) or str(value).lower() in _BOOLEANS
+    if kind == "int":
+        return not isinstance(value, bool) and re.fullmatch(r"\s*-?\d+\s*", str(value)) is not None
+    if kind == "float":
+        return not isinstance(value, bool) and re.fullmatch(r"\s*-?\d+(\.\d*)?\s*", str(value)) is not None
+    return not (is_list or is_mapping or value is None)
+
+
+_BOOLEANS = ("yes", "no", "on", "off", "true", "false", "y", "n", "t", "f", "1", "0")
+
+
+def _shown(value, kind):
+    """Return a value in words; only where a number belongs its own text, for a text may be a secret."""
+    if kind in ("int", "float", "bool") and isinstance(value, (str, int, float)):
+        return repr(value)[:40]
+    if value is None:
+        return "empty"
+    if isinstance(value, collections.abc.Mapping):
+        return "a mapping"
+    return "a list" if _is_of("list", value) else "a single value"
+
+
+def unresolvable_variables(fleet):
+    known = {option for options in fleet.specs.values() for option in options}
+    for host, broken in fleet.broken.items():
+        for variable, reason in sorted(broken.items()):
+            if reason is not None and variable in known and variable in fleet.inventory_names.get(host, ()):
+                yield Problem(
+                    host,
+                    f"{variable} has no value: {reason}",
+                    "define what the value refers to: is the vault file there?",
+                )
+
+
+def mistyped_variables(fleet):
+    known = {option for options in fleet.specs.values() for option in options}
+    prefixes = tuple(f"{role}_" for role in (*fleet.specs, "fleet"))
+    for host, names in fleet.inventory_names.items():
+        foreign = fleet.hosts[host].get("fleet_foreign_variables") or []
+        for name in sorted(names):
+            if name in known or not name.startswith(prefixes):
+                continue
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign):
+                continue
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+            yield Problem(
+                host,
+                f"no role knows the variable {name}",
+                f"did you mean {near[0]}?" if near else "remove it, or name it in fleet_foreign_variables",
+            )
+
+
+def node_ids(fleet):
+    by_id = defaultdict(list)
+    for host, variables in fleet.group("kafka"):
+        if variables.get("kafka_node_id") is not None:
+            by_id[int(variables["kafka_node_id"])].append(host)
+    for node_id, hosts in by_id.items():
+        if len(hosts) > 1:
+            yield Problem(
+                ", ".join(hosts),
+                f"share kafka_node_id {node_id}",
+                "give each Kafka host its own kafka_node_id, as a host variable",
+            )
+
+
+def replication(fleet):
+    nodes = fleet.group("kafka")
+    brokers = [host for host, variables in nodes if "broker" in variables.get("kafka_process_roles", ["broker"])]
+    controllers = [v for _host, v in nodes if "controller" in v.get("kafka_process_roles", ["controller"])]
+    if nodes and not controllers:
+        yield Problem("fleet", "no Kafka host is a controller", "add controller to a host's kafka_process_roles")
+    for host, variables in nodes:
+        factor = int(variables.get("kafka_replication_factor", 3))
+        minimum = int(variables.get("kafka_min_insync_replicas", 2))
+        if factor > len(brokers):
+            yield Problem(
+                host,
+                f"kafka_replication_factor is {factor}, but there are {len(brokers)} brokers",
+                f"add brokers, or set kafka_replication_factor to at most {len(brokers)}",
+            )
+        tight = [("kafka_min_insync_replicas", minimum)]
+        for topic in variables.get("kafka_topics") or []:
+            own = (topic.get("configs") or {}).get("min.insync.replicas")
+            if own is not None:
+                tight.append((f"min.insync.replicas of topic {topic.get('name')}", int(own)))
+        for name, value in tight:
+            # One broker with one copy has nothing to lose by a restart that it would not lose anyway.
+            if value >= factor and not value == factor == 1:
+                yield Problem(
+                    host,
+                    f"{name} is {value} with replication factor {factor}: one stopped broker stops all writers",
+                    f"set it below {factor}, or raise kafka_replication_factor",
+                )
+
+
+def java_for_kafka(fleet):
+    for host, variables in fleet.group("kafka"):
+        version = str(variables.get("kafka_version", ""))
+        if not version[:1].isdigit():
+            continue
+        needed = 17 if int(version.split(".")[0]) >= 4 else 11
+        own_java = variables.get("kafka_java", "/usr/bin/java") != "/usr/bin/java"
+        seen = fleet.looks.get(host, {}).get("java", "")
+        java = int(seen) if own_java and seen.isdigit() else int(variables.get("java_version", 17))
+        if java < needed:
+            name = "kafka_java" if own_java and seen.isdigit() else "java_version"
+            yield Problem(
+                host,
+                f"Kafka {version} needs Java {needed} or newer, {name} gives {java}",
+                f"set java_version to {needed} or newer, or kafka_version to an older line",
+            )
+
+
+def disks(fleet):
+    brokers = len(fleet.group("kafka"))
+    for host, variables in fleet.group("kafka"):
+        sizes = {path: int(kib) * 1024 for path, kib in fleet.looks.get(host, {}).get("disk", ())}
+        path = variables.get("kafka_data_dir", "")
+        per_day = float(variables.get("kafka_expected_gib_per_day", 0))
+        if path not in sizes or not brokers:
+            continue
+        days = float(variables.get("kafka_retention_hours", 168)) / 24
+        copies = min(int(variables.get("kafka_replication_factor", 3)), brokers)
+        needed = days * per_day * copies / brokers * GIB
+        if needed > sizes[path] * DISK_SHARE:
+            yield Problem(
+                host,
+                f"{path} holds {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with {copies} copies "
+                f"over {brokers} brokers need {needed / GIB / DISK_SHARE:.0f}",
+                "give it a larger disk, or lower kafka_retention_hours",
+            )
+
+
+def vrrp(fleet):
+    hosts = fleet.group("lb")
+    by_priority, by_vip = defaultdict(list), defaultdict(set)
+    for host, variables in hosts:
+        secret = str(variables.get("keepalived_auth_pass", "") or "")
+        if len(secret) > AUTH_PASS_MAX:
+            yield Problem(
+                host,
+                f"keepalived_auth_pass has {len(secret)} characters; Keepalived cuts it after {AUTH_PASS_MAX}, silently",
+                f"use at most {AUTH_PASS_MAX} characters",
+            )
+        if secret and not AUTH_PASS_PLAIN.match(secret):
+            yield Problem(
+                host,
+                "keepalived_auth_pass has a character that Keepalived reads as the end of a word or as a comment",
+                "use letters, digits, dots, dashes and underscores only",
+            )
+        if variables.get("keepalived_priority") is not None:
+            by_priority[int(variables["keepalived_priority"])].append(host)
+        by_vip[variables.get("keepalived_vip") or variables.get("fleet_vip")].add(variables.get("keepalived_vrid"))
+    for priority, names in by_priority.items():
+        if len(names) > 1:
+            yield Problem(
+                ", ".join(names),
+                f"share keepalived_priority {priority}",
+                "give each balancer its own keepalived_priority, as a host variable",
+            )
+    yield from _vrids(by_vip)
+    yield from _weights(hosts, sorted(by_priority))
+
+
+def _vrids(by_vip):
+    seen = {}
+    for vip, vrids in by_vip.items():
+        if len(vrids) > 1:
+            listed = ", ".join(str(vrid) for vrid in sorted(vrids, key=str))
+            yield Problem(
+                "fleet",
+                f"the balancers of {vip} have different keepalived_vrid ({listed}): each would hold the address",
+                "set one keepalived_vrid for the group",
+            )
+        for vrid in vrids:
+            if vrid in seen:
+                yield Problem(
+                    "fleet",
+                    f"{seen[vrid]} and {vip} share keepalived_vrid {vrid}",
+                    "give each virtual address of a network segment its own keepalived_vrid",
+                )
+            seen[vrid] = vip
+
+
+def _weights(hosts, priorities):
+    gap = priorities[-1] - priorities[0] if priorities else 0
+    for host, variables in hosts:
+        weight = int(variables.get("keepalived_check_weight", 0) or 0)
+        if weight and variables.get("keepalived_nopreempt", True):
+            yield Problem(
+                host,
+                f"keepalived_check_weight is {weight} with nopreempt: the address never moves when nginx fails",
+                "set keepalived_check_weight to 0",
+            )
+        elif weight and abs(weight) <= gap:
+            yield Problem(
+                host,
+                f"keepalived_check_weight {weight} does not bridge the priorities' gap of {gap}: the address never moves",
+                f"set keepalived_check_weight to 0, or to more than {gap} in size",
+            )
+
+
+def virtual_address(fleet):
+    addresses = {variables.get("ansible_host"): host for host, variables in fleet.hosts.items()}
+    for host, variables in fleet.group("lb"):
+        vip = str(variables.get("fleet_vip") or "")
+        if not _is_address(vip):
+            yield Problem(
+                host,
+                f"fleet_vip is {vip!r}, not an address",
+                "set fleet_vip to a free address of the balancers' network",
+            )
+            continue
+        if vip in addresses:
+            yield Problem(
+                "fleet", f"fleet_vip {vip} is the address of {addresses[vip]}", "choose an address that no host has"
+            )
+        own, prefix = variables.get("ansible_host", ""), variables.get("fleet_vip_prefix", 24)
+        try:
+            network = ipaddress.ip_network(f"{vip}/{prefix}", strict=False)
+        except ValueError:
+            yield Problem(
+                host,
+                f"fleet_vip_prefix is {prefix}, no prefix length of {vip}",
+                "set fleet_vip_prefix to the network's prefix length, such as 24",
+            )
+            continue
+        if _is_address(own):
+            if ipaddress.ip_address(own) not in network:
+                yield Problem(
+                    host,
+                    f"its address is outside of the virtual address's network {network}",
+                    "put fleet_vip and fleet_vip_prefix right: VRRP works within one network",
+                )
+
+
+def agreeing_variables(fleet):
+    for left_group, left, right_group, right in MUST_AGREE:
+        rights = {str(_value(v, right)): host for host, v in fleet.group(right_group) if _value(v, right) is not None}
+        for host, variables in fleet.group(left_group):
+            own = _value(variables, left)
+            if own is not None and rights and str(own) not in rights:
+                value, other = next(iter(rights.items()))
+                yield Problem(
+                    host,
+                    f"{left} is {own}, but {right} is {value} on {other}",
+                    f"set both to the same value: what the one sends the other would not see ({left}, {right})",
+                )
+
+
+def names_resolve(fleet):
+    for host, look in fleet.looks.items():
+        for entry in look.get("name", ()):
+            name, found = entry[0], entry[1:]
+            if not found:
+                yield Problem(
+                    host, f"cannot resolve {name}", f"add {name} to DNS or /etc/hosts of this host, or use addresses"
+                )
+            elif name != host and found[0].startswith("127."):
+                yield Problem(
+                    host,
+                    f"resolves {name} to {found[0]}, itself",
+                    f"put the address of {name} into DNS or /etc/hosts of this host",
+                )
+
+
+def target_python(fleet):
+    oldest = TARGET_PYTHON.get(fleet.core, TARGET_PYTHON[max(TARGET_PYTHON)])
+    core = ".".join(str(part) for part in fleet.core)
+    for host, look in fleet.looks.items():
+        if "unreachable" in look:
+            continue
+        text = look.get("python", "")
+        if not text:
+            yield Problem(host, "has no Python", "install python3 on the host")
+            continue
+        version = tuple(int(part) for part in text.split("."))
+        if version >= oldest or (fleet.core == (2, 16) and version == (2, 7)):
+            continue
+        yield Problem(
+            host,
+            f"{look.get('os.name', 'the host')} has Python {text}; ansible-core {core} needs "
+            f"{oldest[0]}.{oldest[1]} there",
+            "use ansible-core 2.16 on the control node (pip install 'obscraft[legacy]'), or set "
+            "ansible_python_interpreter to a newer Python of the host",
+        )
+
+
+def operating_systems(fleet):
+    for host, look in fleet.looks.items():
+        system, version = look.get("os.id", ""), look.get("os.version", "")
+        if not system:
+            continue
+        groups = [name for name in ("consumer", "backend") if host in fleet.groups.get(name, ())]
+        if system in EL_IDS and version.split(".")[0] == "7" and groups:
+            yield Problem(
+                host,
+                f"is an EL7 host in the group {' and '.join(groups)}: its glibc 2.17 is too old for the wheels, and it "
+                "has no Python 3.11",
+                "move it to EL8 or newer; EL7 can carry the other roles",
+            )
+        if system not in EL_IDS and system != "debian":
+            yield Problem(host, f"runs {look.get('os.name', system)}", "use CentOS, Rocky, Alma, RHEL or Debian")
+
+
+def old_mysql(fleet):
+    for host, _variables in fleet.group("mysql"):
+        version = fleet.looks.get(host, {}).get("mysql", "")
+        if version.startswith("5."):
+            yield Problem(
+                host,
+                f"has database server {version}: the schema and the client library need MySQL 8.0 or MariaDB 10.5",
+                "upgrade the server, or remove its package and let the role install a supported one",
+            )
+
+
+def lock_out(fleet):
+    for host, look in fleet.looks.items():
+        client = look.get("ssh_client", "")
+        sources = fleet.hosts.get(host, {}).get("firewall_admin_sources") or []
+        if _is_address(client) and not any(_within(client, source) for source in sources):
+            yield Problem(
+                host,
+                f"the firewall would lock this control node ({client}) out",
+                f"add {client} to fleet_admin_sources",
+            )
+
+
+def artifacts(fleet):
+    for variable, path in fleet.missing_files.items():
+        yield Problem(
+            "control node", f"{variable} does not exist: {path}", "run: obsctl artifacts build (or set the variable)"
+        )
+
+
+RULES = (
+    groups_are_there,
+    shared_variables,
+    unreachable,
+    target_python,
+    operating_systems,
+    required_variables,
+    unresolvable_variables,
+    mistyped_variables,
+    artifacts,
+    node_ids,
+    replication,
+    java_for_kafka,
+    disks,
+    old_mysql,
+    virtual_address,
+    vrrp,
+    agreeing_variables,
+    names_resolve,
+    lock_out,
+)
+
+
+def _value(variables, path):
+    name, _dot, key = path.partition(".")
+    value = variables.get(name)
+    return value.get(key) if key and value else value
+
+
+def _is_address(text):
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _within(address, network):
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _sentence(description):
+    text = description if isinstance(description, str) else " ".join(description or [])
+    return text.split(". ")[0].rstrip(".") or "it is required"
