@@ -1,0 +1,71 @@
+"""The row store, asked as the reading user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from obsctl.contract import ConfigError
+from obsctl.fleet.model import Fleet
+from obsctl.fleet.secrets import redact, resolve
+from obsctl.snapshot.health import DatabaseProbe
+
+_CONNECT_S = 3
+_ANSWER_S = 5
+
+_VERSION = "SELECT VERSION()"
+# A position moves with every stored batch, so this needs no scan of the large tables.
+_BEHIND = "SELECT TIMESTAMPDIFF(SECOND, MAX(updated_at), UTC_TIMESTAMP()) FROM log_source WHERE next_offset > 0"
+_QUARANTINED = "SELECT COUNT(*) FROM quarantine WHERE stored_at > UTC_TIMESTAMP() - INTERVAL 1 DAY"
+_CATCH_ALL = (
+    "SELECT COALESCE(SUM(table_rows), 0) FROM information_schema.partitions "
+    "WHERE table_schema = DATABASE() AND partition_name = 'p_max'"
+)
+
+
+def probe(fleet: Fleet) -> DatabaseProbe:
+    """Ask the database of the fleet; what goes wrong stands in the probe's ``failure``."""
+    import pymysql
+
+    wanted = fleet.database
+    try:
+        connection = pymysql.connect(
+            host=wanted.host,
+            port=wanted.port,
+            user=wanted.reader_user,
+            password=resolve(wanted.reader_password).reveal(),
+            database=wanted.name,
+            connect_timeout=_CONNECT_S,
+            read_timeout=_ANSWER_S,
+            write_timeout=_ANSWER_S,
+            autocommit=True,
+        )
+    except ConfigError as error:
+        return DatabaseProbe(failure=f"not asked: {error}")
+    except (pymysql.MySQLError, OSError) as error:
+        return DatabaseProbe(failure=_words(error))
+    try:
+        with connection, connection.cursor() as cursor:
+            return DatabaseProbe(
+                version=str(_one(cursor, _VERSION)),
+                behind_s=_number(cursor, _BEHIND),
+                quarantined_last_day=_number(cursor, _QUARANTINED),
+                catch_all_rows=_number(cursor, _CATCH_ALL),
+            )
+    except (pymysql.MySQLError, OSError) as error:
+        return DatabaseProbe(failure=_words(error))
+
+
+def _one(cursor: Any, question: str) -> Any:
+    cursor.execute(question)
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _number(cursor: Any, question: str) -> int | None:
+    value = _one(cursor, question)
+    return None if value is None else int(value)
+
+
+def _words(error: Exception) -> str:
+    text = error.args[1] if len(error.args) > 1 else str(error)
+    return redact(str(text) or type(error).__name__)

@@ -1,0 +1,116 @@
+"""Which fleet is chosen, and what a broken one says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from obsctl.contract import ConfigError
+from obsctl.fleet import load
+from obsctl.fleet.model import Fleet, Host
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("OBSCTL_INVENTORY", raising=False)
+    monkeypatch.setattr(load, "SYSTEM_FLEET", tmp_path / "etc-fleet.json")
+    monkeypatch.setattr(load, "lab_of_tree_is_up", lambda _tree: False)
+    for name in ("prod", "lab"):
+        (tmp_path / "inventories" / name).mkdir(parents=True)
+    return tmp_path
+
+
+def test_the_option_comes_first(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBSCTL_INVENTORY", str(tree / "inventories/prod"))
+    assert load.find(str(tree / "inventories/lab"), cwd=tree).reason == "--inventory"
+
+
+def test_the_environment_comes_before_the_tree(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBSCTL_INVENTORY", str(tree / "inventories/lab"))
+    assert load.find(None, cwd=tree).path.name == "lab"
+
+
+def test_the_lab_is_chosen_only_while_this_trees_lab_is_up(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load.find(None, cwd=tree / "inventories").path.name == "prod"
+    monkeypatch.setattr(load, "lab_of_tree_is_up", lambda found: found == tree)
+    assert load.find(None, cwd=tree).path.name == "lab"
+
+
+def test_outside_a_tree_the_system_file_serves(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with pytest.raises(ConfigError, match="no inventory found"):
+        load.find(None, cwd=elsewhere)
+    load.SYSTEM_FLEET.write_text("{}")
+    assert load.find(None, cwd=elsewhere).path == load.SYSTEM_FLEET
+
+
+def test_a_named_inventory_must_exist(tree: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load.find(str(tree / "nowhere"), cwd=tree)
+
+
+def test_a_fleet_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_bytes(msgspec.json.encode(Fleet(hosts=(Host(name="n", address="192.0.2.1", groups=("lb",)),))))
+    fleet = load.load(load.FleetSource(path, "test"))
+    assert [host.name for host in fleet.group("lb")] == ["n"]
+    assert fleet.host("n") is not None
+    assert fleet.host("m") is None
+
+
+@pytest.mark.parametrize("hosts", ['[{"name": "n"}]', '"x"', "[1]"])
+def test_a_broken_fleet_file_names_the_place(tmp_path: Path, hosts: str) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_text('{"schema": "obsctl/fleet/v1", "hosts": %s}' % hosts)  # noqa: UP031
+    with pytest.raises(ConfigError, match=r"fleet\.json: not a valid fleet.*hosts"):
+        load.load(load.FleetSource(path, "test"))
+
+
+def test_the_cache_key_changes_with_any_file(tree: Path) -> None:
+    inventory = tree / "inventories/prod"
+    (inventory / "hosts.yml").write_text("all: {}\n")
+    first = load._cache_key(inventory)
+    (inventory / "group_vars").mkdir()
+    (inventory / "group_vars/all.yml").write_text("a: 1\n")
+    assert load._cache_key(inventory) not in (first, None)
+
+
+def test_a_script_inventory_is_never_cached(tree: Path) -> None:
+    script = tree / "inventories/prod/hosts.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert load._cache_key(tree / "inventories/prod") is None
+
+
+def test_a_fleet_file_of_another_version_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_text('{"schema": "obsctl/fleet/v2"}')
+    with pytest.raises(ConfigError, match="'obsctl/fleet/v2', this obsctl reads 'obsctl/fleet/v1'"):
+        load.load(load.find(str(path)))
+
+
+def test_a_fleet_file_that_may_not_be_read_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_text("{}")
+
+    def refuse(_path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        load.load(load.find(str(path)))
+
+
+def test_the_complaint_about_an_inventory_says_why_and_where() -> None:
+    said = load._complaint(
+        "[WARNING]: Failed to parse inventory with 'yaml' plugin: YAML parsing failed: no node content.\n\n"
+        "<<< caused by >>>\n\nYAML parsing failed: no node content.\nOrigin: hosts.yml:4:1\n"
+        "YAML parsing failed: no node content.\n[WARNING]: Unable to parse hosts.yml as an inventory source\n"
+    )
+    assert said.splitlines() == [
+        "YAML parsing failed: no node content.",
+        "Origin: hosts.yml:4:1",
+        "[WARNING]: Unable to parse hosts.yml as an inventory source",
+    ]
