@@ -1,0 +1,46 @@
+"""The Kafka role's files for an inventory, rendered without a host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.contract import ansible_inventory
+
+from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight  # isort: skip
+
+ROLE = Path(__file__).resolve().parents[2] / "roles" / "kafka"
+
+
+class RenderedNode:
+    """One host's files, as the role would write them."""
+
+    def __init__(self, source: Path, host: str) -> None:
+        """Read the inventory.
+
+        Args:
+            source: the inventory.
+            host: a host of its group ``kafka``.
+        """
+        templar, hostvars, groups = ansible_inventory.read([source])
+        own: dict[str, Any] = fleet_preflight.read_yaml(ROLE / "defaults/main.yml")
+        own |= fleet_preflight.read_yaml(ROLE / "vars/main.yml")
+        variables = fleet_preflight.layered(hostvars, host, groups, own)
+        variables |= {"ansible_managed": "Ansible managed", "inventory_hostname": host}
+        self._templar = templar.copy_with_new_env(available_variables=variables)
+
+    def file(self, template: str) -> str:
+        """Return a template's text."""
+        text = (ROLE / "templates" / template).read_text(encoding="utf-8")
+        rendered: str = self._templar.template(fleet_preflight.trusted(text))
+        return rendered
+
+    def properties(self) -> dict[str, str]:
+        """Return server.properties as a dictionary."""
+        lines = [line for line in self.file("server.properties.j2").splitlines() if line and line[0] != "#"]
+        assert lines == sorted(lines, key=lambda line: line.split("=")[0].lower())
+        return dict(line.split("=", 1) for line in lines)
+
+    def value(self, name: str) -> Any:
+        """Return a variable."""
+        return self._templar.template(fleet_preflight.trusted("{{ " + name + " }}"))

@@ -1,0 +1,60 @@
+"""The roles' templates, rendered once by Ansible itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+BIN = Path(sys.executable).parent
+FILEBEAT_VERSIONS = ("7.17.28", "8.17.0", "9.1.0")
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A folder of rendered files, and the ports that ``nginx-here.conf`` listens on."""
+
+    folder: Path
+    port: int
+    check_port: int
+
+    def text(self, name: str) -> str:
+        """The content of a rendered file."""
+        return (self.folder / name).read_text()
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """All templates with the roles' defaults; skips where Ansible is not installed."""
+    if not (BIN / "ansible-playbook").exists():
+        pytest.skip("Ansible is not installed here: pip install -e '.[control]'")
+    made = Rendered(tmp_path_factory.mktemp("rendered"), free_port(), free_port())
+    values = {
+        "project": str(ROOT),
+        "out": str(made.folder),
+        "web_port": made.port,
+        "check_port": made.check_port,
+        "filebeat_versions": FILEBEAT_VERSIONS,
+    }
+    done = subprocess.run(
+        [BIN / "ansible-playbook", "-i", HERE / "inventory.yml", HERE / "render.yml", "-e", json.dumps(values)],
+        cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return made

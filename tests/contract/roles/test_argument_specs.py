@@ -1,0 +1,46 @@
+"""Every role says what it takes: its argument specification and its defaults are the same list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads ``!vault`` and ``!unsafe`` as plain text."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, _suffix, node: loader.construct_scalar(node))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return yaml.load(path.read_text(), _Loader) or {}  # noqa: S506 -- a SafeLoader with two more tags
+
+
+def _same(one: Any, other: Any) -> bool:
+    # A folded string of one file is a plain one in the other.
+    if isinstance(one, str) and isinstance(other, str):
+        return " ".join(one.split()) == " ".join(other.split())
+    return bool(one == other)
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir()))
+def test_specification_and_defaults_agree(role: str) -> None:
+    options = _load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options", {})
+    defaults = _load(ROLES / role / "defaults/main.yml")
+    required = {name for name, option in options.items() if option.get("required")}
+    assert set(defaults) | required == set(options)
+    assert not required & set(defaults), "what has a default is not required"
+    different = {
+        n: (options[n].get("default"), v) for n, v in defaults.items() if not _same(options[n].get("default"), v)
+    }
+    assert not different
+    for name, option in options.items():
+        assert name.startswith((f"{role}_", "fleet_")), name
+        assert option.get("description"), name
+        assert option.get("type"), name

@@ -1,0 +1,218 @@
+"""What the consumer role writes is what the programs read: configuration, units, the fleet; and no secret in any."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obsctl.alerting.config import load_config
+from obsctl.fleet.load import FleetSource, load
+from obsctl.fleet.model import Fleet
+from obsctl.pipeline import config
+from tests import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
+
+BIN = Path(sys.executable).parent
+CHANNELS: list[dict[str, Any]] = [
+    {"name": "ops robot", "type": "dingtalk", "url": "https://robot.example/send", "token": "vault:vault_token",
+     "secret": "env:OBS_TEST_SECRET"},
+    {"name": "hook", "type": "webhook", "url": "https://hook.example/", "token": "plain-value"},
+    {"name": "mail", "type": "smtp", "host": "mail.example", "sender": "o@example", "recipients": ["值班@example"]},
+]  # fmt: skip
+SECRETS = {"mysql_reader_password": "plain-reader", "vault_token": "vaulted-token"}
+
+
+def _play(project: Path, cwd: Path, playbook: Path, *arguments: str | Path) -> None:
+    if not (BIN / "ansible-playbook").exists():
+        pytest.skip("Ansible is not installed here: pip install -e '.[control]'")
+    done = subprocess.run(
+        [BIN / "ansible-playbook", playbook, "-i", project / "inventories/prod", *arguments],
+        cwd=cwd,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(project / "collections")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("variables") / "variables.json"
+    path.write_text(json.dumps({**SECRETS, "consumer_alert_channels": CHANNELS}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def fleet_file(project: Path, variables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fleet of inventories/prod, as the control node gets it."""
+    folder = tmp_path_factory.mktemp("fleet")
+    out = folder / "fleet.json"
+    _play(project, folder, project / "ansible/playbooks/fleet.yml", "-e", f"@{variables}", "-e", f"fleet_out={out}")
+    return out
+
+
+@pytest.fixture(scope="module")
+def host_files(project: Path, variables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the role writes on app1 of inventories/prod."""
+    folder = tmp_path_factory.mktemp("app1")
+    playbook = folder / "render.yml"
+    playbook.write_text(f"""
+- ansible.builtin.import_playbook: {project}/ansible/playbooks/fleet.yml
+- hosts: consumer
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: {sys.executable}
+    ansible_become: false
+  tasks:
+    - ansible.builtin.import_role: {{name: obscraft.fleet.consumer, rolespec_validate: false}}
+      tags: [never]
+    - ansible.builtin.template:
+        src: {project}/roles/consumer/templates/{{{{ item.template }}}}
+        dest: {folder}/{{{{ item.path | basename }}}}
+        mode: "0644"
+      loop: "{{{{ __consumer_files + [{{'template': 'fleet.json.j2', 'path': 'fleet.json'}}] }}}}"
+      vars:
+        __consumer_fleet_changes: "{{{{ __consumer_fleet_on_host }}}}"
+    - ansible.builtin.copy:
+        content: "{{{{ __consumer_secrets | to_json }}}}"
+        dest: {folder}/secrets.json
+        mode: "0600"
+""")
+    _play(project, folder, playbook, "-e", f"@{variables}")
+    return folder
+
+
+def _fleet(path: Path) -> Fleet:
+    return load(FleetSource(path, "test"))
+
+
+def test_the_fleet_on_the_control_node(fleet_file: Path) -> None:
+    assert stat.S_IMODE(fleet_file.stat().st_mode) == 0o600
+    fleet = _fleet(fleet_file)
+    assert [host.name for host in fleet.hosts] == ["node1", "node2", "node3", "db1", "app1"]
+    node1, app1 = fleet.hosts[0], fleet.hosts[-1]
+    assert (node1.address, node1.groups) == ("192.168.100.150", ("lb", "backend", "kafka", "filebeat"))
+    assert node1.kafka is not None
+    assert (node1.kafka.node_id, node1.kafka.broker_port, node1.kafka.controller_port) == (1, 9092, 9093)
+    assert node1.backend is not None
+    assert node1.backend.port == 8080
+    assert node1.keepalived is not None
+    assert (app1.groups, app1.kafka, app1.backend, app1.keepalived) == (("consumer",), None, None, None)
+    assert fleet.vip is not None
+    assert (fleet.vip.address, fleet.vip.prefix, fleet.vip.port) == ("192.168.100.100", 24, 80)
+    assert {topic.name: topic.partitions for topic in fleet.kafka.topics}["nginxlog"] == 6
+    assert (fleet.kafka.replication_factor, fleet.kafka.min_insync_replicas) == (3, 2)
+    assert (fleet.database.host, fleet.database.service) == ("192.168.100.160", "mysqld")
+
+
+def test_secrets_in_the_fleet_are_references_or_nothing(fleet_file: Path, host_files: Path) -> None:
+    fleet = _fleet(fleet_file)
+    assert fleet.database.reader_password == "", "the inventory of this test holds it as a plain value"
+    robot, hook, mail = fleet.alert_channels
+    assert (robot["token"], robot["secret"], hook["token"]) == ("vault:vault_token", "env:OBS_TEST_SECRET", "")
+    assert mail["recipients"] == ["值班@example"]
+    for path in (fleet_file, host_files / "fleet.json"):
+        text = path.read_text()
+        assert not [value for value in (*SECRETS.values(), "plain-value") if value in text]
+
+
+def test_the_fleet_on_a_consumer_host_differs_in_what_is_valid_there(fleet_file: Path, host_files: Path) -> None:
+    here, there = json.loads((host_files / "fleet.json").read_text()), json.loads(fleet_file.read_text())
+    _fleet(host_files / "fleet.json")
+    assert here["database"].pop("reader_password") == "file:/etc/obsctl/secrets/mysql_reader"
+    there["database"].pop("reader_password")
+    assert here.pop("alert_channels")[0]["token"] == "file:/etc/obsctl/secrets/alert_ops_robot_token"
+    there.pop("alert_channels")
+    for host in there["hosts"]:
+        host["ssh"] = {"port": 22}
+    assert here == there
+
+
+def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
+    read = config.load(host_files / "consumer.yml")
+    assert read.kafka.bootstrap == ("192.168.100.150:9092", "192.168.100.151:9092", "192.168.100.152:9092")
+    assert (read.database.host, read.database.user) == ("192.168.100.160", "obs_consumer")
+    assert read.database.password == "file:/etc/obsctl/secrets/mysql_consumer"
+
+
+def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
+    read = load_config(host_files / "alerter.yml")
+    assert [channel.name for channel in read.channels] == ["ops robot", "hook", "mail"]
+    assert [rule.name for rule in read.rules] == ["client-request-rate", "client-errors", "server-error-share"]
+
+
+def test_each_secret_belongs_to_the_one_that_reads_it(host_files: Path) -> None:
+    owners = {
+        Path(entry["path"]).name: entry["owner"] for entry in json.loads((host_files / "secrets.json").read_text())
+    }
+    assert owners == {
+        "mysql_consumer": "obsctl-consumer",
+        "mysql_reader": "root",
+        "alert_ops_robot_token": "obsctl-alerter",
+        "alert_ops_robot_secret": "obsctl-alerter",
+        "alert_hook_token": "obsctl-alerter",
+    }
+
+
+@pytest.mark.parametrize("unit", ["obsctl-consumer.service", "obsctl-alerter.service"])
+def test_the_units_are_hardened(host_files: Path, unit: str) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed here")
+    # The threshold is in tenths: an exposure of at most 3.0.
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager", host_files / unit],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "Unknown" in done.stderr or "unrecognized option" in done.stderr:
+        pytest.skip("this systemd cannot judge a unit file offline")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _resolve(reference: str, **variables: str) -> str:
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import lookup_loader
+    from ansible.template import Templar, trust_as_template
+
+    trusted = {name: trust_as_template(value) for name, value in variables.items()}
+    loader = DataLoader()
+    plugin = lookup_loader.get(
+        "obscraft.fleet.secret", loader=loader, templar=Templar(loader=loader, variables=trusted)
+    )
+    (value,) = plugin.run([reference], variables=trusted)
+    return str(value)
+
+
+def test_references_to_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret"
+    path.write_text("from-file\n")
+    monkeypatch.setenv("OBS_TEST_SECRET", "from-environment")
+    assert _resolve(f"file:{path}") == "from-file"
+    assert _resolve("env:OBS_TEST_SECRET") == "from-environment"
+    assert _resolve("vault:one", one="{{ other }}", other="from-vault") == "from-vault"
+    assert _resolve("a-plain:value") == "a-plain:value"
+
+
+@pytest.mark.parametrize(
+    ("reference", "complaint"),
+    [
+        ("file:/nonexistent/secret", "file:/nonexistent/secret cannot be read: No such file"),
+        ("env:OBS_TEST_ABSENT", "env:OBS_TEST_ABSENT is empty"),
+        ("vault:absent", "the inventory has no variable of this name"),
+        ("vault:empty", "vault:empty is empty"),
+    ],
+)
+def test_a_secret_that_is_not_there_is_named(reference: str, complaint: str) -> None:
+    from ansible.errors import AnsibleError
+
+    with pytest.raises(AnsibleError, match=complaint):
+        _resolve(reference, empty="")

@@ -1,0 +1,153 @@
+"""The database's modules, without a database: which migrations are due, whose password a stored hash is."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from obsctl.pipeline.mysql import PRIVILEGES
+from tests import collection  # noqa: F401  # lets Ansible and Python find obscraft.fleet in this tree
+
+ROLE = Path(__file__).resolve().parents[3] / "roles/mysql"
+
+
+@pytest.fixture(scope="module")
+def migrate() -> ModuleType:
+    from ansible_collections.obscraft.fleet.plugins.modules import mysql_migrate
+
+    return mysql_migrate
+
+
+@pytest.fixture(scope="module")
+def accounts() -> ModuleType:
+    from ansible_collections.obscraft.fleet.plugins.modules import mysql_accounts
+
+    return mysql_accounts
+
+
+@pytest.fixture(scope="module")
+def password() -> ModuleType:
+    from ansible_collections.obscraft.fleet.plugins.module_utils import mysql_password
+
+    return mysql_password
+
+
+FILES = {"0002_rollup.sql": "two", "0001_initial.sql": "one", "0010_later.sql": "ten"}
+
+
+def _applied(*names: str) -> dict[int, tuple[str, str]]:
+    return {int(name[:4]): (name, hashlib.sha256(FILES[name].encode()).hexdigest()) for name in names}
+
+
+def test_migrations_are_due_in_the_order_of_their_numbers(migrate: ModuleType) -> None:
+    due = migrate.pending(migrate.read(FILES), {})
+    assert [m.filename for m in due] == ["0001_initial.sql", "0002_rollup.sql", "0010_later.sql"]
+
+
+def test_an_applied_migration_is_not_due_again(migrate: ModuleType) -> None:
+    due = migrate.pending(migrate.read(FILES), _applied("0001_initial.sql", "0002_rollup.sql"))
+    assert [m.filename for m in due] == ["0010_later.sql"]
+
+
+def test_a_changed_file_is_named(migrate: ModuleType) -> None:
+    with pytest.raises(migrate.Refused, match=r"0001_initial\.sql was changed"):
+        migrate.pending(migrate.read({**FILES, "0001_initial.sql": "one!"}), _applied("0001_initial.sql"))
+
+
+def test_files_older_than_the_database_are_refused(migrate: ModuleType) -> None:
+    files = {name: text for name, text in FILES.items() if name != "0010_later.sql"}
+    with pytest.raises(migrate.Refused, match=r"0010_later\.sql .* not among the files"):
+        migrate.pending(migrate.read(files), _applied(*FILES))
+
+
+def test_a_file_that_comes_too_late_is_refused(migrate: ModuleType) -> None:
+    with pytest.raises(migrate.Refused, match=r"0002_rollup\.sql is numbered below 0010"):
+        migrate.pending(migrate.read(FILES), _applied("0001_initial.sql", "0010_later.sql"))
+
+
+@pytest.mark.parametrize("name", ["1_x.sql", "0001-x.sql", "0001_x.txt", "0001_X.sql"])
+def test_a_misnamed_file_is_refused(migrate: ModuleType, name: str) -> None:
+    with pytest.raises(migrate.Refused, match="named like"):
+        migrate.read({name: ""})
+
+
+def test_a_number_given_twice_is_refused(migrate: ModuleType) -> None:
+    with pytest.raises(migrate.Refused, match="same number"):
+        migrate.read({"0001_one.sql": "", "0001_other.sql": ""})
+
+
+def test_the_roles_own_migrations_are_well_named(migrate: ModuleType) -> None:
+    files = {path.name: path.read_text() for path in (ROLE / "files/migrations").iterdir()}
+    assert [m.version for m in migrate.read(files)] == list(range(1, len(files) + 1))
+
+
+def test_the_consumer_may_do_what_it_says_it_does() -> None:
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    granted = {table: set(names) for table, names in defaults["mysql_consumer_privileges"].items()}
+    assert granted == {table: set(names) for table, names in PRIVILEGES.items()}
+
+
+# What a real MySQL server stored for the password "hashcat" (the published example of hashcat's mode 7401).
+SALT = bytes.fromhex("F9CC98CE08892924F50A213B6BC571A2C11778C5")
+DIGEST = bytes.fromhex("625479393559393965414D45316477456B484F41316E64484742577A2E3162785353526B7554584647562F")
+
+
+def test_a_password_is_known_by_its_stored_hash(password: ModuleType) -> None:
+    caching = b"$A$005$" + SALT + DIGEST
+    assert password.matches("caching_sha2_password", caching, b"hashcat") is True
+    assert password.matches("caching_sha2_password", caching, b"hashcat2") is False
+    assert password.matches("caching_sha2_password", b"", b"hashcat") is False
+    native = b"*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
+    assert password.matches("mysql_native_password", native, b"password") is True
+    assert password.matches("mysql_native_password", native, b"Password") is False
+    assert password.matches("ed25519", b"", b"password") is None
+
+
+# As crypt(3) of the C library answers.
+@pytest.mark.parametrize(
+    ("text", "salt", "rounds", "expected"),
+    [
+        (b"Hello world!", b"saltstring", 5000, b"5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
+        (b"Hello world!", b"saltstringsaltst", 10000, b"3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA"),
+        (
+            b"a very much longer text to encrypt.  This one even stretches over morethan one line.",
+            b"anotherlongsalts",
+            1400,
+            b"Rx.j8H.h8HjEDGomFU8bDkXm3XIUnzyxf12oP84Bnq1",
+        ),
+    ],
+)
+def test_sha_crypt(password: ModuleType, text: bytes, salt: bytes, rounds: int, expected: bytes) -> None:
+    assert password.sha256_crypt(text, salt, rounds) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("198.18.0.31", "198.18.0.31"),
+        ("198.18.0.31/32", "198.18.0.31"),
+        ("198.18.0.7/24", "198.18.0.0/255.255.255.0"),
+        ("10.0.0.0/8", "10.0.0.0/255.0.0.0"),
+        ("0.0.0.0/0", "0.0.0.0/0.0.0.0"),
+        ("%", "%"),
+        ("198.18.0.0/255.255.255.0", "198.18.0.0/255.255.255.0"),
+    ],
+)
+def test_networks_are_written_as_both_servers_know_them(accounts: ModuleType, given: str, expected: str) -> None:
+    assert accounts.server_host(given) == expected
+
+
+def test_the_last_temporary_password_counts(accounts: ModuleType, tmp_path: Path) -> None:
+    log = tmp_path / "mysqld.log"
+    note = "6 [Note] [MY-010454] [Server] A temporary password is generated for root@localhost: "
+    log.write_text(
+        f"2024-01-01T00:00:00.1Z {note}old1\n"
+        f"2024-02-01T00:00:00.1Z {note}n;w>2\n"
+        "2024-02-01T00:00:01.0Z 0 [System] [MY-010931] [Server] /usr/sbin/mysqld: ready for connections.\n"
+    )
+    assert accounts.temporary_password(str(log)) == "n;w>2"
+    assert accounts.temporary_password(str(tmp_path / "absent")) is None

@@ -1,0 +1,170 @@
+"""The preflight: a sound inventory passes, and each fault has one inventory in which it is named with host and fix."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.contract import ansible_inventory
+
+ROOT = Path(__file__).resolve().parents[2]
+FAULTS = Path(__file__).parent / "inventories" / "preflight"
+LB = "node1, node2, node3"
+EVERYBODY = "app1, db1, node1, node2, node3"
+
+
+class Expected(NamedTuple):
+    host: str
+    problem: str
+    fix: str
+
+
+#: Inventory to what the preflight must say about it, and nothing else.
+EXPECTED = {
+    "archive-absent": Expected("control node", "kafka_archive does not exist", "obsctl artifacts build"),
+    "auth-pass-not-plain": Expected(LB, "keepalived_auth_pass has a character", "letters, digits"),
+    "auth-pass-too-long": Expected(LB, "keepalived_auth_pass has 17 characters", "at most 8"),
+    "control-node-locked-out": Expected(EVERYBODY, "lock this control node (192.168.100.10)", "fleet_admin_sources"),
+    "disk-too-small": Expected("node2", "/var/lib/kafka holds 200 GiB", "larger disk"),
+    "el7-backend": Expected("node1", "EL7 host in the group backend", "EL8 or newer"),
+    "el7-consumer": Expected("app1", "EL7 host in the group consumer", "EL8 or newer"),
+    "host-unreachable": Expected("node3", "does not answer: Connection timed out", "ansible_host"),
+    "java-too-old": Expected(LB, "Kafka 4.1.0 needs Java 17 or newer, java_version gives 11", "java_version to 17"),
+    "min-isr-not-below-replication": Expected(LB, "kafka_min_insync_replicas is 3", "below 3"),
+    "mysql-5.7": Expected("db1", "database server 5.7.44", "upgrade"),
+    "name-does-not-resolve": Expected("node2", "cannot resolve kafka03", "/etc/hosts"),
+    "name-is-itself": Expected("node2", "resolves kafka03 to 127.0.1.1", "address of kafka03"),
+    "node-id-twice": Expected("node1, node2", "share kafka_node_id 1", "its own kafka_node_id"),
+    "port-differs": Expected(LB, "nginx_backend_port is 8080, but backend_port is 8000", "same value"),
+    "priority-twice": Expected("node1, node2", "share keepalived_priority 100", "its own keepalived_priority"),
+    "python-absent": Expected("db1", "has no Python", "install python3"),
+    "python-too-old": Expected("db1", "CentOS Stream 8 has Python 3.6", "obscraft[legacy]"),
+    "replication-above-brokers": Expected(LB, "kafka_replication_factor is 4, but there are 3 brokers", "at most 3"),
+    "topic-differs": Expected(LB, "consumer_topics.access is access-log", "same value"),
+    "value-of-wrong-kind": Expected(EVERYBODY, "kafka_replication_factor is 'three', not a whole number", "set it to"),
+    "variable-mistyped": Expected(EVERYBODY, "kafka_retention_hour", "did you mean kafka_retention_hours?"),
+    "variable-required": Expected("node2", "kafka_node_id is not set", "set it"),
+    "variable-unresolvable": Expected(EVERYBODY, "mysql_consumer_password has no value", "define"),
+    "vip-is-a-host": Expected("fleet", "fleet_vip 192.168.100.151 is the address of node2", "no host has"),
+    "vip-prefix-wrong": Expected(LB, "fleet_vip_prefix is 240, no prefix length", "such as 24"),
+    "vip-outside": Expected(LB, "outside of the virtual address's network", "fleet_vip_prefix"),
+    "vrid-differs": Expected("fleet", "different keepalived_vrid (51, 52)", "one keepalived_vrid"),
+    "vrid-twice": Expected("fleet", "share keepalived_vrid 51", "its own keepalived_vrid"),
+    "weight-below-gap": Expected(
+        LB, "keepalived_check_weight -5 does not bridge the priorities' gap of 20", "more than 20"
+    ),
+    "weight-with-nopreempt": Expected(LB, "keepalived_check_weight is -60 with nopreempt", "to 0"),
+}
+
+
+def problems_of(*sources: Path):
+    templar, hostvars, groups = ansible_inventory.read(sources)
+    from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules
+
+    return preflight_rules.find_problems(fleet_preflight.gather(templar, hostvars, groups, "look"))
+
+
+def test_sound_inventory_has_no_problem():
+    assert problems_of(FAULTS / "sound") == []
+
+
+def test_inventory_for_production_is_sound():
+    answers = FAULTS.parent / "prod-answers.yml"
+    assert problems_of(ROOT / "inventories/prod", answers) == []
+
+
+def test_every_fault_has_an_inventory_and_every_inventory_a_fault():
+    assert {path.stem for path in FAULTS.glob("*.yml")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("fault", sorted(EXPECTED))
+def test_fault_is_named_with_host_and_fix(fault):
+    found = problems_of(FAULTS / "sound", FAULTS / f"{fault}.yml")
+    expected = EXPECTED[fault]
+    named = [p for p in found if expected.problem in p.problem]
+    assert len(named) == 1, found
+    assert named[0].host == expected.host
+    assert expected.fix in named[0].fix
+
+
+def test_a_value_of_the_wrong_kind_hides_no_other_problem():
+    faults = ["value-of-wrong-kind", "node-id-twice", "weight-below-gap"]
+    found = problems_of(FAULTS / "sound", *(FAULTS / f"{fault}.yml" for fault in faults))
+    assert [fault for fault in faults if any(EXPECTED[fault].problem in p.problem for p in found)] == faults
+
+
+#: What people write into an inventory by mistake.
+WRONG = (
+    "",
+    "garbage",
+    -1,
+    10**11,
+    3.7,
+    True,
+    None,
+    [],
+    {},
+    ["x"],
+    [None],
+    [["x"]],
+    {"a": 1},
+    [{"name": None, "configs": "x"}],
+)
+
+
+def test_no_value_of_any_variable_makes_a_rule_fail():
+    templar, hostvars, groups = ansible_inventory.read([FAULTS / "sound"])
+    from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules
+
+    sound = fleet_preflight.gather(templar, hostvars, groups, "look")
+    hosts = {host: {name: view[name] for name in view if name in view} for host, view in sound.hosts.items()}
+    options = {option for spec in sound.specs.values() for option in spec} | {"ansible_host"}
+    for option in sorted(options):
+        for value in WRONG:
+            fleet = sound._replace(
+                hosts={host: {**variables, option: value} for host, variables in hosts.items()},
+                inventory_names={host: names | {option} for host, names in sound.inventory_names.items()},
+            )
+            for problem in preflight_rules.find_problems(fleet):
+                assert problem.host, (option, value)
+                assert problem.fix, (option, value)
+                assert "cannot judge" not in problem.problem, (option, value, problem)
+
+
+def test_a_rule_that_fails_is_a_problem_and_hides_no_other(monkeypatch):
+    templar, hostvars, groups = ansible_inventory.read([FAULTS / "sound", FAULTS / "node-id-twice.yml"])
+    from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules
+
+    def broken(_fleet):
+        raise ValueError("secret-word")
+
+    monkeypatch.setattr(preflight_rules, "RULES", (broken, *preflight_rules.RULES))
+    found = preflight_rules.find_problems(fleet_preflight.gather(templar, hostvars, groups, "look"))
+    assert [p.problem for p in found] == [
+        "the check broken cannot judge this inventory (ValueError)",
+        "share kafka_node_id 1",
+    ]
+
+
+def test_all_problems_at_once_on_one_screen():
+    """One run of the playbook's own task names three faults, fails, and touches no host."""
+    faults = ["auth-pass-too-long", "node-id-twice", "variable-mistyped"]
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), str(Path(__file__).parent / "preflight_only.yml")]
+    for source in ("sound", *(f"{fault}.yml" for fault in faults)):
+        command += ["-i", str(FAULTS / source)]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    shown = done.stdout + done.stderr
+    assert "no host was touched" in shown
+    for fault in faults:
+        assert EXPECTED[fault].problem in shown
+    assert "BLUEKING" not in shown

@@ -1,0 +1,256 @@
+"""A real broker and a real database, started by the tests on loopback and in a temporary folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import confluent_kafka
+import confluent_kafka.admin
+import pymysql
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MIGRATIONS = REPOSITORY / "roles" / "mysql" / "files" / "migrations"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obsctl"
+#: Any will do: the nodes are told apart by their ports.
+CLUSTER_ID = "obsTestClusterAAAAAAAA"
+START_SECONDS = 60.0
+
+
+def kafka_archive() -> Path | None:
+    """Return the newest Kafka archive of the artifact folder, or None."""
+    found = sorted((CACHE / "artifacts" / "kafka").glob("kafka_*.tgz"))
+    return found[-1] if found else None
+
+
+def unpack_kafka(archive: Path, folder: Path) -> Path:
+    """Unpack the archive's ``libs``; return that folder."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, members=[m for m in tar if "/libs/" in m.name], filter="data")
+    return next(folder.glob("*/libs"))
+
+
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class _Process:
+    """A server process in its own process group, its output in a file."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self, command: list[str]) -> None:
+        with (self.folder / f"{self.name}.out").open("ab") as out:
+            self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def output(self) -> str:
+        return (self.folder / f"{self.name}.out").read_text(errors="replace")[-4000:]
+
+    def end(self, number: signal.Signals, timeout: float = 60.0) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.wait(timeout)
+
+
+class KafkaNode:
+    """One broker and controller in one process, KRaft, on loopback."""
+
+    def __init__(self, libs: Path, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._libs = libs
+        self._process = _Process(folder, "kafka")
+        self._config = folder / "server.properties"
+        controller = free_port()
+        self._config.write_text(
+            "\n".join(
+                [
+                    "process.roles=broker,controller",
+                    "node.id=1",
+                    f"controller.quorum.voters=1@127.0.0.1:{controller}",
+                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
+                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}",
+                    "controller.listener.names=CONTROLLER",
+                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                    f"log.dirs={folder / 'data'}",
+                    "auto.create.topics.enable=false",
+                    "offsets.topic.num.partitions=2",
+                    "offsets.topic.replication.factor=1",
+                    "transaction.state.log.replication.factor=1",
+                    "transaction.state.log.min.isr=1",
+                    "group.initial.rebalance.delay.ms=0",
+                    "group.min.session.timeout.ms=1000",
+                    "",
+                ]
+            )
+        )
+        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={CLUSTER_ID}", "--config", str(self._config))
+
+    def _command(self, main: str, *arguments: str) -> list[str]:
+        return ["java", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-cp", f"{self._libs}/*", main, *arguments]
+
+    def _java(self, main: str, *arguments: str) -> None:
+        subprocess.run(self._command(main, *arguments), check=True, capture_output=True, timeout=60)
+
+    def start(self) -> None:
+        """Start the broker and wait until it answers."""
+        self._process.launch(self._command("kafka.Kafka", str(self._config)))
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self._process.running:
+                break
+            with contextlib.suppress(confluent_kafka.KafkaException):
+                if self.admin().list_topics(timeout=1).brokers:
+                    return
+        raise RuntimeError(f"Kafka did not start: {self._process.output()}")
+
+    def admin(self) -> confluent_kafka.admin.AdminClient:
+        return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        topic = confluent_kafka.admin.NewTopic(name, partitions, 1)
+        admin = self.admin()  # must outlive its futures
+        admin.create_topics([topic])[name].result(30)
+
+    def delete_topic(self, name: str) -> None:
+        admin = self.admin()
+        admin.delete_topics([name])[name].result(30)
+
+    def producer(self) -> confluent_kafka.Producer:
+        return confluent_kafka.Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 20})
+
+    def stop(self) -> None:
+        self._process.end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._process.end(signal.SIGKILL)
+
+
+class MariaDB:
+    """A MariaDB server of its own: a socket, a loopback port, a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        # A socket's path may have 107 characters; temporary folders can be longer.
+        self.socket = f"/tmp/obs-test-{self.port}.sock"
+        self._process = _Process(folder, "mariadbd")
+        self._user = ["--user=root"] if os.geteuid() == 0 else []
+        subprocess.run(
+            [
+                "mariadb-install-db",
+                "--no-defaults",
+                *self._user,
+                f"--datadir={folder / 'data'}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        self._process.launch(
+            [
+                "mariadbd",
+                "--no-defaults",
+                *self._user,
+                f"--datadir={self.folder / 'data'}",
+                f"--socket={self.socket}",
+                f"--port={self.port}",
+                "--bind-address=127.0.0.1",
+                f"--pid-file={self.folder / 'pid'}",
+                "--innodb-buffer-pool-size=256M",
+                "--innodb-flush-log-at-trx-commit=1",
+                "--skip-name-resolve",
+            ]
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.running:
+            with contextlib.suppress(pymysql.MySQLError), self.root():
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"MariaDB did not start: {self._process.output()}")
+
+    @contextlib.contextmanager
+    def root(self, database: str | None = None) -> Iterator[pymysql.cursors.Cursor]:
+        """Yield a cursor of the administrator, with autocommit."""
+        connection = pymysql.connect(
+            unix_socket=self.socket, user="root", database=database, autocommit=True, charset="utf8mb4"
+        )
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        self._process.end(signal.SIGTERM)
+        Path(self.socket).unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        self._process.end(signal.SIGKILL)
+
+
+def migration_statements(text: str) -> list[str]:
+    """Return a migration's statements: each ends with a semicolon at the end of a line."""
+    without_comments = re.sub(r"(?m)^\s*--.*$", "", text)
+    return [s.strip() for s in re.split(r";[ \t]*(?:\n|$)", without_comments) if s.strip()]
+
+
+def make_schema(cursor: pymysql.cursors.Cursor, database: str) -> None:
+    """Make a database as the role does: the migrations, and the table that remembers them."""
+    cursor.execute(f"DROP DATABASE IF EXISTS {database}")
+    cursor.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    cursor.execute(f"USE {database}")
+    cursor.execute(
+        "CREATE TABLE schema_migrations (version INT UNSIGNED NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,"
+        " checksum CHAR(64) NOT NULL, applied_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+    )
+    for path in sorted(MIGRATIONS.glob("*.sql")):
+        for statement in migration_statements(path.read_text()):
+            cursor.execute(statement)
+        version, name = path.stem.split("_", 1)
+        cursor.execute("INSERT INTO schema_migrations (version,name,checksum) VALUES (%s,%s,'')", (int(version), name))
+
+
+def grant(cursor: pymysql.cursors.Cursor, database: str, user: str, password: str) -> None:
+    """Make the consumer's user with exactly the privileges that it declares."""
+    from obsctl.pipeline.mysql import PRIVILEGES
+
+    cursor.execute(f"CREATE USER IF NOT EXISTS '{user}'@'127.0.0.1' IDENTIFIED BY '{password}'")
+    for table, privileges in PRIVILEGES.items():
+        cursor.execute(f"GRANT {', '.join(privileges)} ON {database}.{table} TO '{user}'@'127.0.0.1'")
+
+
+def missing_tools() -> str:
+    """Return why the servers cannot be started here, or an empty string."""
+    if shutil.which("java") is None:
+        return "java is not installed"
+    if kafka_archive() is None:
+        return f"no Kafka archive in {CACHE / 'artifacts' / 'kafka'} (obsctl artifacts build)"
+    if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
+        return "mariadb-server is not installed"
+    return ""

@@ -1,0 +1,52 @@
+"""Servers for the integration tests: one broker and one database for a whole run, names of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration import cluster
+from tests.integration.consumer import Pipeline
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kafka_libs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked archive's libs; skips where it or java is absent."""
+    if reason := cluster.missing_tools():
+        pytest.skip(reason)
+    archive = cluster.kafka_archive()
+    assert archive is not None
+    return cluster.unpack_kafka(archive, tmp_path_factory.mktemp("kafka-libs"))
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.KafkaNode]:
+    """A running broker."""
+    node = cluster.KafkaNode(kafka_libs, tmp_path_factory.mktemp("kafka"))
+    node.start()
+    yield node
+    node.kill()
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.MariaDB]:
+    """A running database server."""
+    if reason := cluster.missing_tools():
+        pytest.skip(reason)
+    server = cluster.MariaDB(tmp_path_factory.mktemp("mariadb"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def pipeline(kafka: cluster.KafkaNode, mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Pipeline]:
+    """Topics, a database and a configuration of this test's own."""
+    made = Pipeline(kafka, mariadb, tmp_path, f"t{next(_numbers)}")
+    yield made
+    made.close()

@@ -1,0 +1,236 @@
+"""The consumer under test: its names, its processes, what it has stored, and the conservation of lines."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.integration import cluster
+
+PASSWORD = "obs-test-password"
+
+
+class Pipeline:
+    """Topics and a database under names of their own, and consumer processes between them."""
+
+    def __init__(
+        self, kafka: cluster.KafkaNode, mariadb: cluster.MariaDB, folder: Path, name: str, partitions: int = 3
+    ) -> None:
+        self.kafka, self.mariadb, self.folder, self.name = kafka, mariadb, folder, name
+        self.database = f"obs_{name}"
+        self.access, self.error, self.dlq = f"{name}-access", f"{name}-error", f"{name}-dlq"
+        kafka.create_topic(self.access, partitions)
+        kafka.create_topic(self.error, 1)
+        kafka.create_topic(self.dlq, 1)
+        with mariadb.root() as cursor:
+            cluster.make_schema(cursor, self.database)
+            cluster.grant(cursor, self.database, "obs_consumer", PASSWORD)
+        (folder / "password").write_text(PASSWORD + "\n")
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._producer = kafka.producer()
+        self._members = 0
+
+    # -- consumer ----------------------------------------------------------------------------------------------
+
+    def config(self, **changes: Any) -> dict[str, Any]:
+        """Return a configuration; ``changes`` replaces top-level keys."""
+        return {
+            "kafka": {
+                "bootstrap": [self.kafka.bootstrap],
+                "group": self.name,
+                "topics": {"access": self.access, "error": self.error, "dlq": self.dlq},
+                "session_timeout_ms": 6000,
+            },
+            "database": {
+                "host": "127.0.0.1",
+                "port": self.mariadb.port,
+                "name": self.database,
+                "user": "obs_consumer",
+                "password": f"file:{self.folder / 'password'}",
+            },
+            "batch": {"lines": 500, "interval_ms": 100},
+            "health": {"port": cluster.free_port()},
+        } | changes
+
+    def start(self, instance: str = "one", **changes: Any) -> Consumer:
+        """Start a consumer process."""
+        config = self.config(**changes)
+        config["kafka"]["instance"] = instance
+        self._members += 1
+        path = self.folder / f"consumer-{self._members}.yml"
+        path.write_text(yaml.safe_dump(config))
+        consumer = Consumer(path, config["health"]["port"])
+        self._processes.append(consumer.process)
+        return consumer
+
+    # -- input -------------------------------------------------------------------------------------------------
+
+    def send(self, values: Iterable[bytes | None], topic: str | None = None, partition: int | None = None) -> None:
+        """Produce values, spread over the partitions unless one is given, and wait until they are written."""
+        for index, value in enumerate(values):
+            self._producer.produce(topic or self.access, value, partition=index % 3 if partition is None else partition)
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+
+    # -- output ------------------------------------------------------------------------------------------------
+
+    def query(self, sql: str) -> tuple[tuple[Any, ...], ...]:
+        with self.mariadb.root(self.database) as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def count(self, table: str) -> int:
+        return int(self.query(f"SELECT COUNT(*) FROM {table}")[0][0])
+
+    def kept(self) -> int:
+        """Return how many lines lie in any of the tables."""
+        return self.count("access_log") + self.count("error_log") + self.count("quarantine")
+
+    def wait_kept(self, expected: int, timeout: float = 60.0) -> None:
+        """Wait until that many lines lie in the tables, and see that they do not become more."""
+        wait_until(lambda: self.kept() >= expected, timeout, lambda: f"{self.kept()} of {expected} lines are kept")
+        assert self.kept() == expected
+
+    def wait_positions(self, expected: int, timeout: float = 60.0) -> None:
+        """Wait until the sources' positions sum up to that many records."""
+
+        def total() -> int:
+            return int(self.query("SELECT COALESCE(SUM(next_offset),0) FROM log_source")[0][0])
+
+        wait_until(lambda: total() >= expected, timeout, lambda: f"{total()} of {expected} records are passed")
+        assert total() == expected
+
+    def close(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+        with self.mariadb.root() as cursor:
+            cursor.execute(f"DROP DATABASE {self.database}")
+
+
+class Consumer:
+    """A consumer process."""
+
+    def __init__(self, config: Path, health_port: int) -> None:
+        self.log = config.with_suffix(".log")
+        self.health_port = health_port
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "obsctl.pipeline.service", "--config", str(config)], stderr=out
+            )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(30)
+
+    def terminate(self, timeout: float = 30.0) -> int:
+        """Ask the process to stop; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and body of a page of the health server."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def health(self) -> dict[str, Any]:
+        """Return what ``/health`` says; a process that does not answer yet has no troubles."""
+        try:
+            return dict(json.loads(self.get("/health")[1]))
+        except urllib.error.URLError:
+            return {"status": "silent", "troubles": {}, "partitions": []}
+
+    def messages(self) -> list[str]:
+        return [json.loads(line)["message"] for line in self.log.read_text().splitlines()]
+
+
+def assert_conserved(query: Callable[[str], tuple[tuple[Any, ...], ...]]) -> None:
+    """Assert that no line is in two tables, and that the roll-ups equal a recount."""
+    both = query(
+        "SELECT COUNT(*) FROM quarantine q WHERE q.line_id IN (SELECT line_id FROM access_log)"
+        " OR q.line_id IN (SELECT line_id FROM error_log)"
+    )
+    assert both == ((0,),)
+    assert query("SELECT line_id FROM access_log GROUP BY line_id HAVING COUNT(*) > 1") == ()
+    recount = query(
+        "SELECT DATE_FORMAT(ts,'%Y-%m-%d %H:%i:00'),source_id,host,status DIV 100,COUNT(*),SUM(bytes),"
+        "SUM(request_time IS NOT NULL) FROM access_log GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
+    )
+    latencies = "+".join(f"lat_{b}" for b in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, "more"))
+    rollup = query(
+        "SELECT DATE_FORMAT(minute,'%Y-%m-%d %H:%i:00'),source_id,host,status_class,SUM(requests),SUM(bytes),"
+        f"SUM({latencies}) FROM rollup_minute GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
+    )
+    assert rollup == recount
+
+
+def wait_until(condition: Callable[[], bool], timeout: float, explain: Callable[[], str]) -> None:
+    """Wait until the condition holds.
+
+    Raises:
+        AssertionError: it does not in time; ``explain`` says what is there instead.
+    """
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(explain())
+
+
+def record(
+    line: str, offset: int, *, host: str = "node1", log_format: str = "json", log_input: str = "access"
+) -> bytes:
+    """Return a line as the shipper sends it."""
+    return json.dumps(
+        {
+            "@timestamp": "2026-01-01T00:00:00.000Z",
+            "message": line,
+            "host": {"name": host},
+            "log": {"offset": offset, "file": {"path": "/var/log/nginx/access.log"}},
+            "fields": {"log_type": "access", "log_format": log_format, "log_input": log_input},
+        }
+    ).encode()
+
+
+def json_line(number: int, *, msec: float | None = None, **changes: Any) -> str:
+    """Return an access line in JSON with a number of its own; by default it happened now."""
+    fields: dict[str, Any] = {
+        "time": "2026-01-01T00:00:00+00:00",
+        "msec": msec if msec is not None else round(time.time(), 3),
+        "remote_addr": "198.51.100.7",
+        "x_forwarded_for": "",
+        "remote_user": "",
+        "request_id": f"{number:032x}",
+        "client_request_id": f"test-{number}",
+        "host": "www.example.com",
+        "method": "GET",
+        "uri": f"/page/{number}?q=1",
+        "protocol": "HTTP/1.1",
+        "status": (200, 200, 200, 404, 500)[number % 5],
+        "bytes": number % 5000,
+        "request_length": 120,
+        "request_time": number % 40 / 1000,
+        "referer": "",
+        "user_agent": "test/1.0",
+        "upstream_addr": "10.0.0.1:8080",
+        "upstream_status": "200",
+        "upstream_response_time": "0.003",
+        "upstream_connect_time": "0.001",
+        "server": "node1",
+    }
+    return json.dumps(fields | changes)

@@ -1,0 +1,224 @@
+"""The alerter as a process: real Kafka, a vendor on loopback, and kill -9 at any moment."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.contract.alerting.vendor import Vendor, serving
+from tests.integration import cluster
+from tests.integration.consumer import json_line, record, wait_until
+
+CLIENT = "203.0.113.9"
+#: Short, so that a condition that ends is seen to end within the test.
+WINDOW_S, HOLD_S = 5, 2
+_numbers = itertools.count(1)
+_offsets = itertools.count(0, 300)
+
+
+class Watch:
+    """A topic, an alerter's configuration, and the processes that used it."""
+
+    def __init__(self, kafka: cluster.KafkaNode, folder: Path, vendor: Vendor) -> None:
+        self.kafka, self.folder, self.vendor = kafka, folder, vendor
+        self.topic = f"watch{next(_numbers)}"
+        self.port = cluster.free_port()
+        kafka.create_topic(self.topic, 6)
+        self._producer = kafka.producer()
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "token").write_text("tok-5f6e7d8c9b")
+        self._config = folder / "alerter.yml"
+        self._config.write_text(
+            yaml.safe_dump(
+                {
+                    "kafka": {"bootstrap": [kafka.bootstrap], "group": self.topic, "topics": {"access": self.topic}},
+                    "state": str(folder / "state.db"),
+                    "health": {"port": self.port},
+                    "shipping_s": 1,
+                    "rules": [
+                        {
+                            "name": "rate",
+                            "kind": "requests_per_client",
+                            "threshold": 100,
+                            "window_s": WINDOW_S,
+                            "resolve_after_s": HOLD_S,
+                        }
+                    ],
+                    "channels": [
+                        {
+                            "name": "ops",
+                            "type": "dingtalk",
+                            "url": vendor.url,
+                            "token": f"file:{folder / 'token'}",
+                            "per_minute": 1000,
+                        }
+                    ],
+                }
+            )
+        )
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start a process; with ``wait`` it has reached the end of the topic."""
+        with (self.folder / "alerter.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "obsctl.alerting.service", "--config", str(self._config)], stderr=log
+            )
+        if wait:
+            wait_until(self.ready, 30, self.log)
+
+    def ready(self) -> bool:
+        try:
+            health = self.health()
+        except OSError:
+            return False
+        return health["status"] != "failing" and health["lag"] == 0
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def terminate(self) -> int:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(20)
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+            return dict(json.load(answer))
+
+    def log(self) -> str:
+        return (self.folder / "alerter.log").read_text()[-3000:]
+
+    def requests(self, count: int, client: str = CLIENT, *, age_s: float = 0.0) -> list[bytes]:
+        """Return records of that many requests of the client, ``age_s`` seconds ago."""
+        at = round(time.time() - age_s, 3)
+        return [
+            record(json_line(n, msec=at, remote_addr=client), next(_offsets), host=f"node{n % 3 + 1}")
+            for n in range(count)
+        ]
+
+    def send(self, records: list[bytes]) -> None:
+        for number, value in enumerate(records):
+            self._producer.produce(self.topic, value, partition=number % 6)
+        assert self._producer.flush(30) == 0
+
+    def titles(self) -> list[str]:
+        return [request.body["markdown"]["title"] for request in self.vendor.received]
+
+
+@pytest.fixture
+def watch(kafka: cluster.KafkaNode, tmp_path: Path) -> Iterator[Watch]:
+    with serving() as vendor:
+        made = Watch(kafka, tmp_path, vendor)
+        yield made
+        made.kill()
+
+
+def settled(watch: Watch, titles: list[str], seconds: float = 20) -> None:
+    """Wait for exactly these messages, and see that no other comes."""
+    wait_until(lambda: len(watch.titles()) >= len(titles), seconds, lambda: f"{watch.titles()}\n{watch.log()}")
+    time.sleep(1)
+    assert watch.titles() == titles
+
+
+def test_one_burst_one_message_and_one_when_it_is_over(watch: Watch) -> None:
+    watch.start()
+    watch.send(watch.requests(200))
+    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
+    assert watch.terminate() == 0
+    assert "tok-5f6e7d8c9b" not in watch.log()
+
+
+def test_what_was_there_before_the_first_start_is_not_news(watch: Watch) -> None:
+    watch.send(watch.requests(200))
+    watch.start()
+    watch.send(watch.requests(99, "192.0.2.1"))
+    time.sleep(1.5)
+    assert watch.titles() == []
+
+
+def test_a_restart_neither_repeats_nor_forgets(watch: Watch) -> None:
+    watch.start()
+    watch.send(watch.requests(60))
+    wait_until(lambda: watch.health()["counted"] == 60, 10, watch.log)
+    watch.kill()
+    watch.send(watch.requests(60))
+    watch.start()
+    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    watch.kill()
+    watch.start()
+    settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
+
+
+def test_a_resend_and_a_replay_of_old_lines_are_not_counted(watch: Watch) -> None:
+    watch.start()
+    lines = watch.requests(60)
+    watch.send(lines)
+    watch.send(lines[::-1])
+    watch.send(watch.requests(500, age_s=86400))
+    wait_until(lambda: watch.health()["skipped"]["late"] == 500, 10, watch.log)
+    assert watch.health()["skipped"]["repeated"] == 60
+    assert watch.titles() == []
+
+
+def test_nothing_ends_while_the_brokers_are_silent(watch: Watch) -> None:
+    watch.start()
+    watch.send(watch.requests(200))
+    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    process = watch.kafka._process._process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(WINDOW_S + HOLD_S + 6)
+        assert watch.titles() == [f"[FIRING] rate {CLIENT}"]
+    finally:
+        process.send_signal(signal.SIGCONT)
+    settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"], 40)
+
+
+def test_messages_wait_for_a_vendor_that_is_away(watch: Watch) -> None:
+    watch.vendor.status = 503
+    watch.start()
+    watch.send(watch.requests(200))
+    wait_until(lambda: watch.health()["status"] == "degraded", 10, watch.log)
+    assert "out of order" in watch.health()["reason"]
+    watch.vendor.status = 200
+    watch.vendor.received.clear()
+    settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"], 90)
+    assert watch.health()["status"] == "ok"
+
+
+def test_killed_again_and_again_every_condition_has_its_two_messages(watch: Watch) -> None:
+    """Only a message whose attempt the kill cut off may come twice, and then its text says so."""
+    chance = random.Random(11)  # noqa: S311
+    watch.start()
+    clients = [f"192.0.2.{n}" for n in range(12)]
+    for client in clients:
+        watch.send(watch.requests(70, client))
+        time.sleep(chance.uniform(0, 0.4))
+        watch.kill()
+        watch.start(wait=False)
+        watch.send(watch.requests(70, client))
+        time.sleep(chance.uniform(0, 1.2))
+    wanted = {f"[{kind}] rate {client}" for client in clients for kind in ("FIRING", "RESOLVED")}
+    wait_until(lambda: wanted <= set(watch.titles()), 60, lambda: f"{wanted - set(watch.titles())}\n{watch.log()}")
+    time.sleep(1)
+    texts = [(r.body["markdown"]["title"], r.body["markdown"]["text"]) for r in watch.vendor.received]
+    assert {title for title, _ in texts} == wanted
+    unmarked = Counter(title for title, text in texts if "sent again" not in text)
+    assert max(unmarked.values()) == 1

@@ -1,0 +1,235 @@
+"""The consumer as a process between a real broker and a real database."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import confluent_kafka
+import pytest
+
+from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
+
+ERROR_LINE = "2026/01/02 03:04:05 [error] 7#7: *1 upstream timed out, client: ::1, server: a"
+
+
+def values(count: int, first: int = 0) -> list[bytes | None]:
+    return [record(json_line(n), n * 400) for n in range(first, first + count)]
+
+
+def troubles(consumer: Consumer) -> dict[str, dict[str, str]]:
+    return dict(consumer.health()["troubles"])
+
+
+def test_lines_become_rows_once(pipeline: Pipeline) -> None:
+    sent = values(3000)
+    pipeline.send(sent)
+    consumer = pipeline.start()
+    pipeline.wait_kept(3000)
+    pipeline.send(sent[1000:2000], partition=0)  # the shipper sends again, into another partition
+    pipeline.send([record(ERROR_LINE, 0, log_format="error", log_input="error")], topic=pipeline.error, partition=0)
+    pipeline.send([b"rubbish", None])
+    pipeline.wait_positions(4003)
+    assert (pipeline.count("access_log"), pipeline.count("error_log"), pipeline.count("quarantine")) == (3000, 1, 2)
+    assert_conserved(pipeline.query)
+    health = consumer.health()
+    assert health["status"] == "ok"
+    assert health["lines"] == {"stored": 3001, "quarantined": 2, "known": 1000}
+    status, text = consumer.get("/metrics")
+    assert status == 200
+    assert 'obs_consumer_lines_total{outcome="stored"} 3001\n' in text
+    assert "obs_consumer_database_up 1\n" in text
+    assert 'obs_consumer_quarantined_total{reason="not_json"} 1\n' in text
+    assert consumer.terminate() == 0
+
+
+def test_a_few_lines_are_stored_at_once(pipeline: Pipeline) -> None:
+    """Forty-four lines and then silence: no batch waits to become full."""
+    pipeline.start()
+    pipeline.send(values(3))
+    pipeline.wait_kept(3)
+    started = time.monotonic()
+    pipeline.send(values(44, first=3))
+    pipeline.wait_kept(47, timeout=10)
+    assert time.monotonic() - started < 3  # 100 ms of batching; the rest is room for a busy machine
+
+
+def test_the_database_away_and_back(pipeline: Pipeline) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(500))
+    pipeline.wait_kept(500)
+    pipeline.mariadb.kill()
+    try:
+        pipeline.send(values(2000, first=500))
+        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        status, _ = consumer.get("/health")
+        assert status == 503
+        assert troubles(consumer)["database"]["hint"]
+        time.sleep(8)  # longer than the session time-out: the reader must go on polling
+    finally:
+        pipeline.mariadb.start()
+    pipeline.wait_kept(2500)
+    wait_until(lambda: consumer.health()["status"] == "ok", 10, lambda: str(consumer.health()))
+    assert consumer.process.poll() is None
+    assert consumer.messages().count("partitions assigned") == 1, "the group must not have noticed"
+    assert_conserved(pipeline.query)
+
+
+def test_the_broker_away_and_back(pipeline: Pipeline) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(500))
+    pipeline.wait_kept(500)
+    pipeline.kafka.kill()
+    try:
+        wait_until(lambda: "kafka" in troubles(consumer), 30, lambda: str(consumer.health()))
+    finally:
+        pipeline.kafka.start()
+    wait_until(lambda: consumer.health()["status"] == "ok", 60, lambda: str(consumer.health()))
+    pipeline.send(values(500, first=500))
+    pipeline.wait_kept(1000)
+    assert consumer.process.poll() is None
+    assert_conserved(pipeline.query)
+
+
+def test_a_start_while_both_are_away(pipeline: Pipeline) -> None:
+    pipeline.send(values(100))
+    pipeline.kafka.kill()
+    pipeline.mariadb.kill()
+    try:
+        consumer = pipeline.start()
+        idle = pipeline.start("two")
+        for waiting in (consumer, idle):
+            wait_until(lambda: "upkeep" in troubles(waiting), 30, waiting.log.read_text)  # noqa: B023  called at once
+        assert idle.terminate(timeout=20) == 0
+    finally:
+        pipeline.mariadb.start()
+        time.sleep(2)
+        pipeline.kafka.start()
+    pipeline.wait_kept(100)
+    assert consumer.terminate() == 0
+
+
+def test_a_stop_is_quick_whatever_is_away(pipeline: Pipeline) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(100))
+    pipeline.wait_kept(100)
+    pipeline.mariadb.kill()
+    try:
+        pipeline.send(values(100, first=100))
+        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        pipeline.kafka.kill()
+        try:
+            assert consumer.terminate(timeout=25) == 0
+        finally:
+            pipeline.kafka.start()
+    finally:
+        pipeline.mariadb.start()
+    pipeline.start()
+    pipeline.wait_kept(200)
+    assert_conserved(pipeline.query)
+
+
+def test_a_refused_line_goes_to_the_dead_letter_topic(pipeline: Pipeline) -> None:
+    pipeline.query("ALTER TABLE access_log ADD CONSTRAINT no_poison CHECK (user_agent <> 'poison')")
+    poison = record(json_line(7, user_agent="poison"), 7)
+    pipeline.start()
+    pipeline.send([*values(5), poison, *values(5, first=10)], partition=2)
+    pipeline.wait_kept(11)
+    reader = confluent_kafka.Consumer(
+        {"bootstrap.servers": pipeline.kafka.bootstrap, "group.id": "letters", "auto.offset.reset": "earliest"}
+    )
+    try:
+        reader.assign([confluent_kafka.TopicPartition(pipeline.dlq, 0, 0)])
+        letter = reader.poll(60)
+        assert letter is not None
+        assert letter.error() is None
+    finally:
+        reader.close()
+    assert letter.value() == poison
+    headers = {name: value.decode() for name, value in letter.headers()}
+    assert headers["obs.error.reason"] == "refused_4025"
+    assert (headers["obs.topic"], headers["obs.partition"], headers["obs.offset"]) == (pipeline.access, "2", "5")
+    wait_until(
+        lambda: pipeline.query("SELECT dead_letter FROM quarantine") == ((1,),), 30, lambda: "the letter is not settled"
+    )
+
+
+def test_two_consumers_share_the_partitions(pipeline: Pipeline) -> None:
+    first, second = pipeline.start("one"), pipeline.start("two")
+    sent = values(6000)
+    for start in range(0, 6000, 500):
+        pipeline.send(sent[start : start + 500])
+        pipeline.send(sent[max(start - 300, 0) : start], partition=(start // 500) % 3)
+    pipeline.wait_kept(6000)
+    wait_until(
+        lambda: all(len(c.health()["partitions"]) > 0 for c in (first, second)), 30, lambda: "one consumer has no work"
+    )
+    assert first.terminate() == 0  # a static member keeps its partitions for the session time-out
+    pipeline.send(values(600, first=6000))
+    pipeline.wait_kept(6600)
+    assert_conserved(pipeline.query)
+
+
+def test_a_zombie_stores_nothing(pipeline: Pipeline) -> None:
+    """A consumer stopped for longer than its session, while another takes over: it wakes with lines in its hands.
+
+    It may be stopped inside its transaction, with its positions locked: the server has to let go of them in time.
+    """
+    zombie = pipeline.start("one")
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    pipeline.send(values(6000, first=300))
+    zombie.process.send_signal(signal.SIGSTOP)
+    pipeline.start("two")
+    pipeline.wait_kept(6300)
+    zombie.process.send_signal(signal.SIGCONT)
+    pipeline.send(values(600, first=6300))
+    pipeline.wait_kept(6900)
+    assert zombie.process.poll() is None
+    pipeline.wait_positions(6900)
+    assert_conserved(pipeline.query)
+
+
+def test_a_topic_made_anew_is_held_and_explained(pipeline: Pipeline) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    assert consumer.terminate() == 0
+    pipeline.kafka.delete_topic(pipeline.access)
+    time.sleep(2)
+    pipeline.kafka.create_topic(pipeline.access, 3)
+    pipeline.send(values(30, first=300))
+    again = pipeline.start()
+    part = f"{pipeline.access}/0"
+    wait_until(lambda: part in troubles(again), 30, lambda: str(again.health()))
+    assert "the database is at offset 100, the broker ends at 10" in troubles(again)[part]["message"]
+    pipeline.query("UPDATE log_source SET next_offset=0")  # what the hint says
+    pipeline.wait_kept(330)
+    wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
+
+
+def test_records_that_the_broker_deleted_are_reported(pipeline: Pipeline) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    assert consumer.terminate() == 0
+    pipeline.send(values(300, first=300))
+    admin = pipeline.kafka.admin()
+    for future in admin.delete_records([confluent_kafka.TopicPartition(pipeline.access, 0, 150)]).values():
+        future.result(30)
+    again = pipeline.start()
+    pipeline.wait_kept(550)
+    assert again.health()["missing_offsets"] == 50
+    assert any("offsets are missing" in message for message in again.messages())
+    pipeline.wait_positions(600)
+
+
+@pytest.mark.parametrize("content", ["kafka: {}", "nonsense: ["])
+def test_a_bad_configuration_ends_with_its_code(pipeline: Pipeline, content: str) -> None:
+    consumer = pipeline.start()
+    consumer.kill()
+    path = pipeline.folder / "bad.yml"
+    path.write_text(content)
+    bad = Consumer(path, 0)
+    assert bad.process.wait(30) == 78
+    assert "bad.yml" in bad.log.read_text()

@@ -1,0 +1,219 @@
+"""kafka status and kafka partitions against three real brokers: whole, one hung, one killed, and whole again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+import pytest
+
+from obsctl.checks.kafka import judge_cluster
+from obsctl.collect import kafka_wire as wire
+from obsctl.collect.kafka import collect_cluster, collect_partitions
+from obsctl.snapshot.kafka import KafkaSnapshot, Partition
+from tests.integration.brokers import PARTITIONS, TOPIC, Brokers
+
+OBSCTL = str(Path(sys.executable).with_name("obsctl"))
+
+
+@pytest.fixture(scope="module")
+def brokers(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    cluster = Brokers(kafka_libs, tmp_path_factory.mktemp("brokers"))
+    try:
+        cluster.start(1, 2, 3)
+        cluster.create_topic()
+        wait_for("the topic on every broker", lambda: everybody_told(cluster))
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def wait_for(what: str, happened: Callable[[], bool], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
+        time.sleep(0.3)
+
+
+def findings(cluster: Brokers, *, controllers_open: bool = True) -> set[str]:
+    fleet = cluster.fleet(controllers_open=controllers_open)
+    found = judge_cluster(fleet, collect_cluster(fleet))
+    return {finding.code for finding in found if finding.severity.value != "info"}
+
+
+def everybody_told(cluster: Brokers) -> bool:
+    partitions = collect_partitions(cluster.fleet(controllers_open=False)).partitions
+    return bool(partitions) and all(None not in partition.leo.values() for partition in partitions)
+
+
+def first_of(seen: KafkaSnapshot) -> Partition:
+    return next(p for p in seen.partitions if (p.topic, p.partition) == (TOPIC, 0))
+
+
+def obsctl(cluster: Brokers, folder: Path, *argv: str) -> tuple[int, dict[str, Any]]:
+    """Return exit code and report."""
+    command = [OBSCTL, "-i", str(cluster.fleet_file(folder)), *argv, "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.fixture
+def conversation(brokers: Brokers) -> Iterator[wire.Conversation]:
+    talk = wire.Conversation("127.0.0.1", brokers.ports[1], time.monotonic() + 20)
+    yield talk
+    talk.close()
+
+
+def test_the_library_still_speaks_as_the_adapter_expects(conversation: wire.Conversation, brokers: Brokers) -> None:
+    metadata, directories, groups, quorum = conversation.ask(
+        [wire.metadata(), wire.log_dirs(), wire.groups(), wire.quorum()]
+    )
+    assert sorted(broker.node_id for broker in metadata.brokers) == [1, 2, 3]
+    (topic,) = [topic for topic in metadata.topics if topic.name == TOPIC]
+    assert not topic.is_internal
+    assert {len(entry.replica_nodes) for entry in topic.partitions} == {3}
+    assert {entry.leader_epoch >= 0 for entry in topic.partitions} == {True}
+    (directory,) = directories.results
+    assert directory.total_bytes > directory.usable_bytes > 0
+    assert isinstance(groups.groups, list)
+    (entry,) = quorum.topics[0].partitions
+    assert {voter.replica_id for voter in entry.current_voters} == {1, 2, 3}
+    assert entry.leader_id in (1, 2, 3)
+
+
+def test_replica_minus_two_is_answered_by_followers_and_minus_one_by_the_leader_only(
+    conversation: wire.Conversation, brokers: Brokers
+) -> None:
+    (metadata,) = conversation.ask([wire.metadata()])
+    (topic,) = [topic for topic in metadata.topics if topic.name == TOPIC]
+    everything = [(TOPIC, number) for number in range(PARTITIONS)]
+    led = {(TOPIC, entry.partition_index) for entry in topic.partitions if entry.leader_id == 1}
+    ends, highs = conversation.ask(
+        [
+            wire.offsets(everything, replica=wire.DEBUG_REPLICA, timestamp=wire.LATEST, isolation=0),
+            wire.offsets(everything, replica=wire.CLIENT_REPLICA, timestamp=wire.LATEST, isolation=0),
+        ]
+    )
+    assert set(wire.read_offsets(ends)) == set(everything)
+    assert set(wire.read_offsets(highs)) == led
+
+
+def test_settings_of_a_topic_that_does_not_exist_are_left_out(conversation: wire.Conversation) -> None:
+    (answer,) = conversation.ask([wire.min_isr([TOPIC, "nothing"])])
+    assert wire.read_min_isr(answer) == {TOPIC: 2}
+
+
+def test_a_closed_port_and_an_overrun_deadline_are_silence(brokers: Brokers) -> None:
+    with pytest.raises(wire.BrokerSilentError, match="refused"):
+        wire.Conversation("127.0.0.1", 1, time.monotonic() + 5)
+    with pytest.raises(wire.BrokerSilentError, match="deadline"):
+        wire.Conversation("127.0.0.1", brokers.ports[1], time.monotonic() - 1)
+
+
+def test_offsets_of_every_replica_and_the_groups_lag(brokers: Brokers) -> None:
+    brokers.produce(0, 500, acks="all")
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": brokers.bootstrap, "group.id": "reader", "enable.auto.commit": False, "log_level": 0}
+    )
+    consumer.commit(offsets=[confluent_kafka.TopicPartition(TOPIC, 0, 200)], asynchronous=False)
+    consumer.close()
+    fleet = brokers.fleet(controllers_open=False)
+    wait_for("replicas at the same end", lambda: first_of(collect_partitions(fleet)).leo == {1: 500, 2: 500, 3: 500})
+    seen = collect_cluster(fleet)
+    first = first_of(seen)
+    assert (first.start, first.lso, first.hw, first.min_isr) == (0, 500, 500, 2)
+    (group,) = [group for group in seen.groups if group.name == "reader"]
+    assert [(c.topic, c.partition, c.offset) for c in group.committed] == [(TOPIC, 0, 200)]
+    assert seen.errors == ()
+
+
+def test_the_whole_command_on_a_whole_cluster(brokers: Brokers, tmp_path: Path) -> None:
+    wait_for("a whole cluster", lambda: findings(brokers) == set())
+    code, report = obsctl(brokers, tmp_path, "kafka", "status")
+    assert (code, report["status"], report["errors"]) == (0, "ok", [])
+    assert report["data"]["metrics"]["brokers_up"] == 3
+    assert report["data"]["quorum"]["may_fail"] == 1
+    code, report = obsctl(brokers, tmp_path, "kafka", "partitions", "--topic", TOPIC)
+    assert code == 0
+    assert [row["partition"] for row in report["data"]["partitions"]] == list(range(PARTITIONS))
+
+
+def test_an_unknown_topic_is_a_wrong_call(brokers: Brokers, tmp_path: Path) -> None:
+    command = [OBSCTL, "-i", str(brokers.fleet_file(tmp_path)), "kafka", "partitions"]
+    done = subprocess.run([*command, "--topic", "nothing"], capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert "no topic nothing" in done.stderr
+
+
+@pytest.mark.parametrize("node", [1, 2, 3])
+def test_a_hung_broker_costs_its_row_only(brokers: Brokers, tmp_path: Path, node: int) -> None:
+    wait_for("a whole cluster", lambda: findings(brokers) == set())
+    brokers.suspend(node)
+    try:
+        code, report = obsctl(brokers, tmp_path, "kafka", "status")
+        assert code == 2
+        assert report["took_ms"] < 3000
+        assert [f["object"] for f in report["findings"] if f["code"] == "KAFKA_BROKER_DOWN"] == [f"broker/{node}"]
+        states = {row["broker"]: row["state"] for row in report["data"]["brokers"]}
+        assert states == {broker: "down" if broker == node else "up" for broker in (1, 2, 3)}
+        # The rest is complete: every partition has the log end of both other replicas.
+        for row in report["data"]["partitions"]:
+            assert {int(broker) for broker, end in row["leo"].items() if end is not None} == {1, 2, 3} - {node}
+        wait_for("an ISR without the hung one", lambda: "KAFKA_UNDER_REPLICATED" in findings(brokers))
+        code, report = obsctl(brokers, tmp_path, "kafka", "status")
+        (under,) = [f for f in report["findings"] if f["code"] == "KAFKA_UNDER_REPLICATED"]
+        assert under["evidence"]["missing_replicas_on"] == [node]
+        assert f"{TOPIC}-0" in under["evidence"]["partitions"]
+        assert code in (1, 2)
+    finally:
+        brokers.resume(node)
+    wait_for("a whole cluster", lambda: findings(brokers) == set())
+
+
+def test_a_hanging_follower_shows_in_the_distance_of_leo_and_high_watermark(brokers: Brokers) -> None:
+    wait_for("a whole cluster", lambda: findings(brokers) == set())
+    fleet = brokers.fleet(controllers_open=False)
+    seen = collect_partitions(fleet).partitions
+    target = next(p for p in seen if p.topic == TOPIC and p.leader != 3)
+    brokers.suspend(3)
+    try:
+        brokers.produce(target.partition, 2_000, acks="1")
+        now = next(p for p in collect_partitions(fleet).partitions if p.name == target.name)
+    finally:
+        brokers.resume(3)
+    assert target.leader is not None
+    assert now.isr == (1, 2, 3)
+    assert now.hw is not None
+    assert now.leo[target.leader] == now.hw + 2_000
+    assert now.leo[3] is None
+
+
+def test_a_killed_broker_and_its_return(brokers: Brokers, tmp_path: Path) -> None:
+    wait_for("a whole cluster", lambda: findings(brokers) == set())
+    brokers.kill(2)
+    code, report = obsctl(brokers, tmp_path, "kafka", "status")
+    assert code == 2
+    assert report["took_ms"] < 3000
+    assert "broker/2" in {finding["object"] for finding in report["findings"]}
+    expected = {"KAFKA_BROKER_DOWN", "KAFKA_UNDER_REPLICATED", "KAFKA_AT_MIN_ISR", "KAFKA_QUORUM_VOTER_LAGGING"}
+    wait_for("all its consequences", lambda: findings(brokers) == expected)
+    brokers.start(2)
+    wait_for("a whole cluster", lambda: findings(brokers) == set())
+
+
+def test_two_of_three_dead_leave_neither_controller_nor_writes(brokers: Brokers) -> None:
+    wait_for("a whole cluster", lambda: findings(brokers) == set())
+    brokers.kill(1)
+    brokers.kill(2)
+    fleet = brokers.fleet(controllers_open=True)
+    critical = {f.code for f in judge_cluster(fleet, collect_cluster(fleet)) if f.severity.value == "critical"}
+    assert critical >= {"KAFKA_BROKER_DOWN", "KAFKA_NO_CONTROLLER"}
+    brokers.start(1, 2)
+    wait_for("a whole cluster", lambda: findings(brokers) == set())

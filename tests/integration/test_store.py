@@ -1,0 +1,344 @@
+"""The transaction, on a real server and without Kafka."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from obsctl.pipeline import config, mysql, sql
+from obsctl.pipeline.batch import Assembler, Batch, Source, TopicPartition
+from obsctl.pipeline.client_address import TrustedProxies
+from obsctl.pipeline.formats import registry
+from obsctl.pipeline.mysql import MySQLStore
+from obsctl.pipeline.store import FencedError, StoreUnavailableError
+from tests.integration import cluster
+from tests.integration.consumer import PASSWORD, assert_conserved, json_line, record
+from tests.unit.pipeline.messages import FakeMessage
+
+ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
+TODAY = datetime.date(2026, 3, 10)
+NOON = datetime.datetime(2026, 3, 10, 12, tzinfo=datetime.UTC).timestamp()
+_numbers = itertools.count(1)
+
+
+class Database:
+    """A database of the test's own, and stores on it."""
+
+    def __init__(self, server: cluster.MariaDB, folder: Path) -> None:
+        self.server = server
+        self.name = f"obs_s{next(_numbers)}"
+        with server.root() as cursor:
+            cluster.make_schema(cursor, self.name)
+            cluster.grant(cursor, self.name, "obs_consumer", PASSWORD)
+        (folder / "password").write_text(PASSWORD)
+        self.settings = config.Database(
+            host="127.0.0.1", port=server.port, name=self.name, password=f"file:{folder / 'password'}"
+        )
+        self.stores: list[MySQLStore] = []
+
+    def store(self, today: datetime.date = TODAY, retention_days: int = 3) -> MySQLStore:
+        store = MySQLStore(self.settings, retention_days, lambda: today)
+        self.stores.append(store)
+        return store
+
+    def query(self, sql: str) -> tuple[tuple[object, ...], ...]:
+        with self.server.root(self.name) as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def count(self, table: str) -> int:
+        return int(str(self.query(f"SELECT COUNT(*) FROM {table}")[0][0]))
+
+    def close(self) -> None:
+        for store in self.stores:
+            store.close()
+        self.query(f"DROP DATABASE {self.name}")
+
+
+@pytest.fixture
+def db(mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Database]:
+    database = Database(mariadb, tmp_path)
+    yield database
+    database.close()
+
+
+def batch_of(store: MySQLStore, values: list[bytes | None], *, partition: int = 0, start: int | None = None) -> Batch:
+    """Return the values as the next batch of a partition; ``start`` pretends that the position was there."""
+    place = TopicPartition("nginxlog", partition)
+    position = store.positions("cluster", [place])[place]
+    first = position.next_offset if start is None else start
+    messages = [FakeMessage(first + n, value, partition=partition) for n, value in enumerate(values)]
+    return ASSEMBLER.assemble(messages, {place: Source(position.source_id, "cluster")}, {place: first})
+
+
+def lines(count: int, first: int = 0, msec: float = NOON) -> list[bytes | None]:
+    return [record(json_line(n, msec=msec + n / 10), n * 400) for n in range(first, first + count)]
+
+
+def test_a_batch_is_stored_with_its_roll_ups_and_position(db: Database) -> None:
+    store = db.store()
+    outcome = store.commit(batch_of(store, [*lines(100), b"rubbish", None]))
+    assert (outcome.stored, outcome.quarantined, outcome.known, outcome.attempts) == (100, 2, 0, 1)
+    assert db.query("SELECT next_offset,newest_event FROM log_source") == (
+        (102, datetime.datetime.fromisoformat("2026-03-10 12:00:09.9")),
+    )
+    assert_conserved(db.query)
+
+
+def test_the_fence(db: Database) -> None:
+    """A consumer that lost its partitions and wakes up again stores nothing, whatever it had read."""
+    zombie, owner = db.store(), db.store()
+    late = batch_of(zombie, lines(50))
+    owner.commit(batch_of(owner, lines(20)))
+    with pytest.raises(FencedError):
+        zombie.commit(late)
+    assert db.count("access_log") == 20
+    owner.commit(batch_of(owner, lines(30, first=20)))
+    with pytest.raises(FencedError):
+        zombie.commit(batch_of(zombie, lines(10, first=50), start=20))
+    assert db.count("access_log") == 50
+    assert_conserved(db.query)
+
+
+def test_a_resend_changes_nothing(db: Database) -> None:
+    store = db.store()
+    store.commit(batch_of(store, [*lines(100), b"rubbish", record("no line", 7)]))
+    before = db.query("SELECT * FROM rollup_minute ORDER BY 1,2,3,4,5")
+    outcome = store.commit(batch_of(store, [*lines(100), record("no line", 7)], partition=1))
+    assert (outcome.stored, outcome.quarantined, outcome.known, outcome.attempts) == (0, 0, 101, 2)
+    outcome = store.commit(batch_of(store, lines(120), partition=2))
+    assert (outcome.stored, outcome.known) == (20, 100)
+    assert (db.count("access_log"), db.count("quarantine")) == (120, 2)
+    assert set(before) <= set(db.query("SELECT * FROM rollup_minute ORDER BY 1,2,3,4,5"))
+    assert_conserved(db.query)
+
+
+def test_the_same_lines_at_the_same_moment_in_several_processes(db: Database) -> None:
+    """Five writers store overlapping lines in other orders: locks, deadlocks and duplicates, each line once."""
+    writers, rounds = 5, 8
+    failures: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            store = db.store()
+            for turn in range(rounds):
+                values = lines(60, first=40 * ((turn * (number + 1)) % rounds))
+                store.commit(batch_of(store, values, partition=number))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert failures == []
+    assert db.count("access_log") == len({n for turn in range(rounds) for n in range(40 * turn, 40 * turn + 60)})
+    assert_conserved(db.query)
+
+
+@pytest.mark.parametrize(
+    "bad", [{0}, {24}, {49}, {3, 4, 30}, set(range(50))], ids=["first", "middle", "last", "3", "all"]
+)
+def test_only_the_refused_rows_are_quarantined(db: Database, bad: set[int]) -> None:
+    db.query("ALTER TABLE access_log ADD CONSTRAINT no_poison CHECK (user_agent <> 'poison')")
+    store = db.store()
+    values = [record(json_line(n, msec=NOON, user_agent="poison" if n in bad else "fine"), n * 400) for n in range(50)]
+    outcome = store.commit(batch_of(store, [*values, b"rubbish"]))
+    assert (outcome.stored, outcome.quarantined, outcome.refused) == (50 - len(bad), len(bad) + 1, len(bad))
+    rows = db.query("SELECT kafka_offset,reason,value,dead_letter FROM quarantine ORDER BY kafka_offset")
+    assert rows[:-1] == tuple((n, "refused_4025", values[n], 0) for n in sorted(bad))
+    assert rows[-1] == (50, "not_json", b"rubbish", None)
+    letters = store.dead_letters(100)
+    assert sorted(letter.offset for letter in letters) == sorted(bad)
+    assert {letter.value for letter in letters} == {values[n] for n in bad}
+    store.settle_dead_letters(letters)
+    assert store.dead_letters(100) == []
+    # The shipper sends all of it again: nothing changes, no new letter is due.
+    outcome = store.commit(batch_of(store, values, partition=1))
+    assert (outcome.stored, outcome.quarantined) == (0, 0)
+    assert store.dead_letters(100) == []
+    assert_conserved(db.query)
+
+
+def test_what_the_server_refused_stays_in_the_quarantine_when_it_changes_its_mind(db: Database) -> None:
+    db.query("ALTER TABLE access_log ADD CONSTRAINT no_poison CHECK (user_agent <> 'poison')")
+    store = db.store()
+    value = record(json_line(1, msec=NOON, user_agent="poison"), 0)
+    store.commit(batch_of(store, [value]))
+    db.query("ALTER TABLE access_log DROP CONSTRAINT no_poison")
+    for number in (1, 2):
+        other = db.store()
+        outcome = other.commit(batch_of(other, [value, *lines(1, first=number)], partition=number))
+        assert (outcome.stored, outcome.known) == (1, 1)
+    assert_conserved(db.query)
+
+
+def test_a_stored_line_that_the_server_would_refuse_now_stays_stored(db: Database) -> None:
+    store = db.store()
+    value = record(json_line(1, msec=NOON, user_agent="poison"), 0)
+    store.commit(batch_of(store, [value]))
+    db.query(
+        "CREATE TRIGGER no_poison BEFORE INSERT ON access_log FOR EACH ROW"
+        " IF NEW.user_agent='poison' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT='poison'; END IF"
+    )
+    store.commit(batch_of(store, [value], partition=1))
+    assert (db.count("access_log"), db.count("quarantine")) == (1, 0)
+    outcome = store.commit(batch_of(store, [value.replace(b'"offset": 0', b'"offset": 9')], partition=2))
+    assert (outcome.stored, outcome.refused) == (0, 1)
+    assert db.query("SELECT reason,detail FROM quarantine") == (("refused_1644", "poison"),)
+
+
+def test_a_line_that_only_newer_parsers_read_stays_in_the_quarantine(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is moved on purpose: its row in the quarantine is the record."""
+    store = db.store()
+    value = record(json_line(1, msec=NOON), 0)
+    batch = batch_of(store, [value])
+    old = batch_of(store, [value.replace(b'"log_format": "json"', b'"log_format": "x"')]).quarantined
+    assert old[0].line_id == batch.access[0].line_id
+    with monkeypatch.context() as patch:
+        patch.setattr(mysql, "revision", lambda: "0" * 16)
+        batch.access, batch.quarantined = [], old
+        store.commit(batch)
+    newer = db.store()
+    outcome = newer.commit(batch_of(newer, [value, *lines(1, first=5)], partition=1))
+    assert (outcome.stored, outcome.known) == (1, 1)
+    assert_conserved(db.query)
+
+
+ODD = "\0\x01\t\n\r\"'\\%_\x1a;--😀\u2028ü\ufffd"
+
+
+def test_odd_texts_come_back_as_they_were(db: Database) -> None:
+    store = db.store()
+    access = json_line(1, msec=NOON, uri=ODD, user_agent=ODD, referer=ODD, remote_user=ODD, upstream_addr=ODD)
+    error = f'2026/03/10 12:00:00 [error] 1#2: *3 {ODD}, client: ::1, server: a, request: "GET /{ODD}", host: "b"'
+    values = [
+        record(access, 0),
+        record(error, 0, log_format="error", host="o'\\node"),
+        b"\x00\xff'\\",
+        record("it's \\ no line", 5, log_format="'\\é" * 20, host="'\\😀" * 100),
+    ]
+    assert store.commit(batch_of(store, values)).stored == 2
+    assert db.query("SELECT uri,user_agent,referer,remote_user,upstream_addr FROM access_log") == ((ODD,) * 5,)
+    assert db.query("SELECT host,message,request,client_addr,pid,tid,connection_id FROM error_log") == (
+        ("o'\\node", ODD, f"GET /{ODD}", "::1", 1, 2, 3),
+    )
+    assert db.query("SELECT value FROM quarantine ORDER BY kafka_offset") == ((values[2],), (values[3],))
+
+
+def test_a_value_larger_than_a_packet_is_kept_up_to_there(db: Database) -> None:
+    db.query("SET GLOBAL max_allowed_packet=1048576")
+    try:
+        store = db.store()
+        values = [b"\\" * 3_000_000, *lines(3), *(b"x" * 300_000 for _ in range(5))]
+        outcome = store.commit(batch_of(store, values))
+    finally:
+        db.query("SET GLOBAL max_allowed_packet=16777216")
+    assert (outcome.stored, outcome.quarantined) == (3, 6)
+    rows = db.query("SELECT LENGTH(value),value_bytes FROM quarantine ORDER BY kafka_offset")
+    assert rows[0][1] == 3_000_000
+    assert 400_000 < int(str(rows[0][0])) < 524_288
+    assert rows[1:] == ((300_000, 300_000),) * 5
+
+
+def test_a_commit_whose_answer_is_lost_is_not_made_twice(db: Database) -> None:
+    store = db.store()
+    batch = batch_of(store, lines(10))
+    connection = store._connection
+    assert connection is not None
+    commit = connection.commit
+
+    def commit_and_vanish() -> None:
+        commit()
+        raise pymysql.OperationalError(2013, "Lost connection to MySQL server during query")
+
+    connection.commit = commit_and_vanish  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailableError):
+        store.commit(batch)
+    with pytest.raises(FencedError):
+        store.commit(batch)
+    assert db.count("access_log") == 10
+    assert_conserved(db.query)
+
+
+def test_a_frozen_owner_does_not_hold_its_positions_for_long(db: Database) -> None:
+    """Cut off in the middle of its transaction, it still holds the lock; its successor must not wait for hours."""
+    frozen, owner = db.store(), db.store()
+    batch = batch_of(frozen, lines(5))
+    connection = frozen._connection
+    assert connection is not None
+    connection.query(sql.advance(batch.steps, batch.newest_event))
+    started = time.monotonic()
+    owner.commit(batch_of(owner, lines(5)))
+    assert time.monotonic() - started < sql.IDLE_SECONDS + 15
+    with pytest.raises(pymysql.MySQLError):
+        connection.query("COMMIT")
+    with pytest.raises(FencedError):
+        frozen.commit(batch)
+
+
+def test_days_and_what_lies_outside_them(db: Database) -> None:
+    store = db.store()
+    upkeep = store.upkeep()
+    assert upkeep.done
+    assert len(upkeep.changes) == 3
+    assert store.upkeep().changes == ()
+    day = 86_400.0
+    times = [NOON - 3000 * day, NOON - 3 * day, NOON - 2 * day, NOON, NOON + 7 * day, NOON + 8 * day]
+    values = [record(json_line(n, msec=moment), n) for n, moment in enumerate(times)]
+    assert store.commit(batch_of(store, [*values])).stored == 6
+    held = {
+        name: db.count(f"access_log PARTITION ({name})")
+        for name in ("p_old", "p20260308", "p20260310", "p20260317", "p_max")
+    }
+    assert held == {"p_old": 2, "p20260308": 1, "p20260310": 1, "p20260317": 1, "p_max": 1}
+    assert store.upkeep().beyond == {"access_log": 1, "error_log": 0, "rollup_minute": 1}
+
+    # A day later the oldest day goes, p_old takes its range, and p_max gives what has a day now.
+    tomorrow = db.store(TODAY + datetime.timedelta(days=1))
+    assert any("emptied p20260308" in change for change in tomorrow.upkeep().changes)
+    assert db.count("access_log PARTITION (p_old)") == 2
+    assert db.count("access_log PARTITION (p_max)") == 0
+    assert db.count("access_log") == 5
+    outcome = tomorrow.commit(batch_of(tomorrow, values, partition=1))
+    # What was let go comes in anew when it is sent again; it lives in p_old, counted from now.
+    assert (outcome.stored, outcome.known) == (1, 5)
+    assert db.count("access_log PARTITION (p_old)") == 3
+
+    # p_old is emptied by the time of arrival, whatever the events' times are.
+    db.query("UPDATE access_log PARTITION (p_old) SET stored_at='2026-03-07 23:59:59' WHERE ts<'2025-01-01'")
+    db.query("UPDATE access_log PARTITION (p_old) SET stored_at='2026-03-08 00:00:00' WHERE ts>'2025-01-01'")
+    assert "access_log: deleted 1 old rows" in tomorrow.upkeep().changes
+    assert db.count("access_log PARTITION (p_old)") == 2
+
+
+def test_only_one_process_does_the_upkeep(db: Database) -> None:
+    with db.server.root() as cursor:
+        cursor.execute(f"SELECT GET_LOCK('{db.name}.upkeep',0)")
+        assert not db.store().upkeep().done
+    assert db.store().upkeep().done
+
+
+def test_a_missing_migration_is_named(db: Database) -> None:
+    db.query("DELETE FROM schema_migrations")
+    with pytest.raises(StoreUnavailableError, match="the schema is at version 0") as refusal:
+        db.store().positions("cluster", [])
+    assert "migrations" in refusal.value.hint
+
+
+def test_a_wrong_password_waits_and_shows_no_secret(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("not-the-password")
+    with pytest.raises(StoreUnavailableError) as refusal:
+        db.store().positions("cluster", [])
+    assert "1045" in str(refusal.value)
+    assert "not-the-password" not in str(refusal.value)

@@ -1,0 +1,237 @@
+"""The provisioned lab as the tests see it: commands, shells on hosts, rows, and a probe of the VIP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+VIP = "198.18.0.100"
+NODES = ("node1", "node2", "node3")
+ROBOT = ("198.18.0.1", 9580)
+T = TypeVar("T")
+
+
+def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 60.0, every: float = 0.5) -> T:
+    """Return the first truthy value of ``probe``; fails with ``what`` and the last value after ``seconds``."""
+    end = time.monotonic() + seconds
+    while True:
+        value = probe()
+        if value:
+            return value
+        if time.monotonic() > end:
+            pytest.fail(f"{what}: not within {seconds:.0f} s, last seen: {value!r}")
+        time.sleep(every)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed and returned."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The standard output as JSON."""
+        loaded: dict[str, Any] = json.loads(self.out)
+        return loaded
+
+    @property
+    def codes(self) -> set[str]:
+        """The codes of the report's findings."""
+        return {finding["code"] for finding in self.json["findings"]}
+
+
+class Fleet:
+    """The running lab."""
+
+    def obsctl(self, *argv: str, timeout: float = 120) -> Answer:
+        """Run ``obsctl`` on the lab's inventory."""
+        command = [BIN / "obsctl", "-i", ROOT / "inventories/lab", *argv]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def ssh(self, host: str, *argv: str, check: bool = True, timeout: float = 60) -> str:
+        """Run a program on a host and return its standard output."""
+        answer = self.obsctl("lab", "ssh", host, "--", *argv, timeout=timeout)
+        if check:
+            assert answer.code == 0, f"{host}: {argv} ended with {answer.code}: {answer.err}"
+        return answer.out
+
+    def rows(self, sql: str) -> list[list[str]]:
+        """Ask the database as root on db1."""
+        out = self.ssh("db1", "mysql", "-N", "-B", "obs", "-e", sql)
+        return [line.split("\t") for line in out.splitlines()]
+
+    def number(self, sql: str) -> int:
+        """Ask the database for one number; -1 while it does not answer."""
+        answer = self.obsctl("lab", "ssh", "db1", "--", "mysql", "-N", "-B", "obs", "-e", sql)
+        return int(answer.out) if answer.code == 0 and answer.out.strip().isdigit() else -1
+
+    def holder(self) -> str | None:
+        """The one node that has the VIP; None while nobody or more than one has."""
+        having = [node for node in NODES if VIP in self.ssh(node, "ip", "-o", "-4", "addr", check=False, timeout=20)]
+        return having[0] if len(having) == 1 else None
+
+    def wait_balanced(self) -> None:
+        """Wait until nginx gives every back end its share again: it leaves one out for fail_timeout after a failure."""
+        wait_for("a balanced load", lambda: self.obsctl("verify", "lb", "-o", "json").code == 0, seconds=60, every=2)
+
+    def wait_healthy(self, seconds: float = 180) -> None:
+        """Wait until ``obsctl health`` is OK."""
+        deadline = time.monotonic() + seconds
+        while (answer := self.obsctl("health", "-o", "json")).code != 0:
+            if time.monotonic() > deadline:
+                pytest.fail(f"not healthy after {seconds:.0f} s:\n{answer.out}\n{answer.err}")
+            time.sleep(1)
+
+
+def get(path: str, *, timeout: float = 5.0, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str]]:
+    """GET through the VIP on a new connection; raises OSError or HTTPException."""
+    connection = http.client.HTTPConnection(VIP, 80, timeout=timeout)
+    try:
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        response.read()
+        return response.status, {k.lower(): v for k, v in response.getheaders()}
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Try:
+    """One request of the probe: seconds since its start, status (None: none), how long it took."""
+
+    at: float
+    status: int | None
+    took: float
+    path: str
+
+
+class Probe:
+    """Requests through the VIP at a fixed rate, each on a new connection, until stopped."""
+
+    TIMEOUT_S = 0.25
+
+    def __init__(self, marker: str, hz: float = 20.0, timeout: float = TIMEOUT_S) -> None:
+        self._marker, self._hz, self._timeout = marker, hz, timeout
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(32)
+        self._futures: list[Any] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Probe:
+        self._began = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._pool.shutdown()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stop.wait(max(0.0, self._began + number / self._hz - time.monotonic())):
+            self._futures.append(self._pool.submit(self._one, number))
+            number += 1
+
+    def _one(self, number: int) -> Try:
+        began, path = time.monotonic(), f"/{self._marker}?n={number}"
+        try:
+            status: int | None = get(path, timeout=self._timeout)[0]
+        except (OSError, http.client.HTTPException):
+            status = None
+        return Try(began - self._began, status, time.monotonic() - began, path)
+
+    def tries(self) -> list[Try]:
+        """All requests in the order in which they were sent; call it after the probe has ended."""
+        return sorted((f.result() for f in self._futures), key=lambda t: t.at)
+
+    def outage(self) -> float:
+        """Seconds from the first failed request to the next answered one; the longest such gap."""
+        longest, down = 0.0, None
+        for one in self.tries():
+            if one.status is None:
+                down = one.at if down is None else down
+            elif down is not None:
+                longest, down = max(longest, one.at - down), None
+        return float("inf") if down is not None else longest
+
+
+class Robot:
+    """The stand-in of the alert channels."""
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        connection = http.client.HTTPConnection(*ROBOT, timeout=10)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None)
+            return json.loads(connection.getresponse().read() or b"null")
+        finally:
+            connection.close()
+
+    def behave(self, name: str) -> None:
+        """Choose how DingTalk answers."""
+        self._ask("PUT", "/behaviour", {"name": name})
+
+    def mail_behaves(self, name: str) -> None:
+        """Choose how the mail server answers."""
+        self._ask("PUT", "/smtp/behaviour", {"name": name})
+
+    def received(self) -> list[dict[str, Any]]:
+        """All that was received since the last :meth:`reset`."""
+        got: list[dict[str, Any]] = self._ask("GET", "/received")
+        return got
+
+    def reset(self) -> None:
+        """Empty the list and answer as a healthy vendor does."""
+        self.behave("success")
+        self.mail_behaves("accept")
+        self._ask("DELETE", "/received")
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    """The provisioned lab; skips where there is none, or where it is somebody's own."""
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    from obsctl.lab.state import lab_of_tree_is_up
+
+    if not lab_of_tree_is_up(ROOT):
+        pytest.skip("this tree's lab is not up: ./start.sh, or ./test.sh lab")
+    if os.environ.get("CI") != "true":
+        pytest.skip("the lab is yours: these tests crash its hosts; CI=true says that they may")
+    return Fleet()
+
+
+@pytest.fixture
+def healthy(fleet: Fleet) -> Fleet:
+    """The lab, healthy before the test begins."""
+    fleet.wait_healthy()
+    return fleet
+
+
+@pytest.fixture
+def robot() -> Iterator[Robot]:
+    """The stand-in, empty and answering ``success`` before and after the test."""
+    stand_in = Robot()
+    stand_in.reset()
+    yield stand_in
+    stand_in.reset()

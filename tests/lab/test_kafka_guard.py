@@ -1,0 +1,64 @@
+"""Storage that does not fit together stops the playbook: both sides are named, and nothing is formatted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.conftest import BIN, ROOT, Fleet
+
+DATA = "/var/lib/kafka"
+HOLD = "/var/lib/kafka-on-hold"
+FOREIGN = "AAAAAAAAAAAAAAAAAAAAAA"
+
+
+def _run_kafka_playbook() -> subprocess.CompletedProcess[str]:
+    command = [BIN / "ansible-playbook", "-i", "inventories/lab", "ansible/playbooks/kafka.yml"]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def _stored_ids(fleet: Fleet) -> dict[str, str]:
+    """Return each node's meta.properties, or what stands in its place."""
+    script = f"cat {DATA}/meta.properties 2>/dev/null || echo none"
+    return {node: fleet.ssh(node, "sh", "-c", script) for node in ("node1", "node2", "node3")}
+
+
+@pytest.fixture
+def stopped_node(healthy: Fleet) -> Iterator[Fleet]:
+    """Kafka on node3 stopped, its storage saved and put back afterwards."""
+    healthy.ssh("node3", "systemctl", "stop", "kafka", timeout=200)
+    healthy.ssh("node3", "cp", "-a", DATA, HOLD)
+    yield healthy
+    healthy.ssh("node3", "sh", "-c", f"find {DATA} -mindepth 1 -delete && cp -a {HOLD}/. {DATA}/ && rm -r {HOLD}")
+    healthy.ssh("node3", "systemctl", "start", "kafka")
+    healthy.wait_healthy()
+
+
+def test_emptied_storage_stops_the_playbook(stopped_node: Fleet) -> None:
+    stopped_node.ssh("node3", "find", DATA, "-mindepth", "1", "-delete")
+    before = _stored_ids(stopped_node)
+    done = _run_kafka_playbook()
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert "no storage on node3" in shown
+    assert "is on node1, node2" in shown
+    assert "kafka_allow_format_lost_nodes: [node3]" in shown
+    assert "changed=0" in shown
+    assert _stored_ids(stopped_node) == before
+    assert before["node3"] == "none\n"
+
+
+def test_foreign_cluster_id_stops_the_playbook(stopped_node: Fleet) -> None:
+    script = f"sed -i s/^cluster.id=.*/cluster.id={FOREIGN}/ {DATA}/meta.properties"
+    stopped_node.ssh("node3", "sh", "-c", script)
+    before = _stored_ids(stopped_node)
+    done = _run_kafka_playbook()
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert f"cluster id {FOREIGN} on node3" in shown
+    assert "on node1, node2" in shown
+    assert _stored_ids(stopped_node) == before

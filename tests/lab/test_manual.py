@@ -1,0 +1,40 @@
+"""The deployment manual's commands work as they are written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.lab.conftest import BIN, ROOT, Fleet
+
+_BLOCKS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The lines of the manual's blocks marked ``sh``, in order."""
+    manual = (ROOT / "docs/deployment-manual.md").read_text(encoding="utf-8")
+    return [line for block in _BLOCKS.findall(manual) for line in block.splitlines() if line]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_command_works(healthy: Fleet, command: str) -> None:
+    environment = {**os.environ, "INVENTORY": "inventories/lab", "PATH": f"{BIN}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=550, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "site.yml" in command and "--" not in command:
+        assert not re.search(r"changed=[1-9]", done.stdout), done.stdout
+
+
+def test_a_dry_run_of_the_installed_fleet_would_change_nothing(healthy: Fleet) -> None:
+    done = subprocess.run(
+        [BIN / "ansible-playbook", "site.yml", "-i", "inventories/lab", "--check", "--diff"],
+        cwd=ROOT, capture_output=True, text=True, timeout=550, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not re.search(r"changed=[1-9]", done.stdout), done.stdout
