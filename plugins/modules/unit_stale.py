@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+---
+module: unit_stale
+short_description: See whether a running unit still has an older configuration than the disk
+version_added: 0.1.0
+description:
+  - Reports a change when the unit runs and one of its files was written after the unit last started or reloaded, or
+    when systemd itself has an older unit file than the disk. A handler that is notified by it restarts or reloads.
+  - A handler that is notified by the task which writes the file is forgotten when the run breaks off in between, and
+    the next run finds the file as it should be. This module asks the machine instead of remembering.
+  - It changes nothing itself.
+options:
+  unit:
+    description: The unit, as C(systemctl) takes it.
+    type: str
+    required: true
+  files:
+    description: What the unit reads when it starts or reloads. A link counts itself, not what it points to.
+    type: list
+    elements: path
+    required: true
+author:
+  - The ObsCraft authors (@obscraft)
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+"""
+
+EXAMPLES = r"""
+- name: See whether nginx has read its configuration
+  obscraft.fleet.unit_stale:
+    unit: nginx
+    files: [/etc/nginx/nginx.conf]
+  notify: Reload nginx
+"""
+
+RETURN = r"""
+unread:
+  description: The files that the running unit has not read. A file that is missing is never among them.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+RUNNING = ("active", "reloading", "activating")
+# The monotonic clock of these is the one that time.monotonic() reads; wall-clock properties would jump when
+# the clock is set, and older systemds print them in whole seconds and local time.
+PROPERTIES = ("ActiveState", "StateChangeTimestampMonotonic", "NeedDaemonReload")
+
+
+def parse(shown):
+    """Return what C(systemctl show) printed as a dictionary."""
+    pairs = (line.partition("=") for line in shown.splitlines())
+    return dict((key, value) for key, _equals, value in pairs)
+
+
+def unread_files(properties, files, written, wall_seconds, monotonic_seconds):
+    """Return the files that were written after the running unit's last change of state.
+
+    Args:
+        properties: the unit's, see PROPERTIES.
+        files: paths, in the order of the answer.
+        written: function from a path to its modification time (seconds since the epoch) or None where it is missing.
+        wall_seconds: the present time since the epoch.
+        monotonic_seconds: the present time on the clock of the unit's timestamp.
+    """
+    if properties.get("ActiveState") not in RUNNING:
+        return []
+    changed = int(properties.get("StateChangeTimestampMonotonic") or 0) / 1e6
+    began = wall_seconds - (monotonic_seconds - changed)
+    times = [(path, written(path)) for path in files]
+    return [path for path, moment in times if moment is not None and moment > began]
+
+
+def modified(path):
+    """Return when the path itself was modified, None where it is missing."""
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return None
+
+
+def monotonic():
+    """Return the machine's monotonic clock in seconds; Python 2 has no call for it."""
+    try:
+        return time.monotonic()
+    except AttributeError:
+        with open("/proc/uptime") as uptime:
+            return float(uptime.read().split()[0])
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    command = ["systemctl", "show", "--property=" + ",".join(PROPERTIES), module.params["unit"]]
+    rc, shown, said = module.run_command(command)
+    if rc != 0:
+        module.fail_json(msg="systemctl does not tell about %s: %s" % (module.params["unit"], said.strip()))
+    properties = parse(shown)
+    unread = unread_files(properties, module.params["files"], modified, time.time(), monotonic())
+    reload_due = properties.get("ActiveState") in RUNNING and properties.get("NeedDaemonReload") == "yes"
+    module.exit_json(changed=bool(unread or reload_due), unread=unread)
+
+
+if __name__ == "__main__":
+    main()
