@@ -65,6 +65,10 @@ class _Process:
     def output(self) -> str:
         return (self.folder / f"{self.name}.out").read_text(errors="replace")[-4000:]
 
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def end(self, number: signal.Signals, timeout: float = 60.0) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
@@ -141,6 +145,14 @@ class KafkaNode:
 
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """Stop the process where it is: connections stay, and nothing is answered."""
+        self._process.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)

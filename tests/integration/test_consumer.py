@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import confluent_kafka
 import pytest
 
+from tests.integration.cluster import KafkaNode, MariaDB
 from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
 
 ERROR_LINE = "2026/01/02 03:04:05 [error] 7#7: *1 upstream timed out, client: ::1, server: a"
@@ -168,6 +170,37 @@ def test_two_consumers_share_the_partitions(pipeline: Pipeline) -> None:
     pipeline.send(values(600, first=6000))
     pipeline.wait_kept(6600)
     assert_conserved(pipeline.query)
+
+
+def test_a_join_without_an_answer_is_told(pipeline: Pipeline) -> None:
+    """No partition, no lag, nothing wrong with any of ours: only the missing place in the group shows it."""
+    first = pipeline.start("")
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    first.kill()
+    second = pipeline.start("")  # its join waits until the dead member's session is over
+    wait_until(lambda: second.health()["status"] == "ok", 10, lambda: str(second.health()))
+    pipeline.kafka.freeze()
+    try:
+        wait_until(lambda: "group" in troubles(second), 60, lambda: str(second.health()))
+    finally:
+        pipeline.kafka.thaw()
+    pipeline.send(values(300, first=300))
+    pipeline.wait_kept(600, timeout=90)
+    wait_until(lambda: second.health()["status"] == "ok", 30, lambda: str(second.health()))
+
+
+def test_a_member_without_partitions_is_well(kafka: KafkaNode, mariadb: MariaDB, tmp_path: Path) -> None:
+    pipeline = Pipeline(kafka, mariadb, tmp_path, "standby", partitions=1)
+    try:
+        members = [pipeline.start(name) for name in ("one", "two", "three")]  # for two partitions
+        wait_until(
+            lambda: sum(len(m.health()["partitions"]) for m in members) == 2, 40, lambda: str(members[0].health())
+        )
+        time.sleep(13)  # more than two session time-outs
+        assert [m.health()["status"] for m in members] == ["ok"] * 3
+    finally:
+        pipeline.close()
 
 
 def test_a_zombie_stores_nothing(pipeline: Pipeline) -> None:

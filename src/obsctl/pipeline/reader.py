@@ -38,6 +38,10 @@ _LOOK_SECONDS = 1.0
 _COMMIT_INTERVAL_SECONDS = 1.0
 _LAG_INTERVAL_SECONDS = 2.0
 _STUCK_SECONDS = 15.0
+#: The reader never stands still for longer than this and a drain, whatever is away.
+_STILL_SECONDS = 20.0
+#: So many session time-outs without a place in the group are no longer a rebalance.
+_PLACELESS_SESSIONS = 2
 #: Errors that end a consumer for good; a new one is made after this while.
 _RESTART_SECONDS = 5.0
 
@@ -82,6 +86,8 @@ class Reader:
         #: When a partition was seen first at its present offset.
         self._last_seen: dict[TopicPartition, tuple[int, float]] = {}
         self._paused = False
+        #: Since when the group has given us no place, None while we have one (which may be without partitions).
+        self._placeless_since: float | None = time.monotonic()
         self._to_commit: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self._lag_at = 0.0
@@ -109,6 +115,11 @@ class Reader:
             "group.id": kafka.group,
             "client.id": kafka.group,
             "session.timeout.ms": kafka.session_timeout_ms,
+            # Also how long the client waits for the answer to a join. If the coordinator's host dies in between, no
+            # packet will ever tell: with the default of five minutes nothing is read for so long.
+            "max.poll.interval.ms": max(
+                kafka.session_timeout_ms, int((_STILL_SECONDS + self._config.drain_seconds) * 1000)
+            ),
             "heartbeat.interval.ms": max(kafka.session_timeout_ms // 4, 100),
             "partition.assignment.strategy": "cooperative-sticky",
             "enable.auto.commit": False,
@@ -160,6 +171,9 @@ class Reader:
         consumer.pause(somewhere)
         self._waiting |= {TopicPartition(p.topic, p.partition) for p in parts}
         self._ask_again_at = 0.0
+        self._placeless_since = None
+        if self._telemetry.clear("group"):
+            log.info("the group has given us a place")
         if parts:
             log.info("partitions assigned", extra={"partitions": _names(parts)})
 
@@ -175,6 +189,7 @@ class Reader:
     def _on_lost(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
         self._let_go(parts)
         consumer.incremental_unassign(parts)
+        self._placeless_since = time.monotonic()
         log.warning("partitions lost: this member was silent for too long", extra={"partitions": _names(parts)})
 
     def _drain(self, consumer: confluent_kafka.Consumer) -> None:
@@ -409,12 +424,23 @@ class Reader:
         self._lag_at = now
         if "kafka" in self._telemetry.troubles:
             self._look_for_brokers(consumer)
+        self._note_place(now)
         lag = {}
         for part, offset in self._next.items():
             _, high = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(*part), cached=True)
             lag[part] = max(high - offset, 0)
         self._telemetry.lag = lag
         self._free_stuck(consumer, lag, now)
+
+    def _note_place(self, now: float) -> None:
+        """Without a place in the group nothing is read, and no partition has a lag that would show it."""
+        patience = _PLACELESS_SESSIONS * self._config.kafka.session_timeout_ms / 1000
+        if self._placeless_since is None or now - self._placeless_since < patience:
+            return
+        message = f"the group {self._config.kafka.group} has given this member no place yet"
+        hint = "does its coordinator answer? obsctl kafka status; the client asks again by itself within a minute"
+        if self._telemetry.trouble("group", message, hint):
+            log.warning("waiting for a place in the group", extra={"hint": hint})
 
     def _free_stuck(self, consumer: confluent_kafka.Consumer, lag: dict[TopicPartition, int], now: float) -> None:
         """Position a partition anew that has lines to read and yet does not move: whatever the client thinks."""

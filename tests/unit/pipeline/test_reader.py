@@ -65,6 +65,11 @@ def test_a_gap_that_the_second_look_fills_was_none(reader: Reader) -> None:
     assert offsets(reader, consumer, *at(10, 11, 12, 13)) == [10, 11, 12, 13]
 
 
+def test_a_join_that_is_never_answered_is_given_up_within_a_minute(reader: Reader) -> None:
+    # The client waits for this and three seconds more.
+    assert reader._settings()["max.poll.interval.ms"] <= 57_000
+
+
 def test_networks_of_one() -> None:
     config = Config(
         kafka=Kafka(bootstrap=("h:1",)), database=Database(host="h", password="env:X"), trusted_proxies=("10.0.0.1",)
