@@ -71,6 +71,8 @@ class Reader:
         self._telemetry = telemetry
         self._stop = threading.Event()
         self._drain_until = 0.0
+        #: Of the records read last, on average; the first ones are expected to be large.
+        self._record_bytes = _BATCH_BYTES / 20
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -289,8 +291,13 @@ class Reader:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            got = self._poll(consumer, min(limits.lines - len(messages), _CALL_LINES), left)
-            size += sum(map(len, got))
+            # As many as the last ones let expect to fit: a call returns all that it was asked for.
+            room = int((_BATCH_BYTES - size) / self._record_bytes) + 1
+            got = self._poll(consumer, min(limits.lines - len(messages), _CALL_LINES, room), left)
+            if got:
+                more = sum(map(len, got))
+                self._record_bytes = max(more / len(got), 1.0)
+                size += more
             messages += got
         return messages
 

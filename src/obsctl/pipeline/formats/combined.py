@@ -29,7 +29,8 @@ _unusual = re.compile(
     re.DOTALL | re.ASCII,
 ).fullmatch
 _port = re.compile(r".+:\d{1,5}", re.ASCII).fullmatch
-_request = re.compile(r"([A-Za-z_-]{1,32}) (.*?)(?: +(HTTP/[0-9.]{1,4}))?", re.DOTALL | re.ASCII).fullmatch
+_method = re.compile(r"[A-Za-z_-]{1,32}", re.ASCII).fullmatch
+_protocol = re.compile(r"HTTP/[0-9.]{1,4}", re.ASCII).fullmatch
 
 
 def parse(text: str) -> AccessLine:
@@ -105,10 +106,13 @@ def _is_address(word: str) -> bool:
 
 def _split_request(request: str) -> tuple[str, str, str]:
     """Return method, target and protocol; a request that is none (empty, a TLS greeting) is all target."""
-    match = _request(request)
-    if match is None or (match[3] is None and not match[1].isupper()):
+    method, blank, rest = request.partition(" ")
+    if not blank or not _method(method):
         return "", _absent(request), ""
-    return match[1], match[2], match[3] or ""
+    target, blank, protocol = rest.rpartition(" ")
+    if blank and _protocol(protocol):
+        return method, target.rstrip(" "), protocol
+    return (method, rest, "") if method.isupper() else ("", _absent(request), "")
 
 
 def _absent(text: str) -> str:
