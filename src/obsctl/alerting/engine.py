@@ -128,6 +128,8 @@ class Engine:
         self._seen: dict[int, int] = {}
         self._head = 0
         self._pruned_at = 0.0
+        # Ahead of every clock: the first look at one is treated like a clock set back, whatever was restored.
+        self._wall = float("inf")
         self._changes = Changes()
 
     def restore(
@@ -163,6 +165,7 @@ class Engine:
             events: in any order.
             now: wall-clock time, seconds since the epoch.
         """
+        self._look_at(now)
         touched: dict[tuple[str, str], tuple[int, int]] = {}
         for event in events:
             if not self._accept(event, now):
@@ -193,15 +196,17 @@ class Engine:
             clock: event time reached (:class:`obsctl.alerting.clock.EventClock`), None when unknown.
             now: wall-clock time, seconds since the epoch.
         """
+        self._look_at(now)
         ended = []
         # Lines older than the lateness are not counted, so in a backlog that old nothing can be seen to end.
         if clock is not None and clock >= now - self._lateness_s:
+            reached = int(min(clock, now))
             for alert in self.firing:
-                if self._has_ended(alert, int(clock)):
-                    alert.state, alert.ended = AlertState.ENDED, int(clock)
+                if self._has_ended(alert, reached):
+                    alert.state, alert.ended = AlertState.ENDED, reached
                     self._changes.alerts[(alert.rule_id, alert.key)] = alert
                     ended.append(Transition(_copy(alert), self._rules[alert.rule_id]))
-        if now - self._pruned_at >= _PRUNE_EVERY_S:
+        if not 0 <= now - self._pruned_at < _PRUNE_EVERY_S:
             self._pruned_at = now
             self._prune(now)
         return ended
@@ -210,6 +215,20 @@ class Engine:
         """Return what changed since the last call."""
         changes, self._changes = self._changes, Changes()
         return changes
+
+    def _look_at(self, now: float) -> None:
+        """Take note of the wall clock; once it was set back, nothing is kept as having happened in its future.
+
+        An end in the future would silence its key, and a latest true window there would keep an alert on, until that
+        time comes.
+        """
+        if now < self._wall:
+            latest = int(now + self._ahead_s)
+            self._head = min(self._head, latest)
+            for alert in self._alerts.values():
+                alert.last_true = min(alert.last_true, latest)
+                alert.ended = min(alert.ended, int(now))
+        self._wall = now
 
     def _accept(self, event: Event, now: float) -> bool:
         if event.time < now - self._lateness_s:

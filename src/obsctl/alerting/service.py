@@ -57,7 +57,8 @@ class Alerter:
         self._source: Source | None = None
         self._cluster = ""
         self._last_event = 0.0
-        self._answered_at = 0.0
+        self._event_time: float | None = None
+        self._answered_at = float("-inf")
         self._turned_at = time.monotonic()
         self._alerts: tuple[ActiveAlert, ...] = ()
 
@@ -97,7 +98,7 @@ class Alerter:
         source = self._source
         reasons = []
         failing = False
-        if source is None or time.time() - self._answered_at > _SILENT_S:
+        if source is None or time.monotonic() - self._answered_at > _SILENT_S:
             failing = True
             reasons.append(f"Kafka does not answer for topic {self._config.kafka.topics.access}")
         if time.monotonic() - self._turned_at > _SILENT_S:
@@ -125,7 +126,7 @@ class Alerter:
             elif pace.waiting and time.time() - pace.oldest > _WAITS_TOO_LONG_S:
                 reasons.append(f"channel {sender.spec.name}: {pace.waiting} messages wait")
         skipped = self._engine.skipped
-        clock = self._clock.now()
+        clock = self._event_time
         return Health(
             status="failing" if failing else "degraded" if reasons else "ok",
             reason="; ".join(reasons),
@@ -223,7 +224,7 @@ class Alerter:
             LOG.error("the brokers now belong to cluster %s, not to %s", topic.cluster, self._cluster)
             self._fail()
             return
-        self._answered_at = topic.asked_at
+        self._answered_at = time.monotonic()
         new = topic.ends.keys() - source.positions.keys()
         if new:
             source.add(set(new))
@@ -245,7 +246,8 @@ class Alerter:
         transitions = self._engine.feed(events, now)
         for partition, moment in source.reached().items():
             self._clock.caught_up(partition, moment)
-        transitions += self._engine.tick(self._clock.now(), now)
+        self._event_time = self._clock.now(now)
+        transitions += self._engine.tick(self._event_time, now)
         moved = {record.partition for record in records}
         self._save(transitions, {p: source.positions[p] for p in moved})
 

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from obsctl.alerting.clock import EventClock
 from obsctl.alerting.engine import AlertState, Engine, Transition
 from obsctl.alerting.events import Event
 from obsctl.alerting.window import Count
@@ -175,6 +176,51 @@ def test_a_restart_after_every_step_changes_nothing() -> None:
         (t.alert.state, t.alert.incident, t.alert.peak) for t in steady
     ]
     assert len(found) == 4
+
+
+def steady(machine: Engine, start: float, seconds: int, clock: EventClock) -> list[Transition]:
+    """Send ten requests a second by the true time, as the service does, and return what is told."""
+    found = []
+    for second in range(seconds):
+        now = T + start + second
+        lines = [event(start + second - 1 + n / 10) for n in range(10)]
+        found += machine.feed(lines, now)
+        clock.caught_up(0, now)
+        found += machine.tick(clock.now(now), now)
+    return found
+
+
+def test_a_wall_clock_that_is_set_back_ends_nothing_and_silences_nothing() -> None:
+    machine, clock = engine(), EventClock(5)
+    for second in range(20):  # an hour ahead, before time is synchronised
+        clock.caught_up(0, T + 3600 + second)
+        machine.tick(clock.now(T + 3600 + second), T + 3600 + second)
+    assert [t.alert.state for t in steady(machine, 0, 600, clock)] == [AlertState.FIRING]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_end_in_the_future_does_not_silence_its_key(restart: bool) -> None:
+    kept: dict[str, dict] = {"cells": {}, "seen": {}, "alerts": {}}  # type: ignore[type-arg]
+    machine = engine()
+    assert len(run(machine, burst(200, start=3600), 3900)) == 2
+    if restart:
+        machine = restarted(machine, kept)
+    assert [t.alert.state for t in steady(machine, 0, 60, EventClock(5))] == [AlertState.FIRING]
+
+
+def test_a_condition_that_was_on_in_the_future_can_end() -> None:
+    machine = engine()
+    assert len(machine.feed(burst(200, start=3600), T + 3610)) == 1
+    ends = [t for second in range(300) for t in machine.tick(T + second - 5, T + second)]
+    assert [t.alert.state for t in ends] == [AlertState.ENDED]
+
+
+def test_what_is_old_is_dropped_although_the_clock_was_set_back() -> None:
+    machine = engine()
+    machine.tick(None, T + 3600)
+    machine.take_changes()
+    machine.tick(None, T)
+    assert machine.take_changes().keep_from == T - 300 - 61
 
 
 def test_an_alert_whose_rule_is_gone_is_ended_once() -> None:
