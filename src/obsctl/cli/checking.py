@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -157,12 +159,23 @@ class _SavedSnapshot(msgspec.Struct, frozen=True):
 
 
 def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_at: datetime) -> None:
+    # No check looks at the channels, and their URLs may be secrets; what is left is for the person's eyes alone.
+    shown = msgspec.structs.replace(fleet, alert_channels=())
     raw = msgspec.Raw(msgspec.json.encode(snapshot))
-    saved = _SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, fleet, raw)
+    saved = _SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, shown, raw)
     try:
-        path.write_bytes(msgspec.json.encode(saved))
+        with open(path, "wb", opener=_private) as file:  # noqa: PTH123 - Path.open takes no opener
+            file.write(msgspec.json.encode(saved))
     except OSError as error:
         raise ConfigError(f"the snapshot cannot be written to {path}: {error.strerror}") from None
+
+
+def _private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, 0o600)
+    # A file that was there keeps its mode; a device or a pipe is not ours to close to others.
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def _read(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import click
@@ -110,6 +111,28 @@ def test_a_saved_snapshot_is_judged_offline(run, tmp_path: Path, capsys: pytest.
     assert run(_check(99), "--from-file", str(saved), "-o", "json") == 1
     offline = json.loads(capsys.readouterr().out)
     assert offline | {"took_ms": 0} == live | {"took_ms": 0}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_snapshot_holds_no_channel_and_is_for_its_owner_only(run, tmp_path: Path, there: bool) -> None:
+    saved = tmp_path / "seen.json"
+    if there:
+        saved.write_text("old")
+        saved.chmod(0o644)
+    channel = {"name": "hook", "type": "webhook", "url": "https://hook.example/T0KEN"}
+    (tmp_path / "fleet.json").write_bytes(
+        msgspec.json.encode(Fleet(hosts=(Host(name="node1", address="198.18.0.11"),), alert_channels=(channel,)))
+    )
+    assert run(_check(35), "--save-snapshot", str(saved)) == 1
+    assert "T0KEN" not in saved.read_text()
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    assert run(_check(99), "--from-file", str(saved)) == 1
+
+
+def test_a_snapshot_may_go_to_a_device(run) -> None:
+    mode = Path("/dev/null").stat().st_mode
+    assert run(_check(35), "--save-snapshot", "/dev/null") == 1
+    assert Path("/dev/null").stat().st_mode == mode
 
 
 @pytest.mark.parametrize(
