@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from obsctl.collect import database, ssh
+from obsctl.collect.http import get
 from obsctl.collect.kafka import collect_cluster
 from obsctl.collect.vip import collect_vip
 from obsctl.fleet.model import Fleet, Host
@@ -121,12 +122,8 @@ def _page(text: str) -> dict[str, Any] | None:
 def _backend(host: Host) -> BackendProbe:
     port = host.backend.port if host.backend else 8080
     began = time.monotonic()
-    connection = http.client.HTTPConnection(host.address, port, timeout=_BACKEND_DEADLINE_S)
     try:
-        connection.request("GET", "/healthz", headers={"Connection": "close"})
-        status: int | None = connection.getresponse().status
+        status: int | None = get(host.address, port, "/healthz", deadline_s=_BACKEND_DEADLINE_S).status
     except (OSError, http.client.HTTPException):
         status = None
-    finally:
-        connection.close()
     return BackendProbe(name=host.name, status=status, took_ms=round((time.monotonic() - began) * 1000))
