@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 
 SCHEMA = "obsctl/artifacts/v1"
 MANIFEST = "manifest.json"
@@ -73,12 +74,12 @@ class Store:
         """
         path = self.root / MANIFEST
         try:
-            manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
+            manifest = decode_json(path.read_bytes(), _Manifest)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-        except msgspec.DecodeError as error:
+        except UndecodableError as error:
             raise ConfigError(
                 f"{path} is damaged: {error}",
                 hint=f"remove it; `obsctl artifacts build --dest {self.root}` makes it anew",

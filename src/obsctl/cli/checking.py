@@ -25,6 +25,7 @@ from obsctl.contract import (
     UsageError,
     verdict,
 )
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet.model import Fleet
 from obsctl.render import render
 
@@ -164,7 +165,7 @@ def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_a
     raw = msgspec.Raw(msgspec.json.encode(snapshot))
     saved = _SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, shown, raw)
     try:
-        with open(path, "wb", opener=_private) as file:  # noqa: PTH123 - Path.open takes no opener
+        with open(path, "wb", opener=_private) as file:
             file.write(msgspec.json.encode(saved))
     except OSError as error:
         raise ConfigError(f"the snapshot cannot be written to {path}: {error.strerror}") from None
@@ -180,13 +181,13 @@ def _private(path: str, flags: int) -> int:
 
 def _read(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:
     try:
-        saved = msgspec.json.decode(path.read_bytes(), type=_SavedSnapshot)
+        saved = decode_json(path.read_bytes(), _SavedSnapshot)
         if saved.schema != SNAPSHOT_SCHEMA:
             raise ConfigError(f"{path}: schema {saved.schema!r}, this obsctl reads {SNAPSHOT_SCHEMA!r}")
         if saved.command != check.command:
             raise ConfigError(f"{path} holds a snapshot of `{saved.command}`, not of `{check.command}`")
-        return saved.fleet, msgspec.json.decode(saved.snapshot, type=check.snapshot_type), saved.checked_at
+        return saved.fleet, decode_json(bytes(saved.snapshot), check.snapshot_type), saved.checked_at
     except OSError as error:
         raise ConfigError(f"the snapshot {path} cannot be read: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except UndecodableError as error:
         raise ConfigError(f"{path} is not a snapshot of `{check.command}`: {error}") from None

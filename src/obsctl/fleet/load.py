@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet import ansible, vault
 from obsctl.fleet.model import SCHEMA, Fleet
 from obsctl.fleet.secrets import open_vault
@@ -98,12 +100,51 @@ def _is_fleet_json(path: Path) -> bool:
 
 def _decode(raw: bytes, origin: str) -> Fleet:
     try:
-        fleet = msgspec.json.decode(raw, type=Fleet)
-    except msgspec.DecodeError as error:
+        fleet = decode_json(raw, Fleet)
+    except UndecodableError as error:
         raise ConfigError(f"{origin}: not a valid fleet description: {error}") from None
     if fleet.schema != SCHEMA:
         raise ConfigError(f"{origin}: schema {fleet.schema!r}, this obsctl reads {SCHEMA!r}")
+    for place, mistake in _mistakes(fleet):
+        raise ConfigError(f"{origin}: {place}: {mistake}", hint="correct it in the inventory")
     return fleet
+
+
+def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yield (place, what is wrong) for values that no connection can be made with."""
+    addresses = {"vip.address": fleet.vip.address} if fleet.vip else {}
+    ports = {"vip.port": fleet.vip.port} if fleet.vip else {}
+    if fleet.database.host:
+        addresses["database.host"] = fleet.database.host
+    ports |= {
+        "database.port": fleet.database.port,
+        "consumer.metrics_port": fleet.consumer.metrics_port,
+        "alerter.metrics_port": fleet.alerter.metrics_port,
+    }
+    for host in fleet.hosts:
+        addresses[f"host {host.name}: address"] = host.address
+        ports[f"host {host.name}: ssh.port"] = host.ssh.port
+        if host.kafka:
+            ports[f"host {host.name}: kafka.broker_port"] = host.kafka.broker_port
+            ports[f"host {host.name}: kafka.controller_port"] = host.kafka.controller_port
+        if host.backend:
+            ports[f"host {host.name}: backend.port"] = host.backend.port
+        try:
+            shlex.split(host.ssh.common_args)
+        except ValueError as error:
+            yield f"host {host.name}: ssh.common_args", f"{str(error).lower()} in {host.ssh.common_args!r}"
+    yield from ((place, f"{name!r} is no address") for place, name in addresses.items() if not _is_address(name))
+    yield from ((place, f"{port} is no port") for place, port in ports.items() if not 0 < port < 65536)
+
+
+def _is_address(name: str) -> bool:
+    # A leading dash would be an option to ssh.
+    if not name.isprintable() or " " in name or name.startswith("-"):
+        return False
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _cache_file(key: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from tests.contract.peers import peer
 
-from obsctl.collect import database, health, vip
-from obsctl.fleet.model import BackendNode, Database, Fleet, Host
+from obsctl.collect import database, health, ssh, vip
+from obsctl.fleet.model import BackendNode, Database, Fleet, Host, Vip
+from obsctl.snapshot.kafka import KafkaSnapshot
+from obsctl.snapshot.vip import VipSnapshot
 
 
 def trickle(line: socket.socket) -> None:
@@ -85,3 +88,44 @@ def test_a_password_that_cannot_be_read_is_no_fault_of_the_database(ask, referen
     seen = ask(lambda line: line.close(), reference)
     assert not seen.asked
     assert seen.failure
+
+
+def fleet(**parts: object) -> Fleet:
+    host = Host(name="node1", address="127.0.0.1", groups=("lb", "backend", "kafka", "consumer"))
+    return Fleet(hosts=(host,), vip=Vip(address="127.0.0.1", port=1), **parts)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every layer answers at once, well or not."""
+    monkeypatch.setattr(health, "collect_vip", lambda _fleet: VipSnapshot(vip="127.0.0.1"))
+    monkeypatch.setattr(health, "collect_cluster", lambda _fleet: KafkaSnapshot())
+    monkeypatch.setattr(ssh, "run", lambda *_args, **_options: ssh.Answer(failure="no route"))
+
+
+@pytest.mark.parametrize(("name", "layer"), [("collect_vip", "vip"), ("collect_cluster", "kafka")])
+@pytest.mark.usefixtures("no_network")
+def test_a_part_that_breaks_off_is_its_own_row(name: str, layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_fleet: Fleet) -> None:
+        raise struct.error("unpack requires a buffer of 4 bytes")
+
+    monkeypatch.setattr(health, name, broken)
+    seen = health.collect_health(fleet())
+    assert [(fault.code, fault.object) for fault in seen.errors] == [("HEALTH_LAYER_NOT_ASKED", f"layer/{layer}")]
+    assert "unpack requires" in seen.errors[0].summary
+    assert (seen.vip is None, seen.kafka is None) == (layer == "vip", layer == "kafka")
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_host_that_cannot_be_asked_is_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: object, **_options: object) -> ssh.Answer:
+        raise ValueError("No closing quotation")
+
+    monkeypatch.setattr(ssh, "run", broken)
+    (probe,) = health.collect_health(fleet()).hosts
+    assert probe.failure == "the question broke off: No closing quotation"
+
+
+@pytest.mark.parametrize("page", ["[1]", '{"a":NaN}', '{"a":' * 5000, '{"a":"\ud800"}', '"x"', ""])
+def test_a_page_that_is_none_is_no_page(page: str) -> None:
+    assert health.read_host("app1", f"page consumer {page}").services == {"consumer": None}

@@ -19,6 +19,7 @@ from obsctl.alerting.channels.http import Answer, check_url, masked, origin, out
 from obsctl.alerting.delivery import Delivery, Verdict
 from obsctl.alerting.message import Message
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet.secrets import Secret, redact
 
 #: DingTalk refuses a timestamp that is further off, seconds.
@@ -96,8 +97,8 @@ class DingTalk:
 
     def _judge(self, answer: Answer, where: str) -> Delivery:
         try:
-            reply = msgspec.json.decode(answer.body, type=_Reply)
-        except msgspec.DecodeError:
+            reply = decode_json(answer.body, _Reply)
+        except UndecodableError:
             return Delivery(
                 Verdict.REFUSED,
                 str(answer.status),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from obsctl.alerting.channels.http import Answer, check_url, masked, origin, out_of_order, post_json, redirected
 from obsctl.alerting.delivery import Delivery, Verdict
 from obsctl.alerting.message import Message
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet.secrets import Secret, redact
 
 #: The body's schema, documented in docs/reference/alerting.md.
@@ -89,10 +88,8 @@ def _refusal(answer: Answer) -> str:
     (Slack, Telegram), ``success``. A ``code`` that repeats the HTTP status is a success.
     """
     try:
-        body = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    if not isinstance(body, dict):
+        body = decode_json(answer.body, dict[str, Any])
+    except UndecodableError:
         return ""
     for name in ("errcode", "code"):
         if isinstance(value := body.get(name), int) and value not in (0, answer.status):
