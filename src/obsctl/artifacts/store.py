@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -21,12 +20,6 @@ MANIFEST = "manifest.json"
 _WORK_PREFIX = ".work-"
 
 Notify = Callable[[str], None]
-
-
-def cache_root() -> Path:
-    """Return the one folder below which the project caches downloads and builds."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "obsctl"
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import click
 import msgspec
 
+from obsctl.cli.output import publish
 from obsctl.cli.settings import note, settings
 from obsctl.contract import (
     ConfigError,
@@ -27,7 +28,6 @@ from obsctl.contract import (
 )
 from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet.model import Fleet
-from obsctl.render import render
 
 SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"
 #: A day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
@@ -98,9 +98,9 @@ def run_check(
     fleet = None if from_file else load_fleet(ctx)
     while True:
         report = _once(check, fleet, from_file, save_snapshot)
-        text = render(report, settings(ctx).output.value)
-        click.echo(_CLEAR_SCREEN + text if watch and settings(ctx).output in ("table", "wide") else text)
-        if watch is None or report.status.value == until:
+        redrawn = watch and settings(ctx).output in ("table", "wide")
+        heard = publish(ctx, report, before=_CLEAR_SCREEN if redrawn else "")
+        if watch is None or report.status.value == until or not heard:
             return report.status.exit_code
         time.sleep(watch)
 

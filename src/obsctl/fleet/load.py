@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from obsctl.cachedir import cache_root
 from obsctl.contract import ConfigError
 from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet import ansible, vault
@@ -42,9 +43,25 @@ def find(inventory: str | None, *, cwd: Path | None = None) -> FleetSource:
     """Choose the inventory: the option, the environment, the tree's lab, the tree's prod, the system's file.
 
     Raises:
-        ConfigError: none of them exists.
+        ConfigError: none of them exists, or a directory on the way to it cannot be read.
     """
-    here = cwd or Path.cwd()
+    with _in_words():
+        return _find(inventory, cwd or Path.cwd())
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn what the file system says about a path into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or 'the current directory'} cannot be read: {error.strerror}",
+            hint="run this as a user who may, or name another inventory with --inventory",
+        ) from None
+
+
+def _find(inventory: str | None, here: Path) -> FleetSource:
     if inventory:
         return FleetSource(_existing(Path(inventory), "--inventory"), "--inventory")
     if named := os.environ.get("OBSCTL_INVENTORY"):
@@ -76,11 +93,11 @@ def load(source: FleetSource) -> Fleet:
         ConfigError: the file or the inventory is invalid; the message carries what Ansible or the decoder said.
         MissingDependencyError: an Ansible inventory, but no Ansible.
     """
-    if source.path.suffix == ".json" and source.path.is_file() and _is_fleet_json(source.path):
-        return _decode(source.path.read_bytes(), str(source.path))
+    with _in_words():
+        if source.path.suffix == ".json" and source.path.is_file() and _is_fleet_json(source.path):
+            return _decode(source.path.read_bytes(), str(source.path))
     open_vault(vault.reader(source.path))
-    key = _cache_key(source.path)
-    cached = _cache_file(key) if key else None
+    cached = _cache_file(source.path)
     if cached is not None and cached.is_file():
         with contextlib.suppress(ConfigError, OSError):
             return _decode(cached.read_bytes(), str(cached))
@@ -92,10 +109,7 @@ def load(source: FleetSource) -> Fleet:
 
 
 def _is_fleet_json(path: Path) -> bool:
-    try:
-        return _ANY_SCHEMA in path.read_bytes()[:4096]
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run this as a user who may") from None
+    return _ANY_SCHEMA in path.read_bytes()[:4096]
 
 
 def _decode(raw: bytes, origin: str) -> Fleet:
@@ -147,9 +161,13 @@ def _is_address(name: str) -> bool:
         return False
 
 
-def _cache_file(key: str) -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "obsctl" / "fleet" / f"{key}.json"
+def _cache_file(inventory: Path) -> Path | None:
+    """Return where the inventory's answer is kept, or None where it cannot be."""
+    key = _cache_key(inventory)
+    # Without a cache it takes longer, that is all.
+    with contextlib.suppress(ConfigError):
+        return cache_root() / "fleet" / f"{key}.json" if key else None
+    return None
 
 
 def _keep(path: Path, raw: bytes) -> None:
