@@ -68,7 +68,7 @@ class Webhook:
                 return Delivery(
                     Verdict.REFUSED,
                     refusal,
-                    f"{where} answered HTTP {code}, but its body says {refusal}: {_text(answer)!r}",
+                    f"{where} answered HTTP {code}, but its body refuses the message: {_text(answer)!r}",
                     "the receiver takes the request and refuses the message: look its code up, check url and keyword",
                 )
             return Delivery(Verdict.DELIVERED, code, f"{where}: HTTP {code}")
@@ -93,7 +93,7 @@ def _refusal(answer: Answer) -> str:
         return ""
     for name in ("errcode", "code"):
         if isinstance(value := body.get(name), int) and value not in (0, answer.status):
-            return f"{name} {value}"
+            return str(value)
     for name in ("ok", "success"):
         if body.get(name) is False:
             return f"{name} false"
