@@ -268,6 +268,23 @@ def test_a_member_without_partitions_is_well(kafka: KafkaNode, mariadb: MariaDB,
         pipeline.close()
 
 
+def test_a_member_whose_place_was_taken_comes_back(pipeline: Pipeline) -> None:
+    """A second process of the same name fences the first one's client for good; the process outlives its client."""
+    first = pipeline.start("same")
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    second = pipeline.start("same")
+    wait_until(
+        lambda: any("gave up" in message for message in first.messages()), 60, lambda: "\n".join(first.messages())
+    )
+    second.kill()
+    pipeline.send(values(300, first=300))
+    pipeline.wait_kept(600)
+    assert first.process.poll() is None
+    wait_until(lambda: first.health()["status"] == "ok", 30, lambda: str(first.health()))
+    assert_conserved(pipeline.query)
+
+
 def test_a_zombie_stores_nothing(pipeline: Pipeline) -> None:
     """A consumer stopped for longer than its session, while another takes over: it wakes with lines in its hands.
 

@@ -94,6 +94,8 @@ class Reader:
         #: When a partition was seen first at its present offset.
         self._last_seen: dict[TopicPartition, tuple[int, float]] = {}
         self._paused = False
+        #: What ended the client for good.
+        self._fatal: KafkaError | None = None
         #: Since when the group has given us no place, None while we have one (which may be without partitions).
         self._placeless_since: float | None = time.monotonic()
         self._to_commit: dict[TopicPartition, int] = {}
@@ -109,7 +111,7 @@ class Reader:
             try:
                 self._stream(consumer)
             except KafkaException as error:
-                self._telemetry.trouble("kafka", str(error))
+                self._telemetry.trouble("client", str(error), "a new client follows by itself; see the journal")
                 log.exception("the Kafka client gave up; a new one follows")
                 stop.wait(_RESTART_SECONDS)
             finally:
@@ -157,6 +159,8 @@ class Reader:
             on_lost=self._on_lost,
         )
         while not self._stop.is_set():
+            if self._fatal is not None:
+                raise KafkaException(self._fatal)
             self._take_results(consumer)
             self._ask_for_positions(consumer)
             self._commit(consumer, wait=False)
@@ -180,6 +184,7 @@ class Reader:
         self._waiting |= dict.fromkeys((TopicPartition(p.topic, p.partition) for p in parts), time.monotonic())
         self._ask_again_at = 0.0
         self._placeless_since = None
+        self._telemetry.clear("client")
         if self._telemetry.clear("group"):
             log.info("the group has given us a place")
         if parts:
@@ -319,7 +324,7 @@ class Reader:
 
     def _note_error(self, consumer: confluent_kafka.Consumer, message: Message) -> None:
         error = message.error()
-        if error.fatal():
+        if _is_fatal(error):
             raise KafkaException(error)
         if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
             # What we wanted to read is gone from the broker: look at its bounds again.
@@ -494,6 +499,9 @@ class Reader:
             self._waiting[part] = time.monotonic()
 
     def _on_client_error(self, error: KafkaError) -> None:
+        if _is_fatal(error):
+            self._fatal = error
+            return
         # One broker of several is no trouble of ours; the others lead its partitions.
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._kafka_away(error.str())
@@ -503,6 +511,14 @@ class Reader:
     def _kafka_away(self, message: str) -> None:
         if self._telemetry.trouble("kafka", message, "are the brokers up, and may this host reach their port?"):
             log.warning("waiting for Kafka", extra={"error": message})
+
+
+def _is_fatal(error: KafkaError) -> bool:
+    """Whether this client will never read again: a member of the same name came, or came and went with a coordinator.
+
+    Told as a message's error or to the call-back, and not always with the flag.
+    """
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL
 
 
 def _names(parts: list[confluent_kafka.TopicPartition] | list[TopicPartition]) -> list[str]:
