@@ -72,8 +72,8 @@ class HostView(collections.abc.Mapping):
 
     def __init__(self, templar, host, hostvars, groups, defaults):
         self._own = hostvars[host]
-        self._defaults = defaults
-        self._templar = templar.copy_with_new_env(available_variables=layered(hostvars, host, groups, defaults))
+        self._raw = layered(hostvars, host, groups, defaults)
+        self._templar = templar.copy_with_new_env(available_variables=self._raw)
         self._values = {}
         self._faults = {}
 
@@ -96,13 +96,10 @@ class HostView(collections.abc.Mapping):
         return self._values[name]
 
     def _resolve(self, name):
+        raw = self._raw[name]
         try:
-            if name in self._own:
-                self._values[name] = self._own[name]
-            else:
-                self._values[name] = self._templar.template(trusted(self._defaults[name]))
-        except KeyError:
-            raise
+            # Not through hostvars: before 2.19 that hands out a template that cannot be resolved as it stands.
+            self._values[name] = self._templar.template(raw)
         except Exception as error:  # whatever a template raises is a fact about the inventory
             self._faults[name] = " ".join(str(error).split())
 
@@ -110,10 +107,10 @@ class HostView(collections.abc.Mapping):
         return self.get(name) is not None
 
     def __iter__(self):
-        return iter({**dict.fromkeys(self._defaults), **dict.fromkeys(self._own)})
+        return iter(self._raw)
 
     def __len__(self):
-        return len(set(self._defaults) | set(self._own))
+        return len(self._raw)
 
 
 def layered(hostvars, host, groups, defaults):

@@ -452,6 +452,18 @@ def _weights(hosts, priorities):
             )
 
 
+def mysql_on_debian(fleet):
+    for host, variables in fleet.group("mysql"):
+        own = variables.get("mysql_flavor", "mysql") == "mysql" and not variables.get("mysql_packages")
+        if own and fleet.looks.get(host, {}).get("os.id") == "debian":
+            yield Problem(
+                host,
+                "runs Debian, which has no MySQL of its own",
+                "set mysql_flavor to mariadb, or name the vendor's packages in mysql_packages and their unit in "
+                "mysql_service",
+            )
+
+
 def virtual_address(fleet):
     addresses = {variables.get("ansible_host"): host for host, variables in fleet.hosts.items()}
     for host, variables in fleet.group("lb"):
@@ -600,6 +612,7 @@ RULES = (
     java_for_kafka,
     disks,
     old_mysql,
+    mysql_on_debian,
     virtual_address,
     vrrp,
     agreeing_variables,

@@ -98,7 +98,7 @@ def _is_fleet_json(path: Path) -> bool:
 
 def _decode(raw: bytes, origin: str) -> Fleet:
     try:
-        fleet = msgspec.json.decode(raw, type=Fleet)
+        fleet = msgspec.json.decode(raw, type=Fleet, strict=False)
     except msgspec.DecodeError as error:
         raise ConfigError(f"{origin}: not a valid fleet description: {error}") from None
     if fleet.schema != SCHEMA:
