@@ -33,6 +33,8 @@ TARGET_PYTHON = {
     (2, 20): (3, 9),
     (2, 21): (3, 9),
 }
+#: Kafka's own message.max.bytes.
+BROKER_MESSAGE_BYTES = 1048588
 EL_IDS = ("centos", "rhel", "rocky", "almalinux", "ol", "fedora")
 #: Which groups' hosts run which roles; a role's required variables are looked for there only.
 ROLES_OF_GROUP = {
@@ -53,9 +55,6 @@ MUST_AGREE = (
     ("filebeat", "filebeat_nginx_log_dir", "lb", "nginx_log_dir"),
     ("lb", "nginx_backend_port", "backend", "backend_port"),
     ("lb", "keepalived_check_port", "lb", "nginx_check_port"),
-    ("backend", "firewall_backend_port", "backend", "backend_port"),
-    ("kafka", "firewall_broker_port", "kafka", "kafka_broker_port"),
-    ("kafka", "firewall_controller_port", "kafka", "kafka_controller_port"),
 )
 
 
@@ -479,7 +478,7 @@ def virtual_address(fleet):
             yield Problem(
                 "fleet", f"fleet_vip {vip} is the address of {addresses[vip]}", "choose an address that no host has"
             )
-        own, prefix = variables.get("ansible_host", ""), variables.get("fleet_vip_prefix", 24)
+        own, prefix = variables.get("ansible_host"), variables.get("fleet_vip_prefix", 24)
         try:
             network = ipaddress.ip_network(f"{vip}/{prefix}", strict=False)
         except ValueError:
@@ -510,6 +509,60 @@ def agreeing_variables(fleet):
                     f"{left} is {own}, but {right} is {value} on {other}",
                     f"set both to the same value: what the one sends the other would not see ({left}, {right})",
                 )
+
+
+def topics_exist(fleet):
+    made = {topic.get("name") for _host, v in fleet.group("kafka") for topic in v.get("kafka_topics") or []}
+    used = [("filebeat", "filebeat_topic_access"), ("filebeat", "filebeat_topic_error")]
+    used += [("consumer", f"consumer_topics.{use}") for use in ("access", "error", "dlq")]
+    for group, variable in used:
+        for host, variables in fleet.group(group):
+            topic = _value(variables, variable)
+            if topic and made and topic not in made:
+                yield Problem(
+                    host,
+                    f"{variable} is {topic}, a topic that nobody creates",
+                    f"add {topic} to kafka_topics, or name one that is there: {', '.join(sorted(map(str, made)))}",
+                )
+
+
+def message_sizes(fleet):
+    limits = [
+        (int(limit), name, host)
+        for host, variables in fleet.group("kafka")
+        for limit, name in [
+            (
+                (variables.get("kafka_properties") or {}).get("message.max.bytes") or BROKER_MESSAGE_BYTES,
+                "message.max.bytes",
+            ),
+            *(
+                ((topic.get("configs") or {}).get("max.message.bytes"), f"max.message.bytes of {topic.get('name')}")
+                for topic in variables.get("kafka_topics") or []
+            ),
+        ]
+        if limit is not None
+    ]
+    limit, name, broker = min(limits, default=(0, "", ""))
+    for host, variables in fleet.group("filebeat"):
+        largest = int(variables.get("filebeat_max_message_bytes", 0))
+        if limit and largest > limit:
+            yield Problem(
+                host,
+                f"filebeat_max_message_bytes is {largest}, but {name} is {limit} on {broker}: a larger event is lost",
+                f"set filebeat_max_message_bytes to at most {limit}, or raise message.max.bytes in kafka_properties",
+            )
+
+
+def addresses(fleet):
+    for host, variables in fleet.hosts.items():
+        own = variables.get("ansible_host")
+        if not _is_address(own):
+            yield Problem(
+                host,
+                f"ansible_host is {own}, not an IP address" if own else "ansible_host is not set",
+                "set it to the host's address: firewall rules, VRRP and database accounts are bound to addresses. A "
+                "name for Kafka's clients goes into kafka_advertised_host",
+            )
 
 
 def names_resolve(fleet):
@@ -616,6 +669,9 @@ RULES = (
     virtual_address,
     vrrp,
     agreeing_variables,
+    topics_exist,
+    message_sizes,
+    addresses,
     names_resolve,
     lock_out,
 )
@@ -629,7 +685,7 @@ def _value(variables, path):
 
 def _is_address(text):
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_address(str(text))
     except ValueError:
         return False
     return True

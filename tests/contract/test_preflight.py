@@ -27,6 +27,7 @@ class Expected(NamedTuple):
 
 #: Inventory to what the preflight must say about it, and nothing else.
 EXPECTED = {
+    "address-is-a-name": Expected("node1", "ansible_host is node1.example.com, not an IP", "kafka_advertised_host"),
     "archive-absent": Expected("control node", "kafka_archive does not exist", "obsctl artifacts build"),
     "auth-pass-not-plain": Expected(LB, "keepalived_auth_pass has a character", "letters, digits"),
     "auth-pass-too-long": Expected(LB, "keepalived_auth_pass has 17 characters", "at most 8"),
@@ -36,6 +37,7 @@ EXPECTED = {
     "el7-consumer": Expected("app1", "EL7 host in the group consumer", "EL8 or newer"),
     "host-unreachable": Expected("node3", "does not answer: Connection timed out", "ansible_host"),
     "java-too-old": Expected(LB, "Kafka 4.1.0 needs Java 17 or newer, java_version gives 11", "java_version to 17"),
+    "message-too-large": Expected(LB, "is 10000000, but message.max.bytes is 1048588", "at most 1048588"),
     "min-isr-not-below-replication": Expected(LB, "kafka_min_insync_replicas is 3", "below 3"),
     "mysql-5.7": Expected("db1", "database server 5.7.44", "upgrade"),
     "mysql-on-debian": Expected("db1", "no MySQL of its own", "mysql_flavor to mariadb"),
@@ -47,7 +49,8 @@ EXPECTED = {
     "python-absent": Expected("db1", "has no Python", "install python3"),
     "python-too-old": Expected("db1", "CentOS Stream 8 has Python 3.6", "obscraft[legacy]"),
     "replication-above-brokers": Expected(LB, "kafka_replication_factor is 4, but there are 3 brokers", "at most 3"),
-    "topic-differs": Expected(LB, "consumer_topics.access is access-log", "same value"),
+    "topic-not-created": Expected(LB, "filebeat_topic_access is weblog, a topic that nobody creates", "kafka_topics"),
+    "topic-differs": Expected(LB, "but consumer_topics.access is access-log", "same value"),
     "value-of-wrong-kind": Expected(EVERYBODY, "kafka_replication_factor is 'three', not a whole number", "set it to"),
     "variable-mistyped": Expected(EVERYBODY, "kafka_retention_hour", "did you mean kafka_retention_hours?"),
     "variable-required": Expected("node2", "kafka_node_id is not set", "set it"),
