@@ -1,6 +1,6 @@
 """What the preflight says about each fault, as JSON: run under another ansible-core than the tests' own.
 
-    PYTHONPATH=ROOT VENV/bin/python -m tests.contract.preflight_report FOLDER
+PYTHONPATH=ROOT VENV/bin/python -m tests.contract.preflight_report FOLDER
 """
 
 from __future__ import annotations

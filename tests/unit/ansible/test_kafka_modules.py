@@ -72,13 +72,18 @@ def test_nodes_are_numbered_by_their_hosts_and_not_by_their_order():
             "kafka_advertised_host": "kafka01",
             "ansible_host": "192.0.2.1",
         },
-        {"inventory_hostname": "c", "kafka_node_id": 3, "kafka_process_roles": ["controller"]},
+        {
+            "inventory_hostname": "c",
+            "kafka_node_id": 3,
+            "kafka_process_roles": ["controller"],
+            "kafka_broker_port": "9192",
+        },
     ]
     nodes = kafka_nodes(hosts)
-    assert [(n["host"], n["id"], n["address"], n["broker"]) for n in nodes] == [
-        ("a", 1, "kafka01", True),
-        ("b", 2, "192.0.2.2", True),
-        ("c", 3, "c", False),
+    assert [(n["host"], n["id"], n["address"], n["listener"], n["broker"]) for n in nodes] == [
+        ("a", 1, "kafka01", "kafka01:9092", True),
+        ("b", 2, "192.0.2.2", "192.0.2.2:9092", True),
+        ("c", 3, "c", "c:9192", False),
     ]
 
 
