@@ -16,12 +16,30 @@ import ipaddress
 import re
 from collections import defaultdict
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 GIB = 1024**3
 #: A VRRP password is cut here without a word.
 AUTH_PASS_MAX = 8
 # Blanks, quotes, # and ! end the word or begin a comment in keepalived.conf.
 AUTH_PASS_PLAIN = re.compile(r"[A-Za-z0-9._-]+\Z")
+#: What inventories/prod/group_vars/all/vault.yml.example holds.
+PLACEHOLDER = re.compile(r"change-?me(-\d+)?\Z")
+#: Pattern of a variable's name, least and greatest value.
+RANGES = (
+    ("keepalived_vrid", 1, 255),
+    ("keepalived_priority", 1, 254),
+    ("kafka_node_id", 0, 2**31 - 1),
+    ("kafka_replication_factor", 1, 2**15 - 1),
+    ("kafka_min_insync_replicas", 1, 2**15 - 1),
+    ("*_port", 1, 65535),
+)
+#: The oldest versions that the roles' configuration is for.
+OLDEST = (("filebeat_version", (7, 17)), ("kafka_version", (3, 6)))
+#: Type of an alert channel to the options that it cannot do without.
+CHANNEL_NEEDS = {"dingtalk": ("url", "token"), "webhook": ("url",), "smtp": ("host", "sender", "recipients")}
 #: Share of a filesystem that records may fill; the rest is for the active segments and for compaction.
 DISK_SHARE = 0.85
 #: The oldest Python that modules of an ansible-core still run under on the managed host; 2.16 also serves 2.7.
@@ -78,6 +96,7 @@ class Fleet(NamedTuple):
         looks: host to what it says about itself, see ``parse_look``; ``{"unreachable": reason}`` if it did not answer.
         core: ansible-core's (major, minor) on the control node.
         missing_files: variable to path, for files that the control node lacks.
+        unusable_secrets: host to {secret: reason} for those that the control node cannot read.
     """
 
     hosts: dict
@@ -88,6 +107,7 @@ class Fleet(NamedTuple):
     looks: dict
     core: tuple
     missing_files: dict
+    unusable_secrets: dict
 
     def group(self, name):
         """Return (host, variables) of a group's hosts."""
@@ -211,6 +231,9 @@ def wrong_types(fleet):
                 break
 
 
+#: What a url's query calls a secret.
+SECRET_KEY = re.compile(r"(?i)token|secret|passw|sign")
+
 #: What argument_specs call a type, in words.
 _KINDS = {
     "int": "a whole number",
@@ -270,6 +293,77 @@ def _shown(value, kind):
     return "a list" if _is_of("list", value) else "a single value"
 
 
+def specifications(fleet):
+    """What Ansible's own validation of the roles' arguments says, before a host is touched."""
+    for group, roles in ROLES_OF_GROUP.items():
+        for host, variables in fleet.group(group):
+            for role in roles:
+                # What is absent, and why, is reported by others.
+                spec = {
+                    name: {**option, "required": False}
+                    for name, option in fleet.specs.get(role, {}).items()
+                    if name in variables
+                }
+                values = {name: _plain(variables[name]) for name in spec}
+                for message in ArgumentSpecValidator(spec).validate(values).error_messages:
+                    yield Problem(host, f"role {role}: {message}", f"see roles/{role}/meta/argument_specs.yml")
+
+
+def _plain(value):
+    """Return a value in the plain containers that the validation can copy."""
+    if isinstance(value, collections.abc.Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if _is_of("list", value) else value
+
+
+def ranges(fleet):
+    for _group, host, name, value in _options(fleet):
+        bounds = next(((low, high) for pattern, low, high in RANGES if fnmatch.fnmatchcase(name, pattern)), None)
+        if bounds and not bounds[0] <= int(value) <= bounds[1]:
+            yield Problem(
+                host, f"{name} is {value}, not within {bounds[0]} and {bounds[1]}", "set it to a number in that range"
+            )
+
+
+def versions(fleet):
+    oldest = dict(OLDEST)
+    for group, host, name, value in _options(fleet):
+        found = re.match(r"(\d+)\.(\d+)", str(value)) if name in oldest else None
+        if found and tuple(int(part) for part in found.groups()) < oldest[name]:
+            least = ".".join(str(part) for part in oldest[name])
+            yield Problem(host, f"{name} is {value}: the role {group} is for {least} and newer", f"set {name} anew")
+
+
+def _options(fleet):
+    """Yield (group, host, name, value) of the options of the roles that run on each host."""
+    for group, roles in ROLES_OF_GROUP.items():
+        names = [name for role in roles for name in fleet.specs.get(role, {})]
+        for host, variables in fleet.group(group):
+            yield from ((group, host, name, variables[name]) for name in names if variables.get(name) is not None)
+
+
+def alert_channels(fleet):
+    for host, variables in fleet.group("consumer"):
+        for channel in variables.get("consumer_alert_channels") or []:
+            name, needed = channel.get("name"), CHANNEL_NEEDS.get(channel.get("type"), ())
+            missing = [option for option in needed if not channel.get(option)]
+            if missing:
+                yield Problem(
+                    host,
+                    f"alert channel {name} has no {' and no '.join(missing)}",
+                    f"a channel of the type {channel['type']} needs {', '.join(needed)}",
+                )
+            url = urlsplit(str(channel.get("url") or ""))
+            telling = [key for key, _value in parse_qsl(url.query, keep_blank_values=True) if SECRET_KEY.search(key)]
+            if telling or url.password:
+                what = ", ".join(telling) or "password"
+                yield Problem(
+                    host,
+                    f"the url of alert channel {name} carries its {what}: it would stand in a file that all may read",
+                    "take it out of the url; the option token or secret takes it, as a reference",
+                )
+
+
 def unresolvable_variables(fleet):
     known = {option for options in fleet.specs.values() for option in options}
     for host, broken in fleet.broken.items():
@@ -280,6 +374,30 @@ def unresolvable_variables(fleet):
                     f"{variable} has no value: {reason}",
                     "define what the value refers to: is the vault file there?",
                 )
+
+
+def secret_fault(value):
+    """Return why a secret is none, or None; the secret itself is not in the text."""
+    return "still the example's placeholder" if PLACEHOLDER.match(value) else None
+
+
+def secrets(fleet):
+    defaults = {option: spec.get("default") for options in fleet.specs.values() for option, spec in options.items()}
+    faults = [
+        (host, name, reason, "{{" in str(defaults.get(name)) and name not in fleet.inventory_names.get(host, ()))
+        for host, found in fleet.unusable_secrets.items()
+        for name, reason in found.items()
+    ]
+    named = {reason for _host, _name, reason, derived in faults if not derived}
+    for host, name, reason, derived in faults:
+        # One that follows from another one is at fault itself only where the other is not.
+        if not (derived and reason in named):
+            yield Problem(
+                host,
+                f"{name} cannot be used: {reason}",
+                "put it into the vault (group_vars/all/vault.yml.example) and name it as vault:VARIABLE, or as env:NAME "
+                "or file:/path of the control node",
+            )
 
 
 def mistyped_variables(fleet):
@@ -363,12 +481,13 @@ def java_for_kafka(fleet):
 
 
 def disks(fleet):
-    brokers = len(fleet.group("kafka"))
-    for host, variables in fleet.group("kafka"):
+    nodes = [(h, v) for h, v in fleet.group("kafka") if "broker" in v.get("kafka_process_roles", ["broker"])]
+    brokers = len(nodes)
+    for host, variables in nodes:
         sizes = {path: int(kib) * 1024 for path, kib in fleet.looks.get(host, {}).get("disk", ())}
         path = variables.get("kafka_data_dir", "")
         per_day = float(variables.get("kafka_expected_gib_per_day", 0))
-        if path not in sizes or not brokers:
+        if path not in sizes:
             continue
         days = float(variables.get("kafka_retention_hours", 168)) / 24
         copies = min(int(variables.get("kafka_replication_factor", 3)), brokers)
@@ -376,7 +495,7 @@ def disks(fleet):
         if needed > sizes[path] * DISK_SHARE:
             yield Problem(
                 host,
-                f"{path} holds {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with {copies} copies "
+                f"{path} has room for {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with {copies} copies "
                 f"over {brokers} brokers need {needed / GIB / DISK_SHARE:.0f}",
                 "give it a larger disk, or lower kafka_retention_hours",
             )
@@ -584,10 +703,15 @@ def names_resolve(fleet):
 def target_python(fleet):
     oldest = TARGET_PYTHON.get(fleet.core, TARGET_PYTHON[max(TARGET_PYTHON)])
     core = ".".join(str(part) for part in fleet.core)
+    legacy = "use ansible-core 2.16 on the control node (pip install 'obscraft[legacy]')"
     for host, look in fleet.looks.items():
         if "unreachable" in look:
             continue
-        text = look.get("python", "")
+        text, system = look.get("python", ""), look.get("os.name", "the host")
+        if _el_major(look) in ("7", "8") and fleet.core > (2, 16):
+            # Another Python beside it does not help: dnf, yum and SELinux have bindings for the platform's alone.
+            yield Problem(host, f"{system} manages its packages by a Python that ansible-core {core} ended", legacy)
+            continue
         if not text:
             yield Problem(host, "has no Python", "install python3 on the host")
             continue
@@ -596,20 +720,24 @@ def target_python(fleet):
             continue
         yield Problem(
             host,
-            f"{look.get('os.name', 'the host')} has Python {text}; ansible-core {core} needs "
-            f"{oldest[0]}.{oldest[1]} there",
-            "use ansible-core 2.16 on the control node (pip install 'obscraft[legacy]'), or set "
-            "ansible_python_interpreter to a newer Python of the host",
+            f"{system} has Python {text}; ansible-core {core} needs {oldest[0]}.{oldest[1]} there",
+            f"{legacy}, or set ansible_python_interpreter to a newer Python of the host",
         )
+
+
+def _el_major(look):
+    """Return the major version of a host of the RedHat family, None for others (Fedora counts its own way)."""
+    el = look.get("os.id") in EL_IDS and look.get("os.id") != "fedora"
+    return look.get("os.version", "").split(".")[0] if el else None
 
 
 def operating_systems(fleet):
     for host, look in fleet.looks.items():
-        system, version = look.get("os.id", ""), look.get("os.version", "")
+        system = look.get("os.id", "")
         if not system:
             continue
         groups = [name for name in ("consumer", "backend") if host in fleet.groups.get(name, ())]
-        if system in EL_IDS and version.split(".")[0] == "7" and groups:
+        if _el_major(look) == "7" and groups:
             yield Problem(
                 host,
                 f"is an EL7 host in the group {' and '.join(groups)}: its glibc 2.17 is too old for the wheels, and it "
@@ -657,7 +785,12 @@ RULES = (
     target_python,
     operating_systems,
     required_variables,
+    specifications,
+    ranges,
+    versions,
+    alert_channels,
     unresolvable_variables,
+    secrets,
     mistyped_variables,
     artifacts,
     node_ids,
