@@ -222,6 +222,14 @@ class MariaDB:
         self._process.end(signal.SIGTERM)
         Path(self.socket).unlink(missing_ok=True)
 
+    def freeze(self) -> None:
+        """Stop the process where it is: it accepts connections and answers nothing."""
+        self._process.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send(signal.SIGCONT)
+
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -17,6 +18,10 @@ ERROR_LINE = "2026/01/02 03:04:05 [error] 7#7: *1 upstream timed out, client: ::
 
 def values(count: int, first: int = 0) -> list[bytes | None]:
     return [record(json_line(n), n * 400) for n in range(first, first + count)]
+
+
+def lag(consumer: Consumer) -> int:
+    return sum(part["lag"] or 0 for part in consumer.health()["partitions"])
 
 
 def troubles(consumer: Consumer) -> dict[str, dict[str, str]]:
@@ -67,6 +72,7 @@ def test_the_database_away_and_back(pipeline: Pipeline) -> None:
         status, _ = consumer.get("/health")
         assert status == 503
         assert troubles(consumer)["database"]["hint"]
+        wait_until(lambda: lag(consumer) == 2000, 15, lambda: str(consumer.health()))
         time.sleep(8)  # longer than the session time-out: the reader must go on polling
     finally:
         pipeline.mariadb.start()
@@ -75,6 +81,65 @@ def test_the_database_away_and_back(pipeline: Pipeline) -> None:
     assert consumer.process.poll() is None
     assert consumer.messages().count("partitions assigned") == 1, "the group must not have noticed"
     assert_conserved(pipeline.query)
+
+
+def test_a_frozen_database_is_told(pipeline: Pipeline) -> None:
+    """It accepts connections and refuses nothing; only that no answer comes shows it."""
+    consumer = pipeline.start()
+    pipeline.send(values(500))
+    pipeline.wait_kept(500)
+    pipeline.mariadb.freeze()
+    try:
+        pipeline.send(values(500, first=500))
+        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        assert lag(consumer) == 500
+        starting = pipeline.start("two")
+        wait_until(lambda: "upkeep" in troubles(starting), 30, starting.log.read_text)
+        assert starting.terminate(timeout=15) == 0, "a stop must not wait for the database's first word"
+    finally:
+        pipeline.mariadb.thaw()
+    pipeline.wait_kept(1000)
+    wait_until(lambda: consumer.health()["status"] == "ok", 15, lambda: str(consumer.health()))
+
+
+def test_who_reads_a_table_does_not_hold_up_the_lines(pipeline: Pipeline) -> None:
+    """A report keeps a table's partitions as they are; today has its own already."""
+    first = pipeline.start()
+    pipeline.send(values(100))
+    pipeline.wait_kept(100)
+    assert first.terminate() == 0
+    # As on the next day: one day more is to be made.
+    newest = pipeline.query(
+        "SELECT partition_name FROM information_schema.partitions WHERE table_schema=DATABASE()"
+        " AND table_name='access_log' ORDER BY partition_ordinal_position DESC LIMIT 1,1"
+    )[0][0]
+    pipeline.query(f"ALTER TABLE access_log DROP PARTITION {newest}")
+    with pipeline.mariadb.root(pipeline.database) as report:
+        report.execute("BEGIN")
+        report.execute("SELECT COUNT(*) FROM access_log")
+        consumer = pipeline.start()
+        pipeline.send(values(200, first=100))
+        pipeline.wait_kept(300, timeout=20)
+        assert "access_log" in troubles(consumer)["upkeep"]["message"]
+        report.execute("COMMIT")
+
+
+def test_a_topic_that_does_not_exist_is_named(pipeline: Pipeline) -> None:
+    topics = {"access": pipeline.access, "error": f"{pipeline.name}-nowhere", "dlq": pipeline.dlq}
+    consumer = pipeline.start(kafka=pipeline.config()["kafka"] | {"topics": topics})
+    pipeline.send(values(100))
+    pipeline.wait_kept(100)
+    wait_until(lambda: topics["error"] in troubles(consumer), 20, lambda: str(consumer.health()))
+
+
+def test_a_taken_port_costs_the_health_page_only(pipeline: Pipeline) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        consumer = pipeline.start(health={"port": taken.getsockname()[1]})
+        pipeline.send(values(100))
+        pipeline.wait_kept(100)
+        assert "no health page" in consumer.messages()
 
 
 def test_the_broker_away_and_back(pipeline: Pipeline) -> None:

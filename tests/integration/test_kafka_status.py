@@ -131,6 +131,8 @@ def test_offsets_of_every_replica_and_the_groups_lag(brokers: Brokers) -> None:
     assert (first.start, first.lso, first.hw, first.min_isr) == (0, 500, 500, 2)
     (group,) = [group for group in seen.groups if group.name == "reader"]
     assert [(c.topic, c.partition, c.offset) for c in group.committed] == [(TOPIC, 0, 200)]
+    # All of it is younger than minutes, so nothing has been waiting.
+    assert all(p.settled == p.start for p in seen.partitions if p.topic == TOPIC)
     assert seen.errors == ()
 
 

@@ -4,6 +4,9 @@ Each partition has a watermark: no earlier line is to be expected from it. While
 the latest time read. When everything that Kafka held at some moment has been read, it is that moment, less what a
 line needs from the log file to Kafka: so wall-clock time moves a quiet stream. When Kafka cannot be asked, nothing
 moves: what cannot be seen has not ended. The clock is the least advanced watermark.
+
+A watermark that the wall clock has not reached was set before somebody set that clock back. It is lowered to what the
+wall clock allows, or every condition would count as ended until that time comes.
 """
 
 from __future__ import annotations
@@ -34,11 +37,16 @@ class EventClock:
         """All that the partition held at this moment (seconds since the epoch) has been read."""
         self._advance(partition, moment - self.shipping_s)
 
-    def now(self) -> float | None:
-        """Return the event time reached, or None while a partition has not said anything yet."""
-        if not self._marks or None in self._marks.values():
-            return None
-        return min(mark for mark in self._marks.values() if mark is not None)
+    def now(self, wall: float) -> float | None:
+        """Return the event time reached, or None while a partition has not said anything yet.
+
+        Args:
+            wall: wall-clock time, seconds since the epoch.
+        """
+        latest = wall - self.shipping_s
+        self._marks = {p: None if mark is None else min(mark, latest) for p, mark in self._marks.items()}
+        marks = [mark for mark in self._marks.values() if mark is not None]
+        return min(marks) if marks and len(marks) == len(self._marks) else None
 
     def _advance(self, partition: int, mark: float) -> None:
         current = self._marks.get(partition)

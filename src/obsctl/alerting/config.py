@@ -138,6 +138,8 @@ def load_config(path: Path) -> AlerterConfig:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, yaml.reader.ReaderError):
         raise ConfigError(f"{path}: is not text in UTF-8, or holds a control character") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{line}: {error.problem}") from None

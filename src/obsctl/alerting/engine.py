@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +20,10 @@ from obsctl.alerting.window import Count, Window
 
 #: How often counts that nobody can need any more are dropped, seconds.
 _PRUNE_EVERY_S = 10.0
+#: Keys (clients) that a rule counts at a time; docs/reference/alerting.md tells what they take.
+MOST_KEYS = 100_000
+#: The share of them that is dropped at once when there are more: to look for the smallest costs as much for one.
+_EVICTED_SHARE = 0.1
 
 
 class AlertState(enum.StrEnum):
@@ -86,6 +91,7 @@ class Changes:
         seen: identities of lines counted, with their second.
         alerts: alerts new or changed, by rule id and key.
         gone: alerts dropped, by rule id and key.
+        evicted: rule ids and keys whose counts, but those in ``cells``, are to be dropped.
         keep_from: everything before this event second is to be dropped; None: nothing to drop.
     """
 
@@ -93,10 +99,11 @@ class Changes:
     seen: list[tuple[int, int]] = field(default_factory=list)
     alerts: dict[tuple[str, str], Alert] = field(default_factory=dict)
     gone: set[tuple[str, str]] = field(default_factory=set)
+    evicted: set[tuple[str, str]] = field(default_factory=set)
     keep_from: int | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.cells or self.seen or self.alerts or self.gone or self.keep_from is not None)
+        return self != Changes()
 
 
 @dataclass
@@ -108,6 +115,19 @@ class Skipped:
     repeated: int = 0
 
 
+@dataclass
+class Evicted:
+    """Keys of one rule whose counts were dropped to make room.
+
+    Attributes:
+        keys: how many since the start.
+        at: when it last happened, wall clock, seconds since the epoch; 0 for never.
+    """
+
+    keys: int = 0
+    at: float = 0.0
+
+
 class Engine:
     """The windows and alerts of all rules.
 
@@ -115,30 +135,38 @@ class Engine:
         rules: the rules, with distinct ids.
         lateness_s: lines older than this are not counted: a replay of old logs is not news.
         ahead_s: lines further in the future than this are not counted: their host's clock is wrong.
+        most_keys: how many keys a rule counts at a time. Beyond them those with the fewest hits, of these the
+            longest silent, make room: an address that asks once is no condition, and there are many of them.
     """
 
-    def __init__(self, rules: Sequence[Rule], *, lateness_s: float, ahead_s: float) -> None:
+    def __init__(self, rules: Sequence[Rule], *, lateness_s: float, ahead_s: float, most_keys: int = MOST_KEYS) -> None:
         self.skipped = Skipped()
         self.counted = 0
+        self.evicted = {rule.id: Evicted() for rule in rules}
         self._rules = {rule.id: rule for rule in rules}
         self._lateness_s = lateness_s
         self._ahead_s = ahead_s
-        self._windows: dict[tuple[str, str], Window] = {}
+        self._most_keys = most_keys
+        self._windows: dict[str, dict[str, Window]] = {rule.id: {} for rule in rules}
         self._alerts: dict[tuple[str, str], Alert] = {}
-        self._seen: dict[int, int] = {}
         self._head = 0
         self._pruned_at = 0.0
+        # Ahead of every clock: the first look at one is treated like a clock set back, whatever was restored.
+        self._wall = float("inf")
         self._changes = Changes()
 
-    def restore(
-        self, cells: Iterable[tuple[Cell, Count]], seen: Iterable[tuple[int, int]], alerts: Iterable[Alert]
-    ) -> list[Transition]:
-        """Take over what an earlier process kept; returns the end of alerts whose rule no longer exists."""
+    def restore(self, cells: Iterable[tuple[Cell, Count]], alerts: Iterable[Alert], now: float) -> list[Transition]:
+        """Take over what an earlier process kept; returns the end of alerts whose rule no longer exists.
+
+        Args:
+            cells: read one by one, so that they may be more than the memory holds.
+            alerts: all of them.
+            now: wall-clock time, seconds since the epoch.
+        """
         for cell, count in cells:
             if cell.rule_id in self._rules:
-                self._window(cell.rule_id, cell.key).add(cell.second, cell.host, count)
+                self._window(cell.rule_id, cell.key, now).add(cell.second, cell.host, count)
                 self._head = max(self._head, cell.second)
-        self._seen.update(seen)
         orphans = []
         for alert in alerts:
             place = (alert.rule_id, alert.key)
@@ -156,16 +184,19 @@ class Engine:
         """The alerts whose condition is on."""
         return [alert for alert in self._alerts.values() if alert.state is AlertState.FIRING]
 
-    def feed(self, events: Iterable[Event], now: float) -> list[Transition]:
+    def feed(self, events: Iterable[Event], now: float, known: Iterable[int] = ()) -> list[Transition]:
         """Count the events and return the conditions that start with them.
 
         Args:
             events: in any order.
             now: wall-clock time, seconds since the epoch.
+            known: identities of lines that were counted before; those among the events are enough.
         """
+        self._look_at(now)
+        seen = set(known)
         touched: dict[tuple[str, str], tuple[int, int]] = {}
         for event in events:
-            if not self._accept(event, now):
+            if not self._accept(event, now, seen):
                 continue
             second = int(event.time)
             self._head = max(self._head, second)
@@ -175,15 +206,17 @@ class Engine:
                     continue
                 place = (rule.id, key)
                 count = Count(1, 1 if rule.is_hit(event) else 0)
-                cell = self._window(*place).add(second, event.host, count)
+                cell = self._window(*place, now).add(second, event.host, count)
                 self._changes.cells[Cell(rule.id, key, second, event.host)] = cell
                 first, last = touched.get(place, (second, second))
                 touched[place] = (min(first, second), max(last, second))
         started = []
         for place, (first, last) in touched.items():
-            transition = self._judge(place, first, last)
-            if transition is not None:
-                started.append(transition)
+            # What made room for others within this batch had too few hits for a condition.
+            if place[1] in self._windows[place[0]]:
+                transition = self._judge(place, first, last)
+                if transition is not None:
+                    started.append(transition)
         return started
 
     def tick(self, clock: float | None, now: float) -> list[Transition]:
@@ -193,15 +226,17 @@ class Engine:
             clock: event time reached (:class:`obsctl.alerting.clock.EventClock`), None when unknown.
             now: wall-clock time, seconds since the epoch.
         """
+        self._look_at(now)
         ended = []
         # Lines older than the lateness are not counted, so in a backlog that old nothing can be seen to end.
         if clock is not None and clock >= now - self._lateness_s:
+            reached = int(min(clock, now))
             for alert in self.firing:
-                if self._has_ended(alert, int(clock)):
-                    alert.state, alert.ended = AlertState.ENDED, int(clock)
+                if self._has_ended(alert, reached):
+                    alert.state, alert.ended = AlertState.ENDED, reached
                     self._changes.alerts[(alert.rule_id, alert.key)] = alert
                     ended.append(Transition(_copy(alert), self._rules[alert.rule_id]))
-        if now - self._pruned_at >= _PRUNE_EVERY_S:
+        if not 0 <= now - self._pruned_at < _PRUNE_EVERY_S:
             self._pruned_at = now
             self._prune(now)
         return ended
@@ -211,30 +246,63 @@ class Engine:
         changes, self._changes = self._changes, Changes()
         return changes
 
-    def _accept(self, event: Event, now: float) -> bool:
+    def _look_at(self, now: float) -> None:
+        """Take note of the wall clock; once it was set back, nothing is kept as having happened in its future.
+
+        An end in the future would silence its key, and a latest true window there would keep an alert on, until that
+        time comes.
+        """
+        if now < self._wall:
+            latest = int(now + self._ahead_s)
+            self._head = min(self._head, latest)
+            for alert in self._alerts.values():
+                alert.last_true = min(alert.last_true, latest)
+                alert.ended = min(alert.ended, int(now))
+        self._wall = now
+
+    def keep_from(self, now: float) -> int:
+        """Return the event second before which no count and no identity is needed any more."""
+        longest = max((rule.window_s for rule in self._rules.values()), default=0)
+        return int(now - self._lateness_s) - longest - 1
+
+    def _accept(self, event: Event, now: float, seen: set[int]) -> bool:
         if event.time < now - self._lateness_s:
             self.skipped.late += 1
         elif event.time > now + self._ahead_s:
             self.skipped.ahead += 1
-        elif event.identity in self._seen:
+        elif event.identity in seen:
             self.skipped.repeated += 1
         else:
-            self._seen[event.identity] = int(event.time)
+            seen.add(event.identity)
             self._changes.seen.append((event.identity, int(event.time)))
             self.counted += 1
             return True
         return False
 
-    def _window(self, rule_id: str, key: str) -> Window:
-        place = (rule_id, key)
-        window = self._windows.get(place)
+    def _window(self, rule_id: str, key: str, now: float) -> Window:
+        windows = self._windows[rule_id]
+        window = windows.get(key)
         if window is None:
-            window = self._windows[place] = Window()
+            if len(windows) >= self._most_keys:
+                self._evict(rule_id, now)
+            window = windows[key] = Window()
         return window
+
+    def _evict(self, rule_id: str, now: float) -> None:
+        windows = self._windows[rule_id]
+        excess = max(1, int(self._most_keys * _EVICTED_SHARE))
+        smallest = heapq.nsmallest(excess, windows, key=lambda key: (windows[key].total.hits, windows[key].latest))
+        for key in smallest:
+            del windows[key]
+        gone = {(rule_id, key) for key in smallest}
+        self._changes.evicted |= gone
+        self._changes.cells = {c: n for c, n in self._changes.cells.items() if (c.rule_id, c.key) not in gone}
+        self.evicted[rule_id].keys += len(gone)
+        self.evicted[rule_id].at = now
 
     def _judge(self, place: tuple[str, str], first: int, last: int) -> Transition | None:
         """Look at every window that contains a second from ``first`` to ``last`` and is over by the latest line."""
-        rule, window, alert = self._rules[place[0]], self._windows[place], self._alerts.get(place)
+        rule, window, alert = self._rules[place[0]], self._windows[place[0]][place[1]], self._alerts.get(place)
         if not rule.possible(window.total):
             return None
         if alert is not None and alert.state is AlertState.ENDED:
@@ -270,7 +338,7 @@ class Engine:
         rule = self._rules[alert.rule_id]
         if clock - alert.last_true < rule.resolve_after_s:
             return False
-        window = self._windows.get((alert.rule_id, alert.key))
+        window = self._windows[alert.rule_id].get(alert.key)
         if window is not None:
             for end, count in window.sliding(clock - rule.resolve_after_s + 1, clock, rule.window_s):
                 if rule.holds(count):
@@ -278,14 +346,12 @@ class Engine:
         return clock - alert.last_true >= rule.resolve_after_s
 
     def _prune(self, now: float) -> None:
-        longest = max((rule.window_s for rule in self._rules.values()), default=0)
-        keep_from = int(now - self._lateness_s) - longest - 1
-        for place, window in list(self._windows.items()):
-            window.forget(keep_from)
-            if not window:
-                del self._windows[place]
-        for identity in [i for i, second in self._seen.items() if second < keep_from]:
-            del self._seen[identity]
+        keep_from = self.keep_from(now)
+        for windows in self._windows.values():
+            for key, window in list(windows.items()):
+                window.forget(keep_from)
+                if not window:
+                    del windows[key]
         for place, alert in list(self._alerts.items()):
             if alert.state is AlertState.ENDED and alert.ended < keep_from:
                 del self._alerts[place]

@@ -40,7 +40,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The body of ``/health``.
 
     Attributes:
-        status: ``ok``; ``degraded`` when a message waits or a channel fails; ``failing`` when no lines are read.
+        status: ``ok``; ``degraded`` when a message waits, a channel fails or counts are dropped for want of room;
+            ``failing`` when no lines are read.
         reason: why it is not ok.
         lag: records in Kafka not read yet; None before the first answer.
         behind_s: by how much event time is behind the wall clock, seconds; None when unknown.
@@ -49,6 +50,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         firing: conditions that are on.
         waiting: messages not delivered yet, over all channels.
         skipped: lines not counted since the start, by reason.
+        evicted: keys whose counts were dropped for want of room since the start, by rule.
     """
 
     schema: str = SCHEMA
@@ -61,6 +63,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     firing: int
     waiting: int
     skipped: dict[str, int]
+    evicted: dict[str, int]
     alerts: tuple[ActiveAlert, ...]
     channels: tuple[ChannelHealth, ...]
     cluster: dict[str, Any]
@@ -86,6 +89,12 @@ def metrics(health: Health) -> str:
         "counter",
         "Lines not counted.",
         [(f'{{reason="{reason}"}}', count) for reason, count in health.skipped.items()],
+    )
+    add(
+        "keys_evicted_total",
+        "counter",
+        "Keys whose counts were dropped for want of room.",
+        [(f'{{rule="{rule}"}}', keys) for rule, keys in health.evicted.items()],
     )
     add("alerts_firing", "gauge", "Conditions that are on.", [("", health.firing)])
     channels = health.channels

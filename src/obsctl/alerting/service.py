@@ -16,7 +16,7 @@ from typing import NoReturn
 from obsctl.alerting import outbox
 from obsctl.alerting.clock import EventClock
 from obsctl.alerting.config import AlerterConfig, load_config
-from obsctl.alerting.engine import Changes, Engine, Transition
+from obsctl.alerting.engine import MOST_KEYS, Changes, Engine, Transition
 from obsctl.alerting.health import ActiveAlert, ChannelHealth, Health, serve
 from obsctl.alerting.lines import LineReader
 from obsctl.alerting.message import about, utc
@@ -39,6 +39,8 @@ _COMMIT_EVERY_S = 5.0
 _SILENT_S = 30.0
 #: A message that waits longer makes the service degraded, seconds.
 _WAITS_TOO_LONG_S = 60.0
+#: For so long after counts were dropped for want of room the service is degraded, seconds.
+_EVICTION_TOLD_S = 300.0
 
 
 class Alerter:
@@ -57,7 +59,8 @@ class Alerter:
         self._source: Source | None = None
         self._cluster = ""
         self._last_event = 0.0
-        self._answered_at = 0.0
+        self._event_time: float | None = None
+        self._answered_at = float("-inf")
         self._turned_at = time.monotonic()
         self._alerts: tuple[ActiveAlert, ...] = ()
 
@@ -97,7 +100,7 @@ class Alerter:
         source = self._source
         reasons = []
         failing = False
-        if source is None or time.time() - self._answered_at > _SILENT_S:
+        if source is None or time.monotonic() - self._answered_at > _SILENT_S:
             failing = True
             reasons.append(f"Kafka does not answer for topic {self._config.kafka.topics.access}")
         if time.monotonic() - self._turned_at > _SILENT_S:
@@ -124,8 +127,15 @@ class Alerter:
                 reasons.append(f"channel {sender.spec.name}: {pace.verdict}: {pace.summary}")
             elif pace.waiting and time.time() - pace.oldest > _WAITS_TOO_LONG_S:
                 reasons.append(f"channel {sender.spec.name}: {pace.waiting} messages wait")
+        evicted = self._engine.evicted
+        for rule, forgotten in evicted.items():
+            if forgotten.at and time.time() - forgotten.at < _EVICTION_TOLD_S:
+                reasons.append(
+                    f"rule {_name(rule)}: more than {MOST_KEYS:,} clients at a time; the counts of {forgotten.keys:,} "
+                    "with the fewest requests were dropped"
+                )
         skipped = self._engine.skipped
-        clock = self._clock.now()
+        clock = self._event_time
         return Health(
             status="failing" if failing else "degraded" if reasons else "ok",
             reason="; ".join(reasons),
@@ -141,6 +151,7 @@ class Alerter:
                 "repeated": skipped.repeated,
                 "unreadable": self._lines.unreadable,
             },
+            evicted={_name(rule): forgotten.keys for rule, forgotten in evicted.items()},
             alerts=self._alerts,
             channels=tuple(channels),
             cluster={
@@ -162,8 +173,9 @@ class Alerter:
 
     def _recover(self) -> None:
         """Take up what an earlier process left."""
-        kept = self._state.load()
-        orphans = self._engine.restore(kept.cells, kept.seen, kept.alerts)
+        now = time.time()
+        kept = self._state.load(self._engine.keep_from(now))
+        orphans = self._engine.restore(kept.cells, kept.alerts, now)
         connection = connect(self._config.state)
         with transaction(connection):
             abandoned = outbox.recover(connection, self._channels)
@@ -223,7 +235,7 @@ class Alerter:
             LOG.error("the brokers now belong to cluster %s, not to %s", topic.cluster, self._cluster)
             self._fail()
             return
-        self._answered_at = topic.asked_at
+        self._answered_at = time.monotonic()
         new = topic.ends.keys() - source.positions.keys()
         if new:
             source.add(set(new))
@@ -242,10 +254,11 @@ class Alerter:
                 self._clock.read(record.partition, min(event.time, now))
                 if event.time <= now + self._config.ahead_s:
                     self._last_event = max(self._last_event, event.time)
-        transitions = self._engine.feed(events, now)
+        transitions = self._engine.feed(events, now, self._state.known(event.identity for event in events))
         for partition, moment in source.reached().items():
             self._clock.caught_up(partition, moment)
-        transitions += self._engine.tick(self._clock.now(), now)
+        self._event_time = self._clock.now(now)
+        transitions += self._engine.tick(self._event_time, now)
         moved = {record.partition for record in records}
         self._save(transitions, {p: source.positions[p] for p in moved})
 
@@ -263,7 +276,7 @@ class Alerter:
             now=time.time(),
         )
         self._alerts = tuple(
-            ActiveAlert(rule=a.rule_id.partition(":")[2], key=a.key, incident=a.incident, started=a.started)
+            ActiveAlert(rule=_name(a.rule_id), key=a.key, incident=a.incident, started=a.started)
             for a in self._engine.firing
         )
         for message in messages:
@@ -271,6 +284,10 @@ class Alerter:
         if messages:
             for sender in self._senders:
                 sender.wake()
+
+
+def _name(rule_id: str) -> str:
+    return rule_id.partition(":")[2]
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -281,8 +298,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     options = parser.parse_args(argv)
     journal.start(logging.getLevelNamesMapping()[options.log_level.upper()])
-    # Its lines hold URLs, and with them tokens, at every level below.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         config = load_config(options.config)
         if options.check_config:

@@ -7,9 +7,10 @@ reads on from the same line with the same counts, and a message that was decided
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +48,14 @@ CREATE TABLE alert (
 
 @dataclass(frozen=True)
 class Kept:
-    """What an earlier process left."""
+    """What an earlier process left.
 
-    cells: list[tuple[Cell, Count]]
-    seen: list[tuple[int, int]]
+    Attributes:
+        cells: counts, read from the file one by one while they are asked for.
+        alerts: all of them.
+    """
+
+    cells: Iterator[tuple[Cell, Count]]
     alerts: list[Alert]
 
 
@@ -101,15 +106,21 @@ class State:
         self._connection.close()
         self._lock.close()
 
-    def load(self) -> Kept:
-        """Read counts, identities and alerts."""
+    def load(self, keep_from: int) -> Kept:
+        """Read counts and alerts.
+
+        Args:
+            keep_from: counts and identities before this event second are dropped first: after a long rest that is
+                nearly all, and what does not fit into memory must not keep the alerter from starting.
+        """
+        with transaction(self._connection):
+            self._forget(keep_from)
         execute = self._connection.execute
         return Kept(
-            cells=[
+            cells=(
                 (Cell(*row[:4]), Count(*row[4:]))
                 for row in execute("SELECT rule, key, second, host, total, hits FROM cell")
-            ],
-            seen=execute("SELECT identity, second FROM seen").fetchall(),
+            ),
             alerts=[
                 Alert(rule, key, incident, AlertState(state), started, last, Count(total, hits), ended)
                 for rule, key, incident, state, started, last, total, hits, ended in execute(
@@ -117,6 +128,14 @@ class State:
                 )
             ],
         )
+
+    def known(self, identities: Iterable[int]) -> set[int]:
+        """Return those of the identities whose lines were counted before."""
+        asked = json.dumps(list(identities))
+        rows = self._connection.execute(
+            "SELECT identity FROM seen WHERE identity IN (SELECT value FROM json_each(?))", (asked,)
+        )
+        return {row[0] for row in rows}
 
     def positions(self, cluster: str, topic: str) -> dict[int, int]:
         """Return the next offset to read, by partition."""
@@ -150,6 +169,7 @@ class State:
                 "ON CONFLICT (cluster, topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
                 [(*place, offset) for place, offset in positions.items()],
             )
+            many("DELETE FROM cell WHERE rule = ? AND key = ?", list(changes.evicted))
             many(
                 "INSERT INTO cell VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (rule, key, second, host) DO UPDATE SET total = excluded.total, hits = excluded.hits",
@@ -165,10 +185,13 @@ class State:
                 ],
             )
             if changes.keep_from is not None:
-                self._connection.execute("DELETE FROM cell WHERE second < ?", (changes.keep_from,))
-                self._connection.execute("DELETE FROM seen WHERE second < ?", (changes.keep_from,))
+                self._forget(changes.keep_from)
             for message in messages:
                 outbox.put(self._connection, message, channels, now)
+
+    def _forget(self, keep_from: int) -> None:
+        self._connection.execute("DELETE FROM cell WHERE second < ?", (keep_from,))
+        self._connection.execute("DELETE FROM seen WHERE second < ?", (keep_from,))
 
     def _prepare(self) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]

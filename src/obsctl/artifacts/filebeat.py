@@ -16,7 +16,7 @@ from obsctl.artifacts.archive import pack
 from obsctl.artifacts.errors import BuildError, ChecksumError
 from obsctl.artifacts.lock import FilebeatLock, digest
 from obsctl.artifacts.programs import Notify, run
-from obsctl.artifacts.store import cache_root
+from obsctl.cachedir import cache_root
 from obsctl.contract import MissingDependencyError
 
 MODULE = "github.com/elastic/beats/v7"

@@ -12,7 +12,8 @@ from obsctl.artifacts.archive import pack
 from obsctl.artifacts.errors import ChecksumError
 from obsctl.artifacts.lock import KafkaLock, digest
 from obsctl.artifacts.programs import Notify, run
-from obsctl.artifacts.store import cache_root, sha256
+from obsctl.artifacts.store import sha256
+from obsctl.cachedir import cache_root
 from obsctl.contract import MissingDependencyError
 
 SCALA = "2.13"

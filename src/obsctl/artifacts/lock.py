@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 
 SCHEMA = "obsctl/artifacts-lock/v1"
 PATH = Path(__file__).with_name("lock.json")
@@ -78,10 +79,10 @@ def load(path: Path = PATH) -> Lock:
         ConfigError: it is unreadable or not a lock.
     """
     try:
-        lock = msgspec.json.decode(path.read_bytes(), type=Lock)
+        lock = decode_json(path.read_bytes(), Lock)
     except OSError as error:
         raise ConfigError(f"the artifacts' lock {path} cannot be read: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except UndecodableError as error:
         raise ConfigError(f"{path} is not a lock of artifacts: {error}") from None
     if lock.schema != SCHEMA:
         raise ConfigError(f"{path}: schema {lock.schema!r}, this obsctl reads {SCHEMA!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -14,18 +13,13 @@ from pathlib import Path
 import msgspec
 
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 
 SCHEMA = "obsctl/artifacts/v1"
 MANIFEST = "manifest.json"
 _WORK_PREFIX = ".work-"
 
 Notify = Callable[[str], None]
-
-
-def cache_root() -> Path:
-    """Return the one folder below which the project caches downloads and builds."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "obsctl"
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,12 +67,12 @@ class Store:
         """
         path = self.root / MANIFEST
         try:
-            manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
+            manifest = decode_json(path.read_bytes(), _Manifest)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-        except msgspec.DecodeError as error:
+        except UndecodableError as error:
             raise ConfigError(
                 f"{path} is damaged: {error}",
                 hint=f"remove it; `obsctl artifacts build --dest {self.root}` makes it anew",

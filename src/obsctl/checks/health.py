@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
-from obsctl.checks.kafka import judge_cluster
+from obsctl.checks.kafka import group_lag, judge_cluster
 from obsctl.checks.vip import judge_vip
-from obsctl.contract import Finding, Severity, verdict
+from obsctl.contract import Fault, Finding, Severity, Status, worst
 from obsctl.fleet.model import Fleet, Host
 from obsctl.snapshot.health import BackendProbe, DatabaseProbe, HealthSnapshot, HostProbe
+from obsctl.snapshot.kafka import KafkaSnapshot
 
 #: A log file system above this is a matter of days; above the second, of hours.
 _DISK_WARNING_PERCENT = 85
@@ -17,6 +18,32 @@ _DISK_CRITICAL_PERCENT = 95
 #: Losing one of these costs data or messages at once; the others have a twin on another host.
 _ALONE = {"filebeat", "obsctl-consumer", "obsctl-alerter"}
 _SERVICE_PAGES = {"consumer": "obsctl-consumer", "alerter": "obsctl-alerter"}
+
+
+class _Layer(NamedTuple):
+    """One row of the screen.
+
+    Attributes:
+        groups: on whose hosts it runs; what happens to one of them happens to the layer.
+        needed_by: groups that cannot work without it.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    needed_by: tuple[str, ...] = ()
+
+
+#: In the order of a line's way.
+_LAYERS = (
+    _Layer("vip", ("lb",)),
+    _Layer("nginx", ("lb",)),
+    _Layer("obs-backend", ("backend",), ("lb",)),
+    _Layer("filebeat", ("filebeat",)),
+    _Layer("kafka", ("kafka",), ("filebeat", "consumer")),
+    _Layer("consumer", ("consumer",)),
+    _Layer("alerter", ("consumer",)),
+    _Layer("database", ("mysql",), ("consumer",)),
+)
 
 
 def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
@@ -32,7 +59,43 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
         findings += _backend(backend)
     if snapshot.database is not None:
         findings += _database(fleet, snapshot.database)
-    return findings
+    return [*findings, *_not_asked(fleet, snapshot, findings)]
+
+
+def _not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield what nobody has said anything about: missing data is never OK."""
+    if not fleet.hosts:
+        yield Finding(
+            code="HEALTH_LAYER_NOT_ASKED",
+            severity=Severity.UNKNOWN,
+            object="fleet",
+            summary="the inventory names no host, so nothing was checked",
+            hint="choose another inventory with --inventory, or put the hosts into their groups",
+        )
+    told: tuple[Finding | Fault, ...] = (*findings, *snapshot.errors)
+    explained = {name for entry in told for name in _layers_of(fleet, entry)}
+    for layer in _LAYERS:
+        if _expected(fleet, layer) and not _seen(snapshot, layer.name) and layer.name not in explained:
+            yield Finding(
+                code="HEALTH_LAYER_NOT_ASKED",
+                severity=Severity.UNKNOWN,
+                object=f"layer/{layer.name}",
+                summary=f"nobody was asked: the inventory has hosts that need it, but not what it takes to ask "
+                f"{layer.name}",
+                hint=f"docs/reference/fleet.md names the fields; the groups are {', '.join(layer.groups)}",
+            )
+
+
+def _expected(fleet: Fleet, layer: _Layer) -> bool:
+    return any(fleet.group(group) for group in (*layer.groups, *layer.needed_by))
+
+
+def _seen(snapshot: HealthSnapshot, layer: str) -> bool:
+    """Return whether anybody said anything about the layer."""
+    parts = {"vip": snapshot.vip, "kafka": snapshot.kafka, "database": snapshot.database}
+    if layer in parts:
+        return parts[layer] is not None
+    return any(layer in probe.units or layer in probe.services for probe in snapshot.hosts)
 
 
 def _host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
@@ -124,6 +187,15 @@ def _backend(backend: BackendProbe) -> Iterator[Finding]:
 
 def _database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
     where = f"database/{fleet.database.host}"
+    if not database.asked:
+        yield Finding(
+            code="HEALTH_LAYER_NOT_ASKED",
+            severity=Severity.UNKNOWN,
+            object="layer/database",
+            summary=database.failure,
+            hint="check the reader's password reference in the inventory, and that this user may read it",
+        )
+        return
     if database.failure:
         yield Finding(
             code="HEALTH_DATABASE_DOWN",
@@ -156,30 +228,16 @@ def _database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
 
 def describe_health(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
     """Return one row a layer, with the numbers that a person looks for first."""
-    layers: list[dict[str, Any]] = []
-    by_prefix = _statuses(fleet, snapshot)
-    if snapshot.vip is not None:
-        layers.append(_layer("vip", by_prefix, _vip_detail(fleet, snapshot)))
-    for unit in ("nginx", "obs-backend", "filebeat"):
-        running, total = _count(snapshot, unit)
-        if total:
-            layers.append(_layer(unit, by_prefix, f"{running} of {total} running"))
-    if snapshot.kafka is not None:
-        answered = sum(1 for broker in snapshot.kafka.brokers if broker.answered)
-        short = sum(1 for p in snapshot.kafka.partitions if len(p.isr) < len(p.replicas))
-        layers.append(
-            _layer(
-                "kafka",
-                by_prefix,
-                f"{answered} of {len(snapshot.kafka.brokers)} brokers, {len(snapshot.kafka.partitions)} partitions, "
-                f"{short} under-replicated",
-            )
-        )
-    for service in ("consumer", "alerter"):
-        page = next((probe.services[service] for probe in snapshot.hosts if service in probe.services), None)
-        layers.append(_layer(service, by_prefix, _page_detail(page)))
-    if snapshot.database is not None:
-        layers.append(_layer("database", by_prefix, _database_detail(snapshot.database)))
+    statuses = _statuses(fleet, snapshot)
+    layers = [
+        {
+            "layer": layer.name,
+            "status": worst(statuses.get(layer.name, [])).value,
+            "detail": _detail(fleet, snapshot, layer),
+        }
+        for layer in _LAYERS
+        if _expected(fleet, layer) or _seen(snapshot, layer.name)
+    ]
     hosts = [
         {
             "host": probe.name,
@@ -203,49 +261,88 @@ _LAYER_OF_CODE = {
     "HEALTH_CATCH_ALL": "database",
     "HEALTH_BACKEND": "obs-backend",
 }
+#: Units that are part of a layer with another name.
+_LAYER_OF_UNIT = {"keepalived": "vip"}
 
 
-def _statuses(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, list[Finding]]:
-    layers: dict[str, list[Finding]] = {}
+def _statuses(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, list[Status]]:
+    """Return the statuses that make each layer's; a layer without data is unknown."""
+    statuses = {layer.name: [Status.UNKNOWN] for layer in _LAYERS if not _seen(snapshot, layer.name)}
     for finding in judge_health(fleet, snapshot):
-        layer = next((name for prefix, name in _LAYER_OF_CODE.items() if finding.code.startswith(prefix)), None)
-        layers.setdefault(layer or finding.object.partition("/")[0], []).append(finding)
-    return layers
+        for layer in _layers_of(fleet, finding):
+            statuses.setdefault(layer, []).append(finding.severity.status)
+    for fault in snapshot.errors:
+        for layer in _layers_of(fleet, fault):
+            statuses.setdefault(layer, []).append(Status.UNKNOWN)
+    return statuses
 
 
-def _layer(name: str, findings: dict[str, list[Finding]], detail: str) -> dict[str, Any]:
-    return {"layer": name, "status": verdict(findings.get(name, ()), ()).value, "detail": detail}
+def _layers_of(fleet: Fleet, entry: Finding | Fault) -> tuple[str, ...]:
+    """Return the layers that a finding or a fault is about: a host's trouble is that of all that runs there."""
+    for prefix, layer in _LAYER_OF_CODE.items():
+        if entry.code.startswith(prefix):
+            return (layer,)
+    kind, _, name = entry.object.partition("/")
+    if kind == "host":
+        groups = _runs(fleet.host(name))
+        return tuple(layer.name for layer in _LAYERS if not set(layer.groups).isdisjoint(groups))
+    return (name,) if kind == "layer" else (_LAYER_OF_UNIT.get(kind, kind),)
 
 
-def _count(snapshot: HealthSnapshot, unit: str) -> tuple[int, int]:
-    states = [probe.units.get(unit) for probe in snapshot.hosts if unit in probe.units]
-    return sum(1 for state in states if state == "active"), len(states)
+def _detail(fleet: Fleet, snapshot: HealthSnapshot, layer: _Layer) -> str:
+    if not _seen(snapshot, layer.name):
+        return "no answer"
+    if layer.name == "vip" and snapshot.vip is not None:
+        holders = [node.name for node in snapshot.vip.nodes if node.holds_vip]
+        return f"{snapshot.vip.vip} on {', '.join(holders) or 'no node'}"
+    if layer.name == "kafka" and snapshot.kafka is not None:
+        return _kafka_detail(snapshot.kafka)
+    if layer.name == "database" and snapshot.database is not None:
+        return _database_detail(snapshot.database)
+    if layer.name in _SERVICE_PAGES:
+        page = next((page for probe in snapshot.hosts if (page := probe.services.get(layer.name)) is not None), None)
+        return _page_detail(page, _consumer_lag(fleet, snapshot.kafka))
+    states = [probe.units.get(layer.name) for probe in snapshot.hosts]
+    total = {host.name for group in layer.groups for host in fleet.group(group)}
+    return f"{states.count('active')} of {len(total)} running"
 
 
-def _vip_detail(fleet: Fleet, snapshot: HealthSnapshot) -> str:
-    assert snapshot.vip is not None  # noqa: S101 - the caller asked
-    address = fleet.vip.address if fleet.vip else "?"
-    holders = [node.name for node in snapshot.vip.nodes if node.holds_vip]
-    return f"{address} on {', '.join(holders) or 'no node'}"
+def _kafka_detail(kafka: KafkaSnapshot) -> str:
+    answered = sum(broker.answered for broker in kafka.brokers)
+    short = sum(len(p.isr) < len(p.replicas) for p in kafka.partitions)
+    return f"{answered} of {len(kafka.brokers)} brokers, {len(kafka.partitions)} partitions, {short} under-replicated"
 
 
-def _page_detail(page: dict[str, Any] | None) -> str:
+def _consumer_lag(fleet: Fleet, kafka: KafkaSnapshot | None) -> str:
+    """The lag as Kafka knows it: a consumer without a place in its group reads nothing and calls its own lag 0."""
+    groups = kafka.groups if kafka is not None else ()
+    group = next((group for group in groups if group.name == fleet.consumer.group), None)
+    lag = group_lag(group, kafka.partitions) if group and kafka else None
+    return "unknown" if lag is None else str(lag)
+
+
+def _page_detail(page: dict[str, Any] | None, consumer_lag: str) -> str:
     """The numbers of a health page: whether something waits, and how old the newest line is."""
     if page is None:
         return "no answer"
     if "lines" in page:
-        lines, lag = page["lines"], sum(part.get("lag") or 0 for part in page.get("partitions", ()))
+        lines = _mapping(page["lines"])
         return (
-            f"{lines.get('stored')} stored, {lines.get('quarantined')} quarantined since its start, lag {lag}, "
-            f"newest event {page.get('newest_event') or '-'} UTC"
+            f"{lines.get('stored')} stored, {lines.get('quarantined')} quarantined since its start, "
+            f"lag {consumer_lag}, newest event {page.get('newest_event') or '-'} UTC"
         )
     return f"{page.get('firing')} firing, {page.get('waiting')} messages waiting, lag {page.get('lag')}"
 
 
 def _reason(page: dict[str, Any]) -> str:
-    troubles = page.get("troubles") or {}
-    said = [f"{name}: {trouble.get('message')}" for name, trouble in troubles.items()]
-    return "; ".join(said) or page.get("reason") or "no reason given"
+    troubles = _mapping(page.get("troubles"))
+    said = [f"{name}: {_mapping(trouble).get('message')}" for name, trouble in troubles.items()]
+    return "; ".join(said) or str(page.get("reason") or "no reason given")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return a part of a page that should be a mapping; another program's page may have any shape."""
+    return value if isinstance(value, dict) else {}
 
 
 def _database_detail(database: DatabaseProbe) -> str:

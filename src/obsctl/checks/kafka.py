@@ -21,6 +21,8 @@ VOTER_BEHIND_MS = 3_000
 VOTER_BEHIND_RECORDS = 1_000
 #: Messages not yet read by a group; at 1,000 lines a second this is most of a minute.
 LAG_WARNING = 50_000
+#: States of a group whose members are only finding each other.
+_JOINING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
 #: Share of a broker's log directory that is still free.
 DISK_WARNING = 0.15
 DISK_CRITICAL = 0.05
@@ -78,6 +80,7 @@ def judge_cluster(fleet: Fleet, seen: KafkaSnapshot) -> list[Finding]:
         *_leaders(seen),
         *_disks(seen.brokers),
         *_lags(fleet, seen),
+        *_unread(fleet, seen),
     ]
 
 
@@ -393,6 +396,35 @@ def _lags(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 if group.state != "Empty"
                 else "the group has no members: is its service running?",
             )
+
+
+def _unread(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
+    """Yield a finding when messages lie there and nobody knows how far the storing consumer has come.
+
+    A consumer that has just started joins its group first and commits with its first batch, so only messages that
+    have been there for minutes count. Where a broker did not tell everything, an absent group proves nothing.
+    """
+    if not fleet.group("consumer") or seen.errors or not all(broker.answered for broker in seen.brokers):
+        return
+    name = fleet.consumer.group
+    group = next((group for group in seen.groups if group.name == name), None)
+    if group is not None and (group.state in _JOINING or group_lag(group, seen.partitions) is not None):
+        return
+    topics = {topic.name for topic in fleet.kafka.topics}
+    old = sum(
+        max(0, p.settled - p.start) for p in seen.partitions if p.topic in topics and p.settled and p.start is not None
+    )
+    if old:
+        member = group is not None and group.state != "Empty"
+        yield Finding(
+            code="KAFKA_GROUP_UNREAD",
+            severity=Severity.UNKNOWN if member else Severity.WARNING,
+            object=f"group/{name}",
+            summary=f"{old:,} messages have been there for minutes and the group has no position: "
+            + ("its members have not committed anything" if member else "nobody reads them"),
+            evidence={"messages": old, "state": group.state if group is not None else None},
+            hint="on the consumer's host: systemctl status obsctl-consumer; journalctl -u obsctl-consumer -n 50",
+        )
 
 
 def describe_cluster(_fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:

@@ -60,12 +60,14 @@ def _holders(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbNod
             evidence={"asked": [node.name for node in asked], "keepalived": {n.name: n.keepalived for n in asked}},
             hint="on each lb host: journalctl -u keepalived -n 30; curl -i http://127.0.0.1:8081/nginx-health",
         )
-    elif not holders and asked:
+    elif not holders and not seen.vip_failure:
         yield Finding(
             code="VIP_HOLDER_UNKNOWN",
             severity=Severity.UNKNOWN,
             object=f"vip/{seen.vip}",
-            summary="it answers, and no node that could be asked holds it: one of the others must",
+            summary="it answers, and no node that could be asked holds it: one of the others must"
+            if asked
+            else "it answers, and no node could be asked who holds it",
             evidence={"asked": [node.name for node in asked]},
             hint="make ssh to the nodes named below work, then run it again",
         )

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import click
 
 from obsctl.cli.checking import load_fleet, timestamp, with_doc
-from obsctl.cli.settings import Group, note, settings
+from obsctl.cli.output import publish
+from obsctl.cli.settings import Group, note
 from obsctl.contract import ConfigError, ExitCode, Report, Status, UsageError, verdict
 
 
@@ -38,7 +39,6 @@ def test(ctx: click.Context, names: tuple[str, ...], dry_run: bool) -> ExitCode:
     from obsctl.alerting.channels import parse_channels
     from obsctl.alerting.message import channel_test
     from obsctl.fleet.secrets import resolve
-    from obsctl.render import render
 
     specs = parse_channels(load_fleet(ctx).alert_channels, "the inventory's alert channels")
     if not specs:
@@ -70,5 +70,5 @@ def test(ctx: click.Context, names: tuple[str, ...], dry_run: bool) -> ExitCode:
         findings=tuple(found),
         data=data,
     )
-    click.echo(render(report, settings(ctx).output.value))
+    publish(ctx, report)
     return code

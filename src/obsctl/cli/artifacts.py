@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from obsctl.cli.settings import Command, Group, note, settings
+from obsctl.cli.output import publish
+from obsctl.cli.settings import Command, Group, note
 from obsctl.contract import ExitCode, Finding, Report, verdict
 
 if TYPE_CHECKING:
@@ -164,7 +165,8 @@ def lock(
 
 
 def _store(dest: Path | None) -> Any:
-    from obsctl.artifacts.store import Store, cache_root
+    from obsctl.artifacts.store import Store
+    from obsctl.cachedir import cache_root
 
     return Store((dest or cache_root() / "artifacts").absolute())
 
@@ -211,8 +213,6 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 def _answer(
     ctx: click.Context, command: str, started: float, data: dict[str, Any], findings: Sequence[Finding] = ()
 ) -> ExitCode:
-    from obsctl.render import render
-
     report = Report(
         command=command,
         status=verdict(findings, ()),
@@ -221,5 +221,5 @@ def _answer(
         findings=tuple(findings),
         data=data,
     )
-    click.echo(render(report, settings(ctx).output.value))
+    publish(ctx, report)
     return report.status.exit_code

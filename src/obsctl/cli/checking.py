@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import click
 import msgspec
 
+from obsctl.cli.output import publish
 from obsctl.cli.settings import note, settings
 from obsctl.contract import (
     ConfigError,
@@ -23,8 +26,8 @@ from obsctl.contract import (
     UsageError,
     verdict,
 )
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet.model import Fleet
-from obsctl.render import render
 
 SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"
 #: A day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
@@ -95,9 +98,9 @@ def run_check(
     fleet = None if from_file else load_fleet(ctx)
     while True:
         report = _once(check, fleet, from_file, save_snapshot)
-        text = render(report, settings(ctx).output.value)
-        click.echo(_CLEAR_SCREEN + text if watch and settings(ctx).output in ("table", "wide") else text)
-        if watch is None or report.status.value == until:
+        redrawn = watch and settings(ctx).output in ("table", "wide")
+        heard = publish(ctx, report, before=_CLEAR_SCREEN if redrawn else "")
+        if watch is None or report.status.value == until or not heard:
             return report.status.exit_code
         time.sleep(watch)
 
@@ -157,23 +160,34 @@ class _SavedSnapshot(msgspec.Struct, frozen=True):
 
 
 def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_at: datetime) -> None:
+    # No check looks at the channels, and their URLs may be secrets; what is left is for the person's eyes alone.
+    shown = msgspec.structs.replace(fleet, alert_channels=())
     raw = msgspec.Raw(msgspec.json.encode(snapshot))
-    saved = _SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, fleet, raw)
+    saved = _SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, shown, raw)
     try:
-        path.write_bytes(msgspec.json.encode(saved))
+        with open(path, "wb", opener=_private) as file:
+            file.write(msgspec.json.encode(saved))
     except OSError as error:
         raise ConfigError(f"the snapshot cannot be written to {path}: {error.strerror}") from None
 
 
+def _private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, 0o600)
+    # A file that was there keeps its mode; a device or a pipe is not ours to close to others.
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
 def _read(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:
     try:
-        saved = msgspec.json.decode(path.read_bytes(), type=_SavedSnapshot)
+        saved = decode_json(path.read_bytes(), _SavedSnapshot)
         if saved.schema != SNAPSHOT_SCHEMA:
             raise ConfigError(f"{path}: schema {saved.schema!r}, this obsctl reads {SNAPSHOT_SCHEMA!r}")
         if saved.command != check.command:
             raise ConfigError(f"{path} holds a snapshot of `{saved.command}`, not of `{check.command}`")
-        return saved.fleet, msgspec.json.decode(saved.snapshot, type=check.snapshot_type), saved.checked_at
+        return saved.fleet, decode_json(bytes(saved.snapshot), check.snapshot_type), saved.checked_at
     except OSError as error:
         raise ConfigError(f"the snapshot {path} cannot be read: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except UndecodableError as error:
         raise ConfigError(f"{path} is not a snapshot of `{check.command}`: {error}") from None

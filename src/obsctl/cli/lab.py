@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from obsctl.cli.settings import Command, Group, note, settings
+from obsctl.cli.output import publish
+from obsctl.cli.settings import Command, Group, note
 from obsctl.contract import ExitCode, Finding, Report, Severity, verdict
 from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS
 
@@ -97,7 +98,6 @@ def status(ctx: click.Context) -> ExitCode:
       obsctl lab status -o json
     """
     from obsctl.lab import state
-    from obsctl.render import render
 
     checked_at, started = datetime.now(UTC), time.monotonic()
     record = state.read(FLEET_LAB.state_dir)
@@ -111,7 +111,7 @@ def status(ctx: click.Context) -> ExitCode:
         findings=findings,
         data={"lab": asdict(record) if record else {}, "hosts": [asdict(host) for host in hosts]},
     )
-    click.echo(render(report, settings(ctx).output.value))
+    publish(ctx, report)
     return report.status.exit_code
 
 

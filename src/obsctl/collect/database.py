@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from obsctl.contract import ConfigError
+from obsctl.deadline import Deadline
 from obsctl.fleet.model import Fleet
 from obsctl.fleet.secrets import redact, resolve
 from obsctl.snapshot.health import DatabaseProbe
 
-_CONNECT_S = 3
-_ANSWER_S = 5
+#: Seconds; for connecting alone, and for all questions together.
+_CONNECT_S = 3.0
+_DEADLINE_S = 6.0
 
 _VERSION = "SELECT VERSION()"
 # A position moves with every stored batch, so this needs no scan of the large tables.
@@ -28,31 +30,35 @@ def probe(fleet: Fleet) -> DatabaseProbe:
 
     wanted = fleet.database
     try:
-        connection = pymysql.connect(
-            host=wanted.host,
-            port=wanted.port,
-            user=wanted.reader_user,
-            password=resolve(wanted.reader_password).reveal(),
-            database=wanted.name,
-            connect_timeout=_CONNECT_S,
-            read_timeout=_ANSWER_S,
-            write_timeout=_ANSWER_S,
-            autocommit=True,
-        )
+        password = resolve(wanted.reader_password).reveal()
     except ConfigError as error:
-        return DatabaseProbe(failure=f"not asked: {error}")
-    except (pymysql.MySQLError, OSError) as error:
-        return DatabaseProbe(failure=_words(error))
+        return DatabaseProbe(asked=False, failure=redact(str(error)))
+    connection = pymysql.connect(
+        host=wanted.host,
+        port=wanted.port,
+        user=wanted.reader_user,
+        password=password,
+        database=wanted.name,
+        autocommit=True,
+        defer_connect=True,
+    )
     try:
-        with connection, connection.cursor() as cursor:
-            return DatabaseProbe(
-                version=str(_one(cursor, _VERSION)),
-                behind_s=_number(cursor, _BEHIND),
-                quarantined_last_day=_number(cursor, _QUARANTINED),
-                catch_all_rows=_number(cursor, _CATCH_ALL),
-            )
+        with Deadline(_DEADLINE_S) as deadline:
+            connection.connect(deadline.connect(wanted.host, wanted.port, at_most_s=_CONNECT_S))
+            with connection, connection.cursor() as cursor:
+                return DatabaseProbe(
+                    version=str(_one(cursor, _VERSION)),
+                    behind_s=_number(cursor, _BEHIND),
+                    quarantined_last_day=_number(cursor, _QUARANTINED),
+                    catch_all_rows=_number(cursor, _CATCH_ALL),
+                )
+    except TimeoutError:
+        return DatabaseProbe(failure=f"no answer within {_DEADLINE_S:g} s")
     except (pymysql.MySQLError, OSError) as error:
         return DatabaseProbe(failure=_words(error))
+    except Exception as error:
+        # The client reads whatever the port sends as MySQL's protocol, and fails in any way on what is something else.
+        return DatabaseProbe(failure=f"what answers there is not MySQL ({type(error).__name__})")
 
 
 def _one(cursor: Any, question: str) -> Any:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from obsctl.collect import database, ssh
+from obsctl.collect.http import get
 from obsctl.collect.kafka import collect_cluster
 from obsctl.collect.vip import collect_vip
+from obsctl.contract import Fault, MissingDependencyError
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet.model import Fleet, Host
+from obsctl.fleet.secrets import redact
 from obsctl.snapshot.health import BackendProbe, Disk, HealthSnapshot, HostProbe
 
 #: For everything on one host together, in seconds.
 _HOST_DEADLINE_S = 6.0
 _BACKEND_DEADLINE_S = 2.5
+T = TypeVar("T")
 _GROUPS = ("lb", "backend", "kafka", "filebeat", "mysql", "consumer")
 
 
@@ -47,16 +51,32 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
         rows = pool.submit(database.probe, fleet) if fleet.database.host else None
         hosts = [pool.submit(_host, fleet, host) for host in fleet.hosts]
         answers = [pool.submit(_backend, host) for host in backends]
-    seen_vip = vip.result() if vip else None
-    seen_kafka = kafka.result() if kafka else None
+    faults: list[Fault] = []
+    seen_vip = _part("vip", vip, faults)
+    seen_kafka = _part("kafka", kafka, faults)
     return HealthSnapshot(
         vip=seen_vip,
         kafka=seen_kafka,
         hosts=tuple(future.result() for future in hosts),
         backends=tuple(future.result() for future in answers),
-        database=rows.result() if rows else None,
-        errors=tuple(error for part in (seen_vip, seen_kafka) if part is not None for error in part.errors),
+        database=_part("database", rows, faults),
+        errors=(*(error for part in (seen_vip, seen_kafka) if part is not None for error in part.errors), *faults),
     )
+
+
+def _part(layer: str, answer: Future[T] | None, faults: list[Fault]) -> T | None:
+    """Return what a layer told; what breaks off a part is the part's own fault, never the end of the others."""
+    try:
+        return answer.result() if answer else None
+    except MissingDependencyError:
+        raise
+    except Exception as error:
+        faults.append(Fault(code="HEALTH_LAYER_NOT_ASKED", object=f"layer/{layer}", summary=_broken(error)))
+        return None
+
+
+def _broken(error: Exception) -> str:
+    return f"the question broke off: {redact(str(error)) or type(error).__name__}"
 
 
 def _question(fleet: Fleet, host: Host) -> str:
@@ -79,7 +99,12 @@ def _pages(fleet: Fleet, host: Host) -> dict[str, int]:
 
 
 def _host(fleet: Fleet, host: Host) -> HostProbe:
-    answer = ssh.run(host, _question(fleet, host), deadline_s=_HOST_DEADLINE_S)
+    try:
+        answer = ssh.run(host, _question(fleet, host), deadline_s=_HOST_DEADLINE_S)
+    except MissingDependencyError:
+        raise
+    except Exception as error:
+        return HostProbe(name=host.name, failure=_broken(error))
     if answer.failure:
         return HostProbe(name=host.name, failure=answer.failure)
     probe = read_host(host.name, answer.output)
@@ -112,21 +137,16 @@ def read_host(name: str, output: str) -> HostProbe:
 
 def _page(text: str) -> dict[str, Any] | None:
     try:
-        page = json.loads(text)
-    except ValueError:
+        return decode_json(text, dict[str, Any])
+    except UndecodableError:
         return None
-    return page if isinstance(page, dict) else None
 
 
 def _backend(host: Host) -> BackendProbe:
     port = host.backend.port if host.backend else 8080
     began = time.monotonic()
-    connection = http.client.HTTPConnection(host.address, port, timeout=_BACKEND_DEADLINE_S)
     try:
-        connection.request("GET", "/healthz", headers={"Connection": "close"})
-        status: int | None = connection.getresponse().status
+        status: int | None = get(host.address, port, "/healthz", deadline_s=_BACKEND_DEADLINE_S).status
     except (OSError, http.client.HTTPException):
         status = None
-    finally:
-        connection.close()
     return BackendProbe(name=host.name, status=status, took_ms=round((time.monotonic() - began) * 1000))

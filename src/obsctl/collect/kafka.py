@@ -37,6 +37,14 @@ _LEAST_S = 1.2
 _GRACE_S = 0.1
 _NO_ERROR = 0
 _NO_LEADER = -1
+#: What every broker is taken for until it has said something.
+_SILENT = "no answer within the deadline"
+#: A message that is older has had the time to be read, also right after the consumer's start, in seconds.
+_SETTLED_S = 300
+#: A log directory that is offline has its own finding.
+_STORAGE_ERROR = 56
+#: Parts named in a fault; more would hide the next one.
+_NAMED = 4
 #: Protocol types of groups that read: members that share partitions, and programs that only commit.
 _READERS = ("consumer", "")
 
@@ -56,11 +64,17 @@ class PartitionView:
 
 @dataclass
 class Statement:
-    """What one broker said, filled in as its answers arrive."""
+    """What one broker said, filled in as its answers arrive.
+
+    Attributes:
+        failure: why nothing is known; cleared when its metadata is here.
+        broken_off: why not everything is known; cleared when the offsets are here.
+        refused: question and error code to what was refused with it.
+    """
 
     node_id: int
-    failure: str = ""
-    broken_off: str = ""
+    failure: str = _SILENT
+    broken_off: str = _SILENT
     answer_ms: int | None = None
     cluster_id: str = ""
     listed: tuple[int, ...] = ()
@@ -70,6 +84,8 @@ class Statement:
     start: dict[tuple[str, int], int] = field(default_factory=dict)
     lso: dict[tuple[str, int], int] = field(default_factory=dict)
     hw: dict[tuple[str, int], int] = field(default_factory=dict)
+    settled: dict[tuple[str, int], int] = field(default_factory=dict)
+    refused: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     min_isr: dict[str, int] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
     quorum: Quorum | None = None
@@ -108,10 +124,8 @@ def _collect(fleet: Fleet, deadline_s: float, *, whole: bool) -> KafkaSnapshot:
             threads.append(threading.Thread(target=_ask_controller, args=(host, ballots[-1], deadline), daemon=True))
     for thread in threads:
         thread.start()
-    for statement, thread in zip(statements, threads, strict=False):
+    for _, thread in zip(statements, threads, strict=False):
         thread.join(max(0.0, deadline + _GRACE_S - time.monotonic()))
-        if thread.is_alive() and not statement.views:
-            statement.failure = "no answer within the deadline"
     return assemble(hosts, statements, [ballot.quorum for ballot in ballots if ballot.quorum])
 
 
@@ -129,12 +143,12 @@ def _ask_controller(host: Host, ballot: Statement, deadline: float) -> None:
     from obsctl.collect import kafka_wire as wire
 
     assert host.kafka is not None  # noqa: S101 - only controllers are asked
-    with contextlib.suppress(wire.BrokerSilentError):
-        conversation = wire.Conversation(host.address, host.kafka.controller_port, deadline)
-        try:
-            _read_quorum(ballot, conversation.ask([wire.quorum()])[0])
-        finally:
-            conversation.close()
+    # Whatever goes wrong here, brokers were asked the same.
+    with (
+        contextlib.suppress(Exception),
+        contextlib.closing(wire.Conversation(host.address, host.kafka.controller_port, deadline)) as conversation,
+    ):
+        _read_quorum(ballot, conversation.ask([wire.quorum()])[0])
 
 
 def _question(host: Host, statement: Statement, deadline: float, whole: bool) -> None:
@@ -143,24 +157,35 @@ def _question(host: Host, statement: Statement, deadline: float, whole: bool) ->
     assert host.kafka is not None  # noqa: S101 - only brokers are asked
     started = time.monotonic()
     try:
-        conversation = wire.Conversation(host.address, host.kafka.broker_port, deadline)
+        with contextlib.closing(wire.Conversation(host.address, host.kafka.broker_port, deadline)) as conversation:
+            group_states = _ask_overview(conversation, statement, whole=whole)
+            statement.failure = ""
+            _ask_offsets(conversation, statement, group_states)
+            statement.broken_off = ""
+            statement.answer_ms = round((time.monotonic() - started) * 1000)
+            if whole:
+                # Last, because the broker forwards it to the controller and holds up all that follows until that
+                # answers.
+                _read_quorum(statement, conversation.ask([wire.quorum()])[0])
     except wire.BrokerSilentError as silence:
-        statement.failure = str(silence)
-        return
-    try:
-        group_states = _ask_overview(conversation, statement, whole=whole)
-        _ask_offsets(conversation, statement, group_states)
-        statement.answer_ms = round((time.monotonic() - started) * 1000)
-        if whole:
-            # Last, because the broker forwards it to the controller and holds up all that follows until that answers.
-            _read_quorum(statement, conversation.ask([wire.quorum()])[0])
-    except wire.BrokerSilentError as silence:
-        if not statement.views and not statement.listed:
-            statement.failure = str(silence)
-        elif statement.answer_ms is None:
-            statement.broken_off = str(silence)
-    finally:
-        conversation.close()
+        _break_off(statement, str(silence))
+    except Exception as error:
+        # What could be decoded need not make sense.
+        _break_off(statement, f"answered what makes no sense ({type(error).__name__})")
+
+
+def _break_off(statement: Statement, why: str) -> None:
+    """Say why what is still missing is missing."""
+    statement.failure = statement.failure and why
+    statement.broken_off = statement.broken_off and why
+
+
+def _note_refusals(statement: Statement, question: str, answer: Any, *, but: int = _NO_ERROR) -> None:
+    from obsctl.collect import kafka_wire as wire
+
+    for what, code in wire.refusals(answer):
+        if code != but:
+            statement.refused.setdefault((question, code), []).append(what)
 
 
 def _ask_overview(conversation: Any, statement: Statement, *, whole: bool) -> dict[str, str]:
@@ -187,6 +212,8 @@ def _ask_overview(conversation: Any, statement: Statement, *, whole: bool) -> di
     if not whole:
         return {}
     directories, groups = rest
+    _note_refusals(statement, "DescribeLogDirs", directories, but=_STORAGE_ERROR)
+    _note_refusals(statement, "ListGroups", groups)
     statement.log_dirs = tuple(_log_dir(result) for result in directories.results)
     return {group.group_id: group.group_state for group in groups.groups if group.protocol_type in _READERS}
 
@@ -206,14 +233,22 @@ def _ask_offsets(conversation: Any, statement: Statement, group_states: Mapping[
         wire.offsets(led, replica=client, timestamp=wire.EARLIEST, isolation=plain),
         wire.offsets(led, replica=client, timestamp=wire.LATEST, isolation=stable),
         wire.offsets(led, replica=client, timestamp=wire.LATEST, isolation=plain),
+        wire.offsets(led, replica=client, timestamp=int((time.time() - _SETTLED_S) * 1000), isolation=plain),
     ]
     if group_states:
         requests.append(wire.committed(sorted(group_states)))
-    settings, *offsets = conversation.ask(requests)
+    settings, *answers = conversation.ask(requests)
+    offsets = answers[:5]
+    _note_refusals(statement, "DescribeConfigs", settings)
+    for answer in offsets:
+        _note_refusals(statement, "ListOffsets", answer)
     statement.min_isr = wire.read_min_isr(settings)
-    statement.leo, statement.start, statement.lso, statement.hw = map(wire.read_offsets, offsets[:4])
+    statement.leo, statement.start, statement.lso, statement.hw, younger = map(wire.read_offsets, offsets)
+    # Where there is no younger message, none is named.
+    statement.settled = statement.hw | younger
     if group_states:
-        committed = wire.read_committed(offsets[4])
+        _note_refusals(statement, "OffsetFetch", answers[5])
+        committed = wire.read_committed(answers[5])
         statement.groups = [
             Group(
                 name=name,
@@ -326,6 +361,7 @@ def _partition(
         start=leader.start.get(key) if leader else None,
         lso=leader.lso.get(key) if leader else None,
         hw=leader.hw.get(key) if leader else None,
+        settled=leader.settled.get(key) if leader else None,
         leo=replicas,
     )
 
@@ -353,6 +389,12 @@ def _faults(answered: Sequence[Statement], *, quorum_known: bool) -> Iterable[Fa
                 object=f"broker/{statement.node_id}",
                 summary=f"answered only in part: {statement.broken_off}",
             )
+        for (question, code), parts in statement.refused.items():
+            yield Fault(
+                code="KAFKA_ANSWER_REFUSED",
+                object=f"broker/{statement.node_id}",
+                summary=_refusal(question, code, list(dict.fromkeys(filter(None, parts)))),
+            )
     refusal = next((t.quorum_refused for t in answered if t.quorum_refused), 0)
     if refusal and not quorum_known:
         yield Fault(
@@ -360,3 +402,11 @@ def _faults(answered: Sequence[Statement], *, quorum_known: bool) -> Iterable[Fa
             object="kafka/quorum",
             summary=f"the brokers refuse to describe the quorum (Kafka error {refusal})",
         )
+
+
+def _refusal(question: str, code: int, parts: Sequence[str]) -> str:
+    from obsctl.collect import kafka_wire as wire
+
+    named = f" for {', '.join(parts[:_NAMED])}" if parts else ""
+    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    return f"refuses {question}{named}{more}: {wire.error_name(code)} (error {code})"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kafka import errors
@@ -38,6 +38,9 @@ _TOPIC_RESOURCE = 2
 _METADATA_TOPIC = "__cluster_metadata"
 _CLIENT_ID = "obsctl"
 _CHUNK_BYTES = 1 << 18
+#: Where answers hold parts with an error code of their own, and how those are called.
+_PARTS = ("results", "groups", "topics", "partitions")
+_NAMES = ("log_dir", "resource_name", "group_id", "name")
 #: Newest version of each request whose fields are filled in here; the broker may lower it.
 _NEWEST = {
     ApiVersionsRequest: 3,
@@ -75,9 +78,11 @@ class Conversation:
             self._socket = socket.create_connection((host, port), timeout=self._left())
         except OSError as error:
             raise BrokerSilentError(_words(error, "no connection")) from None
+        except UnicodeError:
+            raise BrokerSilentError("its address is none") from None
         try:
             self._learn_versions()
-        except BrokerSilentError:
+        except Exception:
             self.close()
             raise
 
@@ -117,12 +122,17 @@ class Conversation:
                 data = self._socket.recv(_CHUNK_BYTES)
                 if not data:
                     raise BrokerSilentError("closed the connection")
-                answers += [answer for _, answer in self._codec.receive_bytes(data)]
+                answers += self._decode(data)
         except OSError as error:
             raise BrokerSilentError(_words(error, "connection lost")) from None
-        except errors.KafkaError as error:
-            raise BrokerSilentError(f"answered what is not Kafka ({type(error).__name__})") from None
         return answers
+
+    def _decode(self, data: bytes) -> list[Any]:
+        try:
+            return [answer for _, answer in self._codec.receive_bytes(data)]
+        except Exception as error:
+            # The codec takes the bytes for what was asked for, and fails in any way on what is something else.
+            raise BrokerSilentError(f"answered what is not Kafka ({type(error).__name__})") from None
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()
@@ -189,6 +199,26 @@ def committed(names: Sequence[str]) -> Any:
     """Return the request for all committed offsets of the groups (brokers 3.0 and newer)."""
     group = OffsetFetchRequest.OffsetFetchRequestGroup
     return OffsetFetchRequest(groups=[group(group_id=name, topics=None) for name in names], require_stable=False)
+
+
+def refusals(answer: Any, about: str = "") -> Iterator[tuple[str, int]]:
+    """Yield (what, error code) for each part of an answer that the broker refuses; ``what`` is empty for all of it."""
+    if code := getattr(answer, "error_code", None):
+        yield about, code
+    for part in _PARTS:
+        for entry in getattr(answer, part, None) or ():
+            yield from refusals(entry, _name(entry, about))
+
+
+def _name(entry: Any, about: str) -> str:
+    if (number := getattr(entry, "partition_index", None)) is not None:
+        return f"{about}-{number}"
+    return next((name for field in _NAMES if (name := getattr(entry, field, None))), about)
+
+
+def error_name(code: int) -> str:
+    """Return Kafka's own name of an error code, such as ``CLUSTER_AUTHORIZATION_FAILED``."""
+    return str(getattr(errors.for_code(code), "message", None) or "UNKNOWN_ERROR")
 
 
 def read_offsets(answer: Any) -> dict[tuple[str, int], int]:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from obsctl.collect.http import get, words
 from obsctl.contract import Fault
 from obsctl.fleet.model import Fleet
 from obsctl.snapshot.lb import BackendTally, BalancerSnapshot
@@ -15,7 +16,6 @@ from obsctl.snapshot.lb import BackendTally, BalancerSnapshot
 HEADER = "X-Backend-Server"
 #: For one request, in seconds: above the balancer's own second that it gives a dead back end to connect.
 REQUEST_DEADLINE_S = 2.0
-_PIECE_BYTES = 64 * 1024
 #: For the whole run, in seconds.
 RUN_DEADLINE_S = 60.0
 #: So many unanswered requests in a row, and the address is taken for dead.
@@ -110,35 +110,13 @@ def collect_balancer(
 def _lane(address: str, port: int, run: _Run) -> None:
     while run.take():
         started = time.monotonic()
-        connection = http.client.HTTPConnection(address, port, timeout=REQUEST_DEADLINE_S)
         try:
-            connection.request("GET", "/", headers={"Connection": "close", "User-Agent": "obsctl"})
-            answer = connection.getresponse()
-            _read_all(answer, started + REQUEST_DEADLINE_S)
-        except TimeoutError:
-            run.failed("no answer in time")
-        except OSError as error:
-            run.failed((error.strerror or type(error).__name__).lower())
-        except http.client.HTTPException as error:
-            run.failed(f"not HTTP ({type(error).__name__})")
+            answer = get(address, port, "/", deadline_s=REQUEST_DEADLINE_S)
+        except (OSError, http.client.HTTPException) as error:
+            run.failed(words(error))
         else:
             took_ms = (time.monotonic() - started) * 1000
             run.answered((answer.getheader(HEADER) or "").strip(), answer.status, took_ms)
-        finally:
-            connection.close()
-
-
-def _read_all(answer: http.client.HTTPResponse, deadline: float) -> None:
-    """Read the body to its end; keeps nothing, and a body that trickles or never ends costs no more than any other.
-
-    Raises:
-        TimeoutError: it did not end in time.
-    """
-    while answer.read1(_PIECE_BYTES):
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    if answer.length:
-        raise http.client.IncompleteRead(b"", answer.length)
 
 
 def _snapshot(target: str, wanted: int, run: _Run, run_deadline_s: float) -> BalancerSnapshot:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from obsctl.collect import ssh
+from obsctl.collect.http import get, words
 from obsctl.contract import Fault, MissingDependencyError
 from obsctl.fleet.model import Fleet, Host
 from obsctl.snapshot.vip import LbNode, VipSnapshot
@@ -79,23 +80,14 @@ def _ask(node: Host, sighting: _Sighting, missing: list[MissingDependencyError])
 
 
 def _knock(address: str, port: int, sighting: _Sighting) -> None:
-    connection = http.client.HTTPConnection(address, port, timeout=HTTP_DEADLINE_S)
     try:
-        connection.request("GET", "/", headers={"Connection": "close", "User-Agent": "obsctl"})
         # Any status will do: a 502 is nginx speaking about the back ends, which are another check's matter.
-        answer = connection.getresponse()
-        answer.read()
-    except TimeoutError:
-        return
-    except OSError as error:
-        sighting.nginx_failure = (error.strerror or type(error).__name__).lower()
-    except http.client.HTTPException as error:
-        sighting.nginx_failure = f"not HTTP ({type(error).__name__})"
+        answer = get(address, port, "/", deadline_s=HTTP_DEADLINE_S)
+    except (OSError, http.client.HTTPException) as error:
+        sighting.nginx_failure = words(error)
     else:
         sighting.nginx_failure = ""
         sighting.balancer = (answer.getheader(HEADER) or "").strip()
-    finally:
-        connection.close()
 
 
 def _node(node: Host, sighting: _Sighting, vip: str) -> LbNode:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from obsctl.cachedir import cache_root
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet import ansible, vault
 from obsctl.fleet.model import SCHEMA, Fleet
 from obsctl.fleet.secrets import open_vault
@@ -40,9 +43,25 @@ def find(inventory: str | None, *, cwd: Path | None = None) -> FleetSource:
     """Choose the inventory: the option, the environment, the tree's lab, the tree's prod, the system's file.
 
     Raises:
-        ConfigError: none of them exists.
+        ConfigError: none of them exists, or a directory on the way to it cannot be read.
     """
-    here = cwd or Path.cwd()
+    with _in_words():
+        return _find(inventory, cwd or Path.cwd())
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn what the file system says about a path into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or 'the current directory'} cannot be read: {error.strerror}",
+            hint="run this as a user who may, or name another inventory with --inventory",
+        ) from None
+
+
+def _find(inventory: str | None, here: Path) -> FleetSource:
     if inventory:
         return FleetSource(_existing(Path(inventory), "--inventory"), "--inventory")
     if named := os.environ.get("OBSCTL_INVENTORY"):
@@ -74,11 +93,11 @@ def load(source: FleetSource) -> Fleet:
         ConfigError: the file or the inventory is invalid; the message carries what Ansible or the decoder said.
         MissingDependencyError: an Ansible inventory, but no Ansible.
     """
-    if source.path.suffix == ".json" and source.path.is_file() and _is_fleet_json(source.path):
-        return _decode(source.path.read_bytes(), str(source.path))
+    with _in_words():
+        if source.path.suffix == ".json" and source.path.is_file() and _is_fleet_json(source.path):
+            return _decode(source.path.read_bytes(), str(source.path))
     open_vault(vault.reader(source.path))
-    key = _cache_key(source.path)
-    cached = _cache_file(key) if key else None
+    cached = _cache_file(source.path)
     if cached is not None and cached.is_file():
         with contextlib.suppress(ConfigError, OSError):
             return _decode(cached.read_bytes(), str(cached))
@@ -90,25 +109,66 @@ def load(source: FleetSource) -> Fleet:
 
 
 def _is_fleet_json(path: Path) -> bool:
-    try:
-        return _ANY_SCHEMA in path.read_bytes()[:4096]
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="run this as a user who may") from None
+    return _ANY_SCHEMA in path.read_bytes()[:4096]
 
 
 def _decode(raw: bytes, origin: str) -> Fleet:
     try:
-        fleet = msgspec.json.decode(raw, type=Fleet, strict=False)
-    except msgspec.DecodeError as error:
+        # ansible-core 2.16 writes numbers as text.
+        fleet = decode_json(raw, Fleet, strict=False)
+    except UndecodableError as error:
         raise ConfigError(f"{origin}: not a valid fleet description: {error}") from None
     if fleet.schema != SCHEMA:
         raise ConfigError(f"{origin}: schema {fleet.schema!r}, this obsctl reads {SCHEMA!r}")
+    for place, mistake in _mistakes(fleet):
+        raise ConfigError(f"{origin}: {place}: {mistake}", hint="correct it in the inventory")
     return fleet
 
 
-def _cache_file(key: str) -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "obsctl" / "fleet" / f"{key}.json"
+def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yield (place, what is wrong) for values that no connection can be made with."""
+    addresses = {"vip.address": fleet.vip.address} if fleet.vip else {}
+    ports = {"vip.port": fleet.vip.port} if fleet.vip else {}
+    if fleet.database.host:
+        addresses["database.host"] = fleet.database.host
+    ports |= {
+        "database.port": fleet.database.port,
+        "consumer.metrics_port": fleet.consumer.metrics_port,
+        "alerter.metrics_port": fleet.alerter.metrics_port,
+    }
+    for host in fleet.hosts:
+        addresses[f"host {host.name}: address"] = host.address
+        ports[f"host {host.name}: ssh.port"] = host.ssh.port
+        if host.kafka:
+            ports[f"host {host.name}: kafka.broker_port"] = host.kafka.broker_port
+            ports[f"host {host.name}: kafka.controller_port"] = host.kafka.controller_port
+        if host.backend:
+            ports[f"host {host.name}: backend.port"] = host.backend.port
+        try:
+            shlex.split(host.ssh.common_args)
+        except ValueError as error:
+            yield f"host {host.name}: ssh.common_args", f"{str(error).lower()} in {host.ssh.common_args!r}"
+    yield from ((place, f"{name!r} is no address") for place, name in addresses.items() if not _is_address(name))
+    yield from ((place, f"{port} is no port") for place, port in ports.items() if not 0 < port < 65536)
+
+
+def _is_address(name: str) -> bool:
+    # A leading dash would be an option to ssh.
+    if not name.isprintable() or " " in name or name.startswith("-"):
+        return False
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _cache_file(inventory: Path) -> Path | None:
+    """Return where the inventory's answer is kept, or None where it cannot be."""
+    key = _cache_key(inventory)
+    # Without a cache it takes longer, that is all.
+    with contextlib.suppress(ConfigError):
+        return cache_root() / "fleet" / f"{key}.json" if key else None
+    return None
 
 
 def _keep(path: Path, raw: bytes) -> None:

@@ -92,7 +92,7 @@ def resolve(reference: str) -> Secret:
 
 def _from_file(reference: str, name: str) -> str:
     try:
-        return Path(name).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+        return Path(os.path.expanduser(name)).read_text(encoding="utf-8").rstrip("\r\n")  # noqa: PTH111 - never raises
     except OSError as error:
         raise ConfigError(
             f"the secret {reference} cannot be read: {error.strerror}",

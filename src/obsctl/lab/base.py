@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from obsctl.cachedir import cache_root
 from obsctl.lab import apt, processes
 from obsctl.lab.errors import LabError
 from obsctl.lab.mounts import detach
@@ -80,8 +81,7 @@ _MASKED = (
 
 def cache_dir() -> Path:
     """Where bases are kept: the only place that survives ``down``."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "obsctl/lab"
+    return cache_root() / "lab"
 
 
 def provide(os_name: str, note: Note) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -12,6 +13,8 @@ from obsctl.pipeline.client_address import TrustedProxies
 from obsctl.pipeline.formats.line import AccessLine, ErrorLine, LineError
 from obsctl.pipeline.formats.registry import Parse
 from obsctl.pipeline.quarantine import DETAIL_LENGTH, Quarantined
+
+log = logging.getLogger(__name__)
 
 #: Host names of stored rows; a longer one is no inventory name.
 _HOST_LENGTH = 64
@@ -135,7 +138,14 @@ class Assembler:
             offset = message.offset()
             ends[place] = offset + 1
             records += 1
-            row = self._row(message.value(), source, place, offset)
+            value = message.value()
+            try:
+                row = self._row(value, source, place, offset)
+            except Exception as error:
+                # A fault of this program. No single record may end the process: it would meet it again at once.
+                log.exception("a record could not be judged", extra={"partition": place, "offset": offset})
+                line_id = identity.of_record(source.cluster_id, *place, offset, value or b"")
+                row = _refuse(line_id, source.source_id, offset, "", "", "internal", type(error).__name__, value)
             if isinstance(row, AccessRow):
                 access.setdefault(row.line_id, row)
             elif isinstance(row, ErrorRow):
@@ -166,7 +176,7 @@ class Assembler:
             envelope = record.read(value)
         except record.RecordError as error:
             line_id = (
-                identity.of_record(source.cluster_id, *place, offset)
+                identity.of_record(source.cluster_id, *place, offset, value or b"")
                 if error.origin is None
                 else identity.of_broken_line(*error.origin)
             )

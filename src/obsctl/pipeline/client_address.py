@@ -44,7 +44,7 @@ class TrustedProxies:
 
     def _is_trusted(self, text: str) -> bool:
         try:
-            address = ipaddress.ip_address(text)
+            address = _unmapped(text)
         except ValueError:
             return False
         return any(address in network for network in self._networks)
@@ -62,6 +62,16 @@ def _without_port(entry: str) -> str | None:
     elif entry.count(":") == 1:
         entry = entry.partition(":")[0]
     try:
-        return str(ipaddress.ip_address(entry))
+        return str(_unmapped(entry))
     except ValueError:
         return None
+
+
+def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address; an IPv4 one in IPv6's clothes (``::ffff:10.0.0.5``, as a dual-stack socket shows it) as IPv4.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address

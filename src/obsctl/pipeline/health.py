@@ -82,6 +82,8 @@ def _lines(t: Telemetry) -> Iterator[str]:
     yield f"{_PREFIX}_commit_seconds_count {total}"
     yield from _family("lag", "gauge", "Records between the last one stored and the end of the partition.")
     for part, lag in sorted(t.lag.copy().items()):
+        if lag is None:
+            continue
         yield f'{_PREFIX}_lag{{topic="{part.topic}",partition="{part.partition}"}} {lag}'
     yield from _family("beyond_rows", "gauge", "Rows in the catch-all partition for the future (counted to a limit).")
     for table, count in sorted(t.beyond.copy().items()):

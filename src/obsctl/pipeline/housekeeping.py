@@ -20,29 +20,31 @@ _UPKEEP_SECONDS = 3600.0
 _LETTERS_SECONDS = 60.0
 _LETTERS_AT_ONCE = 100
 _FLUSH_SECONDS = 30.0
+_GLANCE_SECONDS = 0.2
 
 
 class Housekeeping:
-    """Runs the upkeep, once before the stream begins and then hourly, and sends dead letters when they fall due."""
+    """Runs the upkeep, at once and then hourly, and sends dead letters when they fall due; in a thread of its own."""
 
     def __init__(self, store: Store, kafka: Kafka, telemetry: Telemetry) -> None:
         self._store = store
         self._kafka = kafka
         self._telemetry = telemetry
         self._producer: confluent_kafka.Producer | None = None
+        self._ready = threading.Event()
         self._woken = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
-    def prepare(self, stop: threading.Event) -> None:
-        """Do the first upkeep: rows must not come before their partitions. Waits for the store, or for ``stop``."""
-        backoff = Backoff()
-        while not stop.is_set() and not self._upkeep():
-            stop.wait(backoff.delay())
-
     def start(self) -> None:
-        """Go on in a thread of its own."""
+        """Begin."""
+        self._telemetry.trouble("upkeep", "the tables have not been looked at yet")
         self._thread.start()
+
+    def wait_ready(self, stop: threading.Event) -> None:
+        """Wait until today has its partitions (rows must not come before them), or for ``stop``."""
+        while not stop.is_set() and not self._ready.wait(_GLANCE_SECONDS):
+            pass
 
     def letters_due(self) -> None:
         """Say that dead letters are waiting."""
@@ -56,16 +58,23 @@ class Housekeeping:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        last_upkeep = time.monotonic()
+        backoff = Backoff()
+        due = time.monotonic()
         while not self._stop.is_set():
-            self._send_letters()
-            if time.monotonic() - last_upkeep > _UPKEEP_SECONDS and self._upkeep():
-                last_upkeep = time.monotonic()
-            self._woken.wait(_LETTERS_SECONDS)
-            self._woken.clear()
+            if time.monotonic() >= due:
+                done = self._upkeep()
+                due = time.monotonic() + (_UPKEEP_SECONDS if done else _LETTERS_SECONDS)
+            if self._ready.is_set():
+                self._send_letters()
+                self._woken.wait(_LETTERS_SECONDS)
+                self._woken.clear()
+            else:
+                due = time.monotonic() + backoff.delay()
+                self._stop.wait(due - time.monotonic())
         self._store.close()
 
     def _upkeep(self) -> bool:
+        """Do the upkeep; return whether nothing of it is left to do."""
         try:
             upkeep = self._store.upkeep()
         except StoreUnavailableError as error:
@@ -75,6 +84,13 @@ class Housekeeping:
         except Exception as error:
             self._telemetry.trouble("upkeep", f"internal error: {error!r}", "report this, with the journal")
             log.exception("the upkeep of the tables failed")
+            return False
+        if upkeep.ready:
+            self._ready.set()
+        if upkeep.busy:
+            message = f"somebody reads {', '.join(upkeep.busy)} and holds up the change of its partitions"
+            if self._telemetry.trouble("upkeep", message, "which session is it? SHOW FULL PROCESSLIST"):
+                log.warning("the upkeep of the tables has to wait", extra={"tables": upkeep.busy})
             return False
         self._telemetry.clear("upkeep")
         if upkeep.done:

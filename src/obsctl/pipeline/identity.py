@@ -28,12 +28,21 @@ def of_line(host: str, log_input: str, offset: int, line: bytes) -> bytes:
     return blake2b(b"%s%d:%s" % (_origin(host, log_input), offset, line), digest_size=SIZE).digest()
 
 
-def of_broken_line(host: str, log_input: str, offset: int) -> bytes:
-    """Return the identity of a record that names its origin but carries no readable line."""
-    return blake2b(b"broken\0%s%d" % (_origin(host, log_input), offset), digest_size=SIZE).digest()
+def of_broken_line(host: str, log_input: str, offset: int, message: bytes) -> bytes:
+    """Return the identity of a record that names its origin but carries no readable line.
+
+    Args:
+        message: what stands in the line's place, raw: two files of an input begin at the same offset. Not the whole
+            record, because a resend has another time stamp.
+    """
+    return blake2b(b"broken\0%s%d:%s" % (_origin(host, log_input), offset, message), digest_size=SIZE).digest()
 
 
-def of_record(cluster_id: str, topic: str, partition: int, offset: int) -> bytes:
-    """Return the identity of a record that names no origin: its place in Kafka, so each one is kept once."""
-    place = f"record\0{cluster_id}\0{topic}\0{partition}\0{offset}"
-    return blake2b(place.encode(), digest_size=SIZE).digest()
+def of_record(cluster_id: str, topic: str, partition: int, offset: int, value: bytes) -> bytes:
+    """Return the identity of a record that names no origin: its place in Kafka, so each one is kept once.
+
+    Args:
+        value: the record's; a topic that was made anew has other records in the same places.
+    """
+    place = f"record\0{cluster_id}\0{topic}\0{partition}\0{offset}\0"
+    return blake2b(place.encode() + value, digest_size=SIZE).digest()

@@ -14,7 +14,7 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import pymysql
@@ -56,6 +56,13 @@ _PACKET_TOO_LARGE = 1153
 #: Rounds of "some are known, make it again"; each needs another writer that was faster, so few are ever needed.
 _ROUNDS = 50
 _CONNECT_SECONDS = 5
+#: How long a statement may take before the server counts as dead: a partition must not be held for the operating
+#: system's many minutes.
+_IO_SECONDS = 60
+#: The same for a change of partitions, which may copy rows.
+_CHANGE_SECONDS = 1800
+#: A change waits so long for those who read the table; meanwhile all writers queue up behind it.
+_CHANGE_WAIT_SECONDS = 1
 _STATEMENT_BYTES = 4 * 2**20
 _KEYS_PER_QUERY = 1000
 _QUARANTINE_CHECK_SECONDS = 60
@@ -101,9 +108,7 @@ class MySQLStore:
     Args:
         database: how to reach it; the password is read anew for each connection.
         retention_days: see the configuration.
-        today: the UTC day, for the upkeep.
-        io_seconds: how long a statement may take before the server counts as dead: a partition must not be held for
-            the operating system's many minutes. The upkeep needs longer.
+        today: the UTC day by this host's clock, for the upkeep; the server's is asked as well.
     """
 
     def __init__(
@@ -111,12 +116,10 @@ class MySQLStore:
         database: Database,
         retention_days: int,
         today: Callable[[], datetime.date] = lambda: datetime.datetime.now(datetime.UTC).date(),
-        io_seconds: int = 60,
     ) -> None:
         self._database = database
         self._retention_days = retention_days
         self._today = today
-        self._io_seconds = io_seconds
         self._connection: Connection[pymysql.cursors.Cursor] | None = None
         self._used_at = 0.0
         self._packet_bytes = _STATEMENT_BYTES
@@ -215,8 +218,8 @@ class MySQLStore:
             charset="utf8mb4",
             autocommit=False,
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=self._io_seconds,
-            write_timeout=self._io_seconds,
+            read_timeout=_IO_SECONDS,
+            write_timeout=_IO_SECONDS,
         )
         self._connection = connection
         self._run(sql.SESSION)
@@ -429,37 +432,70 @@ class MySQLStore:
         lock = f"'{self._database.name}.upkeep'"
         ((got,),) = self._select(f"SELECT GET_LOCK({lock},0)")
         self._end_read()
+        today = self._day()
         if got != 1:
-            return Upkeep(done=False)
+            return Upkeep(done=False, ready=self._ready(today))
+        changes: list[str] = []
+        busy: list[str] = []
         try:
-            changes = tuple(change for table in partitions.TABLES for change in self._keep(table))
+            for table in partitions.TABLES:
+                try:
+                    changes += self._keep(table, today)
+                except pymysql.MySQLError as error:
+                    if not error.args or error.args[0] not in _RETRIED or not self._rollback():
+                        raise
+                    busy.append(table)
             beyond = {table: self._count_beyond(table) for table in partitions.TABLES}
+            ready = self._ready(today)
         finally:
             if self._connection is not None and self._connection.open:
                 self._select(f"SELECT RELEASE_LOCK({lock})")
                 self._end_read()
-        return Upkeep(done=True, changes=changes, beyond=beyond)
+        return Upkeep(done=True, ready=ready, changes=tuple(changes), busy=tuple(busy), beyond=beyond)
 
-    def _keep(self, table: str) -> list[str]:
+    def _day(self) -> datetime.date:
+        """Return the UTC day on which this host and the server agree: one clock ahead must not empty the tables."""
+        ((day,),) = self._select("SELECT UTC_DATE()")
+        self._end_read()
+        return min(self._today(), datetime.date.fromisoformat(str(day)))
+
+    def _partitions(self, table: str) -> list[partitions.Partition]:
         rows = self._select(
             "SELECT partition_name,partition_description FROM information_schema.partitions"
             f" WHERE table_schema=DATABASE() AND table_name='{table}' ORDER BY partition_ordinal_position"
         )
         self._end_read()
-        existing = partitions.from_server([(str(name), str(text)) for name, text in rows])
+        return partitions.from_server([(str(name), str(text)) for name, text in rows])
+
+    def _ready(self, today: datetime.date) -> bool:
+        return all(partitions.holds(self._partitions(table), today) for table in partitions.TABLES)
+
+    def _keep(self, table: str, today: datetime.date) -> list[str]:
         done = []
-        for change in partitions.plan(table, existing, self._today(), self._retention_days):
-            self._run(change.sql)
+        changes = partitions.plan(table, self._partitions(table), today, self._retention_days)
+        if changes:
+            self._run(f"SET SESSION lock_wait_timeout={_CHANGE_WAIT_SECONDS}")
+        for change in changes:
+            with self._patience(_CHANGE_SECONDS):
+                self._run(change.sql)
             log.info("partitions changed", extra={"change": change.summary})
             done.append(change.summary)
-        deleted = self._delete_old(table)
+        deleted = self._delete_old(table, today)
         return [*done, f"{table}: deleted {deleted} old rows"] if deleted else done
 
-    def _delete_old(self, table: str) -> int:
+    @contextlib.contextmanager
+    def _patience(self, seconds: int) -> Iterator[None]:
+        """Wait longer for answers on the open connection; PyMySQL has no public way to say so."""
+        connection: Any = self._connection
+        connection._read_timeout = seconds
+        try:
+            yield
+        finally:
+            connection._read_timeout = _IO_SECONDS
+
+    def _delete_old(self, table: str, today: datetime.date) -> int:
         """Delete from p_old what has been stored for the retention, in chunks that lock little."""
-        before = datetime.datetime.combine(self._today(), datetime.time()) - datetime.timedelta(
-            days=self._retention_days
-        )
+        before = datetime.datetime.combine(today, datetime.time()) - datetime.timedelta(days=self._retention_days)
         total = 0
         for _ in range(_CHUNKS_A_RUN):
             deleted = self._run(

@@ -51,6 +51,11 @@ def plan(table: str, existing: Sequence[Partition], today: datetime.date, retent
     return [*_retire(table, expired), *_prepare(table, existing, expired, oldest, today + DAYS_AHEAD * _ONE_DAY)]
 
 
+def holds(existing: Sequence[Partition], day: datetime.date) -> bool:
+    """Return whether a partition of its own takes a day's rows."""
+    return any(p.name == f"p{day:%Y%m%d}" for p in existing)
+
+
 def _retire(table: str, expired: Sequence[Partition]) -> list[Change]:
     """Empty the expired days and give their range to p_old.
 

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from obsctl.pipeline.backoff import Backoff
 from obsctl.pipeline.batch import Assembler, Source, TopicPartition
 from obsctl.pipeline.config import Config
+from obsctl.pipeline.ends import Ends
 from obsctl.pipeline.housekeeping import Housekeeping
 from obsctl.pipeline.store import Position
 from obsctl.pipeline.telemetry import Telemetry
@@ -34,10 +35,10 @@ _CALL_LINES = 500
 _PATIENCE_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 _METADATA_SECONDS = 5.0
-_LOOK_SECONDS = 1.0
 _COMMIT_INTERVAL_SECONDS = 1.0
 _LAG_INTERVAL_SECONDS = 2.0
 _STUCK_SECONDS = 15.0
+_SLOW_STORE_SECONDS = 10.0
 #: The reader never stands still for longer than this and a drain, whatever is away.
 _STILL_SECONDS = 20.0
 #: So many session time-outs without a place in the group are no longer a rebalance.
@@ -62,23 +63,30 @@ class Reader:
         assembler: Assembler,
         writer: Writer,
         housekeeping: Housekeeping,
+        *,
+        ends: Ends,
         telemetry: Telemetry,
     ) -> None:
         self._config = config
         self._assembler = assembler
         self._writer = writer
         self._housekeeping = housekeeping
+        self._ends = ends
         self._telemetry = telemetry
         self._stop = threading.Event()
         self._drain_until = 0.0
+        #: Of the records read last, on average; the first ones are expected to be large.
+        self._record_bytes = _BATCH_BYTES / 20
         self._forget_all()
 
     def _forget_all(self) -> None:
         #: Our partitions that have a position: the next offset to give to the writer.
         self._next: dict[TopicPartition, int] = {}
         self._sources: dict[TopicPartition, Source] = {}
-        #: Our partitions that have none yet.
-        self._waiting: set[TopicPartition] = set()
+        #: The next offset that is not stored, as far as we know.
+        self._stored: dict[TopicPartition, int] = {}
+        #: Our partitions that have no position yet, and since when.
+        self._waiting: dict[TopicPartition, float] = {}
         self._asked: set[TopicPartition] = set()
         self._ask_again_at = 0.0
         self._ask_backoff = Backoff(0.2, 5.0)
@@ -169,7 +177,7 @@ class Reader:
         somewhere = [confluent_kafka.TopicPartition(p.topic, p.partition, 0) for p in parts]
         consumer.incremental_assign(somewhere)
         consumer.pause(somewhere)
-        self._waiting |= {TopicPartition(p.topic, p.partition) for p in parts}
+        self._waiting |= dict.fromkeys((TopicPartition(p.topic, p.partition) for p in parts), time.monotonic())
         self._ask_again_at = 0.0
         self._placeless_since = None
         if self._telemetry.clear("group"):
@@ -206,7 +214,8 @@ class Reader:
         for p in parts:
             part = TopicPartition(p.topic, p.partition)
             self._forget(part)
-            self._waiting.discard(part)
+            self._waiting.pop(part, None)
+            self._stored.pop(part, None)
             self._to_commit.pop(part, None)
             self._telemetry.lag.pop(part, None)
             self._telemetry.clear(f"{part.topic}/{part.partition}")
@@ -221,7 +230,7 @@ class Reader:
     # -- positions ---------------------------------------------------------------------------------------------
 
     def _ask_for_positions(self, consumer: confluent_kafka.Consumer) -> None:
-        wanted = self._waiting - self._asked
+        wanted = self._waiting.keys() - self._asked
         if not wanted or time.monotonic() < self._ask_again_at:
             return
         try:
@@ -262,9 +271,9 @@ class Reader:
             self._gaps[part] = _Gap(position.next_offset, start)
             if position.next_offset:
                 self._lose(part, position.next_offset, start)
-        self._next[part] = position.next_offset
+        self._next[part] = self._stored[part] = position.next_offset
         self._sources[part] = Source(position.source_id, cluster_id)
-        self._waiting.discard(part)
+        del self._waiting[part]
         self._telemetry.clear(subject)
         self._ask_backoff.reset()
         if not self._paused:
@@ -289,8 +298,13 @@ class Reader:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            got = self._poll(consumer, min(limits.lines - len(messages), _CALL_LINES), left)
-            size += sum(map(len, got))
+            # As many as the last ones let expect to fit: a call returns all that it was asked for.
+            room = int((_BATCH_BYTES - size) / self._record_bytes) + 1
+            got = self._poll(consumer, min(limits.lines - len(messages), _CALL_LINES, room), left)
+            if got:
+                more = sum(map(len, got))
+                self._record_bytes = max(more / len(got), 1.0)
+                size += more
             messages += got
         return messages
 
@@ -298,8 +312,6 @@ class Reader:
         messages: list[Message] = consumer.consume(count, timeout)
         errors = [m for m in messages if m.error() is not None]
         if not errors:
-            if messages:
-                self._kafka_back()
             return messages
         for message in errors:
             self._note_error(consumer, message)
@@ -315,7 +327,8 @@ class Reader:
             if part in self._next:
                 self._let_wait(consumer, [part])
             return
-        self._kafka_away(error.str())
+        # Whether it lasts, and what it means, the questions for the ends will tell.
+        log.info("the Kafka client says", extra={"error": error.str()})
 
     def _give(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> None:
         accepted = self._accept(consumer, messages)
@@ -382,7 +395,7 @@ class Reader:
             elif isinstance(result, Stored):
                 for source_id, part in result.batch.partitions.items():
                     if part in self._next:
-                        self._to_commit[part] = result.batch.steps[source_id].next
+                        self._stored[part] = self._to_commit[part] = result.batch.steps[source_id].next
                 if result.outcome.refused:
                     self._housekeeping.letters_due()
             elif isinstance(result, Fenced):
@@ -390,7 +403,7 @@ class Reader:
 
     def _position(self, consumer: confluent_kafka.Consumer, result: Positioned) -> None:
         try:
-            for part in self._waiting & result.positions.keys():
+            for part in self._waiting.keys() & result.positions.keys():
                 self._start_at(consumer, result.cluster_id, part, result.positions[part])
         except KafkaException as error:
             # Usually an assignment that is not complete yet. The rest is asked for again as well.
@@ -422,15 +435,15 @@ class Reader:
         if now - self._lag_at < _LAG_INTERVAL_SECONDS:
             return
         self._lag_at = now
-        if "kafka" in self._telemetry.troubles:
-            self._look_for_brokers(consumer)
         self._note_place(now)
-        lag = {}
-        for part, offset in self._next.items():
-            _, high = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(*part), cached=True)
-            lag[part] = max(high - offset, 0)
-        self._telemetry.lag = lag
-        self._free_stuck(consumer, lag, now)
+        self._note_waiting(now)
+        self._note_slow_store()
+        ends = self._ends.of([*self._next, *self._waiting])
+        self._telemetry.lag = {
+            part: max(end - self._stored[part], 0) if part in self._stored else None for part, end in ends.items()
+        }
+        behind = {part: max(ends[part] - offset, 0) for part, offset in self._next.items() if part in ends}
+        self._free_stuck(consumer, behind, now)
 
     def _note_place(self, now: float) -> None:
         """Without a place in the group nothing is read, and no partition has a lag that would show it."""
@@ -441,6 +454,23 @@ class Reader:
         hint = "does its coordinator answer? obsctl kafka status; the client asks again by itself within a minute"
         if self._telemetry.trouble("group", message, hint):
             log.warning("waiting for a place in the group", extra={"hint": hint})
+
+    def _note_waiting(self, now: float) -> None:
+        """A partition that gets no position is not read, and looks as well as one that has nothing to read."""
+        late = [part for part, since in self._waiting.items() if now - since > _STUCK_SECONDS]
+        for part in late:
+            subject = f"{part.topic}/{part.partition}"
+            if subject not in self._telemetry.troubles:
+                hint = "does the partition have a leader, and does the database answer? obsctl health"
+                self._telemetry.trouble(subject, "nobody has told yet where this partition goes on", hint)
+                log.warning("a partition waits for its position", extra={"partition": subject, "hint": hint})
+
+    def _note_slow_store(self) -> None:
+        """A database that hangs fails nothing for a long while."""
+        if self._writer.busy_seconds() > _SLOW_STORE_SECONDS:
+            hint = "on its host: is the server frozen, or its disk? SHOW FULL PROCESSLIST"
+            if self._telemetry.trouble("database", "it has not answered for a while", hint):
+                log.warning("the database is slow", extra={"seconds": round(self._writer.busy_seconds()), "hint": hint})
 
     def _free_stuck(self, consumer: confluent_kafka.Consumer, lag: dict[TopicPartition, int], now: float) -> None:
         """Position a partition anew that has lines to read and yet does not move: whatever the client thinks."""
@@ -461,7 +491,7 @@ class Reader:
         consumer.pause([confluent_kafka.TopicPartition(*part) for part in parts])
         for part in parts:
             self._forget(part)
-            self._waiting.add(part)
+            self._waiting[part] = time.monotonic()
 
     def _on_client_error(self, error: KafkaError) -> None:
         # One broker of several is no trouble of ours; the others lead its partitions.
@@ -469,18 +499,6 @@ class Reader:
             self._kafka_away(error.str())
         else:
             log.info("the Kafka client says", extra={"error": error.str()})
-
-    def _look_for_brokers(self, consumer: confluent_kafka.Consumer) -> None:
-        """On a quiet topic no message tells that the brokers are back."""
-        try:
-            consumer.list_topics(timeout=_LOOK_SECONDS)
-        except KafkaException:
-            return
-        self._kafka_back()
-
-    def _kafka_back(self) -> None:
-        if self._telemetry.clear("kafka"):
-            log.info("the brokers answer again")
 
     def _kafka_away(self, message: str) -> None:
         if self._telemetry.trouble("kafka", message, "are the brokers up, and may this host reach their port?"):

@@ -52,12 +52,13 @@ class RecordError(ValueError):
     Attributes:
         reason: a short stable word for the quarantine.
         detail: what is wrong, for people.
-        origin: host, input and byte offset, if at least these can be read; else None.
+        origin: host, input, byte offset and the raw ``message`` (empty where there is none), if at least the first
+            three can be read; else None.
         log_format: the format the shipper names, or an empty string.
     """
 
     def __init__(
-        self, reason: str, detail: str, origin: tuple[str, str, int] | None = None, log_format: str = ""
+        self, reason: str, detail: str, origin: tuple[str, str, int, bytes] | None = None, log_format: str = ""
     ) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -65,6 +66,9 @@ class RecordError(ValueError):
         self.origin = origin
         self.log_format = log_format
 
+
+#: What msgspec raises for bad JSON, types and UTF-8, and for brackets nested a thousand deep.
+UNREADABLE = (ValueError, RecursionError)
 
 _decode = msgspec.json.Decoder(Envelope).decode
 _decode_remains = msgspec.json.Decoder(_Remains).decode
@@ -83,19 +87,20 @@ def read(value: bytes | None) -> Envelope:
         raise RecordError("null_value", "the record has no value")
     try:
         return _decode(value)
-    except ValueError as error:  # what msgspec raises for JSON, types and UTF-8 alike
+    except UNREADABLE as error:
         raise _diagnose(value, str(error)) from None
 
 
 def _diagnose(value: bytes, detail: str) -> RecordError:
     try:
         remains = _decode_remains(value)
-    except ValueError:
+    except UNREADABLE:
         return RecordError("not_json", detail)
     try:
         fields = _decode_fields(remains.fields) if remains.fields else Fields()
-        origin = (_decode_host(remains.host).name, fields.log_input, _decode_log(remains.log).offset)
-    except ValueError:
+        host, log = _decode_host(remains.host), _decode_log(remains.log)
+    except UNREADABLE:
         return RecordError("envelope", detail)
-    reason = "no_message" if bytes(remains.message) in (b"", b"null") else "envelope"
-    return RecordError(reason, detail, origin, fields.log_format)
+    message = bytes(remains.message)
+    reason = "no_message" if message in (b"", b"null") else "envelope"
+    return RecordError(reason, detail, (host.name, fields.log_input, log.offset, message), fields.log_format)

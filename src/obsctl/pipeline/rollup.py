@@ -85,10 +85,10 @@ def route_class(uri: str) -> str:
 
     A fixed, small set: anybody can invent paths, and each new key would be a row of every minute.
     """
-    return _class_of_path(uri.partition("?")[0])
+    path = uri.partition("?")[0]
+    return _cached_class(path) if len(path) <= _CACHED_LENGTH else _class_of_path(path)
 
 
-@lru_cache(maxsize=65_536)
 def _class_of_path(path: str) -> str:
     if not path.startswith("/"):
         return "other"
@@ -106,3 +106,8 @@ def _class_of_path(path: str) -> str:
     if extension in _SCRIPT or first == "cgi-bin":
         return "script"
     return "page"
+
+
+#: Common paths are short; clients may send any number of long ones, and a cache would keep them all.
+_CACHED_LENGTH = 128
+_cached_class = lru_cache(maxsize=65_536)(_class_of_path)

@@ -102,10 +102,14 @@ class Upkeep(msgspec.Struct, frozen=True):
 
     Attributes:
         done: False if another process was at it.
+        ready: whether today's rows have partitions to go to.
+        busy: tables that a reader holds; their changes have to wait.
         changes: partitions made or dropped.
         beyond: rows in the catch-all partitions for the future, by table: a clock is wrong, or the upkeep has failed.
     """
 
     done: bool
+    ready: bool
     changes: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
     beyond: dict[str, int] = {}

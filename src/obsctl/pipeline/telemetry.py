@@ -31,7 +31,8 @@ class Telemetry:
         self.last_commit: float | None = None
         self.newest_event = ""
         self.troubles: dict[str, dict[str, str]] = {}
-        self.lag: dict[TopicPartition, int] = {}
+        #: Records that are not stored yet; None for a partition that has no position.
+        self.lag: dict[TopicPartition, int | None] = {}
         self.beyond: dict[str, int] = {}
         self.dead_letters = 0
 

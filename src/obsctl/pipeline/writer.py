@@ -64,6 +64,8 @@ class Writer:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._available = True
+        #: When the task under way began; None between two.
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -79,6 +81,11 @@ class Writer:
     def ask(self, cluster_id: str, partitions: Collection[TopicPartition]) -> None:
         """Have positions read, after what was given before."""
         self._give(_Question(cluster_id, partitions))
+
+    def busy_seconds(self) -> float:
+        """Return for how long the store has not answered the present question."""
+        began = self._began
+        return time.monotonic() - began if began is not None else 0.0
 
     def results(self) -> list[Result]:
         """Take the results that are there."""
@@ -124,6 +131,7 @@ class Writer:
         """Do a task until it succeeds; None if the thread is to end before."""
         backoff = Backoff()
         while not self._stopping.is_set():
+            self._began = time.monotonic()
             try:
                 result = self._do(task)
             except StoreUnavailableError as error:
@@ -139,6 +147,8 @@ class Writer:
                 if self._telemetry.clear("database"):
                     log.info("the database answers again")
                 return result
+            finally:
+                self._began = None
             self._set_available(False)
             self._stopping.wait(backoff.delay())
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from obsctl.contract import Report, Status
 from obsctl.render.plain import label, plain
 
@@ -20,7 +22,14 @@ def nagios(report: Report) -> str:
     problems += [f"{e.code} {e.object}: {e.summary}" for e in report.errors]
     text = "; ".join(problems) or "all checks passed"
     metrics = report.data.get("metrics", {})
-    numbers = " ".join(f"{label(name)}={value}" for name, value in metrics.items() if value is not None)
+    numbers = " ".join(f"{label(name)}={_number(value)}" for name, value in metrics.items() if value is not None)
     # The pipe separates text from numbers, so it cannot stand in the text.
     line = plain(f"{service} {_WORDS[report.status]} - {text}".replace("|", "/").replace("\n", " "))
     return f"{line} | {numbers}" if numbers else line
+
+
+def _number(value: float) -> str:
+    """Return a number in digits: the guidelines know neither an exponent nor infinity (``U`` is undetermined)."""
+    if not math.isfinite(value):
+        return "U"
+    return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0").rstrip(".")

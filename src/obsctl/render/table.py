@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,6 +26,8 @@ _SEVERITY_COLOURS = {
 }
 #: Wide enough for every column where nobody sees a terminal (a pipe, a file).
 _PIPE_WIDTH = 160
+#: Below that nothing of a table is left.
+_LEAST_WIDTH = 40
 
 
 def table(report: Report) -> str:
@@ -43,7 +45,8 @@ def _draw(report: Report, *, wide_columns: bool) -> str:
     from rich.text import Text
 
     on_terminal = sys.stdout.isatty()
-    width = None if on_terminal else int(os.environ.get("COLUMNS", _PIPE_WIDTH))
+    # Takes COLUMNS where it is a number of columns, else the terminal's, else ours.
+    width = max(_LEAST_WIDTH, shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns)
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, force_terminal=on_terminal, highlight=False, emoji=False)
     head = Text(f"{report.command}: ")

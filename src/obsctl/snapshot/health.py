@@ -52,12 +52,14 @@ class DatabaseProbe(msgspec.Struct, frozen=True, kw_only=True):
     """The row store, asked as the reading user.
 
     Attributes:
+        asked: false where it could not even be asked from here; ``failure`` says why.
         failure: why there is no answer, empty when there is one.
         behind_s: seconds since the newest stored row was stored, None for an empty store.
         quarantined_last_day: lines that went to quarantine in the last 24 hours.
         catch_all_rows: rows (as the server estimates them) in the partition for days that have none of their own.
     """
 
+    asked: bool = True
     failure: str = ""
     version: str = ""
     behind_s: int | None = None

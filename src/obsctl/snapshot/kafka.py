@@ -74,6 +74,7 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
         start: first offset that is still kept.
         lso: last stable offset.
         hw: high watermark.
+        settled: everything before this offset has been there for five minutes.
         leo: broker id to the log end offset of the replica there, ``None`` if that broker did not tell.
     """
 
@@ -88,6 +89,7 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
     start: int | None = None
     lso: int | None = None
     hw: int | None = None
+    settled: int | None = None
     leo: dict[int, int | None] = {}
 
     @property

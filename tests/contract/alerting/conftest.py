@@ -27,9 +27,10 @@ def closed_port() -> int:
 
 @pytest.fixture(autouse=True)
 def quick_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real time-outs are 3 and 5 seconds; a test need not wait for them."""
+    """Real time-outs are 3 to 15 seconds; a test need not wait for them."""
     from obsctl.alerting.channels import http, smtp
 
     monkeypatch.setattr(http, "CONNECT_TIMEOUT_S", 0.5)
     monkeypatch.setattr(http, "TOTAL_TIMEOUT_S", 0.8)
-    monkeypatch.setattr(smtp, "_TIMEOUT_S", 0.8)
+    monkeypatch.setattr(smtp, "_CONNECT_S", 0.5)
+    monkeypatch.setattr(smtp, "_TOTAL_S", 0.8)

@@ -79,7 +79,7 @@ def test_all_delivered_is_0(ask: Ask, vendor: Vendor) -> None:
 )
 def test_each_answer_has_its_code(ask: Ask, vendor: Vendor, errcode: int, code: int, finding: str) -> None:
     vendor.says(errcode, "no")
-    got, report, _ = ask()
+    got, report, _ = ask("--channel", "ops")
     assert (got, report["status"]) == (code, "warning" if code == 75 else "critical")
     (one,) = report["findings"]
     assert (one["code"], one["object"]) == (finding, "channel/ops")

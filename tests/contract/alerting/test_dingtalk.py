@@ -109,8 +109,26 @@ def test_a_redirect_is_never_followed(vendor: Vendor, status: int) -> None:
     delivery = send(vendor.url)
     assert (delivery.verdict, delivery.code) == (Verdict.REDIRECTED, str(status))
     assert len(vendor.received) == 1
-    assert "/elsewhere" in delivery.summary
+    assert f"redirect to {vendor.url}, which" in delivery.summary
     assert TOKEN not in delivery.summary
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        f"https://login.example/go#access_token={TOKEN}",
+        f"https://login.example/{TOKEN}/go",
+        f"https://user:{TOKEN}@login.example",
+        f"https://login.example?{TOKEN}",
+        f"/elsewhere#{TOKEN}",
+        f"http://[::1/{TOKEN}",
+    ],
+)
+def test_of_a_redirect_only_the_host_is_told(vendor: Vendor, location: str) -> None:
+    vendor.status, vendor.headers = 302, {"Location": location}
+    told = repr(send(vendor.url))
+    assert TOKEN not in told
+    assert ("https://login.example, which" in told) is location.startswith("https")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +140,7 @@ def test_statuses_that_are_not_the_robots(vendor: Vendor, status: int, verdict: 
     assert send(vendor.url).verdict is verdict
 
 
-@pytest.mark.parametrize("fault", ["slow", "reset", "drip"])
+@pytest.mark.parametrize("fault", ["slow", "reset", "drip", "drip-head"])
 def test_no_answer_may_or_may_not_be_a_delivery(vendor: Vendor, fault: str) -> None:
     vendor.fault = fault
     started = time.monotonic()

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -45,7 +46,7 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection, connection.makefile("rwb") as wire:
+            with suppress(OSError), connection, connection.makefile("rwb") as wire:
                 self._talk(wire)
 
     def _talk(self, wire: Any) -> None:
@@ -69,6 +70,13 @@ class Server:
         answer = self.answers.get(verb, "502 what?")
         if answer == "-":
             time.sleep(3)
+            return False
+        if answer == "drip":
+            with suppress(OSError):
+                for _ in range(60):
+                    wire.write(b"250-wait\r\n" if verb else b"220-wait\r\n")
+                    wire.flush()
+                    time.sleep(0.1)
             return False
         if answer:
             wire.write(f"{answer}\r\n".encode())
@@ -127,13 +135,18 @@ def test_the_mail_arrives_whole_for_every_recipient(server: Server) -> None:
         (".", "-", Verdict.UNKNOWN),
         ("RCPT", "", Verdict.UNREACHABLE),
         ("", "-", Verdict.UNREACHABLE),
+        ("", "drip", Verdict.UNREACHABLE),
+        ("EHLO", "drip", Verdict.UNREACHABLE),
+        (".", "drip", Verdict.UNKNOWN),
     ],
 )
 def test_what_each_answer_means(server: Server, verb: str, answer: str, verdict: Verdict) -> None:
     server.answers[verb] = answer
+    started = time.monotonic()
     delivery = send(server.port)
+    assert time.monotonic() - started < 2
     assert delivery.verdict is verdict
-    assert delivery.code == (answer[:3] if answer not in ("", "-") else "")
+    assert delivery.code == (answer[:3] if answer not in ("", "-", "drip") else "")
     assert delivery.hint
 
 
@@ -167,3 +180,13 @@ def test_a_password_never_crosses_the_network_in_clear() -> None:
 def test_what_no_mail_server_takes_is_a_mistake_of_the_configuration(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="channel mail"):
         send(int(str(wrong.pop("number", 25))), **wrong)
+
+
+@pytest.mark.parametrize("part", ["username", "password"])
+def test_a_login_beyond_ascii_is_refused_in_words(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = {"username": "ops", "password": "env:MAIL"} | ({"username": "öps"} if part == "username" else {})
+    entry = {"name": "mail", "type": "smtp", "host": "h", "sender": "a@b.c", "recipients": ["d@e.f"], "starttls": True}
+    (spec,) = parse_channels([entry | login], "test")
+    with pytest.raises(ConfigError, match=f"mail: the {part} holds characters beyond ASCII") as refused:
+        spec.open(lambda reference: Secret("gehéim-4711" if part == "password" else "plain", reference))
+    assert "gehéim" not in f"{refused.value} {refused.value.hint}"

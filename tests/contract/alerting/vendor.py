@@ -30,7 +30,8 @@ class Vendor:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b'{"errcode":0,"errmsg":"ok"}'
-    #: ``slow``: no answer within the client's patience; ``reset``: the connection breaks; ``drip``: never ends.
+    #: ``slow``: no answer within the client's patience; ``reset``: the connection breaks; ``drip``: never ends;
+    #: ``drip-head``: not even its headers do.
     fault: str = ""
     received: list[Request] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -56,6 +57,11 @@ def serving() -> Iterator[Vendor]:
                 self.connection.shutdown(socket.SHUT_RD)
                 self.close_connection = True
                 self.connection.close()
+                return
+            if state.fault == "drip-head":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not state.released.wait(0.2):
+                    self.wfile.write(b"a")
                 return
             if "Date" in state.headers:
                 self.send_response_only(state.status)

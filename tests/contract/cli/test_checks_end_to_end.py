@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.contract.peers import peer
 
 from obsctl.cli import main
 from obsctl.contract import ExitCode
@@ -148,7 +149,7 @@ def test_a_silent_vip_is_critical_after_two_time_outs(hung: int, fleet_file, cap
 def test_a_balancer_that_cannot_be_asked_makes_the_vip_unknown(balancer: Balancer, fleet_file, capsys) -> None:
     code, answer = report(capsys, "-i", fleet_file(balancer.server_port), "verify", "vip")
     assert (code, answer["status"]) == (3, "unknown")
-    assert set(codes(answer)) == {"LB_NODE_NOT_ASKED"}
+    assert set(codes(answer)) == {"VIP_HOLDER_UNKNOWN", "LB_NODE_NOT_ASKED"}
     assert answer["data"]["vip"]["answered_by"] == "node1"
 
 
@@ -168,6 +169,20 @@ def test_only_hung_brokers_cost_one_deadline_not_three(hung: int, fleet_file, ca
 def test_something_that_is_no_broker(balancer: Balancer, fleet_file, capsys) -> None:
     code, answer = report(capsys, "-i", fleet_file(broker_ports=(balancer.server_port,)), "kafka", "partitions")
     assert (code, codes(answer)) == (2, ["KAFKA_UNREACHABLE"])
+
+
+def garbled(line: socket.socket) -> None:
+    """Answer with the right correlation id and a body that no codec can read."""
+    question = line.recv(4096)
+    answer = question[8:12] + b"\0\0" + b"\xff" * 30
+    line.sendall(len(answer).to_bytes(4, "big") + answer)
+
+
+def test_an_answer_that_cannot_be_decoded_is_no_answer(fleet_file, capsys) -> None:
+    with peer(garbled) as port:
+        code, answer = report(capsys, "-i", fleet_file(broker_ports=(port,)), "kafka", "status")
+    assert (code, codes(answer)) == (2, ["KAFKA_UNREACHABLE"])
+    assert "not Kafka" in answer["findings"][0]["summary"]
 
 
 @pytest.mark.parametrize("command", [("verify", "lb"), ("verify", "vip"), ("kafka", "status"), ("kafka", "partitions")])

@@ -44,6 +44,25 @@ def test_golden_line(name: str, entry: dict[str, Any]) -> None:
         assert msgspec.to_builtins(parse(entry["line"])) == entry["row"]
 
 
+_KEYS = ("server: ", 'request: "', 'subrequest: "', 'upstream: "', 'host: "', 'referrer: "')
+
+
+@pytest.mark.parametrize(
+    "piece", [f", {key}" for key in _KEYS] + ["".join(f", {key}x" for key in _KEYS), ", client: a"]
+)
+@pytest.mark.timeout(5)
+def test_a_hostile_error_line_is_read_in_one_pass(piece: str) -> None:
+    """The referrer is a client's own text; nginx writes it as it came and cuts the line at 2,048 bytes."""
+    line = '2026/01/02 03:04:05 [error] 1#1: *9 too large, client: 192.0.2.1, referrer: "' + piece * 2000
+    assert FORMATS["error"](line[:20_000]).message.startswith("too large")
+
+
+@pytest.mark.timeout(5)
+def test_a_request_of_blanks_is_read_in_one_pass() -> None:
+    line = f'192.0.2.1 - - [02/Jan/2026:03:04:05 +0000] "GET {" " * 60_000}x" 400 0'
+    assert FORMATS["combined"](line).method == "GET"
+
+
 @pytest.mark.parametrize("name", sorted(FORMATS))
 @pytest.mark.parametrize(
     "line",

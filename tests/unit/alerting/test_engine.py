@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from obsctl.alerting.clock import EventClock
 from obsctl.alerting.engine import AlertState, Engine, Transition
 from obsctl.alerting.events import Event
 from obsctl.alerting.window import Count
@@ -95,9 +96,9 @@ def test_a_backlog_read_partition_by_partition_still_sees_a_burst_that_is_over()
 def test_a_resend_does_not_count_twice() -> None:
     lines = burst(60)
     machine = engine()
-    assert machine.feed(lines, T + 10) == []
-    assert machine.feed(lines, T + 11) == []
-    assert machine.skipped.repeated == 60
+    assert machine.feed([*lines, *lines[:10]], T + 10) == []
+    assert machine.feed(lines, T + 11, [line.identity for line in lines]) == []
+    assert machine.skipped.repeated == 70
     assert machine.counted == 60
 
 
@@ -145,23 +146,22 @@ def test_4xx_and_5xx_are_about_the_fleet() -> None:
 def restarted(machine: Engine, kept: dict[str, dict], *rules) -> Engine:  # type: ignore[no-untyped-def,type-arg]
     """Return an engine that knows what the first one has said through its changes."""
     changes = machine.take_changes()
+    kept["cells"] = {c: n for c, n in kept["cells"].items() if (c.rule_id, c.key) not in changes.evicted}
     kept["cells"].update(changes.cells)
-    kept["seen"].update(changes.seen)
     kept["alerts"].update({place: type(a)(**vars(a)) for place, a in changes.alerts.items()})
     for place in changes.gone:
         kept["alerts"].pop(place, None)
     if changes.keep_from is not None:
         kept["cells"] = {c: n for c, n in kept["cells"].items() if c.second >= changes.keep_from}
-        kept["seen"] = {i: s for i, s in kept["seen"].items() if s >= changes.keep_from}
     new = engine(*rules)
-    new.restore(kept["cells"].items(), kept["seen"].items(), kept["alerts"].values())
+    new.restore(kept["cells"].items(), kept["alerts"].values(), T)
     return new
 
 
 def test_a_restart_after_every_step_changes_nothing() -> None:
     lines = sorted(burst(200) + burst(200, start=250) + burst(40, start=20, seconds=300), key=lambda e: e.time)
     steady = run(engine(), lines, 600)
-    kept: dict[str, dict] = {"cells": {}, "seen": {}, "alerts": {}}  # type: ignore[type-arg]
+    kept: dict[str, dict] = {"cells": {}, "alerts": {}}  # type: ignore[type-arg]
     machine, found, left = engine(), [], lines
     for second in range(601):
         now = float(T + second)
@@ -177,12 +177,57 @@ def test_a_restart_after_every_step_changes_nothing() -> None:
     assert len(found) == 4
 
 
+def steady(machine: Engine, start: float, seconds: int, clock: EventClock) -> list[Transition]:
+    """Send ten requests a second by the true time, as the service does, and return what is told."""
+    found = []
+    for second in range(seconds):
+        now = T + start + second
+        lines = [event(start + second - 1 + n / 10) for n in range(10)]
+        found += machine.feed(lines, now)
+        clock.caught_up(0, now)
+        found += machine.tick(clock.now(now), now)
+    return found
+
+
+def test_a_wall_clock_that_is_set_back_ends_nothing_and_silences_nothing() -> None:
+    machine, clock = engine(), EventClock(5)
+    for second in range(20):  # an hour ahead, before time is synchronised
+        clock.caught_up(0, T + 3600 + second)
+        machine.tick(clock.now(T + 3600 + second), T + 3600 + second)
+    assert [t.alert.state for t in steady(machine, 0, 600, clock)] == [AlertState.FIRING]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_end_in_the_future_does_not_silence_its_key(restart: bool) -> None:
+    kept: dict[str, dict] = {"cells": {}, "alerts": {}}  # type: ignore[type-arg]
+    machine = engine()
+    assert len(run(machine, burst(200, start=3600), 3900)) == 2
+    if restart:
+        machine = restarted(machine, kept)
+    assert [t.alert.state for t in steady(machine, 0, 60, EventClock(5))] == [AlertState.FIRING]
+
+
+def test_a_condition_that_was_on_in_the_future_can_end() -> None:
+    machine = engine()
+    assert len(machine.feed(burst(200, start=3600), T + 3610)) == 1
+    ends = [t for second in range(300) for t in machine.tick(T + second - 5, T + second)]
+    assert [t.alert.state for t in ends] == [AlertState.ENDED]
+
+
+def test_what_is_old_is_dropped_although_the_clock_was_set_back() -> None:
+    machine = engine()
+    machine.tick(None, T + 3600)
+    machine.take_changes()
+    machine.tick(None, T)
+    assert machine.take_changes().keep_from == T - 300 - 61
+
+
 def test_an_alert_whose_rule_is_gone_is_ended_once() -> None:
     machine = engine()
     machine.feed(burst(200), T + 10)
     changes = machine.take_changes()
     new = engine(errors())
-    (end,) = new.restore(changes.cells.items(), changes.seen, changes.alerts.values())
+    (end,) = new.restore(changes.cells.items(), changes.alerts.values(), T + 10)
     assert end.rule is None
     assert end.alert.state is AlertState.ENDED
     assert new.take_changes().gone == {("requests_per_client:client-request-rate", CLIENT)}
@@ -198,3 +243,38 @@ def test_what_nobody_needs_any_more_is_dropped() -> None:
     assert changes.keep_from == T + 2800 - 300 - 61
     assert ("requests_per_client:client-request-rate", CLIENT) in changes.gone
     assert machine.firing == []
+
+
+def crowded(machine: Engine, clients: int, *, start: float = 0.0) -> list[Transition]:
+    """Feed one request of each of so many clients, and every tenth time one of CLIENT."""
+    lines = [event(start + n / 100, client=f"198.51.{n >> 8}.{n & 255}") for n in range(clients)]
+    lines += [event(start + n / 100) for n in range(0, clients, 10)]
+    return run(machine, lines, int(start) + clients // 100 + 2)
+
+
+def test_a_crowd_of_clients_makes_room_for_itself_and_hides_no_condition() -> None:
+    machine = Engine((rate(100),), lateness_s=300, ahead_s=60, most_keys=50)
+    found = crowded(machine, 2000)
+    assert [(t.alert.key, t.alert.state) for t in found] == [(CLIENT, AlertState.FIRING)]
+    assert found[0].alert.peak.hits >= 100
+    (evicted,) = machine.evicted.values()
+    assert 1900 < evicted.keys < 2000
+    assert evicted.at > T
+
+
+def test_what_made_room_is_not_there_after_a_restart_either() -> None:
+    kept: dict[str, dict] = {"cells": {}, "alerts": {}}  # type: ignore[type-arg]
+    machine = Engine((rate(100),), lateness_s=300, ahead_s=60, most_keys=50)
+    for batch in range(20):
+        machine.feed([event(batch, client=f"198.51.{batch}.{n}") for n in range(40)], T + batch)
+        restarted(machine, kept)
+    assert len({cell.key for cell in kept["cells"]}) <= 50
+
+
+def test_a_state_with_more_keys_than_there_is_room_for_is_taken_over_in_part() -> None:
+    big = engine()
+    crowded(big, 500)
+    changes = big.take_changes()
+    small = Engine((rate(100),), lateness_s=300, ahead_s=60, most_keys=50)
+    small.restore(changes.cells.items(), (), T)
+    assert len({cell.key for cell in changes.cells} - {key for _, key in small.take_changes().evicted}) <= 50

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from tests.unit.render.snapshots import ONE_HOLDER, WHOLE_CLUSTER
 
 from obsctl.checks.health import describe_health, judge_health
 from obsctl.collect.health import read_host, units_of
-from obsctl.contract import Severity
+from obsctl.contract import Fault, Severity
 from obsctl.fleet.model import Database, Fleet, Host
 from obsctl.snapshot.health import BackendProbe, DatabaseProbe, Disk, HealthSnapshot, HostProbe
+from obsctl.snapshot.kafka import Group
 
 FLEET = Fleet(
     hosts=(
@@ -24,19 +27,44 @@ FLEET = Fleet(
 
 
 def _codes(**parts: Any) -> dict[str, Severity]:
-    return {finding.code: finding.severity for finding in judge_health(FLEET, HealthSnapshot(**parts))}
+    seen = msgspec.structs.replace(WELL, **parts)
+    return {finding.code: finding.severity for finding in judge_health(FLEET, seen)}
+
+
+def _layers(**parts: Any) -> dict[str, str]:
+    data = describe_health(FLEET, msgspec.structs.replace(WELL, **parts))
+    return {row["layer"]: row["status"] for row in data["layers"]}
 
 
 def _host(name: str = "app1", **parts: Any) -> HostProbe:
     return HostProbe(name=name, **parts)
 
 
+def _units(host: Host) -> dict[str, str]:
+    return dict.fromkeys(units_of(FLEET, host), "active")
+
+
+_PAGES = {
+    "consumer": {"status": "ok", "lines": {"stored": 5, "quarantined": 0}, "partitions": [{"lag": 0}]},
+    "alerter": {"status": "ok", "firing": 0, "waiting": 0, "lag": 0},
+}
+WELL = HealthSnapshot(
+    vip=ONE_HOLDER,
+    kafka=WHOLE_CLUSTER,
+    hosts=tuple(_host(h.name, units=_units(h), services=_PAGES if h.name == "app1" else {}) for h in FLEET.hosts),
+    backends=(BackendProbe(name="node1", status=200, took_ms=2),),
+    database=DatabaseProbe(version="10.11", behind_s=1),
+)
+
+
+def _but(name: str, **parts: Any) -> tuple[HostProbe, ...]:
+    """Return the well hosts with another answer of one of them."""
+    return tuple(_host(name, **parts) if probe.name == name else probe for probe in WELL.hosts)
+
+
 def test_a_healthy_fleet_has_no_findings() -> None:
-    probes = (
-        _host("node1", units={"nginx": "active", "filebeat": "active"}),
-        _host("app1", units={"obsctl-consumer": "active"}, services={"consumer": {"status": "ok"}}),
-    )
-    assert _codes(hosts=probes, backends=(BackendProbe(name="node1", status=200, took_ms=2),)) == {}
+    assert _codes() == {}
+    assert set(_layers().values()) == {"ok"}
 
 
 @pytest.mark.parametrize(
@@ -51,17 +79,19 @@ def test_a_healthy_fleet_has_no_findings() -> None:
 )
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", "unknown"])
 def test_a_unit_that_is_not_active(host: str, unit: str, code: str, severity: Severity, state: str) -> None:
-    assert _codes(hosts=(_host(host, units={unit: state}),)) == {code: severity}
+    units = _units(next(h for h in FLEET.hosts if h.name == host)) | {unit: state}
+    assert _codes(hosts=_but(host, units=units, services=_PAGES if host == "app1" else {})) == {code: severity}
 
 
 def test_a_dead_host_is_critical_only_where_it_stands_alone() -> None:
-    assert _codes(hosts=(_host("node1", failure="no route"),)) == {"HEALTH_HOST_DOWN": Severity.WARNING}
-    assert _codes(hosts=(_host("db1", failure="no route"),)) == {"HEALTH_HOST_DOWN": Severity.CRITICAL}
+    assert _codes(hosts=_but("node1", failure="no route")) == {"HEALTH_HOST_DOWN": Severity.WARNING}
+    assert _codes(hosts=_but("db1", failure="no route")) == {"HEALTH_HOST_DOWN": Severity.CRITICAL}
 
 
 def test_an_active_unit_without_an_answer_is_down() -> None:
-    probe = _host(units={"obsctl-consumer": "active"}, services={"consumer": None})
-    assert _codes(hosts=(probe,)) == {"HEALTH_CONSUMER_DOWN": Severity.CRITICAL}
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), services=_PAGES | {"consumer": None})
+    assert _codes(hosts=hosts) == {"HEALTH_CONSUMER_DOWN": Severity.CRITICAL}
+    assert _layers(hosts=hosts)["consumer"] == "critical"
 
 
 @pytest.mark.parametrize(
@@ -69,19 +99,27 @@ def test_an_active_unit_without_an_answer_is_down() -> None:
     [
         {"status": "degraded", "reason": "the database is away"},
         {"status": "waiting", "troubles": {"database": {"message": "the database is away", "hint": "wait"}}},
+        {
+            "status": ["odd"],
+            "reason": {"text": "the database is away"},
+            "troubles": ["odd"],
+            "lines": 7,
+            "partitions": 3,
+        },
+        {"troubles": {"the database is away": None}, "lines": {"stored": []}, "partitions": [None]},
     ],
 )
 def test_a_service_that_waits_says_why(page: dict[str, Any]) -> None:
-    probe = _host(units={"obsctl-consumer": "active"}, services={"consumer": page})
-    (finding,) = judge_health(FLEET, HealthSnapshot(hosts=(probe,)))
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), services=_PAGES | {"consumer": page})
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
     assert finding.code == "HEALTH_CONSUMER_WAITING"
     assert "the database is away" in finding.summary
 
 
 @pytest.mark.parametrize(("used", "severity"), [(84, None), (85, Severity.WARNING), (95, Severity.CRITICAL)])
 def test_a_full_disk(used: int, severity: Severity | None) -> None:
-    probe = _host(disks=(Disk(mount="/", used_percent=used, free_bytes=2**30),))
-    assert _codes(hosts=(probe,)).get("HEALTH_DISK_FULL") == severity
+    disks = (Disk(mount="/", used_percent=used, free_bytes=2**30),)
+    assert _codes(hosts=_but("app1", disks=disks)).get("HEALTH_DISK_FULL") == severity
 
 
 @pytest.mark.parametrize("status", [None, 500])
@@ -95,6 +133,7 @@ def test_a_back_end_that_is_not_well(status: int | None) -> None:
     [
         (DatabaseProbe(version="10.11", behind_s=1, quarantined_last_day=0, catch_all_rows=0), {}),
         (DatabaseProbe(failure="refused"), {"HEALTH_DATABASE_DOWN": Severity.CRITICAL}),
+        (DatabaseProbe(asked=False, failure="no password"), {"HEALTH_LAYER_NOT_ASKED": Severity.UNKNOWN}),
         (DatabaseProbe(quarantined_last_day=3), {"HEALTH_QUARANTINE": Severity.INFO}),
         (DatabaseProbe(catch_all_rows=3), {"HEALTH_CATCH_ALL_PARTITION": Severity.WARNING}),
     ],
@@ -120,9 +159,57 @@ def test_each_group_brings_its_units() -> None:
 
 
 def test_the_layers_carry_the_worst_of_their_findings() -> None:
-    snapshot = HealthSnapshot(
-        hosts=(_host("node1", units={"nginx": "failed"}),), database=DatabaseProbe(failure="connection refused")
-    )
-    layers = {row["layer"]: row["status"] for row in describe_health(FLEET, snapshot)["layers"]}
-    assert layers["nginx"] == "warning"
-    assert layers["database"] == "critical"
+    hosts = _but("node1", units=_units(FLEET.hosts[0]) | {"nginx": "failed", "keepalived": "inactive"})
+    layers = _layers(hosts=hosts, database=DatabaseProbe(failure="connection refused"))
+    assert (layers["nginx"], layers["vip"], layers["database"]) == ("warning", "warning", "critical")
+    assert layers["filebeat"] == "ok"
+
+
+def test_a_dead_host_is_the_trouble_of_all_that_runs_there() -> None:
+    layers = _layers(hosts=_but("app1", failure="no route"))
+    assert (layers["consumer"], layers["alerter"], layers["nginx"]) == ("critical", "critical", "ok")
+    layers = _layers(hosts=_but("node1", failure="no route"))
+    assert [name for name, status in layers.items() if status == "warning"] == [
+        "vip", "nginx", "obs-backend", "filebeat", "kafka",
+    ]  # fmt: skip
+    (row,) = (r for r in describe_health(FLEET, WELL)["layers"] if r["layer"] == "nginx")
+    assert row["detail"] == "2 of 2 running"
+
+
+@pytest.mark.parametrize("layer", ["vip", "kafka", "database"])
+def test_a_layer_that_nobody_was_asked_about_is_unknown(layer: str) -> None:
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, **{layer: None}))
+    assert (finding.code, finding.object) == ("HEALTH_LAYER_NOT_ASKED", f"layer/{layer}")
+    assert finding.severity is Severity.UNKNOWN
+    assert _layers(**{layer: None})[layer] == "unknown"
+
+
+def test_a_question_that_broke_off_is_told_once() -> None:
+    fault = Fault(code="HEALTH_LAYER_NOT_ASKED", object="layer/kafka", summary="the question broke off: x")
+    assert _codes(kafka=None, errors=(fault,)) == {}
+    assert _layers(kafka=None, errors=(fault,))["kafka"] == "unknown"
+
+
+def test_what_a_part_could_not_find_out_counts_for_its_layer() -> None:
+    fault = Fault(code="KAFKA_ANSWER_CUT", object="broker/1", summary="x")
+    assert _layers(errors=(fault,))["kafka"] == "unknown"
+
+
+def test_an_empty_inventory_is_not_ok() -> None:
+    (finding,) = judge_health(Fleet(), HealthSnapshot())
+    assert (finding.code, finding.severity) == ("HEALTH_LAYER_NOT_ASKED", Severity.UNKNOWN)
+
+
+def test_a_consumer_needs_more_than_itself() -> None:
+    fleet = Fleet(hosts=(Host(name="app1", address="192.0.2.4", groups=("consumer",)),))
+    seen = HealthSnapshot(hosts=(_host("app1", units=_units(fleet.hosts[0]), services=_PAGES),))
+    assert [finding.object for finding in judge_health(fleet, seen)] == ["layer/kafka", "layer/database"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "lag"), [(WHOLE_CLUSTER.groups, "lag 300"), ((), "lag unknown")], ids=["member", "without a place"]
+)
+def test_the_consumers_lag_is_what_kafka_knows(groups: tuple[Group, ...], lag: str) -> None:
+    kafka = msgspec.structs.replace(WHOLE_CLUSTER, groups=groups)
+    rows = describe_health(FLEET, msgspec.structs.replace(WELL, kafka=kafka))["layers"]
+    assert lag in next(row["detail"] for row in rows if row["layer"] == "consumer")

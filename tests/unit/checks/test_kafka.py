@@ -291,3 +291,42 @@ def test_a_sum_that_would_leave_out_a_partition_is_not_shown() -> None:
 
 def test_a_snapshot_survives_json() -> None:
     assert msgspec.json.decode(msgspec.json.encode(HEALTHY), type=KafkaSnapshot) == HEALTHY
+
+
+WITH_CONSUMER = msgspec.structs.replace(
+    FLEET, hosts=(*FLEET.hosts, Host(name="app1", address="198.18.0.31", groups=("consumer",)))
+)
+
+
+def unread(settled: int | None, *groups: Group, **changes: object) -> dict[str, Severity]:
+    seen = but(partitions=tuple(partition(n, settled=settled) for n in range(3)), groups=groups, **changes)
+    return {finding.code: finding.severity for finding in judge_cluster(WITH_CONSUMER, seen)}
+
+
+def consumer(state: str, *offsets: int) -> Group:
+    committed = tuple(Committed(topic="nginxlog", partition=n, offset=offset) for n, offset in enumerate(offsets))
+    return Group(name="obsctl-consumer", state=state, coordinator=1, committed=committed)
+
+
+def test_old_messages_that_nobody_reads_are_told() -> None:
+    assert unread(100) == {"KAFKA_GROUP_UNREAD": Severity.WARNING}
+    assert unread(100, consumer("Empty")) == {"KAFKA_GROUP_UNREAD": Severity.WARNING}
+    assert unread(100, consumer("Stable")) == {"KAFKA_GROUP_UNREAD": Severity.UNKNOWN}
+
+
+@pytest.mark.parametrize("settled", [0, None])
+def test_a_fresh_fleet_is_no_alarm(settled: int | None) -> None:
+    assert unread(settled) == {}
+    assert unread(settled, consumer("Stable")) == {}
+
+
+def test_a_group_that_forms_or_has_a_position_is_no_alarm() -> None:
+    assert unread(100, consumer("PreparingRebalance")) == {}
+    assert unread(100, consumer("Stable", 90)) == {}
+
+
+def test_where_not_everything_was_told_an_absent_group_proves_nothing() -> None:
+    fault = Fault(code="KAFKA_ANSWER_REFUSED", object="broker/1", summary="x")
+    assert unread(100, errors=(fault,)) == {}
+    assert unread(100, brokers=(broker(1), broker(2), down(3))) == {"KAFKA_BROKER_DOWN": Severity.CRITICAL}
+    assert codes(but(partitions=tuple(partition(n, settled=100) for n in range(3)))) == {}

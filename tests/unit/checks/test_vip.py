@@ -95,6 +95,12 @@ def test_nobody_can_be_asked_and_nothing_answers() -> None:
     assert found == {"VIP_UNREACHABLE": Severity.CRITICAL, "LB_NODE_UNREACHABLE": Severity.WARNING}
 
 
+def test_nobody_can_be_asked_and_it_answers() -> None:
+    findings = judge_vip(Fleet(), seen(dead(1), dead(2), dead(3), neighbour_mac=""))
+    assert {f.code for f in findings} == {"VIP_HOLDER_UNKNOWN", "LB_NODE_UNREACHABLE"}
+    assert verdict(findings, ()) is Status.UNKNOWN
+
+
 def test_held_but_not_answering() -> None:
     found = codes(seen(node(1, nginx_failure="connection refused"), node(2), node(3), vip_failure="connection refused"))
     assert found == {"VIP_UNREACHABLE": Severity.CRITICAL, "VIP_NGINX_DOWN": Severity.CRITICAL}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from obsctl.cli import checking, main, settings
+from obsctl.cli import checking, main, program, settings
 from obsctl.contract import ExitCode, Fault, Finding, Severity
 from obsctl.fleet.model import Fleet, Host
 
@@ -49,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         def heat(ctx: click.Context, **options: object) -> ExitCode:
             return checking.run_check(ctx, check, **options)
 
-        monkeypatch.setattr(main.cli, "get_command", lambda _ctx, _name: heat)
+        monkeypatch.setattr(program.cli, "get_command", lambda _ctx, _name: heat)
         return main.run(["-i", str(fleet), "heat", *argv])
 
     return go
@@ -112,8 +113,39 @@ def test_a_saved_snapshot_is_judged_offline(run, tmp_path: Path, capsys: pytest.
     assert offline | {"took_ms": 0} == live | {"took_ms": 0}
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_snapshot_holds_no_channel_and_is_for_its_owner_only(run, tmp_path: Path, there: bool) -> None:
+    saved = tmp_path / "seen.json"
+    if there:
+        saved.write_text("old")
+        saved.chmod(0o644)
+    channel = {"name": "hook", "type": "webhook", "url": "https://hook.example/T0KEN"}
+    (tmp_path / "fleet.json").write_bytes(
+        msgspec.json.encode(Fleet(hosts=(Host(name="node1", address="198.18.0.11"),), alert_channels=(channel,)))
+    )
+    assert run(_check(35), "--save-snapshot", str(saved)) == 1
+    assert "T0KEN" not in saved.read_text()
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    assert run(_check(99), "--from-file", str(saved)) == 1
+
+
+def test_a_snapshot_may_go_to_a_device(run) -> None:
+    mode = Path("/dev/null").stat().st_mode
+    assert run(_check(35), "--save-snapshot", "/dev/null") == 1
+    assert Path("/dev/null").stat().st_mode == mode
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"[1]", b'{"schema":"obsctl/snapshot/v1","command":"other"}', b"\xff\x00"]
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b'{"schema":"obsctl/snapshot/v1","command":"other"}',
+        b"\xff\x00",
+        b'{"schema":"\xff"}',
+        b'{"fleet":' + b"[" * 50_000,
+    ],
 )
 def test_a_file_that_is_no_snapshot_is_refused(run, tmp_path: Path, content: bytes) -> None:
     bad = tmp_path / "bad.json"
@@ -149,6 +181,18 @@ def test_what_a_host_calls_itself_cannot_draw_in_the_terminal(
     text = capsys.readouterr().out
     assert "host/?[2Jevil?31m: ? rang" in text
     assert not set(text) & set("\x1b\x9b\x07")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1.5e-7, "0"), (0.00125, "0.00125"), (1e22, "1" + "0" * 22), (3, "3"), (float("inf"), "U")],
+)
+def test_a_number_of_nagios_has_no_exponent(run, value: float, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    check = checking.Check(
+        "heat", Thermometer, lambda _f: Thermometer(degrees=1), _judge, lambda _f, _s: {"metrics": {"p": value}}
+    )
+    run(check, "-o", "nagios")
+    assert capsys.readouterr().out == f"HEAT OK - all checks passed | p={text}\n"
 
 
 def test_a_number_of_nagios_has_a_name_without_separators(run, capsys: pytest.CaptureFixture[str]) -> None:

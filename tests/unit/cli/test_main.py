@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 import pytest
 
-from obsctl.cli import main, settings
+from obsctl.cli import main, program, settings
 from obsctl.contract import ConfigError, ExitCode, MissingDependencyError, RefusedError
 from obsctl.fleet.secrets import Secret
 
 
 def _command(monkeypatch: pytest.MonkeyPatch, body: Callable[[], object]) -> None:
     command = settings.Command("probe", callback=body)
-    monkeypatch.setattr(main.cli, "get_command", lambda _ctx, name: command if name == "probe" else None)
+    monkeypatch.setattr(program.cli, "get_command", lambda _ctx, name: command if name == "probe" else None)
 
 
 def _raise(error: BaseException) -> Callable[[], object]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -121,3 +124,64 @@ def test_the_complaint_about_an_inventory_says_why_and_where() -> None:
         "Origin: hosts.yml:4:1",
         "[WARNING]: Unable to parse hosts.yml as an inventory source",
     ]
+
+
+def _described(path: Path, change: Callable[[dict[str, Any]], None]) -> load.FleetSource:
+    fleet: dict[str, Any] = {
+        "schema": "obsctl/fleet/v1",
+        "vip": {"address": "198.18.0.100"},
+        "hosts": [{"name": "node1", "address": "198.18.0.11", "ssh": {}, "kafka": {"node_id": 1}, "backend": {}}],
+        "database": {"host": "db.example"},
+    }
+    change(fleet)
+    path.write_text(json.dumps(fleet))
+    return load.FleetSource(path, "--inventory")
+
+
+@pytest.mark.parametrize("address", ["a..b", "", "-oProxyCommand=x", "two words", "x\ny", "x" * 64])
+@pytest.mark.parametrize("place", ["vip", "host", "database"])
+def test_what_is_no_address_is_named(tmp_path: Path, place: str, address: str) -> None:
+    def change(fleet: dict[str, Any]) -> None:
+        if place == "host":
+            fleet["hosts"][0]["address"] = address
+        elif place == "vip":
+            fleet["vip"]["address"] = address
+        else:
+            fleet["database"]["host"] = address
+
+    source = _described(tmp_path / "fleet.json", change)
+    if place == "database" and not address:  # a fleet without a database
+        load.load(source)
+        return
+    with pytest.raises(ConfigError, match=f"{place}.*is no address"):
+        load.load(source)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+@pytest.mark.parametrize("place", ["ssh port", "kafka broker_port", "kafka controller_port", "backend port"])
+def test_what_is_no_port_is_named(tmp_path: Path, place: str, port: int) -> None:
+    section, key = place.split()
+    source = _described(tmp_path / "fleet.json", lambda fleet: fleet["hosts"][0][section].update({key: port}))
+    with pytest.raises(ConfigError, match=rf"host node1: {section}\.{key}: {port} is no port"):
+        load.load(source)
+
+
+def test_arguments_for_ssh_that_cannot_be_taken_apart_are_named(tmp_path: Path) -> None:
+    args = {"common_args": "-o ProxyCommand='ssh -W"}
+    source = _described(tmp_path / "fleet.json", lambda fleet: fleet["hosts"][0]["ssh"].update(args))
+    with pytest.raises(ConfigError, match=r"host node1: ssh.common_args: no closing quotation"):
+        load.load(source)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"schema":"obsctl/fleet/v1","hosts":[{"name":"\xff","address":"a"}]}',
+        b'{"schema":"obsctl/fleet/v1","alert_channels":[{"a":' + b"[" * 50_000,
+    ],
+)
+def test_a_description_that_cannot_be_decoded_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="not a valid fleet description"):
+        load.load(load.FleetSource(path, "--inventory"))

@@ -10,6 +10,7 @@ import pytest
 from obsctl.pipeline.batch import Assembler, Source, Step, TopicPartition
 from obsctl.pipeline.client_address import TrustedProxies
 from obsctl.pipeline.formats import registry
+from obsctl.pipeline.formats.line import AccessLine
 from tests.integration.consumer import json_line, record
 from tests.unit.pipeline.messages import FakeMessage
 
@@ -68,6 +69,9 @@ def test_equal_lines_at_other_places_are_rows_of_their_own() -> None:
         (b'{"message": null, "host": {"name": "n"}, "log": {"offset": 1}}', "no_message", "n"),
         (b'{"message": 5, "host": {"name": "n"}, "log": {"offset": 1}}', "envelope", "n"),
         (b'{"message": "\\ud800", "host": {"name": "n"}, "log": {"offset": 1}}', "not_json", ""),
+        (b'{"any": ' + b"[" * 3000 + b"]" * 3000 + b"}", "not_json", ""),
+        (b'{"message": "x", "log": ' + b"[" * 3000 + b"]" * 3000 + b"}", "not_json", ""),
+        (record('{"a": ' + "[" * 3000 + "]" * 3000 + "}", 1), "parse", "node1"),
         (record("x", 1, log_format="syslog"), "format", "node1"),
         (record("x", 1), "parse", "node1"),
         (record(json_line(1), 1, host="h" * 65), "field_length", "h" * 65),
@@ -77,6 +81,24 @@ def test_what_is_no_line_is_quarantined_whole(value: bytes | None, reason: str, 
     (row,) = assemble(value).quarantined
     assert (row.reason, row.host, row.value, row.offset, row.source_id) == (reason, host, value, 100, 1)
     assert not row.dead_letter
+
+
+def test_a_fault_of_a_parser_costs_its_record_only() -> None:
+    def faulty(_line: str) -> AccessLine:
+        raise KeyError("not foreseen")
+
+    assembler = Assembler({**registry.formats(), "faulty": faulty}, TrustedProxies(()))
+    messages = [FakeMessage(100, record("x", 0, log_format="faulty")), FakeMessage(101, record(json_line(1), 9))]
+    batch = assembler.assemble(messages, SOURCES, {PLACE: 100})
+    assert [(row.reason, row.value) for row in batch.quarantined] == [("internal", messages[0].value())]
+    assert len(batch.access) == 1
+    assert batch.steps == {1: Step(100, 102)}
+
+
+def test_broken_lines_at_the_same_place_of_two_files_are_kept_each() -> None:
+    values = [b'{"message": %d, "host": {"name": "n"}, "log": {"offset": 0}}' % n for n in (1, 2, 2)]
+    batch = assemble(*values)
+    assert [row.value for row in sorted(batch.quarantined, key=lambda q: q.offset)] == values[:2]
 
 
 def test_records_without_an_origin_are_kept_each() -> None:

@@ -23,6 +23,8 @@ PROXIES = TrustedProxies([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_netwo
         ("10.0.0.1", "rubbish, 10.0.0.2", "10.0.0.2"),
         ("10.0.0.1", "203.0.113.9:4711", "203.0.113.9"),
         ("fd00::1", "[2001:db8::7]:80", "2001:db8::7"),
+        ("::ffff:10.0.0.1", "203.0.113.9", "203.0.113.9"),  # as a dual-stack socket shows a proxy
+        ("10.0.0.1", "::ffff:203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
         ("unix:", "203.0.113.9", "unix:"),
         ("10.0.0.1", "fe80::1%" + "s" * 300, "10.0.0.1"),  # a scope is any text, and no column takes it
     ],

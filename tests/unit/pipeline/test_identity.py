@@ -14,8 +14,10 @@ def test_every_part_counts() -> None:
         identity.of_line("node1", "replay", 0, b"x"),
         identity.of_line("node1", "access", 1, b"x"),
         identity.of_line("node1", "access", 0, b"y"),
-        identity.of_broken_line("node1", "access", 0),
-        identity.of_record("c", "t", 0, 0),
+        identity.of_broken_line("node1", "access", 0, b""),
+        identity.of_broken_line("node1", "access", 0, b"5"),
+        identity.of_record("c", "t", 0, 0, b""),
+        identity.of_record("c", "t", 0, 0, b"x"),
     ]
     assert len(set(lines)) == len(lines)
     assert all(len(line) == identity.SIZE for line in lines)

@@ -29,7 +29,7 @@ class FakeConsumer:
 @pytest.fixture
 def reader() -> Reader:
     config = Config(kafka=Kafka(bootstrap=("127.0.0.1:1",)), database=Database(host="h", password="env:X"))
-    made = Reader(config, None, None, None, Telemetry())  # type: ignore[arg-type]  # only _accept is used
+    made = Reader(config, None, None, None, ends=None, telemetry=Telemetry())  # type: ignore[arg-type]  # only _accept is used
     made._next[PART] = 10
     return made
 
@@ -68,6 +68,32 @@ def test_a_gap_that_the_second_look_fills_was_none(reader: Reader) -> None:
 def test_a_join_that_is_never_answered_is_given_up_within_a_minute(reader: Reader) -> None:
     # The client waits for this and three seconds more.
     assert reader._settings()["max.poll.interval.ms"] <= 57_000
+
+
+class Backlog:
+    """Gives as many records of one size as it is asked for."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.asked: list[int] = []
+
+    def consume(self, count: int, _timeout: float) -> list[FakeMessage]:
+        self.asked.append(count)
+        return [FakeMessage(n, bytes(self.size)) for n in range(count)]
+
+
+@pytest.mark.parametrize(("size", "at_most"), [(100 * 2**10, 10 * 2**20), (2**20, 22 * 2**20)])
+def test_a_batch_of_large_records_stays_small(reader: Reader, size: int, at_most: int) -> None:
+    backlog = Backlog(size)
+    for _ in range(3):
+        assert sum(map(len, reader._collect(backlog))) <= at_most  # type: ignore[arg-type]
+    assert sum(map(len, reader._collect(backlog))) <= 9 * 2**20  # type: ignore[arg-type]
+
+
+def test_small_records_are_read_in_large_calls(reader: Reader) -> None:
+    backlog = Backlog(300)
+    assert len(reader._collect(backlog)) == 5000  # type: ignore[arg-type]
+    assert len(backlog.asked) <= 12
 
 
 def test_networks_of_one() -> None:

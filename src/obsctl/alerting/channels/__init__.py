@@ -96,6 +96,14 @@ class _SmtpOptions(_Options, kw_only=True, forbid_unknown_fields=True):
                 f"alert channel {self.name}: a password would cross the network in clear",
                 hint="set starttls: true, or leave username and password out",
             )
+        password = resolve(self.password) if self.password else None
+        for part, value in (("username", self.username), ("password", password.reveal() if password else "")):
+            if not value.isascii():
+                raise ConfigError(
+                    f"alert channel {self.name}: the {part} holds characters beyond ASCII, which not every mail "
+                    "server takes",
+                    hint="give the mail account another one",
+                )
         return Smtp(
             self.name,
             host=self.host,
@@ -103,7 +111,7 @@ class _SmtpOptions(_Options, kw_only=True, forbid_unknown_fields=True):
             sender=self.sender,
             recipients=self.recipients,
             username=self.username,
-            password=resolve(self.password) if self.password else None,
+            password=password,
             starttls=self.starttls,
             keyword=self.keyword,
         )
@@ -174,6 +182,8 @@ def parse_channels(entries: Iterable[Mapping[str, Any]], where: str) -> list[Cha
             raise ConfigError(f"{place}: {error}") from None
         if options.per_minute < 2:
             raise ConfigError(f"{place}: per_minute must be at least 2 (one message and one digest)")
+        if not options.keyword.isprintable():
+            raise ConfigError(f"{place}: keyword must be one line of printable text")
         if any(spec.name == options.name for spec in specs):
             raise ConfigError(f"{place}: the name is used twice")
         specs.append(ChannelSpec(options.name, options.type, options.per_minute, options))

@@ -15,10 +15,11 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
 
-from obsctl.alerting.channels.http import Answer, check_url, masked, out_of_order, post_json, redirected
+from obsctl.alerting.channels.http import Answer, check_url, masked, origin, out_of_order, post_json, redirected
 from obsctl.alerting.delivery import Delivery, Verdict
 from obsctl.alerting.message import Message
 from obsctl.contract import ConfigError
+from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet.secrets import Secret, redact
 
 #: DingTalk refuses a timestamp that is further off, seconds.
@@ -74,12 +75,13 @@ class DingTalk:
 
     def preview(self, message: Message) -> dict[str, Any]:
         """Return what :meth:`send` would do, without any secret."""
-        query = "?access_token=***" + ("&timestamp=***&sign=***" if self._secret else "")
+        begin = "&" if urlsplit(self._url).query else "?"
+        query = f"{begin}access_token=***" + ("&timestamp=***&sign=***" if self._secret else "")
         return {"method": "POST", "url": masked(self._url) + query, "body": self.payload(message)}
 
     def send(self, message: Message) -> Delivery:
         """Post the message once and judge the vendor's answer."""
-        where = masked(self._url)
+        where = origin(self._url)
         answer = post_json(self._signed_url(), self.payload(message))
         if isinstance(answer, Delivery):
             return answer
@@ -95,8 +97,8 @@ class DingTalk:
 
     def _judge(self, answer: Answer, where: str) -> Delivery:
         try:
-            reply = msgspec.json.decode(answer.body, type=_Reply)
-        except msgspec.DecodeError:
+            reply = decode_json(answer.body, _Reply)
+        except UndecodableError:
             return Delivery(
                 Verdict.REFUSED,
                 str(answer.status),

@@ -1,28 +1,32 @@
-"""How channels post JSON: one connection set-up, no redirects, deadlines, and no secret in any error."""
+"""How channels post JSON: one connection set-up, no redirects, one deadline, and no secret in any error."""
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import http.client
+import socket
+import ssl
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
-import urllib3
 
 from obsctl.alerting.delivery import Delivery, Verdict
 from obsctl.contract import ConfigError
+from obsctl.deadline import Deadline
+from obsctl.fleet.secrets import redact
 
-#: Seconds; the total bounds connecting and waiting for the answer.
+#: Seconds; the total bounds everything from connecting to the answer's last byte.
 CONNECT_TIMEOUT_S = 3.0
 TOTAL_TIMEOUT_S = 5.0
 #: Robots answer with a few hundred bytes; more is not read.
 _LONGEST_ANSWER = 64 * 1024
-
-# The library's debug and warning lines hold the URL's query, and with it the token.
-logging.getLogger("urllib3").setLevel(logging.ERROR)
+#: What may stand in a request's target as it is.
+_TARGET = "/?:@!$&'()*+,;=%~"
+_HEADERS = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "obsctl", "Connection": "close"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Answer:
     Attributes:
         status: HTTP status.
         body: the first 64 KiB.
-        location: where a redirect points to, without its query.
+        location: scheme and host that a redirect points to, empty where it names none.
         clock_skew_s: the server's ``Date`` minus this machine's clock, seconds; None without the header.
     """
 
@@ -61,72 +65,85 @@ def check_url(url: str, what: str) -> None:
         raise ConfigError(f"{what}: the url holds a blank or a control character")
 
 
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, empty where it has none.
+
+    The rest is not for people's eyes: robots and login portals carry tokens in the path, the query, the fragment and
+    before the host.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    if not host:
+        return ""
+    shown = f"[{host}]" if ":" in host else host
+    return redact(f"{parts.scheme}://{shown}" + (f":{port}" if port else ""))
+
+
 def masked(url: str) -> str:
-    """Return the URL without credentials and with the values of its query as ``***``."""
+    """Return the URL with ``***`` for its path and its query."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    names = [item.partition("=")[0] for item in parts.query.split("&") if item]
-    query = "?" + "&".join(f"{name}=***" for name in names) if names else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}{query}"
+    return origin(url) + ("/***" if parts.path.strip("/") else "/") + ("?***" if parts.query else "")
 
 
 def post_json(url: str, payload: dict[str, Any], headers: dict[str, str] | None = None) -> Answer | Delivery:
     """Post the payload once and return the answer, or the delivery's outcome when nobody answered.
 
     Args:
-        url: with its query; it appears in no message and no log line.
+        url: with its query; of it only the origin appears in messages.
         payload: becomes the JSON body.
         headers: added to the content type.
     """
-    where = masked(url).partition("?")[0]
-    deadline = time.monotonic() + TOTAL_TIMEOUT_S
+    where, parts = origin(url), urlsplit(url)
+    tls, host = parts.scheme == "https", parts.hostname or ""
+    port = parts.port or (443 if tls else 80)
+    target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_TARGET)
+    context = ssl.create_default_context() if tls else None
+    connection = (
+        http.client.HTTPSConnection(host, port, context=context) if tls else http.client.HTTPConnection(host, port)
+    )
+    connected = False
     try:
-        with urllib3.PoolManager(num_pools=1, maxsize=1) as pool:
-            response = pool.request(
-                "POST",
-                url,
-                body=msgspec.json.encode(payload),
-                headers={"Content-Type": "application/json; charset=utf-8", "User-Agent": "obsctl"} | (headers or {}),
-                redirect=False,
-                retries=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, total=TOTAL_TIMEOUT_S),
-                preload_content=False,
-            )
-            body = b""
-            while len(body) < _LONGEST_ANSWER and (part := response.read1(4096)):
-                body += part
-                if time.monotonic() > deadline:
-                    return _unanswered(where, "the answer did not end in time")
+        with Deadline(TOTAL_TIMEOUT_S) as deadline, contextlib.closing(connection):
+            line = deadline.connect(host, port, at_most_s=CONNECT_TIMEOUT_S)
+            connection.sock = context.wrap_socket(line, server_hostname=host) if context else line
+            connected = True
+            connection.request("POST", target, msgspec.json.encode(payload), _HEADERS | (headers or {}))
+            response = connection.getresponse()
             return Answer(
-                response.status, body, _without_query(response.headers.get("Location", "")), _skew(response.headers)
+                response.status,
+                response.read(_LONGEST_ANSWER),
+                origin(response.getheader("Location") or ""),
+                _skew(response.getheader("Date")),
             )
-    # The library's own messages hold the URL with the token, so none of them is passed on.
-    except urllib3.exceptions.NameResolutionError:
+    except socket.gaierror:
         return _unreachable(where, "its name does not resolve")
-    # The library counts a refusal as a kind of time-out, so this one comes first.
-    except urllib3.exceptions.NewConnectionError:
-        return _unreachable(where, "the connection was refused or there is no route")
-    except urllib3.exceptions.ConnectTimeoutError:
+    except TimeoutError:
+        if connected:
+            return _unanswered(where, f"no whole answer within {TOTAL_TIMEOUT_S:g} s")
         return _unreachable(where, f"no connection within {CONNECT_TIMEOUT_S:g} s")
-    except urllib3.exceptions.SSLError:
+    except ssl.SSLError:
+        if connected:
+            return _unanswered(where, "the connection broke before the answer was complete")
         return Delivery(
             Verdict.UNREACHABLE,
             "",
             f"{where}: no trusted TLS connection",
             "check the server's certificate, this machine's CA certificates and its clock",
         )
-    except urllib3.exceptions.ReadTimeoutError:
-        return _unanswered(where, f"no answer within {TOTAL_TIMEOUT_S:g} s")
-    except (urllib3.exceptions.HTTPError, OSError):
-        return _unanswered(where, "the connection broke before the answer was complete")
+    except (OSError, http.client.HTTPException):
+        if connected:
+            return _unanswered(where, "the connection broke before the answer was complete")
+        return _unreachable(where, "the connection was refused or there is no route")
 
 
 def redirected(answer: Answer, where: str) -> Delivery | None:
     """Return the outcome for a redirect, which is never followed: it would carry the token elsewhere."""
     if not 300 <= answer.status < 400:
         return None
-    target = f" to {answer.location}" if answer.location else ""
+    target = f" to {answer.location}" if answer.location else " to another path of the same host"
     return Delivery(
         Verdict.REDIRECTED,
         str(answer.status),
@@ -177,12 +194,8 @@ def _unanswered(where: str, why: str) -> Delivery:
     )
 
 
-def _without_query(location: str) -> str:
-    return location.partition("?")[0]
-
-
-def _skew(headers: Any) -> float | None:
+def _skew(date: str | None) -> float | None:
     try:
-        return parsedate_to_datetime(headers["Date"]).timestamp() - time.time()
-    except (KeyError, TypeError, ValueError):
+        return parsedate_to_datetime(date or "").timestamp() - time.time()
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
+import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -12,12 +15,61 @@ from typing import Any
 
 from obsctl.alerting.delivery import Delivery, Verdict
 from obsctl.alerting.message import Message
+from obsctl.deadline import Deadline
 from obsctl.fleet.secrets import Secret, redact
 
 #: Nothing but ASCII on the wire: no server needs to offer 8BITMIME or SMTPUTF8.
 _PLAIN = policy.SMTP.clone(cte_type="7bit")
-#: Seconds; for connecting and for each answer of the server.
-_TIMEOUT_S = 5.0
+#: Seconds; for connecting alone, and for everything from there to the answer after DATA.
+_CONNECT_S = 5.0
+_TOTAL_S = 15.0
+
+
+class _Client(smtplib.SMTP):
+    """The library's client on a connection that ends with the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        super().__init__()
+
+    def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
+        return self._deadline.connect(host, port, at_most_s=_CONNECT_S)
+
+
+@dataclass
+class _Talk:
+    """How far a conversation has come.
+
+    Attributes:
+        where: host and port.
+        step: what the server was told last; empty before it was reached.
+    """
+
+    where: str
+    step: str = ""
+
+    def broken(self, why: str) -> Delivery:
+        """Return the outcome when the conversation ends here without an answer."""
+        if not self.step:
+            return Delivery(
+                Verdict.UNREACHABLE,
+                "",
+                f"{self.where} cannot be reached: {why}",
+                "check host, port, DNS, routes and firewalls from the host that sends",
+            )
+        if self.step == "DATA":
+            return Delivery(
+                Verdict.UNKNOWN,
+                "",
+                f"{self.where}: {why} after DATA; the mail may or may not have been taken",
+                "look into the mailbox before sending again",
+            )
+        return Delivery(
+            Verdict.UNREACHABLE,
+            "",
+            f"{self.where}: {why} at {self.step}",
+            "check port and starttls; the server may want TLS from the start",
+        )
 
 
 class Smtp:
@@ -85,57 +137,56 @@ class Smtp:
 
     def send(self, message: Message) -> Delivery:
         """Hand the mail to the server once and judge its answers."""
-        where = f"{self._host}:{self._port}"
+        talk = _Talk(f"{self._host}:{self._port}")
         try:
-            client = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_S)
+            with Deadline(_TOTAL_S) as deadline, contextlib.closing(_Client(deadline)) as client:
+                return self._converse(client, talk, message)
+        except TimeoutError:
+            return talk.broken(f"no answer within {_TOTAL_S:g} s")
         except smtplib.SMTPResponseException as error:
-            return _answered(where, "the greeting", error.smtp_code, _text(error.smtp_error))
-        except (OSError, smtplib.SMTPException):
-            return _unreachable(where)
-        try:
-            return self._converse(client, where, message)
-        finally:
-            client.close()
-
-    def _converse(self, client: smtplib.SMTP, where: str, message: Message) -> Delivery:
-        step = "EHLO"
-        try:
-            client.ehlo_or_helo_if_needed()
-            if self._starttls:
-                step = "STARTTLS"
-                client.starttls(context=ssl.create_default_context())
-                client.ehlo()
-            if self._username and self._password is not None:
-                step = "AUTH"
-                client.login(self._username, self._password.reveal())
-            for step, command in self._envelope():
-                code, said = client.docmd(command)
-                if code // 100 != 2:
-                    return _answered(where, step, code, _text(said))
-            step = "DATA"
-            code, said = client.data(self.mail(message).as_bytes())
-        except smtplib.SMTPResponseException as error:
-            return _answered(where, step, error.smtp_code, _text(error.smtp_error))
+            return _answered(talk.where, talk.step, error.smtp_code, _text(error.smtp_error))
         except ssl.SSLError:
             return Delivery(
                 Verdict.UNREACHABLE,
                 "",
-                f"{where}: no trusted TLS connection",
+                f"{talk.where}: no trusted TLS connection",
                 "check the server's certificate and this machine's CA certificates and clock",
             )
         except smtplib.SMTPNotSupportedError:
             return Delivery(
                 Verdict.REFUSED,
                 "",
-                f"{where} does not offer {step}",
+                f"{talk.where} does not offer {talk.step}",
                 "check port and starttls, and whether the server wants a login there",
             )
         except (OSError, smtplib.SMTPException):
-            return _broken(where, step)
+            return talk.broken("the connection broke")
+
+    def _converse(self, client: smtplib.SMTP, talk: _Talk, message: Message) -> Delivery:
+        code, said = client.connect(self._host, self._port)
+        talk.step = "the greeting"
+        if code != 220:
+            return _answered(talk.where, talk.step, code, _text(said))
+        talk.step = "EHLO"
+        client.ehlo_or_helo_if_needed()
+        if self._starttls:
+            talk.step = "STARTTLS"
+            client.starttls(context=ssl.create_default_context())
+            client.ehlo()
+        if self._username and self._password is not None:
+            talk.step = "AUTH"
+            client.login(self._username, self._password.reveal())
+        for step, command in self._envelope():
+            talk.step = step
+            code, said = client.docmd(command)
+            if code // 100 != 2:
+                return _answered(talk.where, step, code, _text(said))
+        talk.step = "DATA"
+        code, said = client.data(self.mail(message).as_bytes())
         if code != 250:
-            return _answered(where, "DATA", code, _text(said))
+            return _answered(talk.where, "DATA", code, _text(said))
         # The server has the mail now; how it takes leave does not matter.
-        return Delivery(Verdict.DELIVERED, "250", f"{where}: 250 after DATA")
+        return Delivery(Verdict.DELIVERED, "250", f"{talk.where}: 250 after DATA")
 
     def _envelope(self) -> list[tuple[str, str]]:
         """Return the commands before DATA; one refused recipient refuses the mail, so none is lost unseen."""
@@ -159,31 +210,6 @@ def _answered(where: str, step: str, code: int, said: str) -> Delivery:
     }
     return Delivery(
         Verdict.REFUSED, str(code), summary, hints.get(step, "the server refuses the mail: its text says why")
-    )
-
-
-def _broken(where: str, step: str) -> Delivery:
-    if step == "DATA":
-        return Delivery(
-            Verdict.UNKNOWN,
-            "",
-            f"{where}: no answer after DATA; the mail may or may not have been taken",
-            "look into the mailbox before sending again",
-        )
-    return Delivery(
-        Verdict.UNREACHABLE,
-        "",
-        f"{where}: the connection broke at {step}",
-        "check port and starttls; the server may want TLS from the start",
-    )
-
-
-def _unreachable(where: str) -> Delivery:
-    return Delivery(
-        Verdict.UNREACHABLE,
-        "",
-        f"{where} cannot be reached within {_TIMEOUT_S:g} s",
-        "check host, port, DNS, routes and firewalls from the host that sends",
     )
 
 

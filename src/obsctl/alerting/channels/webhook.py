@@ -1,14 +1,15 @@
-"""A generic webhook: the message as JSON, delivered when the answer is 2xx."""
+"""A generic webhook: the message as JSON, delivered when the answer is 2xx and its body does not say otherwise."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from obsctl.alerting.channels.http import check_url, masked, out_of_order, post_json, redirected
+from obsctl.alerting.channels.http import Answer, check_url, masked, origin, out_of_order, post_json, redirected
 from obsctl.alerting.delivery import Delivery, Verdict
 from obsctl.alerting.message import Message
 from obsctl.contract import ConfigError
-from obsctl.fleet.secrets import Secret
+from obsctl.decoding import UndecodableError, decode_json
+from obsctl.fleet.secrets import Secret, redact
 
 #: The body's schema, documented in docs/reference/alerting.md.
 SCHEMA = "obsctl/alert/v1"
@@ -54,14 +55,22 @@ class Webhook:
         return {"method": "POST", "url": masked(self._url), "headers": headers, "body": self.payload(message)}
 
     def send(self, message: Message) -> Delivery:
-        """Post the message once and judge the status."""
-        where = masked(self._url)
+        """Post the message once and judge the answer."""
+        where = origin(self._url)
         headers = {"Authorization": f"Bearer {self._token.reveal()}"} if self._token else {}
         answer = post_json(self._url, self.payload(message), headers)
         if isinstance(answer, Delivery):
             return answer
         code = str(answer.status)
         if 200 <= answer.status < 300:
+            refusal = _refusal(answer)
+            if refusal:
+                return Delivery(
+                    Verdict.REFUSED,
+                    refusal,
+                    f"{where} answered HTTP {code}, but its body refuses the message: {_text(answer)!r}",
+                    "the receiver takes the request and refuses the message: look its code up, check url and keyword",
+                )
             return Delivery(Verdict.DELIVERED, code, f"{where}: HTTP {code}")
         other = redirected(answer, where) or out_of_order(answer, where)
         if other is not None:
@@ -70,3 +79,26 @@ class Webhook:
         if answer.status in (401, 403):
             hint = "the receiver does not accept the token: check the channel's token"
         return Delivery(Verdict.REFUSED, code, f"{where} refused the message with HTTP {code}", hint)
+
+
+def _refusal(answer: Answer) -> str:
+    """Return the code with which a body refuses what its HTTP status accepts; empty for none.
+
+    Chat robots answer 200 whatever they think of the message: ``errcode`` (DingTalk, WeCom), ``code`` (Feishu), ``ok``
+    (Slack, Telegram), ``success``. A ``code`` that repeats the HTTP status is a success.
+    """
+    try:
+        body = decode_json(answer.body, dict[str, Any])
+    except UndecodableError:
+        return ""
+    for name in ("errcode", "code"):
+        if isinstance(value := body.get(name), int) and value not in (0, answer.status):
+            return str(value)
+    for name in ("ok", "success"):
+        if body.get(name) is False:
+            return f"{name} false"
+    return ""
+
+
+def _text(answer: Answer) -> str:
+    return redact(answer.body.decode("utf-8", "replace"))[:200]

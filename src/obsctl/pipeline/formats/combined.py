@@ -1,8 +1,9 @@
 r"""``combined``: the access log format of nginx and Apache, with what real logs make of it.
 
 ``ADDR IDENT USER [TIME] "REQUEST" STATUS BYTES "REFERER" "USER AGENT"``, also without the last two (common), with a
-virtual host before it, with ``"X-FORWARDED-FOR"`` after it, and each of these as a quoted whole line of a dump. Inside
-quotes Apache writes ``\"`` and nginx ``\x22``; such escapes stay as logged.
+virtual host before it, with ``"X-FORWARDED-FOR"`` before or after it, with a list of addresses that ends with ADDR in
+its place, and each of these as a quoted whole line of a dump. Inside quotes Apache writes ``\"`` and nginx ``\x22``;
+such escapes stay as logged.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from obsctl.pipeline.formats.line import AccessLine, LineError, require_fit
 
 # Nearly all lines: an HTTP request, no escape, no blank in the user.
 _usual = re.compile(
-    r'(\S+) \S+ (\S+) \[([^\]]{26})\] "([A-Z]{1,32}) ([^ "\\]+) (HTTP/[0-9.]{1,4})" (\d{3}) (\d{1,18}) '
+    r'([^\s,]+) \S+ (\S+) \[([^\]]{26})\] "([A-Z]{1,32}) ([^ "\\]+) (HTTP/[0-9.]{1,4})" (\d{3}) (\d{1,18}) '
     r'"([^"\\]*)" "([^"\\]*)"',
     re.ASCII,
 ).fullmatch
@@ -28,8 +29,10 @@ _unusual = re.compile(
     rf"(?: {_FIELD} {_FIELD}(?: {_FIELD})?)?\s*",
     re.DOTALL | re.ASCII,
 ).fullmatch
+_quoted = re.compile(r'"([^"]*+)" ').match
 _port = re.compile(r".+:\d{1,5}", re.ASCII).fullmatch
-_request = re.compile(r"([A-Za-z_-]{1,32}) (.*?)(?: +(HTTP/[0-9.]{1,4}))?", re.DOTALL | re.ASCII).fullmatch
+_method = re.compile(r"[A-Za-z_-]{1,32}", re.ASCII).fullmatch
+_protocol = re.compile(r"HTTP/[0-9.]{1,4}", re.ASCII).fullmatch
 
 
 def parse(text: str) -> AccessLine:
@@ -61,12 +64,13 @@ def parse(text: str) -> AccessLine:
 
 def _parse_unusual(text: str) -> AccessLine:
     stripped = text.strip()
-    # A dump quotes the whole line; a line of its own never begins with a quote.
-    match = _unusual(stripped[1:-1]) if stripped[:1] == '"' == stripped[-1:] else _unusual(stripped)
+    match = _unusual(stripped)
+    if match is None and stripped[:1] == '"' == stripped[-1:]:
+        match = _unusual(stripped[1:-1])
     if match is None:
         raise LineError("parse", "not a combined or common access line")
     request, _, _, referer, agent, forwarded = match.groups()[2:]
-    vhost, addr, user = _split_who(match["who"])
+    vhost, proxies, addr, user = _split_who(match["who"])
     method, uri, protocol = _split_request(request)
     return AccessLine(
         ts=clock.LOCAL[match["time"]] + ".000",
@@ -79,20 +83,35 @@ def _parse_unusual(text: str) -> AccessLine:
         protocol=protocol,
         referer=_absent(referer or ""),
         user_agent=_absent(agent or ""),
-        x_forwarded_for=_absent(forwarded or ""),
+        x_forwarded_for=_absent(forwarded or "") or proxies,
         vhost=vhost,
     )
 
 
-def _split_who(who: str) -> tuple[str, str, str]:
-    """Return virtual host, address and user: ``[VHOST ]ADDR IDENT USER `` where the user may hold blanks or nothing."""
+def _split_who(who: str) -> tuple[str, str, str, str]:
+    """Return virtual host, X-Forwarded-For, address and user.
+
+    ``["X-FORWARDED-FOR" ][VHOST ]ADDR IDENT USER ``, where the user may hold blanks or nothing, or
+    ``ADDR, ADDR, ADDR IDENT USER ``, of which the last address is the peer.
+    """
+    forwarded, vhost = "", ""
+    quoted = _quoted(who)
+    if quoted is not None:
+        forwarded = _absent(quoted[1])
+        who = who[quoted.end() :]
     words = who.split(" ")[:-1]
-    vhost = ""
+    count = next((i for i, word in enumerate(words, 1) if not word.endswith(",")), 0)
+    *before, peer = "".join(words[:count]).split(",")
+    if before:
+        if not _is_address(peer):
+            raise LineError("parse", "not a combined or common access line")
+        forwarded = ", ".join(before)
+        words[:count] = [peer]
     if len(words) > 3 and (_is_address(words[1]) or (_port(words[0]) and not _is_address(words[0]))):
         vhost = words.pop(0)
     if len(words) < 3 or not words[0]:
         raise LineError("parse", "not a combined or common access line")
-    return vhost, words[0], " ".join(words[2:])
+    return vhost, forwarded, words[0], " ".join(words[2:])
 
 
 def _is_address(word: str) -> bool:
@@ -105,10 +124,13 @@ def _is_address(word: str) -> bool:
 
 def _split_request(request: str) -> tuple[str, str, str]:
     """Return method, target and protocol; a request that is none (empty, a TLS greeting) is all target."""
-    match = _request(request)
-    if match is None or (match[3] is None and not match[1].isupper()):
+    method, blank, rest = request.partition(" ")
+    if not blank or not _method(method):
         return "", _absent(request), ""
-    return match[1], match[2], match[3] or ""
+    target, blank, protocol = rest.rpartition(" ")
+    if blank and _protocol(protocol):
+        return method, target.rstrip(" "), protocol
+    return (method, rest, "") if method.isupper() else ("", _absent(request), "")
 
 
 def _absent(text: str) -> str:

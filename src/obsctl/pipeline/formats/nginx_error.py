@@ -17,17 +17,30 @@ _head = re.compile(
     re.DOTALL | re.ASCII,
 ).fullmatch
 # A quoted value of the context may hold quotes: nginx does not escape here. Each ends at the next key or at the end.
+_KEYS = ("request", "subrequest", "upstream", "host", "referrer")
+
+
+def _until(keys: tuple[str, ...]) -> str:
+    """Return a pattern for all up to the next of these keys, or to the quote that ends the line.
+
+    Possessive, so that a hostile line costs one pass.
+    """
+    return rf'(?:(?!"?, (?:{"|".join(keys)}): "|"\Z).)*+'
+
+
 _context = re.compile(
     r"(?P<addr>[^,\s]+)"
-    r"(?:, server: (?P<server>.*?))?"
-    r'(?:, request: "(?P<request>.*?)")?'
-    r'(?:, subrequest: ".*?")?'
-    r'(?:, upstream: "(?P<upstream>.*?)")?'
-    r'(?:, host: "(?P<host>.*?)")?'
-    r'(?:, referrer: "(?P<referer>.*?)")?',
+    rf"(?:, server: (?P<server>{_until(_KEYS)}))?"
+    rf'(?:, request: "(?P<request>{_until(_KEYS[1:])})")?'
+    rf'(?:, subrequest: "{_until(_KEYS[2:])}")?'
+    rf'(?:, upstream: "(?P<upstream>{_until(_KEYS[3:])})")?'
+    rf'(?:, host: "(?P<host>{_until(_KEYS[4:])})")?'
+    r'(?:, referrer: "(?P<referer>.*)")?',
     re.DOTALL,
 ).fullmatch
 _CLIENT = ", client: "
+#: Places tried as the beginning of the context, from the end: a hostile line may hold thousands.
+_CLIENT_TRIES = 8
 #: The message's column holds 16 MiB; the other texts as in the access log.
 _MESSAGE_BYTES = 2**24 - 1
 _TEXT_BYTES = 65_535
@@ -66,8 +79,11 @@ def _take_context(line: ErrorLine) -> None:
 
     What an application wrote may itself hold ``, client: ``; the context is the last place that reads as one.
     """
-    at = line.message.rfind(_CLIENT)
-    while at >= 0:
+    at = len(line.message)
+    for _ in range(_CLIENT_TRIES):
+        at = line.message.rfind(_CLIENT, 0, at)
+        if at < 0:
+            return
         match = _context(line.message[at + len(_CLIENT) :])
         if match is not None:
             line.message = line.message[:at]
@@ -78,7 +94,6 @@ def _take_context(line: ErrorLine) -> None:
             line.vhost = match["host"] or ""
             line.referer = match["referer"] or ""
             return
-        at = line.message.rfind(_CLIENT, 0, at)
 
 
 def _require_fit(line: ErrorLine) -> None:

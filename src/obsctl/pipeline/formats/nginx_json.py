@@ -45,7 +45,7 @@ def parse(text: str) -> AccessLine:
     """
     try:
         line = _decode(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the second for brackets nested a thousand deep
         raise LineError("parse", f"not an access line in JSON: {error}") from None
     try:
         access = AccessLine(

@@ -1,0 +1,120 @@
+"""obsctl as a process in a poor environment: the verdict stays, and what goes wrong is said in words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from obsctl.fleet.model import Fleet, Host, KafkaNode
+
+_START = [sys.executable, "-c", "from obsctl.cli.main import main; main()"]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> str:
+    """A cluster whose only broker is a closed port: kafka status is critical, at once."""
+    host = Host(
+        name="node1",
+        address="127.0.0.1",
+        groups=("kafka",),
+        kafka=KafkaNode(node_id=1, broker_port=1, controller_port=1),
+    )
+    path = tmp_path / "fleet.json"
+    path.write_bytes(msgspec.json.encode(Fleet(hosts=(host,))))
+    return str(path)
+
+
+def obsctl(*argv: str, without: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if name != without} | environment
+    return subprocess.run([*_START, *argv], env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("columns", ["", "abc", "0", "-5", "1"])
+def test_columns_that_are_no_width_are_not_used(fleet: str, columns: str) -> None:
+    done = obsctl("-i", fleet, "kafka", "status", COLUMNS=columns)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "CRITICAL" in done.stdout
+    assert "KAFKA_UNREACHABLE" in done.stdout.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize("output", ["table", "json", "nagios"])
+def test_a_reader_that_has_gone_does_not_hide_the_verdict(fleet: str, output: str) -> None:
+    with subprocess.Popen(
+        [*_START, "-i", fleet, "kafka", "status", "-o", output], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        complaint = process.stderr.read()
+    assert (process.returncode, complaint) == (2, b"")
+
+
+def test_a_watch_ends_when_its_reader_has_gone(fleet: str) -> None:
+    watch = [*_START, "-i", fleet, "kafka", "status", "--watch", "0.1", "-o", "json"]
+    with subprocess.Popen(watch, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(20) == 2
+
+
+@pytest.mark.parametrize("argv", [("kafka", "status"), ("--help",), ("explain",)])
+def test_an_output_that_cannot_be_written_is_said_and_is_not_ok(fleet: str, argv: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*_START, "-i", fleet, *argv], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        3,
+        "obsctl: standard output cannot be written: No space left on device\n",
+    )
+
+
+def test_ctrl_c_while_a_command_is_still_being_imported(fleet: str) -> None:
+    interrupt = (
+        "import sys\n"
+        "class Early:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Early())\n"
+        "from obsctl.cli.main import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", interrupt, "--version"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_ctrl_c_while_a_command_waits(fleet: str) -> None:
+    watch = [*_START, "-i", fleet, "kafka", "status", "--watch", "60", "-o", "json"]
+    with subprocess.Popen(watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=20)
+    assert (process.returncode, complaint.strip()) == (130, "interrupted")
+
+
+def test_a_path_that_the_system_refuses_is_a_sentence(tmp_path: Path) -> None:
+    done = obsctl("-i", str(tmp_path / ("x" * 300)), "kafka", "status")
+    assert done.returncode == 78
+    assert "cannot be read: File name too long" in done.stderr
+
+
+def test_a_directory_that_was_removed_under_the_shell_is_a_sentence(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); from obsctl.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "kafka", "status"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 78
+    assert "cannot be read: No such file or directory" in done.stderr

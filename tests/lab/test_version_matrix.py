@@ -1,0 +1,98 @@
+"""The roles under the targets' old Pythons, each with an ansible-core that serves it.
+
+The hosts get an interpreter that is really that old, at the path where it lies on this machine, and ``site.yml`` runs
+with it: each module with the roles' own arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab.conftest import BIN, ROOT, Fleet
+
+#: One host of each kind; the others would run the same modules.
+HOSTS = ("node1", "db1", "app1")
+#: What an interpreter does not need to run a module.
+_LEFT_OUT = ("*/test", "*/tests", "*/__pycache__", "*.a", "*.pyc", "*/share", "*/include", "*/site-packages/*")
+
+
+def _interpreter(version: str) -> Path:
+    folder = Path(os.environ.get("OBSCTL_TEST_PYTHONS", Path.home() / ".pyenv/versions"))
+    found = sorted(folder.glob(f"{version}.*/bin/python{version}"))
+    if not found:
+        pytest.skip(f"no Python {version} below {folder}; OBSCTL_TEST_PYTHONS names a folder of versions")
+    return found[-1]
+
+
+def _control(name: str) -> Path:
+    """The environment with the ansible-core that is meant: this one, or one of the variable's name."""
+    if name == "this":
+        return BIN
+    variable = f"OBSCTL_TEST_{name.upper()}_VENV"
+    folder = Path(os.environ.get(variable, ROOT / f".venv-{name}"))
+    if not (folder / "bin/ansible-playbook").exists():
+        pytest.skip(
+            f"no environment at {folder}: VENV=.venv-{name} scripts/make-venv, see CONTRIBUTING.md; or {variable}"
+        )
+    return folder / "bin"
+
+
+def _give(fleet: Fleet, host: str, interpreter: Path) -> None:
+    home = interpreter.parents[1]
+    excluded = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
+    with subprocess.Popen(
+        ["tar", "--create", *excluded, f"--directory={home.parent}", home.name], stdout=subprocess.PIPE
+    ) as packed:
+        unpack = [BIN / "obsctl", "lab", "ssh", host, "--", "tar", "--extract", f"--directory={home.parent}"]
+        fleet.ssh(host, "mkdir", "-p", str(home.parent))
+        subprocess.run(unpack, cwd=ROOT, stdin=packed.stdout, check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("control", "target"), [("legacy", "2.7"), ("legacy", "3.6"), ("this", "3.9"), ("newest", "3.9")]
+)
+def test_the_roles_run_under_an_old_python(healthy: Fleet, control: str, target: str) -> None:
+    programs, interpreter = _control(control), _interpreter(target)
+    for host in HOSTS:
+        _give(healthy, host, interpreter)
+    # Unpacking is what a finished host would not do again.
+    healthy.ssh("node1", "sh", "-c", "rm -r /opt/filebeat/filebeat-*")
+    try:
+        done = subprocess.run(
+            [
+                programs / "ansible-playbook", "site.yml", "-i", "inventories/lab", "--limit", ",".join(HOSTS),
+                "-e", f"ansible_python_interpreter={interpreter}",
+            ],
+            cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, timeout=550,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert {task for task in _changed_tasks(done.stdout) if "filebeat" not in task} == set(), done.stdout
+        seen = subprocess.run(
+            [
+                programs / "ansible", "-i", "inventories/lab", "node1", "-m", "ansible.builtin.setup",
+                "-a", "filter=ansible_python_version", "-e", f"ansible_python_interpreter={interpreter}",
+            ],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert re.search(rf'ansible_python_version"?: "?{re.escape(target)}\.', seen.stdout), seen.stdout
+    finally:
+        for host in HOSTS:
+            healthy.ssh(host, "rm", "-rf", str(interpreter.parents[1]))
+    healthy.wait_healthy()
+
+
+def _changed_tasks(said: str) -> set[str]:
+    """The tasks of a playbook's output that changed something."""
+    changed, task = set(), ""
+    for line in said.splitlines():
+        if match := re.match(r"(?:TASK|RUNNING HANDLER) \[(.*)\]", line):
+            task = match[1]
+        elif line.startswith("changed: ["):
+            changed.add(task)
+    return changed
