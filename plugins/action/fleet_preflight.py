@@ -9,9 +9,12 @@ import pathlib
 import textwrap
 
 import yaml
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 
+from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS
+from ansible_collections.obscraft.fleet.plugins.lookup import secret
 from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules as rules
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -61,6 +64,7 @@ def gather(templar, hostvars, groups, register):
         looks={host: look_of(view, register) for host, view in hosts.items() if register in view},
         core=tuple(int(part) for part in core_version.split(".")[:2]),
         missing_files=missing_files(hosts, groups),
+        unusable_secrets={host: unusable_secrets(view, specs) for host, view in hosts.items()},
     )
 
 
@@ -72,8 +76,8 @@ class HostView(collections.abc.Mapping):
 
     def __init__(self, templar, host, hostvars, groups, defaults):
         self._own = hostvars[host]
-        self._defaults = defaults
-        self._templar = templar.copy_with_new_env(available_variables=layered(hostvars, host, groups, defaults))
+        self._raw = layered(hostvars, host, groups, defaults)
+        self._templar = templar.copy_with_new_env(available_variables=self._raw)
         self._values = {}
         self._faults = {}
 
@@ -88,6 +92,15 @@ class HostView(collections.abc.Mapping):
                 self.get(name)
         return dict(self._faults)
 
+    def secret_fault(self, reference):
+        """Return why a reference gives no secret on this host, or None; never the secret."""
+        try:
+            return rules.secret_fault(secret.resolve(str(reference), self._raw, self._templar))
+        except AnsibleError as error:
+            text = " ".join(str(error).split())
+            # What a template complains about may hold a value; the lookup's own words never do.
+            return text[len("secret: ") :] if text.startswith("secret: ") else f"{reference}: its template fails"
+
     def __getitem__(self, name):
         if name not in self._values and name not in self._faults:
             self._resolve(name)
@@ -96,13 +109,10 @@ class HostView(collections.abc.Mapping):
         return self._values[name]
 
     def _resolve(self, name):
+        raw = self._raw[name]
         try:
-            if name in self._own:
-                self._values[name] = self._own[name]
-            else:
-                self._values[name] = self._templar.template(trusted(self._defaults[name]))
-        except KeyError:
-            raise
+            # Not through hostvars: before 2.19 that hands out a template that cannot be resolved as it stands.
+            self._values[name] = self._templar.template(raw)
         except Exception as error:  # whatever a template raises is a fact about the inventory
             self._faults[name] = " ".join(str(error).split())
 
@@ -110,10 +120,10 @@ class HostView(collections.abc.Mapping):
         return self.get(name) is not None
 
     def __iter__(self):
-        return iter({**dict.fromkeys(self._defaults), **dict.fromkeys(self._own)})
+        return iter(self._raw)
 
     def __len__(self):
-        return len(set(self._defaults) | set(self._own))
+        return len(self._raw)
 
 
 def layered(hostvars, host, groups, defaults):
@@ -147,6 +157,23 @@ def role_options(path):
 def read_yaml(path):
     """Return a YAML file's mapping; empty where there is no file."""
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+
+
+def unusable_secrets(view, specs):
+    """Return secret to the reason why it cannot be used, for the roles that run on the host."""
+    found = {}
+    for group, names in rules.ROLES_OF_GROUP.items():
+        if group not in view["group_names"]:
+            continue
+        options = {name: spec for role in names for name, spec in specs.get(role, {}).items()}
+        # What cannot even be templated is named as such.
+        found.update({name: view[name] for name, spec in options.items() if spec.get("no_log") and name in view})
+    for channel in (view.get("consumer_alert_channels") or []) if "consumer" in view["group_names"] else []:
+        if isinstance(channel, collections.abc.Mapping):
+            given = {option: channel[option] for option in SECRET_OPTIONS if channel.get(option)}
+            found.update({f"{option} of alert channel {channel.get('name')}": v for option, v in given.items()})
+    faults = {name: view.secret_fault(reference) for name, reference in found.items()}
+    return {name: reason for name, reason in faults.items() if reason}
 
 
 def look_of(view, register):

@@ -29,7 +29,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(host), C(id), C(address), C(broker) and C(controller) of each node, by id.
+  description: C(host), C(id), C(address), C(listener) (C(address:port) of the broker), C(broker) and C(controller) of
+    each node, by id.
   type: list
   elements: dict
 """
@@ -45,11 +46,13 @@ def kafka_nodes(hosts):
     for variables in hosts:
         host = variables["inventory_hostname"]
         roles = variables.get("kafka_process_roles", ["broker", "controller"])
+        address = variables.get("kafka_advertised_host") or variables.get("ansible_host") or host
         nodes.append(
             {
                 "host": host,
                 "id": int(variables["kafka_node_id"]),
-                "address": variables.get("kafka_advertised_host") or variables.get("ansible_host") or host,
+                "address": address,
+                "listener": f"{address}:{variables.get('kafka_broker_port') or 9092}",
                 "broker": "broker" in roles,
                 "controller": "controller" in roles,
             }

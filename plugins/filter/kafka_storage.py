@@ -3,7 +3,8 @@
 """Decide what may be formatted, from the storage of all nodes at once.
 
 A wrong decision here destroys data: a node that is formatted with a new cluster id never joins again, and an empty
-majority of controllers can elect a leader that lost every topic. So nothing is formatted unless all nodes were read.
+majority of controllers can elect a leader that lost every topic. So nothing is formatted unless all nodes were read,
+and a node that knows a cluster without holding its data has lost a disk, or has not mounted it.
 """
 
 from __future__ import annotations
@@ -66,22 +67,14 @@ def kafka_storage_plan(storage, node_ids, cluster_id="", allow_lost=()):
     formatted = {host: state for host, state in read.items() if state["formatted"]}
     empty = [host for host in read if host not in formatted]
 
-    problems = _damaged(formatted, node_ids) + _mixed(formatted, cluster_id)
-    ids = sorted({cid for state in formatted.values() for cid in state["cluster_ids"]})
+    problems = _damaged(formatted, node_ids) + _mixed(read, cluster_id)
+    ids = sorted({found for state in read.values() for found in _ids(state)})
     if empty and unread:
         problems.append(
             f"{_names(empty)} would be formatted, but the storage of {_names(unread)} was not read: "
             "run on all Kafka hosts at once (no --limit, no serial), with all of them reachable"
         )
-    lived = [host for host, state in formatted.items() if state["has_lived"]]
-    lost = [host for host in empty if host not in allow_lost] if lived else []
-    if lost:
-        problems.append(
-            f"no storage on {_names(lost)}, while the data of cluster {', '.join(ids)} is on {_names(lived)}: "
-            f"{_names(lost)} lost its disk or is new. An empty controller can help to elect a leader that lost data, "
-            "so it is not formatted unasked. Check that the others are healthy, then name it: "
-            f"kafka_allow_format_lost_nodes: [{', '.join(sorted(lost))}]"
-        )
+    problems += _lost(read, formatted, [host for host in empty if host not in allow_lost], ids)
     strangers = [host for host in empty if read[host]["has_lived"]]
     if strangers:
         problems.append(
@@ -92,6 +85,33 @@ def kafka_storage_plan(storage, node_ids, cluster_id="", allow_lost=()):
         return {"cluster_id": ids[0] if len(ids) == 1 else "", "format": [], "problems": problems}
     chosen = ids[0] if ids else cluster_id or _candidate(read, node_ids)
     return {"cluster_id": chosen, "format": sorted(empty), "problems": []}
+
+
+def _ids(state):
+    """The cluster ids that a node's storage and the file beside it name."""
+    return {*state["cluster_ids"], *filter(None, [state["known_cluster_id"]])}
+
+
+def _lost(read, formatted, empty, ids):
+    """Empty nodes of a cluster that has, or had, data."""
+    lived = [host for host, state in formatted.items() if state["has_lived"]]
+    orphans = [host for host in empty if read[host]["known_cluster_id"]]
+    lost = empty if lived or orphans else []
+    if not lost:
+        return []
+    where = f"the data of cluster {', '.join(ids)} is on {_names(lived)}" if lived else "no node holds its data"
+    problem = f"no storage on {_names(lost)}, while {where}: "
+    if orphans:
+        problem += f"{_names(orphans)} belongs to cluster {', '.join(ids)}, so its disk is lost or not mounted, or "
+        problem += "kafka_data_dir has changed. Mount the disk or put the variable right. "
+    else:
+        problem += f"{_names(lost)} lost its disk or is new. "
+    problem += (
+        "An empty controller can help to elect a leader that lost data, so it is not formatted unasked. Check that "
+        "the others are healthy, then name it: "
+        f"kafka_allow_format_lost_nodes: [{', '.join(sorted(lost))}]"
+    )
+    return [problem]
 
 
 def _damaged(formatted, node_ids):
@@ -116,12 +136,13 @@ def _damaged(formatted, node_ids):
     return problems
 
 
-def _mixed(formatted, cluster_id):
+def _mixed(read, cluster_id):
     """Nodes of different clusters, or of another one than the inventory's."""
     by_id = {}
-    for host, state in formatted.items():
-        for found in state["cluster_ids"]:
-            by_id.setdefault(found, []).append(host)
+    for host, state in read.items():
+        for found in sorted(_ids(state)):
+            stored = found in state["cluster_ids"]
+            by_id.setdefault(found, []).append(host if stored else f"{host} (by its cluster.id)")
     problems = []
     if len(by_id) > 1:
         parts = [f"cluster id {found} on {_names(hosts)}" for found, hosts in sorted(by_id.items())]

@@ -51,27 +51,39 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
-        return [self._resolve(str(term), variables or {}) for term in terms]
+        return [resolve(str(term), variables or {}, self._templar) for term in terms]
 
-    def _resolve(self, reference, variables):
-        kind, _, name = reference.partition(":")
-        if kind == "file":
-            value = _from_file(reference, name)
-        elif kind == "env":
-            value = os.environ.get(name, "")
-        elif kind == "vault":
-            value = self._from_inventory(reference, name, variables)
-        else:
-            value = reference
-        if not value:
-            what = reference if kind in ("file", "env", "vault") else "a secret in the inventory"
-            raise AnsibleError(f"secret: {what} is empty")
-        return value
 
-    def _from_inventory(self, reference, name, variables):
-        if name not in variables:
-            raise AnsibleError(f"secret: {reference}: the inventory has no variable of this name")
-        return str(self._templar.template(variables[name]))
+def resolve(reference, variables, templar):
+    """Return the secret that a reference names.
+
+    Args:
+        reference: C(file:), C(env:) or C(vault:), or the secret itself.
+        variables: the host's, for C(vault:).
+        templar: templates such a variable.
+
+    Raises:
+        AnsibleError: it cannot be read or is empty; the text names the reference and never the value.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "file":
+        value = _from_file(reference, name)
+    elif kind == "env":
+        value = os.environ.get(name, "")
+    elif kind == "vault":
+        value = _from_inventory(reference, name, variables, templar)
+    else:
+        value = reference
+    if not value:
+        what = reference if kind in ("file", "env", "vault") else "a secret in the inventory"
+        raise AnsibleError(f"secret: {what} is empty")
+    return value
+
+
+def _from_inventory(reference, name, variables, templar):
+    if name not in variables:
+        raise AnsibleError(f"secret: {reference}: the inventory has no variable of this name")
+    return str(templar.template(variables[name]))
 
 
 def _from_file(reference, name):

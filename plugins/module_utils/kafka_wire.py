@@ -19,6 +19,7 @@ METADATA = (3, 12)
 CREATE_TOPICS = (19, 7)
 DESCRIBE_CONFIGS = (32, 4)
 CREATE_PARTITIONS = (37, 3)
+ELECT_LEADERS = (43, 2)
 ALTER_CONFIGS = (44, 1)
 DESCRIBE_QUORUM = (55, 1)
 
@@ -26,6 +27,9 @@ RESOURCE_TOPIC = 2
 #: ConfigSource of a value that was set for this very topic.
 SOURCE_TOPIC = 1
 TOPIC_EXISTS = 36
+#: Of a partition: its preferred replica does not live, or leads already.
+PREFERRED_NOT_AVAILABLE = 80
+ELECTION_NOT_NEEDED = 84
 
 #: No answer of these requests comes near; a larger length means that something else than Kafka answers.
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -385,6 +389,30 @@ def create_partitions(addresses, counts, timeout):
     answer = first_answer(addresses, CREATE_PARTITIONS, body, timeout + 2)
     answer.get("i")
     _raise_refused(answer.array(lambda a: (a.string(), a.get("h"), a.string(), a.tags())[:3]))
+
+
+def elect_preferred_leaders(addresses, timeout):
+    """Give each partition's lead back to its first replica; return how many leads have moved.
+
+    Raises:
+        KafkaError: nobody answered, or the cluster refused.
+    """
+    body = Writer().put("b", 0).array(None, None).put("i", int(timeout * 1000)).tags().data
+    answer = first_answer(addresses, ELECT_LEADERS, body, timeout + 2)
+    answer.get("i")
+    code = answer.get("h")
+    if code:
+        raise KafkaError(error_text(code))
+    results = [pair for pairs in answer.array(_read_elected) for pair in pairs]
+    _raise_refused(results, allowed=(0, PREFERRED_NOT_AVAILABLE, ELECTION_NOT_NEEDED))
+    return len([code for _name, code, _message in results if code == 0])
+
+
+def _read_elected(answer):
+    topic = answer.string()
+    results = answer.array(lambda a: (a.get("i"), a.get("h"), a.string(), a.tags())[:3])
+    answer.tags()
+    return [("%s-%d" % (topic, index), code, message) for index, code, message in results]
 
 
 def set_topic_configs(addresses, changes, timeout):

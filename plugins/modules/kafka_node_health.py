@@ -20,6 +20,13 @@ options:
     description: The node's id.
     type: int
     required: true
+  unit:
+    description:
+      - The node's unit. Where it does not run, the node does not answer.
+      - Where its process was started with C(-Dobscraft.address=HOST:PORT), that address is asked in place of
+        O(address), which may already be the one of the next start.
+    type: str
+    default: kafka
   address:
     description: The node's own listener as C(host:port), the broker's, or the controller's where it is no broker.
     type: str
@@ -29,19 +36,21 @@ options:
     type: bool
     default: true
   bootstrap:
-    description: Brokers as C(host:port), asked for the cluster's view.
+    description: Brokers as C(host:port), asked for the addresses that the cluster itself knows.
     type: list
     elements: str
     required: true
   require:
     description:
-      - C(serving), the node answers on its listener, and a broker knows a quorum leader.
+      - C(answering), its unit runs and its own listener answers, whatever the cluster says.
+      - C(led), a broker knows a quorum leader.
+      - C(serving), the node answers, and the cluster has a leader and lists it.
       - C(in_sync), it is in the ISR of each partition that it holds, and as a voter not behind.
       - C(safe_to_stop), the quorum and every partition survive its stop.
       - With an empty list one look is returned, whatever it says.
     type: list
     elements: str
-    choices: [serving, in_sync, safe_to_stop]
+    choices: [answering, led, serving, in_sync, safe_to_stop]
     default: []
   timeout:
     description: Seconds until the module gives up and fails with what is still missing.
@@ -65,14 +74,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-serving:
-  description: Whether the node answers.
+in_sync:
+  description: Whether the node is whole.
   type: bool
-  returned: always
+  returned: success
 leader:
   description: Node id of the quorum's leader, -1 where none is known.
   type: int
-  returned: always
+  returned: success
 missing:
   description: Condition to the reason why it does not hold; required ones only.
   type: dict
@@ -90,12 +99,24 @@ _REQUEST_TIMEOUT = 5
 _FETCH_TIMEOUT_MS = 2000
 
 
+def not_answering(view):
+    """Return why the node itself does not answer, or None: what the cluster says does not matter here."""
+    return view["own_fault"]
+
+
+def not_led(view):
+    """Return why no quorum leader is known, or None."""
+    if view["cluster_fault"]:
+        return view["cluster_fault"]
+    return None if view["leader"] >= 0 else "no quorum leader is known"
+
+
 def not_serving(view):
     """Return why the node does not serve, or None."""
     if view["own_fault"]:
         return view["own_fault"]
-    if view["broker"] and view["leader"] < 0:
-        return "no quorum leader is known"
+    if view["broker"] and not_led(view):
+        return not_led(view)
     if view["broker"] and view["node_id"] not in view["brokers"]:
         return "the cluster does not list broker %d yet" % view["node_id"]
     return None
@@ -144,7 +165,16 @@ def not_safe_to_stop(view):
     return None
 
 
-CONDITIONS = {"serving": not_serving, "in_sync": not_in_sync, "safe_to_stop": not_safe_to_stop}
+CONDITIONS = {
+    "answering": not_answering,
+    "led": not_led,
+    "serving": not_serving,
+    "in_sync": not_in_sync,
+    "safe_to_stop": not_safe_to_stop,
+}
+
+#: The unit starts Java with this option.
+ADDRESS_OPTION = "-Dobscraft.address="
 
 
 def _few(names):
@@ -152,29 +182,56 @@ def _few(names):
     return shown if len(names) <= 5 else "%s and %d more" % (shown, len(names) - 5)
 
 
-def look(params):
-    """Ask the node itself and then the cluster, and return what both say."""
+def process_of(shown, read_command):
+    """Return (fault, address) of the unit's process; the address is None where it does not tell.
+
+    Args:
+        shown: what C(systemctl show --property=ActiveState,MainPID) printed.
+        read_command: function from a process id to its command line as bytes.
+    """
+    properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    state = properties.get("ActiveState")
+    if state != "active":
+        return "its unit is %s" % state, None
+    words = read_command(properties["MainPID"]).decode("utf-8", "replace").split("\0")
+    told = [word[len(ADDRESS_OPTION) :] for word in words if word.startswith(ADDRESS_OPTION)]
+    return None, told[-1] if told else None
+
+
+def command_line(pid):
+    """Return a process's command line; empty where it has just ended."""
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as words:
+            return words.read()
+    except (IOError, OSError):
+        return b""
+
+
+def look(params, process=(None, None)):
+    """Ask the node itself and then the cluster, and return what both say.
+
+    Args:
+        params: the module's.
+        process: (fault, address) of the unit's process.
+    """
+    fault, address = process[0], process[1] or params["address"]
     view = {
         "node_id": params["node_id"],
         "broker": params["broker"],
-        "own_fault": None,
+        "own_fault": fault or own_fault(address, params["broker"]),
         "cluster_fault": None,
         "leader": -1,
         "voters": [],
         "brokers": {},
         "partitions": [],
     }
+    own = [address] if params["broker"] else []
     try:
-        if params["broker"]:
-            wire.metadata([params["address"]], _REQUEST_TIMEOUT)
-        else:
-            wire.touch(params["address"], _REQUEST_TIMEOUT)
-    except wire.KafkaError as error:
-        view["own_fault"] = str(error)
-    try:
-        others = [a for a in params["bootstrap"] if a != params["address"]]
+        # Whoever answers tells where the others are, which in the middle of a change of ports no inventory knows.
+        seeds = params["bootstrap"] if view["own_fault"] else own + params["bootstrap"]
+        known = wire.metadata(seeds, _REQUEST_TIMEOUT)["brokers"]
         # The node's own view comes last: just after a restart it may hold an old ISR.
-        asked = others + [params["address"]] if params["broker"] else others
+        asked = [known[n] for n in sorted(known) if n != params["node_id"]] + own
         state = wire.quorum(asked, _REQUEST_TIMEOUT)
         view["leader"], view["voters"] = state["leader"], state["voters"]
         cluster = wire.metadata(asked, _REQUEST_TIMEOUT)
@@ -183,6 +240,18 @@ def look(params):
     except wire.KafkaError as error:
         view["cluster_fault"] = str(error)
     return view
+
+
+def own_fault(address, broker):
+    """Return why the node's own listener does not answer, or None."""
+    try:
+        if broker:
+            wire.metadata([address], _REQUEST_TIMEOUT)
+        else:
+            wire.touch(address, _REQUEST_TIMEOUT)
+    except wire.KafkaError as error:
+        return str(error)
+    return None
 
 
 def min_isr_of(addresses, topics):
@@ -207,6 +276,7 @@ def named_partitions(topics, min_isr):
 def main():
     module = AnsibleModule(
         argument_spec={
+            "unit": {"type": "str", "default": "kafka"},
             "node_id": {"type": "int", "required": True},
             "address": {"type": "str", "required": True},
             "broker": {"type": "bool", "default": True},
@@ -216,9 +286,10 @@ def main():
         },
         supports_check_mode=True,
     )
+    ask_systemd = ["systemctl", "show", "--property=ActiveState,MainPID", module.params["unit"]]
     deadline = time.time() + module.params["timeout"]
     while True:
-        view = look(module.params)
+        view = look(module.params, process_of(module.run_command(ask_systemd)[1], command_line))
         missing = dict((name, CONDITIONS[name](view)) for name in module.params["require"])
         missing = dict((name, reason) for name, reason in missing.items() if reason)
         if not missing or module.check_mode:
@@ -227,9 +298,7 @@ def main():
             reasons = "; ".join("not %s: %s" % pair for pair in sorted(missing.items()))
             module.fail_json(msg="node %d is %s" % (module.params["node_id"], reasons), missing=missing)
         time.sleep(1)
-    module.exit_json(
-        changed=False, serving=not_serving(view) is None, leader=view["leader"], missing=missing
-    )
+    module.exit_json(changed=False, in_sync=not_in_sync(view) is None, leader=view["leader"], missing=missing)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ options:
     type: list
     elements: path
     required: true
+  cluster_id_file:
+    description: File in which the node's cluster id is kept apart from the storage.
+    type: path
+    required: true
 author:
   - The ObsCraft authors (@obscraft)
 attributes:
@@ -33,6 +37,7 @@ EXAMPLES = r"""
 - name: Read the storage
   obscraft.fleet.kafka_storage_info:
     log_dirs: [/var/lib/kafka]
+    cluster_id_file: /etc/kafka/cluster.id
   register: storage
 """
 
@@ -45,6 +50,10 @@ cluster_ids:
   description: The cluster ids found, sorted. More than one is a fault.
   type: list
   elements: str
+  returned: always
+known_cluster_id:
+  description: The cluster that the node belongs to although its storage may be gone; empty where none is known.
+  type: str
   returned: always
 node_ids:
   description: The node ids found, sorted. More than one is a fault.
@@ -90,8 +99,16 @@ def new_cluster_id():
             return text
 
 
-def look(log_dirs):
-    """Return what the directories hold."""
+def read_id(path):
+    """Return the cluster id of a file, empty where there is no file."""
+    if not os.path.exists(path):
+        return ""
+    with open(path) as text:
+        return text.read().strip()
+
+
+def look(log_dirs, cluster_id_file):
+    """Return what the directories and the file beside them hold."""
     found = dict((d, read_properties(os.path.join(d, "meta.properties"))) for d in log_dirs)
     metas = [meta for meta in found.values() if meta is not None]
     has_lived = any(
@@ -104,6 +121,7 @@ def look(log_dirs):
     return {
         "formatted": bool(metas),
         "cluster_ids": sorted(set(meta.get("cluster.id", "") for meta in metas)),
+        "known_cluster_id": read_id(cluster_id_file),
         "node_ids": sorted(set(int(meta["node.id"]) for meta in metas if "node.id" in meta)),
         "has_lived": has_lived,
         "unformatted_dirs": sorted(d for d, meta in found.items() if meta is None),
@@ -112,11 +130,14 @@ def look(log_dirs):
 
 def main():
     module = AnsibleModule(
-        argument_spec={"log_dirs": {"type": "list", "elements": "path", "required": True}},
+        argument_spec={
+            "log_dirs": {"type": "list", "elements": "path", "required": True},
+            "cluster_id_file": {"type": "path", "required": True},
+        },
         supports_check_mode=True,
     )
     try:
-        state = look(module.params["log_dirs"])
+        state = look(module.params["log_dirs"], module.params["cluster_id_file"])
     except (OSError, IOError, ValueError) as error:
         module.fail_json(msg="cannot read the storage: %s" % error)
     module.exit_json(changed=False, candidate_id=new_cluster_id(), **state)

@@ -13,10 +13,12 @@ module: unit_stale
 short_description: See whether a running unit still has an older configuration than the disk
 version_added: 0.1.0
 description:
-  - Reports a change when the unit runs and one of its files was written after the unit last started or reloaded, or
-    when systemd itself has an older unit file than the disk. A handler that is notified by it restarts or reloads.
+  - Reports a change when the unit runs and one of its files was written after the unit was started or last reloaded,
+    or when systemd itself has an older unit file than the disk. A handler that is notified by it restarts or reloads.
   - A handler that is notified by the task which writes the file is forgotten when the run breaks off in between, and
     the next run finds the file as it should be. This module asks the machine instead of remembering.
+  - A reload counts when the handler has noted it in O(reload_mark), its last task. Systemd's own record would not do,
+    since a reload that failed stands there like one that succeeded.
   - It changes nothing itself.
 options:
   unit:
@@ -28,6 +30,9 @@ options:
     type: list
     elements: path
     required: true
+  reload_mark:
+    description: File that is touched after each successful reload, below C(/run); for units that are reloaded.
+    type: path
 author:
   - The ObsCraft authors (@obscraft)
 attributes:
@@ -41,6 +46,7 @@ EXAMPLES = r"""
   obscraft.fleet.unit_stale:
     unit: nginx
     files: [/etc/nginx/nginx.conf]
+    reload_mark: /run/obscraft-nginx.reloaded
   notify: Reload nginx
 """
 
@@ -60,7 +66,8 @@ from ansible.module_utils.basic import AnsibleModule
 RUNNING = ("active", "reloading", "activating")
 # The monotonic clock of these is the one that time.monotonic() reads; wall-clock properties would jump when
 # the clock is set, and older systemds print them in whole seconds and local time.
-PROPERTIES = ("ActiveState", "StateChangeTimestampMonotonic", "NeedDaemonReload")
+# When the start began, not when it was done: the process may have read its files at any moment in between.
+PROPERTIES = ("ActiveState", "InactiveExitTimestampMonotonic", "NeedDaemonReload")
 
 
 def parse(shown):
@@ -69,20 +76,22 @@ def parse(shown):
     return dict((key, value) for key, _equals, value in pairs)
 
 
-def unread_files(properties, files, written, wall_seconds, monotonic_seconds):
-    """Return the files that were written after the running unit's last change of state.
+def unread_files(properties, files, reload_mark, written, wall_seconds, monotonic_seconds):
+    """Return the files that were written after the running unit's start and its last noted reload.
 
     Args:
         properties: the unit's, see PROPERTIES.
         files: paths, in the order of the answer.
+        reload_mark: path that the last successful reload has touched, or None.
         written: function from a path to its modification time (seconds since the epoch) or None where it is missing.
         wall_seconds: the present time since the epoch.
         monotonic_seconds: the present time on the clock of the unit's timestamp.
     """
     if properties.get("ActiveState") not in RUNNING:
         return []
-    changed = int(properties.get("StateChangeTimestampMonotonic") or 0) / 1e6
-    began = wall_seconds - (monotonic_seconds - changed)
+    started = int(properties.get("InactiveExitTimestampMonotonic") or 0) / 1e6
+    reloaded = written(reload_mark) if reload_mark else None
+    began = max(wall_seconds - (monotonic_seconds - started), reloaded or 0)
     times = [(path, written(path)) for path in files]
     return [path for path, moment in times if moment is not None and moment > began]
 
@@ -109,6 +118,7 @@ def main():
         argument_spec={
             "unit": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "path", "required": True},
+            "reload_mark": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -117,7 +127,8 @@ def main():
     if rc != 0:
         module.fail_json(msg="systemctl does not tell about %s: %s" % (module.params["unit"], said.strip()))
     properties = parse(shown)
-    unread = unread_files(properties, module.params["files"], modified, time.time(), monotonic())
+    files, reload_mark = module.params["files"], module.params["reload_mark"]
+    unread = unread_files(properties, files, reload_mark, modified, time.time(), monotonic())
     reload_due = properties.get("ActiveState") in RUNNING and properties.get("NeedDaemonReload") == "yes"
     module.exit_json(changed=bool(unread or reload_due), unread=unread)
 

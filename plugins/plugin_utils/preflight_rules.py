@@ -16,12 +16,30 @@ import ipaddress
 import re
 from collections import defaultdict
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 GIB = 1024**3
 #: A VRRP password is cut here without a word.
 AUTH_PASS_MAX = 8
 # Blanks, quotes, # and ! end the word or begin a comment in keepalived.conf.
 AUTH_PASS_PLAIN = re.compile(r"[A-Za-z0-9._-]+\Z")
+#: What inventories/prod/group_vars/all/vault.yml.example holds.
+PLACEHOLDER = re.compile(r"change-?me(-\d+)?\Z")
+#: Pattern of a variable's name, least and greatest value.
+RANGES = (
+    ("keepalived_vrid", 1, 255),
+    ("keepalived_priority", 1, 254),
+    ("kafka_node_id", 0, 2**31 - 1),
+    ("kafka_replication_factor", 1, 2**15 - 1),
+    ("kafka_min_insync_replicas", 1, 2**15 - 1),
+    ("*_port", 1, 65535),
+)
+#: The oldest versions that the roles' configuration is for.
+OLDEST = (("filebeat_version", (7, 17)), ("kafka_version", (3, 6)))
+#: Type of an alert channel to the options that it cannot do without.
+CHANNEL_NEEDS = {"dingtalk": ("url", "token"), "webhook": ("url",), "smtp": ("host", "sender", "recipients")}
 #: Share of a filesystem that records may fill; the rest is for the active segments and for compaction.
 DISK_SHARE = 0.85
 #: The oldest Python that modules of an ansible-core still run under on the managed host; 2.16 also serves 2.7.
@@ -33,6 +51,8 @@ TARGET_PYTHON = {
     (2, 20): (3, 9),
     (2, 21): (3, 9),
 }
+#: Kafka's own message.max.bytes.
+BROKER_MESSAGE_BYTES = 1048588
 EL_IDS = ("centos", "rhel", "rocky", "almalinux", "ol", "fedora")
 #: Which groups' hosts run which roles; a role's required variables are looked for there only.
 ROLES_OF_GROUP = {
@@ -53,9 +73,6 @@ MUST_AGREE = (
     ("filebeat", "filebeat_nginx_log_dir", "lb", "nginx_log_dir"),
     ("lb", "nginx_backend_port", "backend", "backend_port"),
     ("lb", "keepalived_check_port", "lb", "nginx_check_port"),
-    ("backend", "firewall_backend_port", "backend", "backend_port"),
-    ("kafka", "firewall_broker_port", "kafka", "kafka_broker_port"),
-    ("kafka", "firewall_controller_port", "kafka", "kafka_controller_port"),
 )
 
 
@@ -79,6 +96,7 @@ class Fleet(NamedTuple):
         looks: host to what it says about itself, see ``parse_look``; ``{"unreachable": reason}`` if it did not answer.
         core: ansible-core's (major, minor) on the control node.
         missing_files: variable to path, for files that the control node lacks.
+        unusable_secrets: host to {secret: reason} for those that the control node cannot read.
     """
 
     hosts: dict
@@ -89,6 +107,7 @@ class Fleet(NamedTuple):
     looks: dict
     core: tuple
     missing_files: dict
+    unusable_secrets: dict
 
     def group(self, name):
         """Return (host, variables) of a group's hosts."""
@@ -212,6 +231,9 @@ def wrong_types(fleet):
                 break
 
 
+#: What a url's query calls a secret.
+SECRET_KEY = re.compile(r"(?i)token|secret|passw|sign")
+
 #: What argument_specs call a type, in words.
 _KINDS = {
     "int": "a whole number",
@@ -271,6 +293,77 @@ def _shown(value, kind):
     return "a list" if _is_of("list", value) else "a single value"
 
 
+def specifications(fleet):
+    """What Ansible's own validation of the roles' arguments says, before a host is touched."""
+    for group, roles in ROLES_OF_GROUP.items():
+        for host, variables in fleet.group(group):
+            for role in roles:
+                # What is absent, and why, is reported by others.
+                spec = {
+                    name: {**option, "required": False}
+                    for name, option in fleet.specs.get(role, {}).items()
+                    if name in variables
+                }
+                values = {name: _plain(variables[name]) for name in spec}
+                for message in ArgumentSpecValidator(spec).validate(values).error_messages:
+                    yield Problem(host, f"role {role}: {message}", f"see roles/{role}/meta/argument_specs.yml")
+
+
+def _plain(value):
+    """Return a value in the plain containers that the validation can copy."""
+    if isinstance(value, collections.abc.Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if _is_of("list", value) else value
+
+
+def ranges(fleet):
+    for _group, host, name, value in _options(fleet):
+        bounds = next(((low, high) for pattern, low, high in RANGES if fnmatch.fnmatchcase(name, pattern)), None)
+        if bounds and not bounds[0] <= int(value) <= bounds[1]:
+            yield Problem(
+                host, f"{name} is {value}, not within {bounds[0]} and {bounds[1]}", "set it to a number in that range"
+            )
+
+
+def versions(fleet):
+    oldest = dict(OLDEST)
+    for group, host, name, value in _options(fleet):
+        found = re.match(r"(\d+)\.(\d+)", str(value)) if name in oldest else None
+        if found and tuple(int(part) for part in found.groups()) < oldest[name]:
+            least = ".".join(str(part) for part in oldest[name])
+            yield Problem(host, f"{name} is {value}: the role {group} is for {least} and newer", f"set {name} anew")
+
+
+def _options(fleet):
+    """Yield (group, host, name, value) of the options of the roles that run on each host."""
+    for group, roles in ROLES_OF_GROUP.items():
+        names = [name for role in roles for name in fleet.specs.get(role, {})]
+        for host, variables in fleet.group(group):
+            yield from ((group, host, name, variables[name]) for name in names if variables.get(name) is not None)
+
+
+def alert_channels(fleet):
+    for host, variables in fleet.group("consumer"):
+        for channel in variables.get("consumer_alert_channels") or []:
+            name, needed = channel.get("name"), CHANNEL_NEEDS.get(channel.get("type"), ())
+            missing = [option for option in needed if not channel.get(option)]
+            if missing:
+                yield Problem(
+                    host,
+                    f"alert channel {name} has no {' and no '.join(missing)}",
+                    f"a channel of the type {channel['type']} needs {', '.join(needed)}",
+                )
+            url = urlsplit(str(channel.get("url") or ""))
+            telling = [key for key, _value in parse_qsl(url.query, keep_blank_values=True) if SECRET_KEY.search(key)]
+            if telling or url.password:
+                what = ", ".join(telling) or "password"
+                yield Problem(
+                    host,
+                    f"the url of alert channel {name} carries its {what}: it would stand in a file that all may read",
+                    "take it out of the url; the option token or secret takes it, as a reference",
+                )
+
+
 def unresolvable_variables(fleet):
     known = {option for options in fleet.specs.values() for option in options}
     for host, broken in fleet.broken.items():
@@ -281,6 +374,30 @@ def unresolvable_variables(fleet):
                     f"{variable} has no value: {reason}",
                     "define what the value refers to: is the vault file there?",
                 )
+
+
+def secret_fault(value):
+    """Return why a secret is none, or None; the secret itself is not in the text."""
+    return "still the example's placeholder" if PLACEHOLDER.match(value) else None
+
+
+def secrets(fleet):
+    defaults = {option: spec.get("default") for options in fleet.specs.values() for option, spec in options.items()}
+    faults = [
+        (host, name, reason, "{{" in str(defaults.get(name)) and name not in fleet.inventory_names.get(host, ()))
+        for host, found in fleet.unusable_secrets.items()
+        for name, reason in found.items()
+    ]
+    named = {reason for _host, _name, reason, derived in faults if not derived}
+    for host, name, reason, derived in faults:
+        # One that follows from another one is at fault itself only where the other is not.
+        if not (derived and reason in named):
+            yield Problem(
+                host,
+                f"{name} cannot be used: {reason}",
+                "put it into the vault (group_vars/all/vault.yml.example) and name it as vault:VARIABLE, or as env:NAME "
+                "or file:/path of the control node",
+            )
 
 
 def mistyped_variables(fleet):
@@ -364,12 +481,13 @@ def java_for_kafka(fleet):
 
 
 def disks(fleet):
-    brokers = len(fleet.group("kafka"))
-    for host, variables in fleet.group("kafka"):
+    nodes = [(h, v) for h, v in fleet.group("kafka") if "broker" in v.get("kafka_process_roles", ["broker"])]
+    brokers = len(nodes)
+    for host, variables in nodes:
         sizes = {path: int(kib) * 1024 for path, kib in fleet.looks.get(host, {}).get("disk", ())}
         path = variables.get("kafka_data_dir", "")
         per_day = float(variables.get("kafka_expected_gib_per_day", 0))
-        if path not in sizes or not brokers:
+        if path not in sizes:
             continue
         days = float(variables.get("kafka_retention_hours", 168)) / 24
         copies = min(int(variables.get("kafka_replication_factor", 3)), brokers)
@@ -377,7 +495,7 @@ def disks(fleet):
         if needed > sizes[path] * DISK_SHARE:
             yield Problem(
                 host,
-                f"{path} holds {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with {copies} copies "
+                f"{path} has room for {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with {copies} copies "
                 f"over {brokers} brokers need {needed / GIB / DISK_SHARE:.0f}",
                 "give it a larger disk, or lower kafka_retention_hours",
             )
@@ -452,6 +570,18 @@ def _weights(hosts, priorities):
             )
 
 
+def mysql_on_debian(fleet):
+    for host, variables in fleet.group("mysql"):
+        own = variables.get("mysql_flavor", "mysql") == "mysql" and not variables.get("mysql_packages")
+        if own and fleet.looks.get(host, {}).get("os.id") == "debian":
+            yield Problem(
+                host,
+                "runs Debian, which has no MySQL of its own",
+                "set mysql_flavor to mariadb, or name the vendor's packages in mysql_packages and their unit in "
+                "mysql_service",
+            )
+
+
 def virtual_address(fleet):
     addresses = {variables.get("ansible_host"): host for host, variables in fleet.hosts.items()}
     for host, variables in fleet.group("lb"):
@@ -467,7 +597,7 @@ def virtual_address(fleet):
             yield Problem(
                 "fleet", f"fleet_vip {vip} is the address of {addresses[vip]}", "choose an address that no host has"
             )
-        own, prefix = variables.get("ansible_host", ""), variables.get("fleet_vip_prefix", 24)
+        own, prefix = variables.get("ansible_host"), variables.get("fleet_vip_prefix", 24)
         try:
             network = ipaddress.ip_network(f"{vip}/{prefix}", strict=False)
         except ValueError:
@@ -500,6 +630,60 @@ def agreeing_variables(fleet):
                 )
 
 
+def topics_exist(fleet):
+    made = {topic.get("name") for _host, v in fleet.group("kafka") for topic in v.get("kafka_topics") or []}
+    used = [("filebeat", "filebeat_topic_access"), ("filebeat", "filebeat_topic_error")]
+    used += [("consumer", f"consumer_topics.{use}") for use in ("access", "error", "dlq")]
+    for group, variable in used:
+        for host, variables in fleet.group(group):
+            topic = _value(variables, variable)
+            if topic and made and topic not in made:
+                yield Problem(
+                    host,
+                    f"{variable} is {topic}, a topic that nobody creates",
+                    f"add {topic} to kafka_topics, or name one that is there: {', '.join(sorted(map(str, made)))}",
+                )
+
+
+def message_sizes(fleet):
+    limits = [
+        (int(limit), name, host)
+        for host, variables in fleet.group("kafka")
+        for limit, name in [
+            (
+                (variables.get("kafka_properties") or {}).get("message.max.bytes") or BROKER_MESSAGE_BYTES,
+                "message.max.bytes",
+            ),
+            *(
+                ((topic.get("configs") or {}).get("max.message.bytes"), f"max.message.bytes of {topic.get('name')}")
+                for topic in variables.get("kafka_topics") or []
+            ),
+        ]
+        if limit is not None
+    ]
+    limit, name, broker = min(limits, default=(0, "", ""))
+    for host, variables in fleet.group("filebeat"):
+        largest = int(variables.get("filebeat_max_message_bytes", 0))
+        if limit and largest > limit:
+            yield Problem(
+                host,
+                f"filebeat_max_message_bytes is {largest}, but {name} is {limit} on {broker}: a larger event is lost",
+                f"set filebeat_max_message_bytes to at most {limit}, or raise message.max.bytes in kafka_properties",
+            )
+
+
+def addresses(fleet):
+    for host, variables in fleet.hosts.items():
+        own = variables.get("ansible_host")
+        if not _is_address(own):
+            yield Problem(
+                host,
+                f"ansible_host is {own}, not an IP address" if own else "ansible_host is not set",
+                "set it to the host's address: firewall rules, VRRP and database accounts are bound to addresses. A "
+                "name for Kafka's clients goes into kafka_advertised_host",
+            )
+
+
 def names_resolve(fleet):
     for host, look in fleet.looks.items():
         for entry in look.get("name", ()):
@@ -519,10 +703,15 @@ def names_resolve(fleet):
 def target_python(fleet):
     oldest = TARGET_PYTHON.get(fleet.core, TARGET_PYTHON[max(TARGET_PYTHON)])
     core = ".".join(str(part) for part in fleet.core)
+    legacy = "use ansible-core 2.16 on the control node (pip install 'obscraft[legacy]')"
     for host, look in fleet.looks.items():
         if "unreachable" in look:
             continue
-        text = look.get("python", "")
+        text, system = look.get("python", ""), look.get("os.name", "the host")
+        if _el_major(look) in ("7", "8") and fleet.core > (2, 16):
+            # Another Python beside it does not help: dnf, yum and SELinux have bindings for the platform's alone.
+            yield Problem(host, f"{system} manages its packages by a Python that ansible-core {core} ended", legacy)
+            continue
         if not text:
             yield Problem(host, "has no Python", "install python3 on the host")
             continue
@@ -531,20 +720,24 @@ def target_python(fleet):
             continue
         yield Problem(
             host,
-            f"{look.get('os.name', 'the host')} has Python {text}; ansible-core {core} needs "
-            f"{oldest[0]}.{oldest[1]} there",
-            "use ansible-core 2.16 on the control node (pip install 'obscraft[legacy]'), or set "
-            "ansible_python_interpreter to a newer Python of the host",
+            f"{system} has Python {text}; ansible-core {core} needs {oldest[0]}.{oldest[1]} there",
+            f"{legacy}, or set ansible_python_interpreter to a newer Python of the host",
         )
+
+
+def _el_major(look):
+    """Return the major version of a host of the RedHat family, None for others (Fedora counts its own way)."""
+    el = look.get("os.id") in EL_IDS and look.get("os.id") != "fedora"
+    return look.get("os.version", "").split(".")[0] if el else None
 
 
 def operating_systems(fleet):
     for host, look in fleet.looks.items():
-        system, version = look.get("os.id", ""), look.get("os.version", "")
+        system = look.get("os.id", "")
         if not system:
             continue
         groups = [name for name in ("consumer", "backend") if host in fleet.groups.get(name, ())]
-        if system in EL_IDS and version.split(".")[0] == "7" and groups:
+        if _el_major(look) == "7" and groups:
             yield Problem(
                 host,
                 f"is an EL7 host in the group {' and '.join(groups)}: its glibc 2.17 is too old for the wheels, and it "
@@ -592,7 +785,12 @@ RULES = (
     target_python,
     operating_systems,
     required_variables,
+    specifications,
+    ranges,
+    versions,
+    alert_channels,
     unresolvable_variables,
+    secrets,
     mistyped_variables,
     artifacts,
     node_ids,
@@ -600,9 +798,13 @@ RULES = (
     java_for_kafka,
     disks,
     old_mysql,
+    mysql_on_debian,
     virtual_address,
     vrrp,
     agreeing_variables,
+    topics_exist,
+    message_sizes,
+    addresses,
     names_resolve,
     lock_out,
 )
@@ -616,7 +818,7 @@ def _value(variables, path):
 
 def _is_address(text):
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_address(str(text))
     except ValueError:
         return False
     return True

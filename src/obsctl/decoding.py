@@ -13,15 +13,18 @@ class UndecodableError(ValueError):
     """What was read is not the JSON that was expected; the message says why, without the content."""
 
 
-def decode_json(raw: bytes | str, kind: type[T]) -> T:
+def decode_json(raw: bytes | str, kind: type[T], *, strict: bool = True) -> T:
     """Return the JSON document as a value of the type.
+
+    Args:
+        strict: whether a number or a truth value that is written as text is refused.
 
     Raises:
         UndecodableError: no JSON, of another shape, no UTF-8 (which the decoder meets in strings only), or nested
             more deeply than anything that this program reads.
     """
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.decode(raw, type=kind, strict=strict)
     except msgspec.DecodeError as error:
         raise UndecodableError(str(error)) from None
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""The Kafka role's files for an inventory, rendered without a host."""
+"""A role's files for an inventory (the Kafka role's, unless another is named), rendered without a host."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from tests.contract import ansible_inventory
 
 from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight  # isort: skip
 
-ROLE = Path(__file__).resolve().parents[2] / "roles" / "kafka"
+ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
 class RenderedNode:
     """One host's files, as the role would write them."""
 
-    def __init__(self, source: Path, host: str) -> None:
+    def __init__(self, source: Path, host: str, role: str = "kafka") -> None:
         """Read the inventory.
 
         Args:
             source: the inventory.
-            host: a host of its group ``kafka``.
+            host: one of its hosts.
+            role: the role's name.
         """
         templar, hostvars, groups = ansible_inventory.read([source])
-        own: dict[str, Any] = fleet_preflight.read_yaml(ROLE / "defaults/main.yml")
-        own |= fleet_preflight.read_yaml(ROLE / "vars/main.yml")
+        self._role = ROLES / role
+        own: dict[str, Any] = fleet_preflight.read_yaml(self._role / "defaults/main.yml")
+        own |= fleet_preflight.read_yaml(self._role / "vars/main.yml")
         variables = fleet_preflight.layered(hostvars, host, groups, own)
         variables |= {"ansible_managed": "Ansible managed", "inventory_hostname": host}
         self._templar = templar.copy_with_new_env(available_variables=variables)
 
     def file(self, template: str) -> str:
         """Return a template's text."""
-        text = (ROLE / "templates" / template).read_text(encoding="utf-8")
+        text = (self._role / "templates" / template).read_text(encoding="utf-8")
         rendered: str = self._templar.template(fleet_preflight.trusted(text))
         return rendered
 

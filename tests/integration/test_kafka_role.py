@@ -111,6 +111,11 @@ def test_nodes_serve_and_lead(running: Running) -> None:
     assert kafka_node_health.not_in_sync(broker) is None
 
 
+def test_leads_are_where_they_belong_already(running: Running) -> None:
+    _until_served(running)
+    assert kafka_wire.elect_preferred_leaders([running.broker], 10) == 0
+
+
 def test_topics_are_made_once_and_raised(running: Running) -> None:
     _until_served(running)
     bootstrap = [running.broker]
@@ -143,7 +148,8 @@ def test_refusal_is_told_in_the_brokers_words(running: Running) -> None:
 
 def test_storage_tells_its_cluster(running: Running) -> None:
     _until_served(running)
-    state = kafka_storage_info.look([str(running.data["broker1"])])
+    note = running.data["broker1"].parent / "cluster.id"
+    state = kafka_storage_info.look([str(running.data["broker1"])], str(note))
     assert state["cluster_ids"] == [cluster.CLUSTER_ID]
     assert state["node_ids"] == [2]
     assert state["has_lived"]

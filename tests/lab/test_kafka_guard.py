@@ -52,6 +52,20 @@ def test_emptied_storage_stops_the_playbook(stopped_node: Fleet) -> None:
     assert before["node3"] == "none\n"
 
 
+def test_unmounted_storage_of_all_nodes_stops_the_playbook(healthy: Fleet) -> None:
+    """To every node's eyes the cluster is new; its cluster.id knows better."""
+    command = [BIN / "ansible-playbook", "-i", "inventories/lab", "ansible/playbooks/kafka.yml"]
+    command += ["-e", "kafka_data_dir=/var/lib/kafka-elsewhere"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert "no storage on node1, node2, node3, while no node holds its data" in shown
+    assert "kafka_data_dir has changed" in shown
+    assert "changed=0" in shown
+    for node in ("node1", "node2", "node3"):
+        assert healthy.ssh(node, "sh", "-c", "ls -d /var/lib/kafka-elsewhere 2>/dev/null || echo none") == "none\n"
+
+
 def test_foreign_cluster_id_stops_the_playbook(stopped_node: Fleet) -> None:
     script = f"sed -i s/^cluster.id=.*/cluster.id={FOREIGN}/ {DATA}/meta.properties"
     stopped_node.ssh("node3", "sh", "-c", script)

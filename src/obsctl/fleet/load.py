@@ -114,7 +114,8 @@ def _is_fleet_json(path: Path) -> bool:
 
 def _decode(raw: bytes, origin: str) -> Fleet:
     try:
-        fleet = decode_json(raw, Fleet)
+        # ansible-core 2.16 writes numbers as text.
+        fleet = decode_json(raw, Fleet, strict=False)
     except UndecodableError as error:
         raise ConfigError(f"{origin}: not a valid fleet description: {error}") from None
     if fleet.schema != SCHEMA:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.roles.conftest import BIN, FILEBEAT_VERSIONS, Rendered
+from tests.contract.roles.conftest import BIN, FILEBEAT_VERSIONS, ROOT, Rendered
 
 VERSIONS = pytest.mark.parametrize("version", FILEBEAT_VERSIONS)
 
@@ -100,3 +102,30 @@ def test_the_units_are_confined(rendered: Rendered) -> None:
         text = rendered.text(unit)
         for setting in ("NoNewPrivileges=true", "ProtectSystem=strict", "CapabilityBoundingSet=\n", "PrivateTmp=true"):
             assert setting in text, (unit, setting)
+
+
+def test_half_unpacked_release_is_unpacked_again(tmp_path: Path) -> None:
+    release = tmp_path / "filebeat-7.17.28-linux-x86_64"
+    release.mkdir()
+    (release / "filebeat").write_text("half of it")
+    playbook = tmp_path / "play.yml"
+    playbook.write_text("""
+- hosts: localhost
+  gather_facts: false
+  tasks: [{ansible.builtin.import_role: {name: obscraft.fleet.filebeat, tasks_from: install, rolespec_validate: false}}]
+""")
+    variables = {"filebeat_home": str(tmp_path), "fleet_artifacts_dir": "/nowhere"}
+    command = [BIN / "ansible-playbook", "-i", "localhost,", "-c", "local", playbook, "--check"]
+    command += ["-e", json.dumps({**variables, "ansible_python_interpreter": sys.executable})]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "1"}
+
+    def would_unpack() -> bool:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return "7.17.28 would be unpacked" in done.stdout
+
+    assert would_unpack()
+    (release / ".unpacked").touch()
+    assert not would_unpack()

@@ -72,13 +72,18 @@ def test_nodes_are_numbered_by_their_hosts_and_not_by_their_order():
             "kafka_advertised_host": "kafka01",
             "ansible_host": "192.0.2.1",
         },
-        {"inventory_hostname": "c", "kafka_node_id": 3, "kafka_process_roles": ["controller"]},
+        {
+            "inventory_hostname": "c",
+            "kafka_node_id": 3,
+            "kafka_process_roles": ["controller"],
+            "kafka_broker_port": "9192",
+        },
     ]
     nodes = kafka_nodes(hosts)
-    assert [(n["host"], n["id"], n["address"], n["broker"]) for n in nodes] == [
-        ("a", 1, "kafka01", True),
-        ("b", 2, "192.0.2.2", True),
-        ("c", 3, "c", False),
+    assert [(n["host"], n["id"], n["address"], n["listener"], n["broker"]) for n in nodes] == [
+        ("a", 1, "kafka01", "kafka01:9092", True),
+        ("b", 2, "192.0.2.2", "192.0.2.2:9092", True),
+        ("c", 3, "c", "c:9192", False),
     ]
 
 
@@ -99,11 +104,71 @@ def healthy() -> dict[str, Any]:
 
 
 def test_healthy_node_meets_every_condition(healthy):
-    assert [check(healthy) for check in kafka_node_health.CONDITIONS.values()] == [None, None, None]
+    assert [check(healthy) for check in kafka_node_health.CONDITIONS.values()] == [None] * 5
 
 
 def changed(view, **changes):
     return {**copy.deepcopy(view), **changes}
+
+
+def test_node_answers_whatever_the_cluster_says_just_now(healthy):
+    """An election, or a request that was lost, makes no broker down: all of them would be restarted together."""
+    electing = changed(healthy, cluster_fault="not the leader (error 6)", leader=-1, voters=[], brokers={})
+    assert kafka_node_health.not_answering(electing) is None
+    assert kafka_node_health.not_led(electing) == "not the leader (error 6)"
+    assert kafka_node_health.not_answering(changed(healthy, own_fault="refused")) == "refused"
+
+
+def test_process_tells_the_address_that_it_was_started_with():
+    words = {"41": b"/usr/bin/java\0-Dobscraft.address=192.0.2.1:9092\0kafka.Kafka\0", "42": b"/usr/bin/java\0"}
+    assert kafka_node_health.process_of("ActiveState=active\nMainPID=41\n", words.get) == (None, "192.0.2.1:9092")
+    assert kafka_node_health.process_of("ActiveState=active\nMainPID=42\n", words.get) == (None, None)
+    assert kafka_node_health.process_of("ActiveState=activating\nMainPID=0\n", words.get) == (
+        "its unit is activating",
+        None,
+    )
+
+
+def test_running_node_is_asked_where_it_listens_and_tells_where_the_others_are(monkeypatch):
+    """The inventory's ports have changed; all three brokers still listen on the old ones."""
+    old = {1: "a:9092", 2: "b:9092", 3: "c:9092"}
+
+    def metadata(addresses, timeout):
+        if addresses[0] not in old.values():
+            raise kafka_wire.KafkaError(f"{addresses[0]}: refused")
+        return {"cluster_id": "x", "brokers": old, "topics": {}}
+
+    asked = []
+
+    def quorum(addresses, timeout):
+        asked.append(addresses)
+        return {"leader": 1, "voters": []}
+
+    monkeypatch.setattr(kafka_wire, "metadata", metadata)
+    monkeypatch.setattr(kafka_wire, "quorum", quorum)
+    params = {"node_id": 2, "address": "b:9192", "broker": True, "bootstrap": ["a:9192", "b:9192", "c:9192"]}
+    view = kafka_node_health.look(params, (None, "b:9092"))
+    assert [check(view) for check in kafka_node_health.CONDITIONS.values()] == [None] * 5
+    assert asked == [["a:9092", "c:9092", "b:9092"]]
+
+
+def test_election_that_is_not_needed_moves_no_lead(monkeypatch):
+    def one_partition(body, result):
+        body.put("ih", *result).string(None).tags()
+
+    answer = kafka_wire.Writer().put("ih", 0, 0)
+    results = [(0, kafka_wire.ELECTION_NOT_NEEDED), (1, 0), (2, kafka_wire.PREFERRED_NOT_AVAILABLE)]
+    answer.array(["nginxlog"], lambda b, name: b.string(name).array(results, one_partition).tags()).tags()
+    asked = []
+
+    def call(addresses, api, body, timeout):
+        asked.append((api, bytes(body)))
+        return kafka_wire.Reader(bytes(answer.data))
+
+    monkeypatch.setattr(kafka_wire, "first_answer", call)
+    assert kafka_wire.elect_preferred_leaders(["a:9092"], 30) == 1
+    # Preferred (0), all partitions (null), 30,000 ms, no tags.
+    assert asked == [(kafka_wire.ELECT_LEADERS, b"\x00\x00\x00\x00\x75\x30\x00")]
 
 
 def test_node_that_is_out_of_an_isr_is_not_back(healthy):

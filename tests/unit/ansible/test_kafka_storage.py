@@ -17,10 +17,11 @@ OURS = "fPoGnPASR_eqgnhnMRWngQ"
 FOREIGN = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
-def formatted(node_id: int, *, cluster_id: str = OURS, has_lived: bool = True) -> dict[str, Any]:
+def formatted(node_id: int, *, cluster_id: str = OURS, has_lived: bool = True, known: str = "") -> dict[str, Any]:
     return {
         "formatted": True,
         "cluster_ids": [cluster_id],
+        "known_cluster_id": known,
         "node_ids": [node_id],
         "has_lived": has_lived,
         "unformatted_dirs": [],
@@ -28,10 +29,11 @@ def formatted(node_id: int, *, cluster_id: str = OURS, has_lived: bool = True) -
     }
 
 
-def empty(node_id: int) -> dict[str, Any]:
+def empty(node_id: int, *, known: str = "") -> dict[str, Any]:
     return {
         "formatted": False,
         "cluster_ids": [],
+        "known_cluster_id": known,
         "node_ids": [],
         "has_lived": False,
         "unformatted_dirs": ["/var/lib/kafka"],
@@ -67,6 +69,41 @@ def test_lost_disk_stops_and_names_both_sides():
 def test_lost_disk_is_formatted_when_a_person_says_so_with_the_clusters_id():
     storage = {"node1": formatted(1), "node2": empty(2), "node3": formatted(3)}
     assert kafka_storage_plan(storage, IDS, "", ["node2"]) == {"cluster_id": OURS, "format": ["node2"], "problems": []}
+
+
+def test_unmounted_data_of_all_nodes_is_no_new_cluster():
+    """All data mounts are missing, or kafka_data_dir has changed: every node looks empty."""
+    plan = kafka_storage_plan({host: empty(n, known=OURS) for host, n in IDS.items()}, IDS)
+    assert plan["format"] == []
+    (problem,) = plan["problems"]
+    assert "no storage on node1, node2, node3, while no node holds its data" in problem
+    assert f"belongs to cluster {OURS}" in problem
+    assert "not mounted, or kafka_data_dir has changed" in problem
+
+
+def test_new_node_beside_unmounted_ones_is_not_formatted_either():
+    storage = {"node1": empty(1, known=OURS), "node2": empty(2, known=OURS), "node3": empty(3)}
+    plan = kafka_storage_plan(storage, IDS, "", ["node1"])
+    assert plan["format"] == []
+    assert "no storage on node2, node3" in plan["problems"][0]
+
+
+def test_a_cluster_that_lost_everything_keeps_its_id_when_a_person_allows_it():
+    storage = {host: empty(n, known=OURS) for host, n in IDS.items()}
+    plan = kafka_storage_plan(storage, IDS, "", list(IDS))
+    assert plan == {"cluster_id": OURS, "format": ["node1", "node2", "node3"], "problems": []}
+
+
+def test_storage_of_another_cluster_than_the_node_knows_stops():
+    storage = {host: formatted(n, cluster_id=FOREIGN, known=OURS) for host, n in IDS.items()}
+    (problem,) = kafka_storage_plan(storage, IDS)["problems"]
+    assert f"cluster id {FOREIGN} on node1, node2, node3" in problem
+    assert f"cluster id {OURS} on node1 (by its cluster.id)" in problem
+
+
+def test_first_format_that_was_interrupted_after_the_note_goes_on():
+    storage = {"node1": formatted(1, has_lived=False, known=OURS), "node2": empty(2), "node3": empty(3)}
+    assert kafka_storage_plan(storage, IDS)["format"] == ["node2", "node3"]
 
 
 def test_permission_for_one_node_is_none_for_another():
@@ -132,10 +169,14 @@ def test_module_reads_what_kafka_writes(tmp_path: Path):
     (lived / "__cluster_metadata-0").mkdir(parents=True)
     meta = f"#\n#Mon Nov 23 06:25:57 UTC 2026\nnode.id=3\nversion=1\ncluster.id={OURS}\n"
     (lived / "meta.properties").write_text(meta)
-    state = kafka_storage_info.look([str(lived), str(fresh)])
+    note = tmp_path / "cluster.id"
+    assert kafka_storage_info.look([str(fresh)], str(note))["known_cluster_id"] == ""
+    note.write_text(f"{OURS}\n")
+    state = kafka_storage_info.look([str(lived), str(fresh)], str(note))
     assert state == {
         "formatted": True,
         "cluster_ids": [OURS],
+        "known_cluster_id": OURS,
         "node_ids": [3],
         "has_lived": True,
         "unformatted_dirs": [str(fresh)],

@@ -54,6 +54,13 @@ def test_a_named_inventory_must_exist(tree: Path) -> None:
         load.find(str(tree / "nowhere"), cwd=tree)
 
 
+def test_numbers_may_come_as_text(tmp_path: Path) -> None:
+    """As ansible-core 2.16 writes them."""
+    path = tmp_path / "fleet.json"
+    path.write_text('{"schema": "obsctl/fleet/v1", "database": {"port": "3307"}}')
+    assert load.load(load.FleetSource(path, "test")).database.port == 3307
+
+
 def test_a_fleet_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "fleet.json"
     path.write_bytes(msgspec.json.encode(Fleet(hosts=(Host(name="n", address="192.0.2.1", groups=("lb",)),))))

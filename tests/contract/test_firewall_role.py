@@ -1,0 +1,91 @@
+"""What the firewall opens: the ports that the services really have, and ssh where it really is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import collection  # noqa: F401  # makes ansible_collections importable
+from tests.contract.kafka_role import RenderedNode
+
+from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import listen_ports  # isort: skip
+
+ROOT = Path(__file__).resolve().parents[2]
+SOUND = Path(__file__).parent / "inventories/preflight/sound/hosts.yml"
+
+
+def _zone(tmp_path: Path, host: str, **variables: Any) -> str:
+    document = yaml.safe_load(SOUND.read_text())
+    document["all"]["vars"] |= variables
+    source = tmp_path / "hosts.yml"
+    source.write_text(yaml.safe_dump(document))
+    return RenderedNode(source, host, "firewall").file("zone.xml.j2")
+
+
+def test_ssh_is_open_where_ansible_uses_it(tmp_path: Path):
+    assert '<port port="22" protocol="tcp"/>' in _zone(tmp_path, "app1")
+    moved = _zone(tmp_path, "app1", ansible_port=2222)
+    assert '<port port="2222" protocol="tcp"/>' in moved
+    assert 'port="22"' not in moved
+
+
+@pytest.mark.parametrize(
+    ("host", "variables", "opened", "closed"),
+    [
+        ("node1", {"nginx_listen": ["8000", "[::]:8443 ipv6only=on"]}, (8000, 8443), 80),
+        ("node1", {"backend_port": 8081}, (8081,), 8080),
+        ("node1", {"kafka_broker_port": 9192, "kafka_controller_port": 9193}, (9192, 9193), 9092),
+        ("db1", {"mysql_port": 3307}, (3307,), 3306),
+    ],
+)
+def test_ports_are_the_services_own(
+    tmp_path: Path, host: str, variables: dict[str, Any], opened: tuple[int, ...], closed: int
+):
+    zone = _zone(tmp_path, host, **variables)
+    for port in opened:
+        assert f'<port port="{port}" protocol="tcp"/>' in zone
+    assert f'"{closed}"' not in zone
+
+
+_SUDO = """#!/bin/sh
+# As sudo does: the environment stays behind.
+while [ "$1" != /bin/sh ]; do shift; done
+exec env -i PATH="$PATH" "$@"
+"""
+
+
+def test_lock_out_is_refused_also_under_sudo(tmp_path: Path):
+    sudo = tmp_path / "sudo"
+    sudo.write_text(_SUDO)
+    sudo.chmod(0o755)
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_become": True,
+        "ansible_become_exe": str(sudo),
+        "fleet_admin_sources": ["192.0.2.0/24"],
+    }
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"app1": variables}}}))
+    playbook = tmp_path / "play.yml"
+    playbook.write_text("[{hosts: all, gather_subset: [min], roles: [obscraft.fleet.firewall]}]")
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "1"}
+    environment |= {"SSH_CLIENT": "203.0.113.9 50000 22", "ANSIBLE_BECOME_ALLOW_SAME_USER": "1"}
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, playbook, "--check"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "This run comes from 203.0.113.9, which is not in firewall_admin_sources" in done.stdout, done.stdout
+
+
+def test_ports_in_every_form_of_listen():
+    forms = ["80", "80 reuseport", "192.0.2.1:8080", "[::]:443 ssl", "localhost:81", "192.0.2.1", "unix:/run/x"]
+    assert listen_ports(forms) == [80, 8080, 443, 81]
+    assert listen_ports([8000]) == [8000]
