@@ -20,6 +20,7 @@ _PACKAGES = {
     "ip": "iproute2",
     "mount": "mount",
     "umount": "mount",
+    "unshare": "util-linux",
     "chattr": "e2fsprogs",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

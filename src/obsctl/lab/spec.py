@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 #: What ``lab up --os`` takes; each has a recipe in :mod:`obsctl.lab.base`.
-OPERATING_SYSTEMS = ("debian12",)
+OPERATING_SYSTEMS = ("debian12", "el9")
 
 
 @dataclass(frozen=True)
