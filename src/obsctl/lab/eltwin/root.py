@@ -62,6 +62,9 @@ def convert(root: Path, note: Note) -> None:
     tree.remove(("usr/bin/python3",))
     tree.link("usr/bin/python3", "../libexec/platform-python")
     tree.link("usr/bin/yum", "dnf-3")
+    # Debian's is dash, which a script for EL need not be written for.
+    tree.remove(("usr/bin/sh",))
+    tree.link("usr/bin/sh", "bash")
     shutil.copy(root / REPOSITORY / repository.PUBLIC_KEY, _made(tree, "etc/pki/rpm-gpg"))
     for directory in ("etc/sysconfig", "etc/yum.repos.d", "usr/lib64"):
         _made(tree, directory)
