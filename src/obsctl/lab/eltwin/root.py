@@ -25,6 +25,8 @@ _DEBIAN_ONLY = (
     "usr/bin/apt*", "usr/bin/dpkg*", "usr/bin/update-alternatives", "usr/lib/apt", "usr/lib/dpkg",
     "usr/lib/systemd/system/apt-*", "usr/lib/systemd/system/dpkg-*", "usr/lib/systemd/system/ssh*",
     "etc/systemd/system/timers.target.wants/*", "etc/systemd/system/*/ssh*", "etc/systemd/system/sshd.service",
+    # systemd would make an ssh.service of the old script, beside sshd.service.
+    "etc/init.d/*", "etc/rc?.d/*",
     "usr/lib/python3.11/EXTERNALLY-MANAGED", "usr/sbin/dpkg*", "var/cache/apt", "var/lib/apt", "var/lib/dpkg",
     # dnf's plugin "local" adds a repository without a key, which stops every run with gpgcheck.
     "etc/dnf/plugins/local.conf", "usr/lib/python3/dist-packages/dnf-plugins/local.py",
