@@ -7,7 +7,7 @@ usage() {
   cat <<'EOF'
 Usage: ./test.sh [LEVEL ...]
 
-  lint          ruff, mypy, import rules, ansible-lint, yamllint, shellcheck
+  lint          ruff, mypy, import rules, ansible-lint, yamllint, shellcheck, actionlint (with go)
   unit          pure functions
   contract      wire formats, golden files, exit codes
   integration   real Kafka and a real database, started by the tests (loopback)
@@ -31,6 +31,11 @@ lint() {
   yamllint -s .
   shellcheck start.sh test.sh .ci/run scripts/*
   ansible-lint --offline -q
+  if command -v go >/dev/null; then
+    go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+  else
+    echo "no go on this machine: .github/workflows is not linted" >&2
+  fi
 }
 
 build_artifacts() { # half a second where nothing has changed
