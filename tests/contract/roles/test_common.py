@@ -36,7 +36,7 @@ OTHERS = {
 
 def rewrite(folder: Path, **values: str) -> str:
     done = subprocess.run(
-        [BIN / "ansible-playbook", "-i", HERE / "inventory.yml", HERE / "vault.yml",
+        [BIN / "ansible-playbook", "-i", HERE / "inventory.yml", HERE / "mirrors.yml",
          "-e", json.dumps({"folder": str(folder), **values})],
         cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
