@@ -45,14 +45,14 @@ class Workshop:
         self._status = self.inside(status.root / "status")
         self.run(["apt-get", "-qq", "--yes", "--no-install-recommends", "install", *_TOOLS])
 
-    def run(self, argv: Sequence[str], *, stdin: str | None = None) -> str:
+    def run(self, argv: Sequence[str]) -> str:
         """Run a program in the workshop and return what it wrote to standard output.
 
         Raises:
             LabError: it failed.
         """
         environment = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "HOME=/root"]
-        return run([*_ALONE, "sh", "-c", _ENTER, str(self._root), *environment, *argv], stdin=stdin)
+        return run([*_ALONE, "sh", "-c", _ENTER, str(self._root), *environment, *argv], own_session=True)
 
     def tree(self, name: str) -> Tree:
         """Make a new directory in the workshop and return it."""
