@@ -37,7 +37,7 @@ def test_it_is_known_as_centos_and_has_no_other_package_manager(fleet: Fleet, tw
 
 def test_the_packages_of_the_roles_came_from_the_signed_repository(fleet: Fleet, twin: str) -> None:
     wanted = INSTALLED["node1" if twin in NODES else twin]
-    for line in fleet.ssh(twin, "rpm", "-q", "--qf", "%{NAME} %{SIGPGP:pgpsig}\\n", *wanted).splitlines():
+    for line in fleet.ssh(twin, "rpm", "-q", "--qf", "%{NAME} %{RSAHEADER:pgpsig}\\n", *wanted).splitlines():
         assert "Key ID" in line, line
     assert set(wanted) <= set(PACKAGES)
 
