@@ -38,6 +38,8 @@ _LOOK_SECONDS = 1.0
 _COMMIT_INTERVAL_SECONDS = 1.0
 _LAG_INTERVAL_SECONDS = 2.0
 _STUCK_SECONDS = 15.0
+#: Beyond the longest pause between two polls, which is a hand-over that waits for the lines in flight.
+_POLL_MARGIN_SECONDS = 20.0
 #: Errors that end a consumer for good; a new one is made after this while.
 _RESTART_SECONDS = 5.0
 
@@ -110,6 +112,11 @@ class Reader:
             "client.id": kafka.group,
             "session.timeout.ms": kafka.session_timeout_ms,
             "heartbeat.interval.ms": max(kafka.session_timeout_ms // 4, 100),
+            # Also how long the client waits for an answer to its request to join: a coordinator that crashed while
+            # it waited for the others never gives one, and with the default of five minutes nothing is read meanwhile.
+            "max.poll.interval.ms": max(
+                kafka.session_timeout_ms, round((self._config.drain_seconds + _POLL_MARGIN_SECONDS) * 1000)
+            ),
             "partition.assignment.strategy": "cooperative-sticky",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
