@@ -5,12 +5,14 @@ cd "$(dirname "$0")"
 
 usage() {
   cat <<'EOF'
-Usage: ./start.sh [--down | --help]
+Usage: ./start.sh [--os debian12|el9 | --down | --help]
 
-  ./start.sh          install what is needed, build the artifacts, start the lab (five
-                      systemd hosts), run site.yml on it, send traffic, show the status
-  ./start.sh --down   take the lab down again; nothing stays but the packages that were
-                      installed, .venv and the download cache
+  ./start.sh            install what is needed, build the artifacts, start the lab (five
+                        systemd hosts), run site.yml on it, send traffic, show the status
+  ./start.sh --os el9   the same on twins of CentOS Stream 9 (docs/guides/lab.md); a lab of
+                        another system is taken down first
+  ./start.sh --down     take the lab down again; nothing stays but the packages that were
+                        installed, .venv and the download cache
 
 Needs: Debian 12 (or newer), root, about 6 GB of memory and 5 GB of disk.
 EOF
@@ -30,14 +32,18 @@ check_machine() {
 }
 
 main() {
+  local os=debian12
   case ${1:-} in
     '') ;;
+    --os) os=${2:-} ;;
+    --os=*) os=${1#--os=} ;;
     --down) down; return ;;
     -h | --help) usage; return ;;
     *) usage >&2; exit 64 ;;
   esac
+  case $os in debian12 | el9) ;; *) usage >&2; exit 64 ;; esac
   check_machine
-  trap 'printf "\nstart.sh: interrupted. ./start.sh goes on from here, ./start.sh --down removes everything.\n" >&2; exit 130' INT TERM
+  trap 'printf "\nstart.sh: interrupted. the same command goes on from here, ./start.sh --down removes everything.\n" >&2; exit 130' INT TERM
   local began=$SECONDS
 
   say "1/6 Packages of this machine"
@@ -47,7 +53,7 @@ main() {
   say "3/6 Artifacts (Kafka, Filebeat, wheels)"
   build_artifacts
   say "4/6 Lab hosts"
-  .venv/bin/obsctl lab up
+  .venv/bin/obsctl lab up --os "$os"
   say "5/6 site.yml on inventories/lab"
   .venv/bin/ansible-playbook site.yml -i inventories/lab
   say "6/6 Traffic through the VIP, and what became of it"
@@ -56,7 +62,7 @@ main() {
   timeout 60 .venv/bin/obsctl -q -i inventories/lab health --watch 2 --until ok >/dev/null || true
   .venv/bin/obsctl -i inventories/lab verify lb || verdict=$?
   .venv/bin/obsctl -i inventories/lab status || verdict=$?
-  summary $((SECONDS - began))
+  summary $((SECONDS - began)) "$([ "$os" = el9 ] && echo MySQL || echo MariaDB)"
   [ "$verdict" = 0 ] || die "the fleet is up, but not well: the findings above say what to do" "$verdict"
 }
 
@@ -84,7 +90,7 @@ The fleet is up (after $1 s).
 
   host             address        runs
   node1..node3     198.18.0.11-13 nginx, keepalived, obs-backend, filebeat, kafka
-  db1              198.18.0.21    database (mariadb)
+  db1              198.18.0.21    database ($2)
   app1             198.18.0.31    obsctl-consumer, obsctl-alerter
   VIP              198.18.0.100   http://198.18.0.100/
   robot stand-in   198.18.0.1     http://198.18.0.1:9580/received

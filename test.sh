@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: ./test.sh [lint|unit|contract|integration|lab]...   (default: all of them, in this order)
+# Runs the tests: ./test.sh [lint|unit|contract|integration|lab|lab-el9]...   (default: all but the last, in this order)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -7,13 +7,15 @@ usage() {
   cat <<'EOF'
 Usage: ./test.sh [LEVEL ...]
 
-  lint          ruff, mypy, import rules, ansible-lint, yamllint, shellcheck
+  lint          ruff, mypy, import rules, ansible-lint, yamllint, shellcheck, actionlint (with go)
   unit          pure functions
   contract      wire formats, golden files, exit codes
   integration   real Kafka and a real database, started by the tests (loopback)
-  lab           the whole fleet: converge, converge again, verify, destroy (root)
+  lab           the whole fleet: converge, converge again, verify, every drill, destroy (root);
+                then once more on EL 9 twins, without the drills
+  lab-el9       all of it on EL 9 twins
 
-Without a level: all of them. Refuses to touch a lab that it did not start, unless CI=true.
+Without a level: all but lab-el9. Refuses to touch a lab that it did not start, unless CI=true.
 EOF
 }
 
@@ -29,6 +31,11 @@ lint() {
   yamllint -s .
   shellcheck start.sh test.sh .ci/run scripts/*
   ansible-lint --offline -q
+  if command -v go >/dev/null; then
+    go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+  else
+    echo "no go on this machine: .github/workflows is not linted" >&2
+  fi
 }
 
 build_artifacts() { # half a second where nothing has changed
@@ -52,9 +59,8 @@ integration() {
   pytest tests/integration
 }
 
-lab() {
-  say "lab"
-  [ "$(id -u)" = 0 ] || { echo "the lab level makes mounts and network links: run it as root" >&2; exit 77; }
+prepare_lab() {
+  [ "$(id -u)" = 0 ] || { echo "the lab levels make mounts and network links: run them as root" >&2; exit 77; }
   if [ "${CI:-}" != true ] && [ -e /var/lib/obsctl-lab/state.json ]; then
     echo "a lab is up on this machine, and these tests crash its hosts: take it down first (./start.sh --down)" >&2
     exit 77
@@ -63,9 +69,32 @@ lab() {
   build_artifacts
   # Whatever happens, the machine is left as it was.
   trap 'molecule destroy >/dev/null 2>&1 || obsctl lab down' EXIT
+}
+
+whole_lab() { # everything on the hosts of one system
+  export OBSCRAFT_LAB_OS=$1
   molecule test --destroy=never
   CI=true pytest tests/lab
   molecule destroy
+}
+
+lab() {
+  say "lab (Debian 12)"
+  prepare_lab
+  whole_lab debian12
+  say "lab (EL 9 twin: converge, converge again, verify)"
+  export OBSCRAFT_LAB_OS=el9
+  local step
+  for step in create converge idempotence verify; do molecule "$step"; done
+  CI=true pytest tests/lab/test_el_twin.py tests/lab/test_firewall.py tests/lab/test_hardening.py
+  molecule destroy
+  trap - EXIT
+}
+
+lab-el9() {
+  say "lab (EL 9 twin)"
+  prepare_lab
+  whole_lab el9
   trap - EXIT
 }
 
@@ -75,7 +104,7 @@ case ${1:-} in
   '') levels=(lint unit contract integration lab) ;;
 esac
 for level in "${levels[@]}"; do
-  case $level in lint | unit | contract | integration | lab) ;; *) usage >&2; exit 64 ;; esac
+  case $level in lint | unit | contract | integration | lab | lab-el9) ;; *) usage >&2; exit 64 ;; esac
 done
 
 ./scripts/install-packages python3-venv

@@ -17,11 +17,16 @@ from typing import Any, TypeVar
 
 import pytest
 
+from obsctl.lab.spec import FLEET_LAB
+from obsctl.lab.state import LabState, lab_of_tree_is_up, read
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 VIP = "198.18.0.100"
 NODES = ("node1", "node2", "node3")
 ROBOT = ("198.18.0.1", 9580)
+#: What differs between the systems that the hosts may run: the unit of the distribution's database server.
+DATABASE_UNIT = {"debian12": "mariadb", "el9": "mysqld"}
 T = TypeVar("T")
 
 
@@ -58,7 +63,23 @@ class Answer:
 
 
 class Fleet:
-    """The running lab."""
+    """The running lab.
+
+    Args:
+        record: what it is made of.
+    """
+
+    def __init__(self, record: LabState) -> None:
+        self.record = record
+
+    @property
+    def database_unit(self) -> str:
+        """The unit of the database server on db1."""
+        return DATABASE_UNIT[self.record.os_of("db1")]
+
+    def hosts_of(self, system: str) -> list[str]:
+        """The hosts that run the operating system."""
+        return [name for name in FLEET_LAB.names if self.record.os_of(name) == system]
 
     def obsctl(self, *argv: str, timeout: float = 120) -> Answer:
         """Run ``obsctl`` on the lab's inventory."""
@@ -212,13 +233,13 @@ def fleet() -> Fleet:
     """The provisioned lab; skips where there is none, or where it is somebody's own."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
-    from obsctl.lab.state import lab_of_tree_is_up
-
     if not lab_of_tree_is_up(ROOT):
         pytest.skip("this tree's lab is not up: ./start.sh, or ./test.sh lab")
     if os.environ.get("CI") != "true":
         pytest.skip("the lab is yours: these tests crash its hosts; CI=true says that they may")
-    return Fleet()
+    record = read()
+    assert record is not None
+    return Fleet(record)
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_health_names_the_layer_that_is_away(healthy: Fleet) -> None:
         ("app1", "obsctl-consumer", "HEALTH_CONSUMER_DOWN"),
         ("app1", "obsctl-alerter", "HEALTH_ALERTER_DOWN"),
         ("node2", "filebeat", "HEALTH_SERVICE_DOWN"),
-        ("db1", "mariadb", "HEALTH_DATABASE_DOWN"),
+        ("db1", healthy.database_unit, "HEALTH_DATABASE_DOWN"),
     ):
         healthy.ssh(host, "systemctl", "stop", unit)
         try:

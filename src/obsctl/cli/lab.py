@@ -15,17 +15,28 @@ import click
 from obsctl.cli.output import publish
 from obsctl.cli.settings import Command, Group, note
 from obsctl.contract import ExitCode, Finding, Report, Severity, verdict
-from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS
+from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, LabSpec
 
 if TYPE_CHECKING:
     from obsctl.lab.embedded import HostStatus, Lab
 
 
-def _lab(ctx: click.Context, os_name: str | None = None) -> Lab:
+def _lab(ctx: click.Context, spec: LabSpec = FLEET_LAB) -> Lab:
     from obsctl.lab.embedded import Lab
 
-    spec = replace(FLEET_LAB, os=os_name) if os_name else FLEET_LAB
     return Lab(spec, lambda text: note(ctx, text))
+
+
+def _host_os(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    chosen = {}
+    for value in values:
+        name, _, system = value.partition("=")
+        if name not in FLEET_LAB.names or system not in OPERATING_SYSTEMS:
+            raise click.BadParameter(
+                f"{value!r} is not HOST=OS with one of {', '.join(FLEET_LAB.names)} and {', '.join(OPERATING_SYSTEMS)}"
+            )
+        chosen[name] = system
+    return chosen
 
 
 @click.group(cls=Group)
@@ -51,23 +62,31 @@ def lab() -> None:
     type=click.Choice(OPERATING_SYSTEMS),
     default=OPERATING_SYSTEMS[0],
     show_default=True,
-    help="Operating system of the hosts.",
+    help="Operating system of the hosts; el9 is a twin of CentOS Stream 9 (docs/guides/lab.md).",
+)
+@click.option(
+    "--host-os",
+    multiple=True,
+    callback=_host_os,
+    metavar="HOST=OS",
+    help="Another operating system for one host; may be repeated.",
 )
 @click.pass_context
-def up(ctx: click.Context, os_name: str) -> None:
+def up(ctx: click.Context, os_name: str, host_os: dict[str, str]) -> None:
     """Start the lab, or what of it does not run.
 
-    The first time builds the hosts' root from this machine's own package sources (about a minute); later it takes
-    seconds. A lab that was started from another checkout, or with another --os, is taken down first. May be
-    interrupted: `up` goes on, `down` cleans up.
+    The first time builds the hosts' root from this machine's own package sources (a minute or two); later it takes
+    seconds. A lab that was started from another checkout, or with other operating systems, is taken down first. May
+    be interrupted: `up` goes on, `down` cleans up.
 
     \b
     Examples:
       obsctl lab up
-      obsctl lab up --os debian12
+      obsctl lab up --os el9
+      obsctl lab up --host-os db1=el9
     """
     try:
-        _lab(ctx, os_name).up()
+        _lab(ctx, replace(FLEET_LAB, os=os_name, host_os=host_os)).up()
     except KeyboardInterrupt:
         note(ctx, "`obsctl lab up` goes on from here, `obsctl lab down` removes what is there")
         raise

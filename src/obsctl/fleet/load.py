@@ -1,8 +1,8 @@
 """Find and read the fleet: an Ansible inventory through Ansible itself, or a ``fleet.json``.
 
 Reading an inventory takes Ansible a second or two, so the answer is kept in the user's cache. The key covers every
-file that Ansible reads (hosts, group_vars, host_vars, ansible.cfg, the roles' defaults); an inventory that is a
-script answers anew each time and is never kept.
+file that Ansible reads (hosts, group_vars, host_vars, ansible.cfg, the roles' defaults, the lab's record); an
+inventory that is a script answers anew each time and is never kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from obsctl.decoding import UndecodableError, decode_json
 from obsctl.fleet import ansible, vault
 from obsctl.fleet.model import SCHEMA, Fleet
 from obsctl.fleet.secrets import open_vault
-from obsctl.lab.state import lab_of_tree_is_up
+from obsctl.lab.state import lab_of_tree_is_up, record_file
 
 SYSTEM_FLEET = Path("/etc/obsctl/fleet.json")
 #: A cold start of Ansible with a large inventory; longer means that a script inventory hangs.
@@ -204,7 +204,8 @@ def _inputs(inventory: Path) -> Iterator[Path]:
     yield playbook
     root = playbook.resolve().parents[2]
     yield from root.glob("roles/*/defaults/main.yml")
-    yield from (p for p in (root / "ansible.cfg",) if p.is_file())
+    # inventories/lab asks the record what its hosts run.
+    yield from (p for p in (root / "ansible.cfg", record_file()) if p.is_file())
 
 
 def _fleet_playbook() -> Path:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from obsctl.contract import ConfigError
 
+#: The one release without updates and security archives beside it.
+UNSTABLE = "sid"
 #: Settings of the connection and of its checks. Index targets, hooks and cache settings are the machine's own
 #: affair and would run programs that a guest does not have.
 _SETTINGS = re.compile(r'^Acquire::(Check-|http|https|Retries|Force|Allow|By-Hash|Queue)[^ ]* "(?P<value>.+)";$')
@@ -52,10 +54,9 @@ def of_machine(codename: str, etc: Path = Path("/etc")) -> AptSources:
     chosen = ([s for s in deb822 if _stanza_has(s, codename)], [s for s in one_line if _line_has(s, codename)])
     own = _os_release(etc)
     if not any(chosen) and own.get("ID") == "debian" and (mine := own.get("VERSION_CODENAME")):
-        chosen = (
-            [s.replace(mine, codename) for s in deb822 if _stanza_has(s, mine)],
-            [s.replace(mine, codename) for s in one_line if _line_has(s, mine)],
-        )
+        stanzas = (_renamed(s, mine, codename) for s in deb822 if _stanza_has(s, mine))
+        lines = (_renamed(s, mine, codename) for s in one_line if _line_has(s, mine))
+        chosen = ([s for s in stanzas if _stanza_has(s, codename)], [s for s in lines if _line_has(s, codename)])
     if not any(chosen):
         raise ConfigError(
             f"no package source in {etc / 'apt'} holds Debian {codename}, so the lab's hosts cannot be built",
@@ -77,6 +78,12 @@ def give(root: Path, sources: AptSources, etc: Path = Path("/etc")) -> None:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
+
+
+def _renamed(entry: str, mine: str, codename: str) -> str:
+    if codename == UNSTABLE:
+        entry = re.sub(rf"(?<!\S){mine}[-/]\S+", "", entry)
+    return entry.replace(mine, codename)
 
 
 def _entries(etc: Path) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 A naked system with what a first ``ssh`` and Ansible need. The packages that the roles install are *not*
 installed, but lie in apt's own cache beside the package lists, so that installing them fetches nothing: five
-guests, one download.
+guests, one download. A twin of another system is made from such a root, by :mod:`obsctl.lab.eltwin`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,18 @@ import os
 import platform
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from obsctl.cachedir import cache_root
-from obsctl.lab import apt, processes
-from obsctl.lab.errors import LabError
+from obsctl.lab import apt, eltwin, processes
+from obsctl.lab.bootstrap import Note, bootstrap
 from obsctl.lab.mounts import detach
 from obsctl.lab.programs import run
 
-Note = Callable[[str], None]
-
 #: Raise it when the steps below change, so that bases built by older code are not used.
-_REVISION = 2
+_REVISION = 3
 
 
 @dataclass(frozen=True)
@@ -38,33 +35,53 @@ class Recipe:
 
     Attributes:
         title: the system as a person calls it.
-        codename: the release in its archive.
+        codename: the Debian release that it is made of.
         installed: packages of the naked root.
         at_hand: packages that the roles install; downloaded with what they recommend, not installed.
         at_hand_bare: the same without recommendations (pip would bring a compiler along).
+        ssh_unit: the unit of the system's sshd.
+        lasts: how long making it takes, for the person who waits.
+        convert: makes another system's twin of the Debian root in a directory, or None.
+        ingredients: tells what ``convert`` works with, so that a change of it makes a new root.
     """
 
     title: str
     codename: str
     installed: tuple[str, ...]
-    at_hand: tuple[str, ...]
-    at_hand_bare: tuple[str, ...]
+    at_hand: tuple[str, ...] = ()
+    at_hand_bare: tuple[str, ...] = ()
+    ssh_unit: str = "ssh.service"
+    lasts: str = "about a minute"
+    convert: Callable[[Path, Note], None] | None = None
+    ingredients: Callable[[], str] = str
 
+
+#: What a first ``ssh`` and Ansible need.
+_NAKED = (
+    "ca-certificates", "curl", "dbus", "iproute2", "iputils-arping", "iputils-ping", "netbase",
+    "openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv",
+)  # fmt: skip
 
 RECIPES = {
     "debian12": Recipe(
         title="Debian 12",
         codename="bookworm",
-        installed=(
-            "ca-certificates", "curl", "dbus", "iproute2", "iputils-arping", "iputils-ping", "netbase",
-            "openssh-server", "procps", "python3", "python3-apt", "sudo", "systemd", "systemd-sysv",
-        ),
+        installed=(*_NAKED, "python3-apt"),
         at_hand=(
             "acl", "chrony", "firewalld", "keepalived", "logrotate", "mariadb-server", "nginx",
             "openjdk-17-jre-headless", "python3-pymysql", "python3-venv", "rsync", "rsyslog", "tcpdump", "unzip",
         ),
         at_hand_bare=("gnupg", "python3-dev", "python3-pip"),
-    )
+    ),
+    "el9": Recipe(
+        title="a twin of CentOS Stream 9",
+        codename="bookworm",
+        installed=(*_NAKED, *eltwin.USERLAND),
+        ssh_unit="sshd.service",
+        lasts="about two minutes",
+        convert=eltwin.convert,
+        ingredients=eltwin.ingredients,
+    ),
 }  # fmt: skip
 
 #: Units that cannot work in a guest and only delay its start, and timers that would fetch in mid-test.
@@ -95,7 +112,7 @@ def provide(os_name: str, note: Note) -> Path:
     sources = apt.of_machine(recipe.codename)
     cache = cache_dir()
     cache.mkdir(parents=True, exist_ok=True)
-    base = cache / f"base-{_digest(recipe, sources)}"
+    base = cache / f"{os_name}-{_digest(recipe, sources)}"
     if not base.is_dir():
         with _locked(cache, note):
             if not base.is_dir():
@@ -108,7 +125,7 @@ def provide(os_name: str, note: Note) -> Path:
 def clean_interrupted(cache: Path | None = None) -> None:
     """End and remove builds that were interrupted. The caller holds the cache's lock or knows of no builder."""
     for draft in (cache or cache_dir()).glob(".building-*"):
-        for builder in processes.naming(draft / "root"):
+        for builder in processes.naming_below(draft):
             for pid in processes.session_of(builder):
                 processes.send(pid, signal.SIGKILL)
             processes.wait_gone([builder], 5)
@@ -131,15 +148,16 @@ def clean_interrupted_unless_building() -> None:
 
 
 def _remove_outdated(base: Path) -> None:
-    """Remove the bases of older recipes (half a gigabyte each) that no lab of this machine stands on."""
+    """Remove the system's bases of older recipes (half a gigabyte each) that no lab of this machine stands on."""
     in_use = Path("/proc/self/mountinfo").read_text()
-    for other in base.parent.glob("base-*"):
+    for other in base.parent.glob(f"{base.name.rpartition('-')[0]}-*"):
         if other != base and str(other) not in in_use:
             shutil.rmtree(other)
 
 
 def _digest(recipe: Recipe, sources: apt.AptSources) -> str:
-    text = repr((_REVISION, platform.machine(), recipe, sources))
+    packages = (recipe.installed, recipe.at_hand, recipe.at_hand_bare)
+    text = repr((_REVISION, platform.machine(), recipe.codename, packages, recipe.ingredients(), sources))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -158,14 +176,18 @@ def _locked(cache: Path, note: Note) -> Iterator[None]:
 
 
 def _build(recipe: Recipe, sources: apt.AptSources, base: Path, note: Note) -> None:
-    note(f"building the root of the hosts ({recipe.title}; once, about a minute)")
+    note(f"building the root of the hosts ({recipe.title}; once, {recipe.lasts})")
     draft = base.with_name(f".building-{base.name}")
     root = draft / "root"
     draft.mkdir()
     try:
-        _bootstrap(recipe, sources, draft, note)
+        _bootstrap(recipe, sources, root, note)
         apt.give(root, sources)
-        _make_bootable(root)
+        if recipe.convert:
+            recipe.convert(root, note)
+        else:
+            run(["chroot", str(root), "apt-cache", "gencaches"])
+        _make_bootable(root, recipe.ssh_unit)
         # Written last, for people who look into the cache; the directory's name is what is trusted.
         (draft / "recipe.json").write_text(json.dumps({"os": recipe.title, "installed": recipe.installed}) + "\n")
         draft.rename(base)
@@ -174,58 +196,26 @@ def _build(recipe: Recipe, sources: apt.AptSources, base: Path, note: Note) -> N
         raise
 
 
-def _bootstrap(recipe: Recipe, sources: apt.AptSources, draft: Path, note: Note) -> None:
-    files = []
-    for name, text in (("machine.sources", sources.deb822), ("machine.list", sources.one_line)):
-        if text:
-            (draft / name).write_text(text + "\n")
-            files.append(str(draft / name))
+def _bootstrap(recipe: Recipe, sources: apt.AptSources, root: Path, note: Note) -> None:
     # mmdebstrap's own settings leave recommended packages out; what installs in a guest takes them.
     fetch = 'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --quiet --download-only install'
-    argv = [
-        "mmdebstrap", "--mode=root", "--format=directory", "--variant=minbase",
+    options = [
+        "--variant=minbase",
         # Unpacking is what an installation spends its time on: no fsync a file, no files that nobody opens.
         "--dpkgopt=force-unsafe-io",
         "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
-        '--aptopt=Acquire::Languages "none"',
-        *(f"--aptopt={line.removesuffix(';')}" for line in sources.settings),
-        f"--include={','.join(recipe.installed)}",
-        *(f"--setup-hook=mkdir -p \"$1/etc/apt\" && cp -a {path} \"$1/etc/apt/\""
-          for path in ("/etc/apt/auth.conf", "/etc/apt/auth.conf.d") if Path(path).exists()),
         # Whatever the bootstrap itself downloaded is installed; only what is still to come stays in the cache.
         "--customize-hook=rm -f \"$1\"/var/cache/apt/archives/*.deb",
         f"--customize-hook={fetch} --install-recommends {' '.join(recipe.at_hand)}",
         f"--customize-hook={fetch} --no-install-recommends {' '.join(recipe.at_hand_bare)}",
         "--skip=cleanup/apt",
-        recipe.codename, str(draft / "root"), *files,
     ]  # fmt: skip
-    # A session of its own: an interruption of this command is handled here, in one place, and an orphan can be
-    # found and ended with all that it started.
-    builder = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    said: list[str] = []
-    assert builder.stdout is not None  # noqa: S101 - a pipe was asked for
-    for line in builder.stdout:
-        said.append(line.rstrip())
-        if line.startswith("I: ") and " in shell: " not in line:
-            note(f"  {line[3:].rstrip()}")
-    if builder.wait() != 0:
-        faults = [line for line in said if line.startswith(("E: ", "Err:"))] or said[-3:]
-        raise LabError(
-            f"the root of the hosts could not be built: {'; '.join(faults[:3])}",
-            hint="do the machine's own package sources answer? try: apt-get update",
-        )
+    bootstrap(root, recipe.codename, sources, recipe.installed, note, options=options)
 
 
-def _make_bootable(root: Path) -> None:
-    run(["systemctl", f"--root={root}", "enable", "--quiet", "systemd-networkd.service", "ssh.service"])
+def _make_bootable(root: Path, ssh_unit: str) -> None:
+    run(["systemctl", f"--root={root}", "enable", "--quiet", "systemd-networkd.service", ssh_unit])
     run(["systemctl", f"--root={root}", "mask", "--quiet", *_MASKED])
     # Identity belongs to a guest, not to what all of them share.
     for path in [*(root / "etc/ssh").glob("ssh_host_*"), root / "var/lib/dbus/machine-id", root / "etc/resolv.conf"]:
@@ -236,4 +226,3 @@ def _make_bootable(root: Path) -> None:
     (root / "var/log/journal").mkdir(exist_ok=True)
     (root / "etc/systemd/journald.conf.d").mkdir(parents=True, exist_ok=True)
     (root / "etc/systemd/journald.conf.d/10-lab.conf").write_text("[Journal]\nSystemMaxUse=64M\n")
-    run(["chroot", str(root), "apt-cache", "gencaches"])

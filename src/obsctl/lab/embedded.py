@@ -45,6 +45,7 @@ class HostStatus:
 
     Attributes:
         name, address: the host.
+        os: key of the recipe of its root.
         running: somebody keeps the guest running.
         cable: ``up``, ``cut`` or ``none``.
         ssh: its sshd greets.
@@ -52,6 +53,7 @@ class HostStatus:
 
     name: str
     address: str
+    os: str
     running: bool
     cable: str
     ssh: bool
@@ -86,10 +88,9 @@ class Lab:
         with self._exclusive(create=True):
             self._leave_another(checkout)
             found = state.read(self.spec.state_dir)
-            # A lab that is there keeps the base that it stands on, whatever would be built today.
-            root = Path(found.base) if found else base.provide(self.spec.os, self.note)
+            # A lab that is there keeps the bases that it stands on, whatever would be built today.
+            record = found or self._new_record(checkout)
             began = time.monotonic()
-            record = found or state.LabState(checkout, self.spec.os, str(root), state.STARTING, self.spec.bridge)
             if record.ip_forward is None:
                 record = replace(record, ip_forward=network.ip_forward())
             was_up = record.phase == state.UP
@@ -99,7 +100,7 @@ class Lab:
             self._make_secrets()
             ssh.make_keys(self.spec)
             guests = list(self._guests.values())
-            started = self._boot(guests, root)
+            started = self._boot(guests, record)
             # Hosts that an interrupted `up` started have not been waited for yet.
             self._wait_ready(started if was_up else guests)
             standin_process.start(self.spec)
@@ -127,9 +128,14 @@ class Lab:
         self.note("lab down")
 
     def status(self) -> list[HostStatus]:
-        """Ask every host at once; a dead one costs a second."""
+        """Ask every host at once; a dead one costs a second.
+
+        Raises:
+            UsageError: the lab is not up.
+        """
+        record = self._record()
         with ThreadPoolExecutor(len(self.spec.hosts)) as pool:
-            return list(pool.map(self._status, self.spec.hosts))
+            return list(pool.map(lambda host: self._status(host, record.os_of(host.name)), self.spec.hosts))
 
     # --- single hosts
 
@@ -155,9 +161,7 @@ class Lab:
         guests = self._named(names)
         programs.require(("ip", "mount", "systemd-nspawn"), "obsctl lab start")
         with self._exclusive():
-            record = state.read(self.spec.state_dir)
-            assert record is not None  # noqa: S101 - _named asked for it
-            started = self._boot(guests, Path(record.base))
+            started = self._boot(guests, self._record())
             self._wait_ready(started)
         for guest in guests:
             self.note(f"{guest.host.name} {'started' if guest in started else 'was running'}")
@@ -193,6 +197,11 @@ class Lab:
 
     # --- how
 
+    def _new_record(self, checkout: str) -> state.LabState:
+        systems = sorted({self.spec.os_of(host) for host in self.spec.hosts})
+        bases = {system: str(base.provide(system, self.note)) for system in systems}
+        return state.LabState(checkout, self.spec.os, dict(self.spec.host_os), bases, state.STARTING, self.spec.bridge)
+
     def _set_cable(self, name: str, to: str) -> None:
         (guest,) = self._named([name])
         programs.require(("ip",), "changing a cable")
@@ -202,9 +211,14 @@ class Lab:
         for name in names:
             if name not in self._guests:
                 raise UsageError(f"the lab has no host {name!r}; it has {', '.join(self.spec.names)}")
-        if state.read(self.spec.state_dir) is None:
-            raise UsageError("the lab is not up", hint="obsctl lab up")
+        self._record()
         return [self._guests[name] for name in dict.fromkeys(names)]
+
+    def _record(self) -> state.LabState:
+        record = state.read(self.spec.state_dir)
+        if record is None:
+            raise UsageError("the lab is not up", hint="obsctl lab up")
+        return record
 
     def _leave_another(self, checkout: str) -> None:
         found = state.read(self.spec.state_dir)
@@ -215,18 +229,19 @@ class Lab:
             return
         if found.checkout != checkout:
             reason = f"was started from {found.checkout}"
-        elif found.os != self.spec.os:
-            reason = f"runs {found.os}"
+        elif (found.os, found.host_os) != (self.spec.os, self.spec.host_os):
+            others = "".join(f", {name}={system}" for name, system in found.host_os.items())
+            reason = f"runs {found.os}{others}"
         elif found.phase == state.STOPPING:
             reason = "was half taken down"
-        elif not Path(found.base).is_dir():
-            reason = f"has lost its base root {found.base}"
+        elif lost := [path for path in found.bases.values() if not Path(path).is_dir()]:
+            reason = f"has lost its base root {lost[0]}"
         else:
             return
         self.note(f"the lab that is there {reason}: taking it down first")
         self._take_down()
 
-    def _boot(self, guests: list[Guest], root: Path) -> list[Guest]:
+    def _boot(self, guests: list[Guest], record: state.LabState) -> list[Guest]:
         """Start those that do not run, all at once, and return them without waiting."""
         todo = [guest for guest in guests if not guest.running()]
         if todo:
@@ -234,7 +249,7 @@ class Lab:
             network.up(self.spec)
             resolv_conf = network.resolver(self.note)
             for guest in todo:
-                guest.prepare(root, resolv_conf)
+                guest.prepare(Path(record.bases[record.os_of(guest.host.name)]), resolv_conf)
                 guest.start()
         return todo
 
@@ -269,10 +284,11 @@ class Lab:
             return f"its start is not complete after {_READY_S:.0f} s"
         return done.stderr.strip() if done.returncode == 255 else ""
 
-    def _status(self, host: HostSpec) -> HostStatus:
+    def _status(self, host: HostSpec, system: str) -> HostStatus:
         return HostStatus(
             name=host.name,
             address=str(self.spec.address(host)),
+            os=system,
             running=self._guests[host.name].running(),
             cable=network.cable(self.spec, host),
             ssh=ssh.answers(self.spec, host),

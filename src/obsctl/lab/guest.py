@@ -185,5 +185,7 @@ class Guest:
         allowed = self.root / "root/.ssh"
         allowed.mkdir(mode=0o700, exist_ok=True)
         (allowed / "authorized_keys").write_bytes(ssh.client_key(spec).with_suffix(".pub").read_bytes())
-        # The lists are as old as the base, and the packages beside them fit: nothing needs to be asked again.
-        os.utime(self.root / "var/lib/apt/lists")
+        lists = self.root / "var/lib/apt/lists"
+        if lists.is_dir():
+            # As old as the base, and the packages beside them fit: nothing needs to be asked again.
+            os.utime(lists)

@@ -47,9 +47,10 @@ def of_program(program: str, argument: str) -> list[Process]:
     return [found for found in running() if Path(found.argv[0]).name == program and argument in found.argv[1:]]
 
 
-def naming(path: Path) -> list[Process]:
-    """Return the processes that have the path as an argument, this one apart."""
-    return [found for found in running() if str(path) in found.argv and found.pid != os.getpid()]
+def naming_below(directory: Path) -> list[Process]:
+    """Return the processes that have a path below the directory as an argument, this one apart."""
+    start = f"{directory}/"
+    return [p for p in running() if any(word.startswith(start) for word in p.argv) and p.pid != os.getpid()]
 
 
 def session_of(leader: Process) -> list[int]:

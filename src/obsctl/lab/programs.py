@@ -20,6 +20,7 @@ _PACKAGES = {
     "ip": "iproute2",
     "mount": "mount",
     "umount": "mount",
+    "unshare": "util-linux",
     "chattr": "e2fsprogs",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -54,13 +55,19 @@ def require(programs: Iterable[str], what: str) -> None:
         )
 
 
-def run(argv: Sequence[str], *, stdin: str | None = None) -> str:
+def run(argv: Sequence[str], *, stdin: str | None = None, own_session: bool = False) -> str:
     """Run a program to its end and return what it wrote to standard output.
+
+    Args:
+        argv: the program and its arguments.
+        stdin: what it reads.
+        own_session: start it in a session of its own, so that an orphan can be ended with all that it started, and
+            nothing else with it.
 
     Raises:
         LabError: it failed; the message holds the first line of its complaint, which names the cause.
     """
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, start_new_session=own_session)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise LabError(f"`{' '.join(argv[:3])} …` failed: {said[0] if said else f'exit {done.returncode}'}")

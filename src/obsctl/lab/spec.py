@@ -6,12 +6,13 @@ person's and a test's) never touch each other and ``down`` knows its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 #: What ``lab up --os`` takes; each has a recipe in :mod:`obsctl.lab.base`.
-OPERATING_SYSTEMS = ("debian12",)
+OPERATING_SYSTEMS = ("debian12", "el9")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class LabSpec:
         state_dir: everything that ``down`` removes.
         hosts: the guests.
         os: key of the recipe of the guests' root.
+        host_os: the same for single hosts that run another system.
     """
 
     prefix: str
@@ -47,16 +49,23 @@ class LabSpec:
     state_dir: Path
     hosts: tuple[HostSpec, ...]
     os: str = "debian12"
+    host_os: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the names' lengths.
+        """Check the names.
 
         Raises:
-            ValueError: a link would get a name that the kernel refuses.
+            ValueError: a link would get a name that the kernel refuses, or an unknown host has a system of its own.
         """
+        if unknown := sorted(set(self.host_os) - set(self.names)):
+            raise ValueError(f"the lab has no host {unknown[0]!r}; it has {', '.join(self.names)}")
         for link in (self.bridge, *(self.link(host) for host in self.hosts)):
             if len(link) > 15:
                 raise ValueError(f"{link!r} is longer than the 15 characters of a link's name")
+
+    def os_of(self, host: HostSpec) -> str:
+        """The key of the recipe of the guest's root."""
+        return self.host_os.get(host.name, self.os)
 
     def machine(self, host: HostSpec) -> str:
         """The name of the guest on this machine."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class LabState:
     Attributes:
         checkout: the tree that started it.
         os: the recipe of the guests' root.
-        base: the directory below the guests' disks.
+        host_os: the same for single hosts that run another system.
+        bases: recipe to the directory below the guests' disks.
         phase: ``starting``, ``up`` or ``stopping``; the first and the last mean that a change was interrupted
             or is on its way.
         bridge: the bridge's name; gone after a reboot of the machine.
@@ -35,16 +37,26 @@ class LabState:
 
     checkout: str
     os: str
-    base: str
+    host_os: Mapping[str, str]
+    bases: Mapping[str, str]
     phase: str
     bridge: str
     ip_forward: str | None = None
+
+    def os_of(self, host: str) -> str:
+        """Return the recipe of a host's root."""
+        return self.host_os.get(host, self.os)
+
+
+def record_file(state_dir: Path = _STATE_DIR) -> Path:
+    """Return where the record is kept."""
+    return state_dir / _FILE
 
 
 def read(state_dir: Path = _STATE_DIR) -> LabState | None:
     """Return the record, or None where there is no lab or a record that nobody can read."""
     try:
-        return LabState(**json.loads((state_dir / _FILE).read_text()))
+        return LabState(**json.loads(record_file(state_dir).read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -53,7 +65,7 @@ def write(state_dir: Path, state: LabState) -> None:
     """Replace the record in one step, so that an interruption leaves the old or the new one."""
     draft = state_dir / f".{_FILE}"
     draft.write_text(json.dumps(asdict(state), indent=2) + "\n")
-    draft.replace(state_dir / _FILE)
+    draft.replace(record_file(state_dir))
 
 
 def lab_of_tree_is_up(tree: Path, state_dir: Path = _STATE_DIR) -> bool:

@@ -56,6 +56,16 @@ def test_a_newer_debian_finds_the_release_in_its_own_archive(etc: Path) -> None:
     assert "Suites: bookworm bookworm-updates" in apt.of_machine("bookworm", etc).deb822
 
 
+def test_unstable_has_no_updates_and_no_security_archive(etc: Path) -> None:
+    put(etc, "sources.list.d/debian.sources", STANZA)
+    put(etc, "sources.list.d/security.sources", STANZA.replace("bookworm bookworm-updates", "bookworm-security"))
+    put(etc, "sources.list", "deb http://a.test/d bookworm main\ndeb http://a.test/s bookworm-security main\n")
+    (etc / "os-release").write_text("ID=debian\nVERSION_CODENAME=bookworm\n")
+    found = apt.of_machine("sid", etc)
+    assert [line.split() for line in found.deb822.splitlines() if line.startswith("Suites")] == [["Suites:", "sid"]]
+    assert found.one_line == "deb http://a.test/d sid main"
+
+
 def test_a_machine_without_such_a_source_is_told_so(etc: Path) -> None:
     put(etc, "sources.list", "deb http://archive.test/ubuntu noble main\n")
     (etc / "os-release").write_text("ID=ubuntu\nVERSION_CODENAME=noble\n")

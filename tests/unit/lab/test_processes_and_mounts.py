@@ -21,7 +21,7 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_is_found_by_its_argument_until_it_ends(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
-    (found,) = processes.naming(tmp_path)
+    (found,) = processes.naming_below(tmp_path.parent)
     assert found.pid == sleeper.pid
     assert found.alive()
     assert processes.of_program(Path(sys.executable).name, str(tmp_path)) == [found]

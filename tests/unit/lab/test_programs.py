@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -37,3 +38,8 @@ def test_a_root_without_rights_is_told_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_failure_repeats_the_programs_complaint() -> None:
     with pytest.raises(LabError, match="No such file or directory"):
         programs.run(["ls", "/absent"])
+
+
+def test_a_session_of_its_own_can_be_ended_without_the_callers() -> None:
+    ask = [sys.executable, "-c", "import os; print(os.getsid(0) == os.getpid())"]
+    assert [programs.run(ask, own_session=True), programs.run(ask)] == ["True\n", "False\n"]

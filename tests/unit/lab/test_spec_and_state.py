@@ -13,7 +13,7 @@ from obsctl.lab import state
 from obsctl.lab.base import RECIPES
 from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, HostSpec, LabSpec
 
-RECORD = state.LabState("/somewhere", "debian12", "/cache/base", state.UP, "lo", "0")
+RECORD = state.LabState("/somewhere", "debian12", {"db1": "el9"}, {"debian12": "/d", "el9": "/e"}, state.UP, "lo", "0")
 
 
 def test_the_inventory_names_the_hosts_that_the_lab_makes(project: Path) -> None:
@@ -30,6 +30,14 @@ def test_every_operating_system_has_a_recipe() -> None:
 def test_a_name_too_long_for_the_kernel_is_refused() -> None:
     with pytest.raises(ValueError, match="vb-much-too-long-node1"):
         replace(FLEET_LAB, prefix="much-too-long-")
+
+
+def test_one_host_may_run_another_system() -> None:
+    spec = replace(FLEET_LAB, os="debian12", host_os={"db1": "el9"})
+    assert [spec.os_of(host) for host in spec.hosts] == ["debian12"] * 3 + ["el9", "debian12"]
+    assert [RECORD.os_of(name) for name in ("db1", "app1")] == ["el9", "debian12"]
+    with pytest.raises(ValueError, match="no host 'db2'"):
+        replace(FLEET_LAB, host_os={"db2": "el9"})
 
 
 def test_names_and_addresses() -> None:
