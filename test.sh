@@ -43,8 +43,13 @@ build_artifacts() { # half a second where nothing has changed
   obsctl artifacts build
 }
 
+legacy() { # ansible-core 2.16, the last one for EL 7 and EL 8
+  VENV=.venv-legacy ./scripts/make-venv legacy
+}
+
 contract() {
   say "contract"
+  legacy
   # Without root the tests of these two say that they were skipped, and why.
   [ "$(id -u)" != 0 ] || ./scripts/install-packages nginx keepalived
   build_artifacts
@@ -72,6 +77,7 @@ prepare_lab() {
 }
 
 whole_lab() { # everything on the hosts of one system
+  legacy
   export OBSCRAFT_LAB_OS=$1
   molecule test --destroy=never
   CI=true pytest tests/lab

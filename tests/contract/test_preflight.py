@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.contract import ansible_inventory
+from tests.cores import programs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = Path(__file__).parent / "inventories" / "preflight"
@@ -119,10 +120,7 @@ def test_fault_is_named_with_host_and_fix(fault):
 
 def test_faults_are_the_same_under_the_oldest_core():
     """ansible-core 2.16 hands out templates and numbers in other ways, and is what EL7 and EL8 are installed with."""
-    folder = os.environ.get("OBSCTL_TEST_LEGACY_VENV")
-    if not folder:
-        pytest.skip("OBSCTL_TEST_LEGACY_VENV names no environment with ansible-core 2.16 (pip install '.[legacy]')")
-    command = [f"{folder}/bin/python", "-m", "tests.contract.preflight_report", str(FAULTS)]
+    command = [programs_of("legacy") / "python", "-m", "tests.contract.preflight_report", str(FAULTS)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
