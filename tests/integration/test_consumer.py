@@ -339,6 +339,34 @@ def test_records_that_the_broker_deleted_are_reported(pipeline: Pipeline) -> Non
     pipeline.wait_positions(600)
 
 
+@pytest.mark.parametrize("kept", [0, 5000])
+def test_a_running_consumer_goes_on_behind_records_that_the_broker_deleted(pipeline: Pipeline, kept: int) -> None:
+    """The retention overtakes a consumer whose database is away: the client itself stops reading the partition then."""
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    pipeline.mariadb.kill()
+    try:
+        # More than is in flight while the database is away: what was fetched ahead is thrown away by the pause.
+        pipeline.send(values(30_000, first=300))
+        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        time.sleep(3)
+        admin = pipeline.kafka.admin()  # must outlive its futures
+        end = confluent_kafka.TopicPartition(pipeline.access, 0, 10_100 - kept)
+        for future in admin.delete_records([end]).values():
+            future.result(30)
+    finally:
+        pipeline.mariadb.start()
+    pipeline.wait_positions(30_300)
+    missing = consumer.health()["missing_offsets"]
+    assert 0 < missing <= 10_000 - kept
+    assert pipeline.kept() == 30_300 - missing
+    pipeline.send(values(300, first=40_000))
+    pipeline.wait_kept(30_600 - missing)
+    wait_until(lambda: consumer.health()["status"] == "ok", 30, lambda: str(consumer.health()))
+    assert_conserved(pipeline.query)
+
+
 @pytest.mark.parametrize("content", ["kafka: {}", "nonsense: ["])
 def test_a_bad_configuration_ends_with_its_code(pipeline: Pipeline, content: str) -> None:
     consumer = pipeline.start()

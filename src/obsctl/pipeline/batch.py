@@ -106,6 +106,20 @@ class Batch(msgspec.Struct):
     newest_event: dict[int, str]
 
 
+def skip(source_id: int, part: TopicPartition, step: Step) -> Batch:
+    """Return a batch that holds no line and moves one source over offsets that the broker no longer has."""
+    return Batch(
+        steps={source_id: step},
+        partitions={source_id: part},
+        access=[],
+        errors=[],
+        quarantined=[],
+        records=0,
+        repeated=0,
+        newest_event={},
+    )
+
+
 class Assembler:
     """Makes batches of records."""
 

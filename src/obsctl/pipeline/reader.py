@@ -16,7 +16,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from obsctl.pipeline.backoff import Backoff
-from obsctl.pipeline.batch import Assembler, Source, TopicPartition
+from obsctl.pipeline.batch import Assembler, Source, Step, TopicPartition, skip
 from obsctl.pipeline.config import Config
 from obsctl.pipeline.ends import Ends
 from obsctl.pipeline.housekeeping import Housekeeping
@@ -273,10 +273,12 @@ class Reader:
         start = max(position.next_offset, low)
         consumer.seek(confluent_kafka.TopicPartition(part.topic, part.partition, start))
         if start > position.next_offset:
-            self._gaps[part] = _Gap(position.next_offset, start)
             if position.next_offset:
                 self._lose(part, position.next_offset, start)
-        self._next[part] = self._stored[part] = position.next_offset
+            # Stored at once: where nothing is left to read, no line would ever carry the position over the gap.
+            self._writer.give(skip(position.source_id, part, Step(position.next_offset, start)))
+        self._next[part] = start
+        self._stored[part] = position.next_offset
         self._sources[part] = Source(position.source_id, cluster_id)
         del self._waiting[part]
         self._telemetry.clear(subject)
@@ -319,19 +321,15 @@ class Reader:
         if not errors:
             return messages
         for message in errors:
-            self._note_error(consumer, message)
+            self._note_error(message.error())
         return [m for m in messages if m.error() is None]
 
-    def _note_error(self, consumer: confluent_kafka.Consumer, message: Message) -> None:
-        error = message.error()
-        if _is_fatal(error):
+    def _note_error(self, error: KafkaError) -> None:
+        # What the client wanted to read is gone from the broker, because the retention overtook it. It has stopped
+        # reading the partition then and refuses every seek, so a new client looks at the partition's bounds again.
+        gone = error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+        if gone or _is_fatal(error):
             raise KafkaException(error)
-        if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
-            # What we wanted to read is gone from the broker: look at its bounds again.
-            part = TopicPartition(message.topic(), message.partition())
-            if part in self._next:
-                self._let_wait(consumer, [part])
-            return
         # Whether it lasts, and what it means, the questions for the ends will tell.
         log.info("the Kafka client says", extra={"error": error.str()})
 
@@ -407,13 +405,15 @@ class Reader:
                 self._step_back(consumer, result)
 
     def _position(self, consumer: confluent_kafka.Consumer, result: Positioned) -> None:
-        try:
-            for part in self._waiting.keys() & result.positions.keys():
+        for part in self._waiting.keys() & result.positions.keys():
+            try:
                 self._start_at(consumer, result.cluster_id, part, result.positions[part])
-        except KafkaException as error:
-            # Usually an assignment that is not complete yet. The rest is asked for again as well.
-            log.debug("a partition is not ready yet", extra={"error": str(error)})
-            self._ask_again_at = time.monotonic() + self._ask_backoff.delay()
+            except KafkaException as error:
+                # Usually an assignment that is not complete yet; it is asked for again.
+                log.debug("a partition is not ready yet", extra={"error": str(error)})
+                self._ask_again_at = time.monotonic() + self._ask_backoff.delay()
+                if error.args[0].code() == KafkaError._TIMED_OUT:
+                    return  # the next one would wait as long, and the group waits for us
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
         """Somebody else moved the positions, or we did and did not hear of it: drop the batch and ask anew."""
