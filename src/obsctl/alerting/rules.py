@@ -80,7 +80,26 @@ class Rule(ABC):
 
 
 @dataclass(frozen=True)
-class RequestsPerClient(Rule):
+class _Counting(Rule):
+    """A window holds at least ``threshold`` hits."""
+
+    threshold: int
+
+    def holds(self, count: Count) -> bool:
+        """At least ``threshold`` hits."""
+        return count.hits >= self.threshold
+
+    def possible(self, kept: Count) -> bool:
+        """A window never holds more than all windows together."""
+        return kept.hits >= self.threshold
+
+    def worse(self, one: Count, other: Count) -> bool:
+        """More hits are worse."""
+        return one.hits > other.hits
+
+
+@dataclass(frozen=True)
+class RequestsPerClient(_Counting):
     """One client sends at least ``threshold`` requests within the window.
 
     Attributes:
@@ -88,7 +107,6 @@ class RequestsPerClient(Rule):
         ignored: networks whose clients may send as much as they like (load tests, monitoring).
     """
 
-    threshold: int
     ignored: tuple[Network, ...] = ()
 
     kind = "requests_per_client"
@@ -101,18 +119,6 @@ class RequestsPerClient(Rule):
         """Count every request."""
         del event
         return True
-
-    def holds(self, count: Count) -> bool:
-        """At least ``threshold`` requests."""
-        return count.hits >= self.threshold
-
-    def possible(self, kept: Count) -> bool:
-        """A window never holds more than all windows together."""
-        return kept.hits >= self.threshold
-
-    def worse(self, one: Count, other: Count) -> bool:
-        """More requests are worse."""
-        return one.hits > other.hits
 
     def measured(self, count: Count) -> str:
         """Return the number of requests."""
@@ -133,10 +139,8 @@ class RequestsPerClient(Rule):
 
 
 @dataclass(frozen=True)
-class Status4xx(Rule):
+class Status4xx(_Counting):
     """The fleet answers at least ``threshold`` requests with 4xx within the window."""
-
-    threshold: int
 
     kind = "status_4xx"
 
@@ -147,18 +151,6 @@ class Status4xx(Rule):
     def key(self, event: Event) -> str | None:
         """Return the fleet for a hit; other requests do not matter here."""
         return FLEET if self.is_hit(event) else None
-
-    def holds(self, count: Count) -> bool:
-        """At least ``threshold`` such answers."""
-        return count.hits >= self.threshold
-
-    def possible(self, kept: Count) -> bool:
-        """A window never holds more than all windows together."""
-        return kept.hits >= self.threshold
-
-    def worse(self, one: Count, other: Count) -> bool:
-        """More are worse."""
-        return one.hits > other.hits
 
     def measured(self, count: Count) -> str:
         """Return the number of answers."""
