@@ -59,6 +59,7 @@ class Pipeline:
                 "password": f"file:{self.folder / 'password'}",
             },
             "batch": {"lines": 500, "interval_ms": 100},
+            "processes": 1,
             "health": {"port": cluster.free_port()},
         } | changes
 
