@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -286,21 +287,24 @@ def test_a_member_whose_place_was_taken_comes_back(pipeline: Pipeline) -> None:
 
 
 def test_a_zombie_stores_nothing(pipeline: Pipeline) -> None:
-    """A consumer stopped for longer than its session, while another takes over: it wakes with lines in its hands.
+    """A unit stopped for longer than its session, while another takes over: it wakes with lines in its hands.
 
     It may be stopped inside its transaction, with its positions locked: the server has to let go of them in time.
     """
-    zombie = pipeline.start("one")
+    zombie = pipeline.start("one", stuck_seconds=120)
     pipeline.send(values(300))
     pipeline.wait_kept(300)
+    processes = [zombie.process.pid, zombie.workers()[0]["pid"]]
     pipeline.send(values(6000, first=300))
-    zombie.process.send_signal(signal.SIGSTOP)
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
     pipeline.start("two")
     pipeline.wait_kept(6300)
-    zombie.process.send_signal(signal.SIGCONT)
+    for pid in processes:
+        os.kill(pid, signal.SIGCONT)
     pipeline.send(values(600, first=6300))
     pipeline.wait_kept(6900)
-    assert zombie.process.poll() is None
+    assert [zombie.process.pid, zombie.workers()[0]["pid"]] == processes
     pipeline.wait_positions(6900)
     assert_conserved(pipeline.query)
 
