@@ -162,6 +162,16 @@ def _service(host: str, service: str, page: dict[str, Any] | None) -> Iterator[F
             hint=f"on {host}: journalctl -u {unit} -n 50; systemctl restart {unit}",
         )
     elif page.get("status") != "ok":
+        if _only_replaced(page):
+            yield Finding(
+                code="HEALTH_CONSUMER_RESTARTED",
+                severity=Severity.WARNING,
+                object=f"{unit}/{host}",
+                summary=f"all its workers run, but not for long: {_reason(page)}",
+                evidence={"restarts": [worker.get("restarts") for worker in _workers(page)]},
+                hint=f"on {host}: journalctl -u {unit} | grep 'worker'; dmesg, if a worker was killed",
+            )
+            return
         yield Finding(
             code=f"HEALTH_{service.upper()}_WAITING",
             severity=Severity.CRITICAL,
@@ -338,6 +348,22 @@ def _reason(page: dict[str, Any]) -> str:
     troubles = _mapping(page.get("troubles"))
     said = [f"{name}: {_mapping(trouble).get('message')}" for name, trouble in troubles.items()]
     return "; ".join(said) or str(page.get("reason") or "no reason given")
+
+
+def _only_replaced(page: dict[str, Any]) -> bool:
+    """Return whether a worker that was replaced, and works again, is all that a consumer has to tell."""
+    troubles = _mapping(page.get("troubles"))
+    workers = _workers(page)
+    return (
+        bool(troubles and workers)
+        and all(str(subject).startswith("worker ") for subject in troubles)
+        and all(worker.get("state") == "running" for worker in workers)
+    )
+
+
+def _workers(page: dict[str, Any]) -> list[dict[str, Any]]:
+    workers = page.get("workers")
+    return [_mapping(worker) for worker in workers] if isinstance(workers, list) else []
 
 
 def _mapping(value: Any) -> dict[str, Any]:

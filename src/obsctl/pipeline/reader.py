@@ -19,7 +19,6 @@ from obsctl.pipeline.backoff import Backoff
 from obsctl.pipeline.batch import Assembler, Source, Step, TopicPartition, skip
 from obsctl.pipeline.config import Config
 from obsctl.pipeline.ends import Ends
-from obsctl.pipeline.housekeeping import Housekeeping
 from obsctl.pipeline.store import Position
 from obsctl.pipeline.telemetry import Telemetry
 from obsctl.pipeline.writer import Fenced, Positioned, Stored, Writer
@@ -62,7 +61,6 @@ class Reader:
         config: Config,
         assembler: Assembler,
         writer: Writer,
-        housekeeping: Housekeeping,
         *,
         ends: Ends,
         telemetry: Telemetry,
@@ -70,7 +68,6 @@ class Reader:
         self._config = config
         self._assembler = assembler
         self._writer = writer
-        self._housekeeping = housekeeping
         self._ends = ends
         self._telemetry = telemetry
         self._stop = threading.Event()
@@ -101,6 +98,7 @@ class Reader:
         self._to_commit: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self._lag_at = 0.0
+        self._telemetry.positions.clear()
 
     def run(self, stop: threading.Event) -> None:
         """Read until ``stop`` is set, then hand over what is in flight within the drain time."""
@@ -181,7 +179,9 @@ class Reader:
         somewhere = [confluent_kafka.TopicPartition(p.topic, p.partition, 0) for p in parts]
         consumer.incremental_assign(somewhere)
         consumer.pause(somewhere)
-        self._waiting |= dict.fromkeys((TopicPartition(p.topic, p.partition) for p in parts), time.monotonic())
+        ours = [TopicPartition(p.topic, p.partition) for p in parts]
+        self._waiting |= dict.fromkeys(ours, time.monotonic())
+        self._telemetry.positions |= dict.fromkeys(ours)
         self._ask_again_at = 0.0
         self._placeless_since = None
         self._telemetry.clear("client")
@@ -222,7 +222,7 @@ class Reader:
             self._waiting.pop(part, None)
             self._stored.pop(part, None)
             self._to_commit.pop(part, None)
-            self._telemetry.lag.pop(part, None)
+            self._telemetry.positions.pop(part, None)
             self._telemetry.clear(f"{part.topic}/{part.partition}")
 
     def _forget(self, part: TopicPartition) -> None:
@@ -278,7 +278,7 @@ class Reader:
             # Stored at once: where nothing is left to read, no line would ever carry the position over the gap.
             self._writer.give(skip(position.source_id, part, Step(position.next_offset, start)))
         self._next[part] = start
-        self._stored[part] = position.next_offset
+        self._stored[part] = self._telemetry.positions[part] = position.next_offset
         self._sources[part] = Source(position.source_id, cluster_id)
         del self._waiting[part]
         self._telemetry.clear(subject)
@@ -287,7 +287,7 @@ class Reader:
             consumer.resume([place])
 
     def _lose(self, part: TopicPartition, expected: int, came: int) -> None:
-        self._telemetry.missing_offsets += came - expected
+        self._telemetry.missing(came - expected)
         log.error(
             "offsets are missing: the broker deleted them before they were read",
             extra={"partition": f"{part.topic}/{part.partition}", "from_offset": expected, "to_offset": came - 1},
@@ -337,7 +337,9 @@ class Reader:
         accepted = self._accept(consumer, messages)
         if not accepted:
             return
+        started = time.monotonic()
         batch = self._assembler.assemble(accepted, self._sources, self._next)
+        self._telemetry.assembled(batch.records, time.monotonic() - started)
         for source_id, part in batch.partitions.items():
             self._next[part] = batch.steps[source_id].next
         self._writer.give(batch)
@@ -398,9 +400,9 @@ class Reader:
             elif isinstance(result, Stored):
                 for source_id, part in result.batch.partitions.items():
                     if part in self._next:
-                        self._stored[part] = self._to_commit[part] = result.batch.steps[source_id].next
-                if result.outcome.refused:
-                    self._housekeeping.letters_due()
+                        next_offset = result.batch.steps[source_id].next
+                        self._stored[part] = self._to_commit[part] = next_offset
+                        self._telemetry.positions[part] = next_offset
             elif isinstance(result, Fenced):
                 self._step_back(consumer, result)
 
@@ -417,7 +419,7 @@ class Reader:
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
         """Somebody else moved the positions, or we did and did not hear of it: drop the batch and ask anew."""
-        self._telemetry.fenced += 1
+        self._telemetry.fenced()
         parts = [part for part in fenced.batch.partitions.values() if part in self._next]
         log.warning("a batch was fenced: the positions have moved meanwhile", extra={"partitions": _names(parts)})
         self._let_wait(consumer, parts)
@@ -443,10 +445,7 @@ class Reader:
         self._note_place(now)
         self._note_waiting(now)
         self._note_slow_store()
-        ends = self._ends.of([*self._next, *self._waiting])
-        self._telemetry.lag = {
-            part: max(end - self._stored[part], 0) if part in self._stored else None for part, end in ends.items()
-        }
+        ends = self._ends.of(self._next)
         behind = {part: max(ends[part] - offset, 0) for part, offset in self._next.items() if part in ends}
         self._free_stuck(consumer, behind, now)
 

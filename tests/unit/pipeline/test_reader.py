@@ -29,7 +29,7 @@ class FakeConsumer:
 @pytest.fixture
 def reader() -> Reader:
     config = Config(kafka=Kafka(bootstrap=("127.0.0.1:1",)), database=Database(host="h", password="env:X"))
-    made = Reader(config, None, None, None, ends=None, telemetry=Telemetry())  # type: ignore[arg-type]  # only _accept is used
+    made = Reader(config, None, None, ends=None, telemetry=Telemetry())  # type: ignore[arg-type]  # only _accept is used
     made._next[PART] = 10
     return made
 
