@@ -13,13 +13,13 @@ import threading
 import confluent_kafka
 from confluent_kafka import KafkaException, Message
 
-from obsctl.pipeline.batch import Assembler
+from obsctl.pipeline.batch import Assembler, TopicPartition
 from obsctl.pipeline.config import Config
 from obsctl.pipeline.ends import Ends
 from obsctl.pipeline.housekeeping import Housekeeping
 from obsctl.pipeline.intake import Intake
 from obsctl.pipeline.membership import Membership
-from obsctl.pipeline.positioning import Positioning
+from obsctl.pipeline.positioning import Hold, Positioning
 from obsctl.pipeline.progress import Progress, names
 from obsctl.pipeline.telemetry import Telemetry
 from obsctl.pipeline.watch import Watch
@@ -52,6 +52,7 @@ class Reader:
         self._housekeeping = housekeeping
         self._ends = ends
         self._telemetry = telemetry
+        self._held: dict[TopicPartition, Hold] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Read until ``stop`` is set, then hand over what is in flight within the drain time."""
@@ -72,7 +73,7 @@ class Reader:
         """Know nothing of any partition, as befits a new client."""
         self._progress = Progress()
         self._intake = Intake(self._config.batch, self._progress)
-        self._positioning = Positioning(self._progress, self._writer, self._telemetry)
+        self._positioning = Positioning(self._progress, self._writer, self._ends, self._telemetry, held=self._held)
         self._watch = Watch(self._progress, self._writer, self._ends, self._telemetry)
         self._membership = Membership(
             self._config, self._progress, self._writer, self._telemetry, take_results=self._take_results, stop=stop

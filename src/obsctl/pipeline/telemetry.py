@@ -5,13 +5,22 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from obsctl.pipeline.batch import Batch, TopicPartition
 from obsctl.pipeline.store import Outcome
 
 #: Upper bounds of the commit time's buckets (seconds).
 COMMIT_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+_NOTICE_SECONDS = 24 * 3600.0
+
+
+class _Notice(NamedTuple):
+    since: float
+    message: str
+    hint: str
 
 
 class Telemetry:
@@ -31,6 +40,7 @@ class Telemetry:
         self.last_commit: float | None = None
         self.newest_event = ""
         self.troubles: dict[str, dict[str, str]] = {}
+        self._notices: dict[str, _Notice] = {}
         #: Records that are not stored yet; None for a partition that has no position.
         self.lag: dict[TopicPartition, int | None] = {}
         self.beyond: dict[str, int] = {}
@@ -71,6 +81,15 @@ class Telemetry:
         with self._lock:
             return self.troubles.pop(subject, None) is not None
 
+    def notice(self, subject: str, message: str, hint: str = "") -> bool:
+        """Note what a person should know and nothing waits for; kept for a day. Return whether that is news."""
+        with self._lock:
+            before = self._notices.get(subject)
+            if before is not None and before.message == message:
+                return False
+            self._notices[subject] = _Notice(time.time(), message, hint)
+            return True
+
     def snapshot(self) -> dict[str, Any]:
         """Return the present state as data for JSON. Status: ok, or waiting if anything is in the way."""
         with self._lock:
@@ -78,6 +97,11 @@ class Telemetry:
                 "status": "waiting" if self.troubles else "ok",
                 "started_at": _iso(self.started),
                 "troubles": dict(self.troubles),
+                "notices": {
+                    subject: {"message": notice.message, "hint": notice.hint, "since": _iso(notice.since)}
+                    for subject, notice in self._notices.items()
+                    if time.time() - notice.since < _NOTICE_SECONDS
+                },
                 "lines": dict(self.lines),
                 "quarantined_by_reason": dict(self.quarantined_by_reason),
                 "batches": self.batches,

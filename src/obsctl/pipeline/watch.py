@@ -44,9 +44,19 @@ class Watch:
         self._telemetry.lag = {
             part: max(end - progress.stored[part], 0) if part in progress.stored else None for part, end in ends.items()
         }
+        self._leave_remade(consumer)
         behind = {part: max(ends[part] - offset, 0) for part, offset in progress.next.items() if part in ends}
         self._free_stuck(consumer, behind, now)
         return True
+
+    def _leave_remade(self, consumer: confluent_kafka.Consumer) -> None:
+        """Position a partition anew whose topic is no longer the one that it belongs to."""
+        ids = self._ends.topic_ids
+        sources = self._progress.sources
+        gone = [part for part, source in sources.items() if ids.get(part.topic, source.topic_id) != source.topic_id]
+        if gone:
+            log.warning("a topic was deleted and made again; it is positioned anew", extra={"partitions": names(gone)})
+            self._progress.let_wait(consumer, gone)
 
     def _note_waiting(self, now: float) -> None:
         """A partition that gets no position is not read, and looks as well as one that has nothing to read."""
