@@ -90,6 +90,24 @@ class Pipeline:
             cursor.execute(sql)
             return cursor.fetchall()
 
+    def dump(self) -> bytes:
+        """Return a consistent backup of the database, as its administrator makes one."""
+        return self._client("mariadb-dump", "--single-transaction", self.database)
+
+    def restore(self, backup: bytes) -> None:
+        """Put the database back to what a backup holds."""
+        self._client("mariadb", self.database, text=backup)
+
+    def _client(self, program: str, *arguments: str, text: bytes = b"") -> bytes:
+        done = subprocess.run(
+            [program, "--no-defaults", f"--socket={self.mariadb.socket}", "--user=root", *arguments],
+            input=text,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return done.stdout
+
     def count(self, table: str) -> int:
         return int(self.query(f"SELECT COUNT(*) FROM {table}")[0][0])
 

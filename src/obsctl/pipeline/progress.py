@@ -1,28 +1,92 @@
-"""Whether a worker that says it is well really moves."""
+"""Our partitions: which have a position, how far each is given to the writer and stored, and which wait."""
 
 from __future__ import annotations
 
-from obsctl.pipeline.telemetry import Report
+import time
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import confluent_kafka
+
+from obsctl.pipeline.batch import Source, TopicPartition
 
 
-class Stillness:
-    """For how long a worker has stored nothing of its partitions while lines came to them.
+class Gap(NamedTuple):
+    """Offsets that did not arrive: the one expected and the one that came."""
 
-    A partition that merely has something left at its end proves nothing (the markers of a producer's transactions are
-    never read), and a worker that names what is in its way waits for good reason.
+    expected: int
+    came: int
+
+
+class Progress:
+    """What one client's partitions have come to. The reader's thread alone uses it.
+
+    Attributes:
+        next: our partitions that have a position: the next offset to give to the writer.
+        sources: the same ones as the store knows them.
+        stored: the next offset that is not stored, as far as we know.
+        waiting: our partitions that have no position yet, and since when (monotonic seconds).
+        to_commit: stored offsets of which the group has not been told.
+        gaps: the last gap seen in a partition.
+        last_seen: when a partition was seen first at its present offset (offset, monotonic seconds).
+        ask_again_at: when positions may be asked for again (monotonic seconds).
+        paused: whether the reading of all of them is held up by ourselves.
     """
 
     def __init__(self) -> None:
-        self._positions: dict[tuple[str, int], int | None] = {}
-        self._ends: dict[tuple[str, int], int] = {}
-        self._since: float | None = None
+        self.next: dict[TopicPartition, int] = {}
+        self.sources: dict[TopicPartition, Source] = {}
+        self.stored: dict[TopicPartition, int] = {}
+        self.waiting: dict[TopicPartition, float] = {}
+        self.to_commit: dict[TopicPartition, int] = {}
+        self.gaps: dict[TopicPartition, Gap] = {}
+        self.last_seen: dict[TopicPartition, tuple[int, float]] = {}
+        self.ask_again_at = 0.0
+        self.paused = False
 
-    def look(self, report: Report, now: float) -> float:
-        """Return the seconds of standing still up to ``now``, which is the clock's time of this report."""
-        positions = {(part.topic, part.partition): part.next_offset for part in report.partitions}
-        ends = {(part.topic, part.partition): part.end for part in report.partitions if part.end is not None}
-        if report.troubles or positions != self._positions:
-            self._positions, self._ends, self._since = positions, ends, None
-        elif self._since is None and any(end > self._ends.setdefault(place, end) for place, end in ends.items()):
-            self._since = now
-        return now - self._since if self._since is not None else 0.0
+    def assigned(self, parts: Collection[TopicPartition]) -> None:
+        """Note new partitions of ours; their positions may be asked for at once."""
+        self.waiting |= dict.fromkeys(parts, time.monotonic())
+        self.ask_again_at = 0.0
+
+    def positions(self) -> dict[TopicPartition, int | None]:
+        """Return for each partition of ours the first offset that is not stored, or None while nobody has told."""
+        return {part: self.stored.get(part) for part in (*self.next, *self.waiting)}
+
+    def let_wait(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
+        """Take partitions back to the state of those just assigned: paused, until the store says where they go on."""
+        consumer.pause([confluent_kafka.TopicPartition(*part) for part in parts])
+        for part in parts:
+            self._forget(part)
+            self.waiting[part] = time.monotonic()
+
+    def let_go(self, part: TopicPartition) -> None:
+        """Forget a partition that is no longer ours."""
+        self._forget(part)
+        self.waiting.pop(part, None)
+        self.stored.pop(part, None)
+        self.to_commit.pop(part, None)
+
+    def pause_all(self, consumer: confluent_kafka.Consumer) -> None:
+        """Stop reading whatever we have."""
+        if not self.paused:
+            consumer.pause(consumer.assignment())
+            self.paused = True
+
+    def resume_all(self, consumer: confluent_kafka.Consumer) -> None:
+        """Go on with the partitions that have a position."""
+        if self.paused:
+            self.paused = False
+            consumer.resume([confluent_kafka.TopicPartition(*part) for part in self.next])
+
+    def _forget(self, part: TopicPartition) -> None:
+        """Forget where a partition goes on."""
+        self.next.pop(part, None)
+        self.sources.pop(part, None)
+        self.gaps.pop(part, None)
+        self.last_seen.pop(part, None)
+
+
+def names(parts: Sequence[confluent_kafka.TopicPartition] | Sequence[TopicPartition]) -> list[str]:
+    """Return the partitions' names for the journal, sorted."""
+    return sorted(f"{p.topic}/{p.partition}" for p in parts)
