@@ -31,6 +31,8 @@ _REPORT_BYTES = 2**20
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 30.0
 _LISTENER_SECONDS = 1.0
+#: A start loads libraries, which takes its time on a machine that has much to do.
+FIRST_WORD_SECONDS = 30.0
 
 
 class Child:
@@ -47,7 +49,9 @@ class Child:
         self._backoff = Backoff(_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
         self._due = 0.0
         self._started = 0.0
+        #: When the present process was started, or heard last; and the last word of any of them (else the first start).
         self._heard = time.monotonic()
+        self._last_word: float | None = None
         self._report: Report | None = None
         self._past = Counters()
         self._stillness = Stillness()
@@ -91,6 +95,8 @@ class Child:
         return self._process is None or self._process.poll() is not None
 
     def _start(self, now: float) -> None:
+        if self._last_word is None:
+            self._last_word = now
         try:
             process = subprocess.Popen(
                 # Not its own folder's modules (-P); no signal of the terminal's, the supervisor passes them on.
@@ -130,7 +136,7 @@ class Child:
                 continue
             with self._lock:
                 self._report = report
-                self._heard = time.monotonic()
+                self._heard = self._last_word = time.monotonic()
 
     def _bury(self, ending: str, now: float) -> None:
         assert self._process is not None  # noqa: S101
@@ -157,8 +163,8 @@ class Child:
     # -- judgement ---------------------------------------------------------------------------------------------
 
     def quiet_seconds(self, now: float) -> float:
-        """Return for how long nothing was heard of this worker, whether or not it has a process."""
-        return now - self._heard
+        """Return for how long nothing was heard of this worker, however often it was started meanwhile."""
+        return now - self._last_word if self._last_word is not None else 0.0
 
     def refused(self) -> int:
         """Return how many records the store has refused so far."""
@@ -166,12 +172,17 @@ class Child:
             return self._past.refused + (self._report.counters.refused if self._report else 0)
 
     def _fault(self, now: float) -> str:
-        silent = now - self._heard
-        if silent > self._settings.stuck_seconds:
-            return f"it was silent for {silent:.0f} s"
-        if self._report is None or silent > SILENT_SECONDS:
+        with self._lock:
+            report, heard = self._report, self._heard
+        patience = self._settings.stuck_seconds
+        if report is None:
+            patience = max(patience, FIRST_WORD_SECONDS)
+        if now - heard > patience:
+            return f"it was silent for {now - heard:.0f} s"
+        if report is None:
             return ""
-        still = self._stillness.look(self._report, now)
+        # As of its report: what it does not tell is silence, not standing still.
+        still = self._stillness.look(report, heard)
         if still > self._still_limit:
             return f"it stored nothing for {still:.0f} s, while lines came to its partitions and nothing was in its way"
         return ""

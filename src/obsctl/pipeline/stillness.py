@@ -18,7 +18,7 @@ class Stillness:
         self._since: float | None = None
 
     def look(self, report: Report, now: float) -> float:
-        """Return the seconds of standing still up to ``now``, which is the clock's time of this report."""
+        """Return the seconds of standing still up to ``now``, the monotonic time of this report (seconds)."""
         positions = {(part.topic, part.partition): part.next_offset for part in report.partitions}
         ends = {(part.topic, part.partition): part.end for part in report.partitions if part.end is not None}
         if report.troubles or positions != self._positions:

@@ -15,7 +15,7 @@ import time
 
 from obsctl import __version__
 from obsctl.pipeline import health, worker
-from obsctl.pipeline.child import Child
+from obsctl.pipeline.child import FIRST_WORD_SECONDS, Child
 from obsctl.pipeline.config import Config
 from obsctl.pipeline.housekeeping import Housekeeping
 from obsctl.pipeline.mysql import MySQLStore
@@ -72,7 +72,7 @@ class Supervisor:
             self._turned = now
             if housekeeping.ready():
                 self._turn(housekeeping, now)
-            self._tell(now, waiting=not housekeeping.ready())
+            self._tell(now)
         self._notifier.tell("STOPPING=1", "STATUS=storing what is in flight")
         self._end()
         housekeeping.stop(worker.STOP_SECONDS)
@@ -107,7 +107,7 @@ class Supervisor:
             self._refused = refused
             housekeeping.letters_due()
 
-    def _tell(self, now: float, *, waiting: bool) -> None:
+    def _tell(self, now: float) -> None:
         """Tell systemd how things are, and give a sign of life if all are alive."""
         if now - self._told < _TELL_SECONDS:
             return
@@ -117,8 +117,8 @@ class Supervisor:
         while now - self._passed[0][0] > _RATE_SECONDS:
             self._passed.popleft()
         # Beyond twice the limit not even the kill has helped, or the worker does not get as far as its first word.
-        limit = 2 * self._settings.stuck_seconds
-        lost = [] if waiting else [child.number for child in self._children if child.quiet_seconds(now) > limit]
+        limit = 2 * max(self._settings.stuck_seconds, FIRST_WORD_SECONDS)
+        lost = [child.number for child in self._children if child.quiet_seconds(now) > limit]
         if lost and not self._lapsed:
             log.error("systemd gets no sign of life any more", extra={"workers": lost})
         self._lapsed = bool(lost)
