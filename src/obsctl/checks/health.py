@@ -54,11 +54,11 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
     if snapshot.kafka is not None:
         findings += judge_cluster(fleet, snapshot.kafka)
     for probe in snapshot.hosts:
-        findings += _host(fleet, probe)
+        findings += judge_host(fleet, probe)
     for backend in snapshot.backends:
         findings += _backend(backend)
     if snapshot.database is not None:
-        findings += _database(fleet, snapshot.database)
+        findings += judge_database(fleet, snapshot.database)
     return [*findings, *_not_asked(fleet, snapshot, findings)]
 
 
@@ -98,7 +98,8 @@ def _seen(snapshot: HealthSnapshot, layer: str) -> bool:
     return any(layer in probe.units or layer in probe.services for probe in snapshot.hosts)
 
 
-def _host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
+def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
+    """Yield what is wrong with a host: itself, its units, its disks, what its health pages say."""
     host = fleet.host(probe.name)
     if not probe.answered:
         alone = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
@@ -195,7 +196,8 @@ def _backend(backend: BackendProbe) -> Iterator[Finding]:
         )
 
 
-def _database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
+def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
+    """Yield what is wrong with the row store."""
     where = f"database/{fleet.database.host}"
     if not database.asked:
         yield Finding(
