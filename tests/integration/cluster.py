@@ -209,8 +209,14 @@ class MariaDB:
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Iterator[pymysql.cursors.Cursor]:
         """Yield a cursor of the administrator, with autocommit."""
+        # Over the socket nobody listens; to make a TLS context costs more than all else here.
         connection = pymysql.connect(
-            unix_socket=self.socket, user="root", database=database, autocommit=True, charset="utf8mb4"
+            unix_socket=self.socket,
+            user="root",
+            database=database,
+            autocommit=True,
+            charset="utf8mb4",
+            ssl_disabled=True,
         )
         try:
             with connection.cursor() as cursor:
