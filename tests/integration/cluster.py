@@ -18,6 +18,8 @@ import confluent_kafka
 import confluent_kafka.admin
 import pymysql
 
+from tests.integration.cable import Cable
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIGRATIONS = REPOSITORY / "roles" / "mysql" / "files" / "migrations"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obsctl"
@@ -76,9 +78,15 @@ class _Process:
 
 
 class KafkaNode:
-    """One broker and controller in one process, KRaft, on loopback."""
+    """One broker and controller in one process, KRaft, on loopback.
 
-    def __init__(self, libs: Path, folder: Path) -> None:
+    Args:
+        libs: the unpacked archive's libs.
+        folder: for its configuration, data and output.
+        cable: leads to a second listener; who comes that way is told to come back that way.
+    """
+
+    def __init__(self, libs: Path, folder: Path, cable: Cable | None = None) -> None:
         self.folder = folder
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
@@ -86,16 +94,18 @@ class KafkaNode:
         self._process = _Process(folder, "kafka")
         self._config = folder / "server.properties"
         controller = free_port()
+        second = f",CABLE://127.0.0.1:{cable.target}" if cable else ""
+        advertised = f",CABLE://127.0.0.1:{cable.port}" if cable else ""
         self._config.write_text(
             "\n".join(
                 [
                     "process.roles=broker,controller",
                     "node.id=1",
                     f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}",
+                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}{second}",
+                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}{advertised}",
                     "controller.listener.names=CONTROLLER",
-                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CABLE:PLAINTEXT",
                     f"log.dirs={folder / 'data'}",
                     "auto.create.topics.enable=false",
                     "offsets.topic.num.partitions=2",
@@ -104,6 +114,9 @@ class KafkaNode:
                     "transaction.state.log.min.isr=1",
                     "group.initial.rebalance.delay.ms=0",
                     "group.min.session.timeout.ms=1000",
+                    # A killed broker is let in again when its old session is over.
+                    "broker.session.timeout.ms=2000",
+                    "broker.heartbeat.interval.ms=400",
                     "",
                 ]
             )
@@ -141,18 +154,25 @@ class KafkaNode:
         admin.delete_topics([name])[name].result(30)
 
     def producer(self) -> confluent_kafka.Producer:
-        return confluent_kafka.Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 20})
+        return confluent_kafka.Producer(
+            # Idempotent: what is sent again after a crash of the broker is in the topic once.
+            {"bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 20, "log_level": 0}
+        )
 
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send(number)
+
     def freeze(self) -> None:
         """Stop the process where it is: connections stay, and nothing is answered."""
-        self._process.send(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._process.send(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
@@ -209,8 +229,14 @@ class MariaDB:
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Iterator[pymysql.cursors.Cursor]:
         """Yield a cursor of the administrator, with autocommit."""
+        # Over the socket nobody listens; to make a TLS context costs more than all else here.
         connection = pymysql.connect(
-            unix_socket=self.socket, user="root", database=database, autocommit=True, charset="utf8mb4"
+            unix_socket=self.socket,
+            user="root",
+            database=database,
+            autocommit=True,
+            charset="utf8mb4",
+            ssl_disabled=True,
         )
         try:
             with connection.cursor() as cursor:
@@ -222,13 +248,17 @@ class MariaDB:
         self._process.end(signal.SIGTERM)
         Path(self.socket).unlink(missing_ok=True)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send(number)
+
     def freeze(self) -> None:
         """Stop the process where it is: it accepts connections and answers nothing."""
-        self._process.send(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._process.send(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
