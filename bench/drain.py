@@ -90,8 +90,9 @@ class Rig:
     def ours(self, processes: int) -> Figures:
         """Drain the backlog with the consumer, and see that every row and every roll-up is there."""
         group = self._begin()
-        with self._consumers(group, processes) as workers:
-            figures = self._watch(workers, self._passed)
+        command = [BIN / "obsctl-consumer", "--config", self._config(group, processes)]
+        with _ended(self._launch(command, group)) as unit:
+            figures = self._watch(unit, self._passed)
         ((count,),) = self.query("SELECT COUNT(*) FROM access_log")
         if count != self.rows:
             sys.exit(f"{count} rows are stored of {self.rows}")
@@ -119,7 +120,7 @@ class Rig:
         """Drain the backlog with another program, which ``command`` names for a consumer group."""
         group = self._begin()
         with _ended(self._launch(command(group), "peer")) as process:
-            return self._watch([process], self._inserted())
+            return self._watch(process, self._inserted())
 
     def naive(self, rows: int) -> Figures:
         """Let the naive consumer store some rows."""
@@ -191,24 +192,15 @@ class Rig:
         password = f"file:{self.folder / 'password'}"
         return Database(host="127.0.0.1", port=self.mariadb.port, name=DATABASE, user=USER, password=password)
 
-    @contextlib.contextmanager
-    def _consumers(self, group: str, processes: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-        with contextlib.ExitStack() as stack:
-            yield [
-                stack.enter_context(
-                    _ended(self._launch([BIN / "obsctl-consumer", "--config", self._config(group, n)], f"{group}-{n}"))
-                )
-                for n in range(processes)
-            ]
-
-    def _config(self, group: str, number: int) -> Path:
-        path = self.folder / f"{group}-{number}.yml"
+    def _config(self, group: str, processes: int) -> Path:
+        path = self.folder / f"{group}.yml"
         database = self._database()
         settings = {
-            "kafka": {"bootstrap": [self.kafka.bootstrap], "group": group, "instance": str(number)},
+            "kafka": {"bootstrap": [self.kafka.bootstrap], "group": group, "instance": "bench"},
             "database": {name: getattr(database, name) for name in database.__struct_fields__},
             "health": {"port": cluster.free_port()},
             "retention_days": RETENTION_DAYS,
+            "processes": processes,
         }
         path.write_text(yaml.safe_dump(settings))
         return path
@@ -217,23 +209,21 @@ class Rig:
         with (self.folder / f"{name}.log").open("wb") as out:
             return subprocess.Popen(command, stdout=out, stderr=out)
 
-    def _watch(self, workers: Sequence[subprocess.Popen[bytes]], stored: Callable[[], int]) -> Figures:
+    def _watch(self, program: subprocess.Popen[bytes], stored: Callable[[], int]) -> Figures:
         """Wait until all is stored; figures from the first sight of stored rows to the last."""
         first: _Look | None = None
         changed = time.monotonic()
         rows = 0
         while True:
             time.sleep(_LOOK_SECONDS)
-            look = _Look(
-                time.monotonic(), stored(), sum(cpu_seconds(w.pid) for w in workers), cpu_seconds(self.mariadb.pid)
-            )
+            look = _Look(time.monotonic(), stored(), cpu_seconds(program.pid), cpu_seconds(self.mariadb.pid))
             if look.rows > rows:
                 rows, changed = look.rows, look.time
                 first = first or look
             if rows >= self.rows:
                 assert first is not None
                 return first.until(look)
-            if any(worker.poll() is not None for worker in workers) or look.time - changed > _SILENCE_SECONDS:
+            if program.poll() is not None or look.time - changed > _SILENCE_SECONDS:
                 logs = "".join(path.read_text()[-2000:] for path in sorted(self.folder.glob("*.log"))[-2:])
                 sys.exit(f"a run ended with {rows} rows of {self.rows}:\n{logs}")
 
