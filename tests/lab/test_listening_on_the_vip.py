@@ -13,6 +13,9 @@ import pytest
 
 from tests.lab.conftest import BIN, NODES, ROOT, VIP, Fleet, get, wait_for
 
+#: Three rounds of playbooks take their time on a busy machine.
+pytestmark = pytest.mark.timeout(1200)
+
 INVENTORY = ROOT / "inventories/lab"
 SETTING = "net.ipv4.ip_nonlocal_bind"
 FILE = "/etc/sysctl.d/60-obscraft-nginx.conf"
