@@ -17,7 +17,7 @@ import msgspec
 from obsctl.pipeline.backoff import Backoff
 from obsctl.pipeline.config import Config
 from obsctl.pipeline.overview import WorkerState
-from obsctl.pipeline.progress import Stillness
+from obsctl.pipeline.stillness import Stillness
 from obsctl.pipeline.telemetry import Counters, Report, Trouble
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obsctl.pipeline.progress import Stillness
+from obsctl.pipeline.stillness import Stillness
 from obsctl.pipeline.telemetry import Counters, Progress, Report, Trouble
 
 
