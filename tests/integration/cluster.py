@@ -78,7 +78,7 @@ class _Process:
 class KafkaNode:
     """One broker and controller in one process, KRaft, on loopback."""
 
-    def __init__(self, libs: Path, folder: Path) -> None:
+    def __init__(self, libs: Path, folder: Path, cluster_id: str = CLUSTER_ID) -> None:
         self.folder = folder
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
@@ -108,7 +108,7 @@ class KafkaNode:
                 ]
             )
         )
-        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={CLUSTER_ID}", "--config", str(self._config))
+        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(self._config))
 
     def _command(self, main: str, *arguments: str) -> list[str]:
         return ["java", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-cp", f"{self._libs}/*", main, *arguments]
