@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from obsctl.pipeline.rollup import BYTES_COUNTED
 from tests.integration import cluster
 
 PASSWORD = "obs-test-password"
@@ -59,6 +60,7 @@ class Pipeline:
                 "password": f"file:{self.folder / 'password'}",
             },
             "batch": {"lines": 500, "interval_ms": 100},
+            "processes": 1,
             "health": {"port": cluster.free_port()},
         } | changes
 
@@ -138,14 +140,21 @@ class Pipeline:
 
 
 class Consumer:
-    """A consumer process."""
+    """A consumer's main process, which has started its workers."""
 
-    def __init__(self, config: Path, health_port: int) -> None:
+    def __init__(
+        self,
+        config: Path,
+        health_port: int,
+        *,
+        python: str | Path = sys.executable,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.log = config.with_suffix(".log")
         self.health_port = health_port
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "obsctl.pipeline.service", "--config", str(config)], stderr=out
+                [python, "-m", "obsctl.pipeline.service", "--config", str(config)], stderr=out, env=environment
             )
 
     def kill(self) -> None:
@@ -170,7 +179,11 @@ class Consumer:
         try:
             return dict(json.loads(self.get("/health")[1]))
         except urllib.error.URLError:
-            return {"status": "silent", "troubles": {}, "partitions": []}
+            return {"status": "silent", "troubles": {}, "partitions": [], "workers": []}
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Return what ``/health`` says of the workers."""
+        return list(self.health()["workers"])
 
     def messages(self) -> list[str]:
         return [json.loads(line)["message"] for line in self.log.read_text().splitlines()]
@@ -185,7 +198,8 @@ def assert_conserved(query: Callable[[str], tuple[tuple[Any, ...], ...]]) -> Non
     assert both == ((0,),)
     assert query("SELECT line_id FROM access_log GROUP BY line_id HAVING COUNT(*) > 1") == ()
     recount = query(
-        "SELECT DATE_FORMAT(ts,'%Y-%m-%d %H:%i:00'),source_id,host,status DIV 100,COUNT(*),SUM(bytes),"
+        "SELECT DATE_FORMAT(ts,'%Y-%m-%d %H:%i:00'),source_id,host,status DIV 100,COUNT(*),"
+        f"SUM(LEAST(bytes,{BYTES_COUNTED})),"
         "SUM(request_time IS NOT NULL) FROM access_log GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
     )
     latencies = "+".join(f"lat_{b}" for b in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, "more"))

@@ -163,6 +163,16 @@ def _service(host: str, service: str, page: dict[str, Any] | None) -> Iterator[F
             hint=f"on {host}: journalctl -u {unit} -n 50; systemctl restart {unit}",
         )
     elif page.get("status") != "ok":
+        if _only_replaced(page):
+            yield Finding(
+                code="HEALTH_CONSUMER_RESTARTED",
+                severity=Severity.WARNING,
+                object=f"{unit}/{host}",
+                summary=f"all its workers run, but not for long: {_reason(page)}",
+                evidence={"restarts": [worker.get("restarts") for worker in _workers(page)]},
+                hint=f"on {host}: journalctl -u {unit} | grep 'worker'; dmesg, if a worker was killed",
+            )
+            return
         yield Finding(
             code=f"HEALTH_{service.upper()}_WAITING",
             severity=Severity.CRITICAL,
@@ -346,6 +356,22 @@ def _advice(page: dict[str, Any]) -> str:
     """The service's own hints, each once: it knows its troubles best."""
     hints = [str(_mapping(trouble).get("hint") or "") for trouble in _mapping(page.get("troubles")).values()]
     return "; ".join(dict.fromkeys(hint for hint in hints if hint))
+
+
+def _only_replaced(page: dict[str, Any]) -> bool:
+    """Return whether a worker that was replaced, and works again, is all that a consumer has to tell."""
+    troubles = _mapping(page.get("troubles"))
+    workers = _workers(page)
+    return (
+        bool(troubles and workers)
+        and all(str(subject).startswith("worker ") for subject in troubles)
+        and all(worker.get("state") == "running" for worker in workers)
+    )
+
+
+def _workers(page: dict[str, Any]) -> list[dict[str, Any]]:
+    workers = page.get("workers")
+    return [_mapping(worker) for worker in workers] if isinstance(workers, list) else []
 
 
 def _mapping(value: Any) -> dict[str, Any]:

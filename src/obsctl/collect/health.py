@@ -81,7 +81,9 @@ def _broken(error: Exception) -> str:
 
 def _question(fleet: Fleet, host: Host) -> str:
     units = " ".join(units_of(fleet, host))
-    asks = [f'for unit in {units}; do echo "unit $unit $(systemctl is-active $unit)"; done'] if units else []
+    # The programs answer in one language, whatever the host speaks.
+    asks = ["export LC_ALL=C"]
+    asks += [f'for unit in {units}; do echo "unit $unit $(systemctl is-active $unit)"; done'] if units else []
     # -l: only local file systems; a hung network mount must not hang the question. Mounts below /run are not
     # places where anything of the fleet's is kept.
     asks.append(

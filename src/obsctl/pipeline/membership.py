@@ -168,7 +168,6 @@ class Membership:
         for p in parts:
             part = TopicPartition(p.topic, p.partition)
             self._progress.let_go(part)
-            self._telemetry.lag.pop(part, None)
             self._telemetry.clear(f"{part.topic}/{part.partition}")
 
     def _on_client_error(self, error: KafkaError) -> None:

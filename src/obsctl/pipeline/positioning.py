@@ -256,7 +256,7 @@ class Positioning:
         return bool(position.next_offset or committed)
 
     def _lose(self, part: TopicPartition, expected: int, came: int) -> None:
-        self._telemetry.missing_offsets += came - expected
+        self._telemetry.missing(came - expected)
         self._telemetry.notice(
             f"{_name(part)} missing",
             f"offsets {expected} to {came - 1} are missing: the broker deleted them before they were read",

@@ -49,6 +49,10 @@ class Progress:
         self.waiting |= dict.fromkeys(parts, time.monotonic())
         self.ask_again_at = 0.0
 
+    def positions(self) -> dict[TopicPartition, int | None]:
+        """Return for each partition of ours the first offset that is not stored, or None while nobody has told."""
+        return {part: self.stored.get(part) for part in (*self.next, *self.waiting)}
+
     def let_wait(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
         """Take partitions back to the state of those just assigned: paused, until the store says where they go on."""
         consumer.pause([confluent_kafka.TopicPartition(*part) for part in parts])

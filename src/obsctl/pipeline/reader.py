@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import confluent_kafka
 from confluent_kafka import KafkaException, Message
@@ -16,7 +17,6 @@ from confluent_kafka import KafkaException, Message
 from obsctl.pipeline.batch import Assembler, TopicPartition
 from obsctl.pipeline.config import Config
 from obsctl.pipeline.ends import Ends
-from obsctl.pipeline.housekeeping import Housekeeping
 from obsctl.pipeline.intake import Intake
 from obsctl.pipeline.membership import Membership
 from obsctl.pipeline.positioning import Hold, Positioning
@@ -41,7 +41,6 @@ class Reader:
         config: Config,
         assembler: Assembler,
         writer: Writer,
-        housekeeping: Housekeeping,
         *,
         ends: Ends,
         telemetry: Telemetry,
@@ -49,7 +48,6 @@ class Reader:
         self._config = config
         self._assembler = assembler
         self._writer = writer
-        self._housekeeping = housekeeping
         self._ends = ends
         self._telemetry = telemetry
         self._held: dict[TopicPartition, Hold] = {}
@@ -86,6 +84,7 @@ class Reader:
             if self._membership.fatal is not None:
                 raise KafkaException(self._membership.fatal)
             self._take_results(consumer)
+            self._telemetry.positions = progress.positions()
             self._positioning.ask(consumer)
             self._membership.commit(consumer, wait=False)
             if self._watch.look(consumer):
@@ -103,7 +102,9 @@ class Reader:
         if not accepted:
             return
         progress = self._progress
+        started = time.monotonic()
         batch = self._assembler.assemble(accepted, progress.sources, progress.next)
+        self._telemetry.assembled(batch.records, time.monotonic() - started)
         for source_id, part in batch.partitions.items():
             progress.next[part] = batch.steps[source_id].next
         self._writer.give(batch)
@@ -117,14 +118,12 @@ class Reader:
                 for source_id, part in result.batch.partitions.items():
                     if part in progress.next:
                         progress.stored[part] = progress.to_commit[part] = result.batch.steps[source_id].next
-                if result.outcome.refused:
-                    self._housekeeping.letters_due()
             elif isinstance(result, Fenced):
                 self._step_back(consumer, result)
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
         """Somebody else moved the positions, or we did and did not hear of it: drop the batch and ask anew."""
-        self._telemetry.fenced += 1
+        self._telemetry.fenced()
         parts = [part for part in fenced.batch.partitions.values() if part in self._progress.next]
         log.warning("a batch was fenced: the positions have moved meanwhile", extra={"partitions": names(parts)})
         self._progress.let_wait(consumer, parts)

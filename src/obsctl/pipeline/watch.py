@@ -40,10 +40,7 @@ class Watch:
         progress = self._progress
         self._note_waiting(now)
         self._note_slow_store()
-        ends = self._ends.of([*progress.next, *progress.waiting])
-        self._telemetry.lag = {
-            part: max(end - progress.stored[part], 0) if part in progress.stored else None for part, end in ends.items()
-        }
+        ends = self._ends.of(progress.next)
         self._leave_remade(consumer)
         behind = {part: max(ends[part] - offset, 0) for part, offset in progress.next.items() if part in ends}
         self._free_stuck(consumer, behind, now)

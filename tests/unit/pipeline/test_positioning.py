@@ -77,16 +77,16 @@ def test_what_was_written_below_a_position_is_read(bench: Bench) -> None:
         bench.broker.high = high
         assert not bench.told(Position(1, 100))
     trouble = bench.telemetry.troubles["nginxlog/0"]
-    assert "the database is at offset 100, the broker ends at 99" in trouble["message"]
-    assert "obsctl consumer reset --topic nginxlog --partition 0 --to earliest" in trouble["hint"]
+    assert "the database is at offset 100, the broker ends at 99" in trouble.message
+    assert "obsctl consumer reset --topic nginxlog --partition 0 --to earliest" in trouble.hint
     bench.positioning = bench.another()  # the next client knows it too
     bench.broker.high = 250
     assert bench.told(Position(1, 100))
     assert bench.broker.seeks == [70]
     assert bench.writer.steps == [Step(100, 70)]
     assert bench.telemetry.troubles == {}
-    assert "read again from there" in bench.telemetry.snapshot()["notices"]["nginxlog/0 held"]["message"]
-    assert bench.telemetry.missing_offsets == 0
+    assert "read again from there" in bench.telemetry.notices()["nginxlog/0 held"].message
+    assert bench.telemetry.counters.missing_offsets == 0
 
 
 def test_a_position_that_was_moved_meanwhile_counts(bench: Bench) -> None:
@@ -100,7 +100,7 @@ def test_a_position_that_was_moved_meanwhile_counts(bench: Bench) -> None:
 def test_a_topic_made_again_waits_until_every_broker_knows(bench: Bench) -> None:
     remade = Position(2, 0, Origin.REMADE)
     assert not bench.told(remade)
-    assert "made again" in bench.telemetry.snapshot()["notices"]["nginxlog"]["message"]
+    assert "made again" in bench.telemetry.notices()["nginxlog"].message
     bench.now += 9
     assert not bench.told(remade)
     bench.now += 2
