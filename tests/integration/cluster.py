@@ -11,12 +11,14 @@ import socket
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import confluent_kafka
 import confluent_kafka.admin
 import pymysql
+
+from tests.integration.cable import Cable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIGRATIONS = REPOSITORY / "roles" / "mysql" / "files" / "migrations"
@@ -24,6 +26,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obsc
 #: Any will do: the nodes are told apart by their ports.
 CLUSTER_ID = "obsTestClusterAAAAAAAA"
 START_SECONDS = 60.0
+#: A test's broker has little to do and shall start soon.
+SMALL_JAVA = ("-Xmx384m", "-XX:TieredStopAtLevel=1")
+SMALL_MARIADB = ("--innodb-buffer-pool-size=256M",)
 
 
 def kafka_archive() -> Path | None:
@@ -59,6 +64,11 @@ class _Process:
             self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -76,42 +86,63 @@ class _Process:
 
 
 class KafkaNode:
-    """One broker and controller in one process, KRaft, on loopback."""
+    """One broker and controller in one process, KRaft, on loopback.
 
-    def __init__(self, libs: Path, folder: Path) -> None:
+    Args:
+        libs: the unpacked archive's libs.
+        folder: for its configuration, data and output.
+        cable: leads to a second listener; who comes that way is told to come back that way.
+        settings: what its server.properties says otherwise.
+        java: options of the virtual machine.
+        cluster_id: the id that the cluster is formatted with.
+    """
+
+    def __init__(
+        self,
+        libs: Path,
+        folder: Path,
+        cable: Cable | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        java: Sequence[str] = SMALL_JAVA,
+        cluster_id: str = CLUSTER_ID,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self._libs = libs
+        self._java_options = java
         self._process = _Process(folder, "kafka")
         self._config = folder / "server.properties"
         controller = free_port()
-        self._config.write_text(
-            "\n".join(
-                [
-                    "process.roles=broker,controller",
-                    "node.id=1",
-                    f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}",
-                    "controller.listener.names=CONTROLLER",
-                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-                    f"log.dirs={folder / 'data'}",
-                    "auto.create.topics.enable=false",
-                    "offsets.topic.num.partitions=2",
-                    "offsets.topic.replication.factor=1",
-                    "transaction.state.log.replication.factor=1",
-                    "transaction.state.log.min.isr=1",
-                    "group.initial.rebalance.delay.ms=0",
-                    "group.min.session.timeout.ms=1000",
-                    "",
-                ]
-            )
-        )
-        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={CLUSTER_ID}", "--config", str(self._config))
+        second = f",CABLE://127.0.0.1:{cable.target}" if cable else ""
+        advertised = f",CABLE://127.0.0.1:{cable.port}" if cable else ""
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}{second}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}{advertised}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CABLE:PLAINTEXT",
+            "log.dirs": str(folder / "data"),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": "2",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
+            # A killed broker is let in again when its old session is over.
+            "broker.session.timeout.ms": "2000",
+            "broker.heartbeat.interval.ms": "400",
+        }
+        properties.update(settings or {})
+        self._config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(self._config))
 
     def _command(self, main: str, *arguments: str) -> list[str]:
-        return ["java", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-cp", f"{self._libs}/*", main, *arguments]
+        return ["java", *self._java_options, "-cp", f"{self._libs}/*", main, *arguments]
 
     def _java(self, main: str, *arguments: str) -> None:
         subprocess.run(self._command(main, *arguments), check=True, capture_output=True, timeout=60)
@@ -128,6 +159,10 @@ class KafkaNode:
                     return
         raise RuntimeError(f"Kafka did not start: {self._process.output()}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def admin(self) -> confluent_kafka.admin.AdminClient:
         return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
@@ -141,28 +176,36 @@ class KafkaNode:
         admin.delete_topics([name])[name].result(30)
 
     def producer(self) -> confluent_kafka.Producer:
-        return confluent_kafka.Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 20})
+        return confluent_kafka.Producer(
+            # Idempotent: what is sent again after a crash of the broker is in the topic once.
+            {"bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 20, "log_level": 0}
+        )
 
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send(number)
+
     def freeze(self) -> None:
         """Stop the process where it is: connections stay, and nothing is answered."""
-        self._process.send(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._process.send(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
 
 
 class MariaDB:
-    """A MariaDB server of its own: a socket, a loopback port, a data folder."""
+    """A MariaDB server of its own: a socket, a loopback port, a data folder. ``options`` are further ones of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = SMALL_MARIADB) -> None:
         self.folder = folder
+        self._options = options
         self.port = free_port()
         # A socket's path may have 107 characters; temporary folders can be longer.
         self.socket = f"/tmp/obs-test-{self.port}.sock"
@@ -194,7 +237,7 @@ class MariaDB:
                 f"--port={self.port}",
                 "--bind-address=127.0.0.1",
                 f"--pid-file={self.folder / 'pid'}",
-                "--innodb-buffer-pool-size=256M",
+                *self._options,
                 "--innodb-flush-log-at-trx-commit=1",
                 "--skip-name-resolve",
             ]
@@ -206,11 +249,21 @@ class MariaDB:
             time.sleep(0.1)
         raise RuntimeError(f"MariaDB did not start: {self._process.output()}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Iterator[pymysql.cursors.Cursor]:
         """Yield a cursor of the administrator, with autocommit."""
+        # Over the socket nobody listens; to make a TLS context costs more than all else here.
         connection = pymysql.connect(
-            unix_socket=self.socket, user="root", database=database, autocommit=True, charset="utf8mb4"
+            unix_socket=self.socket,
+            user="root",
+            database=database,
+            autocommit=True,
+            charset="utf8mb4",
+            ssl_disabled=True,
         )
         try:
             with connection.cursor() as cursor:
@@ -222,13 +275,17 @@ class MariaDB:
         self._process.end(signal.SIGTERM)
         Path(self.socket).unlink(missing_ok=True)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send(number)
+
     def freeze(self) -> None:
         """Stop the process where it is: it accepts connections and answers nothing."""
-        self._process.send(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._process.send(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)

@@ -309,24 +309,6 @@ def test_a_zombie_stores_nothing(pipeline: Pipeline) -> None:
     assert_conserved(pipeline.query)
 
 
-def test_a_topic_made_anew_is_held_and_explained(pipeline: Pipeline) -> None:
-    consumer = pipeline.start()
-    pipeline.send(values(300))
-    pipeline.wait_kept(300)
-    assert consumer.terminate() == 0
-    pipeline.kafka.delete_topic(pipeline.access)
-    time.sleep(2)
-    pipeline.kafka.create_topic(pipeline.access, 3)
-    pipeline.send(values(30, first=300))
-    again = pipeline.start()
-    part = f"{pipeline.access}/0"
-    wait_until(lambda: part in troubles(again), 30, lambda: str(again.health()))
-    assert "the database is at offset 100, the broker ends at 10" in troubles(again)[part]["message"]
-    pipeline.query("UPDATE log_source SET next_offset=0")  # what the hint says
-    pipeline.wait_kept(330)
-    wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
-
-
 def test_records_that_the_broker_deleted_are_reported(pipeline: Pipeline) -> None:
     consumer = pipeline.start()
     pipeline.send(values(300))

@@ -54,11 +54,11 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
     if snapshot.kafka is not None:
         findings += judge_cluster(fleet, snapshot.kafka)
     for probe in snapshot.hosts:
-        findings += _host(fleet, probe)
+        findings += judge_host(fleet, probe)
     for backend in snapshot.backends:
         findings += _backend(backend)
     if snapshot.database is not None:
-        findings += _database(fleet, snapshot.database)
+        findings += judge_database(fleet, snapshot.database)
     return [*findings, *_not_asked(fleet, snapshot, findings)]
 
 
@@ -98,7 +98,8 @@ def _seen(snapshot: HealthSnapshot, layer: str) -> bool:
     return any(layer in probe.units or layer in probe.services for probe in snapshot.hosts)
 
 
-def _host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
+def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
+    """Yield what is wrong with a host: itself, its units, its disks, what its health pages say."""
     host = fleet.host(probe.name)
     if not probe.answered:
         alone = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
@@ -178,7 +179,7 @@ def _service(host: str, service: str, page: dict[str, Any] | None) -> Iterator[F
             object=f"{unit}/{host}",
             summary=f"says {page.get('status')!r}: {_reason(page)}",
             evidence={key: value for key, value in page.items() if isinstance(value, int | float | str)},
-            hint=f"on {host}: journalctl -u {unit} -n 50",
+            hint=_advice(page) or f"on {host}: journalctl -u {unit} -n 50",
         )
 
 
@@ -195,7 +196,8 @@ def _backend(backend: BackendProbe) -> Iterator[Finding]:
         )
 
 
-def _database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
+def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
+    """Yield what is wrong with the row store."""
     where = f"database/{fleet.database.host}"
     if not database.asked:
         yield Finding(
@@ -348,6 +350,12 @@ def _reason(page: dict[str, Any]) -> str:
     troubles = _mapping(page.get("troubles"))
     said = [f"{name}: {_mapping(trouble).get('message')}" for name, trouble in troubles.items()]
     return "; ".join(said) or str(page.get("reason") or "no reason given")
+
+
+def _advice(page: dict[str, Any]) -> str:
+    """The service's own hints, each once: it knows its troubles best."""
+    hints = [str(_mapping(trouble).get("hint") or "") for trouble in _mapping(page.get("troubles")).values()]
+    return "; ".join(dict.fromkeys(hint for hint in hints if hint))
 
 
 def _only_replaced(page: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from obsctl.pipeline.backoff import Backoff
 from obsctl.pipeline.config import Config
 from obsctl.pipeline.overview import WorkerState
 from obsctl.pipeline.stillness import Stillness
-from obsctl.pipeline.telemetry import Counters, Report, Trouble
+from obsctl.pipeline.telemetry import Counters, Note, Report
 
 log = logging.getLogger(__name__)
 
@@ -210,16 +210,16 @@ class Child:
             trouble=self._trouble(state, now - heard),
         )
 
-    def _trouble(self, state: str, silent: float) -> Trouble | None:
+    def _trouble(self, state: str, silent: float) -> Note | None:
         hint = f"the journal says more: journalctl -u obsctl-consumer | grep '\"worker\":{self.number}'"
         if state == "silent":
             message = f"it has said nothing for {silent:.0f} s; what its partitions do is not known"
-            return Trouble(message, "it is replaced if it stays so; is the host out of memory or CPU?", _ago(silent))
+            return Note(message, "it is replaced if it stays so; is the host out of memory or CPU?", _ago(silent))
         if self._ending and (state != "running" or time.time() - self._ended_at < _REMEMBERED_SECONDS):
             message = f"its process ended and {'is' if state != 'running' else 'was'} replaced: {self._ending}"
-            return Trouble(message, hint, _ago(time.time() - self._ended_at))
+            return Note(message, hint, _ago(time.time() - self._ended_at))
         if state == "starting":
-            return Trouble("it has said nothing yet", "a start takes a second or two", _ago(silent))
+            return Note("it has said nothing yet", "a start takes a second or two", _ago(silent))
         return None
 
 

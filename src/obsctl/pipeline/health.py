@@ -57,6 +57,7 @@ def page(seen: Overview) -> dict[str, Any]:
         "status": seen.status,
         "started_at": iso(seen.started),
         "troubles": seen.troubles,
+        "notices": seen.notices,
         "lines": {"stored": counters.stored, "quarantined": counters.quarantined, "known": counters.known},
         "lines_per_second": seen.lines_per_second,
         "quarantined_by_reason": counters.by_reason,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from obsctl.pipeline.telemetry import Counters, Progress, Report, Telemetry, Trouble
+from obsctl.pipeline.telemetry import Counters, Note, PartitionState, Report, Telemetry
 
 
 class WorkerState(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class WorkerState(msgspec.Struct, frozen=True):
     stuck_restarts: int
     report: Report | None
     past: Counters
-    trouble: Trouble | None
+    trouble: Note | None
 
     @property
     def current(self) -> Report | None:
@@ -41,7 +41,7 @@ class WorkerState(msgspec.Struct, frozen=True):
 class Placed(msgspec.Struct, frozen=True):
     """A partition and the worker that holds it."""
 
-    progress: Progress
+    progress: PartitionState
     worker: int
 
 
@@ -55,7 +55,8 @@ class Overview(msgspec.Struct, frozen=True):
     """
 
     started: float
-    troubles: dict[str, Trouble]
+    troubles: dict[str, Note]
+    notices: dict[str, Note]
     counters: Counters
     database_up: bool | None
     lines_per_second: float | None
@@ -87,6 +88,7 @@ def gather(
     return Overview(
         started=started,
         troubles=_troubles(own, workers),
+        notices=_notices(reports),
         counters=counters,
         database_up=all("database" not in report.troubles for report in current) if current else None,
         lines_per_second=lines_per_second,
@@ -100,7 +102,7 @@ def gather(
     )
 
 
-def _troubles(own: Telemetry, workers: Iterable[WorkerState]) -> dict[str, Trouble]:
+def _troubles(own: Telemetry, workers: Iterable[WorkerState]) -> dict[str, Note]:
     """Return everybody's troubles; of those that several have the one that began first."""
     told = dict(own.troubles)
     for worker in workers:
@@ -112,12 +114,22 @@ def _troubles(own: Telemetry, workers: Iterable[WorkerState]) -> dict[str, Troub
     return told
 
 
+def _notices(reports: Iterable[Report]) -> dict[str, Note]:
+    """Return everybody's notices; of those of one subject the youngest."""
+    told: dict[str, Note] = {}
+    for report in reports:
+        for subject, note in report.notices.items():
+            if subject not in told or note.since > told[subject].since:
+                told[subject] = note
+    return told
+
+
 def _partitions(workers: Iterable[WorkerState]) -> list[Placed]:
     """Return each partition once: as the worker knows it that was heard, else as one whose state is not known."""
     places: dict[tuple[str, int], Placed] = {}
     for worker in sorted(workers, key=lambda worker: worker.current is not None):
         for part in worker.report.partitions if worker.report else ():
-            known = part if worker.current else Progress(part.topic, part.partition, None, None)
+            known = part if worker.current else PartitionState(part.topic, part.partition, None, None)
             places[part.topic, part.partition] = Placed(known, worker.number)
     return [places[place] for place in sorted(places)]
 

@@ -21,7 +21,7 @@ from obsctl.pipeline.housekeeping import Housekeeping
 from obsctl.pipeline.mysql import MySQLStore
 from obsctl.pipeline.notify import Notifier
 from obsctl.pipeline.overview import Overview, gather
-from obsctl.pipeline.telemetry import Telemetry, Trouble
+from obsctl.pipeline.telemetry import Note, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Supervisor:
         standing = now - self._turned
         if standing > _STANDING_SECONDS:
             message = f"the supervisor's loop has not turned for {standing:.0f} s"
-            seen.troubles["supervisor"] = Trouble(message, "systemd restarts the unit by itself", "")
+            seen.troubles["supervisor"] = Note(message, "systemd restarts the unit by itself", "")
         return seen
 
     # -- the loop ----------------------------------------------------------------------------------------------

@@ -17,7 +17,9 @@ from obsctl.pipeline.store import Outcome
 SECONDS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Upper bounds of the buckets of batch sizes (records).
 RECORDS_BOUNDS = (1.0, 10.0, 100.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0, 50_000.0)
-#: A trouble's message and hint are cut at this many characters: errors of drivers can hold whole statements.
+#: What a person should know, and nothing waits for, is told for so long.
+_NOTICE_SECONDS = 24 * 3600.0
+#: A message and its hint are cut at this many characters: errors of drivers can hold whole statements.
 _TEXT_LENGTH = 500
 
 
@@ -87,15 +89,15 @@ class Counters(msgspec.Struct):
         self.cpu_seconds += other.cpu_seconds
 
 
-class Trouble(msgspec.Struct, frozen=True):
-    """Something in the way: what, since when (ISO 8601), and what a person can do."""
+class Note(msgspec.Struct, frozen=True):
+    """Something in the way, or worth knowing: what, since when (ISO 8601), and what a person can do."""
 
     message: str
     hint: str
     since: str
 
 
-class Progress(msgspec.Struct, frozen=True):
+class PartitionState(msgspec.Struct, frozen=True):
     """How far a partition is stored.
 
     Attributes:
@@ -127,8 +129,9 @@ class Report(msgspec.Struct):
     """
 
     counters: Counters
-    troubles: dict[str, Trouble]
-    partitions: list[Progress]
+    troubles: dict[str, Note]
+    notices: dict[str, Note]
+    partitions: list[PartitionState]
     last_commit: float | None
     last_row: float | None
     newest_event: str
@@ -143,9 +146,10 @@ class Telemetry:
         self.last_commit: float | None = None
         self.last_row: float | None = None
         self.newest_event = ""
-        self.troubles: dict[str, Trouble] = {}
+        self.troubles: dict[str, Note] = {}
+        self._notices: dict[str, Note] = {}
         #: The partitions assigned to this process: the first offset that is not stored, None while nobody has told.
-        self.positions: dict[TopicPartition, int | None] = {}
+        self.positions: Mapping[TopicPartition, int | None] = {}
         self.beyond: dict[str, int] = {}
         self.dead_letters = 0
 
@@ -188,8 +192,7 @@ class Telemetry:
         """Note that something is in the way (``database``, ``kafka``, ``topic/0``); return whether that is news."""
         with self._lock:
             before = self.troubles.get(subject)
-            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            told = Trouble(message[:_TEXT_LENGTH], hint[:_TEXT_LENGTH], before.since if before else now)
+            told = _note(message, hint, before.since if before else None)
             self.troubles[subject] = told
             return before is None or before.message != told.message
 
@@ -198,20 +201,48 @@ class Telemetry:
         with self._lock:
             return self.troubles.pop(subject, None) is not None
 
+    def notice(self, subject: str, message: str, hint: str = "") -> bool:
+        """Note what a person should know and nothing waits for; kept for a day. Return whether that is news."""
+        with self._lock:
+            before = self._notices.get(subject)
+            told = _note(message, hint, None)
+            if before is not None and before.message == told.message:
+                return False
+            self._notices[subject] = told
+            return True
+
+    def notices(self) -> dict[str, Note]:
+        """Return the notices of the last day."""
+        oldest = _iso(time.time() - _NOTICE_SECONDS)
+        with self._lock:
+            self._notices = {subject: note for subject, note in self._notices.items() if note.since >= oldest}
+            return dict(self._notices)
+
     def report(self, ends: Mapping[TopicPartition, int]) -> bytes:
         """Return the present state as one line of JSON (a :class:`Report`).
 
         Args:
             ends: the partitions' next offsets to be written, as far as known.
         """
+        notices = self.notices()
+        positions = self.positions
         with self._lock:
             self.counters.cpu_seconds = time.process_time()
             report = Report(
                 self.counters,
                 self.troubles,
-                [Progress(*part, offset, ends.get(part)) for part, offset in sorted(self.positions.copy().items())],
+                notices,
+                [PartitionState(*part, offset, ends.get(part)) for part, offset in sorted(positions.items())],
                 self.last_commit,
                 self.last_row,
                 self.newest_event,
             )
             return msgspec.json.encode(report) + b"\n"
+
+
+def _note(message: str, hint: str, since: str | None) -> Note:
+    return Note(message[:_TEXT_LENGTH], hint[:_TEXT_LENGTH], since or _iso(time.time()))
+
+
+def _iso(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="seconds")

@@ -92,7 +92,7 @@ class _Reporter(threading.Thread):
         self.join(REPORT_SECONDS)
 
     def _tell(self) -> None:
-        line = self._telemetry.report(self._ends.of(self._telemetry.positions.copy()))
+        line = self._telemetry.report(self._ends.of(self._telemetry.positions))
         while line:
             line = line[os.write(self._out, line) :]
 

@@ -16,7 +16,7 @@ from obsctl.pipeline.batch import Batch, TopicPartition
 from obsctl.pipeline.overview import Overview, WorkerState, gather
 from obsctl.pipeline.quarantine import Quarantined
 from obsctl.pipeline.store import Outcome
-from obsctl.pipeline.telemetry import Counters, Report, Telemetry, Trouble
+from obsctl.pipeline.telemetry import Counters, Note, Report, Telemetry
 
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.+e-]+')
 FIRST, SECOND = TopicPartition("nginxlog", 0), TopicPartition("nginxlog", 1)
@@ -38,7 +38,7 @@ def told(telemetry: Telemetry) -> Report:
     return msgspec.json.decode(telemetry.report({FIRST: 100, SECOND: 7}), type=Report)
 
 
-def worker(number: int, report: Report | None, state: str = "running", trouble: Trouble | None = None) -> WorkerState:
+def worker(number: int, report: Report | None, state: str = "running", trouble: Note | None = None) -> WorkerState:
     return WorkerState(number, state, 4711, 2, 1, report, Counters(stored=1000, cpu_seconds=5.0), trouble)
 
 
@@ -73,7 +73,7 @@ def test_counts_are_those_of_all_workers_and_survive_a_restart(busy: Telemetry) 
 
 def test_what_a_silent_worker_does_is_not_known(busy: Telemetry) -> None:
     busy.trouble("database", "away")
-    seen = unit(worker(0, told(busy), "silent", Trouble("it has said nothing for 9 s", "", "2026")))
+    seen = unit(worker(0, told(busy), "silent", Note("it has said nothing for 9 s", "", "2026")))
     page = health.page(seen)
     assert page["status"] == "waiting"
     assert set(page["troubles"]) == {"worker 0"}, "what it said last may be over"
@@ -93,9 +93,9 @@ def test_a_trouble_of_several_is_told_once_since_its_beginning() -> None:
     early, late = Telemetry(), Telemetry()
     for telemetry, since in ((late, "2026-01-02"), (early, "2026-01-01")):
         telemetry.trouble("database", since)
-        telemetry.troubles["database"] = Trouble(since, "look", since)
+        telemetry.troubles["database"] = Note(since, "look", since)
     seen = unit(worker(0, told(late)), worker(1, told(early)))
-    assert seen.troubles == {"database": Trouble("2026-01-01", "look", "2026-01-01")}
+    assert seen.troubles == {"database": Note("2026-01-01", "look", "2026-01-01")}
     assert seen.database_up is False
 
 

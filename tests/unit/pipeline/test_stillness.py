@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from obsctl.pipeline.stillness import Stillness
-from obsctl.pipeline.telemetry import Counters, Progress, Report, Trouble
+from obsctl.pipeline.telemetry import Counters, Note, PartitionState, Report
 
 
 def report(*parts: tuple[int | None, int | None], trouble: str = "") -> Report:
-    troubles = {trouble: Trouble("away", "", "2026")} if trouble else {}
-    places = [Progress("nginxlog", number, *part) for number, part in enumerate(parts)]
-    return Report(Counters(), troubles, places, None, None, "")
+    troubles = {trouble: Note("away", "", "2026")} if trouble else {}
+    places = [PartitionState("nginxlog", number, *part) for number, part in enumerate(parts)]
+    return Report(Counters(), troubles, {}, places, None, None, "")
 
 
 def test_a_worker_that_moves_is_never_still() -> None:

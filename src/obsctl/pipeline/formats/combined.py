@@ -29,7 +29,10 @@ _unusual = re.compile(
     rf"(?: {_FIELD} {_FIELD}(?: {_FIELD})?)?\s*",
     re.DOTALL | re.ASCII,
 ).fullmatch
-_quoted = re.compile(r'"([^"]*+)" ').match
+# A virtual host may stand before the list; that it is one, the single peer and the dash behind the list say.
+_quoted = re.compile(r'(?:([^\s",]++) (?="[^"]*+" [^\s,]++ - [^ ]*+ ))?"([^"]*+)" ').match
+#: Between addresses and names; a blank behind a comma is within a list.
+_apart = re.compile(r"(?<!,) ").split
 _port = re.compile(r".+:\d{1,5}", re.ASCII).fullmatch
 _method = re.compile(r"[A-Za-z_-]{1,32}", re.ASCII).fullmatch
 _protocol = re.compile(r"HTTP/[0-9.]{1,4}", re.ASCII).fullmatch
@@ -91,27 +94,43 @@ def _parse_unusual(text: str) -> AccessLine:
 def _split_who(who: str) -> tuple[str, str, str, str]:
     """Return virtual host, X-Forwarded-For, address and user.
 
-    ``["X-FORWARDED-FOR" ][VHOST ]ADDR IDENT USER ``, where the user may hold blanks or nothing, or
+    ``[VHOST ]["X-FORWARDED-FOR" ][VHOST ][ADDR, ADDR ]ADDR IDENT USER ``, where the user may hold blanks or nothing, or
     ``ADDR, ADDR, ADDR IDENT USER ``, of which the last address is the peer.
     """
-    forwarded, vhost = "", ""
+    vhost, forwarded = "", ""
     quoted = _quoted(who)
     if quoted is not None:
-        forwarded = _absent(quoted[1])
+        vhost, forwarded = quoted[1] or "", _absent(quoted[2])
         who = who[quoted.end() :]
     words = who.split(" ")[:-1]
+    host, addresses = _take_prefix(words)
+    vhost, forwarded = vhost or host, forwarded or addresses
     count = next((i for i, word in enumerate(words, 1) if not word.endswith(",")), 0)
     *before, peer = "".join(words[:count]).split(",")
     if before:
-        if not _is_address(peer):
+        if not vhost and not _is_address(peer):
             raise LineError("parse", "not a combined or common access line")
         forwarded = ", ".join(before)
         words[:count] = [peer]
-    if len(words) > 3 and (_is_address(words[1]) or (_port(words[0]) and not _is_address(words[0]))):
+    if not vhost and len(words) > 3 and (_is_address(words[1]) or (_port(words[0]) and not _is_address(words[0]))):
         vhost = words.pop(0)
     if len(words) < 3 or not words[0]:
         raise LineError("parse", "not a combined or common access line")
     return vhost, forwarded, words[0], " ".join(words[2:])
+
+
+def _take_prefix(words: list[str]) -> tuple[str, str]:
+    """Take virtual host and X-Forwarded-For out of the words; where the IDENT is the usual dash, it tells the peer."""
+    ident = next((i for i, word in enumerate(words[1:-1], 1) if word == "-"), 0)
+    if not ident:
+        return "", ""
+    pieces = _apart(" ".join(words[:ident]))
+    vhost = pieces.pop(0) if len(pieces) > 1 and "," not in pieces[0] else ""
+    forwarded = pieces.pop(0) if len(pieces) > 1 and "," in pieces[0] and "," not in pieces[1] else ""
+    if len(pieces) != 1 or pieces[0][-1:] in ("", " ", ","):
+        return "", ""
+    words[:ident] = pieces[0].split(" ")
+    return vhost, forwarded
 
 
 def _is_address(word: str) -> bool:
