@@ -36,6 +36,7 @@ RANGES = (
     ("kafka_node_id", 0, 2**31 - 1),
     ("kafka_replication_factor", 1, 2**15 - 1),
     ("kafka_min_insync_replicas", 1, 2**15 - 1),
+    ("consumer_processes", 0, 8),
     ("*_port", 1, 65535),
 )
 #: The oldest versions that the roles' configuration is for.

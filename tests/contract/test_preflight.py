@@ -57,6 +57,7 @@ EXPECTED = {
     "priority-out-of-range": Expected("node1", "keepalived_priority is 300, not within 1 and 254", "range"),
     "priority-twice": Expected("node1, node2", "share keepalived_priority 100", "its own keepalived_priority"),
     "process-role-mistyped": Expected(LB, "controler", "roles/kafka"),
+    "processes-out-of-range": Expected("app1", "consumer_processes is 16, not within 0 and 8", "range"),
     "python-absent": Expected("db1", "has no Python", "install python3"),
     "python-too-old": Expected("db1", "Debian 10 has Python 3.7", "obscraft[legacy]"),
     "replication-above-brokers": Expected(LB, "kafka_replication_factor is 4, but there are 3 brokers", "at most 3"),

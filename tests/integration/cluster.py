@@ -94,6 +94,7 @@ class KafkaNode:
         cable: leads to a second listener; who comes that way is told to come back that way.
         settings: what its server.properties says otherwise.
         java: options of the virtual machine.
+        cluster_id: the id that the cluster is formatted with.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class KafkaNode:
         *,
         settings: Mapping[str, str] | None = None,
         java: Sequence[str] = SMALL_JAVA,
+        cluster_id: str = CLUSTER_ID,
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -137,7 +139,7 @@ class KafkaNode:
         }
         properties.update(settings or {})
         self._config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
-        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={CLUSTER_ID}", "--config", str(self._config))
+        self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(self._config))
 
     def _command(self, main: str, *arguments: str) -> list[str]:
         return ["java", *self._java_options, "-cp", f"{self._libs}/*", main, *arguments]

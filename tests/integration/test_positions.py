@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import confluent_kafka
 import pytest
 
+from tests.integration import cluster
 from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
 
 
@@ -96,8 +98,12 @@ def test_a_position_beyond_the_brokers_end_is_held_and_explained(pipeline: Pipel
     )
     assert again.get("/health")[0] == 503
     pipeline.send(values(30, first=300))
-    pipeline.query("UPDATE log_source SET next_offset=0 WHERE next_offset=500")
-    pipeline.wait_kept(330)
+    time.sleep(3)
+    assert pipeline.kept() == 320, "ten of them lie in the partition that is held"
+    # Grown past the position without a reset: what lies between is read all the same.
+    pipeline.send(values(600, first=330), partition=0)
+    pipeline.wait_kept(930)
+    assert "read again from there" in notices(again)[f"{part} held"]["message"]
     wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
     assert_conserved(pipeline.query)
 
@@ -129,24 +135,36 @@ def test_a_database_that_knows_less_than_the_group_was_told(pipeline: Pipeline) 
     assert_conserved(pipeline.query)
 
 
-def test_a_cluster_that_the_database_does_not_know(pipeline: Pipeline) -> None:
-    """Built anew: another cluster id, the same names. Its lines are read from the beginning, the old ones stay."""
+def test_a_cluster_built_anew(pipeline: Pipeline, kafka_libs: Path, tmp_path: Path) -> None:
+    """Another cluster id, the same names: its lines are read from the beginning, the old ones stay, once each."""
     consumer = pipeline.start()
-    pipeline.send(values(300))
+    sent = values(300)
+    pipeline.send(sent)
     pipeline.wait_kept(300)
     assert consumer.terminate() == 0
-    pipeline.query("UPDATE log_source SET cluster_id='theOneBefore'")
-    make_topic_again(pipeline)
-    pipeline.send(values(30, first=300))
-    again = pipeline.start()
-    pipeline.wait_kept(330)
-    assert "of another cluster only" in notices(again)[pipeline.access]["message"]
-    assert any("of another cluster only" in message for message in again.messages())
-    assert again.health()["status"] == "ok"
-    assert pipeline.query("SELECT COUNT(*) FROM log_source WHERE cluster_id='theOneBefore' AND next_offset=100") == (
-        (3,),
-    )
-    assert_conserved(pipeline.query)
+    folder = tmp_path / "kafka"
+    folder.mkdir()
+    anew = cluster.KafkaNode(kafka_libs, folder, cluster_id="obsTestClusterBBBBBBBB")
+    try:
+        anew.start()
+        for topic, partitions in ((pipeline.access, 3), (pipeline.error, 1), (pipeline.dlq, 1)):
+            anew.create_topic(topic, partitions)
+        producer = anew.producer()
+        for value in (*sent[:30], *values(60, first=300)):  # the shipper sends some of them again
+            producer.produce(pipeline.access, value, partition=1)
+        assert producer.flush(30) == 0
+        again = pipeline.start(kafka=pipeline.config()["kafka"] | {"bootstrap": [anew.bootstrap]})
+        pipeline.wait_kept(360)
+        assert again.health()["lines"]["known"] == 30
+        assert "of another cluster only" in notices(again)[pipeline.access]["message"]
+        assert any("of another cluster only" in message for message in again.messages())
+        assert again.health()["status"] == "ok"
+        old = f"SELECT COUNT(*) FROM log_source WHERE cluster_id='{cluster.CLUSTER_ID}' AND next_offset=100"
+        assert pipeline.query(old) == ((3,),)
+        assert_conserved(pipeline.query)
+        assert again.terminate() == 0
+    finally:
+        anew.kill()
 
 
 def test_a_position_moved_by_hand_is_noticed_also_where_no_line_arrives(pipeline: Pipeline) -> None:

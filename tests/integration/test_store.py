@@ -113,6 +113,19 @@ def test_sources_before_topic_ids_were_kept_are_given_one(db: Database) -> None:
     assert db.count("log_source") == 4
 
 
+def test_a_source_without_a_topic_id_is_not_given_that_of_a_topic_made_again(db: Database) -> None:
+    """An old consumer still had that partition when the topic was deleted: its source may be the old topic's."""
+    store, first, second = db.store(), TopicPartition("nginxlog", 0), TopicPartition("nginxlog", 1)
+    db.query(
+        "INSERT INTO log_source (cluster_id,topic,partition_id,topic_id,next_offset)"
+        f" VALUES ('cluster','nginxlog',0,'{TOPIC_ID}',70),('cluster','nginxlog',1,'',70)"
+    )
+    assert store.positions("cluster", {first: "another"})[first].origin is Origin.REMADE
+    remade = store.positions("cluster", {second: "another"})[second]
+    assert (remade.next_offset, remade.origin) == (0, Origin.REMADE)
+    assert db.query("SELECT next_offset FROM log_source WHERE topic_id=''") == ((70,),)
+
+
 def test_a_topic_made_again_and_a_cluster_built_again(db: Database) -> None:
     store, place = db.store(), TopicPartition("nginxlog", 0)
     store.commit(batch_of(store, lines(10)))

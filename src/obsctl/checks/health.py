@@ -179,7 +179,7 @@ def _service(host: str, service: str, page: dict[str, Any] | None) -> Iterator[F
             object=f"{unit}/{host}",
             summary=f"says {page.get('status')!r}: {_reason(page)}",
             evidence={key: value for key, value in page.items() if isinstance(value, int | float | str)},
-            hint=f"on {host}: journalctl -u {unit} -n 50",
+            hint=_advice(page) or f"on {host}: journalctl -u {unit} -n 50",
         )
 
 
@@ -350,6 +350,12 @@ def _reason(page: dict[str, Any]) -> str:
     troubles = _mapping(page.get("troubles"))
     said = [f"{name}: {_mapping(trouble).get('message')}" for name, trouble in troubles.items()]
     return "; ".join(said) or str(page.get("reason") or "no reason given")
+
+
+def _advice(page: dict[str, Any]) -> str:
+    """The service's own hints, each once: it knows its troubles best."""
+    hints = [str(_mapping(trouble).get("hint") or "") for trouble in _mapping(page.get("troubles")).values()]
+    return "; ".join(dict.fromkeys(hint for hint in hints if hint))
 
 
 def _only_replaced(page: dict[str, Any]) -> bool:

@@ -280,8 +280,9 @@ class MySQLStore:
         sources = self._read_sources(cluster_id)
         missing = [source for source in wanted if source not in sources]
         if missing:
-            self._name([source for source in missing if source.nameless() in sources], sources)
-            self._add(cluster_id, [source for source in missing if source.nameless() not in sources])
+            nameless = [source for source in missing if _is_nameless(source, sources)]
+            self._name(nameless, sources)
+            self._add(cluster_id, [source for source in missing if source not in nameless])
             sources = self._read_sources(cluster_id)
             if any(source not in sources for source in wanted):
                 raise StoreUnavailableError("another consumer has named the same source meanwhile")
@@ -560,6 +561,16 @@ class MySQLStore:
             f" (SELECT 1 FROM {table} PARTITION ({partitions.BEYOND}) LIMIT {_COUNT_LIMIT}) AS capped"
         )
         return int(count)
+
+
+def _is_nameless(source: _Source, sources: Collection[_Source]) -> bool:
+    """Whether a source is kept without its topic's id, since before those were kept.
+
+    Not where the topic had another id meanwhile: the one without may belong to that. A new one begins at 0, and reading
+    again is always right.
+    """
+    topic_ids = {other.topic_id for other in sources if other.part.topic == source.part.topic}
+    return source.nameless() in sources and topic_ids <= {"", source.topic_id}
 
 
 def _origin(source: _Source, sources: Mapping[_Source, Position], elsewhere: Collection[str]) -> Origin:

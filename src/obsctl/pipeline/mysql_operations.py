@@ -245,12 +245,10 @@ class MySQLOperations(MySQLStore):
         return self._made(lambda: self._move(source_id, to, at_least))
 
     def _position(self, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
-        # A source that has no topic id yet is the same one, unless there is one with it.
         rows = self._select(
             "SELECT source_id,next_offset FROM log_source"
             f" WHERE cluster_id='{sql.text(cluster_id)}' AND topic='{sql.text(part.topic)}'"
-            f" AND partition_id={part.partition} AND topic_id IN ('{sql.text(topic_id)}','')"
-            " ORDER BY topic_id='' LIMIT 1"
+            f" AND partition_id={part.partition} AND topic_id='{sql.text(topic_id)}'"
         )
         self._end_read()
         return Position(int(rows[0][0]), int(rows[0][1])) if rows else None

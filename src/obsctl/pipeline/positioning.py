@@ -30,16 +30,18 @@ _VERIFY_SECONDS = 10.0
 #: A topic that was made again is not read before this time has passed: a broker that does not know yet would still
 #: tell the old one's records at the new one's offsets. Later it is fenced (broker.session.timeout.ms is 9 s).
 _SETTLE_SECONDS = 10.0
-#: A new leader learns within this time what its predecessor had acknowledged (replica.lag.time.max.ms is 30 s). A
-#: partition that ends before its position for longer has lost records, and may grow beyond the position again.
-_CATCH_UP_SECONDS = 60.0
 
 
 class Hold(NamedTuple):
-    """A position beyond the broker's end: which, and since when (monotonic seconds)."""
+    """A position that lay beyond the broker's end.
+
+    Attributes:
+        position: source id and next offset.
+        lowest: the lowest end that was seen: what was written there since may be new, whatever the database believes.
+    """
 
     position: tuple[int, int]
-    since: float
+    lowest: int
 
 
 class Positioning:
@@ -165,13 +167,13 @@ class Positioning:
         if self._is_settling(part, source, position) or self._hold(part, position, low, high):
             self._ask_later()
             return
-        start = max(position.next_offset, low)
+        start = max(self._from_held(part, position), low)
         consumer.seek(confluent_kafka.TopicPartition(part.topic, part.partition, start))
         known = self._explain(part, source, position)
-        if start > position.next_offset:
-            if known:
-                self._lose(part, position.next_offset, start)
-            # Stored at once: where nothing is left to read, no line would ever carry the position over the gap.
+        if start > position.next_offset and known:
+            self._lose(part, position.next_offset, start)
+        if start != position.next_offset:
+            # Stored at once: where nothing is left to read, no line would ever carry the position there.
             self._writer.give(skip(position.source_id, part, Step(position.next_offset, start)))
         self._progress.next[part] = start
         self._progress.stored[part] = position.next_offset
@@ -195,19 +197,13 @@ class Positioning:
         return time.monotonic() - seen < _SETTLE_SECONDS
 
     def _hold(self, part: TopicPartition, position: Position, low: int, high: int) -> bool:
-        """Whether the partition has to wait for a person, because the database knows more than the broker has."""
-        now = time.monotonic()
+        """Whether the partition has to wait because the database knows more than the broker has."""
         held = self._held.get(part)
-        if held is not None and held.position != position[:2]:
-            held = None
-        if position.next_offset <= high and (held is None or now - held.since < _CATCH_UP_SECONDS):
-            # Perhaps after a while: a new leader may not know yet what its predecessor had acknowledged.
-            self._held.pop(part, None)
-            return False
-        self._held[part] = held or Hold(position[:2], now)
-        message = f"the database is at offset {position.next_offset}, the broker ends at {high}"
+        lowest = min(high, held.lowest) if held is not None and held.position == position[:2] else high
         if position.next_offset <= high:
-            message = f"the broker has lost records before offset {position.next_offset} and has written others there"
+            return False
+        self._held[part] = Hold(position[:2], lowest)
+        message = f"the database is at offset {position.next_offset}, the broker ends at {high}"
         hint = (
             "was the cluster restored from a snapshot? obsctl consumer reset"
             f" --topic {part.topic} --partition {part.partition} --to earliest"
@@ -219,6 +215,23 @@ class Positioning:
                 extra={"partition": _name(part), "error": message, "hint": hint, "first": low, "end": high},
             )
         return True
+
+    def _from_held(self, part: TopicPartition, position: Position) -> int:
+        """Return where a partition goes on that may have been held.
+
+        Either a new leader has learnt what its predecessor had acknowledged, or the broker has lost records and written
+        others at their offsets. Reading again from the lowest end that was seen is right for both.
+        """
+        held = self._held.pop(part, None)
+        if held is None or held.position != position[:2]:
+            return position.next_offset
+        self._notice(
+            f"{_name(part)} held",
+            f"the broker ended at {held.lowest}, before the database's offset {position.next_offset}, and has grown"
+            " past it: it is read again from there",
+            "nothing is to be done: each line is stored once. Was the cluster restored, or only a leader elected?",
+        )
+        return held.lowest
 
     def _explain(self, part: TopicPartition, source: Source, position: Position) -> bool:
         """Say what is odd about a position; return whether records before the broker's first one are a loss."""
@@ -236,7 +249,8 @@ class Positioning:
             self._notice(
                 f"{_name(part)} database",
                 f"the database is at offset {position.next_offset}, and the group had been told {committed}: it was"
-                f" restored or made anew; {committed - position.next_offset} offsets are read again",
+                " restored or made anew, or the position was moved back;"
+                f" {committed - position.next_offset} offsets are read again",
                 "nothing is to be done: each line is stored once. What Kafka no longer has is counted as missing",
             )
         return bool(position.next_offset or committed)

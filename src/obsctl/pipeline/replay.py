@@ -47,7 +47,7 @@ def replay(
 
     Args:
         reason: of the quarantine; ``refused`` for all that the database refused.
-        since, until: when the lines came there (UTC, without a zone); by default until now.
+        since, until: when the lines came there (UTC, without a zone); until now at the latest, and by default.
         limit: lines to look at, at most.
         dry_run: only say what would become of them.
 
@@ -59,8 +59,9 @@ def replay(
     )
     store = MySQLOperations(settings.database, settings.retention_days)
     try:
-        # Fixed, so that lines which come meanwhile cannot keep it going.
-        selection = Selection(reason, since, until or store.now())
+        # Not later than now, so that lines which come meanwhile cannot keep it going.
+        now = store.now()
+        selection = Selection(reason, since, min(until, now) if until else now)
         result = Result(selection.until)
         after: Candidate | None = None
         while limit is None or result.examined < limit:

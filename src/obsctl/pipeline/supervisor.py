@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _TURN_SECONDS = 0.2
 #: How often systemd is told; the unit's WatchdogSec must be several times as long.
-_TELL_SECONDS = 2.0
+TELL_SECONDS = 2.0
 #: The loop turns five times a second; after this pause it counts as standing.
 _STANDING_SECONDS = 10.0
 #: The rate shown is that of so many seconds.
@@ -109,7 +109,7 @@ class Supervisor:
 
     def _tell(self, now: float) -> None:
         """Tell systemd how things are, and give a sign of life if all are alive."""
-        if now - self._told < _TELL_SECONDS:
+        if now - self._told < TELL_SECONDS:
             return
         self._told = now
         seen = self.overview()

@@ -18,7 +18,7 @@ import pytest
 
 from obsctl.cli import main
 from obsctl.contract import ExitCode
-from obsctl.fleet.model import Fleet, Host
+from obsctl.fleet.model import Database, Fleet, Host
 
 PLAN = {
     "topic": "nginxlog", "partition": 3, "cluster_id": "c", "topic_id": "t", "source_id": 7, "position": 900,
@@ -159,6 +159,38 @@ def test_an_inventory_without_a_consumer(ssh: Ssh, capsys) -> None:
     ssh.hosts()
     assert run(ssh, "replay", "--reason", "parse", "--since", "7d") == 64
     assert run(ssh, "status") == 3
+
+
+def codes(answer: str) -> dict[str, str]:
+    return {finding["code"]: finding["severity"] for finding in json.loads(answer)["findings"]}
+
+
+def test_a_status_of_what_does_not_answer(ssh: Ssh, capsys, tmp_path: Path) -> None:
+    """Each side costs its own part."""
+    (tmp_path / "reader").write_text("reader-4711")
+    hosts = (Host(name="app1", address="192.0.2.1", groups=("consumer",)),)
+    database = Database(host="127.0.0.1", port=1, service="mariadb", reader_password=f"file:{tmp_path}/reader")
+    ssh.fleet.write_bytes(msgspec.json.encode(Fleet(hosts=hosts, database=database)))
+    ssh.answers(("", 255))
+    assert run(ssh, "status") == 2
+    assert codes(capsys.readouterr().out) == {"HEALTH_HOST_DOWN": "critical", "HEALTH_DATABASE_DOWN": "critical"}
+
+
+def test_a_status_without_the_readers_password_is_unknown(ssh: Ssh, capsys, tmp_path: Path) -> None:
+    hosts = (Host(name="app1", address="192.0.2.1", groups=("consumer",)),)
+    database = Database(host="127.0.0.1", port=1, reader_password=f"file:{tmp_path}/nowhere")
+    ssh.fleet.write_bytes(msgspec.json.encode(Fleet(hosts=hosts, database=database)))
+    page = json.dumps({"status": "ok", "lines": {"stored": 7}, "notices": {"nginxlog": {"message": "made again"}}})
+    ssh.answers((f"unit obsctl-consumer active\nunit obsctl-alerter failed\npage consumer {page}", 0))
+    assert run(ssh, "status") == 3
+    out = capsys.readouterr().out
+    assert codes(out) == {"HEALTH_LAYER_NOT_ASKED": "unknown", "CONSUMER_NOTICE": "info"}, (
+        "the alerter is not asked for"
+    )
+    assert json.loads(out)["data"]["hosts"][0] | {"started_at": None} == {
+        "host": "app1", "unit": "active", "status": "ok", "stored": 7, "known": None, "quarantined": None,
+        "fenced": None, "missing_offsets": None, "last_commit_at": None, "started_at": None,
+    }  # fmt: skip
 
 
 def on_a_terminal(ssh: Ssh, answer: str) -> tuple[int, str]:

@@ -16,7 +16,7 @@ import pytest
 from obsctl.alerting.config import load_config
 from obsctl.fleet.load import FleetSource, load
 from obsctl.fleet.model import Fleet
-from obsctl.pipeline import config
+from obsctl.pipeline import config, supervisor, worker
 from tests import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
 
 BIN = Path(sys.executable).parent
@@ -144,6 +144,7 @@ def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
     assert read.kafka.bootstrap == ("192.168.100.150:9092", "192.168.100.151:9092", "192.168.100.152:9092")
     assert (read.database.host, read.database.user) == ("192.168.100.160", "obs_consumer")
     assert read.database.password == "file:/etc/obsctl/secrets/mysql_consumer"
+    assert (read.kafka.instance, read.processes) == ("app1", 0)
 
 
 def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
@@ -169,14 +170,53 @@ def test_each_secret_belongs_to_the_one_that_reads_it(host_files: Path) -> None:
 def test_the_units_are_hardened(host_files: Path, unit: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed here")
-    # The threshold is in tenths: an exposure of at most 3.0.
+    # The threshold is in tenths: an exposure of at most 1.5.
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager", host_files / unit],
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", host_files / unit],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if "Unknown" in done.stderr or "unrecognized option" in done.stderr:
         pytest.skip("this systemd cannot judge a unit file offline")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _settings(unit: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in unit.read_text().splitlines() if "=" in line and line[0] != "#")
+
+
+def test_the_consumer_gives_signs_of_life(host_files: Path) -> None:
+    consumer = _settings(host_files / "obsctl-consumer.service")
+    assert {name: consumer.get(name) for name in ("Type", "NotifyAccess", "KillMode", "OOMPolicy")} == {
+        "Type": "notify",
+        "NotifyAccess": "main",
+        "KillMode": "mixed",
+        "OOMPolicy": "continue",
+    }
+    # A busy machine may swallow several of them.
+    assert float(consumer["WatchdogSec"]) >= 10 * supervisor.TELL_SECONDS
+    # Drain and writer of a worker, then the supervisor's own work.
+    drain = config.load(host_files / "consumer.yml").drain_seconds
+    assert float(consumer["TimeoutStopSec"]) >= drain + 3 * worker.STOP_SECONDS
+    alerter = _settings(host_files / "obsctl-alerter.service")
+    assert alerter["Type"] == "exec"
+    assert "WatchdogSec" not in alerter
+
+
+@pytest.mark.parametrize(("processes", "memory"), [(1, "512M"), (2, "768M"), (8, "2304M")])
+def test_the_memory_is_enough_for_the_workers(project: Path, tmp_path: Path, processes: int, memory: str) -> None:
+    out = tmp_path / "memory"
+    playbook = tmp_path / "memory.yml"
+    playbook.write_text(f"""
+- hosts: consumer
+  connection: local
+  gather_facts: false
+  vars_files: ["{project}/roles/consumer/defaults/main.yml"]
+  vars: {{ansible_python_interpreter: {sys.executable}, ansible_become: false}}
+  tasks:
+    - ansible.builtin.copy: {{content: "{{{{ consumer_memory_max }}}}", dest: {out}, mode: "0600"}}
+""")
+    _play(project, tmp_path, playbook, "-e", f"consumer_processes={processes}")
+    assert out.read_text() == memory
 
 
 def _resolve(reference: str, **variables: str) -> str:

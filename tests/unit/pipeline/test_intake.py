@@ -38,7 +38,7 @@ def progress() -> Progress:
 
 @pytest.fixture
 def intake(progress: Progress) -> Intake:
-    return Intake(BatchLimits(), progress)
+    return Intake(BatchLimits(interval_ms=10_000), progress)  # the machine may be busy
 
 
 def offsets(intake: Intake, consumer: FakeConsumer, *messages: FakeMessage) -> list[int]:
