@@ -56,7 +56,7 @@ class Servers:
         (folder / "kafka").mkdir()
         (folder / "database").mkdir()
         self.kafka = cluster.KafkaNode(libs, folder / "kafka", self.cable)
-        self.database = cluster.MariaDB(folder / "database")
+        self.database = cluster.database_server(folder / "database", tls=False)
 
     def start(self) -> None:
         self.kafka.start()
