@@ -164,6 +164,10 @@ class KafkaNode:
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         self._process.send(number)
@@ -246,6 +250,10 @@ class MariaDB:
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
         Path(self.socket).unlink(missing_ok=True)
+
+    @property
+    def running(self) -> bool:
+        return self._process.running
 
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
