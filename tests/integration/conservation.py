@@ -373,11 +373,14 @@ def in_rebalance(victim: str) -> Callable[[Oracle], None]:
 
     def strike(o: Oracle) -> None:
         third = o.join()
-        handed = [_count(consumer, "partitions handed over") for consumer in o.consumers]
+        wait_until(lambda: _count(third, "started") > 0, _REACH_SECONDS, lambda: "the third member does not start")
+
+        def handed() -> list[int]:
+            return [_count(consumer, "partitions handed over") for consumer in o.consumers]
+
+        before = handed()
         deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and handed == [
-            _count(consumer, "partitions handed over") for consumer in o.consumers
-        ]:
+        while time.monotonic() < deadline and handed() == before:
             time.sleep(0.02)
         o.pause(0, 0.3)
         _kill(o, victim, o.any_slot(), 0)
