@@ -24,8 +24,8 @@ say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 lint() {
   say "lint"
   ./scripts/install-packages shellcheck
-  ruff check src tests
-  ruff format --check src tests
+  ruff check src tests bench
+  ruff format --check src tests bench
   mypy
   lint-imports
   yamllint -s .

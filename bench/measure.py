@@ -18,12 +18,17 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
 
-def arguments(purpose: str, runs: int) -> argparse.Namespace:
-    """Return the parsed options that every benchmark takes: ``--runs`` and ``--json``."""
-    parser = argparse.ArgumentParser(description=purpose)
+def options(purpose: str, runs: int) -> argparse.ArgumentParser:
+    """Return a parser of the options that every benchmark takes: ``--runs`` and ``--json``."""
+    parser = argparse.ArgumentParser(description=purpose, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=runs, help=f"runs of each side (default {runs})")
     parser.add_argument("--json", action="store_true", help="one line with one JSON object")
-    return parser.parse_args()
+    return parser
+
+
+def arguments(purpose: str, runs: int) -> argparse.Namespace:
+    """Return the parsed options of a benchmark that takes no others."""
+    return options(purpose, runs).parse_args()
 
 
 def seconds(command: Sequence[str | Path], *, allowed: Sequence[int] = (0,)) -> float:
@@ -47,9 +52,21 @@ def in_turn(sides: Mapping[str, Callable[[], float]], runs: int) -> dict[str, li
     return figures
 
 
-def report(bench: str, unit: str, figures: Mapping[str, list[float]], *, as_json: bool, bar: str) -> None:
-    """Print the result; ``figures`` holds ``ours`` first. The ratio is ours/other at the medians."""
-    summary = {name: _summary(values) for name, values in figures.items()}
+def report(
+    bench: str,
+    unit: str,
+    figures: Mapping[str, list[float]],
+    *,
+    as_json: bool,
+    bar: str,
+    beside: Mapping[str, Mapping[str, float]] | None = None,
+) -> None:
+    """Print the result; ``figures`` holds ``ours`` first. The ratio is ours/other at the medians.
+
+    ``beside`` holds further figures of a side, by name.
+    """
+    beside = beside or {}
+    summary = {name: _summary(values) | beside.get(name, {}) for name, values in figures.items()}
     ours, others = summary["ours"], {name: value for name, value in summary.items() if name != "ours"}
     ratio = {name: round(ours["median"] / value["median"], 3) for name, value in others.items()}
     runs = len(figures["ours"])
@@ -60,10 +77,14 @@ def report(bench: str, unit: str, figures: Mapping[str, list[float]], *, as_json
         print(json.dumps(whole))
         return
     print(f"{bench} ({unit}, {runs} runs, load {machine['load']} on {machine['cores']} cores)")
-    print(f"{'':28}{'min':>10}{'median':>10}{'max':>10}{'ours/it':>10}")
+    columns = list(dict.fromkeys(name for further in beside.values() for name in further))
+    heads = "".join(f"{name.removesuffix('_per_million') + '/M':>16}" for name in columns)
+    print(f"{'':28}{'min':>12}{'median':>12}{'max':>12}{'ours/it':>10}{heads}")
     for name, value in summary.items():
-        share = f"{ratio[name]:>10.2f}" if name in ratio else ""
-        print(f"{name:28}{value['min']:>10.3f}{value['median']:>10.3f}{value['max']:>10.3f}{share}")
+        share = f"{ratio[name]:>10.2f}" if name in ratio else " " * 10 * bool(columns)
+        more = "".join(f"{value[column]:>16.2f}" if column in value else " " * 16 for column in columns)
+        line = f"{name:28}{value['min']:>12.3f}{value['median']:>12.3f}{value['max']:>12.3f}{share}{more}"
+        print(line.rstrip())
     print(f"bar: {bar}")
 
 

@@ -101,6 +101,7 @@ from ansible_collections.obscraft.fleet.plugins.module_utils.mysql_client import
 from ansible_collections.obscraft.fleet.plugins.module_utils.mysql_password import matches, native
 
 _SOCKET_PLUGINS = frozenset(("unix_socket", "auth_socket"))
+_BY_SOCKET = "ALTER USER root@localhost IDENTIFIED WITH auth_socket"
 _TEMPORARY = re.compile(r"A temporary password is generated for root@localhost: (\S+)")
 _GRANT = re.compile(r"^GRANT (.+) ON (\S+) TO ")
 #: A comma between privileges, not one between the columns of a privilege.
@@ -199,17 +200,31 @@ def claim_root(module, client, program):
     except ClientError as error:
         if error.number not in ROOT_REFUSED:
             raise
-        password = temporary_password(module.params["temporary_password_log"])
+        log = module.params["temporary_password_log"]
+        password = temporary_password(log)
         if password is None:
-            raise ClientError(
-                "root cannot log in over the socket, and no log names a temporary password: " + error.message,
-                error.number,
-            )
+            found = "%s names no temporary password (rotated away? look into %s*)" % (log, log)
+            raise refused(error, found if log else "no log was given that may name a temporary password")
+    module.no_log_values.add(password)
     if not module.check_mode:
         # Only MySQL makes temporary passwords. Nothing but ALTER USER is allowed until it is changed, therefore the
         # plugin must have been loaded by the configuration.
-        with_password(module, program, password, "ALTER USER root@localhost IDENTIFIED WITH auth_socket;")
+        try:
+            with_password(module, program, password, "%s;" % _BY_SOCKET)
+        except ClientError as error:
+            if error.number not in ROOT_REFUSED:
+                raise
+            raise refused(error, "the last temporary password in %s is not root's any more" % log)
     return ["root@localhost: by socket"]
+
+
+def refused(error, found):
+    """Return the error that tells a person how to open root's way in."""
+    return ClientError(
+        "root cannot log in over the socket (%s), and %s. Log in with root's password once (mysql -u root -p) and run: %s;"
+        % (error.message, found, _BY_SOCKET),
+        error.number,
+    )
 
 
 def temporary_password(path):

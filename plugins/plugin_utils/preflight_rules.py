@@ -14,7 +14,9 @@ import difflib
 import fnmatch
 import ipaddress
 import re
+import zoneinfo
 from collections import defaultdict
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -53,6 +55,10 @@ TARGET_PYTHON = {
 }
 #: Kafka's own message.max.bytes.
 BROKER_MESSAGE_BYTES = 1048588
+#: The form of an IANA name: a path below the database that cannot leave it.
+ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*\Z")
+#: A day in January and one in July, in seconds since the epoch: two zones that agree on both are taken for the same.
+ZONE_MOMENTS = ("1767225600", "1782864000")
 EL_IDS = ("centos", "rhel", "rocky", "almalinux", "ol", "fedora")
 #: Which groups' hosts run which roles; a role's required variables are looked for there only.
 ROLES_OF_GROUP = {
@@ -168,13 +174,13 @@ class _Without(collections.abc.Mapping):
 
 
 def parse_look(text):
-    """Return what the look's ``key=value`` lines say; a key that repeats becomes a list (``name``, ``disk``)."""
-    look = {"name": [], "disk": []}
+    """Return what the look's ``key=value`` lines say; a key that repeats becomes a list (``name``, ``disk``, ...)."""
+    look = {"name": [], "disk": [], "clock": [], "zone": []}
     for line in text.splitlines():
         key, equals, value = line.strip().partition("=")
         if not equals:
             continue
-        if key in ("name", "disk"):
+        if isinstance(look.get(key), list):
             look[key].append(value.split())
         else:
             look[key] = value
@@ -700,6 +706,52 @@ def names_resolve(fleet):
                 )
 
 
+def time_zones(fleet):
+    for host, variables in fleet.hosts.items():
+        for name in ("common_timezone", "consumer_error_log_timezone"):
+            zone = variables.get(name) if name in fleet.inventory_names.get(host, ()) else None
+            if zone and not _zone_exists(fleet, host, str(zone)):
+                yield Problem(
+                    host,
+                    f"{name} is {zone}, which the host has no time zone of",
+                    "use an IANA name, such as Asia/Shanghai; timedatectl list-timezones shows them",
+                )
+
+
+def _zone_exists(fleet, host, zone):
+    known = {entry[0]: entry[1] for entry in fleet.looks.get(host, {}).get("zone", ()) if len(entry) == 2}
+    return ZONE_NAME.match(zone) is not None and known.get(zone) != "unknown"
+
+
+def error_log_zone(fleet):
+    """Nginx's error lines name no zone: the one that the consumer reads them in must be that of every balancer."""
+    for reader, consumer in fleet.group("consumer"):
+        read_as = str(consumer.get("consumer_error_log_timezone") or "")
+        for host, variables in fleet.group("lb"):
+            own = str(variables.get("common_timezone") or "")
+            clock = dict(fleet.looks.get(host, {}).get("clock", ()))
+            shown = {moment: _offset(own, moment) for moment in ZONE_MOMENTS} if own else clock
+            wanted = {moment: _offset(read_as, moment) for moment in shown}
+            # A zone that nobody knows is another rule's matter.
+            if shown == wanted or None in {*shown.values(), *wanted.values()}:
+                continue
+            offset = next(iter(shown.values()))
+            yield Problem(
+                host,
+                f"its clock shows {own or offset}, but {reader} reads its error lines as {read_as}: their times would"
+                " be wrong",
+                "set common_timezone in group_vars/all to the balancers' zone; consumer_error_log_timezone follows it",
+            )
+
+
+def _offset(zone, moment):
+    """Return a zone's distance from UTC as ``+0800`` at a moment (seconds since the epoch), None if unknown."""
+    try:
+        return datetime.fromtimestamp(int(moment), zoneinfo.ZoneInfo(zone)).strftime("%z")
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
 def target_python(fleet):
     oldest = TARGET_PYTHON.get(fleet.core, TARGET_PYTHON[max(TARGET_PYTHON)])
     core = ".".join(str(part) for part in fleet.core)
@@ -804,6 +856,8 @@ RULES = (
     agreeing_variables,
     topics_exist,
     message_sizes,
+    time_zones,
+    error_log_zone,
     addresses,
     names_resolve,
     lock_out,

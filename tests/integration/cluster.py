@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import confluent_kafka
@@ -28,6 +28,9 @@ CLUSTER_ID = "obsTestClusterAAAAAAAA"
 START_SECONDS = 60.0
 #: The program of a MySQL server to test with, instead of MariaDB.
 MYSQLD = os.environ.get("OBSCTL_TEST_MYSQLD", "")
+#: A test's broker has little to do and shall start soon.
+SMALL_JAVA = ("-Xmx384m", "-XX:TieredStopAtLevel=1")
+SMALL_MARIADB = ("--innodb-buffer-pool-size=256M",)
 
 
 def kafka_archive() -> Path | None:
@@ -63,6 +66,11 @@ class _Process:
             self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -86,47 +94,55 @@ class KafkaNode:
         libs: the unpacked archive's libs.
         folder: for its configuration, data and output.
         cable: leads to a second listener; who comes that way is told to come back that way.
+        settings: what its server.properties says otherwise.
+        java: options of the virtual machine.
     """
 
-    def __init__(self, libs: Path, folder: Path, cable: Cable | None = None) -> None:
+    def __init__(
+        self,
+        libs: Path,
+        folder: Path,
+        cable: Cable | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        java: Sequence[str] = SMALL_JAVA,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self._libs = libs
+        self._java_options = java
         self._process = _Process(folder, "kafka")
         self._config = folder / "server.properties"
         controller = free_port()
         second = f",CABLE://127.0.0.1:{cable.target}" if cable else ""
         advertised = f",CABLE://127.0.0.1:{cable.port}" if cable else ""
-        self._config.write_text(
-            "\n".join(
-                [
-                    "process.roles=broker,controller",
-                    "node.id=1",
-                    f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}{second}",
-                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}{advertised}",
-                    "controller.listener.names=CONTROLLER",
-                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CABLE:PLAINTEXT",
-                    f"log.dirs={folder / 'data'}",
-                    "auto.create.topics.enable=false",
-                    "offsets.topic.num.partitions=2",
-                    "offsets.topic.replication.factor=1",
-                    "transaction.state.log.replication.factor=1",
-                    "transaction.state.log.min.isr=1",
-                    "group.initial.rebalance.delay.ms=0",
-                    "group.min.session.timeout.ms=1000",
-                    # A killed broker is let in again when its old session is over.
-                    "broker.session.timeout.ms=2000",
-                    "broker.heartbeat.interval.ms=400",
-                    "",
-                ]
-            )
-        )
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}{second}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}{advertised}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CABLE:PLAINTEXT",
+            "log.dirs": str(folder / "data"),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": "2",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
+            # A killed broker is let in again when its old session is over.
+            "broker.session.timeout.ms": "2000",
+            "broker.heartbeat.interval.ms": "400",
+        }
+        properties.update(settings or {})
+        self._config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         self._java("kafka.tools.StorageTool", "format", f"--cluster-id={CLUSTER_ID}", "--config", str(self._config))
 
     def _command(self, main: str, *arguments: str) -> list[str]:
-        return ["java", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-cp", f"{self._libs}/*", main, *arguments]
+        return ["java", *self._java_options, "-cp", f"{self._libs}/*", main, *arguments]
 
     def _java(self, main: str, *arguments: str) -> None:
         subprocess.run(self._command(main, *arguments), check=True, capture_output=True, timeout=60)
@@ -142,6 +158,10 @@ class KafkaNode:
                 if self.admin().list_topics(timeout=1).brokers:
                     return
         raise RuntimeError(f"Kafka did not start: {self._process.output()}")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def admin(self) -> confluent_kafka.admin.AdminClient:
         return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
@@ -185,13 +205,14 @@ class KafkaNode:
 
 
 class MariaDB:
-    """A MariaDB server of its own: a socket, a loopback port, a data folder."""
+    """A MariaDB server of its own: a socket, a loopback port, a data folder. ``options`` are further ones of it."""
 
     #: Its error number for a row that violates a CHECK.
     check_violated = 4025
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = SMALL_MARIADB) -> None:
         self.folder = folder
+        self._options = options
         self.port = free_port()
         # A socket's path may have 107 characters; temporary folders can be longer.
         self.socket = f"/tmp/obs-test-{self.port}.sock"
@@ -218,7 +239,7 @@ class MariaDB:
                 f"--port={self.port}",
                 "--bind-address=127.0.0.1",
                 f"--pid-file={self.folder / 'pid'}",
-                "--innodb-buffer-pool-size=256M",
+                *self._options,
                 "--innodb-flush-log-at-trx-commit=1",
             ]
         )
@@ -228,6 +249,10 @@ class MariaDB:
                 return
             time.sleep(0.1)
         raise RuntimeError(f"the database did not start: {self._process.output()}")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Iterator[pymysql.cursors.Cursor]:

@@ -61,6 +61,7 @@ class Pipeline:
                 "password": f"file:{self.folder / 'password'}",
             },
             "batch": {"lines": 500, "interval_ms": 100},
+            "processes": 1,
             "health": {"port": cluster.free_port()},
         } | changes
 
@@ -90,6 +91,24 @@ class Pipeline:
         with self.mariadb.root(self.database) as cursor:
             cursor.execute(sql)
             return cursor.fetchall()
+
+    def dump(self) -> bytes:
+        """Return a consistent backup of the database, as its administrator makes one."""
+        return self._client("mariadb-dump", "--single-transaction", self.database)
+
+    def restore(self, backup: bytes) -> None:
+        """Put the database back to what a backup holds."""
+        self._client("mariadb", self.database, text=backup)
+
+    def _client(self, program: str, *arguments: str, text: bytes = b"") -> bytes:
+        done = subprocess.run(
+            [program, "--no-defaults", f"--socket={self.mariadb.socket}", "--user=root", *arguments],
+            input=text,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return done.stdout
 
     def count(self, table: str) -> int:
         return int(self.query(f"SELECT COUNT(*) FROM {table}")[0][0])
@@ -122,14 +141,21 @@ class Pipeline:
 
 
 class Consumer:
-    """A consumer process."""
+    """A consumer's main process, which has started its workers."""
 
-    def __init__(self, config: Path, health_port: int) -> None:
+    def __init__(
+        self,
+        config: Path,
+        health_port: int,
+        *,
+        python: str | Path = sys.executable,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.log = config.with_suffix(".log")
         self.health_port = health_port
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "obsctl.pipeline.service", "--config", str(config)], stderr=out
+                [python, "-m", "obsctl.pipeline.service", "--config", str(config)], stderr=out, env=environment
             )
 
     def kill(self) -> None:
@@ -154,7 +180,11 @@ class Consumer:
         try:
             return dict(json.loads(self.get("/health")[1]))
         except urllib.error.URLError:
-            return {"status": "silent", "troubles": {}, "partitions": []}
+            return {"status": "silent", "troubles": {}, "partitions": [], "workers": []}
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Return what ``/health`` says of the workers."""
+        return list(self.health()["workers"])
 
     def messages(self) -> list[str]:
         return [json.loads(line)["message"] for line in self.log.read_text().splitlines()]

@@ -17,13 +17,14 @@ from obsctl.pipeline.batch import Assembler, Batch, Source, TopicPartition
 from obsctl.pipeline.client_address import TrustedProxies
 from obsctl.pipeline.formats import registry
 from obsctl.pipeline.mysql import MySQLStore
-from obsctl.pipeline.store import FencedError, StoreUnavailableError
+from obsctl.pipeline.store import FencedError, Origin, Position, StoreUnavailableError
 from tests.integration import cluster
 from tests.integration.consumer import PASSWORD, assert_conserved, json_line, record
 from tests.unit.pipeline.messages import FakeMessage
 
 ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
 TODAY = datetime.date(2026, 3, 10)
+TOPIC_ID = "AAAAAAAAAAEAAAAAAAAAAg"
 NOON = datetime.datetime(2026, 3, 10, 12, tzinfo=datetime.UTC).timestamp()
 _numbers = itertools.count(1)
 
@@ -72,7 +73,7 @@ def db(mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Database]:
 def batch_of(store: MySQLStore, values: list[bytes | None], *, partition: int = 0, start: int | None = None) -> Batch:
     """Return the values as the next batch of a partition; ``start`` pretends that the position was there."""
     place = TopicPartition("nginxlog", partition)
-    position = store.positions("cluster", [place])[place]
+    position = store.positions("cluster", {place: TOPIC_ID})[place]
     first = position.next_offset if start is None else start
     messages = [FakeMessage(first + n, value, partition=partition) for n, value in enumerate(values)]
     return ASSEMBLER.assemble(messages, {place: Source(position.source_id, "cluster")}, {place: first})
@@ -90,6 +91,50 @@ def test_a_batch_is_stored_with_its_roll_ups_and_position(db: Database) -> None:
         (102, datetime.datetime.fromisoformat("2026-03-10 12:00:09.9")),
     )
     assert_conserved(db.query)
+
+
+def test_sources_before_topic_ids_were_kept_are_given_one(db: Database) -> None:
+    """The consumer of the version before still runs: its own statements, beside those of this one."""
+    store, places = db.store(), [TopicPartition("nginxlog", n) for n in range(3)]
+    ids = dict.fromkeys(places, TOPIC_ID)
+    db.query("INSERT INTO log_source (cluster_id,topic,partition_id,next_offset) VALUES ('cluster','nginxlog',0,70)")
+    old_id = db.query("SELECT source_id FROM log_source")[0][0]
+    found = store.positions("cluster", ids)
+    assert found[places[0]] == Position(old_id, 70, Origin.READ)
+    assert [found[place].origin for place in places[1:]] == [Origin.NEW, Origin.NEW]
+    # It meets a partition that is there, as it always did.
+    db.query(
+        "INSERT INTO log_source (cluster_id,topic,partition_id) VALUES ('cluster','nginxlog',3)"
+        " ON DUPLICATE KEY UPDATE source_id=log_source.source_id"
+    )
+    again = store.positions("cluster", {**ids, TopicPartition("nginxlog", 3): TOPIC_ID})
+    assert {place: again[place][:2] for place in places} == {place: found[place][:2] for place in places}
+    assert db.query("SELECT DISTINCT topic_id FROM log_source") == ((TOPIC_ID,),)
+    assert db.count("log_source") == 4
+
+
+def test_a_topic_made_again_and_a_cluster_built_again(db: Database) -> None:
+    store, place = db.store(), TopicPartition("nginxlog", 0)
+    store.commit(batch_of(store, lines(10)))
+    remade = store.positions("cluster", {place: "another"})[place]
+    assert (remade.next_offset, remade.origin) == (0, Origin.REMADE)
+    assert store.positions("cluster", {place: "another"})[place] == remade, "until its first line is stored"
+    rebuilt = store.positions("another cluster", {place: "third"})[place]
+    assert (rebuilt.next_offset, rebuilt.origin) == (0, Origin.OTHER_CLUSTER)
+    assert store.positions("cluster", {place: TOPIC_ID})[place].next_offset == 10
+    added = TopicPartition("nginxlog", 7)
+    assert store.positions("cluster", {added: TOPIC_ID})[added].origin is Origin.NEW
+
+
+def test_a_migration_may_be_repeated(db: Database) -> None:
+    store = db.store()
+    store.commit(batch_of(store, lines(10)))
+    before = db.query("SELECT * FROM log_source")
+    with db.server.root(db.name) as cursor:
+        for path in sorted(cluster.MIGRATIONS.glob("*.sql")):
+            for statement in cluster.migration_statements(path.read_text()):
+                cursor.execute(statement)
+    assert db.query("SELECT * FROM log_source") == before
 
 
 def test_the_fence(db: Database) -> None:
@@ -332,13 +377,13 @@ def test_only_one_process_does_the_upkeep(db: Database) -> None:
 def test_a_missing_migration_is_named(db: Database) -> None:
     db.query("DELETE FROM schema_migrations")
     with pytest.raises(StoreUnavailableError, match="the schema is at version 0") as refusal:
-        db.store().positions("cluster", [])
+        db.store().positions("cluster", {})
     assert "migrations" in refusal.value.hint
 
 
 def test_a_wrong_password_waits_and_shows_no_secret(db: Database, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("not-the-password")
     with pytest.raises(StoreUnavailableError) as refusal:
-        db.store().positions("cluster", [])
+        db.store().positions("cluster", {})
     assert "1045" in str(refusal.value)
     assert "not-the-password" not in str(refusal.value)

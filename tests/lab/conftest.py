@@ -187,14 +187,16 @@ class Probe:
         return sorted((f.result() for f in self._futures), key=lambda t: t.at)
 
     def outage(self) -> float:
-        """Seconds from the first failed request to the next answered one; the longest such gap."""
+        """Seconds from the first failed request to the next answered one, or to the last one sent: the longest gap."""
         longest, down = 0.0, None
         for one in self.tries():
-            if one.status is None:
-                down = one.at if down is None else down
-            elif down is not None:
-                longest, down = max(longest, one.at - down), None
-        return float("inf") if down is not None else longest
+            if one.status is None and down is None:
+                down = one.at
+            if down is not None:
+                longest = max(longest, one.at - down)
+            if one.status is not None:
+                down = None
+        return longest
 
 
 class Robot:

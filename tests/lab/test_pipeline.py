@@ -54,18 +54,20 @@ def test_the_vip_moves_when_its_holder_dies(healthy: Fleet) -> None:
     assert holder is not None
     # Skew time of RFC 3768: (256 - priority) / 256 of a second; the slowest backup has the lowest priority.
     bound = 3 * ADVERT_INTERVAL_S + 1.0 + 0.5 + Probe.TIMEOUT_S
-    with Probe(marker) as probe:
-        time.sleep(3)
-        assert healthy.obsctl("lab", "kill", holder).code == 0
-        time.sleep(8)
-    outage = probe.outage()
-    assert 0 < outage <= bound, f"the VIP was away for {outage:.2f} s, allowed {bound:.2f} s"
-    assert healthy.holder() not in (None, holder)
+    try:
+        with Probe(marker) as probe:
+            time.sleep(3)
+            assert healthy.obsctl("lab", "kill", holder).code == 0
+            time.sleep(8)
+        outage = probe.outage()
+        said = f"the VIP was away for {outage:.2f} s, allowed {bound:.2f} s\n{_what_keepalived_says(healthy)}"
+        assert 1 < outage <= bound, said
+        assert healthy.holder() not in (None, holder)
 
-    slow = [took for took in (_timed(f"/{marker}-after") for _ in range(40)) if took > 2.0]
-    assert not slow, f"requests after the move took {slow} s although a back end died with the holder"
-
-    assert healthy.obsctl("lab", "start", holder).code == 0
+        slow = [took for took in (_timed(f"/{marker}-after") for _ in range(40)) if took > 2.0]
+        assert not slow, f"requests after the move took {slow} s although a back end died with the holder"
+    finally:
+        assert healthy.obsctl("lab", "start", holder).code == 0
     healthy.wait_healthy()
     answered = sum(1 for one in probe.tries() if one.status is not None)
     lines = _lines_with(healthy, marker)
@@ -75,6 +77,12 @@ def test_the_vip_moves_when_its_holder_dies(healthy: Fleet) -> None:
     # Nginx answers first and writes its line afterwards: those in flight at the kill may lack theirs.
     in_flight = 5
     assert answered + 40 - lines <= in_flight
+
+
+def _what_keepalived_says(fleet: Fleet) -> str:
+    """Return the balancers' own words on the last minute."""
+    command = ("journalctl", "-u", "keepalived", "--since", "-1min", "--no-pager", "-o", "short-precise")
+    return "\n".join(fleet.ssh(node, *command, check=False) for node in NODES)
 
 
 def _timed(path: str) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_CODE = re.compile(r'"((?:LB|VIP|KAFKA)_[A-Z_]+)"')
+_CODE = re.compile(r'"((?:LB|VIP|KAFKA|CONSUMER)_[A-Z_]+)"')
 
 
-def test_balancer_vip_and_kafka_codes_have_pages(project: Path) -> None:
+def test_every_code_of_these_layers_has_its_page(project: Path) -> None:
     sources = [path for folder in ("checks", "collect") for path in (project / "src/obsctl" / folder).glob("*.py")]
     codes = {code for path in sources for code in _CODE.findall(path.read_text(encoding="utf-8"))}
     pages = {path.stem for path in (project / "docs/runbooks").glob("*.md") if _CODE.match(f'"{path.stem}"')}

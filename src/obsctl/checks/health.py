@@ -54,11 +54,11 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
     if snapshot.kafka is not None:
         findings += judge_cluster(fleet, snapshot.kafka)
     for probe in snapshot.hosts:
-        findings += _host(fleet, probe)
+        findings += judge_host(fleet, probe)
     for backend in snapshot.backends:
         findings += _backend(backend)
     if snapshot.database is not None:
-        findings += _database(fleet, snapshot.database)
+        findings += judge_database(fleet, snapshot.database)
     return [*findings, *_not_asked(fleet, snapshot, findings)]
 
 
@@ -98,7 +98,8 @@ def _seen(snapshot: HealthSnapshot, layer: str) -> bool:
     return any(layer in probe.units or layer in probe.services for probe in snapshot.hosts)
 
 
-def _host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
+def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
+    """Yield what is wrong with a host: itself, its units, its disks, what its health pages say."""
     host = fleet.host(probe.name)
     if not probe.answered:
         alone = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
@@ -162,6 +163,16 @@ def _service(host: str, service: str, page: dict[str, Any] | None) -> Iterator[F
             hint=f"on {host}: journalctl -u {unit} -n 50; systemctl restart {unit}",
         )
     elif page.get("status") != "ok":
+        if _only_replaced(page):
+            yield Finding(
+                code="HEALTH_CONSUMER_RESTARTED",
+                severity=Severity.WARNING,
+                object=f"{unit}/{host}",
+                summary=f"all its workers run, but not for long: {_reason(page)}",
+                evidence={"restarts": [worker.get("restarts") for worker in _workers(page)]},
+                hint=f"on {host}: journalctl -u {unit} | grep 'worker'; dmesg, if a worker was killed",
+            )
+            return
         yield Finding(
             code=f"HEALTH_{service.upper()}_WAITING",
             severity=Severity.CRITICAL,
@@ -185,7 +196,8 @@ def _backend(backend: BackendProbe) -> Iterator[Finding]:
         )
 
 
-def _database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
+def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
+    """Yield what is wrong with the row store."""
     where = f"database/{fleet.database.host}"
     if not database.asked:
         yield Finding(
@@ -338,6 +350,22 @@ def _reason(page: dict[str, Any]) -> str:
     troubles = _mapping(page.get("troubles"))
     said = [f"{name}: {_mapping(trouble).get('message')}" for name, trouble in troubles.items()]
     return "; ".join(said) or str(page.get("reason") or "no reason given")
+
+
+def _only_replaced(page: dict[str, Any]) -> bool:
+    """Return whether a worker that was replaced, and works again, is all that a consumer has to tell."""
+    troubles = _mapping(page.get("troubles"))
+    workers = _workers(page)
+    return (
+        bool(troubles and workers)
+        and all(str(subject).startswith("worker ") for subject in troubles)
+        and all(worker.get("state") == "running" for worker in workers)
+    )
+
+
+def _workers(page: dict[str, Any]) -> list[dict[str, Any]]:
+    workers = page.get("workers")
+    return [_mapping(worker) for worker in workers] if isinstance(workers, list) else []
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "health": ("obsctl.cli.health", "health", "Check every layer and name what is wrong."),
     "verify": ("obsctl.cli.verify", "verify", "Measure the balancer and the VIP."),
     "kafka": ("obsctl.cli.kafka", "kafka", "Brokers, quorum, partitions, replicas, groups."),
+    "consumer": ("obsctl.cli.consumer", "consumer", "Positions, quarantine, and what only a person may move."),
     "alert": ("obsctl.cli.alert", "alert", "Prove that alerts arrive."),
     "explain": ("obsctl.cli.explain", "explain", "What a finding's code means and what to do."),
     "lab": ("obsctl.cli.lab", "lab", "The embedded fleet of real hosts on this machine."),
@@ -41,6 +42,7 @@ def cli() -> None:
       obsctl status                      all layers on one screen
       obsctl verify lb -o json           is the load really balanced?
       obsctl kafka status                what the cluster can still lose
+      obsctl consumer status             where the consumer stands
       obsctl alert test                  does the message arrive?
     """
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from obsctl.contract import ConfigError
 from obsctl.deadline import Deadline
@@ -24,15 +25,44 @@ _CATCH_ALL = (
 )
 
 
+T = TypeVar("T")
+
+
 def probe(fleet: Fleet) -> DatabaseProbe:
     """Ask the database of the fleet; what goes wrong stands in the probe's ``failure``."""
+    try:
+        return ask(fleet, _probe)
+    except NotAskedError as error:
+        return DatabaseProbe(asked=False, failure=str(error))
+    except SilentError as error:
+        return DatabaseProbe(failure=str(error))
+
+
+class NotAskedError(Exception):
+    """The reader's password is not at hand here."""
+
+
+class SilentError(Exception):
+    """The database does not answer what was asked; the message says why, without secrets."""
+
+
+def ask(fleet: Fleet, question: Callable[[Any], T]) -> T:
+    """Have a function ask the database of the fleet as the reading user, all within six seconds.
+
+    Args:
+        question: gets a cursor.
+
+    Raises:
+        NotAskedError: the reader's password cannot be read here.
+        SilentError: it does not answer.
+    """
     import pymysql
 
     wanted = fleet.database
     try:
         password = resolve(wanted.reader_password).reveal()
     except ConfigError as error:
-        return DatabaseProbe(asked=False, failure=redact(str(error)))
+        raise NotAskedError(redact(str(error))) from None
     connection = pymysql.connect(
         host=wanted.host,
         port=wanted.port,
@@ -46,19 +76,23 @@ def probe(fleet: Fleet) -> DatabaseProbe:
         with Deadline(_DEADLINE_S) as deadline:
             connection.connect(deadline.connect(wanted.host, wanted.port, at_most_s=_CONNECT_S))
             with connection, connection.cursor() as cursor:
-                return DatabaseProbe(
-                    version=str(_one(cursor, _VERSION)),
-                    behind_s=_number(cursor, _BEHIND),
-                    quarantined_last_day=_number(cursor, _QUARANTINED),
-                    catch_all_rows=_number(cursor, _CATCH_ALL),
-                )
+                return question(cursor)
     except TimeoutError:
-        return DatabaseProbe(failure=f"no answer within {_DEADLINE_S:g} s")
+        raise SilentError(f"no answer within {_DEADLINE_S:g} s") from None
     except (pymysql.MySQLError, OSError) as error:
-        return DatabaseProbe(failure=_words(error))
+        raise SilentError(_words(error)) from None
     except Exception as error:
         # The client reads whatever the port sends as MySQL's protocol, and fails in any way on what is something else.
-        return DatabaseProbe(failure=f"what answers there is not MySQL ({type(error).__name__})")
+        raise SilentError(f"what answers there is not MySQL ({type(error).__name__})") from None
+
+
+def _probe(cursor: Any) -> DatabaseProbe:
+    return DatabaseProbe(
+        version=str(_one(cursor, _VERSION)),
+        behind_s=_number(cursor, _BEHIND),
+        quarantined_last_day=_number(cursor, _QUARANTINED),
+        catch_all_rows=_number(cursor, _CATCH_ALL),
+    )
 
 
 def _one(cursor: Any, question: str) -> Any:

@@ -49,7 +49,7 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
         vip = pool.submit(collect_vip, fleet) if fleet.vip else None
         kafka = pool.submit(collect_cluster, fleet) if fleet.group("kafka") else None
         rows = pool.submit(database.probe, fleet) if fleet.database.host else None
-        hosts = [pool.submit(_host, fleet, host) for host in fleet.hosts]
+        hosts = [pool.submit(probe_host, fleet, host) for host in fleet.hosts]
         answers = [pool.submit(_backend, host) for host in backends]
     faults: list[Fault] = []
     seen_vip = _part("vip", vip, faults)
@@ -81,7 +81,9 @@ def _broken(error: Exception) -> str:
 
 def _question(fleet: Fleet, host: Host) -> str:
     units = " ".join(units_of(fleet, host))
-    asks = [f'for unit in {units}; do echo "unit $unit $(systemctl is-active $unit)"; done'] if units else []
+    # The programs answer in one language, whatever the host speaks.
+    asks = ["export LC_ALL=C"]
+    asks += [f'for unit in {units}; do echo "unit $unit $(systemctl is-active $unit)"; done'] if units else []
     # -l: only local file systems; a hung network mount must not hang the question. Mounts below /run are not
     # places where anything of the fleet's is kept.
     asks.append(
@@ -98,7 +100,12 @@ def _pages(fleet: Fleet, host: Host) -> dict[str, int]:
     return {"consumer": fleet.consumer.metrics_port, "alerter": fleet.alerter.metrics_port}
 
 
-def _host(fleet: Fleet, host: Host) -> HostProbe:
+def probe_host(fleet: Fleet, host: Host) -> HostProbe:
+    """Ask a host over ssh for its units, its disks and its health pages.
+
+    Raises:
+        MissingDependencyError: there is no ssh client.
+    """
     try:
         answer = ssh.run(host, _question(fleet, host), deadline_s=_HOST_DEADLINE_S)
     except MissingDependencyError:

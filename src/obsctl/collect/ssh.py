@@ -47,7 +47,8 @@ def run(host: Host, command: str, *, deadline_s: float) -> Answer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            # What hosts write is UTF-8, whatever this machine's locale is.
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )

@@ -23,7 +23,10 @@ SSH_DEADLINE_S = 4.0
 HTTP_DEADLINE_S = 2.5
 _LOCAL_DEADLINE_S = 1.0
 _MARK = "--- keepalived"
-_QUESTION = f"PATH=$PATH:/usr/sbin:/sbin; ip -j addr show && echo '{_MARK}' && systemctl is-active keepalived; true"
+_QUESTION = (
+    "PATH=$PATH:/usr/sbin:/sbin; export LC_ALL=C; "
+    f"ip -j addr show && echo '{_MARK}' && systemctl is-active keepalived; true"
+)
 
 
 _SSH_SILENT = ssh.Answer(failure=f"no answer over ssh within {SSH_DEADLINE_S:g} s")

@@ -32,6 +32,7 @@ class Source(NamedTuple):
 
     source_id: int
     cluster_id: str
+    topic_id: str = ""
 
 
 class Message(Protocol):

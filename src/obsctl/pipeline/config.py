@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import zoneinfo
 from pathlib import Path
@@ -14,6 +15,8 @@ from obsctl.contract import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
+#: Beyond this the brokers and the database have more to do than the workers.
+MOST_PROCESSES = 8
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -77,6 +80,8 @@ class Config(_Section, frozen=True, kw_only=True):
         trusted_proxies: networks whose ``X-Forwarded-For`` is believed; by default none.
         error_log_timezone: the zone of nginx's error lines, which carry none themselves (an IANA name).
         drain_seconds: how long a stop, or a partition's hand-over, waits for the lines in flight.
+        processes: workers that share the partitions; 0 for one a core of this machine.
+        stuck_seconds: a worker that is silent, or stores nothing although it could, for so long is replaced.
     """
 
     kafka: Kafka
@@ -86,7 +91,18 @@ class Config(_Section, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     error_log_timezone: str = "UTC"
     drain_seconds: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
+    processes: Annotated[int, msgspec.Meta(ge=0, le=MOST_PROCESSES)] = 0
+    stuck_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 30.0
     health: Health = Health()
+
+    def workers(self) -> int:
+        """Return the number of worker processes to run."""
+        return self.processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+
+    def of_worker(self, number: int) -> Config:
+        """Return what a worker works with: all the same, but each is a member of the group for itself."""
+        instance = f"{self.kafka.instance}.{number}" if self.kafka.instance else ""
+        return msgspec.structs.replace(self, kafka=msgspec.structs.replace(self.kafka, instance=instance))
 
     def proxy_networks(self) -> tuple[Network, ...]:
         """Return ``trusted_proxies`` as networks; a single address is a network of one."""

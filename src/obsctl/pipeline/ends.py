@@ -1,4 +1,5 @@
-"""How far the topics reach, asked beside the reading: a paused or leaderless partition has a lag too."""
+"""How far the topics reach and which topics they are, asked beside the reading: a paused or leaderless partition has a
+lag too, and a topic may be deleted and made again at any moment."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from typing import Any
 
 import confluent_kafka
 from confluent_kafka import IsolationLevel, KafkaException
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
+from obsctl.pipeline import topics
 from obsctl.pipeline.batch import TopicPartition
 from obsctl.pipeline.config import Kafka
 from obsctl.pipeline.telemetry import Telemetry
@@ -18,7 +20,6 @@ from obsctl.pipeline.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 2.0
-_TIMEOUT_SECONDS = 5.0
 
 
 class Ends(threading.Thread):
@@ -32,16 +33,10 @@ class Ends(threading.Thread):
         super().__init__(name="ends", daemon=True)
         self._topics = (kafka.topics.access, kafka.topics.error)
         self._telemetry = telemetry
-        self._admin = AdminClient(
-            {
-                "bootstrap.servers": ",".join(kafka.bootstrap),
-                "client.id": f"{kafka.group}-ends",
-                "reconnect.backoff.max.ms": 3000,
-                "allow.auto.create.topics": False,
-                "log_level": 0,  # what matters of it becomes a trouble
-            }
-        )
+        self._admin = topics.admin(kafka, "ends")
         self._ends: dict[TopicPartition, int] = {}
+        #: By name, as far as they were ever told.
+        self.topic_ids: Mapping[str, str] = {}
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -64,22 +59,36 @@ class Ends(threading.Thread):
         ends = self._ends
         return {part: ends[part] for part in partitions if part in ends}
 
+    def identify(self, names: Collection[str]) -> topics.Cluster:
+        """Ask which cluster this is and which topics these are; waits up to ten seconds for the answers.
+
+        Raises:
+            KafkaException: no broker answers.
+        """
+        cluster = topics.identify(self._admin, names)
+        self.topic_ids = {**self.topic_ids, **cluster.topic_ids}
+        return cluster
+
     def _look(self) -> None:
-        metadata = self._admin.list_topics(timeout=_TIMEOUT_SECONDS)
+        metadata = self._admin.list_topics(timeout=topics.TIMEOUT_SECONDS)
         if self._telemetry.clear("kafka"):
             log.info("the brokers answer again")
         asked = []
+        there = set()
         for name in self._topics:
             topic = metadata.topics.get(name)
             missing = topic is None or topic.error is not None
             self._note(name, "the topic does not exist" if missing else "", "run the kafka role, which makes it")
             if topic is not None and not missing:
+                there.add(name)
                 asked += [confluent_kafka.TopicPartition(name, number) for number in topic.partitions]
+        if there:
+            self.topic_ids = topics.ask_ids(self._admin, there)
         answers: dict[Any, Any] = (
             self._admin.list_offsets(
                 {part: OffsetSpec.latest() for part in asked},
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                request_timeout=_TIMEOUT_SECONDS,
+                request_timeout=topics.TIMEOUT_SECONDS,
             )
             if asked
             else {}

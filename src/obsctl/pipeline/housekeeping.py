@@ -20,7 +20,6 @@ _UPKEEP_SECONDS = 3600.0
 _LETTERS_SECONDS = 60.0
 _LETTERS_AT_ONCE = 100
 _FLUSH_SECONDS = 30.0
-_GLANCE_SECONDS = 0.2
 
 
 class Housekeeping:
@@ -41,10 +40,9 @@ class Housekeeping:
         self._telemetry.trouble("upkeep", "the tables have not been looked at yet")
         self._thread.start()
 
-    def wait_ready(self, stop: threading.Event) -> None:
-        """Wait until today has its partitions (rows must not come before them), or for ``stop``."""
-        while not stop.is_set() and not self._ready.wait(_GLANCE_SECONDS):
-            pass
+    def ready(self) -> bool:
+        """Return whether today has its partitions: rows must not come before them."""
+        return self._ready.is_set()
 
     def letters_due(self) -> None:
         """Say that dead letters are waiting."""

@@ -14,7 +14,7 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import pymysql
@@ -28,7 +28,7 @@ from obsctl.pipeline.batch import AccessRow, Batch, ErrorRow, TopicPartition
 from obsctl.pipeline.config import Database
 from obsctl.pipeline.formats.registry import revision
 from obsctl.pipeline.quarantine import DETAIL_LENGTH, REFUSED, Quarantined
-from obsctl.pipeline.store import DeadLetter, FencedError, Outcome, Position, StoreUnavailableError, Upkeep
+from obsctl.pipeline.store import DeadLetter, FencedError, Origin, Outcome, Position, StoreUnavailableError, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 Row = TypeVar("Row", AccessRow, ErrorRow)
 
 #: The migration that this code was written for. Newer ones only add.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: What the consumer's database user needs; the role grants exactly this. "*" stands for the whole database.
 PRIVILEGES = {
     "log_source": ("SELECT", "INSERT", "UPDATE"),
@@ -102,6 +102,17 @@ class _Refusal(NamedTuple):
     message: str
 
 
+class _Source(NamedTuple):
+    """A partition and the id of its topic: the key of a position within a cluster. The id may be '', not known yet."""
+
+    part: TopicPartition
+    topic_id: str
+
+    def nameless(self) -> _Source:
+        """Return the key of the same source before topic ids were kept."""
+        return self._replace(topic_id="")
+
+
 class MySQLStore:
     """See :class:`obsctl.pipeline.store.Store`.
 
@@ -128,9 +139,9 @@ class MySQLStore:
 
     # -- what the pipeline calls -------------------------------------------------------------------------------
 
-    def positions(self, cluster_id: str, parts: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
+    def positions(self, cluster_id: str, topic_ids: Mapping[TopicPartition, str]) -> dict[TopicPartition, Position]:
         """Return where each partition goes on, and remember the new ones."""
-        return self._guard(lambda: self._positions(cluster_id, parts))
+        return self._guard(lambda: self._positions(cluster_id, topic_ids))
 
     def commit(self, batch: Batch) -> Outcome:
         """Store the batch in one transaction, made again as long as only deadlocks or known rows stand in its way."""
@@ -263,26 +274,62 @@ class MySQLStore:
 
     # -- positions ---------------------------------------------------------------------------------------------
 
-    def _positions(self, cluster_id: str, parts: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
-        wanted = set(parts)
-        known = self._read_positions(cluster_id)
-        missing = sorted(wanted - known.keys())
+    def _positions(self, cluster_id: str, topic_ids: Mapping[TopicPartition, str]) -> dict[TopicPartition, Position]:
+        """Return the positions; a source without a topic id, made before those were kept, is given the present one."""
+        wanted = sorted(_Source(part, topic_id) for part, topic_id in topic_ids.items())
+        sources = self._read_sources(cluster_id)
+        missing = [source for source in wanted if source not in sources]
         if missing:
-            values = ",".join(f"('{sql.text(cluster_id)}','{sql.text(p.topic)}',{p.partition})" for p in missing)
+            self._name([source for source in missing if source.nameless() in sources], sources)
+            self._add(cluster_id, [source for source in missing if source.nameless() not in sources])
+            sources = self._read_sources(cluster_id)
+            if any(source not in sources for source in wanted):
+                raise StoreUnavailableError("another consumer has named the same source meanwhile")
+        elsewhere = self._topics_elsewhere(cluster_id, [s for s in wanted if not sources[s].next_offset])
+        return {source.part: sources[source]._replace(origin=_origin(source, sources, elsewhere)) for source in wanted}
+
+    def _read_sources(self, cluster_id: str) -> dict[_Source, Position]:
+        rows = self._select(
+            "SELECT topic,partition_id,topic_id,source_id,next_offset FROM log_source"
+            f" WHERE cluster_id='{sql.text(cluster_id)}'"
+        )
+        self._end_read()
+        return {
+            _Source(TopicPartition(topic, part), topic_id): Position(source, offset)
+            for topic, part, topic_id, source, offset in rows
+        }
+
+    def _name(self, nameless: Sequence[_Source], sources: Mapping[_Source, Position]) -> None:
+        """Write the topic's id to sources that have none."""
+        for source in nameless:
             self._run(
-                f"INSERT INTO log_source (cluster_id,topic,partition_id) VALUES {values}"
+                f"UPDATE log_source SET topic_id='{sql.text(source.topic_id)}'"
+                f" WHERE source_id={sources[source.nameless()].source_id} AND topic_id=''",
+                commit=True,
+            )
+
+    def _add(self, cluster_id: str, new: Sequence[_Source]) -> None:
+        if new:
+            values = ",".join(
+                f"('{sql.text(cluster_id)}','{sql.text(s.part.topic)}',{s.part.partition},'{sql.text(s.topic_id)}')"
+                for s in new
+            )
+            self._run(
+                f"INSERT INTO log_source (cluster_id,topic,partition_id,topic_id) VALUES {values}"
                 " ON DUPLICATE KEY UPDATE source_id=log_source.source_id",
                 commit=True,
             )
-            known = self._read_positions(cluster_id)
-        return {part: known[part] for part in wanted}
 
-    def _read_positions(self, cluster_id: str) -> dict[TopicPartition, Position]:
+    def _topics_elsewhere(self, cluster_id: str, unread: Sequence[_Source]) -> set[str]:
+        """Return which of the topics another cluster has as well."""
+        if not unread:
+            return set()
+        names = ",".join(sorted({f"'{sql.text(source.part.topic)}'" for source in unread}))
         rows = self._select(
-            f"SELECT topic,partition_id,source_id,next_offset FROM log_source WHERE cluster_id='{sql.text(cluster_id)}'"
+            f"SELECT DISTINCT topic FROM log_source WHERE topic IN ({names}) AND cluster_id<>'{sql.text(cluster_id)}'"
         )
         self._end_read()
-        return {TopicPartition(topic, part): Position(source, offset) for topic, part, source, offset in rows}
+        return {topic for (topic,) in rows}
 
     def _end_read(self) -> None:
         """End the transaction that even a SELECT begins: it would hold up every change of the tables it read."""
@@ -513,6 +560,18 @@ class MySQLStore:
             f" (SELECT 1 FROM {table} PARTITION ({partitions.BEYOND}) LIMIT {_COUNT_LIMIT}) AS capped"
         )
         return int(count)
+
+
+def _origin(source: _Source, sources: Mapping[_Source, Position], elsewhere: Collection[str]) -> Origin:
+    """Return what was known of a source's partition before its first line was read."""
+    if sources[source].next_offset:
+        return Origin.READ
+    topic_ids = {other.topic_id for other in sources if other.part == source.part}
+    if topic_ids != {source.topic_id}:
+        return Origin.REMADE
+    # A partition that was added to a topic is no news.
+    read = any(p.next_offset for s, p in sources.items() if s.part.topic == source.part.topic)
+    return Origin.OTHER_CLUSTER if source.part.topic in elsewhere and not read else Origin.NEW
 
 
 def _statement(around: tuple[bytes, bytes], literals: Sequence[bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
@@ -10,16 +11,32 @@ import msgspec
 from obsctl.pipeline.batch import Batch, TopicPartition
 
 
+class Origin(enum.Enum):
+    """What the store knows of a partition.
+
+    ``READ``: where it goes on. Of one whose first line has not been read, ``NEW``: nothing; ``REMADE``: the same
+    partition of a topic of that name with another id, which was deleted; ``OTHER_CLUSTER``: the topic in another
+    cluster only.
+    """
+
+    READ = enum.auto()
+    NEW = enum.auto()
+    REMADE = enum.auto()
+    OTHER_CLUSTER = enum.auto()
+
+
 class Position(NamedTuple):
     """Where a partition goes on.
 
     Attributes:
-        source_id: the store's name for this partition of this cluster.
+        source_id: the store's name for this partition of this topic of this cluster.
         next_offset: the first offset that is not stored.
+        origin: what was known of it.
     """
 
     source_id: int
     next_offset: int
+    origin: Origin = Origin.READ
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -74,8 +91,12 @@ class FencedError(Exception):
 class Store(Protocol):
     """Keeps lines, each once. Every method may raise StoreUnavailableError. One thread uses one store."""
 
-    def positions(self, cluster_id: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Position]:
-        """Return where each partition goes on; one that the store has never seen begins at offset 0."""
+    def positions(self, cluster_id: str, topic_ids: Mapping[TopicPartition, str]) -> Mapping[TopicPartition, Position]:
+        """Return where each partition goes on; one that the store has never seen begins at offset 0.
+
+        Args:
+            topic_ids: Kafka's id of each partition's topic; one made anew under an old name has another.
+        """
 
     def commit(self, batch: Batch) -> Outcome:
         """Store a batch in one transaction: its rows, their roll-ups, its quarantine and its steps.

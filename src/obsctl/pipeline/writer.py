@@ -11,7 +11,7 @@ import collections
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from obsctl.pipeline.backoff import Backoff
@@ -38,16 +38,18 @@ class Fenced(NamedTuple):
     batch: Batch
 
 
+class Question(NamedTuple):
+    """Which partitions' positions are asked for: the cluster, and each one's topic id."""
+
+    cluster_id: str
+    topic_ids: Mapping[TopicPartition, str]
+
+
 class Positioned(NamedTuple):
     """The positions that were asked for."""
 
-    cluster_id: str
+    question: Question
     positions: Mapping[TopicPartition, Position]
-
-
-class _Question(NamedTuple):
-    cluster_id: str
-    partitions: Collection[TopicPartition]
 
 
 Result = Stored | Fenced | Positioned
@@ -59,7 +61,7 @@ class Writer:
     def __init__(self, store: Store, telemetry: Telemetry) -> None:
         self._store = store
         self._telemetry = telemetry
-        self._tasks: collections.deque[Batch | _Question] = collections.deque()
+        self._tasks: collections.deque[Batch | Question] = collections.deque()
         self._results: collections.deque[Result] = collections.deque()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -78,9 +80,9 @@ class Writer:
         """Have a batch stored."""
         self._give(batch)
 
-    def ask(self, cluster_id: str, partitions: Collection[TopicPartition]) -> None:
+    def ask(self, question: Question) -> None:
         """Have positions read, after what was given before."""
-        self._give(_Question(cluster_id, partitions))
+        self._give(question)
 
     def busy_seconds(self) -> float:
         """Return for how long the store has not answered the present question."""
@@ -107,7 +109,7 @@ class Writer:
             self._changed.notify_all()
         self._thread.join(timeout)
 
-    def _give(self, task: Batch | _Question) -> None:
+    def _give(self, task: Batch | Question) -> None:
         with self._changed:
             self._tasks.append(task)
             self._changed.notify_all()
@@ -127,7 +129,7 @@ class Writer:
                 self._changed.notify_all()
         self._store.close()
 
-    def _until_done(self, task: Batch | _Question) -> Result | None:
+    def _until_done(self, task: Batch | Question) -> Result | None:
         """Do a task until it succeeds; None if the thread is to end before."""
         backoff = Backoff()
         while not self._stopping.is_set():
@@ -153,9 +155,9 @@ class Writer:
             self._stopping.wait(backoff.delay())
         return None
 
-    def _do(self, task: Batch | _Question) -> Result:
-        if isinstance(task, _Question):
-            return Positioned(task.cluster_id, self._store.positions(task.cluster_id, task.partitions))
+    def _do(self, task: Batch | Question) -> Result:
+        if isinstance(task, Question):
+            return Positioned(task, self._store.positions(task.cluster_id, task.topic_ids))
         started = time.monotonic()
         try:
             outcome = self._store.commit(task)

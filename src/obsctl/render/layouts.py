@@ -55,6 +55,39 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "health": (_LAYERS, _HOSTS),
     "status": (_LAYERS, _HOSTS),
+    "consumer status": (
+        Layout(
+            "summary",
+            "",
+            ("lag", "rate", "behind_s", "last_stored_s", "newest_event", "dead_letters"),
+            ("letters_due", "former_sources"),
+        ),
+        Layout(
+            "hosts",
+            "Consumers",
+            ("host", "unit", "status", "stored", "known", "quarantined", "fenced", "missing_offsets"),
+            ("last_commit_at", "started_at"),
+        ),
+        Layout(
+            "positions",
+            "Positions",
+            ("topic", "partition", "start", "position", "end", "lag", "behind_s", "moved_s", "newest_event"),
+            ("source_id", "topic_id", "cluster_id"),
+        ),
+        Layout("quarantine", "Quarantine", ("reason", "lines", "first", "last")),
+        Layout("tables", "Tables", ("table", "days_ahead", "beyond_rows")),
+    ),
+    "consumer replay": (
+        Layout("lines", "", ("reason", "examined", "moved", "known", "stays", "cut", "left"), ("since", "until")),
+    ),
+    "consumer reset": (
+        Layout(
+            "plan",
+            "",
+            ("topic", "partition", "position", "target", "first", "end", "read_again", "skipped", "gone"),
+            ("source_id", "topic_id", "cluster_id"),
+        ),
+    ),
     "artifacts build": (Layout("parts", "", ("part", "action", "files", "size_bytes", "origin")),),
     "artifacts verify": (Layout("artifacts", "", ("path", "version", "origin", "size_bytes"), ("sha256",)),),
     "artifacts lock": (Layout("changes", "Changes", ("what", "new"), ("old",)),),

@@ -9,6 +9,7 @@ import msgspec
 
 from obsctl.pipeline import health
 from obsctl.pipeline.config import Config
+from obsctl.pipeline.overview import gather
 from obsctl.pipeline.telemetry import Telemetry
 
 
@@ -28,5 +29,7 @@ def test_every_key(project: Path) -> None:
 
 def test_every_metric(project: Path) -> None:
     page = (project / "docs" / "reference" / "consumer.md").read_text()
-    for name in re.findall(r"(?m)^# TYPE obs_consumer_(\w+)", health.metrics(Telemetry())):
+    for name in re.findall(
+        r"(?m)^# TYPE obs_consumer_(\w+)", health.metrics(gather(Telemetry(), [], started=0, lines_per_second=None))
+    ):
         assert re.search(rf"`{name}[`{{]", page), name

@@ -142,12 +142,50 @@ def test_networks_are_written_as_both_servers_know_them(accounts: ModuleType, gi
 
 
 def test_the_last_temporary_password_counts(accounts: ModuleType, tmp_path: Path) -> None:
-    log = tmp_path / "mysqld.log"
-    note = "6 [Note] [MY-010454] [Server] A temporary password is generated for root@localhost: "
-    log.write_text(
-        f"2024-01-01T00:00:00.1Z {note}old1\n"
-        f"2024-02-01T00:00:00.1Z {note}n;w>2\n"
-        "2024-02-01T00:00:01.0Z 0 [System] [MY-010931] [Server] /usr/sbin/mysqld: ready for connections.\n"
-    )
-    assert accounts.temporary_password(str(log)) == "n;w>2"
+    """The log of a real server (MySQL 9.7) that was initialized twice; the first password is another's since then."""
+    recorded = Path(__file__).with_name("recorded") / "mysqld.log"
+    lines = [line for line in recorded.read_text().splitlines() if "temporary password" in line]
+    assert accounts.temporary_password(str(recorded)) == lines[-1].split()[-1]
+    assert len(lines) == 2
+    # 5.7 has no code and no subsystem in the line.
+    old = tmp_path / "mysqld.log"
+    old.write_text("2019-01-01T00:00:00.1Z 1 [Note] A temporary password is generated for root@localhost: n;w>2\n")
+    assert accounts.temporary_password(str(old)) == "n;w>2"
     assert accounts.temporary_password(str(tmp_path / "absent")) is None
+
+
+class _Module:
+    """What the module asks of Ansible, with a client that is refused."""
+
+    check_mode = False
+
+    def __init__(self, log: Path, tmpdir: Path) -> None:
+        self.params = {"temporary_password_log": str(log), "socket": None}
+        self.no_log_values: set[str] = set()
+        self.tmpdir = str(tmpdir)
+        self.commands: list[list[str]] = []
+
+    def run_command(self, argv: list[str], **_options: object) -> tuple[int, str, str]:
+        self.commands.append(argv)
+        return 1, "", "ERROR 1045 (28000): Access denied for user 'root'@'localhost' (using password: NO)"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ready for connections.\n", "names no temporary password (rotated away? look into"),
+        ("A temporary password is generated for root@localhost: n;w>2\n", "is not root's any more"),
+    ],
+)
+def test_without_a_way_in_the_person_is_told_one(accounts: ModuleType, tmp_path: Path, text: str, found: str) -> None:
+    log = tmp_path / "mysqld.log"
+    log.write_text(text)
+    module = _Module(log, tmp_path)
+    client = accounts.Client(module, "mysql")
+    with pytest.raises(accounts.ClientError) as refusal:
+        accounts.claim_root(module, client, "mysql")
+    assert found in refusal.value.message
+    assert str(log) in refusal.value.message
+    assert "run: ALTER USER root@localhost IDENTIFIED WITH auth_socket;" in refusal.value.message
+    assert "n;w>2" not in refusal.value.message + str(module.commands)
+    assert list(tmp_path.iterdir()) == [log], "the option file with the password is gone"

@@ -116,6 +116,29 @@ def test_a_service_that_waits_says_why(page: dict[str, Any]) -> None:
     assert "the database is away" in finding.summary
 
 
+@pytest.mark.parametrize(
+    ("states", "others", "code", "severity"),
+    [
+        (("running", "running"), {}, "HEALTH_CONSUMER_RESTARTED", Severity.WARNING),
+        (("running", "restarting"), {}, "HEALTH_CONSUMER_WAITING", Severity.CRITICAL),
+        (("running", "silent"), {}, "HEALTH_CONSUMER_WAITING", Severity.CRITICAL),
+        (("running", "running"), {"kafka": {"message": "away"}}, "HEALTH_CONSUMER_WAITING", Severity.CRITICAL),
+    ],
+)
+def test_a_worker_that_was_replaced_and_works_again_is_a_warning(
+    states: tuple[str, ...], others: dict[str, Any], code: str, severity: Severity
+) -> None:
+    page = {
+        "status": "waiting",
+        "troubles": {"worker 1": {"message": "its process ended and was replaced: signal SIGKILL"}} | others,
+        "workers": [{"worker": number, "state": state, "restarts": number} for number, state in enumerate(states)],
+    }
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), services=_PAGES | {"consumer": page})
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
+    assert (finding.code, finding.severity) == (code, severity)
+    assert "signal SIGKILL" in finding.summary
+
+
 @pytest.mark.parametrize(("used", "severity"), [(84, None), (85, Severity.WARNING), (95, Severity.CRITICAL)])
 def test_a_full_disk(used: int, severity: Severity | None) -> None:
     disks = (Disk(mount="/", used_percent=used, free_bytes=2**30),)

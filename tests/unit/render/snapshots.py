@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from obsctl.fleet.model import BackendNode, Fleet, Host, Kafka, KafkaNode, Topic, Vip
+from obsctl.fleet.model import BackendNode, Database, Fleet, Host, Kafka, KafkaNode, Topic, Vip
+from obsctl.snapshot.consumer import ConsumerSnapshot, QuarantinedReason, StoredSource, StoreProbe, TableDays
+from obsctl.snapshot.health import HostProbe
 from obsctl.snapshot.kafka import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
 from obsctl.snapshot.lb import BackendTally, BalancerSnapshot
 from obsctl.snapshot.vip import LbNode, VipSnapshot
@@ -137,4 +141,82 @@ UNREACHABLE = KafkaSnapshot(
     brokers=tuple(
         Broker(node_id=i, host=f"node{i}", address=f"198.18.0.1{i}:9092", failure="no route to host") for i in (1, 2, 3)
     )
+)
+
+CONSUMER_FLEET = msgspec.structs.replace(
+    FLEET,
+    hosts=(*FLEET.hosts, Host(name="app1", address="198.18.0.31", groups=("consumer",))),
+    database=Database(host="198.18.0.21", service="mariadb"),
+)
+
+
+def _source(number: int, next_offset: int) -> StoredSource:
+    return StoredSource(
+        source_id=number + 1,
+        cluster_id="AbCdEfGhIjKlMnOpQrStUv",
+        topic="nginxlog",
+        partition=number,
+        topic_id="ZyXwVuTsRqPoNmLkJiHgFe",
+        next_offset=next_offset,
+        newest_event="2026-01-01 00:00:00.250000",
+        event_age_s=2,
+        moved_s=1,
+    )
+
+
+_PAGE: dict[str, Any] = {
+    "status": "ok",
+    "started_at": "2025-12-31T00:00:00.000+00:00",
+    "troubles": {},
+    "notices": {},
+    "lines": {"stored": 101_900, "quarantined": 12, "known": 3},
+    "fenced": 0,
+    "missing_offsets": 0,
+    "last_commit_at": "2026-01-01T00:00:00.500+00:00",
+}
+CONSUMER_WELL = ConsumerSnapshot(
+    hosts=(
+        HostProbe(
+            name="app1", units={"obsctl-consumer": "active", "obsctl-alerter": "active"}, services={"consumer": _PAGE}
+        ),
+    ),
+    store=StoreProbe(
+        sources=tuple(_source(number, 34_000 - 10 * number) for number in range(3)),
+        rate=412.5,
+        quarantine=(
+            QuarantinedReason(
+                reason="parse", lines=12, first="2025-12-31 10:00:00.000000", last="2026-01-01 00:00:00.100000"
+            ),
+        ),
+        quarantined_last_day=12,
+        letters_due=0,
+        tables=tuple(
+            TableDays(table=name, days_ahead=7, beyond_rows=0) for name in ("access_log", "error_log", "rollup_minute")
+        ),
+    ),
+    kafka=msgspec.structs.replace(WHOLE_CLUSTER, quorum=None, groups=()),
+)
+_HELD_PAGE = _PAGE | {
+    "status": "waiting",
+    "troubles": {
+        "nginxlog/0": {
+            "message": "the database is at offset 35000, the broker ends at 34000",
+            "hint": "obsctl consumer reset --topic nginxlog --partition 0 --to earliest",
+            "since": "2026-01-01T00:00:00+00:00",
+        }
+    },
+    "notices": {
+        "nginxlog/1 database": {
+            "message": "the database is at offset 100, and the group had been told 33990",
+            "hint": "nothing is to be done: each line is stored once",
+            "since": "2026-01-01T00:00:00.000+00:00",
+        }
+    },
+}
+CONSUMER_HELD = ConsumerSnapshot(
+    hosts=(HostProbe(name="app1", units={"obsctl-consumer": "active"}, services={"consumer": _HELD_PAGE}),),
+    store=StoreProbe(
+        sources=(_source(0, 35_000), _source(1, 1_100), _source(2, 33_980)), rate=0.0, quarantine=(), letters_due=0
+    ),
+    kafka=CONSUMER_WELL.kafka,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from obsctl.cli.checking import with_doc
+from obsctl.cli.consumer import STATUS as CONSUMER
 from obsctl.cli.kafka import PARTITIONS, STATUS
 from obsctl.cli.verify import VIP, balancer_check
 from obsctl.contract import Report, verdict
@@ -28,6 +29,8 @@ CASES = {
     "kafka-status-broker-down": (STATUS, snapshots.BROKER_DOWN),
     "kafka-status-unreachable": (STATUS, snapshots.UNREACHABLE),
     "kafka-partitions-broker-down": (PARTITIONS, snapshots.BROKER_DOWN),
+    "consumer-status-ok": (CONSUMER, snapshots.CONSUMER_WELL),
+    "consumer-status-held": (CONSUMER, snapshots.CONSUMER_HELD),
 }
 
 
@@ -36,7 +39,8 @@ CASES = {
 def test_the_text_is_the_kept_one(name: str, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     check, snapshot = CASES[name]
-    findings = tuple(map(with_doc, check.judge(snapshots.FLEET, snapshot)))
+    fleet = snapshots.CONSUMER_FLEET if check is CONSUMER else snapshots.FLEET
+    findings = tuple(map(with_doc, check.judge(fleet, snapshot)))
     report = Report(
         command=check.command,
         status=verdict(findings, snapshot.errors),
@@ -44,7 +48,7 @@ def test_the_text_is_the_kept_one(name: str, output: str, monkeypatch: pytest.Mo
         took_ms=42,
         findings=findings,
         errors=snapshot.errors,
-        data=check.describe(snapshots.FLEET, snapshot),
+        data=check.describe(fleet, snapshot),
     )
     text = render(report, output) + "\n"
     kept = GOLDEN / f"{name}.{output}"

@@ -1,0 +1,297 @@
+"""Draining a backlog: the servers, the programs that store it, and what a run of them costs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pymysql
+import yaml
+from measure import BIN, ROOT
+
+sys.path.insert(0, str(ROOT))
+from tests.integration import cluster
+from tests.integration.consumer import assert_conserved
+
+from obsctl.pipeline.config import Database
+from obsctl.pipeline.mysql import MySQLStore
+
+DATABASE, USER, PASSWORD = "obs", "obs_consumer", "bench"
+#: The days' partitions are made for so many days, as on a host; the backlog is of yesterday.
+RETENTION_DAYS = 30
+#: A transaction of the limit is a batch of ours.
+ROWS_A_TRANSACTION = 5000
+#: A run that stores nothing for so long has failed.
+_SILENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+#: Both members of a group shall be in its first assignment, or the run begins with a hand-over.
+_KAFKA_SETTINGS = {"group.initial.rebalance.delay.ms": "3000", "log.retention.hours": "-1"}
+_MARIADB_OPTIONS = (
+    "--innodb-buffer-pool-size=1G",
+    "--innodb-log-file-size=512M",
+    "--max-allowed-packet=64M",
+    "--secure-file-priv=",
+    "--local-infile=OFF",
+)
+_LOADED_COLUMNS = (
+    "ts,@line_id,source_id,kafka_offset,log_format,host,client_addr,proxy_addr,remote_user,method,uri,protocol,"
+    "status,bytes,referer,user_agent,vhost,request_id,client_request_id,request_length,request_time,upstream_addr,"
+    "upstream_status,upstream_response_time,upstream_connect_time,x_forwarded_for"
+)
+
+
+class Figures(NamedTuple):
+    """What a run showed: rows a second, and CPU-seconds for a million rows of the workers and of the database."""
+
+    rate: float
+    worker: float
+    database: float
+
+
+class Rig:
+    """A broker and a database of the bench's own, on loopback and in one folder, and the topic with the backlog."""
+
+    topic = "nginxlog"
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self.folder = folder
+        self.rows = rows
+        archive = cluster.kafka_archive()
+        assert archive is not None
+        libs = cluster.unpack_kafka(archive, folder / "libs")
+        (folder / "kafka").mkdir()
+        (folder / "mariadb").mkdir()
+        self.kafka = cluster.KafkaNode(libs, folder / "kafka", settings=_KAFKA_SETTINGS, java=("-Xmx512m",))
+        self.mariadb = cluster.MariaDB(folder / "mariadb", _MARIADB_OPTIONS)
+        (folder / "password").write_text(PASSWORD)
+        self._runs = 0
+
+    def start(self) -> None:
+        """Start both servers."""
+        self.kafka.start()
+        self.mariadb.start()
+
+    def close(self) -> None:
+        """End both servers at once: nothing of them is kept."""
+        for server in (self.kafka, self.mariadb):
+            with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+                server.kill()
+        Path(self.mariadb.socket).unlink(missing_ok=True)
+
+    # -- the sides ---------------------------------------------------------------------------------------------
+
+    def ours(self, processes: int) -> Figures:
+        """Drain the backlog with the consumer, and see that every row and every roll-up is there."""
+        group = self._begin()
+        command = [BIN / "obsctl-consumer", "--config", self._config(group, processes)]
+        with _ended(self._launch(command, group)) as unit:
+            figures = self._watch(unit, self._passed)
+        ((count,),) = self.query("SELECT COUNT(*) FROM access_log")
+        if count != self.rows:
+            sys.exit(f"{count} rows are stored of {self.rows}")
+        assert_conserved(self.query)
+        return figures
+
+    def load_data(self, files: Sequence[Path], sessions: int) -> Figures:
+        """Load the files into the same table, each in a transaction of its own."""
+        self._begin()
+        before = cpu_seconds(self.mariadb.pid)
+        began = time.monotonic()
+        threads = [threading.Thread(target=self._load, args=(files[i::sessions],)) for i in range(sessions)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - began
+        used = cpu_seconds(self.mariadb.pid) - before
+        ((count,),) = self.query("SELECT COUNT(*) FROM access_log")
+        if count != self.rows:
+            sys.exit(f"LOAD DATA stored {count} rows of {self.rows}")
+        return Figures(self.rows / took, 0.0, used / self.rows * 1e6)
+
+    def program(self, command: Callable[[str], Sequence[str | Path]]) -> Figures:
+        """Drain the backlog with another program, which ``command`` names for a consumer group."""
+        group = self._begin()
+        with _ended(self._launch(command(group), "peer")) as process:
+            return self._watch(process, self._inserted())
+
+    def naive(self, rows: int) -> Figures:
+        """Let the naive consumer store some rows."""
+        group = self._begin()
+        command = [sys.executable, ROOT / "bench" / "naive.py", self.kafka.bootstrap, self.topic, group]
+        process = subprocess.Popen([*command, self.mariadb.socket, str(rows)], stdout=subprocess.PIPE, text=True)
+        with _ended(process):
+            before = cpu_seconds(self.mariadb.pid)
+            worker = 0.0
+            while process.poll() is None:
+                worker = cpu_seconds(process.pid) or worker
+                time.sleep(_LOOK_SECONDS)
+            used = cpu_seconds(self.mariadb.pid) - before
+            assert process.stdout is not None
+            said = process.stdout.read()
+            if process.returncode:
+                sys.exit(f"the naive consumer ended with {process.returncode}")
+            return Figures(rows / float(said), worker / rows * 1e6, used / rows * 1e6)
+
+    def files(self) -> list[Path]:
+        """Write what is stored to files for LOAD DATA, a transaction's rows each, in the order of their key."""
+        folder = self.folder / "rows"
+        folder.mkdir()
+        folder.chmod(0o777)  # the server writes there, perhaps as another user
+        whole = folder / "all"
+        columns = _LOADED_COLUMNS.replace("@line_id", "HEX(line_id)")
+        self.query(
+            f"SELECT {columns} INTO OUTFILE '{whole}' CHARACTER SET utf8mb4 FROM access_log"
+            f" ORDER BY kafka_offset DIV {ROWS_A_TRANSACTION}, ts, line_id"
+        )
+        found = []
+        with whole.open("rb") as lines:
+            while piece := list(itertools.islice(lines, ROWS_A_TRANSACTION)):
+                path = folder / f"{len(found)}"
+                path.write_bytes(b"".join(piece))
+                found.append(path)
+        whole.unlink()
+        return found
+
+    # -- a run -------------------------------------------------------------------------------------------------
+
+    def query(self, sql: str) -> tuple[tuple[object, ...], ...]:
+        """Ask the database as its administrator."""
+        with self.mariadb.root(DATABASE) as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def _begin(self) -> str:
+        """Make the tables anew, with the days' partitions; return a consumer group that nobody knows."""
+        with self.mariadb.root() as cursor:
+            cluster.make_schema(cursor, DATABASE)
+            cluster.grant(cursor, DATABASE, USER, PASSWORD)
+        store = MySQLStore(self._database(), RETENTION_DAYS)
+        store.upkeep()
+        store.close()
+        self._settle()
+        self._runs += 1
+        return f"bench-{self._runs}"
+
+    def _settle(self) -> None:
+        """Wait, at most ten seconds, until the database has written what the run before left in memory."""
+        for _ in range(20):
+            ((_, pages),) = self.query("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+            if int(str(pages)) < 200:
+                return
+            time.sleep(0.5)
+
+    def _database(self) -> Database:
+        password = f"file:{self.folder / 'password'}"
+        return Database(host="127.0.0.1", port=self.mariadb.port, name=DATABASE, user=USER, password=password)
+
+    def _config(self, group: str, processes: int) -> Path:
+        path = self.folder / f"{group}.yml"
+        database = self._database()
+        settings = {
+            "kafka": {"bootstrap": [self.kafka.bootstrap], "group": group, "instance": "bench"},
+            "database": {name: getattr(database, name) for name in database.__struct_fields__},
+            "health": {"port": cluster.free_port()},
+            "retention_days": RETENTION_DAYS,
+            "processes": processes,
+        }
+        path.write_text(yaml.safe_dump(settings))
+        return path
+
+    def _launch(self, command: Sequence[str | Path], name: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("wb") as out:
+            return subprocess.Popen(command, stdout=out, stderr=out)
+
+    def _watch(self, program: subprocess.Popen[bytes], stored: Callable[[], int]) -> Figures:
+        """Wait until all is stored; figures from the first sight of stored rows to the last."""
+        first: _Look | None = None
+        changed = time.monotonic()
+        rows = 0
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            look = _Look(time.monotonic(), stored(), cpu_seconds(program.pid), cpu_seconds(self.mariadb.pid))
+            if look.rows > rows:
+                rows, changed = look.rows, look.time
+                first = first or look
+            if rows >= self.rows:
+                assert first is not None
+                return first.until(look)
+            if program.poll() is not None or look.time - changed > _SILENCE_SECONDS:
+                logs = "".join(path.read_text()[-2000:] for path in sorted(self.folder.glob("*.log"))[-2:])
+                sys.exit(f"a run ended with {rows} rows of {self.rows}:\n{logs}")
+
+    def _passed(self) -> int:
+        ((passed,),) = self.query("SELECT COALESCE(SUM(next_offset),0) FROM log_source")
+        return int(str(passed))
+
+    def _inserted(self) -> Callable[[], int]:
+        """Return a count of the rows written since now, of whatever table: a COUNT(*) would disturb the run."""
+
+        def written() -> int:
+            ((_, count),) = self.query("SHOW GLOBAL STATUS LIKE 'Handler_write'")
+            return int(str(count))
+
+        before = written()
+        return lambda: written() - before
+
+    def _load(self, files: Sequence[Path]) -> None:
+        connection = pymysql.connect(
+            unix_socket=self.mariadb.socket, user="root", database=DATABASE, autocommit=True, charset="utf8mb4"
+        )
+        try:
+            for path in files:
+                connection.query(
+                    f"LOAD DATA INFILE '{path}' INTO TABLE access_log CHARACTER SET utf8mb4 ({_LOADED_COLUMNS})"
+                    " SET line_id=UNHEX(@line_id)"
+                )
+        finally:
+            connection.close()
+
+
+class _Look(NamedTuple):
+    time: float
+    rows: int
+    worker: float
+    database: float
+
+    def until(self, last: _Look) -> Figures:
+        millions = max(last.rows - self.rows, 1) / 1e6
+        return Figures(
+            millions * 1e6 / max(last.time - self.time, 1e-9),
+            (last.worker - self.worker) / millions,
+            (last.database - self.database) / millions,
+        )
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU-seconds that a process and its living children have used; 0 for one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS + sum(cpu_seconds(int(child)) for child in children)
+
+
+_TICKS = 100  # of /proc, on every Linux that is built today
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process at the end of the block."""
+    try:
+        yield process  # type: ignore[misc]
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

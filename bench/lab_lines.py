@@ -1,0 +1,193 @@
+"""Lines at a steady rate on the lab's balancers, and what the database and the consumer make of them.
+
+A small program on each balancer appends lines to nginx's own access log, shaped as nginx writes them; ``msec`` is the
+moment of writing. All hosts of the lab share one clock, so moments of different hosts may be compared.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from typing import IO, Any
+
+from measure import BIN, ROOT
+
+from obsctl.lab import ssh
+from obsctl.lab.spec import FLEET_LAB
+from obsctl.lab.state import lab_of_tree_is_up
+
+BALANCERS = ("node1", "node2", "node3")
+DATABASE = "db1"
+CONSUMER = "app1"
+#: Each line of this number is a probe, whose way is timed.
+PROBE_EVERY = 50
+
+# Opened for each tick, so that a rotation by rename is followed. Prints the number of lines at its end.
+_WRITER = """
+import json, os, sys, time
+path, marker, rate, seconds, every = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
+began, written, probes = time.time(), 0, 0
+while True:
+    now = time.time()
+    due = int(min(now - began, seconds) * rate) - written
+    if due:
+        lines = []
+        for number in range(written, written + due):
+            if number % every == 0:
+                name, probes = "%s-p-%d" % (marker, probes), probes + 1
+            else:
+                name = "%s-l-%d" % (marker, number)
+            lines.append(json.dumps({
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(now)), "msec": round(now, 3),
+                "remote_addr": "198.51.100.%d" % (number % 250), "x_forwarded_for": "", "remote_user": "",
+                "request_id": name, "client_request_id": "", "host": "bench.example", "method": "GET",
+                "uri": "/item/%d?page=%d" % (number % 997, number % 7), "protocol": "HTTP/1.1", "status": 200,
+                "bytes": 512 + number % 4096, "request_length": 180, "request_time": 0.004, "referer": "",
+                "user_agent": "bench/1", "upstream_addr": "198.18.0.11:8080", "upstream_status": "200",
+                "upstream_response_time": "0.003", "upstream_connect_time": "0.000",
+            }, separators=(",", ":")))
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        os.write(file, ("\\n".join(lines) + "\\n").encode())
+        os.close(file)
+        written += due
+    if now - began >= seconds:
+        break
+    time.sleep(0.01)
+print(written)
+"""
+
+# Prints "PROBE WRITTEN READABLE" (seconds since 1970) for each probe. Each balancer writes its probes in their order,
+# so what is still to come is younger than the last one of an unbroken row: the query reads from there.
+_POLLER = """
+import subprocess, sys, time
+markers, seconds, pause = sys.argv[1].split(","), float(sys.argv[2]), float(sys.argv[3])
+client = subprocess.Popen(["mysql", "-N", "-B", "--unbuffered", "obs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+began = time.time()
+since, seen, after = dict.fromkeys(markers, began - 5), set(), dict.fromkeys(markers, 0)
+while time.time() - began < seconds:
+    start = min(since.values())
+    client.stdin.write((
+        "SELECT request_id, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ts) FROM access_log WHERE "
+        "ts >= TIMESTAMPADD(MICROSECOND, %d, '1970-01-01') AND (%s); SELECT 'end', 0;\\n"
+        % (start * 1e6, " OR ".join("request_id LIKE '%s-p-%%'" % m for m in markers))
+    ).encode())
+    client.stdin.flush()
+    rows = []
+    while True:
+        name, moment = client.stdout.readline().decode().split()
+        if name == "end":
+            break
+        rows.append((name, int(moment) / 1e6))
+    now = time.time()
+    at = {}
+    for name, moment in rows:
+        at[name] = moment
+        if name not in seen:
+            seen.add(name)
+            print(name, moment, now)
+    for marker in markers:
+        while "%s-p-%d" % (marker, after[marker]) in seen:
+            since[marker] = at.get("%s-p-%d" % (marker, after[marker]), since[marker])
+            after[marker] += 1
+    time.sleep(pause)
+client.stdin.close()
+"""
+
+_RESIDENT = (
+    "for pid in $(cat /sys/fs/cgroup$(systemctl show -p ControlGroup --value obsctl-consumer)/cgroup.procs); do"
+    " grep VmRSS /proc/$pid/status; done"
+)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A timed line: when it was written and when it was first seen in the table (seconds since 1970)."""
+
+    written: float
+    readable: float
+
+
+class Lines:
+    """Writers on all balancers, together ``rate`` lines a second for ``seconds``."""
+
+    def __init__(self, rate: float, seconds: float) -> None:
+        require_lab()
+        self._runs: list[subprocess.Popen[str]] = []
+        self.markers = [f"bench{uuid.uuid4().hex[:12]}" for _ in BALANCERS]
+        for host, marker in zip(BALANCERS, self.markers, strict=True):
+            share = [marker, str(rate / len(BALANCERS)), str(seconds), str(PROBE_EVERY)]
+            self._runs.append(on(host, ["python3", "-c", _WRITER, "/var/log/nginx/access.log", *share]))
+
+    def written(self) -> int:
+        """Wait for the writers and return how many lines they wrote."""
+        return sum(int(output_of(run)) for run in self._runs)
+
+    def stored(self) -> int:
+        """Return how many of the lines are rows."""
+        names = " OR ".join(f"request_id LIKE '{marker}-%'" for marker in self.markers)
+        sql = f"SELECT COUNT(*) FROM access_log WHERE ts >= UTC_TIMESTAMP() - INTERVAL 1 HOUR AND ({names})"
+        return int(output_of(on(DATABASE, ["mysql", "-N", "-B", "obs", "-e", sql])))
+
+    def watch(self, seconds: float, pause: float) -> subprocess.Popen[str]:
+        """Start to look for the probes on the database's host; :func:`probes` takes what it says."""
+        return on(DATABASE, ["python3", "-c", _POLLER, ",".join(self.markers), str(seconds), str(pause)])
+
+
+def probes(watch: subprocess.Popen[str]) -> list[Probe]:
+    """Wait for a watch and return the probes that it saw."""
+    lines = [line.split() for line in output_of(watch).splitlines()]
+    return [Probe(float(written), float(readable)) for _, written, readable in lines]
+
+
+def resident_mib() -> float:
+    """Return the consumer's resident memory, all processes of its unit together (MiB)."""
+    lines = output_of(on(CONSUMER, ["sh", "-c", _RESIDENT])).splitlines()
+    return sum(int(line.split()[1]) for line in lines) / 1024
+
+
+def lag() -> int | None:
+    """Return how many records the consumer has still to store; None where it does not say."""
+    page = output_of(on(CONSUMER, ["curl", "-s", "http://127.0.0.1:9600/health"]))
+    try:
+        parts: list[dict[str, Any]] = json.loads(page)["partitions"]
+    except (ValueError, KeyError):
+        return None
+    known = [part["lag"] for part in parts]
+    return None if None in known or not known else sum(known)
+
+
+def on(host: str, argv: list[str]) -> subprocess.Popen[str]:
+    """Start a program on a host of the lab."""
+    command = ssh.command(FLEET_LAB, FLEET_LAB.host(host), argv)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def output_of(run: subprocess.Popen[str]) -> str:
+    """Wait for a program and return its standard output; a failure ends the benchmark."""
+    out, err = run.communicate()
+    if run.returncode:
+        sys.exit(f"a program on a host ended with {run.returncode}:\n{err}")
+    return out
+
+
+def require_lab() -> None:
+    """End the benchmark unless this tree's lab is up."""
+    if not lab_of_tree_is_up(ROOT):
+        sys.exit("this needs the lab: ./start.sh, and root")
+
+
+def obsctl(*argv: str) -> None:
+    """Run ``obsctl`` on the lab's inventory; a failure ends the benchmark."""
+    done = subprocess.run([BIN / "obsctl", "-q", "-i", "inventories/lab", *argv], cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(f"obsctl {' '.join(argv)} ended with {done.returncode}")
+
+
+def say(text: str, stream: IO[str] = sys.stderr) -> None:
+    """Tell the progress."""
+    print(text, file=stream, flush=True)

@@ -1,0 +1,148 @@
+"""Redpanda Connect, built from its Go module, and what it is told to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+MODULE = "github.com/redpanda-data/connect/v4"
+VERSION = "v4.61.0"
+#: The module's own go.sum is covered by this, and with it every dependency.
+SUM = "h1:OgKnjRvvRU8ZhGG1cvFSzzsFYpq1NeApTPSeLaG/ixU="
+MOD_SUM = "h1:+aIT6UkK2Hs8IQbTZsqteGTyHM0FYt6B4FX9KqP1dwM="
+#: Lines of a batch and batches in flight: the best of those tried on two cores.
+BATCH, IN_FLIGHT = 5000, 2
+
+# Only the parts that are used: the whole program is ten times as large.
+_MAIN = """package main
+
+import (
+	"context"
+
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/redpanda-data/benthos/v4/public/components/io"
+	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
+	"github.com/redpanda-data/benthos/v4/public/service"
+	_ "github.com/redpanda-data/connect/v4/public/components/kafka"
+	_ "github.com/redpanda-data/connect/v4/public/components/sql/base"
+)
+
+func main() { service.RunCLI(context.Background()) }
+"""
+
+_COLUMNS = (
+    "ts, line_id, source_id, kafka_offset, log_format, host, client_addr, method, uri, protocol, status, bytes,"
+    " referer, user_agent, x_forwarded_for, request_id, request_time"
+)
+
+_CONFIG = """http: {{ enabled: false }}
+logger: {{ level: WARN }}
+input:
+  kafka_franz:
+    seed_brokers: [ "{bootstrap}" ]
+    topics: [ "{topic}" ]
+    consumer_group: "{group}"
+    start_offset: earliest
+    checkpoint_limit: 200000
+    commit_period: 1s
+    batching: {{ count: {batch}, period: 500ms }}
+pipeline:
+  threads: 2
+  processors:
+    - mapping: |
+        let partition = meta("kafka_partition").number()
+        let offset = meta("kafka_offset").number()
+        let id = meta("kafka_partition") + "-" + meta("kafka_offset")
+        let host = this.host.name
+        let j = if this.fields.log_format == "json" {{ this.message.parse_json() }} else {{ null }}
+        let m = if $j == null {{ this.message.re_find_object({pattern}) }} else {{ null }}
+        let words = if $m != null {{ $m.rq.split(" ") }} else {{ [] }}
+        let http = $words.length() == 3
+        root = if $j != null {{
+          [ ($j.msec.ts_format("2006-01-02 15:04:05.000", "UTC")), $id, $partition, $offset, "json", $host,
+            $j.remote_addr, $j.method, $j.uri, "", $j.status, $j.bytes, "", $j.user_agent, "", $j.request_id,
+            $j.request_time ]
+        }} else {{
+          [ $m.t.ts_strptime("%d/%b/%Y:%H:%M:%S %z").ts_format("2006-01-02 15:04:05"), $id, $partition, $offset,
+            "combined", $host, $m.ip, if $http {{ $words.index(0) }} else {{ "" }},
+            if $http {{ $words.index(1) }} else {{ $m.rq }}, if $http {{ $words.index(2) }} else {{ "" }},
+            $m.st.number(), $m.by.number(), $m.rf, $m.ua, "", "", null ]
+        }}
+output:
+  sql_insert:
+    driver: mysql
+    dsn: "{dsn}"
+    table: access_log
+    columns: [ {columns} ]
+    args_mapping: root = this
+    suffix: "ON DUPLICATE KEY UPDATE line_id = access_log.line_id"
+    max_in_flight: {in_flight}
+    conn_max_open: {in_flight}
+"""
+_PATTERN = (
+    r'"(?P<ip>\\S+) \\S+ \\S+ \\[(?P<t>[^\\]]+)\\] \"(?P<rq>[^\"]*)\" (?P<st>\\d{3}) (?P<by>\\d+) '
+    r'\"(?P<rf>[^\"]*)\" \"(?P<ua>[^\"]*)\""'
+)
+
+
+class _Module(msgspec.Struct, rename="pascal"):
+    dir: str
+    sum: str
+    go_mod_sum: str
+
+
+def build(cache: Path) -> Path:
+    """Return the program, built once into ``cache`` (Go, about two minutes and 50 MB)."""
+    program = cache / f"redpanda-connect-{VERSION}"
+    if program.exists():
+        return program
+    if shutil.which("go") is None:
+        sys.exit("--with-peers builds Redpanda Connect and needs Go: install it and put it on the PATH")
+    # What is checked is checked against the sums above; a checksum server is not reachable everywhere.
+    env = {**os.environ, "GOFLAGS": "-mod=readonly", "GONOSUMDB": "*", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    with tempfile.TemporaryDirectory(prefix="obs-bench-go-") as name:
+        folder = Path(name)
+        sys.stderr.write(f"building Redpanda Connect {VERSION} (about two minutes)\n")
+        said = _go(["mod", "download", "-json", f"{MODULE}@{VERSION}"], folder, env)
+        module = msgspec.json.decode(said, type=_Module)
+        if (module.sum, module.go_mod_sum) != (SUM, MOD_SUM):
+            sys.exit(f"{MODULE}@{VERSION} is not what it was: expected {SUM}, got {module.sum}")
+        source = Path(module.dir)
+        # replace and exclude lines count in the main module only, so ours repeats the module's own.
+        own = re.sub(r"^module .*$", "", (source / "go.mod").read_text(), count=1, flags=re.MULTILINE)
+        (folder / "go.mod").write_text(f"module obscraft/bench\n\nrequire {MODULE} {VERSION}\n{own}")
+        sums = f"{MODULE} {VERSION} {SUM}\n{MODULE} {VERSION}/go.mod {MOD_SUM}\n"
+        (folder / "go.sum").write_text((source / "go.sum").read_text() + sums)
+        (folder / "main.go").write_text(_MAIN)
+        _go(["build", "-trimpath", "-ldflags=-s -w", "-o", str(folder / "program"), "."], folder, env)
+        cache.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / "program", program)
+    return program
+
+
+def _go(arguments: list[str], folder: Path, env: dict[str, str]) -> bytes:
+    done = subprocess.run(["go", *arguments], cwd=folder, env=env, capture_output=True, check=False)
+    if done.returncode:
+        sys.exit(f"go {arguments[0]} failed:\n{done.stderr.decode(errors='replace')[-2000:]}")
+    return done.stdout
+
+
+def config(bootstrap: str, topic: str, group: str, dsn: str) -> str:
+    """Return the pipeline's configuration: the same rows into the same table, without roll-ups and without a fence."""
+    return _CONFIG.format(
+        bootstrap=bootstrap,
+        topic=topic,
+        group=group,
+        dsn=dsn,
+        columns=_COLUMNS,
+        pattern=_PATTERN,
+        batch=BATCH,
+        in_flight=IN_FLIGHT,
+    )

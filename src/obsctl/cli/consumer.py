@@ -1,0 +1,312 @@
+"""``obsctl consumer``: where it stands, lines out of the quarantine, and a position moved on purpose."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from obsctl.checks.consumer import describe_consumer, judge_consumer, judge_replay
+from obsctl.cli.checking import Check, check_options, load_fleet, run_check, timestamp, with_doc
+from obsctl.cli.moments import moment
+from obsctl.cli.output import publish
+from obsctl.cli.settings import Group, note, require_terminal
+from obsctl.collect import ssh
+from obsctl.collect.consumer import collect_consumer
+from obsctl.contract import ExitCode, ObsctlError, RefusedError, Report, Status, UsageError, verdict
+from obsctl.decoding import UndecodableError, decode_json
+from obsctl.fleet.model import Fleet, Host
+from obsctl.snapshot.consumer import ConsumerSnapshot
+
+STATUS = Check("consumer status", ConsumerSnapshot, collect_consumer, judge_consumer, describe_consumer)
+
+#: What the role installs on the consumer's hosts.
+_PROGRAM = "/opt/obsctl/venv/bin/obsctl"
+_CONFIG = "/etc/obsctl/consumer.yml"
+_USER = "obsctl-consumer"
+#: Seconds; a reset asks a few questions, a replay may have hundreds of thousands of lines to move.
+_RESET_S = 60.0
+_REPLAY_S = 3600.0
+#: Below, a code is a verdict, which takes a report.
+_REMOTE_ERRORS = {code.value: code for code in ExitCode if code >= ExitCode.USAGE}
+
+
+class _RemoteError(ObsctlError):
+    """The command on the consumer's host ended without a report; its own words and exit code."""
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: ExitCode = ExitCode.UNKNOWN) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+def where_options(function: Any) -> Any:
+    """Add the options that say where an action runs."""
+    for option in (
+        click.option("--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), metavar="PATH",
+                     help="Run here, with this consumer's configuration, and not on a consumer's host."),
+        click.option("--host", "host_name", metavar="NAME", help="The consumer's host to run on (default: the first)."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.group(cls=Group)
+def consumer() -> None:
+    """See where the consumer stands, and put right what it cannot by itself."""
+
+
+@consumer.command("status")
+@check_options
+@click.pass_context
+def status(ctx: click.Context, /, **options: Any) -> ExitCode:
+    """Show positions, lag, quarantine and days, as the processes, the tables and the cluster tell them.
+
+    Asks the consumer's own health pages over ssh, the tables as the reading user (for a second, to see the rate), and
+    then the brokers.
+
+    \b
+    Examples:
+      obsctl consumer status
+      obsctl consumer status -o json
+      obsctl consumer status --watch 5 --until ok
+    """
+    return run_check(ctx, STATUS, **options)
+
+
+@consumer.command("replay")
+@click.option(
+    "--reason",
+    required=True,
+    metavar="R",
+    help="Reason in the quarantine: parse, time, ...; refused for all that the database refused.",
+)
+@click.option("--since", required=True, callback=moment, metavar="T", help="Lines that came there at T or later.")
+@click.option("--until", callback=moment, metavar="T", help="Lines that came before T (default: now).")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Look at N lines at most.")
+@click.option("--dry-run", is_flag=True, help="Only say what would become of them.")
+@where_options
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    *,
+    reason: str,
+    since: datetime,
+    until: datetime | None,
+    limit: int | None,
+    dry_run: bool,
+    config_path: Path | None,
+    host_name: str | None,
+) -> ExitCode:
+    """Move lines from the quarantine to their tables, once the parsers have learnt to read them.
+
+    Each line moves once, however often this is called and whatever crashes meanwhile: its row, its roll-up and its
+    end in the quarantine are one transaction. What still cannot be read stays, with today's reason. The consumer may
+    run. Upgrade all consumers before: an older one would put a line that is sent again into the quarantine anew.
+
+    T is a time (2026-01-31, 2026-01-31T12:00, with Z or an offset; without one it is UTC) or an age: 90m, 24h, 7d.
+    Ends with 1 where lines stay.
+
+    \b
+    Examples:
+      obsctl consumer replay --reason parse --since 7d --dry-run
+      obsctl consumer replay --reason parse --since 2026-01-31
+      obsctl consumer replay --reason refused --since 24h --limit 1000
+    """
+    if until is not None and until <= since:
+        raise UsageError("--until is not later than --since: no line can be between them")
+    if config_path is None:
+        arguments = ["replay", "--reason", reason, "--since", timestamp(since)]
+        arguments += ["--until", timestamp(until)] if until else []
+        arguments += ["--limit", str(limit)] if limit else []
+        arguments += ["--dry-run"] if dry_run else []
+        return _publish(ctx, _on_host(_host(load_fleet(ctx), host_name), arguments, _REPLAY_S))
+    return _publish(ctx, _replay_here(config_path, reason, since, until, limit=limit, dry_run=dry_run))
+
+
+@consumer.command("reset")
+@click.option("--topic", required=True, metavar="T", help="The partition's topic.")
+@click.option("--partition", required=True, type=click.IntRange(min=0), metavar="P", help="The partition.")
+@click.option("--to", required=True, metavar="earliest|latest|OFFSET", help="Where it shall go on.")
+@click.option(
+    "--expected",
+    type=click.IntRange(min=0),
+    metavar="OFFSET",
+    help="Refuse if the position lies before it: somebody else has moved it back.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what it would mean.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@where_options
+@click.pass_context
+def reset(
+    ctx: click.Context,
+    *,
+    topic: str,
+    partition: int,
+    to: str,
+    expected: int | None,
+    dry_run: bool,
+    yes: bool,
+    config_path: Path | None,
+    host_name: str | None,
+) -> ExitCode:
+    """Move the stored position of a partition, and say before what is read again or skipped.
+
+    For a partition that is held because the cluster was restored, or lines that have to be read again. Reading again
+    is always safe: each line stays one row. Skipping is not: lines that are not stored yet never will be.
+
+    The consumer may run. Its next transaction finds the position moved, stores nothing and asks where to go on; a
+    partition without new lines is asked about every ten seconds.
+
+    \b
+    Examples:
+      obsctl consumer reset --topic nginxlog --partition 3 --to earliest --dry-run
+      obsctl consumer reset --topic nginxlog --partition 3 --to earliest
+      obsctl consumer reset --topic nginxlog --partition 3 --to 81234 --yes
+    """
+    if to not in ("earliest", "latest") and not to.isdecimal():
+        raise UsageError(f"--to {to}: neither earliest nor latest nor an offset")
+    chosen = ["reset", "--topic", topic, "--partition", str(partition), "--to", to]
+    host = _host(load_fleet(ctx), host_name) if config_path is None else None
+
+    def act(*, at_least: int | None) -> Report:
+        """Look only, or move a position that is not before ``at_least``."""
+        if config_path is not None:
+            return _reset_here(config_path, topic, partition, to, at_least=at_least)
+        assert host is not None  # noqa: S101  there is one or the other
+        more = ["--dry-run"] if at_least is None else ["--yes", "--expected", str(at_least)]
+        return _on_host(host, [*chosen, *more], _RESET_S)
+
+    if not dry_run and not yes:
+        require_terminal("consumer reset")
+    if dry_run or not yes:
+        planned = act(at_least=None)
+        where = planned.data["plan"]
+        if dry_run or where["position"] == where["target"]:
+            note(ctx, planned.data["in_words"])
+            return _publish(ctx, planned)
+        if not click.confirm(f"{planned.data['in_words']}. Move it?", err=True):
+            raise RefusedError("nothing was moved")
+        expected = where["position"] if expected is None else expected
+    moved = act(at_least=expected or 0)
+    note(ctx, moved.data["in_words"])
+    return _publish(ctx, moved)
+
+
+def _replay_here(
+    config_path: Path, reason: str, since: datetime, until: datetime | None, *, limit: int | None, dry_run: bool
+) -> Report:
+    from obsctl.pipeline import config
+    from obsctl.pipeline.replay import replay as move
+    from obsctl.pipeline.store import StoreUnavailableError
+
+    checked_at, started = datetime.now(UTC), time.monotonic()
+    settings = config.load(config_path)
+    try:
+        result = move(settings, reason, _plain(since), _plain(until) if until else None, limit=limit, dry_run=dry_run)
+    except StoreUnavailableError as error:
+        raise ObsctlError(f"{error}; what was moved before stays moved", hint=error.hint) from None
+    released = result.released
+    lines = {
+        "reason": reason,
+        "since": timestamp(since),
+        "until": timestamp(result.until.replace(tzinfo=UTC)),
+        "examined": result.examined,
+        "moved": released.moved,
+        "known": released.known,
+        "stays": dict(released.stays),
+        "cut": released.cut,
+        "left": result.left,
+    }
+    return _report("consumer replay", checked_at, started, {"dry_run": dry_run, "lines": lines}, judge_replay(lines))
+
+
+def _reset_here(config_path: Path, topic: str, partition: int, to: str, *, at_least: int | None) -> Report:
+    from obsctl.pipeline import config
+    from obsctl.pipeline import reset as engine
+    from obsctl.pipeline.batch import TopicPartition
+
+    checked_at, started = datetime.now(UTC), time.monotonic()
+    settings = config.load(config_path)
+    plan = engine.plan(settings, TopicPartition(topic, partition), to)
+    if at_least is not None:
+        plan = engine.carry_out(settings, plan, at_least=at_least)
+    data = {"dry_run": at_least is None, "plan": msgspec.to_builtins(plan), "in_words": plan.in_words()}
+    return _report("consumer reset", checked_at, started, data, [])
+
+
+def _plain(moment: datetime) -> datetime:
+    """Return a moment as the database writes it: UTC, without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _report(command: str, checked_at: datetime, started: float, data: dict[str, Any], findings: list[Any]) -> Report:
+    found = tuple(with_doc(finding) for finding in findings)
+    return Report(
+        command=command,
+        status=verdict(found, ()),
+        checked_at=timestamp(checked_at),
+        took_ms=round((time.monotonic() - started) * 1000),
+        findings=found,
+        data=data,
+    )
+
+
+def _publish(ctx: click.Context, report: Report) -> ExitCode:
+    if report.data.get("dry_run"):
+        note(ctx, "dry run: nothing was changed")
+    publish(ctx, report)
+    return Status(report.status).exit_code
+
+
+def _host(fleet: Fleet, name: str | None) -> Host:
+    """Return the consumer's host of that name, or the first one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    hosts = fleet.group("consumer")
+    if not hosts:
+        raise UsageError("the inventory has no host in the group consumer", hint="choose another with --inventory")
+    known = ", ".join(host.name for host in hosts)
+    if name is None:
+        return hosts[0]
+    found = next((host for host in hosts if host.name == name), None)
+    if found is None:
+        raise UsageError(f"no host of the group consumer is called {name}", hint=f"there are: {known}")
+    return found
+
+
+def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
+    """Run a command of this group on a consumer's host, as the consumer's user, who may read its secret.
+
+    Raises:
+        ObsctlError: it brought no report; with its own words and exit code, and UNKNOWN where it could not be heard.
+    """
+    program = shlex.join([_PROGRAM, "consumer", *arguments, "--config", _CONFIG, "-q", "-o", "json"])
+    command = (
+        f'if [ "$(id -u)" = 0 ]; then runuser -u {_USER} -- {program}; else sudo -n -u {_USER} -- {program}; fi 2>&1'
+    )
+    answer = ssh.run(host, command, deadline_s=deadline_s)
+    if answer.failure:
+        raise ObsctlError(
+            f"{host.name}: {answer.failure}",
+            hint="whether anything was changed is not known; it can be repeated, and --host chooses another host",
+        )
+    *said, last = answer.output.strip().splitlines() or [""]
+    try:
+        return decode_json(last, Report)
+    except UndecodableError:
+        words = [line.strip().removeprefix("obsctl: ") for line in (*said, last) if line.strip()]
+        hints = [line.removeprefix("hint: ") for line in words if line.startswith("hint: ")]
+        message = "; ".join(line for line in words if not line.startswith("hint: ")) or "it said nothing"
+        raise _RemoteError(
+            f"{host.name}: {message}",
+            hint="; ".join(hints) or f"on {host.name}: is {_PROGRAM} of this version? Run the consumer role again",
+            exit_code=_REMOTE_ERRORS.get(answer.status, ExitCode.UNKNOWN),
+        ) from None

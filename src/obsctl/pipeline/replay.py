@@ -1,0 +1,115 @@
+"""Moves lines out of the quarantine once the present parsers can read them, each to its table exactly once."""
+
+from __future__ import annotations
+
+import datetime
+
+import msgspec
+
+from obsctl.pipeline import config
+from obsctl.pipeline.batch import Assembler
+from obsctl.pipeline.client_address import TrustedProxies
+from obsctl.pipeline.formats import registry
+from obsctl.pipeline.mysql_operations import Candidate, Kept, MySQLOperations, Released, Row, Selection
+from obsctl.pipeline.quarantine import Quarantined
+
+#: A transaction takes so many lines, and so many bytes of their records: short enough for the consumers to pass by.
+_LINES = 500
+_BYTES = 8 * 2**20
+
+
+class Result(msgspec.Struct):
+    """What a replay came to.
+
+    Attributes:
+        until: the moment (UTC) before which lines were looked at.
+        examined: lines looked at.
+        released: what became of them, or would become of them.
+        left: selected lines that were not looked at, because of the limit.
+    """
+
+    until: datetime.datetime
+    examined: int = 0
+    released: Released = msgspec.field(default_factory=Released)
+    left: int = 0
+
+
+def replay(
+    settings: config.Config,
+    reason: str,
+    since: datetime.datetime,
+    until: datetime.datetime | None = None,
+    *,
+    limit: int | None = None,
+    dry_run: bool = False,
+) -> Result:
+    """Move the selected lines.
+
+    Args:
+        reason: of the quarantine; ``refused`` for all that the database refused.
+        since, until: when the lines came there (UTC, without a zone); by default until now.
+        limit: lines to look at, at most.
+        dry_run: only say what would become of them.
+
+    Raises:
+        StoreUnavailableError: the database does not answer; what was moved before stays moved, and it can be repeated.
+    """
+    assembler = Assembler(
+        registry.formats(error_log_timezone=settings.error_log_timezone), TrustedProxies(settings.proxy_networks())
+    )
+    store = MySQLOperations(settings.database, settings.retention_days)
+    try:
+        # Fixed, so that lines which come meanwhile cannot keep it going.
+        selection = Selection(reason, since, until or store.now())
+        result = Result(selection.until)
+        after: Candidate | None = None
+        while limit is None or result.examined < limit:
+            room = _LINES if limit is None else min(_LINES, limit - result.examined)
+            piece = _piece(store.candidates(selection, after, room))
+            if not piece:
+                break
+            line_ids = [candidate.line_id for candidate in piece]
+            act = store.weigh if dry_run else store.release
+            result.released.add(act(line_ids, lambda kept: _read(assembler, kept)))
+            result.examined += len(piece)
+            after = piece[-1]
+        if after is not None:
+            result.left = store.count(selection, after)
+    finally:
+        store.close()
+    return result
+
+
+def _piece(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the first of them whose values fit into a transaction; at least one, if there is any."""
+    size = 0
+    for index, candidate in enumerate(candidates):
+        size += candidate.size
+        if size > _BYTES and index:
+            return candidates[:index]
+    return candidates
+
+
+class _Record:
+    """A kept line as the record that it was."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def topic(self) -> str:
+        return self._kept.part.topic
+
+    def partition(self) -> int:
+        return self._kept.part.partition
+
+    def offset(self) -> int:
+        return self._kept.offset
+
+    def value(self) -> bytes | None:
+        return self._kept.value
+
+
+def _read(assembler: Assembler, kept: Kept) -> Row | Quarantined:
+    batch = assembler.assemble([_Record(kept)], {kept.part: kept.source}, {kept.part: kept.offset})
+    rows: list[Row | Quarantined] = [*batch.access, *batch.errors, *batch.quarantined]
+    return rows[0]  # of one record one becomes

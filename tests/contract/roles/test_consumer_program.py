@@ -1,0 +1,19 @@
+"""Where the role puts the consumer is where ``obsctl consumer`` looks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from obsctl.cli import consumer
+
+
+def test_program_configuration_and_user(project: Path) -> None:
+    made = yaml.safe_load((project / "roles/consumer/vars/main.yml").read_text())
+    assert f"{made['__consumer_home']}/venv/bin/obsctl" == consumer._PROGRAM
+    assert f"{made['__consumer_etc']}/consumer.yml" == consumer._CONFIG
+    assert consumer._USER in made["__consumer_services"]
+    (secret,) = [line for line in str(made["__consumer_secrets"]).splitlines() if "mysql_consumer" in line]
+    assert "'source': consumer_database_password" in secret
+    assert f"'owner': '{consumer._USER}'" in str(made["__consumer_secrets"])

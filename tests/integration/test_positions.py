@@ -1,0 +1,160 @@
+"""Where the consumer goes on when a topic, a cluster or a database is not the one that it was."""
+
+from __future__ import annotations
+
+import time
+
+import confluent_kafka
+import pytest
+
+from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
+
+
+def values(count: int, first: int = 0) -> list[bytes | None]:
+    return [record(json_line(n), n * 400) for n in range(first, first + count)]
+
+
+def notices(consumer: Consumer) -> dict[str, dict[str, str]]:
+    return dict(consumer.health().get("notices", {}))
+
+
+def troubles(consumer: Consumer) -> dict[str, dict[str, str]]:
+    return dict(consumer.health()["troubles"])
+
+
+def make_topic_again(pipeline: Pipeline) -> None:
+    pipeline.kafka.delete_topic(pipeline.access)
+    time.sleep(1)
+    pipeline.kafka.create_topic(pipeline.access, 3)
+
+
+@pytest.mark.parametrize("count", [30, 900], ids=["smaller than the position", "grown beyond it"])
+def test_a_topic_made_again_is_another_source(pipeline: Pipeline, count: int) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    assert consumer.terminate() == 0
+    make_topic_again(pipeline)
+    pipeline.send(values(count, first=300))
+    again = pipeline.start()
+    pipeline.wait_kept(300 + count)
+    assert "made again" in notices(again)[pipeline.access]["message"]
+    assert any("made again" in message for message in again.messages())
+    wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
+    sources = pipeline.query(
+        f"SELECT next_offset,COUNT(DISTINCT topic_id) FROM log_source WHERE topic='{pipeline.access}' GROUP BY 1"
+    )
+    assert sorted(sources) == sorted([(100, 1), (count // 3, 1)])
+    assert again.health()["missing_offsets"] == 0
+    assert_conserved(pipeline.query)
+
+
+@pytest.mark.parametrize("count", [30, 900], ids=["smaller than the position", "grown beyond it"])
+def test_a_topic_made_again_under_a_running_consumer(pipeline: Pipeline, count: int) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    make_topic_again(pipeline)
+    pipeline.send(values(count, first=300))
+    pipeline.wait_kept(300 + count, timeout=90)
+    pipeline.send(values(30, first=5000))
+    pipeline.wait_kept(330 + count)
+    assert "made again" in notices(consumer)[pipeline.access]["message"]
+    wait_until(lambda: consumer.health()["status"] == "ok", 30, lambda: str(consumer.health()))
+    assert_conserved(pipeline.query)
+
+
+def test_a_source_without_a_topic_id_goes_on_where_it_was(pipeline: Pipeline) -> None:
+    """As the version before left it."""
+    first = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    assert first.terminate() == 0
+    before = pipeline.query("SELECT source_id,next_offset FROM log_source ORDER BY 1")
+    pipeline.query("UPDATE log_source SET topic_id=''")
+    second = pipeline.start()
+    pipeline.send(values(300, first=300))
+    pipeline.wait_kept(600)
+    assert second.health()["lines"]["known"] == 0, "nothing was read again"
+    assert notices(second) == {}
+    after = pipeline.query("SELECT source_id,next_offset FROM log_source WHERE topic_id<>'' ORDER BY 1")
+    assert [source for source, _ in after] == [source for source, _ in before]
+
+
+def test_a_position_beyond_the_brokers_end_is_held_and_explained(pipeline: Pipeline) -> None:
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    assert consumer.terminate() == 0
+    pipeline.query(f"UPDATE log_source SET next_offset=500 WHERE topic='{pipeline.access}' AND partition_id=0")
+    again = pipeline.start()
+    part = f"{pipeline.access}/0"
+    wait_until(lambda: part in troubles(again), 30, lambda: str(again.health()))
+    assert "the database is at offset 500, the broker ends at 100" in troubles(again)[part]["message"]
+    assert (
+        f"obsctl consumer reset --topic {pipeline.access} --partition 0 --to earliest" in troubles(again)[part]["hint"]
+    )
+    assert again.get("/health")[0] == 503
+    pipeline.send(values(30, first=300))
+    pipeline.query("UPDATE log_source SET next_offset=0 WHERE next_offset=500")
+    pipeline.wait_kept(330)
+    wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
+    assert_conserved(pipeline.query)
+
+
+def test_a_database_that_knows_less_than_the_group_was_told(pipeline: Pipeline) -> None:
+    """As one restored from yesterday's backup: read again from there, and what Kafka no longer has is named."""
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    backup = pipeline.dump()
+    pipeline.send(values(600, first=300))
+    pipeline.wait_kept(900)
+    assert consumer.terminate() == 0
+    pipeline.restore(backup)
+    assert pipeline.kept() == 300
+    admin = pipeline.kafka.admin()
+    for future in admin.delete_records([confluent_kafka.TopicPartition(pipeline.access, 1, 140)]).values():
+        future.result(30)
+    again = pipeline.start()
+    pipeline.wait_kept(860)
+    told = notices(again)
+    for number in range(3):
+        message = told[f"{pipeline.access}/{number} database"]["message"]
+        assert "the database is at offset 100, and the group had been told 300" in message
+        assert "200 offsets are read again" in message
+    assert "offsets 100 to 139 are missing" in told[f"{pipeline.access}/1 missing"]["message"]
+    assert again.health()["missing_offsets"] == 40
+    assert any("the group had been told" in message for message in again.messages())
+    assert_conserved(pipeline.query)
+
+
+def test_a_cluster_that_the_database_does_not_know(pipeline: Pipeline) -> None:
+    """Built anew: another cluster id, the same names. Its lines are read from the beginning, the old ones stay."""
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    assert consumer.terminate() == 0
+    pipeline.query("UPDATE log_source SET cluster_id='theOneBefore'")
+    make_topic_again(pipeline)
+    pipeline.send(values(30, first=300))
+    again = pipeline.start()
+    pipeline.wait_kept(330)
+    assert "of another cluster only" in notices(again)[pipeline.access]["message"]
+    assert any("of another cluster only" in message for message in again.messages())
+    assert again.health()["status"] == "ok"
+    assert pipeline.query("SELECT COUNT(*) FROM log_source WHERE cluster_id='theOneBefore' AND next_offset=100") == (
+        (3,),
+    )
+    assert_conserved(pipeline.query)
+
+
+def test_a_position_moved_by_hand_is_noticed_also_where_no_line_arrives(pipeline: Pipeline) -> None:
+    """No batch, so no fence: the store is asked again and again."""
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    pipeline.query(f"UPDATE log_source SET next_offset=40 WHERE topic='{pipeline.access}' AND partition_id=2")
+    wait_until(lambda: consumer.health()["lines"]["known"] == 60, 30, lambda: str(consumer.health()))
+    pipeline.wait_positions(300)
+    assert_conserved(pipeline.query)

@@ -1,0 +1,106 @@
+"""The consumer's positions against the topics, its days and its notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.render.snapshots import CONSUMER_FLEET as FLEET
+from tests.unit.render.snapshots import CONSUMER_HELD, CONSUMER_WELL
+
+from obsctl.checks.consumer import describe_consumer, judge_consumer, judge_replay
+from obsctl.contract import Severity
+from obsctl.fleet.model import Fleet
+from obsctl.snapshot.consumer import ConsumerSnapshot, StoredSource, TableDays
+
+
+def _codes(snapshot: ConsumerSnapshot, fleet: Fleet = FLEET) -> dict[str, Severity]:
+    return {finding.code: finding.severity for finding in judge_consumer(fleet, snapshot)}
+
+
+def _with_source(**changes: Any) -> ConsumerSnapshot:
+    """The healthy one, with another first source."""
+    store = CONSUMER_WELL.store
+    assert store is not None
+    first, *others = store.sources
+    sources = (msgspec.structs.replace(first, **changes), *others)
+    return msgspec.structs.replace(CONSUMER_WELL, store=msgspec.structs.replace(store, sources=sources))
+
+
+def test_all_is_well() -> None:
+    assert _codes(CONSUMER_WELL) == {"HEALTH_QUARANTINE": Severity.INFO}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "severity"),
+    [
+        ({"next_offset": 34_001}, "CONSUMER_POSITION_BEYOND_END", Severity.CRITICAL),
+        ({"next_offset": 999}, "CONSUMER_POSITION_GONE", Severity.WARNING),
+        ({"next_offset": 33_000, "moved_s": 301}, "CONSUMER_BEHIND", Severity.WARNING),
+    ],
+)
+def test_a_position(changes: dict[str, Any], code: str, severity: Severity) -> None:
+    assert _codes(_with_source(**changes)).get(code) is severity
+
+
+@pytest.mark.parametrize("changes", [{"next_offset": 33_000}, {"moved_s": 9000}, {"next_offset": 0}])
+def test_a_position_that_is_well(changes: dict[str, Any]) -> None:
+    """On its way; with nothing to read; at the beginning of a topic that was never read."""
+    assert set(_codes(_with_source(**changes))) == {"HEALTH_QUARANTINE"}
+
+
+@pytest.mark.parametrize(("days", "found"), [(7, False), (2, False), (1, True), (-3, True), (None, True)])
+def test_days_ahead(days: int | None, found: bool) -> None:
+    store = msgspec.structs.replace(
+        CONSUMER_WELL.store, tables=(TableDays(table="access_log", days_ahead=days, beyond_rows=0),)
+    )
+    codes = _codes(msgspec.structs.replace(CONSUMER_WELL, store=store))
+    assert ("CONSUMER_DAYS_MISSING" in codes) is found
+
+
+def test_only_the_present_source_of_a_partition_counts() -> None:
+    """A topic made again and a cluster that is no more leave sources that stand still for ever."""
+    store = CONSUMER_WELL.store
+    assert store is not None
+    first = store.sources[0]
+    former = [
+        msgspec.structs.replace(first, source_id=90, next_offset=9000, cluster_id="theOneBefore"),
+        StoredSource(
+            source_id=0, cluster_id=first.cluster_id, topic=first.topic, partition=first.partition, topic_id="deleted",
+            next_offset=9000, newest_event=None, event_age_s=None, moved_s=99_999,
+        ),
+    ]  # fmt: skip
+    seen = msgspec.structs.replace(
+        CONSUMER_WELL, store=msgspec.structs.replace(store, sources=(*former, *store.sources))
+    )
+    assert _codes(seen) == _codes(CONSUMER_WELL)
+    data = describe_consumer(FLEET, seen)
+    assert data["positions"] == describe_consumer(FLEET, CONSUMER_WELL)["positions"]
+    assert data["summary"]["former_sources"] == 2
+
+
+def test_a_held_partition_and_a_notice() -> None:
+    codes = _codes(CONSUMER_HELD)
+    assert codes["HEALTH_CONSUMER_WAITING"] is Severity.CRITICAL
+    assert codes["CONSUMER_POSITION_BEYOND_END"] is Severity.CRITICAL
+    assert codes["CONSUMER_NOTICE"] is Severity.INFO
+
+
+def test_what_nobody_told_is_unknown() -> None:
+    assert _codes(ConsumerSnapshot(), Fleet())["HEALTH_LAYER_NOT_ASKED"] is Severity.UNKNOWN
+    silent = msgspec.structs.replace(CONSUMER_WELL, kafka=None)
+    data = describe_consumer(FLEET, silent)
+    assert {row["lag"] for row in data["positions"]} == {None}
+    assert data["summary"]["lag"] is None
+
+
+def test_a_replay() -> None:
+    lines = {"stays": {}, "cut": 0}
+    assert judge_replay(lines) == []
+    found = judge_replay({"stays": {"parse": 3, "time": 1}, "cut": 2})
+    assert [(f.code, f.severity) for f in found] == [
+        ("CONSUMER_REPLAY_STAYS", Severity.WARNING),
+        ("CONSUMER_REPLAY_CUT", Severity.WARNING),
+    ]
+    assert found[0].summary == "4 lines stay: 3 parse, 1 time"
