@@ -55,7 +55,7 @@ def parse(text: str) -> AccessLine:
 
 
 def _parse_split(text: str) -> AccessLine | None:
-    """Parse a line like most by cutting it at quotes and blanks, which takes half as long as the pattern does.
+    """Parse a line like most by cutting it at quotes and blanks, which takes less time than the pattern does.
 
     Returns None if anything is unlike most lines, also if its second has not been seen yet or a field might be too long
     for its column. What it accepts, :func:`_parse_usual` accepts as well and with the same result; a test holds that.
