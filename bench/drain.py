@@ -38,7 +38,7 @@ _MARIADB_OPTIONS = (
     "--innodb-log-file-size=512M",
     "--max-allowed-packet=64M",
     "--secure-file-priv=",
-    "--local-infile=OFF",
+    "--local-infile=ON",
 )
 _LOADED_COLUMNS = (
     "ts,@line_id,source_id,kafka_offset,log_format,host,client_addr,proxy_addr,remote_user,method,uri,protocol,"

@@ -63,10 +63,13 @@ class Database:
         self.query(f"DROP DATABASE {self.name}")
 
 
-@pytest.fixture
-def db(mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture(params=["by LOAD DATA", "by INSERT"])
+def db(request: pytest.FixtureRequest, mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Database]:
+    """A database on a server that takes rows from its clients' memory, and on one that does not."""
     database = Database(mariadb, tmp_path)
+    database.query(f"SET GLOBAL local_infile={int(request.param == 'by LOAD DATA')}")
     yield database
+    database.query("SET GLOBAL local_infile=1")
     database.close()
 
 
@@ -292,6 +295,25 @@ def test_odd_texts_come_back_as_they_were(db: Database) -> None:
         ("o'\\node", ODD, f"GET /{ODD}", "::1", 1, 2, 3),
     )
     assert db.query("SELECT value FROM quarantine ORDER BY kafka_offset") == ((values[2],), (values[3],))
+
+
+def test_loading_may_be_switched_off_at_any_moment(db: Database) -> None:
+    store = db.store()
+    store.commit(batch_of(store, lines(10)))
+    db.query("SET GLOBAL local_infile=0")
+    assert store.commit(batch_of(store, lines(10, first=10))).stored == 10
+    assert db.count("access_log") == 20
+    assert_conserved(db.query)
+
+
+def test_more_repeated_lines_than_the_server_keeps_warnings(db: Database) -> None:
+    ((kept,),) = db.query("SELECT @@max_error_count")
+    assert int(str(kept)) < 700
+    store = db.store()
+    store.commit(batch_of(store, lines(700)))
+    outcome = store.commit(batch_of(store, lines(800), partition=1))
+    assert (outcome.stored, outcome.known, outcome.attempts) == (100, 700, 2)
+    assert_conserved(db.query)
 
 
 def test_a_value_larger_than_a_packet_is_kept_up_to_there(db: Database) -> None:

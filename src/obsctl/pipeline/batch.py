@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -51,7 +52,7 @@ class AccessRow(msgspec.Struct, gc=False):
         line_id: its identity (16 bytes).
         client_addr: who made the request, behind trusted proxies.
         proxy_addr: the peer that spoke for the client; empty if the client is the peer.
-        plain: no text of the line holds a quote, a backslash or a control character.
+        plain: no text of the line holds a character that a statement or a file for LOAD DATA has to escape.
         value: the record as Kafka holds it, for the case that the store refuses the row.
     """
 
@@ -145,7 +146,6 @@ class Assembler:
         errors: dict[bytes, ErrorRow] = {}
         quarantined: dict[bytes, Quarantined] = {}
         ends: dict[tuple[str, int], int] = {}
-        newest: dict[int, str] = {}
         records = 0
         for message in messages:
             place = (message.topic(), message.partition())
@@ -161,26 +161,26 @@ class Assembler:
                 log.exception("a record could not be judged", extra={"partition": place, "offset": offset})
                 line_id = identity.of_record(source.cluster_id, *place, offset, value or b"")
                 row = _refuse(line_id, source.source_id, offset, "", "", "internal", type(error).__name__, value)
-            if isinstance(row, AccessRow):
+            if type(row) is AccessRow:
                 access.setdefault(row.line_id, row)
-            elif isinstance(row, ErrorRow):
+            elif type(row) is ErrorRow:
                 errors.setdefault(row.line_id, row)
             else:
+                assert type(row) is Quarantined  # noqa: S101  there is no fourth
                 quarantined.setdefault(row.line_id, row)
-                continue
-            if row.line.ts > newest.get(source.source_id, ""):
-                newest[source.source_id] = row.line.ts
         unique = len(access) + len(errors) + len(quarantined)
+        sorted_access = sorted(access.values(), key=_by_key)
+        sorted_errors = sorted(errors.values(), key=_by_key)
         places = {sources[place].source_id: TopicPartition(*place) for place in ends}  # type: ignore[index]
         return Batch(
             steps={i: Step(expected[place], ends[place]) for i, place in places.items()},
             partitions=places,
-            access=sorted(access.values(), key=_by_key),
-            errors=sorted(errors.values(), key=_by_key),
+            access=sorted_access,
+            errors=sorted_errors,
             quarantined=sorted(quarantined.values(), key=lambda q: q.line_id),
             records=records,
             repeated=records - unique,
-            newest_event=newest,
+            newest_event=_newest(sorted_access, sorted_errors, places),
         )
 
     def _row(
@@ -214,7 +214,7 @@ class Assembler:
         if self._proxies:
             client = self._proxies.client(peer, line.x_forwarded_for)
         # Every text is a piece of the line itself as long as JSON has nothing escaped in it, which takes a backslash.
-        plain = "'" not in text and "\\" not in text
+        plain = not ("\\" in text or "'" in text or "\t" in text or "\n" in text or "\0" in text)
         return AccessRow(
             line_id, source_id, offset, log_format, host, line, client, "" if client == peer else peer, plain, value
         )
@@ -241,5 +241,19 @@ def _refuse(  # noqa: PLR0917  the order of Quarantined
     return Quarantined(line_id, source_id, offset, log_format, host, reason, detail[:DETAIL_LENGTH], value)
 
 
-def _by_key(row: AccessRow | ErrorRow) -> tuple[str, bytes]:
-    return row.line.ts, row.line_id
+_by_key = operator.attrgetter("line.ts", "line_id")
+
+
+def _newest(access: list[AccessRow], errors: list[ErrorRow], source_ids: Collection[int]) -> dict[int, str]:
+    """Return the latest time of each source, from the ends of the sorted rows."""
+    newest: dict[int, str] = {}
+    tables: tuple[Sequence[AccessRow | ErrorRow], ...] = (access, errors)
+    for rows in tables:
+        left = set(source_ids)
+        for row in reversed(rows):
+            if row.source_id in left:
+                newest[row.source_id] = max(row.line.ts, newest.get(row.source_id, ""))
+                left.remove(row.source_id)
+                if not left:
+                    break
+    return newest

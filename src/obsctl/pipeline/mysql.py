@@ -18,8 +18,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import pymysql
-import pymysql.cursors
-from pymysql.connections import Connection
 
 from obsctl.contract import ConfigError
 from obsctl.fleet.secrets import redact, resolve
@@ -27,6 +25,7 @@ from obsctl.pipeline import partitions, rollup, sql
 from obsctl.pipeline.batch import AccessRow, Batch, ErrorRow, TopicPartition
 from obsctl.pipeline.config import Database
 from obsctl.pipeline.formats.registry import revision
+from obsctl.pipeline.loading import LoadingConnection
 from obsctl.pipeline.quarantine import DETAIL_LENGTH, REFUSED, Quarantined
 from obsctl.pipeline.store import DeadLetter, FencedError, Origin, Outcome, Position, StoreUnavailableError, Upkeep
 
@@ -53,6 +52,8 @@ _RETRIES = 20
 #: What a server says of a row that it will not have: NULL, range, cut, wrong value, too long, a check, a trigger.
 _REFUSALS = frozenset({1048, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1441, 1644, 1690, 3819, 4025})
 _PACKET_TOO_LARGE = 1153
+#: LOAD DATA LOCAL is switched off: MySQL and MariaDB in their releases.
+_LOADING_FORBIDDEN = frozenset({1148, 3948, 4166})
 #: Rounds of "some are known, make it again"; each needs another writer that was faster, so few are ever needed.
 _ROUNDS = 50
 _CONNECT_SECONDS = 5
@@ -131,7 +132,9 @@ class MySQLStore:
         self._database = database
         self._retention_days = retention_days
         self._today = today
-        self._connection: Connection[pymysql.cursors.Cursor] | None = None
+        self._connection: LoadingConnection | None = None
+        #: Whether the server takes rows by LOAD DATA LOCAL.
+        self._loads = False
         self._used_at = 0.0
         self._packet_bytes = _STATEMENT_BYTES
         self._check_quarantine = True
@@ -147,14 +150,20 @@ class MySQLStore:
         """Store the batch in one transaction, made again as long as only deadlocks or known rows stand in its way."""
         known: set[bytes] = set()
         attempts = retries = 0
+        loads = True
         while True:
             attempts += 1
             try:
-                stored, quarantined, refused = self._guard(functools.partial(self._transaction, batch, known))
+                stored, quarantined, refused = self._guard(
+                    functools.partial(self._transaction, batch, known, loads=loads)
+                )
             except _KnownRowsError:
                 if attempts > _ROUNDS:
                     raise StoreUnavailableError("other writers keep storing the same lines") from None
-                known |= self._guard(functools.partial(self._read_known, batch))
+                found = self._guard(functools.partial(self._read_known, batch))
+                # What LOAD DATA left out and is not there, the server refuses; INSERT tells which row, and why.
+                loads = not found <= known
+                known |= found
             except _RetryError as error:
                 retries += 1
                 if retries > _RETRIES:
@@ -220,7 +229,7 @@ class MySQLStore:
         self.close()  # the server may have closed it already, or do so at any moment
         self._used_at = now
         database = self._database
-        connection = pymysql.connect(
+        connection = LoadingConnection(
             host=database.host,
             port=database.port,
             user=database.user,
@@ -236,8 +245,8 @@ class MySQLStore:
         self._run(sql.SESSION)
         self._run(sql.READ_COMMITTED)
         self._require_schema()
-        ((packet,),) = self._select("SELECT @@max_allowed_packet")
-        self._packet_bytes = int(packet)
+        ((packet, loads),) = self._select("SELECT @@max_allowed_packet,@@local_infile")
+        self._packet_bytes, self._loads = int(packet), bool(loads)
         self._end_read()
         self._quarantine_checked = float("-inf")
 
@@ -339,8 +348,14 @@ class MySQLStore:
 
     # -- the transaction ---------------------------------------------------------------------------------------
 
-    def _transaction(self, batch: Batch, known: set[bytes]) -> tuple[int, int, int]:
-        """Make the transaction; return the rows stored, the rows quarantined, and how many of these were refused."""
+    def _transaction(self, batch: Batch, known: set[bytes], *, loads: bool) -> tuple[int, int, int]:
+        """Make the transaction; return the rows stored, the rows quarantined, and how many of these were refused.
+
+        Args:
+            batch: what to store.
+            known: identities that are stored already.
+            loads: whether LOAD DATA may be used where the server takes it.
+        """
         # First the fence: it decides whether the rest is ours to do, and lets a rival wait here and not at a row.
         if self._run(sql.advance(batch.steps, batch.newest_event)) != len(batch.steps):
             raise FencedError
@@ -348,7 +363,8 @@ class MySQLStore:
         access = [row for row in batch.access if row.line_id not in settled] if settled else batch.access
         errors = [row for row in batch.errors if row.line_id not in settled] if settled else batch.errors
         refusals: list[_Refusal] = []
-        self._insert(sql.INSERT_ACCESS, access, sql.access_row, refusals)
+        if not (loads and self._load(access)):
+            self._insert(sql.INSERT_ACCESS, access, sql.access_row, refusals)
         self._insert(sql.INSERT_ERROR, errors, sql.error_row, refusals)
         quarantined = batch.quarantined
         if refusals:
@@ -364,6 +380,36 @@ class MySQLStore:
         assert self._connection is not None  # noqa: S101  _guard connects
         self._connection.commit()
         return len(access) + len(errors) - sum(type(r.row) is ErrorRow for r in refusals), added, len(refusals)
+
+    def _load(self, rows: Sequence[AccessRow]) -> bool:
+        """Store rows by LOAD DATA LOCAL, for half of the server's time; return whether they are stored.
+
+        They are not where the server does not allow it, and where it had anything to say against a row: LOCAL turns
+        errors into warnings, and changed values with them. INSERT will say which row it was.
+
+        Raises:
+            _KnownRowsError: rows were left out and nothing was changed; most likely they were there before.
+        """
+        if not self._loads or not rows:
+            return False
+        assert self._connection is not None  # noqa: S101  _guard connects
+        self._run("SAVEPOINT before_rows")
+        try:
+            loaded = self._connection.load(sql.LOAD_ACCESS, sql.access_lines(rows))
+        except pymysql.MySQLError as error:
+            code = error.args[0] if error.args else 0
+            if code in _LOADING_FORBIDDEN:
+                self._loads = False
+            elif code not in _REFUSALS:
+                raise
+        else:
+            known = len(rows) - loaded.rows
+            if loaded.warnings == known == 0:
+                return True
+            if loaded.warnings == known:
+                raise _KnownRowsError
+        self._run("ROLLBACK TO SAVEPOINT before_rows")
+        return False
 
     def _insert(
         self,

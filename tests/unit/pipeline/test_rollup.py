@@ -61,10 +61,3 @@ def test_untimed_requests_are_in_no_bucket() -> None:
 def test_route_class(uri: str, kind: str) -> None:
     assert rollup.route_class(uri) == kind
     assert len(kind) <= 16
-
-
-def test_long_paths_are_classed_and_not_remembered() -> None:
-    before = rollup._cached_class.cache_info().currsize
-    for number in range(100):
-        assert rollup.route_class(f"/api/{number:0200d}") == "api"
-    assert rollup._cached_class.cache_info().currsize == before

@@ -16,6 +16,7 @@ _MONTHS = {
     )
 }
 _CACHE_SIZE = 20_000
+_MILLISECONDS = tuple(f".{number:03d}" for number in range(1000))
 
 
 class _Seconds(dict[str, str]):
@@ -121,7 +122,8 @@ def from_epoch(seconds: float) -> str:
         LineError: out of range.
     """
     try:
-        second, millisecond = divmod(round(seconds * 1000), 1000)
+        milliseconds = round(seconds * 1000)
     except (ValueError, OverflowError):
         raise LineError("time", f"no time: {seconds} seconds since 1970") from None
-    return f"{_EPOCH[second]}.{millisecond:03d}"
+    second = milliseconds // 1000
+    return _EPOCH[second] + _MILLISECONDS[milliseconds - second * 1000]

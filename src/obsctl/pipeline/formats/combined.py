@@ -12,9 +12,15 @@ import ipaddress
 import re
 
 from obsctl.pipeline.formats import clock
-from obsctl.pipeline.formats.line import AccessLine, LineError, require_fit
+from obsctl.pipeline.formats.line import SHORT_LINE, TEXT_BYTES, AccessLine, LineError, require_fit
 
-# Nearly all lines: an HTTP request, no escape, no blank in the user.
+_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
+_PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/2.0", "HTTP/1.0", "HTTP/3.0"})
+#: Characters of a line of which no text can have more bytes than a TEXT column takes.
+_FITTING_LINE = TEXT_BYTES // 4
+_STATUSES = {f"{number:03d}": number for number in range(1000)}
+
+# An HTTP request, no escape, no blank in the user.
 _usual = re.compile(
     r'([^\s,]+) \S+ (\S+) \[([^\]]{26})\] "([A-Z]{1,32}) ([^ "\\]+) (HTTP/[0-9.]{1,4})" (\d{3}) (\d{1,18}) '
     r'"([^"\\]*)" "([^"\\]*)"',
@@ -44,25 +50,79 @@ def parse(text: str) -> AccessLine:
     Raises:
         LineError: it is no combined or common line, its time is none, or a field is out of its bounds.
     """
-    match = _usual(text)
-    if match is not None:
-        addr, user, time, method, uri, protocol, status, size, referer, agent = match.groups()
-        access = AccessLine(
-            ts=clock.LOCAL[time] + ".000",
-            remote_addr=addr,
-            status=int(status),
-            bytes=int(size),
-            remote_user=_absent(user),
-            method=method,
-            uri=uri,
-            protocol=protocol,
-            referer=_absent(referer),
-            user_agent=_absent(agent),
-        )
-    else:
-        access = _parse_unusual(text)
-    require_fit(access, len(text))
+    access = _parse_split(text)
+    if access is None:
+        access = _parse_usual(text) or _parse_unusual(text)
+        require_fit(access, len(text))
     return access
+
+
+def _parse_split(text: str) -> AccessLine | None:
+    """Parse a line like most by cutting it at quotes and blanks, which takes less time than the pattern does.
+
+    Returns None if anything is unlike most lines, also if its second has not been seen yet or a field might be too long
+    for its column. What it accepts, :func:`_parse_usual` accepts as well and with the same result; a test holds that.
+    """
+    pieces = text.split('"')
+    if len(pieces) != 7 or len(text) > _FITTING_LINE or pieces[4] != " " or pieces[6] or "\\" in text:
+        return None
+    head, request, answer, referer, _, agent, _ = pieces
+    who = head.split(" ")
+    words = request.split(" ")
+    numbers = answer.split(" ")
+    # Of what counts as white space for the pattern, only the blank is printable.
+    if len(who) != 6 or len(words) != 3 or len(numbers) != 4 or len(head) > SHORT_LINE or not head.isprintable():
+        return None
+    addr, ident, user, day, zone, end = who
+    method, uri, protocol = words
+    before, status, size, after = numbers
+    second = clock.LOCAL.get(f"{day[1:]} {zone[:-1]}")
+    if (
+        second is None
+        or day[0] != "["
+        or zone[-1] != "]"
+        or not (addr and ident and user and uri)
+        or end
+        or before
+        or after
+        or "," in addr
+        or method not in _METHODS
+        or protocol not in _PROTOCOLS
+        or status not in _STATUSES
+        or not (size.isdigit() and size.isascii() and len(size) <= 18)
+    ):
+        return None
+    return AccessLine(
+        second + ".000",
+        addr,
+        _STATUSES[status],
+        int(size),
+        "" if user == "-" else user,
+        method,
+        uri,
+        protocol,
+        "" if referer == "-" else referer,
+        "" if agent == "-" else agent,
+    )
+
+
+def _parse_usual(text: str) -> AccessLine | None:
+    match = _usual(text)
+    if match is None:
+        return None
+    addr, user, time, method, uri, protocol, status, size, referer, agent = match.groups()
+    return AccessLine(
+        ts=clock.LOCAL[time] + ".000",
+        remote_addr=addr,
+        status=int(status),
+        bytes=int(size),
+        remote_user=_absent(user),
+        method=method,
+        uri=uri,
+        protocol=protocol,
+        referer=_absent(referer),
+        user_agent=_absent(agent),
+    )
 
 
 def _parse_unusual(text: str) -> AccessLine:

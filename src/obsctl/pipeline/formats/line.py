@@ -90,6 +90,35 @@ def require_fit(line: AccessLine, length: int) -> None:
     Raises:
         LineError: names the first field that is too long or out of range.
     """
+    # One expression for what nearly all lines pass; which field it is, is asked only when one does not fit.
+    if not (
+        0 <= line.status <= STATUS_MAX
+        and 0 <= line.bytes <= NUMBER_MAX
+        and (line.request_length is None or 0 <= line.request_length <= NUMBER_MAX)
+        and (line.request_time is None or 0 <= line.request_time <= SECONDS_MAX)
+        and len(line.method) <= _METHOD
+        and len(line.protocol) <= _PROTOCOL
+        and len(line.request_id) <= _REQUEST_ID
+        and (
+            length <= SHORT_LINE
+            or (
+                len(line.remote_addr) <= SHORT_LINE
+                and len(line.remote_user) <= SHORT_LINE
+                and len(line.vhost) <= SHORT_LINE
+                and len(line.client_request_id) <= SHORT_LINE
+                and len(line.upstream_addr) <= SHORT_LINE
+                and len(line.upstream_status) <= SHORT_LINE
+                and len(line.upstream_response_time) <= SHORT_LINE
+                and len(line.upstream_connect_time) <= SHORT_LINE
+                and length * _BYTES_PER_CHARACTER <= TEXT_BYTES
+            )
+        )
+    ):
+        _name_misfit(line, length)
+
+
+def _name_misfit(line: AccessLine, length: int) -> None:
+    """Raise for the first field that does not fit, if there is one."""
     if not (0 <= line.status <= STATUS_MAX and 0 <= line.bytes <= NUMBER_MAX):
         raise LineError("field_range", "status or bytes is out of range")
     if line.request_length is not None and not 0 <= line.request_length <= NUMBER_MAX:
@@ -106,7 +135,8 @@ def require_fit(line: AccessLine, length: int) -> None:
 
 
 _BYTES_PER_CHARACTER = 4
-_NARROW = (("method", 32), ("protocol", 16), ("request_id", 64))
+_METHOD, _PROTOCOL, _REQUEST_ID = 32, 16, 64
+_NARROW = (("method", _METHOD), ("protocol", _PROTOCOL), ("request_id", _REQUEST_ID))
 _CHARACTERS = (
     *_NARROW,
     ("remote_addr", SHORT_LINE),

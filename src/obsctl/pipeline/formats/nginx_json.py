@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import astuple
 
 from obsctl.pipeline.formats import clock
 from obsctl.pipeline.formats.line import AccessLine, LineError, require_fit
+
+
+class _Usual(msgspec.Struct, gc=False):
+    """A line whose numbers are numbers, as nginx writes nearly all: AccessLine's fields in its order, and times."""
+
+    remote_addr: str
+    status: int
+    bytes: int = 0
+    remote_user: str = ""
+    method: str = ""
+    uri: str = ""
+    protocol: str = ""
+    referer: str = ""
+    user_agent: str = ""
+    x_forwarded_for: str = ""
+    host: str = ""
+    request_id: str = ""
+    client_request_id: str = ""
+    request_length: int | None = None
+    request_time: float | None = None
+    upstream_addr: str = ""
+    upstream_status: str = ""
+    upstream_response_time: str = ""
+    upstream_connect_time: str = ""
+    msec: float | None = None
+    time: str = ""
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -34,6 +61,7 @@ class _Line(msgspec.Struct, gc=False):
     upstream_connect_time: str = ""
 
 
+_decode_usual = msgspec.json.Decoder(_Usual).decode
 _decode = msgspec.json.Decoder(_Line).decode
 
 
@@ -43,6 +71,19 @@ def parse(text: str) -> AccessLine:
     Raises:
         LineError: it is no such object, has no usable time, or a field is out of its bounds.
     """
+    try:
+        usual = _decode_usual(text)
+    except (ValueError, RecursionError):
+        return _parse_unusual(text)
+    # $msec first: it is the same moment as $time_iso8601, with milliseconds.
+    *fields, msec, time = astuple(usual)
+    access = AccessLine(clock.from_epoch(msec) if msec is not None else clock.ISO[time] + ".000", *fields)
+    require_fit(access, len(text))
+    return access
+
+
+def _parse_unusual(text: str) -> AccessLine:
+    """Parse a line in which numbers are written as texts, or as "-" and "" where there are none."""
     try:
         line = _decode(text)
     except (ValueError, RecursionError) as error:  # the second for brackets nested a thousand deep
@@ -79,7 +120,6 @@ def parse(text: str) -> AccessLine:
 
 
 def _time(line: _Line) -> str:
-    # $msec first: it is the same moment as $time_iso8601, with milliseconds.
     msec = _seconds(line.msec)
     if msec is not None:
         return clock.from_epoch(msec)
