@@ -30,6 +30,8 @@ class Place(enum.Enum):
     ROLL_UP = "inside its transaction, behind the rows"
     COMMIT = "before its commit"
     COMMITTED = "after its commit, before it knows"
+    MOVE = "inside the transaction of a replay"
+    NAMING = "it names its topics after a migration"
 
 
 class Trap:
@@ -144,6 +146,10 @@ class _Link:
             return Place.FENCE
         if text.startswith(b"SELECT"):
             return Place.POSITIONS if b"next_offset FROM log_source" in packet else None
+        if text.startswith(b"DELETE FROM quarantine"):
+            return Place.MOVE
+        if text.startswith(b"UPDATE log_source SET topic_id"):
+            return Place.NAMING
         if not self._fenced:
             return None
         if text.startswith((b"COMMIT", b"ROLLBACK")):
