@@ -185,6 +185,16 @@ class Consumer:
         """Return what ``/health`` says of the workers."""
         return list(self.health()["workers"])
 
+    def wait_health(self, condition: Callable[[dict[str, Any]], bool], timeout: float = 30.0) -> dict[str, Any]:
+        """Wait until the page fulfils a condition, and return it: it shows what the workers told a moment ago."""
+
+        def holds() -> bool:
+            page = self.health()
+            return page["status"] != "silent" and condition(page)
+
+        wait_until(holds, timeout, lambda: str(self.health()))
+        return self.health()
+
     def messages(self) -> list[str]:
         return [json.loads(line)["message"] for line in self.log.read_text().splitlines()]
 

@@ -94,7 +94,7 @@ def test_lines_move_once(pipeline: Pipeline, operator: Operator) -> None:
     pipeline.send(as_json(lines[:300]), partition=1)
     pipeline.wait_positions(1509)
     assert (pipeline.count("access_log"), pipeline.count("quarantine")) == (1203, 6)
-    assert consumer.health()["lines"]["known"] == 300
+    consumer.wait_health(lambda page: page["lines"]["known"] == 300)
     assert_conserved(pipeline.query)
 
 
@@ -205,13 +205,13 @@ def test_a_position_moved_back_under_a_running_consumer(pipeline: Pipeline, oper
     assert "150 offsets are read again" in planned["in_words"]
     assert pipeline.query("SELECT next_offset FROM log_source WHERE next_offset>0") == ((200,),), "a dry run"
     operator.reset(pipeline.access, "50", "--yes")
-    wait_until(lambda: consumer.health()["lines"]["known"] == 150, 40, lambda: str(consumer.health()))
+    consumer.wait_health(lambda page: page["lines"]["known"] == 150)
     operator.reset(pipeline.access, "earliest", "--yes")
     pipeline.send(values(10, first=200), partition=0)
     pipeline.wait_kept(210)
-    wait_until(lambda: consumer.health()["lines"]["known"] == 350, 40, lambda: str(consumer.health()))
+    consumer.wait_health(lambda page: page["lines"]["known"] == 350)
     pipeline.wait_positions(210)
-    assert consumer.health()["status"] == "ok"
+    consumer.wait_health(lambda page: page["status"] == "ok")
     assert_conserved(pipeline.query)
 
 
@@ -273,7 +273,7 @@ def test_without_a_database_nothing_is_known(pipeline: Pipeline, operator: Opera
         pipeline.mariadb.start()
 
 
-def test_the_status_of_all_sides(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_of_all_sides(pipeline: Pipeline, tmp_path: Path) -> None:
     """The host is asked by a stand-in for ssh that runs the question here; the rest is real."""
     consumer = pipeline.start()
     pipeline.send([*values(99), b"rubbish"], partition=0)
@@ -314,6 +314,7 @@ def test_the_status_of_all_sides(pipeline: Pipeline, tmp_path: Path, monkeypatch
         assert "Traceback" not in done.stderr
         return done.returncode, json.loads(done.stdout)
 
+    consumer.wait_health(lambda page: page["lines"]["stored"] == 99 and page["status"] == "ok")
     code, report = status()
     assert (code, report["errors"]) == (0, []), report["findings"]
     (row,) = [row for row in report["data"]["positions"] if row["topic"] == pipeline.access and row["partition"] == 0]

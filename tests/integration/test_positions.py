@@ -40,6 +40,7 @@ def test_a_topic_made_again_is_another_source(pipeline: Pipeline, count: int) ->
     pipeline.send(values(count, first=300))
     again = pipeline.start()
     pipeline.wait_kept(300 + count)
+    again.wait_health(lambda page: page["lines"]["stored"] == count)
     assert "made again" in notices(again)[pipeline.access]["message"]
     assert any("made again" in message for message in again.messages())
     wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
@@ -61,6 +62,7 @@ def test_a_topic_made_again_under_a_running_consumer(pipeline: Pipeline, count: 
     pipeline.wait_kept(300 + count, timeout=90)
     pipeline.send(values(30, first=5000))
     pipeline.wait_kept(330 + count)
+    consumer.wait_health(lambda page: page["lines"]["stored"] == 330 + count)
     assert "made again" in notices(consumer)[pipeline.access]["message"]
     wait_until(lambda: consumer.health()["status"] == "ok", 30, lambda: str(consumer.health()))
     assert_conserved(pipeline.query)
@@ -77,7 +79,8 @@ def test_a_source_without_a_topic_id_goes_on_where_it_was(pipeline: Pipeline) ->
     second = pipeline.start()
     pipeline.send(values(300, first=300))
     pipeline.wait_kept(600)
-    assert second.health()["lines"]["known"] == 0, "nothing was read again"
+    page = second.wait_health(lambda page: page["lines"]["stored"] == 300)
+    assert page["lines"]["known"] == 0, "nothing was read again"
     assert notices(second) == {}
     after = pipeline.query("SELECT source_id,next_offset FROM log_source WHERE topic_id<>'' ORDER BY 1")
     assert [source for source, _ in after] == [source for source, _ in before]
@@ -103,7 +106,8 @@ def test_a_position_beyond_the_brokers_end_is_held_and_explained(pipeline: Pipel
     # Grown past the position without a reset: what lies between is read all the same.
     pipeline.send(values(600, first=330), partition=0)
     pipeline.wait_kept(930)
-    assert "read again from there" in notices(again)[f"{part} held"]["message"]
+    page = again.wait_health(lambda page: f"{part} held" in page["notices"])
+    assert "read again from there" in page["notices"][f"{part} held"]["message"]
     wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
     assert_conserved(pipeline.query)
 
@@ -124,7 +128,7 @@ def test_a_database_that_knows_less_than_the_group_was_told(pipeline: Pipeline) 
         future.result(30)
     again = pipeline.start()
     pipeline.wait_kept(860)
-    told = notices(again)
+    told = again.wait_health(lambda page: page["lines"]["stored"] == 560)["notices"]
     for number in range(3):
         message = told[f"{pipeline.access}/{number} database"]["message"]
         assert "the database is at offset 100, and the group had been told 300" in message
@@ -155,7 +159,7 @@ def test_a_cluster_built_anew(pipeline: Pipeline, kafka_libs: Path, tmp_path: Pa
         assert producer.flush(30) == 0
         again = pipeline.start(kafka=pipeline.config()["kafka"] | {"bootstrap": [anew.bootstrap]})
         pipeline.wait_kept(360)
-        assert again.health()["lines"]["known"] == 30
+        again.wait_health(lambda page: page["lines"]["known"] == 30)
         assert "of another cluster only" in notices(again)[pipeline.access]["message"]
         assert any("of another cluster only" in message for message in again.messages())
         assert again.health()["status"] == "ok"
