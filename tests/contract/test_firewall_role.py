@@ -16,6 +16,7 @@ from tests import collection  # noqa: F401  # makes ansible_collections importab
 from tests.contract.kafka_role import RenderedNode
 
 from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import listen_ports  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.filter.listen_sockets import listen_sockets  # isort: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 SOUND = Path(__file__).parent / "inventories/preflight/sound/hosts.yml"
@@ -89,3 +90,9 @@ def test_ports_in_every_form_of_listen():
     forms = ["80", "80 reuseport", "192.0.2.1:8080", "[::]:443 ssl", "localhost:81", "192.0.2.1", "unix:/run/x"]
     assert listen_ports(forms) == [80, 8080, 443, 81]
     assert listen_ports([8000]) == [8000]
+
+
+def test_sockets_in_every_form_of_listen():
+    forms = ["80", "0.0.0.0:80 reuseport", "192.0.2.1:8080", "[::]:443 ssl", "localhost:81", "192.0.2.2", "unix:/run/x"]
+    assert listen_sockets(forms) == ["0.0.0.0:80", "192.0.2.1:8080", "[::]:443", "localhost:81", "192.0.2.2:80"]
+    assert listen_sockets([8000]) == ["0.0.0.0:8000"]

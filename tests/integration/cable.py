@@ -240,5 +240,7 @@ class Cable:
             await asyncio.gather(
                 link.pump(reader, server_writer, asks=True), link.pump(server_reader, writer, asks=False)
             )
+        except asyncio.CancelledError:
+            pass  # the cable is taken away
         finally:
             self._links.discard(link)

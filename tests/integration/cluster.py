@@ -26,6 +26,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obsc
 #: Any will do: the nodes are told apart by their ports.
 CLUSTER_ID = "obsTestClusterAAAAAAAA"
 START_SECONDS = 60.0
+#: The program of a MySQL server to test with, instead of MariaDB.
+MYSQLD = os.environ.get("OBSCTL_TEST_MYSQLD", "")
 #: A test's broker has little to do and shall start soon.
 SMALL_JAVA = ("-Xmx384m", "-XX:TieredStopAtLevel=1")
 SMALL_MARIADB = ("--innodb-buffer-pool-size=256M",)
@@ -184,6 +186,10 @@ class KafkaNode:
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         self._process.send(number)
@@ -203,34 +209,32 @@ class KafkaNode:
 class MariaDB:
     """A MariaDB server of its own: a socket, a loopback port, a data folder. ``options`` are further ones of it."""
 
+    #: Its error number for a row that violates a CHECK.
+    check_violated = 4025
+
     def __init__(self, folder: Path, options: Sequence[str] = SMALL_MARIADB) -> None:
         self.folder = folder
         self._options = options
         self.port = free_port()
         # A socket's path may have 107 characters; temporary folders can be longer.
         self.socket = f"/tmp/obs-test-{self.port}.sock"
-        self._process = _Process(folder, "mariadbd")
+        self._process = _Process(folder, "database")
         self._user = ["--user=root"] if os.geteuid() == 0 else []
-        subprocess.run(
-            [
-                "mariadb-install-db",
-                "--no-defaults",
-                *self._user,
-                f"--datadir={folder / 'data'}",
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-            ],
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
+        self._install()
+
+    def _install(self) -> None:
+        command = ["mariadb-install-db", "--no-defaults", *self._user, f"--datadir={self.folder / 'data'}"]
+        options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run([*command, *options], check=True, capture_output=True, timeout=120)
+
+    def _command(self) -> list[str]:
+        return ["mariadbd", "--no-defaults", "--skip-name-resolve"]
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
         self._process.launch(
             [
-                "mariadbd",
-                "--no-defaults",
+                *self._command(),
                 *self._user,
                 f"--datadir={self.folder / 'data'}",
                 f"--socket={self.socket}",
@@ -239,7 +243,6 @@ class MariaDB:
                 f"--pid-file={self.folder / 'pid'}",
                 *self._options,
                 "--innodb-flush-log-at-trx-commit=1",
-                "--skip-name-resolve",
             ]
         )
         deadline = time.monotonic() + START_SECONDS
@@ -247,7 +250,7 @@ class MariaDB:
             with contextlib.suppress(pymysql.MySQLError), self.root():
                 return
             time.sleep(0.1)
-        raise RuntimeError(f"MariaDB did not start: {self._process.output()}")
+        raise RuntimeError(f"the database did not start: {self._process.output()}")
 
     @property
     def pid(self) -> int:
@@ -275,6 +278,10 @@ class MariaDB:
         self._process.end(signal.SIGTERM)
         Path(self.socket).unlink(missing_ok=True)
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         self._process.send(number)
@@ -289,6 +296,34 @@ class MariaDB:
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
+
+
+class MySQL(MariaDB):
+    """The same with MySQL's own server; :data:`MYSQLD` names it.
+
+    Args:
+        folder: for its data and output.
+        tls: offer TLS, as it does by itself. Without it a cable can read the statements.
+    """
+
+    check_violated = 3819
+
+    def __init__(self, folder: Path, *, tls: bool = True) -> None:
+        self._tls = tls
+        super().__init__(folder)
+
+    def _install(self) -> None:
+        command = [MYSQLD, "--no-defaults", "--initialize-insecure", *self._user, f"--datadir={self.folder / 'data'}"]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+    def _command(self) -> list[str]:
+        plain = [] if self._tls else ["--tls-version="]
+        return [MYSQLD, "--no-defaults", "--mysqlx=0", "--disable-log-bin", "--secure-file-priv=NULL", *plain]
+
+
+def database_server(folder: Path, *, tls: bool = True) -> MariaDB:
+    """Return the server that the tests use: MariaDB, or MySQL where :data:`MYSQLD` is set."""
+    return MySQL(folder, tls=tls) if MYSQLD else MariaDB(folder)
 
 
 def migration_statements(text: str) -> list[str]:
@@ -328,6 +363,8 @@ def missing_tools() -> str:
         return "java is not installed"
     if kafka_archive() is None:
         return f"no Kafka archive in {CACHE / 'artifacts' / 'kafka'} (obsctl artifacts build)"
+    if MYSQLD:
+        return "" if shutil.which(MYSQLD) else f"OBSCTL_TEST_MYSQLD names no program: {MYSQLD}"
     if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
         return "mariadb-server is not installed"
     return ""

@@ -35,10 +35,10 @@ def kafka(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.MariaDB]:
-    """A running database server."""
+    """A running database server: MariaDB, or the MySQL that OBSCTL_TEST_MYSQLD names."""
     if reason := cluster.missing_tools():
         pytest.skip(reason)
-    server = cluster.MariaDB(tmp_path_factory.mktemp("mariadb"))
+    server = cluster.database_server(tmp_path_factory.mktemp("database"))
     server.start()
     yield server
     server.stop()

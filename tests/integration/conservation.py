@@ -56,11 +56,14 @@ class Servers:
         (folder / "kafka").mkdir()
         (folder / "database").mkdir()
         self.kafka = cluster.KafkaNode(libs, folder / "kafka", self.cable)
-        self.database = cluster.MariaDB(folder / "database")
+        self.database = cluster.database_server(folder / "database", tls=False)
 
     def start(self) -> None:
-        self.kafka.start()
-        self.database.start()
+        """Start what does not run: at the beginning all, later what a failed point has left dead."""
+        if not self.kafka.running:
+            self.kafka.start()
+        if not self.database.running:
+            self.database.start()
 
     def stop(self) -> None:
         self.kafka.kill()
@@ -159,10 +162,10 @@ class Oracle:
             return self.pipeline.error, record(line, n * 500, log_format="error", log_input="error")
         else:
             agent = "".join(self.chance.choices("aü'\\😀", k=6))
-            moment = int(time.time() * 1000)
-            line = json_line(n, msec=moment / 1000, user_agent=agent)
+            now = round(time.time(), 3)
+            line = json_line(n, msec=now, user_agent=agent)
             fields = json.loads(line)
-            when = datetime.datetime.fromtimestamp(moment / 1000, datetime.UTC).replace(tzinfo=None)
+            when = datetime.datetime.fromtimestamp(now, datetime.UTC).replace(tzinfo=None)
             self._access[fields["client_request_id"]] = (when, fields["uri"], agent, fields["status"], fields["bytes"])
             value = record(line, n * 500)
         return self.pipeline.access, value
@@ -205,9 +208,10 @@ class Oracle:
 
     def _ends(self) -> dict[tuple[str, int], int]:
         parts = [(self.pipeline.access, n) for n in range(3)] + [(self.pipeline.error, 0)]
-        return {
-            p: self._watcher.get_watermark_offsets(confluent_kafka.TopicPartition(*p), timeout=30)[1] for p in parts
-        }
+        return {part: self._end(*part) for part in parts}
+
+    def _end(self, topic: str, partition: int) -> int:
+        return int(self._watcher.get_watermark_offsets(confluent_kafka.TopicPartition(topic, partition), timeout=30)[1])
 
     def finish(self) -> None:
         """Stop the consumers as an administrator does, and see that each refused line went to the dead letters."""
@@ -369,11 +373,14 @@ def in_rebalance(victim: str) -> Callable[[Oracle], None]:
 
     def strike(o: Oracle) -> None:
         third = o.join()
-        handed = [_count(consumer, "partitions handed over") for consumer in o.consumers]
+        wait_until(lambda: _count(third, "started") > 0, _REACH_SECONDS, lambda: "the third member does not start")
+
+        def handed() -> list[int]:
+            return [_count(consumer, "partitions handed over") for consumer in o.consumers]
+
+        before = handed()
         deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and handed == [
-            _count(consumer, "partitions handed over") for consumer in o.consumers
-        ]:
+        while time.monotonic() < deadline and handed() == before:
             time.sleep(0.02)
         o.pause(0, 0.3)
         _kill(o, victim, o.any_slot(), 0)
@@ -463,6 +470,7 @@ def _run_round(servers: Servers, folder: Path, seed: int, numbers: Iterator[int]
             result = {"seed": seed, "point": point, "fault": fault.name, "ok": True}
             try:
                 if oracle is None:
+                    servers.start()
                     oracle = Oracle(servers, folder, f"c{seed}x{point}")
                     oracle.feed(50, 0).join()
                     oracle.check()
@@ -515,7 +523,6 @@ def main(argv: list[str] | None = None) -> int:
     servers = Servers(cluster.unpack_kafka(archive, folder), folder)
     with contextlib.ExitStack() as ending:
         ending.callback(servers.stop)
-        servers.start()
         for result in run(servers, folder, arguments.seed, range(first, arguments.points)):
             done = [r for r in done if r["point"] != result["point"]] + [result]
             with progress.open("a") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from obsctl.pipeline.rollup import BYTES_COUNTED
+from obsctl.pipeline.rollup import BYTES_COUNTED, LATENCY_BOUNDS_MS
 from tests.integration import cluster
 
 PASSWORD = "obs-test-password"
@@ -205,19 +206,24 @@ def assert_conserved(query: Callable[[str], tuple[tuple[Any, ...], ...]]) -> Non
         "SELECT COUNT(*) FROM quarantine q WHERE q.line_id IN (SELECT line_id FROM access_log)"
         " OR q.line_id IN (SELECT line_id FROM error_log)"
     )
-    assert both == ((0,),)
-    assert query("SELECT line_id FROM access_log GROUP BY line_id HAVING COUNT(*) > 1") == ()
+    assert both == ((0,),), "lines are in two tables"
+    twice = query("SELECT line_id FROM access_log GROUP BY line_id HAVING COUNT(*) > 1")
+    assert twice == (), "lines are in the table twice"
+    bounds = [0, *LATENCY_BOUNDS_MS, 10**13]
+    buckets = ",".join(
+        f"COALESCE(SUM(request_time*1000>{low if low else -1} AND request_time*1000<={high}),0)"
+        for low, high in itertools.pairwise(bounds)
+    )
     recount = query(
         "SELECT DATE_FORMAT(ts,'%Y-%m-%d %H:%i:00'),source_id,host,status DIV 100,COUNT(*),"
-        f"SUM(LEAST(bytes,{BYTES_COUNTED})),"
-        "SUM(request_time IS NOT NULL) FROM access_log GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
+        f"SUM(LEAST(bytes,{BYTES_COUNTED})),{buckets} FROM access_log GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
     )
-    latencies = "+".join(f"lat_{b}" for b in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, "more"))
+    sums = ",".join(f"SUM(lat_{bound})" for bound in (*LATENCY_BOUNDS_MS, "more"))
     rollup = query(
         "SELECT DATE_FORMAT(minute,'%Y-%m-%d %H:%i:00'),source_id,host,status_class,SUM(requests),SUM(bytes),"
-        f"SUM({latencies}) FROM rollup_minute GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
+        f"{sums} FROM rollup_minute GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
     )
-    assert rollup == recount
+    assert rollup == recount, "the roll-ups are not what a recount gives"
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, explain: Callable[[], str]) -> None:

@@ -25,7 +25,6 @@ def test_every_line_once_whatever_is_struck(kafka_libs: Path, tmp_path: Path) ->
         pytest.skip(reason)
     servers = conservation.Servers(kafka_libs, tmp_path)
     try:
-        servers.start()
         results = list(conservation.run(servers, tmp_path, SEED, range(POINTS)))
     finally:
         servers.stop()

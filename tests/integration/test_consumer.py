@@ -215,7 +215,7 @@ def test_a_refused_line_goes_to_the_dead_letter_topic(pipeline: Pipeline) -> Non
         reader.close()
     assert letter.value() == poison
     headers = {name: value.decode() for name, value in letter.headers()}
-    assert headers["obs.error.reason"] == "refused_4025"
+    assert headers["obs.error.reason"] == f"refused_{pipeline.mariadb.check_violated}"
     assert (headers["obs.topic"], headers["obs.partition"], headers["obs.offset"]) == (pipeline.access, "2", "5")
     wait_until(
         lambda: pipeline.query("SELECT dead_letter FROM quarantine") == ((1,),), 30, lambda: "the letter is not settled"

@@ -16,6 +16,9 @@ import pytest
 from obsctl.lab.spec import FLEET_LAB
 from tests.lab.conftest import BIN, ROOT, VIP, Fleet, wait_for
 
+#: Three rounds of playbooks take their time on a busy machine.
+pytestmark = pytest.mark.timeout(1200)
+
 LOCALE = "zh_CN.UTF-8"
 COMPILED = "/usr/lib/locale/zh_CN.utf8"
 CATALOGUE = "/usr/share/locale/zh_CN/LC_MESSAGES/coreutils.mo"

@@ -12,7 +12,7 @@ from typing import Any
 from obsctl.collect import ssh
 from obsctl.collect.http import get, words
 from obsctl.contract import Fault, MissingDependencyError
-from obsctl.fleet.model import Fleet, Host
+from obsctl.fleet.model import Fleet, Host, Vip
 from obsctl.snapshot.vip import LbNode, VipSnapshot
 
 #: Set by Nginx to its host's inventory name (the role's `nginx_balancer_header`).
@@ -22,10 +22,10 @@ SSH_DEADLINE_S = 4.0
 #: For an answer of nginx, in seconds: above the second that it gives a dead back end to connect.
 HTTP_DEADLINE_S = 2.5
 _LOCAL_DEADLINE_S = 1.0
-_MARK = "--- keepalived"
+_MARK = "--- keepalived, nginx"
 _QUESTION = (
     "PATH=$PATH:/usr/sbin:/sbin; export LC_ALL=C; "
-    f"ip -j addr show && echo '{_MARK}' && systemctl is-active keepalived; true"
+    f"ip -j addr show && echo '{_MARK}' && systemctl is-active keepalived nginx; true"
 )
 
 
@@ -58,7 +58,8 @@ def collect_vip(fleet: Fleet) -> VipSnapshot:
     threads = [threading.Thread(target=_knock, args=(vip, port, through_vip), daemon=True)]
     for node, sighting in zip(nodes, sightings, strict=True):
         threads.append(threading.Thread(target=_ask, args=(node, sighting, missing), daemon=True))
-        threads.append(threading.Thread(target=_knock, args=(node.address, port, sighting), daemon=True))
+        if not fleet.vip.exclusive:
+            threads.append(threading.Thread(target=_knock, args=(node.address, port, sighting), daemon=True))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -68,7 +69,7 @@ def collect_vip(fleet: Fleet) -> VipSnapshot:
     return VipSnapshot(
         vip=vip,
         port=port,
-        nodes=tuple(_node(node, sighting, vip) for node, sighting in zip(nodes, sightings, strict=True)),
+        nodes=tuple(_node(node, sighting, fleet.vip) for node, sighting in zip(nodes, sightings, strict=True)),
         vip_failure=through_vip.nginx_failure,
         answered_by=through_vip.balancer,
         neighbour_mac=_neighbour(vip),
@@ -93,9 +94,10 @@ def _knock(address: str, port: int, sighting: _Sighting) -> None:
         sighting.balancer = (answer.getheader(HEADER) or "").strip()
 
 
-def _node(node: Host, sighting: _Sighting, vip: str) -> LbNode:
+def _node(node: Host, sighting: _Sighting, vip: Vip) -> LbNode:
     answer = sighting.ssh
-    addresses, _, keepalived = answer.output.partition(_MARK)
+    addresses, _, states = answer.output.partition(_MARK)
+    keepalived, nginx = (*states.split(), "", "")[:2]
     interfaces = _json(addresses)
     failure = answer.failure
     if not failure and not interfaces:
@@ -105,11 +107,16 @@ def _node(node: Host, sighting: _Sighting, vip: str) -> LbNode:
         address=node.address,
         priority=node.keepalived.priority if node.keepalived else None,
         failure=failure,
-        holds_vip=any(info.get("local") == vip for nic in interfaces for info in nic.get("addr_info", [])),
-        keepalived=keepalived.strip(),
+        holds_vip=any(info.get("local") == vip.address for nic in interfaces for info in nic.get("addr_info", [])),
+        keepalived=keepalived,
         macs=tuple(sorted({nic["address"].lower() for nic in interfaces if nic.get("link_type") == "ether"})),
-        nginx_failure=sighting.nginx_failure,
+        nginx_failure=_unit_failure(nginx) if vip.exclusive else sighting.nginx_failure,
     )
+
+
+def _unit_failure(nginx: str) -> str:
+    """Return why the node's nginx cannot take over, from its unit's state; where it listens on the VIP alone."""
+    return "" if nginx == "active" else f"its unit is {nginx or 'unknown'}"
 
 
 def _neighbour(address: str) -> str:

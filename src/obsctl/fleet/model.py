@@ -58,11 +58,17 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vip(msgspec.Struct, frozen=True, kw_only=True):
-    """The virtual address that Keepalived moves."""
+    """The virtual address that Keepalived moves.
+
+    Attributes:
+        port: where nginx answers on it.
+        exclusive: nginx listens on no other address with that port: a balancer that does not hold it is silent.
+    """
 
     address: str
     prefix: int = 24
     port: int = 80
+    exclusive: bool = False
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):

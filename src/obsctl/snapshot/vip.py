@@ -15,7 +15,8 @@ class LbNode(msgspec.Struct, frozen=True, kw_only=True):
         holds_vip: whether one of its interfaces carries the address.
         keepalived: systemd's word for the unit (``active``, ``inactive``, ``failed``, ...), empty if unknown.
         macs: of all its interfaces, lower case.
-        nginx_failure: why its nginx does not answer on the node's own address, empty when it does.
+        nginx_failure: why its nginx does not answer on the node's own address, or, where it listens on the VIP alone,
+            why its unit could not; empty when it can.
     """
 
     name: str

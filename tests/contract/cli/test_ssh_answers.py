@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from obsctl.collect import ssh
@@ -84,7 +85,7 @@ def test_the_nodes_answer_is_read(client) -> None:
             "addr_info": [{"local": "127.0.0.9"}],
         },
     ]
-    client(f"echo '{json.dumps(interfaces)}'; echo '--- keepalived'; echo active")
+    client(f"echo '{json.dumps(interfaces)}'; echo '--- keepalived, nginx'; echo active; echo active")
     seen = collect_vip(_fleet())
     node = seen.nodes[0]
     assert (node.failure, node.holds_vip, node.keepalived, node.macs) == ("", True, "active", ("02:aa:00:00:00:01",))
@@ -92,6 +93,15 @@ def test_the_nodes_answer_is_read(client) -> None:
     assert seen.vip_failure == "connection refused"
 
 
+@pytest.mark.parametrize(("state", "failure"), [("active", ""), ("failed", "its unit is failed")])
+def test_where_nginx_listens_on_the_vip_alone_its_unit_is_asked(client, state: str, failure: str) -> None:
+    client(f"""echo '[{{"link_type": "loopback"}}]'; echo '--- keepalived, nginx'; echo active; echo {state}""")
+    fleet = _fleet()
+    assert fleet.vip is not None
+    seen = collect_vip(msgspec.structs.replace(fleet, vip=msgspec.structs.replace(fleet.vip, exclusive=True)))
+    assert [(node.keepalived, node.nginx_failure) for node in seen.nodes] == [("active", failure)] * 2
+
+
 def test_an_answer_that_makes_no_sense_is_no_answer(client) -> None:
-    client("echo 'Welcome to node1!'; echo '--- keepalived'; echo active")
+    client("echo 'Welcome to node1!'; echo '--- keepalived, nginx'; echo active; echo active")
     assert "cannot be read" in collect_vip(_fleet()).nodes[0].failure

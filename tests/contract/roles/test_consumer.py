@@ -110,6 +110,7 @@ def test_the_fleet_on_the_control_node(fleet_file: Path) -> None:
     assert (app1.groups, app1.kafka, app1.backend, app1.keepalived) == (("consumer",), None, None, None)
     assert fleet.vip is not None
     assert (fleet.vip.address, fleet.vip.prefix, fleet.vip.port) == ("192.168.100.100", 24, 80)
+    assert not fleet.vip.exclusive, "nginx listens on every address"
     assert {topic.name: topic.partitions for topic in fleet.kafka.topics}["nginxlog"] == 6
     assert (fleet.kafka.replication_factor, fleet.kafka.min_insync_replicas) == (3, 2)
     assert (fleet.database.host, fleet.database.service) == ("192.168.100.160", "mysqld")
