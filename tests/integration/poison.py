@@ -194,7 +194,8 @@ _REFUSED = [
     ),
     Poison(
         "larger than a packet",
-        lambda n: record(json_line(n, msec=NOON + n, uri="/" + "x" * 60_000), n),
+        # An access line is loaded, in packets as small as need be; error lines go in by a statement.
+        lambda n: record(f"2026/03/10 12:00:00 [error] 7#7: {'x' * 60_000}", n, log_format="error", log_input="error"),
         reason=("refused_1153",),
         packet_bytes=SMALL_PACKET,
         whole=False,

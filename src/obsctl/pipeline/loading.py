@@ -17,8 +17,8 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import OKPacketWrapper
 
-#: Bytes of a packet; the least max_allowed_packet that a server would be given is far above.
-_PIECE_BYTES = 256 * 1024
+#: Bytes of a packet. A server hangs up on one above its max_allowed_packet; no sensible one is below twice this.
+_PIECE_BYTES = 32 * 1024
 
 
 class Loaded(NamedTuple):
