@@ -17,7 +17,7 @@ def _page(fleet: Fleet) -> dict[str, Any]:
 
 
 def _main_pid(fleet: Fleet) -> str:
-    return fleet.ssh("app1", "systemctl", "show", "--property=MainPID", "--value", UNIT)
+    return fleet.ssh("app1", "systemctl", "show", "--property=MainPID", "--value", UNIT).strip()
 
 
 def _rows_go_on(fleet: Fleet) -> None:
