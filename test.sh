@@ -80,7 +80,7 @@ whole_lab() { # everything on the hosts of one system
   legacy
   export OBSCRAFT_LAB_OS=$1
   molecule test --destroy=never
-  CI=true pytest tests/lab
+  CI=true pytest --durations=15 tests/lab
   molecule destroy
 }
 

@@ -43,11 +43,29 @@ def test_a_rest_at_the_end_that_does_not_grow_proves_nothing() -> None:
 def test_one_that_says_what_is_in_its_way_waits_for_a_reason() -> None:
     still = Stillness()
     still.look(report((10, 10)), 0)
-    still.look(report((10, 11)), 1)
+    still.look(report((10, 10)), 10)
+    still.look(report((10, 11)), 11)
     assert still.look(report((10, 90), trouble="database"), 60) == 0
-    assert still.look(report((10, 90)), 61) == 0
-    assert still.look(report((10, 95)), 62) == 0
-    assert still.look(report((10, 95)), 92) == 30
+    assert still.look(report((10, 90)), 70) == 0
+    assert still.look(report((10, 95)), 72) == 0
+    assert still.look(report((10, 95)), 102) == 30
+
+
+def test_an_end_that_is_told_late_has_not_moved_since() -> None:
+    still = Stillness()
+    still.look(report((10, 10)), 0)
+    still.look(report((40, 10)), 20)
+    still.look(report((40, 40)), 22)
+    for second in range(23, 100):
+        assert still.look(report((40, 40)), second) == 0, "30 lines, stored before their end was told"
+
+
+def test_the_marker_behind_the_last_line_is_no_line() -> None:
+    still = Stillness()
+    still.look(report((10, 10)), 0)
+    still.look(report((40, 40)), 20)
+    for second in range(21, 100):
+        assert still.look(report((40, 41)), second) == 0
 
 
 def test_without_partitions_nobody_stands_still() -> None:
@@ -58,7 +76,8 @@ def test_without_partitions_nobody_stands_still() -> None:
 def test_an_end_that_is_told_for_the_first_time_has_not_moved() -> None:
     still = Stillness()
     still.look(report((10, None)), 0)
-    still.look(report((10, 500)), 1)
+    still.look(report((10, None)), 20)
+    still.look(report((10, 500)), 21)
     assert still.look(report((10, 500)), 100) == 0
     still.look(report((10, 501)), 101)
     assert still.look(report((10, 501)), 111) == 10
