@@ -11,9 +11,9 @@ Usage: ./test.sh [LEVEL ...]
   unit          pure functions
   contract      wire formats, golden files, exit codes
   integration   real Kafka and a real database, started by the tests (loopback)
-  lab           the whole fleet: converge, converge again, verify, every drill, destroy (root);
+  lab           the whole fleet: converge, converge again, verify, the drills, destroy (root);
                 then once more on EL 9 twins, without the drills
-  lab-el9       all of it on EL 9 twins
+  lab-el9       all of it on EL 9 twins, and two drills that take several playbooks each
 
 Without a level: all but lab-el9. Refuses to touch a lab that it did not start, unless CI=true.
 EOF

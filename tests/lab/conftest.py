@@ -27,6 +27,10 @@ NODES = ("node1", "node2", "node3")
 ROBOT = ("198.18.0.1", 9580)
 #: What differs between the systems that the hosts may run: the unit of the distribution's database server.
 DATABASE_UNIT = {"debian12": "mariadb", "el9": "mysqld"}
+#: Drills of several playbooks: on every run they would take the level a quarter longer.
+long_drill = pytest.mark.skipif(
+    os.environ.get("OBSCRAFT_LAB_OS") == "debian12", reason="runs in ./test.sh lab-el9, and alone by its file's name"
+)
 T = TypeVar("T")
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from obsctl.lab.spec import FLEET_LAB
-from tests.lab.conftest import BIN, ROOT, VIP, Fleet, wait_for
+from tests.lab.conftest import BIN, ROOT, VIP, Fleet, long_drill, wait_for
 
 #: Three rounds of playbooks take their time on a busy machine.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [long_drill, pytest.mark.timeout(1200)]
 
 LOCALE = "zh_CN.UTF-8"
 COMPILED = "/usr/lib/locale/zh_CN.utf8"

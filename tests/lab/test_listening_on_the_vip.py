@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import BIN, NODES, ROOT, VIP, Fleet, get, wait_for
+from tests.lab.conftest import BIN, NODES, ROOT, VIP, Fleet, get, long_drill, wait_for
 
 #: Three rounds of playbooks take their time on a busy machine.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [long_drill, pytest.mark.timeout(1200)]
 
 INVENTORY = ROOT / "inventories/lab"
 SETTING = "net.ipv4.ip_nonlocal_bind"
