@@ -411,9 +411,11 @@ def test_only_one_process_does_the_upkeep(db: Database) -> None:
 
 def test_a_missing_migration_is_named(db: Database) -> None:
     db.query("DELETE FROM schema_migrations")
-    with pytest.raises(StoreUnavailableError, match="the schema is at version 0") as refusal:
-        db.store().positions("cluster", {})
-    assert "migrations" in refusal.value.hint
+    store = db.store()
+    for _ in range(2):  # and not passed by at the second try
+        with pytest.raises(StoreUnavailableError, match="the schema is at version 0") as refusal:
+            store.positions("cluster", {})
+        assert "migrations" in refusal.value.hint
 
 
 def test_a_wrong_password_waits_and_shows_no_secret(db: Database, tmp_path: Path) -> None:

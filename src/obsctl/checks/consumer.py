@@ -55,6 +55,17 @@ def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
                 hint="choose another inventory with --inventory",
             )
         )
+    for layer, seen in (("database", snapshot.store), ("kafka", snapshot.kafka)):
+        if seen is None:
+            findings.append(
+                Finding(
+                    code="HEALTH_LAYER_NOT_ASKED",
+                    severity=Severity.UNKNOWN,
+                    object=f"layer/{layer}",
+                    summary=f"nobody was asked: the inventory does not say what it takes to ask {layer}",
+                    hint="docs/reference/fleet.md names the fields and the groups",
+                )
+            )
     for probe in snapshot.hosts:
         findings += judge_host(fleet, _of_the_consumer(probe))
         findings += _notices(probe)

@@ -171,21 +171,21 @@ def reset(
     """
     if to not in ("earliest", "latest") and not to.isdecimal():
         raise UsageError(f"--to {to}: neither earliest nor latest nor an offset")
-    chosen = ["reset", "--topic", topic, "--partition", str(partition), "--to", to]
+    chosen = ["reset", "--topic", topic, "--partition", str(partition)]
     host = _host(load_fleet(ctx), host_name) if config_path is None else None
 
-    def act(*, at_least: int | None) -> Report:
+    def act(goal: str, *, at_least: int | None) -> Report:
         """Look only, or move a position that is not before ``at_least``."""
         if config_path is not None:
-            return _reset_here(config_path, topic, partition, to, at_least=at_least)
+            return _reset_here(config_path, topic, partition, goal, at_least=at_least)
         assert host is not None  # noqa: S101  there is one or the other
         more = ["--dry-run"] if at_least is None else ["--yes", "--expected", str(at_least)]
-        return _on_host(host, [*chosen, *more], _RESET_S)
+        return _on_host(host, [*chosen, "--to", goal, *more], _RESET_S)
 
     if not dry_run and not yes:
         require_terminal("consumer reset")
     if dry_run or not yes:
-        planned = act(at_least=None)
+        planned = act(to, at_least=None)
         where = planned.data["plan"]
         if dry_run or where["position"] == where["target"]:
             note(ctx, planned.data["in_words"])
@@ -193,7 +193,8 @@ def reset(
         if not click.confirm(f"{planned.data['in_words']}. Move it?", err=True):
             raise RefusedError("nothing was moved")
         expected = where["position"] if expected is None else expected
-    moved = act(at_least=expected or 0)
+        to = str(where["target"])  # what was agreed to: the end may have moved on meanwhile
+    moved = act(to, at_least=expected or 0)
     note(ctx, moved.data["in_words"])
     return _publish(ctx, moved)
 

@@ -64,6 +64,10 @@ def run(host: Host, command: str, *, deadline_s: float) -> Answer:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return Answer(failure=f"no answer over ssh within {deadline_s:g} s")
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
     if process.returncode == _SSH_FAILED:
         return Answer(failure=_last_line(complaint) or "the ssh client failed")
     return Answer(status=process.returncode, output=output)

@@ -48,6 +48,10 @@ class Ends(threading.Thread):
                 hint = "are the brokers up, and may this host reach their port?"
                 if self._telemetry.trouble("kafka", error.args[0].str(), hint):
                     log.warning("waiting for Kafka", extra={"error": error.args[0].str()})
+            except Exception as error:
+                # Without the ends nobody would see that a partition is behind, or that its topic is another one.
+                self._telemetry.trouble("kafka", f"internal error: {error!r}", "report this, with the journal")
+                log.exception("asking for the ends failed")
             self._stopping.wait(_EVERY_SECONDS)
 
     def stop(self) -> None:

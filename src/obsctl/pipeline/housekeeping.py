@@ -30,6 +30,7 @@ class Housekeeping:
         self._kafka = kafka
         self._telemetry = telemetry
         self._producer: confluent_kafka.Producer | None = None
+        self._failed = False
         self._ready = threading.Event()
         self._woken = threading.Event()
         self._stop = threading.Event()
@@ -78,8 +79,10 @@ class Housekeeping:
         except StoreUnavailableError as error:
             if self._telemetry.trouble("upkeep", str(error), error.hint):
                 log.warning("the upkeep of the tables has to wait", extra={"error": str(error), "hint": error.hint})
+            self._failed = True
             return False
         except Exception as error:
+            self._failed = True
             self._telemetry.trouble("upkeep", f"internal error: {error!r}", "report this, with the journal")
             log.exception("the upkeep of the tables failed")
             return False
@@ -89,7 +92,11 @@ class Housekeeping:
             message = f"somebody reads {', '.join(upkeep.busy)} and holds up the change of its partitions"
             if self._telemetry.trouble("upkeep", message, "which session is it? SHOW FULL PROCESSLIST"):
                 log.warning("the upkeep of the tables has to wait", extra={"tables": upkeep.busy})
+            self._failed = True
             return False
+        if not upkeep.done and self._failed:
+            return False  # somebody else is at it, perhaps a statement that we gave up: no proof that it is well
+        self._failed = False
         self._telemetry.clear("upkeep")
         if upkeep.done:
             self._telemetry.beyond = dict(upkeep.beyond)

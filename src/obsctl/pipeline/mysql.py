@@ -209,6 +209,9 @@ class MySQLStore:
         except (FencedError, _KnownRowsError):
             self._rollback()
             raise
+        except StoreUnavailableError:
+            self.close()  # what was found wrong with the connection is to be found again
+            raise
         except pymysql.MySQLError as error:
             code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
             if code in _RETRIED and self._rollback():
@@ -532,13 +535,15 @@ class MySQLStore:
         changes: list[str] = []
         busy: list[str] = []
         try:
-            for table in partitions.TABLES:
-                try:
-                    changes += self._keep(table, today)
-                except pymysql.MySQLError as error:
-                    if not error.args or error.args[0] not in _RETRIED or not self._rollback():
-                        raise
-                    busy.append(table)
+            # The days of all tables come first: without them nothing can be stored, and deleting may take its time.
+            for keep in (self._keep_days, self._delete_old):
+                for table in partitions.TABLES:
+                    try:
+                        changes += keep(table, today)
+                    except pymysql.MySQLError as error:
+                        if not error.args or error.args[0] not in _RETRIED or not self._rollback():
+                            raise
+                        busy += [table] if table not in busy else []
             beyond = {table: self._count_beyond(table) for table in partitions.TABLES}
             ready = self._ready(today)
         finally:
@@ -564,7 +569,8 @@ class MySQLStore:
     def _ready(self, today: datetime.date) -> bool:
         return all(partitions.holds(self._partitions(table), today) for table in partitions.TABLES)
 
-    def _keep(self, table: str, today: datetime.date) -> list[str]:
+    def _keep_days(self, table: str, today: datetime.date) -> list[str]:
+        """Make and let go partitions; return what was done."""
         done = []
         changes = partitions.plan(table, self._partitions(table), today, self._retention_days)
         if changes:
@@ -574,8 +580,7 @@ class MySQLStore:
                 self._run(change.sql)
             log.info("partitions changed", extra={"change": change.summary})
             done.append(change.summary)
-        deleted = self._delete_old(table, today)
-        return [*done, f"{table}: deleted {deleted} old rows"] if deleted else done
+        return done
 
     @contextlib.contextmanager
     def _patience(self, seconds: int) -> Iterator[None]:
@@ -587,19 +592,20 @@ class MySQLStore:
         finally:
             connection._read_timeout = _IO_SECONDS
 
-    def _delete_old(self, table: str, today: datetime.date) -> int:
-        """Delete from p_old what has been stored for the retention, in chunks that lock little."""
+    def _delete_old(self, table: str, today: datetime.date) -> list[str]:
+        """Delete from p_old what has been stored for the retention, in chunks; return what was done."""
         before = datetime.datetime.combine(today, datetime.time()) - datetime.timedelta(days=self._retention_days)
         total = 0
         for _ in range(_CHUNKS_A_RUN):
-            deleted = self._run(
-                f"DELETE FROM {table} PARTITION ({partitions.OLD}) WHERE stored_at<'{before}' LIMIT {_CHUNK_ROWS}",
-                commit=True,
-            )
+            with self._patience(_CHANGE_SECONDS):  # no index leads to them: it may read all of a large p_old
+                deleted = self._run(
+                    f"DELETE FROM {table} PARTITION ({partitions.OLD}) WHERE stored_at<'{before}' LIMIT {_CHUNK_ROWS}",
+                    commit=True,
+                )
             total += deleted
             if deleted < _CHUNK_ROWS:
                 break
-        return total
+        return [f"{table}: deleted {total} old rows"] if total else []
 
     def _count_beyond(self, table: str) -> int:
         ((count,),) = self._select(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import confluent_kafka
@@ -66,6 +65,8 @@ class Positioning:
         #: What the group had been told before the store was asked: never more than is stored, as long as the database
         #: is the same.
         self._committed: dict[TopicPartition, int] = {}
+        #: When a partition's broker last did not answer in time (monotonic seconds).
+        self._timed_out: dict[TopicPartition, float] = {}
         #: When a topic that was made again was seen first, by partition and topic id (monotonic seconds).
         self._remade: dict[tuple[TopicPartition, str], float] = {}
 
@@ -93,10 +94,12 @@ class Positioning:
         """Let the partitions that still wait go on at the places that the store told."""
         if answer.question is self._verification:
             self._verification = None
-            self._leave_moved(consumer, answer.positions)
+            self._leave_moved(consumer, answer)
             return
         self._asked -= answer.positions.keys()
-        for part in self._progress.waiting.keys() & answer.positions.keys():
+        # Those that made the others wait come last: one without a leader must not keep all of them from being read.
+        told = self._progress.waiting.keys() & answer.positions.keys()
+        for part in sorted(told, key=lambda part: self._timed_out.get(part, 0.0)):
             source = Source(
                 answer.positions[part].source_id, answer.question.cluster_id, answer.question.topic_ids[part]
             )
@@ -106,7 +109,8 @@ class Positioning:
                 # Usually an assignment that is not complete yet; it is asked for again.
                 log.debug("a partition is not ready yet", extra={"error": str(error)})
                 self._ask_later()
-                if error.args[0].code() == KafkaError._TIMED_OUT:
+                if error.args[0].code() in {KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}:
+                    self._timed_out[part] = time.monotonic()
                     return  # the next one would wait as long, and the group waits for us
 
     def _verify(self) -> None:
@@ -120,8 +124,8 @@ class Positioning:
         self._verification = Question(cluster_id, {part: source.topic_id for part, source in sources.items()})
         self._writer.ask(self._verification)
 
-    def _leave_moved(self, consumer: confluent_kafka.Consumer, positions: Mapping[TopicPartition, Position]) -> None:
-        """Take back partitions whose position somebody else has moved.
+    def _leave_moved(self, consumer: confluent_kafka.Consumer, answer: Positioned) -> None:
+        """Take back partitions whose position somebody else has moved, or that a restored database no longer knows.
 
         The answer follows the results of all that was given to the writer before it, so what is known as stored is
         what the store holds, if nobody else has moved it.
@@ -129,10 +133,10 @@ class Positioning:
         progress = self._progress
         moved = [
             part
-            for part, position in positions.items()
+            for part, position in answer.positions.items()
             if part in progress.sources
-            and progress.sources[part].source_id == position.source_id
-            and progress.stored[part] != position.next_offset
+            and progress.sources[part].topic_id == answer.question.topic_ids[part]
+            and (progress.sources[part].source_id, progress.stored[part]) != position[:2]
         ]
         if moved:
             log.warning("positions were moved by somebody else", extra={"partitions": names(moved)})

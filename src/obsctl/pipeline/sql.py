@@ -23,7 +23,9 @@ SESSION = (
     " SESSION time_zone='+00:00',"
     " SESSION innodb_lock_wait_timeout=10,"
     " SESSION lock_wait_timeout=15,"
-    f" SESSION wait_timeout={IDLE_SECONDS}"
+    f" SESSION wait_timeout={IDLE_SECONDS},"
+    # The same while it waits for the rows of a LOAD DATA.
+    f" SESSION net_read_timeout={IDLE_SECONDS}"
 )
 READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 

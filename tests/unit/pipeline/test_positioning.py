@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from obsctl.pipeline import positioning
-from obsctl.pipeline.batch import Batch, Step, TopicPartition
+from obsctl.pipeline.batch import Batch, Source, Step, TopicPartition
 from obsctl.pipeline.positioning import Positioning
 from obsctl.pipeline.progress import Progress
 from obsctl.pipeline.store import Origin, Position
@@ -23,9 +24,15 @@ class Broker:
     def __init__(self) -> None:
         self.low, self.high = 0, 100
         self.seeks: list[int] = []
+        self.silent: set[int] = set()
 
-    def get_watermark_offsets(self, _place: Any, timeout: float) -> tuple[int, int]:
+    def get_watermark_offsets(self, place: Any, timeout: float) -> tuple[int, int]:
+        if place.partition in self.silent:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return self.low, self.high
+
+    def pause(self, _places: Any) -> None:
+        pass
 
     def seek(self, place: Any) -> None:
         self.seeks.append(place.offset)
@@ -107,3 +114,41 @@ def test_a_topic_made_again_waits_until_every_broker_knows(bench: Bench) -> None
     assert bench.told(remade)
     assert bench.broker.seeks == [0]
     assert bench.telemetry.troubles == {}
+
+
+@pytest.mark.parametrize("silent", range(6))
+def test_a_partition_without_a_leader_keeps_no_other_from_being_read(bench: Bench, silent: int) -> None:
+    parts = [TopicPartition("nginxlog", number) for number in range(6)]
+    bench.progress.waiting |= dict.fromkeys(parts, bench.now)
+    bench.broker.silent = {silent}
+    question = Question("cluster", dict.fromkeys(parts, "id"))
+    for _ in range(2):
+        bench.now += 5
+        answer = Positioned(question, {part: Position(part.partition, 7) for part in bench.progress.waiting})
+        bench.positioning.take(bench.broker, answer)  # type: ignore[arg-type]
+    assert bench.progress.waiting.keys() == {parts[silent]}
+
+
+@pytest.mark.parametrize(
+    ("told", "topic_id", "waits"),
+    [
+        (Position(17, 500), "id", False),
+        (Position(17, 20), "id", True),
+        (Position(4, 0), "id", True),
+        (Position(18, 0), "another", False),
+    ],
+    ids=["as it was", "moved", "of a database made anew", "of a question about another topic"],
+)
+def test_a_quiet_partition_is_left_when_the_store_says_otherwise(
+    bench: Bench, told: Position, topic_id: str, waits: bool
+) -> None:
+    asked: list[Question] = []
+    bench.writer.ask = asked.append  # type: ignore[attr-defined]
+    bench.progress.waiting.clear()
+    bench.progress.next[PART] = bench.progress.stored[PART] = 500
+    bench.progress.sources[PART] = Source(17, "cluster", "id")
+    bench.positioning.ask(bench.broker)  # type: ignore[arg-type]
+    (question,) = asked
+    bench.progress.sources[PART] = Source(17, "cluster", topic_id)
+    bench.positioning.take(bench.broker, Positioned(question, {PART: told}))  # type: ignore[arg-type]
+    assert (PART in bench.progress.waiting) is waits

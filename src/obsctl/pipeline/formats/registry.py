@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cache
 from importlib import resources
 
 from obsctl.pipeline.formats import combined, nginx_error, nginx_json
@@ -23,11 +22,19 @@ def formats(*, error_log_timezone: str = "UTC") -> Mapping[str, Parse]:
     }
 
 
-@cache
 def revision() -> str:
     """Return a digest over the parsers' source: 16 hex digits that change when a line may be read differently."""
+    return _REVISION
+
+
+def _digest() -> str:
     digest = hashlib.blake2b(digest_size=8)
-    modules = [*resources.files(__package__).iterdir(), resources.files("obsctl.pipeline").joinpath("record.py")]
+    around = resources.files("obsctl.pipeline")
+    modules = [*resources.files(__package__).iterdir(), around.joinpath("record.py"), around.joinpath("batch.py")]
     for module in sorted((m for m in modules if m.name.endswith(".py")), key=lambda m: m.name):
         digest.update(module.read_bytes())
     return digest.hexdigest()
+
+
+#: Read with the parsers themselves: the files may be replaced while this process runs the old ones.
+_REVISION = _digest()
