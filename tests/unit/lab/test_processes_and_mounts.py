@@ -14,7 +14,10 @@ from obsctl.lab import cgroups, mounts, processes
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "input()", tmp_path], stdin=subprocess.PIPE)
+    command = [sys.executable, "-c", "print(flush=True); input()", tmp_path]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()  # only now does the kernel surely know its arguments
     yield process
     process.kill()
     process.wait()
