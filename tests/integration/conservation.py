@@ -251,7 +251,16 @@ class Oracle:
         return {part: self._end(*part) for part in parts}
 
     def _end(self, topic: str, partition: int) -> int:
-        return int(self._watcher.get_watermark_offsets(confluent_kafka.TopicPartition(topic, partition), timeout=30)[1])
+        place = confluent_kafka.TopicPartition(topic, partition)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return int(self._watcher.get_watermark_offsets(place, timeout=30)[1])
+            except confluent_kafka.KafkaException:
+                # A broker that hung for longer than its session leads nothing until it is let in again.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def finish(self) -> None:
         """Stop the consumers as an administrator does, and see that each refused line went to the dead letters."""
