@@ -11,7 +11,7 @@ import subprocess
 import sys
 import uuid
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from measure import BIN, ROOT
 
@@ -186,8 +186,3 @@ def obsctl(*argv: str) -> None:
     done = subprocess.run([BIN / "obsctl", "-q", "-i", "inventories/lab", *argv], cwd=ROOT, check=False)
     if done.returncode:
         sys.exit(f"obsctl {' '.join(argv)} ended with {done.returncode}")
-
-
-def say(text: str, stream: IO[str] = sys.stderr) -> None:
-    """Tell the progress."""
-    print(text, file=stream, flush=True)

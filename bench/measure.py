@@ -31,6 +31,11 @@ def arguments(purpose: str, runs: int) -> argparse.Namespace:
     return options(purpose, runs).parse_args()
 
 
+def say(text: str) -> None:
+    """Tell on standard error how it goes."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def seconds(command: Sequence[str | Path], *, allowed: Sequence[int] = (0,)) -> float:
     """Run a command as a whole process and return its wall time in seconds; another exit code ends the benchmark."""
     began = time.monotonic()

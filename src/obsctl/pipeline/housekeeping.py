@@ -62,6 +62,7 @@ class Housekeeping:
         while not self._stop.is_set():
             if time.monotonic() >= due:
                 done = self._upkeep()
+                self._failed = not done
                 due = time.monotonic() + (_UPKEEP_SECONDS if done else _LETTERS_SECONDS)
             if self._ready.is_set():
                 self._send_letters()
@@ -79,10 +80,8 @@ class Housekeeping:
         except StoreUnavailableError as error:
             if self._telemetry.trouble("upkeep", str(error), error.hint):
                 log.warning("the upkeep of the tables has to wait", extra={"error": str(error), "hint": error.hint})
-            self._failed = True
             return False
         except Exception as error:
-            self._failed = True
             self._telemetry.trouble("upkeep", f"internal error: {error!r}", "report this, with the journal")
             log.exception("the upkeep of the tables failed")
             return False
@@ -92,11 +91,9 @@ class Housekeeping:
             message = f"somebody reads {', '.join(upkeep.busy)} and holds up the change of its partitions"
             if self._telemetry.trouble("upkeep", message, "which session is it? SHOW FULL PROCESSLIST"):
                 log.warning("the upkeep of the tables has to wait", extra={"tables": upkeep.busy})
-            self._failed = True
             return False
         if not upkeep.done and self._failed:
             return False  # somebody else is at it, perhaps a statement that we gave up: no proof that it is well
-        self._failed = False
         self._telemetry.clear("upkeep")
         if upkeep.done:
             self._telemetry.beyond = dict(upkeep.beyond)
