@@ -232,11 +232,14 @@ class MariaDB:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        own = self.folder / "tmp"  # a server that starts deletes others' temporary tables from a folder they share
+        own.mkdir(exist_ok=True)
         self._process.launch(
             [
                 *self._command(),
                 *self._user,
                 f"--datadir={self.folder / 'data'}",
+                f"--tmpdir={own}",
                 f"--socket={self.socket}",
                 f"--port={self.port}",
                 "--bind-address=127.0.0.1",

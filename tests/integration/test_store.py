@@ -20,7 +20,7 @@ from obsctl.pipeline.mysql import MySQLStore
 from obsctl.pipeline.store import FencedError, Origin, Position, StoreUnavailableError
 from tests.integration import cluster
 from tests.integration.consumer import PASSWORD, assert_conserved, json_line, record
-from tests.unit.pipeline.messages import FakeMessage
+from tests.unit.pipeline.messages import run_of
 
 ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
 TODAY = datetime.date(2026, 3, 10)
@@ -78,8 +78,8 @@ def batch_of(store: MySQLStore, values: list[bytes | None], *, partition: int = 
     place = TopicPartition("nginxlog", partition)
     position = store.positions("cluster", {place: TOPIC_ID})[place]
     first = position.next_offset if start is None else start
-    messages = [FakeMessage(first + n, value, partition=partition) for n, value in enumerate(values)]
-    return ASSEMBLER.assemble(messages, {place: Source(position.source_id, "cluster")}, {place: first})
+    run = run_of(*values, first=first, partition=partition)
+    return ASSEMBLER.assemble([run], {place: Source(position.source_id, "cluster")}, {place: first})
 
 
 def lines(count: int, first: int = 0, msec: float = NOON) -> list[bytes | None]:

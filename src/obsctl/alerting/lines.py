@@ -35,12 +35,12 @@ class LineReader:
         if not isinstance(line, AccessLine):
             return None
         origin = (envelope.host.name, envelope.fields.log_input, envelope.log.offset)
-        full = identity.of_line(*origin, envelope.message.encode())
+        full = identity.of_line(*origin, envelope.message)
         return Event(
             # Half of it is plenty for the lines of some minutes, and fits SQLite's integer key.
             identity=int.from_bytes(full[:8], "big", signed=True),
             time=_second(line.ts[:19]) + float(line.ts[19:] or 0),
-            client=self._proxies.client(line.remote_addr, line.x_forwarded_for),
+            client=self._proxies.client(line.client_addr, line.x_forwarded_for),
             status=line.status,
             host=envelope.host.name,
         )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from obsctl.pipeline.batch import TopicPartition
+from obsctl.pipeline.batch import Run, TopicPartition
 from obsctl.pipeline.config import BatchLimits
 from obsctl.pipeline.membership import is_fatal
 from obsctl.pipeline.progress import Gap, Progress
@@ -55,29 +54,40 @@ class Intake:
             messages += got
         return messages
 
-    def accept(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> list[Message]:
-        """Return the messages that follow without a gap on what was given before; drop the others.
+    def accept(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> list[Run]:
+        """Return the records that follow without a gap on what was given before; drop the others.
 
         What is dropped: partitions that are no longer ours, and what was fetched before a seek. A gap is believed
         only when it is seen a second time, after a seek back to where it began.
         """
-        expected: dict[Any, int] = dict(self._progress.next)  # looked up by plain tuples, which are equal
-        accepted = []
+        expected: dict[TopicPartition, int] = dict(self._progress.next)
+        runs: list[Run] = []
+        part: TopicPartition | None = None
+        next_offset: int | None = None
+        run: Run | None = None
         for message in messages:
-            place = (message.topic(), message.partition())
-            next_offset = expected.get(place)
+            if part is None or message.partition() != part.partition or message.topic() != part.topic:
+                if part is not None and next_offset is not None:
+                    expected[part] = next_offset
+                part, run = TopicPartition(message.topic(), message.partition()), None
+                next_offset = expected.get(part)
             if next_offset is None:
                 continue
             offset = message.offset()
             if offset != next_offset:
                 if offset < next_offset:
                     continue
-                if not self._believe(consumer, TopicPartition(*place), Gap(next_offset, offset)):
-                    del expected[place]
+                if not self._believe(consumer, part, Gap(next_offset, offset)):
+                    del expected[part]
+                    next_offset = None
                     continue
-            expected[place] = offset + 1
-            accepted.append(message)
-        return accepted
+                run = None
+            if run is None:
+                run = Run(part, offset, [])
+                runs.append(run)
+            run.values.append(message.value())
+            next_offset = offset + 1
+        return runs
 
     def _poll(self, consumer: confluent_kafka.Consumer, count: int, timeout: float) -> list[Message]:
         messages: list[Message] = consumer.consume(count, timeout)

@@ -17,8 +17,8 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import OKPacketWrapper
 
-#: Bytes of a packet. A server hangs up on one above its max_allowed_packet; no sensible one is below twice this.
-_PIECE_BYTES = 32 * 1024
+#: Bytes of a packet, at most. Each one waits for the interpreter's lock, which the reading thread is slow to let go.
+_PIECE_BYTES = 2**20
 
 
 class Loaded(NamedTuple):
@@ -39,8 +39,11 @@ class LoadingConnection(Connection):
     def __init__(self, **settings: Any) -> None:
         super().__init__(client_flag=CLIENT.LOCAL_FILES, **settings)
 
-    def load(self, statement: bytes, rows: bytes) -> Loaded:
+    def load(self, statement: bytes, rows: bytes, packet_bytes: int) -> Loaded:
         """Run a ``LOAD DATA LOCAL`` and give it the rows in place of the file that it names.
+
+        Args:
+            packet_bytes: what a packet may hold: the server hangs up on one above its ``max_allowed_packet``.
 
         Raises:
             pymysql.MySQLError: the server refuses the statement or a row, or is lost.
@@ -50,8 +53,9 @@ class LoadingConnection(Connection):
         if not driver._read_packet().is_load_local_packet():
             raise pymysql.InternalError(0, "the server did not ask for the rows of a LOAD DATA LOCAL")
         view = memoryview(rows)
-        for start in range(0, len(rows), _PIECE_BYTES):
-            driver.write_packet(view[start : start + _PIECE_BYTES])
+        piece = min(packet_bytes, _PIECE_BYTES)
+        for start in range(0, len(rows), piece):
+            driver.write_packet(view[start : start + piece])
         driver.write_packet(b"")  # the end of the file
         answer = OKPacketWrapper(driver._read_packet())
         self.server_status = answer.server_status

@@ -22,8 +22,9 @@ import pymysql
 from obsctl.contract import ConfigError
 from obsctl.fleet.secrets import redact, resolve
 from obsctl.pipeline import partitions, rollup, sql
-from obsctl.pipeline.batch import AccessRow, Batch, ErrorRow, TopicPartition
+from obsctl.pipeline.batch import Batch, TopicPartition
 from obsctl.pipeline.config import Database
+from obsctl.pipeline.formats.line import AccessLine, ErrorLine, Line
 from obsctl.pipeline.formats.registry import revision
 from obsctl.pipeline.loading import LoadingConnection
 from obsctl.pipeline.quarantine import DETAIL_LENGTH, REFUSED, Quarantined
@@ -32,7 +33,6 @@ from obsctl.pipeline.store import DeadLetter, FencedError, Origin, Outcome, Posi
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Row = TypeVar("Row", AccessRow, ErrorRow)
 
 #: The migration that this code was written for. Newer ones only add.
 SCHEMA_VERSION = 2
@@ -96,9 +96,9 @@ class _RetryError(StoreUnavailableError):
 
 
 class _Refusal(NamedTuple):
-    """A row that the server will not have, and what it said."""
+    """A line that the server will not have, and what it said."""
 
-    row: AccessRow | ErrorRow
+    line: Line
     code: int
     message: str
 
@@ -363,18 +363,18 @@ class MySQLStore:
         if self._run(sql.advance(batch.steps, batch.newest_event)) != len(batch.steps):
             raise FencedError
         settled = known | self._in_quarantine(batch)
-        access = [row for row in batch.access if row.line_id not in settled] if settled else batch.access
-        errors = [row for row in batch.errors if row.line_id not in settled] if settled else batch.errors
+        access = [line for line in batch.access if line.line_id not in settled] if settled else batch.access
+        errors = [line for line in batch.errors if line.line_id not in settled] if settled else batch.errors
         refusals: list[_Refusal] = []
         if not (loads and self._load(access)):
-            self._insert(sql.INSERT_ACCESS, access, sql.access_row, refusals)
-        self._insert(sql.INSERT_ERROR, errors, sql.error_row, refusals)
+            self._insert(sql.INSERT_ACCESS, access, refusals)
+        self._insert(sql.INSERT_ERROR, errors, refusals)
         quarantined = batch.quarantined
         if refusals:
             self._require_unknown(refusals)
-            refused_ids = {refusal.row.line_id for refusal in refusals}
-            access = [row for row in access if row.line_id not in refused_ids]
-            quarantined = sorted([*quarantined, *map(_refused, refusals)], key=lambda q: q.line_id)
+            refused = {r.line.line_id: _refused(r, batch.value(r.line)) for r in refusals}
+            access = [line for line in access if line.line_id not in refused]
+            quarantined = sorted([*quarantined, *refused.values()], key=lambda q: q.line_id)
             self._check_quarantine = True
         added = self._insert_quarantined(quarantined)
         totals = rollup.count(access)
@@ -382,10 +382,10 @@ class MySQLStore:
             self._run(_statement(sql.INSERT_ROLLUP, piece))
         assert self._connection is not None  # noqa: S101  _guard connects
         self._connection.commit()
-        return len(access) + len(errors) - sum(type(r.row) is ErrorRow for r in refusals), added, len(refusals)
+        return len(access) + len(errors) - sum(type(r.line) is ErrorLine for r in refusals), added, len(refusals)
 
-    def _load(self, rows: Sequence[AccessRow]) -> bool:
-        """Store rows by LOAD DATA LOCAL, for half of the server's time; return whether they are stored.
+    def _load(self, lines: Sequence[AccessLine]) -> bool:
+        """Store lines by LOAD DATA LOCAL, for half of the server's time; return whether they are stored.
 
         They are not where the server does not allow it, and where it had anything to say against a row: LOCAL turns
         errors into warnings, and changed values with them. INSERT will say which row it was.
@@ -393,12 +393,12 @@ class MySQLStore:
         Raises:
             _KnownRowsError: rows were left out and nothing was changed; most likely they were there before.
         """
-        if not self._loads or not rows:
+        if not self._loads or not lines:
             return False
         assert self._connection is not None  # noqa: S101  _guard connects
         self._run("SAVEPOINT before_rows")
         try:
-            loaded = self._connection.load(sql.LOAD_ACCESS, sql.access_lines(rows))
+            loaded = self._connection.load(sql.LOAD_ACCESS, sql.arrays(lines), self._packet_bytes - _PACKET_MARGIN)
         except pymysql.MySQLError as error:
             code = error.args[0] if error.args else 0
             if code in _LOADING_FORBIDDEN:
@@ -406,7 +406,7 @@ class MySQLStore:
             elif code not in _REFUSALS:
                 raise
         else:
-            known = len(rows) - loaded.rows
+            known = len(lines) - loaded.rows
             if loaded.warnings == known == 0:
                 return True
             if loaded.warnings == known:
@@ -414,34 +414,28 @@ class MySQLStore:
         self._run("ROLLBACK TO SAVEPOINT before_rows")
         return False
 
-    def _insert(
-        self,
-        statement: tuple[bytes, bytes],
-        rows: Sequence[Row],
-        render: Callable[[Row], bytes],
-        refusals: list[_Refusal],
-    ) -> None:
-        """Insert rows; add to ``refusals`` those that the server will not have.
+    def _insert(self, statement: tuple[bytes, bytes], lines: Sequence[Line], refusals: list[_Refusal]) -> None:
+        """Insert lines; add to ``refusals`` those that the server will not have.
 
         Raises:
-            _KnownRowsError: a row was there before, so the roll-ups must not count it.
+            _KnownRowsError: a line was there before, so the roll-ups must not count it.
         """
         inserted, start, before = 0, 0, len(refusals)
-        for piece in sql.chunks(map(render, rows), self._statement_bytes):
-            inserted += self._insert_piece(statement, rows[start : start + len(piece)], piece, refusals)
+        for piece in sql.chunks(sql.tuples(lines), self._statement_bytes):
+            inserted += self._insert_piece(statement, lines[start : start + len(piece)], piece, refusals)
             start += len(piece)
-        if inserted != len(rows) - (len(refusals) - before):
+        if inserted != len(lines) - (len(refusals) - before):
             raise _KnownRowsError
 
     def _insert_piece(
-        self, statement: tuple[bytes, bytes], rows: Sequence[Row], literals: list[bytes], refusals: list[_Refusal]
+        self, statement: tuple[bytes, bytes], lines: Sequence[Line], literals: list[bytes], refusals: list[_Refusal]
     ) -> int:
-        """Insert rows by one statement, and by halves where one of them is refused; return how many were new.
+        """Insert lines by one statement, and by halves where one of them is refused; return how many were new.
 
         A failed statement leaves nothing behind, and its transaction goes on.
         """
-        if len(rows) == 1 and len(literals[0]) > self._packet_bytes - _PACKET_MARGIN:
-            refusals.append(_Refusal(rows[0], _PACKET_TOO_LARGE, "the row is larger than max_allowed_packet"))
+        if len(lines) == 1 and len(literals[0]) > self._packet_bytes - _PACKET_MARGIN:
+            refusals.append(_Refusal(lines[0], _PACKET_TOO_LARGE, "the row is larger than max_allowed_packet"))
             return 0
         try:
             return self._run(_statement(statement, literals))
@@ -449,12 +443,12 @@ class MySQLStore:
             code = error.args[0] if error.args else 0
             if code not in _REFUSALS:
                 raise
-            if len(rows) == 1:
-                refusals.append(_Refusal(rows[0], code, str(error.args[1])))
+            if len(lines) == 1:
+                refusals.append(_Refusal(lines[0], code, str(error.args[1])))
                 return 0
-        half = len(rows) // 2
-        return self._insert_piece(statement, rows[:half], literals[:half], refusals) + self._insert_piece(
-            statement, rows[half:], literals[half:], refusals
+        half = len(lines) // 2
+        return self._insert_piece(statement, lines[:half], literals[:half], refusals) + self._insert_piece(
+            statement, lines[half:], literals[half:], refusals
         )
 
     def _insert_quarantined(self, quarantined: Sequence[Quarantined]) -> int:
@@ -476,17 +470,17 @@ class MySQLStore:
         self._end_read()
         return found
 
-    def _known_in(self, table: str, rows: Sequence[AccessRow | ErrorRow]) -> set[bytes]:
+    def _known_in(self, table: str, lines: Sequence[Line]) -> set[bytes]:
         found: set[bytes] = set()
-        for start in range(0, len(rows), _KEYS_PER_QUERY):
-            for (line_id,) in self._select(sql.known_in(table, rows[start : start + _KEYS_PER_QUERY])):
+        for start in range(0, len(lines), _KEYS_PER_QUERY):
+            for (line_id,) in self._select(sql.known_in(table, lines[start : start + _KEYS_PER_QUERY])):
                 found.add(bytes(line_id))
         return found
 
     def _require_unknown(self, refusals: Sequence[_Refusal]) -> None:
-        """A refused row may have been stored when the server was less strict; it must not be in both tables."""
-        access = [r.row for r in refusals if type(r.row) is AccessRow]
-        errors = [r.row for r in refusals if type(r.row) is ErrorRow]
+        """A refused line may have been stored when the server was less strict; it must not be in both tables."""
+        access = [r.line for r in refusals if type(r.line) is AccessLine]
+        errors = [r.line for r in refusals if type(r.line) is ErrorLine]
         if self._known_in("access_log", access) or self._known_in("error_log", errors):
             raise _KnownRowsError
 
@@ -507,7 +501,7 @@ class MySQLStore:
             self._check_quarantine, self._quarantine_checked = bool(rows), now
         if not self._check_quarantine:
             return set()
-        line_ids = [row.line_id for row in batch.access] + [row.line_id for row in batch.errors]
+        line_ids = [line.line_id for line in (*batch.access, *batch.errors)]
         found: set[bytes] = set()
         for start in range(0, len(line_ids), _KEYS_PER_QUERY):
             for (line_id,) in self._select(sql.known_in_quarantine(line_ids[start : start + _KEYS_PER_QUERY])):
@@ -641,16 +635,16 @@ def _statement(around: tuple[bytes, bytes], literals: Sequence[bytes]) -> bytes:
     return around[0] + b",".join(literals) + around[1]
 
 
-def _refused(refusal: _Refusal) -> Quarantined:
-    row = refusal.row
+def _refused(refusal: _Refusal, value: bytes | None) -> Quarantined:
+    line = refusal.line
     return Quarantined(
-        line_id=row.line_id,
-        source_id=row.source_id,
-        offset=row.offset,
-        log_format=row.log_format,
-        host=row.host,
+        line_id=line.line_id,
+        source_id=line.source_id,
+        offset=line.kafka_offset,
+        log_format=line.log_format,
+        host=line.host,
         reason=f"{REFUSED}{refusal.code}",
         detail=refusal.message[:DETAIL_LENGTH],
-        value=row.value,
+        value=value,
         dead_letter=True,
     )

@@ -11,13 +11,14 @@ import functools
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from obsctl.pipeline import rollup, sql
-from obsctl.pipeline.batch import AccessRow, ErrorRow, Source, TopicPartition
+from obsctl.pipeline.batch import Source, TopicPartition
+from obsctl.pipeline.formats.line import AccessLine, ErrorLine, Line
 from obsctl.pipeline.formats.registry import revision
 from obsctl.pipeline.mysql import MySQLStore, _KnownRowsError, _Refusal, _refused, _RetryError, _statement
 from obsctl.pipeline.quarantine import Quarantined
@@ -72,9 +73,8 @@ class Kept(NamedTuple):
         return self.value is not None and self.value_bytes is not None and len(self.value) < self.value_bytes
 
 
-Row = AccessRow | ErrorRow
 #: Reads a kept line as the present parsers do.
-Judge = Callable[[Kept], Row | Quarantined]
+Judge = Callable[[Kept], Line | Quarantined]
 
 
 class Released(msgspec.Struct):
@@ -104,14 +104,14 @@ class _Judged(NamedTuple):
     """Kept lines as the present parsers see them.
 
     Attributes:
-        rows: what can be read, each once, by its identity in the log table.
-        readable: the lines with the rows that they became.
+        lines: what can be read, each once, by its identity in the log table.
+        readable: the kept lines with what they became.
         staying: the lines that cannot be read, with what is wrong.
         cut: how many were not judged, because they are not whole.
     """
 
-    rows: dict[bytes, Row]
-    readable: list[tuple[Kept, Row]]
+    lines: dict[bytes, Line]
+    readable: list[tuple[Kept, Line]]
     staying: list[tuple[Kept, Quarantined]]
     cut: int
 
@@ -176,9 +176,9 @@ class MySQLOperations(MySQLStore):
 
     def _weigh(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
         judged = _judge(self._kept(line_ids, lock=""), judge)
-        known = len(self._known(judged.rows.values()))
+        known = len(self._known(judged.lines.values()))
         self._end_read()
-        moved = len(judged.rows) - known
+        moved = len(judged.lines) - known
         stays = Counter(now.reason for _, now in judged.staying)
         return Released(moved=moved, known=len(judged.readable) - moved, cut=judged.cut, stays=stays)
 
@@ -186,23 +186,23 @@ class MySQLOperations(MySQLStore):
         # Locked: another replay waits here, and finds them gone. A consumer that meets one of the lines only reads the
         # quarantine: it finds the line here or, once this is committed, in its table.
         judged = _judge(self._kept(line_ids, lock=" FOR UPDATE"), judge)
-        known = self._known(judged.rows.values())
-        rows = sorted((row for i, row in judged.rows.items() if i not in known), key=lambda r: (r.line.ts, r.line_id))
+        known = self._known(judged.lines.values())
+        lines = sorted((line for i, line in judged.lines.items() if i not in known), key=lambda n: (n.ts, n.line_id))
         refusals: list[_Refusal] = []
-        access = [row for row in rows if isinstance(row, AccessRow)]
-        errors = [row for row in rows if isinstance(row, ErrorRow)]
+        access = [line for line in lines if isinstance(line, AccessLine)]
+        errors = [line for line in lines if isinstance(line, ErrorLine)]
         # Either raises _KnownRowsError if a consumer has stored one of them since the look above.
-        self._insert(sql.INSERT_ACCESS, access, sql.access_row, refusals)
-        self._insert(sql.INSERT_ERROR, errors, sql.error_row, refusals)
-        refused = {refusal.row.line_id: _refused(refusal) for refusal in refusals}
-        totals = rollup.count(row for row in access if row.line_id not in refused)
+        self._insert(sql.INSERT_ACCESS, access, refusals)
+        self._insert(sql.INSERT_ERROR, errors, refusals)
+        refused = {refusal.line.line_id: refusal for refusal in refusals}
+        totals = rollup.count(line for line in access if line.line_id not in refused)
         for piece in sql.chunks(sql.rollup_rows(totals), self._statement_bytes):
             self._run(_statement(sql.INSERT_ROLLUP, piece))
         staying = list(judged.staying)
         leaving = []
-        for kept, row in judged.readable:
-            if row.line_id in refused:
-                staying.append((kept, refused[row.line_id]))
+        for kept, line in judged.readable:
+            if line.line_id in refused:
+                staying.append((kept, _refused(refused[line.line_id], kept.value)))
             else:
                 leaving.append(kept.line_id)
         if leaving:
@@ -211,13 +211,13 @@ class MySQLOperations(MySQLStore):
             self._note_judgement(kept, now)
         assert self._connection is not None  # noqa: S101  _guard connects
         self._connection.commit()
-        moved = len(rows) - len(refused)
+        moved = len(lines) - len(refused)
         stays = Counter(now.reason for _, now in staying)
         return Released(moved=moved, known=len(leaving) - moved, cut=judged.cut, stays=stays)
 
-    def _known(self, rows: Iterable[Row]) -> set[bytes]:
-        access = [row for row in rows if isinstance(row, AccessRow)]
-        errors = [row for row in rows if isinstance(row, ErrorRow)]
+    def _known(self, lines: Collection[Line]) -> set[bytes]:
+        access = [line for line in lines if isinstance(line, AccessLine)]
+        errors = [line for line in lines if isinstance(line, ErrorLine)]
         return self._known_in("access_log", access) | self._known_in("error_log", errors)
 
     def _note_judgement(self, kept: Kept, now: Quarantined) -> None:
@@ -286,7 +286,7 @@ def _judge(kept: Iterable[Kept], judge: Judge) -> _Judged:
         if isinstance(now, Quarantined):
             judged.staying.append((line, now))
         else:
-            judged.readable.append((line, judged.rows.setdefault(now.line_id, now)))
+            judged.readable.append((line, judged.lines.setdefault(now.line_id, now)))
     return judged._replace(cut=cut)
 
 

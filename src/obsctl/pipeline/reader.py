@@ -98,12 +98,12 @@ class Reader:
             self._give(consumer, messages)
 
     def _give(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> None:
-        accepted = self._intake.accept(consumer, messages)
-        if not accepted:
+        runs = self._intake.accept(consumer, messages)
+        if not runs:
             return
         progress = self._progress
         started = time.monotonic()
-        batch = self._assembler.assemble(accepted, progress.sources, progress.next)
+        batch = self._assembler.assemble(runs, progress.sources, progress.next)
         self._telemetry.assembled(batch.records, time.monotonic() - started)
         for source_id, part in batch.partitions.items():
             progress.next[part] = batch.steps[source_id].next

@@ -7,10 +7,11 @@ import datetime
 import msgspec
 
 from obsctl.pipeline import config
-from obsctl.pipeline.batch import Assembler
+from obsctl.pipeline.batch import Assembler, Run
 from obsctl.pipeline.client_address import TrustedProxies
 from obsctl.pipeline.formats import registry
-from obsctl.pipeline.mysql_operations import Candidate, Kept, MySQLOperations, Released, Row, Selection
+from obsctl.pipeline.formats.line import Line
+from obsctl.pipeline.mysql_operations import Candidate, Kept, MySQLOperations, Released, Selection
 from obsctl.pipeline.quarantine import Quarantined
 
 #: A transaction takes so many lines, and so many bytes of their records: short enough for the consumers to pass by.
@@ -91,26 +92,8 @@ def _piece(candidates: list[Candidate]) -> list[Candidate]:
     return candidates
 
 
-class _Record:
-    """A kept line as the record that it was."""
-
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
-
-    def topic(self) -> str:
-        return self._kept.part.topic
-
-    def partition(self) -> int:
-        return self._kept.part.partition
-
-    def offset(self) -> int:
-        return self._kept.offset
-
-    def value(self) -> bytes | None:
-        return self._kept.value
-
-
-def _read(assembler: Assembler, kept: Kept) -> Row | Quarantined:
-    batch = assembler.assemble([_Record(kept)], {kept.part: kept.source}, {kept.part: kept.offset})
-    rows: list[Row | Quarantined] = [*batch.access, *batch.errors, *batch.quarantined]
-    return rows[0]  # of one record one becomes
+def _read(assembler: Assembler, kept: Kept) -> Line | Quarantined:
+    run = Run(kept.part, kept.offset, [kept.value])
+    batch = assembler.assemble([run], {kept.part: kept.source}, {kept.part: kept.offset})
+    lines: list[Line | Quarantined] = [*batch.access, *batch.errors, *batch.quarantined]
+    return lines[0]  # of one record one becomes

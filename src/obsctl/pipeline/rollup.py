@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from obsctl.pipeline.batch import AccessRow
+from obsctl.pipeline.formats.line import AccessLine
 
 #: Upper bounds of the latency buckets (milliseconds); what is above the last one is in one more bucket.
 LATENCY_BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
@@ -63,21 +63,21 @@ class Totals:
         self.latency = [0] * _BUCKETS
 
 
-def count(rows: Iterable[AccessRow]) -> dict[Key, Totals]:
-    """Count rows into roll-ups."""
+def count(lines: Iterable[AccessLine]) -> dict[Key, Totals]:
+    """Count lines into roll-ups."""
     # By plain tuples, which are equal to keys: making a Key of every line takes a fifth of this.
     totals: dict[tuple[str, int, str, str, int], Totals] = {}
-    for row in rows:
-        line = row.line
-        key = (line.ts[:16], row.source_id, row.host, route_class(line.uri), line.status // 100)
+    for line in lines:
+        key = (line.ts[:16], line.source_id, line.host, route_class(line.uri), line.status // 100)
         entry = totals.get(key)
         if entry is None:
             entry = totals[key] = Totals()
         entry.requests += 1
         size = line.bytes
         entry.bytes += size if size < BYTES_COUNTED else BYTES_COUNTED
-        if line.request_time is not None:
-            entry.latency[bisect.bisect_left(_BOUNDS_S, line.request_time)] += 1
+        seconds = line.request_time
+        if seconds is not None:
+            entry.latency[bisect.bisect_left(_BOUNDS_S, seconds)] += 1
     return {Key(*key): entry for key, entry in totals.items()}
 
 
@@ -87,20 +87,20 @@ def route_class(uri: str) -> str:
     A fixed, small set: anybody can invent paths, and each new key would be a row of every minute.
     """
     path = uri.partition("?")[0]
-    if path == "/":
-        return "root"
     if path[:1] != "/":
         return "other"
-    end = path.find("/", 1)
-    first = (path[1:] if end < 0 else path[1:end]).lower()
-    kind = _BY_FIRST_SEGMENT.get(first)
+    first, slash, rest = path[1:].partition("/")
+    kind = _BY_FIRST_SEGMENT.get(first.lower())
+    if kind is None:
+        # An ending that holds a slash is none, and no key either.
+        _, dot, ending = (rest if slash else first).rpartition(".")
+        if dot:
+            kind = _BY_EXTENSION.get(ending.lower())
     if kind is not None:
         return kind
-    dot = path.rfind(".")
-    kind = _BY_EXTENSION.get(path[dot + 1 :].lower()) if dot > path.rfind("/") else None
-    if kind is not None:
-        return kind
-    return "script" if first == "cgi-bin" else "page"
+    if path == "/":
+        return "root"
+    return "script" if first.lower() == "cgi-bin" else "page"
 
 
 _BY_FIRST_SEGMENT = dict.fromkeys(_HEALTH, "health") | dict.fromkeys(_API, "api")

@@ -1,4 +1,8 @@
-"""SQL text for rows, made by hand: a driver's ``executemany`` costs several times as much a row.
+"""SQL text for rows, made here: a driver's ``executemany`` costs several times as much a row.
+
+A line is written as a JSON array, by msgspec's encoder in one call for a whole batch, which takes a fifth of the time
+that formatting it in Python does. Its literals are those of SQL and of LOAD DATA as well, apart from some control
+characters and null.
 
 Nothing here talks to a database. The session must have the modes of :data:`SESSION`: backslash escapes on, ANSI
 quotes off, character set utf8mb4.
@@ -6,10 +10,13 @@ quotes off, character set utf8mb4.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 
-from obsctl.pipeline.batch import AccessRow, ErrorRow, Step
+import msgspec
+
+from obsctl.pipeline.batch import Step
+from obsctl.pipeline.formats.line import AccessLine, ErrorLine, Line
 from obsctl.pipeline.quarantine import FORMAT_LENGTH, HOST_LENGTH, Quarantined
 from obsctl.pipeline.rollup import LATENCY_BOUNDS_MS, Key, Totals
 
@@ -29,15 +36,13 @@ SESSION = (
 )
 READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
-_ACCESS_COLUMNS = (
-    "ts,line_id,source_id,kafka_offset,log_format,host,client_addr,proxy_addr,remote_user,method,uri,protocol,"
-    "status,bytes,referer,user_agent,vhost,request_id,client_request_id,request_length,request_time,"
-    "upstream_addr,upstream_status,upstream_response_time,upstream_connect_time,x_forwarded_for"
+_ACCESS_COLUMNS = ",".join(AccessLine.__struct_fields__)
+#: Those that do not come as their column holds them are taken into variables.
+_LOADED_COLUMNS = ",".join(
+    f"@{name}" if name in {"line_id", "request_length", "request_time"} else name
+    for name in AccessLine.__struct_fields__
 )
-_ERROR_COLUMNS = (
-    "ts,line_id,source_id,kafka_offset,log_format,host,level,pid,tid,connection_id,message,client_addr,server_name,"
-    "request,upstream,vhost,referer"
-)
+_ERROR_COLUMNS = ",".join(ErrorLine.__struct_fields__)
 _QUARANTINE_COLUMNS = (
     "line_id,source_id,kafka_offset,log_format,host,reason,detail,value,value_bytes,revision,dead_letter"
 )
@@ -52,7 +57,10 @@ INSERT_ACCESS = (
 #: Nothing of it is read from a file: see ``loading``. LOCAL implies IGNORE, so the warnings have to be counted.
 LOAD_ACCESS = (
     "LOAD DATA LOCAL INFILE 'rows' INTO TABLE access_log CHARACTER SET utf8mb4"
-    f" ({_ACCESS_COLUMNS.replace('line_id', '@line_id')}) SET line_id=UNHEX(@line_id)"
+    " FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' LINES STARTING BY '[' TERMINATED BY ']\\n'"
+    f" ({_LOADED_COLUMNS})"
+    " SET line_id=FROM_BASE64(@line_id),"
+    "request_length=NULLIF(@request_length,'null'),request_time=NULLIF(@request_time,'null')"
 ).encode()
 INSERT_ERROR = (
     f"INSERT INTO error_log ({_ERROR_COLUMNS}) VALUES ".encode(),
@@ -83,75 +91,38 @@ def blob(value: bytes) -> bytes:
     return b"_binary'" + value.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'"
 
 
-def access_row(row: AccessRow) -> bytes:
-    """Return the row as a tuple of literals."""
-    line = row.line
-    time = "NULL" if line.request_time is None else f"{line.request_time:.3f}"
-    length = "NULL" if line.request_length is None else line.request_length
-    head = f"('{line.ts}',0x{row.line_id.hex()},{row.source_id},{row.offset},'{row.log_format}','{text(row.host)}','"
-    if row.plain:
-        return (
-            f"{head}{row.client_addr}','{row.proxy_addr}','{line.remote_user}','{line.method}','{line.uri}',"
-            f"'{line.protocol}',{line.status},{line.bytes},'{line.referer}','{line.user_agent}','{line.vhost}',"
-            f"'{line.request_id}','{line.client_request_id}',{length},{time},'{line.upstream_addr}',"
-            f"'{line.upstream_status}','{line.upstream_response_time}','{line.upstream_connect_time}',"
-            f"'{line.x_forwarded_for}')"
-        ).encode()
-    return (
-        f"{head}{text(row.client_addr)}','{text(row.proxy_addr)}','{text(line.remote_user)}','{text(line.method)}',"
-        f"'{text(line.uri)}','{text(line.protocol)}',{line.status},{line.bytes},'{text(line.referer)}',"
-        f"'{text(line.user_agent)}','{text(line.vhost)}','{text(line.request_id)}','{text(line.client_request_id)}',"
-        f"{length},{time},'{text(line.upstream_addr)}','{text(line.upstream_status)}',"
-        f"'{text(line.upstream_response_time)}','{text(line.upstream_connect_time)}','{text(line.x_forwarded_for)}')"
-    ).encode()
+def arrays(lines: Sequence[Line]) -> bytes:
+    """Return the lines as JSON arrays, each ended by a line feed, with control characters as the servers read them."""
+    text = _encode_lines(lines)
+    if b"\\u00" in text or b"\\f" in text:
+        text = _escapes(_unescape, text)
+    return text
 
 
-def access_lines(rows: Iterable[AccessRow]) -> bytes:
-    """Return the rows as LOAD DATA reads them by default: fields end with a tab, lines with a line feed."""
-    return "".join(map(_access_line, rows)).encode()
+def tuples(lines: Sequence[Line]) -> list[bytes]:
+    """Return the lines as tuples of literals."""
+    # At the end of each stands "IDENTITY"], 24 digits of base 64.
+    return [
+        b"(%bFROM_BASE64(%b))" % (array[1:-_IDENTITY], array[-_IDENTITY:-1])
+        for array in arrays(lines).split(b"\n")[:-1]
+    ]
 
 
-def _access_line(row: AccessRow) -> str:
-    line = row.line
-    time = "\\N" if line.request_time is None else f"{line.request_time:.3f}"
-    length = "\\N" if line.request_length is None else line.request_length
-    head = f"{line.ts}\t{row.line_id.hex()}\t{row.source_id}\t{row.offset}\t{row.log_format}\t{_host(row.host)}\t"
-    if row.plain:
-        return (
-            f"{head}{row.client_addr}\t{row.proxy_addr}\t{line.remote_user}\t{line.method}\t{line.uri}\t"
-            f"{line.protocol}\t{line.status}\t{line.bytes}\t{line.referer}\t{line.user_agent}\t{line.vhost}\t"
-            f"{line.request_id}\t{line.client_request_id}\t{length}\t{time}\t{line.upstream_addr}\t"
-            f"{line.upstream_status}\t{line.upstream_response_time}\t{line.upstream_connect_time}\t"
-            f"{line.x_forwarded_for}\n"
-        )
-    return (
-        f"{head}{_field(row.client_addr)}\t{_field(row.proxy_addr)}\t{_field(line.remote_user)}\t"
-        f"{_field(line.method)}\t{_field(line.uri)}\t{_field(line.protocol)}\t{line.status}\t{line.bytes}\t"
-        f"{_field(line.referer)}\t{_field(line.user_agent)}\t{_field(line.vhost)}\t{_field(line.request_id)}\t"
-        f"{_field(line.client_request_id)}\t{length}\t{time}\t{_field(line.upstream_addr)}\t"
-        f"{_field(line.upstream_status)}\t{_field(line.upstream_response_time)}\t"
-        f"{_field(line.upstream_connect_time)}\t{_field(line.x_forwarded_for)}\n"
-    )
+_encode_lines = msgspec.json.Encoder().encode_lines
+_IDENTITY = len('"AAAAAAAAAAAAAAAAAAAAAA=="]')
+#: Each escape in a text, so that one behind an escaped backslash is not taken for one.
+_escapes = re.compile(rb"\\(?:u(00..)|(.))", re.DOTALL).sub
 
 
-def _field(value: str) -> str:
-    """Return a text as a field of LOAD DATA."""
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\0", "\\0")
+def _unescape(escape: re.Match[bytes]) -> bytes:
+    r"""Return a control character itself where JSON's escape means another one to the server: all but \b, \n, \r, \t.
 
-
-_host = lru_cache(maxsize=1024)(_field)
-
-
-def error_row(row: ErrorRow) -> bytes:
-    """Return the row as a tuple of literals."""
-    line = row.line
-    connection = "NULL" if line.connection_id is None else line.connection_id
-    return (
-        f"('{line.ts}',0x{row.line_id.hex()},{row.source_id},{row.offset},'{row.log_format}','{text(row.host)}',"
-        f"'{text(line.level)}',{line.pid},{line.tid},{connection},'{text(line.message)}','{text(line.client_addr)}',"
-        f"'{text(line.server_name)}','{text(line.request)}','{text(line.upstream)}','{text(line.vhost)}',"
-        f"'{text(line.referer)}')"
-    ).encode()
+    NUL is escaped, as the servers do themselves.
+    """
+    code, letter = escape.groups()
+    if code is None:
+        return b"\f" if letter == b"f" else escape[0]
+    return bytes([int(code, 16)]) if code != b"0000" else b"\\0"
 
 
 def quarantine_row(row: Quarantined, revision: str, value_limit: int) -> bytes:
@@ -191,13 +162,13 @@ def advance(steps: Mapping[int, Step], newest: Mapping[int, str]) -> bytes:
     ).encode()
 
 
-def known_in(table: str, rows: Sequence[AccessRow | ErrorRow]) -> str:
-    """Return the query for those of the rows' identities that a log table holds, by its primary key."""
+def known_in(table: str, lines: Sequence[Line]) -> str:
+    """Return the query for those of the lines' identities that a log table holds, by its primary key."""
     keys = " UNION ALL ".join(
-        f"SELECT CAST('{row.line.ts}' AS DATETIME(3)),0x{row.line_id.hex()}"
+        f"SELECT CAST('{line.ts}' AS DATETIME(3)),0x{line.line_id.hex()}"
         if index
-        else f"SELECT CAST('{row.line.ts}' AS DATETIME(3)) AS ts,CAST(0x{row.line_id.hex()} AS BINARY(16)) AS line_id"
-        for index, row in enumerate(rows)
+        else f"SELECT CAST('{line.ts}' AS DATETIME(3)) AS ts,CAST(0x{line.line_id.hex()} AS BINARY(16)) AS line_id"
+        for index, line in enumerate(lines)
     )
     return f"SELECT t.line_id FROM ({keys}) AS k STRAIGHT_JOIN {table} AS t ON t.ts=k.ts AND t.line_id=k.line_id"
 

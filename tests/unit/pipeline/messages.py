@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from obsctl.pipeline.batch import TopicPartition
+from obsctl.pipeline.batch import Run, TopicPartition
+
+
+def run_of(*values: bytes | None, first: int = 0, topic: str = "nginxlog", partition: int = 0) -> Run:
+    """Return values as consecutive records of a partition."""
+    return Run(TopicPartition(topic, partition), first, list(values))
 
 
 class FakeMessage:
-    """What the pipeline needs of a record."""
+    """What the intake needs of a record."""
 
     def __init__(self, offset: int, value: bytes | None, topic: str = "nginxlog", partition: int = 0) -> None:
         self.place = TopicPartition(topic, partition)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 
 import pytest
 
@@ -12,7 +11,7 @@ from obsctl.pipeline.client_address import TrustedProxies
 from obsctl.pipeline.formats import registry
 from obsctl.pipeline.formats.line import AccessLine
 from tests.integration.consumer import json_line, record
-from tests.unit.pipeline.messages import FakeMessage
+from tests.unit.pipeline.messages import run_of
 
 PLACE = TopicPartition("nginxlog", 0)
 OTHER = TopicPartition("nginxlog", 1)
@@ -21,19 +20,18 @@ ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
 
 
 def assemble(*values: bytes | None):
-    messages = [FakeMessage(100 + n, value) for n, value in enumerate(values)]
-    return ASSEMBLER.assemble(messages, SOURCES, {PLACE: 100, OTHER: 0})
+    return ASSEMBLER.assemble([run_of(*values, first=100)], SOURCES, {PLACE: 100})
 
 
 def test_steps_and_order() -> None:
     early, late = record(json_line(1, msec=1000.0), 0), record(json_line(2, msec=2000.5), 300)
     batch = ASSEMBLER.assemble(
-        [FakeMessage(100, late), FakeMessage(5, early, partition=1), FakeMessage(101, None)],
+        [run_of(late, first=100), run_of(early, first=5, partition=1), run_of(None, first=101)],
         SOURCES,
         {PLACE: 98, OTHER: 5},
     )
     assert batch.steps == {1: Step(98, 102), 2: Step(5, 6)}
-    assert [row.line.ts for row in batch.access] == ["1970-01-01 00:16:40.000", "1970-01-01 00:33:20.500"]
+    assert [row.ts for row in batch.access] == ["1970-01-01 00:16:40.000", "1970-01-01 00:33:20.500"]
     assert batch.newest_event == {1: "1970-01-01 00:33:20.500", 2: "1970-01-01 00:16:40.000"}
     assert batch.records == 3
 
@@ -88,9 +86,9 @@ def test_a_fault_of_a_parser_costs_its_record_only() -> None:
         raise KeyError("not foreseen")
 
     assembler = Assembler({**registry.formats(), "faulty": faulty}, TrustedProxies(()))
-    messages = [FakeMessage(100, record("x", 0, log_format="faulty")), FakeMessage(101, record(json_line(1), 9))]
-    batch = assembler.assemble(messages, SOURCES, {PLACE: 100})
-    assert [(row.reason, row.value) for row in batch.quarantined] == [("internal", messages[0].value())]
+    values = [record("x", 0, log_format="faulty"), record(json_line(1), 9)]
+    batch = assembler.assemble([run_of(*values, first=100)], SOURCES, {PLACE: 100})
+    assert [(row.reason, row.value) for row in batch.quarantined] == [("internal", values[0])]
     assert len(batch.access) == 1
     assert batch.steps == {1: Step(100, 102)}
 
@@ -107,19 +105,18 @@ def test_records_without_an_origin_are_kept_each() -> None:
     assert {row.line_id for row in again} == {row.line_id for row in assemble(None, None, b"x", b"x").quarantined}
 
 
-def test_plain_means_that_texts_need_no_escape() -> None:
-    batch = assemble(
-        record(json_line(1), 0),
-        record(json_line(2, uri="/it's"), 1),
-        record(json.dumps(json.loads(json_line(3)) | {"uri": '/"'}), 2),
-        record(json_line(4).replace("/page", "\\u002fpage\\u0027"), 3),
+def test_a_line_finds_its_record_again() -> None:
+    values = [record(json_line(n, msec=9.0 - n), n) for n in range(4)]
+    batch = ASSEMBLER.assemble(
+        [run_of(*values[:2], first=100), run_of(values[2], first=101, partition=1), run_of(values[3], first=105)],
+        SOURCES,
+        {PLACE: 100, OTHER: 101},
     )
-    plain = {row.line.uri: row.plain for row in batch.access}
-    assert plain == {"/page/1?q=1": True, "/it's": False, '/"': False, "/page'/4?q=1": False}
+    assert [batch.value(line) for line in batch.access] == values[::-1]
 
 
 def test_the_client_behind_a_trusted_proxy() -> None:
     assembler = Assembler(registry.formats(), TrustedProxies([ipaddress.ip_network("198.51.100.0/24")]))
-    message = FakeMessage(0, record(json_line(1, x_forwarded_for="203.0.113.9"), 0))
-    (row,) = assembler.assemble([message], SOURCES, {PLACE: 0}).access
+    run = run_of(record(json_line(1, x_forwarded_for="203.0.113.9"), 0))
+    (row,) = assembler.assemble([run], SOURCES, {PLACE: 0}).access
     assert (row.client_addr, row.proxy_addr) == ("203.0.113.9", "198.51.100.7")

@@ -42,11 +42,16 @@ def intake(progress: Progress) -> Intake:
 
 
 def offsets(intake: Intake, consumer: FakeConsumer, *messages: FakeMessage) -> list[int]:
-    return [m.offset() for m in intake.accept(consumer, list(messages))]  # type: ignore[arg-type]
+    """Return the offsets that are accepted, and see that each comes with its own record."""
+    runs = intake.accept(consumer, list(messages))  # type: ignore[arg-type]
+    given = {(m.place, m.offset()): m.value() for m in messages}
+    accepted = [(run.part, run.first + n, value) for run in runs for n, value in enumerate(run.values)]
+    assert all(given[part, offset] == value for part, offset, value in accepted)
+    return [offset for _, offset, _ in accepted]
 
 
 def at(*numbers: int, partition: int = 0) -> list[FakeMessage]:
-    return [FakeMessage(n, b"", partition=partition) for n in numbers]
+    return [FakeMessage(n, b"%d" % n, partition=partition) for n in numbers]
 
 
 def test_follows_without_a_gap(intake: Intake) -> None:
@@ -55,6 +60,12 @@ def test_follows_without_a_gap(intake: Intake) -> None:
 
 def test_drops_what_is_not_ours_and_what_was_before_a_seek(intake: Intake) -> None:
     assert offsets(intake, FakeConsumer(), *at(3, partition=1), *at(8, 9, 10, 11)) == [10, 11]
+
+
+def test_partitions_come_mixed(intake: Intake, progress: Progress) -> None:
+    progress.next[PART._replace(partition=1)] = 3
+    found = offsets(intake, FakeConsumer(), *at(10, 11), *at(3, 4, partition=1), *at(12, 14), *at(6, 7, partition=1))
+    assert found == [10, 11, 3, 4, 12]
 
 
 def test_a_gap_is_believed_only_when_it_is_seen_again(intake: Intake, progress: Progress) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from obsctl.pipeline import rollup
-from obsctl.pipeline.batch import AccessRow
 from obsctl.pipeline.formats.line import NUMBER_MAX, AccessLine
 
 
-def row(**changes: object) -> AccessRow:
-    line = AccessLine(**({"ts": "2026-01-02 03:04:59.999", "remote_addr": "a", "status": 200, "bytes": 10} | changes))
-    return AccessRow(b"", 7, 0, "json", "node1", line, "a", "", True, b"")
+def row(**changes: object) -> AccessLine:
+    usual = {"ts": "2026-01-02 03:04:59.999", "client_addr": "a", "status": 200, "bytes": 10}
+    return AccessLine(**(usual | changes), source_id=7, host="node1")
 
 
 def test_counts_by_key() -> None:

@@ -17,7 +17,7 @@ PART = TopicPartition("t", 0)
 
 
 def batch(number: int) -> Batch:
-    return Batch({1: Step(number, number + 1)}, {1: PART}, [], [], [], 1, 0, {})
+    return Batch({1: Step(number, number + 1)}, {1: PART})
 
 
 class FakeStore:

@@ -46,6 +46,15 @@ class _LocalSeconds(_Seconds):
         return as_utc(moment)
 
 
+class _BracketedSeconds(_LocalSeconds):
+    """The same as two words of a line, put together: ``[02/Jan/2026:03:04:05+0100]``; the value has milliseconds."""
+
+    def parse(self, text: str) -> str:
+        if len(text) != 27 or text[0] != "[" or text.find("]") != 26:
+            raise LineError("time", f"no time: {text[:40]!r}")
+        return super().parse(f"{text[1:21]} {text[21:26]}") + ".000"
+
+
 class _IsoSeconds(_Seconds):
     """``2026-01-02T03:04:05+01:00``, nginx's ``$time_iso8601``."""
 
@@ -106,6 +115,7 @@ def as_utc(moment: datetime.datetime) -> str:
 
 #: Look-ups by the text of the line.
 LOCAL: dict[str, str] = _LocalSeconds()
+BRACKETED: dict[str, str] = _BracketedSeconds()
 ISO: dict[str, str] = _IsoSeconds()
 _EPOCH = _EpochSeconds()
 

@@ -1,4 +1,7 @@
-"""What a parsed line is, whatever its format was."""
+"""What a parsed line is, whatever its format was: a row of its table.
+
+The fields have the names of the table's columns, and are given to the store in this order.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import msgspec
 
 #: Characters that all but the narrowest text columns take: a line no longer than this fits them.
 SHORT_LINE = 255
+#: Characters that the narrowest columns take.
+METHOD, PROTOCOL, REQUEST_ID = 32, 16, 64
 #: Bytes that the TEXT columns take.
 TEXT_BYTES = 65_535
 #: Columns of 64 bits, nginx's three digits of a status, and thirty years of a request.
@@ -28,19 +33,38 @@ class LineError(ValueError):
         self.detail = detail
 
 
-class AccessLine(msgspec.Struct, gc=False):
+class _Line(msgspec.Struct, array_like=True, gc=False, kw_only=True):
+    """Where a line came from. Parsers do not know it; the assembler fills it in.
+
+    Attributes:
+        log_format: what the shipper called its format.
+        host: who wrote it, by its inventory name.
+        source_id: the store's name for the partition that it was read from.
+        kafka_offset: its place there.
+        line_id: its identity (16 bytes).
+    """
+
+    log_format: str = ""
+    host: str = ""
+    source_id: int = 0
+    kafka_offset: int = 0
+    line_id: bytes = b""
+
+
+class AccessLine(_Line, array_like=True, gc=False):
     """One request as a balancer logged it. What the line does not say is an empty text or None.
 
     Attributes:
         ts: the event's time in UTC as ``YYYY-MM-DD HH:MM:SS.mmm``, ready for the store and for sorting.
-        remote_addr: the peer of the connection.
-        uri: the request's target as logged; the whole request where it is no HTTP request (then no method).
+        client_addr: the peer of the connection; behind trusted proxies the assembler puts the client here.
         bytes: bytes of the answer's body.
+        uri: the request's target as logged; the whole request where it is no HTTP request (then no method).
         request_time: seconds.
+        proxy_addr: the peer that spoke for the client; empty if the client is the peer.
     """
 
     ts: str
-    remote_addr: str
+    client_addr: str
     status: int
     bytes: int
     remote_user: str = ""
@@ -59,9 +83,10 @@ class AccessLine(msgspec.Struct, gc=False):
     upstream_status: str = ""
     upstream_response_time: str = ""
     upstream_connect_time: str = ""
+    proxy_addr: str = ""
 
 
-class ErrorLine(msgspec.Struct, gc=False):
+class ErrorLine(_Line, array_like=True, gc=False):
     """One line of nginx's error log; ``ts`` as in :class:`AccessLine`."""
 
     ts: str
@@ -76,6 +101,10 @@ class ErrorLine(msgspec.Struct, gc=False):
     upstream: str = ""
     vhost: str = ""
     referer: str = ""
+
+
+#: What a parser makes of a line.
+Line = AccessLine | ErrorLine
 
 
 def require_fit(line: AccessLine, length: int) -> None:
@@ -96,13 +125,13 @@ def require_fit(line: AccessLine, length: int) -> None:
         and 0 <= line.bytes <= NUMBER_MAX
         and (line.request_length is None or 0 <= line.request_length <= NUMBER_MAX)
         and (line.request_time is None or 0 <= line.request_time <= SECONDS_MAX)
-        and len(line.method) <= _METHOD
-        and len(line.protocol) <= _PROTOCOL
-        and len(line.request_id) <= _REQUEST_ID
+        and len(line.method) <= METHOD
+        and len(line.protocol) <= PROTOCOL
+        and len(line.request_id) <= REQUEST_ID
         and (
             length <= SHORT_LINE
             or (
-                len(line.remote_addr) <= SHORT_LINE
+                len(line.client_addr) <= SHORT_LINE
                 and len(line.remote_user) <= SHORT_LINE
                 and len(line.vhost) <= SHORT_LINE
                 and len(line.client_request_id) <= SHORT_LINE
@@ -135,11 +164,10 @@ def _name_misfit(line: AccessLine, length: int) -> None:
 
 
 _BYTES_PER_CHARACTER = 4
-_METHOD, _PROTOCOL, _REQUEST_ID = 32, 16, 64
-_NARROW = (("method", _METHOD), ("protocol", _PROTOCOL), ("request_id", _REQUEST_ID))
+_NARROW = (("method", METHOD), ("protocol", PROTOCOL), ("request_id", REQUEST_ID))
 _CHARACTERS = (
     *_NARROW,
-    ("remote_addr", SHORT_LINE),
+    ("client_addr", SHORT_LINE),
     ("remote_user", SHORT_LINE),
     ("vhost", SHORT_LINE),
     ("client_request_id", SHORT_LINE),

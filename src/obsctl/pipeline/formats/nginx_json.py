@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 from msgspec.structs import astuple
 
 from obsctl.pipeline.formats import clock
-from obsctl.pipeline.formats.line import AccessLine, LineError, require_fit
+from obsctl.pipeline.formats.line import (
+    METHOD,
+    NUMBER_MAX,
+    PROTOCOL,
+    REQUEST_ID,
+    SECONDS_MAX,
+    SHORT_LINE,
+    STATUS_MAX,
+    TEXT_BYTES,
+    AccessLine,
+    LineError,
+    require_fit,
+)
+
+#: What surely fits its column, told while it is read; :func:`require_fit` judges the rest.
+_Short = Annotated[str, Meta(max_length=SHORT_LINE)]
+_Text = Annotated[str, Meta(max_length=TEXT_BYTES // 4)]
+_Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
 class _Usual(msgspec.Struct, gc=False):
-    """A line whose numbers are numbers, as nginx writes nearly all: AccessLine's fields in its order, and times."""
+    """A line whose numbers are numbers and whose fields fit, as nginx writes nearly all.
 
-    remote_addr: str
-    status: int
-    bytes: int = 0
-    remote_user: str = ""
-    method: str = ""
-    uri: str = ""
-    protocol: str = ""
-    referer: str = ""
-    user_agent: str = ""
-    x_forwarded_for: str = ""
-    host: str = ""
-    request_id: str = ""
-    client_request_id: str = ""
-    request_length: int | None = None
-    request_time: float | None = None
-    upstream_addr: str = ""
-    upstream_status: str = ""
-    upstream_response_time: str = ""
-    upstream_connect_time: str = ""
+    AccessLine's fields in its order, but for the times.
+    """
+
+    remote_addr: _Short
+    status: Annotated[int, Meta(ge=0, le=STATUS_MAX)]
+    bytes: _Number = 0
+    remote_user: _Short = ""
+    method: Annotated[str, Meta(max_length=METHOD)] = ""
+    uri: _Text = ""
+    protocol: Annotated[str, Meta(max_length=PROTOCOL)] = ""
+    referer: _Text = ""
+    user_agent: _Text = ""
+    x_forwarded_for: _Text = ""
+    host: _Short = ""
+    request_id: Annotated[str, Meta(max_length=REQUEST_ID)] = ""
+    client_request_id: _Short = ""
+    request_length: _Number | None = None
+    request_time: Annotated[float, Meta(ge=0, le=SECONDS_MAX)] | None = None
+    upstream_addr: _Short = ""
+    upstream_status: _Short = ""
+    upstream_response_time: _Short = ""
+    upstream_connect_time: _Short = ""
     msec: float | None = None
     time: str = ""
 
@@ -76,10 +99,10 @@ def parse(text: str) -> AccessLine:
     except (ValueError, RecursionError):
         return _parse_unusual(text)
     # $msec first: it is the same moment as $time_iso8601, with milliseconds.
-    *fields, msec, time = astuple(usual)
-    access = AccessLine(clock.from_epoch(msec) if msec is not None else clock.ISO[time] + ".000", *fields)
-    require_fit(access, len(text))
-    return access
+    msec = usual.msec
+    ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time] + ".000"
+    usual.request_time = _milliseconds(usual.request_time)
+    return AccessLine(ts, *astuple(usual)[:-2])
 
 
 def _parse_unusual(text: str) -> AccessLine:
@@ -91,7 +114,7 @@ def _parse_unusual(text: str) -> AccessLine:
     try:
         access = AccessLine(
             ts=_time(line),
-            remote_addr=line.remote_addr,
+            client_addr=line.remote_addr,
             status=int(line.status),
             bytes=_count(line.bytes) or 0,
             remote_user=line.remote_user,
@@ -105,7 +128,7 @@ def _parse_unusual(text: str) -> AccessLine:
             request_id=line.request_id,
             client_request_id=line.client_request_id,
             request_length=_count(line.request_length),
-            request_time=_seconds(line.request_time),
+            request_time=_milliseconds(line.request_time),
             upstream_addr=line.upstream_addr,
             upstream_status=line.upstream_status,
             upstream_response_time=line.upstream_response_time,
@@ -117,6 +140,12 @@ def _parse_unusual(text: str) -> AccessLine:
         raise LineError("parse", f"a number is none: {error}") from None
     require_fit(access, len(text))
     return access
+
+
+def _milliseconds(value: float | str | None) -> float | None:
+    """Return seconds as their column holds them."""
+    seconds = _seconds(value)
+    return None if seconds is None else round(seconds, 3)
 
 
 def _time(line: _Line) -> str:

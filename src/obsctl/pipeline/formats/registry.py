@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 
 from obsctl.pipeline.formats import combined, nginx_error, nginx_json
-from obsctl.pipeline.formats.line import AccessLine, ErrorLine
+from obsctl.pipeline.formats.line import Line
 
 #: Parses a line or raises LineError.
-Parse = Callable[[str], AccessLine | ErrorLine]
+Parse = Callable[[str], Line]
 
 
 def formats(*, error_log_timezone: str = "UTC") -> Mapping[str, Parse]:
