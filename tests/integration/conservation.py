@@ -17,7 +17,9 @@ import argparse
 import collections
 import contextlib
 import datetime
+import functools
 import json
+import os
 import random
 import shutil
 import signal
@@ -344,13 +346,30 @@ def hang(victim: str, shortest: float, longest: float) -> Callable[[Oracle], Non
 
     def strike(o: Oracle) -> None:
         o.pause(0, FEED_SECONDS / 2)
-        process = o.consumers[o.any_slot()].process
-        send = {"consumer": process.send_signal, "database": o.database.send, "broker": o.kafka.send}[victim]
+        consumer = o.consumers[o.any_slot()]
+        send = {
+            "consumer": consumer.send,
+            "worker": functools.partial(_send_worker, consumer),
+            "database": o.database.send,
+            "broker": o.kafka.send,
+        }[victim]
         send(signal.SIGSTOP)
         o.pause(shortest, longest)
         send(signal.SIGCONT)
 
     return strike
+
+
+def kill_worker(o: Oracle) -> None:
+    """Kill the process that reads and stores; the one that watches over it starts another."""
+    o.pause(0, FEED_SECONDS)
+    _send_worker(o.consumers[o.any_slot()], signal.SIGKILL)
+
+
+def _send_worker(consumer: Consumer, number: signal.Signals) -> None:
+    # There may be none at the moment, when it was just started.
+    for pid in consumer.worker_pids():
+        os.kill(pid, number)
 
 
 def pull_cable(whose: str) -> Callable[[Oracle], None]:
@@ -531,13 +550,15 @@ class Fault:
 
 
 FAULTS = [
-    Fault("a consumer is killed", at_random("consumer"), 4),
-    Fault("both consumers are killed", at_random("consumers"), 2),
+    Fault("a consumer is killed", at_random("consumer"), 3),
+    Fault("both consumers are killed", at_random("consumers")),
+    Fault("a worker is killed", kill_worker),
     Fault("a consumer is killed in its start", while_it_starts, 2),
     Fault("the database is killed", at_random("database"), 3),
     Fault("the broker is killed", at_random("broker"), 3),
     Fault("a consumer hangs", hang("consumer", 0.5, 2.5), 2),
     Fault("a consumer hangs for longer than its session", hang("consumer", 7, 9)),
+    Fault("a worker hangs for longer than its session", hang("worker", 7, 9)),
     Fault("the database hangs", hang("database", 0.5, 2.5), 2),
     Fault("the broker hangs", hang("broker", 0.5, 2.5)),
     Fault("a cable to the database is pulled", pull_cable("database"), 2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -161,6 +162,16 @@ class Consumer:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(30)
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes of the workers that live."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the main process and its workers."""
+        for pid in (self.process.pid, *self.worker_pids()):
+            os.kill(pid, number)
 
     def terminate(self, timeout: float = 30.0) -> int:
         """Ask the process to stop; return its exit code."""

@@ -93,7 +93,7 @@ class Assembler:
 
     def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies) -> None:
         self._formats = formats
-        self._proxies = proxies
+        self._proxies = proxies if proxies else None
 
     def assemble(
         self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source], expected: Mapping[TopicPartition, int]
