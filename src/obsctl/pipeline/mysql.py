@@ -421,7 +421,7 @@ class MySQLStore:
             _KnownRowsError: a line was there before, so the roll-ups must not count it.
         """
         inserted, start, before = 0, 0, len(refusals)
-        for piece in sql.chunks(sql.tuples(lines), self._statement_bytes):
+        for piece in sql.chunks(sql.line_rows(lines), self._statement_bytes):
             inserted += self._insert_piece(statement, lines[start : start + len(piece)], piece, refusals)
             start += len(piece)
         if inserted != len(lines) - (len(refusals) - before):

@@ -10,6 +10,7 @@ quotes off, character set utf8mb4.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -91,21 +92,22 @@ def blob(value: bytes) -> bytes:
     return b"_binary'" + value.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'"
 
 
-def arrays(lines: Sequence[Line]) -> bytes:
-    """Return the lines as JSON arrays, each ended by a line feed, with control characters as the servers read them."""
-    text = _encode_lines(lines)
+def arrays(rows: Sequence[object]) -> bytes:
+    """Return lines, or tuples of plain values, as JSON arrays, each ended by a line feed.
+
+    Control characters in them are written as the servers read them.
+    """
+    text = _encode_lines(rows)
     if b"\\u00" in text or b"\\f" in text:
         text = _escapes(_unescape, text)
     return text
 
 
-def tuples(lines: Sequence[Line]) -> list[bytes]:
+def line_rows(lines: Sequence[Line]) -> list[bytes]:
     """Return the lines as tuples of literals."""
     # At the end of each stands "IDENTITY"], 24 digits of base 64.
-    return [
-        b"(%bFROM_BASE64(%b))" % (array[1:-_IDENTITY], array[-_IDENTITY:-1])
-        for array in arrays(lines).split(b"\n")[:-1]
-    ]
+    found = arrays(lines).split(b"\n")[:-1]
+    return [b"(%bFROM_BASE64(%b))" % (array[1:-_IDENTITY], array[-_IDENTITY:-1]) for array in found]
 
 
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -137,14 +139,13 @@ def quarantine_row(row: Quarantined, revision: str, value_limit: int) -> bytes:
     return b"".join((head.encode("utf-8", "replace"), value, b",", size, tail.encode()))
 
 
-def rollup_rows(totals: Mapping[Key, Totals]) -> Iterator[bytes]:
-    """Yield the roll-ups as tuples of literals, in the order of their keys."""
-    for key in sorted(totals):
-        entry = totals[key]
-        sums = ",".join(map(str, (entry.requests, entry.bytes, *entry.latency)))
-        yield (
-            f"('{key.minute}:00',{key.source_id},'{text(key.host)}','{key.route_class}',{key.status_class},{sums})"
-        ).encode()
+def rollup_rows(totals: Mapping[Key, Totals]) -> list[bytes]:
+    """Return the roll-ups as tuples of literals, in the order of their keys."""
+    rows = [(*key, entry.requests, entry.bytes, *entry.latency) for key, entry in sorted(totals.items(), key=_by_first)]
+    return [b"(%b)" % array[1:-1] for array in arrays(rows).split(b"\n")[:-1]]
+
+
+_by_first = operator.itemgetter(0)
 
 
 def advance(steps: Mapping[int, Step], newest: Mapping[int, str]) -> bytes:

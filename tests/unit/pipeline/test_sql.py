@@ -30,12 +30,12 @@ def test_an_array_is_a_row_in_the_order_of_the_columns() -> None:
 
 def test_a_tuple_is_a_row_with_its_identity_in_binary() -> None:
     error = ErrorLine("2026-01-02 03:04:05.678", "error", 1, 2, "it's", line_id=_ID)
-    first, second = sql.tuples([access("/a"), access("/b")])
+    first, second = sql.line_rows([access("/a"), access("/b")])
     assert first.endswith(b',3,9,FROM_BASE64("%b"))' % _DIGITS)
     assert uri_of(second) == b"/b"
-    (only,) = sql.tuples([error])
+    (only,) = sql.line_rows([error])
     assert only.startswith(b'("2026-01-02 03:04:05.678","error",1,2,"it\'s",null,"",')
-    assert sql.tuples([]) == []
+    assert sql.line_rows([]) == []
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_a_literal_means_the_same_text_to_the_server(text: str, literal: bytes) 
     array = sql.arrays([access(text), access("/")])
     assert uri_of(array) == literal
     assert array.count(b"\n") == 2, "one line feed ends each"
-    assert uri_of(sql.tuples([access(text)])[0]) == literal
+    assert uri_of(sql.line_rows([access(text)])[0]) == literal
