@@ -98,7 +98,7 @@ def arrays(rows: Sequence[object]) -> bytes:
     Control characters in them are written as the servers read them.
     """
     text = _encode_lines(rows)
-    if b"\\u00" in text or b"\\f" in text:
+    if _odd_escape(text):
         text = _escapes(_unescape, text)
     return text
 
@@ -112,6 +112,8 @@ def line_rows(lines: Sequence[Line]) -> list[bytes]:
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 _IDENTITY = len('"AAAAAAAAAAAAAAAAAAAAAA=="]')
+#: What may be an odd one; a backslash and its letter may stand behind another backslash.
+_odd_escape = re.compile(rb"\\(?:u00|f)").search
 #: Each escape in a text, so that one behind an escaped backslash is not taken for one.
 _escapes = re.compile(rb"\\(?:u(00..)|(.))", re.DOTALL).sub
 

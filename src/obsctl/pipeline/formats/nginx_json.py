@@ -26,8 +26,6 @@ from obsctl.pipeline.formats.line import (
 #: What surely fits its column, told while it is read; :func:`require_fit` judges the rest.
 _Short = Annotated[str, Meta(max_length=SHORT_LINE)]
 _Text = Annotated[str, Meta(max_length=TEXT_BYTES // 4)]
-#: Of the seconds in their column.
-_DECIMALS = 3
 _Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
@@ -105,7 +103,7 @@ def parse(text: str) -> AccessLine:
     ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time] + ".000"
     seconds = usual.request_time
     if seconds is not None:
-        usual.request_time = round(seconds, _DECIMALS)
+        usual.request_time = round(seconds * 1000) / 1000  # as the column holds it; round(…, 3) takes twice as long
     return AccessLine(ts, *astuple(usual)[:-2])
 
 
@@ -149,7 +147,7 @@ def _parse_unusual(text: str) -> AccessLine:
 def _milliseconds(value: float | str | None) -> float | None:
     """Return seconds as their column holds them."""
     seconds = _seconds(value)
-    return None if seconds is None else round(seconds, _DECIMALS)
+    return None if seconds is None else round(seconds, 3)
 
 
 def _time(line: _Line) -> str:
