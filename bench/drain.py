@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pymysql
 import yaml
-from measure import BIN, ROOT
+from measure import ROOT
 
 sys.path.insert(0, str(ROOT))
 from tests.integration import cluster
@@ -56,13 +56,20 @@ class Figures(NamedTuple):
 
 
 class Rig:
-    """A broker and a database of the bench's own, on loopback and in one folder, and the topic with the backlog."""
+    """A broker and a database of the bench's own, on loopback and in one folder, and the topic with the backlog.
+
+    Args:
+        folder: for all that they keep.
+        rows: of the backlog.
+        consumer: its program.
+    """
 
     topic = "nginxlog"
 
-    def __init__(self, folder: Path, rows: int) -> None:
+    def __init__(self, folder: Path, rows: int, consumer: Path) -> None:
         self.folder = folder
         self.rows = rows
+        self._consumer = consumer
         archive = cluster.kafka_archive()
         assert archive is not None
         libs = cluster.unpack_kafka(archive, folder / "libs")
@@ -90,7 +97,7 @@ class Rig:
     def ours(self, processes: int) -> Figures:
         """Drain the backlog with the consumer, and see that every row and every roll-up is there."""
         group = self._begin()
-        command = [BIN / "obsctl-consumer", "--config", self._config(group, processes)]
+        command = [self._consumer, "--config", self._config(group, processes)]
         with _ended(self._launch(command, group)) as unit:
             figures = self._watch(unit, self._passed)
         ((count,),) = self.query("SELECT COUNT(*) FROM access_log")
