@@ -97,6 +97,8 @@ def test_a_killed_worker_is_replaced(pipeline: Pipeline, unit: Consumer) -> None
     assert "SIGKILL" in unit.health()["troubles"]["worker 1"]["message"]
     wait_until(lambda: unit.health()["lines"]["stored"] > 6000, 10, lambda: str(unit.health()))
     assert_conserved(pipeline.query)
+    # It is told for a minute.
+    unit.wait_health(lambda page: page["status"] == "ok" and not page["troubles"], timeout=90)
 
 
 def test_a_frozen_worker_is_told_and_replaced(pipeline: Pipeline, unit: Consumer) -> None:
