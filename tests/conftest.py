@@ -13,6 +13,7 @@ _LONG = (
     "contract/test_preflight.py",
     "integration/test_conservation.py",
     "integration/test_consumer.py",
+    "integration/test_positions.py",
     "integration/test_workers.py",
 )
 
