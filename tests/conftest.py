@@ -8,6 +8,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Files of minutes: begun last, they would run on alone when the other processes have nothing left.
+_LONG = (
+    "contract/test_preflight.py",
+    "integration/test_conservation.py",
+    "integration/test_consumer.py",
+    "integration/test_positions.py",
+    "integration/test_workers.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
 
 
 @pytest.fixture(scope="session")

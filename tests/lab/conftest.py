@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from obsctl.lab.embedded import Lab
 from obsctl.lab.spec import FLEET_LAB
 from obsctl.lab.state import LabState, lab_of_tree_is_up, read
 
@@ -75,6 +76,7 @@ class Fleet:
 
     def __init__(self, record: LabState) -> None:
         self.record = record
+        self._lab = Lab(FLEET_LAB, lambda _: None)
 
     @property
     def database_unit(self) -> str:
@@ -87,15 +89,15 @@ class Fleet:
 
     def obsctl(self, *argv: str, timeout: float = 120) -> Answer:
         """Run ``obsctl`` on the lab's inventory."""
-        command = [BIN / "obsctl", "-i", ROOT / "inventories/lab", *argv]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return _run([str(BIN / "obsctl"), "-i", str(ROOT / "inventories/lab"), *argv], timeout)
+
+    def on(self, host: str, *argv: str, timeout: float = 60) -> Answer:
+        """Run a program on a host: what ``obsctl lab ssh`` does, without the start of a process of its own."""
+        return _run(self._lab.ssh_command(host, argv), timeout)
 
     def ssh(self, host: str, *argv: str, check: bool = True, timeout: float = 60) -> str:
         """Run a program on a host and return its standard output."""
-        answer = self.obsctl("lab", "ssh", host, "--", *argv, timeout=timeout)
+        answer = self.on(host, *argv, timeout=timeout)
         if check:
             assert answer.code == 0, f"{host}: {argv} ended with {answer.code}: {answer.err}"
         return answer.out
@@ -107,7 +109,7 @@ class Fleet:
 
     def number(self, sql: str) -> int:
         """Ask the database for one number; -1 while it does not answer."""
-        answer = self.obsctl("lab", "ssh", "db1", "--", "mysql", "-N", "-B", "obs", "-e", sql)
+        answer = self.on("db1", "mysql", "-N", "-B", "obs", "-e", sql)
         return int(answer.out) if answer.code == 0 and answer.out.strip().isdigit() else -1
 
     def holder(self) -> str | None:
@@ -126,6 +128,13 @@ class Fleet:
             if time.monotonic() > deadline:
                 pytest.fail(f"not healthy after {seconds:.0f} s:\n{answer.out}\n{answer.err}")
             time.sleep(1)
+
+
+def _run(command: list[str], timeout: float) -> Answer:
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
 
 
 def get(path: str, *, timeout: float = 5.0, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str]]:

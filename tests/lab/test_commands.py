@@ -85,9 +85,9 @@ def test_partitions_show_every_replicas_log_end_offset(healthy: Fleet) -> None:
     ("behaviour", "code"),
     [("success", 0), ("310000", 2), ("130101", 75), ("300005", 2), ("slow", 3), ("reset", 3), ("redirect", 2)],
 )
-def test_alert_test_knows_what_the_robot_did(healthy: Fleet, robot: Robot, behaviour: str, code: int) -> None:
+def test_alert_test_knows_what_the_robot_did(fleet: Fleet, robot: Robot, behaviour: str, code: int) -> None:
     robot.behave(behaviour)
-    answer = healthy.obsctl("alert", "test", "-o", "json")
+    answer = fleet.obsctl("alert", "test", "-o", "json")
     assert answer.code == code, answer.out + answer.err
     if code != 0:
         assert answer.json["findings"][0]["hint"] or answer.json["findings"][0]["summary"]
@@ -96,9 +96,9 @@ def test_alert_test_knows_what_the_robot_did(healthy: Fleet, robot: Robot, behav
 
 
 @pytest.mark.parametrize(("behaviour", "code"), [("451", 2), ("550", 2)])
-def test_alert_test_knows_what_the_mail_server_did(healthy: Fleet, robot: Robot, behaviour: str, code: int) -> None:
+def test_alert_test_knows_what_the_mail_server_did(fleet: Fleet, robot: Robot, behaviour: str, code: int) -> None:
     robot.mail_behaves(behaviour)
-    answer = healthy.obsctl("alert", "test", "-o", "json")
+    answer = fleet.obsctl("alert", "test", "-o", "json")
     assert answer.code == code, answer.out + answer.err
 
 

@@ -27,5 +27,5 @@ def test_a_unit_gives_up_what_it_does_not_need(fleet: Fleet, host: str, unit: st
 
 
 @pytest.mark.parametrize("host", ["node1", "node2", "node3", "db1", "app1"])
-def test_no_unit_of_a_host_has_failed(healthy: Fleet, host: str) -> None:
-    assert healthy.ssh(host, "systemctl", "--failed", "--no-legend", "--plain") == ""
+def test_no_unit_of_a_host_has_failed(fleet: Fleet, host: str) -> None:
+    assert fleet.ssh(host, "systemctl", "--failed", "--no-legend", "--plain") == ""

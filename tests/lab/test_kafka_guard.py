@@ -12,6 +12,8 @@ from tests.lab.conftest import BIN, ROOT, Fleet
 
 DATA = "/var/lib/kafka"
 HOLD = "/var/lib/kafka-on-hold"
+EMPTY = f"find {DATA} -mindepth 1 -delete"
+RESTORE = f"{EMPTY} && cp -a {HOLD}/. {DATA}/"
 FOREIGN = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -33,23 +35,9 @@ def stopped_node(healthy: Fleet) -> Iterator[Fleet]:
     healthy.ssh("node3", "systemctl", "stop", "kafka", timeout=200)
     healthy.ssh("node3", "cp", "-a", DATA, HOLD)
     yield healthy
-    healthy.ssh("node3", "sh", "-c", f"find {DATA} -mindepth 1 -delete && cp -a {HOLD}/. {DATA}/ && rm -r {HOLD}")
+    healthy.ssh("node3", "sh", "-c", f"{RESTORE} && rm -r {HOLD}")
     healthy.ssh("node3", "systemctl", "start", "kafka")
     healthy.wait_healthy()
-
-
-def test_emptied_storage_stops_the_playbook(stopped_node: Fleet) -> None:
-    stopped_node.ssh("node3", "find", DATA, "-mindepth", "1", "-delete")
-    before = _stored_ids(stopped_node)
-    done = _run_kafka_playbook()
-    assert done.returncode != 0
-    shown = done.stdout + done.stderr
-    assert "no storage on node3" in shown
-    assert "is on node1, node2" in shown
-    assert "kafka_allow_format_lost_nodes: [node3]" in shown
-    assert "changed=0" in shown
-    assert _stored_ids(stopped_node) == before
-    assert before["node3"] == "none\n"
 
 
 def test_unmounted_storage_of_all_nodes_stops_the_playbook(healthy: Fleet) -> None:
@@ -66,8 +54,21 @@ def test_unmounted_storage_of_all_nodes_stops_the_playbook(healthy: Fleet) -> No
         assert healthy.ssh(node, "sh", "-c", "ls -d /var/lib/kafka-elsewhere 2>/dev/null || echo none") == "none\n"
 
 
-def test_foreign_cluster_id_stops_the_playbook(stopped_node: Fleet) -> None:
-    script = f"sed -i s/^cluster.id=.*/cluster.id={FOREIGN}/ {DATA}/meta.properties"
+def test_storage_that_is_not_the_clusters_stops_the_playbook(stopped_node: Fleet) -> None:
+    """Emptied first, then another cluster's: the node is stopped, and started again, once for both."""
+    stopped_node.ssh("node3", "sh", "-c", EMPTY)
+    before = _stored_ids(stopped_node)
+    done = _run_kafka_playbook()
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert "no storage on node3" in shown
+    assert "is on node1, node2" in shown
+    assert "kafka_allow_format_lost_nodes: [node3]" in shown
+    assert "changed=0" in shown
+    assert _stored_ids(stopped_node) == before
+    assert before["node3"] == "none\n"
+
+    script = f"{RESTORE} && sed -i s/^cluster.id=.*/cluster.id={FOREIGN}/ {DATA}/meta.properties"
     stopped_node.ssh("node3", "sh", "-c", script)
     before = _stored_ids(stopped_node)
     done = _run_kafka_playbook()

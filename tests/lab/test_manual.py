@@ -19,8 +19,15 @@ def commands() -> list[str]:
     return [line for block in _BLOCKS.findall(manual) for line in block.splitlines() if line]
 
 
+@pytest.fixture(scope="module")
+def installed(fleet: Fleet) -> Fleet:
+    """The lab, healthy before the first command."""
+    fleet.wait_healthy()
+    return fleet
+
+
 @pytest.mark.parametrize("command", commands())
-def test_the_command_works(healthy: Fleet, command: str) -> None:
+def test_the_command_works(installed: Fleet, command: str) -> None:
     environment = {**os.environ, "INVENTORY": "inventories/lab", "PATH": f"{BIN}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=550, check=False,
@@ -31,7 +38,7 @@ def test_the_command_works(healthy: Fleet, command: str) -> None:
         assert not re.search(r"changed=[1-9]", done.stdout), done.stdout
 
 
-def test_a_dry_run_of_the_installed_fleet_would_change_nothing(healthy: Fleet) -> None:
+def test_a_dry_run_of_the_installed_fleet_would_change_nothing(installed: Fleet) -> None:
     done = subprocess.run(
         [BIN / "ansible-playbook", "site.yml", "-i", "inventories/lab", "--check", "--diff"],
         cwd=ROOT, capture_output=True, text=True, timeout=550, check=False, stdin=subprocess.DEVNULL,
