@@ -10,7 +10,7 @@ Usage: ./test.sh [LEVEL ...]
   lint          ruff, mypy, import rules, ansible-lint, yamllint, shellcheck, actionlint (with go)
   unit          pure functions
   contract      wire formats, golden files, exit codes
-  integration   real Kafka and a real database, started by the tests (loopback)
+  integration   real Kafka and a real database, started by the tests (loopback); the store on MySQL as well (root)
   lab           the whole fleet: converge, converge again, verify, the drills, destroy (root);
                 then once more on EL 9 twins, without the drills
   lab-el9       all of it on EL 9 twins, and two drills that take several playbooks each
@@ -78,6 +78,15 @@ integration() {
   say "integration"
   prepare_integration
   pytest -n 3 "${by_file[@]}" --durations=15 tests/integration
+  on_mysql
+}
+
+on_mysql() { # what the store does, on MySQL's own server, which no stable Debian has
+  say "integration: the store on MySQL"
+  [ "$(id -u)" = 0 ] || { echo "left out: unpacking the server needs root" >&2; return; }
+  local program
+  program=$(python -m tests.integration.mysql_server)
+  OBSCTL_TEST_MYSQLD=$program pytest -n 2 "${by_file[@]}" tests/integration/test_store.py tests/integration/test_poison.py
 }
 
 lint_in_one_piece() {
@@ -95,6 +104,7 @@ without_lab() { # unit, contract and integration in turn would leave the cores i
   prepare_integration
   pytest -n 3 "${by_file[@]}" --durations=15 tests/unit tests/contract tests/integration
   wait $!
+  on_mysql
 }
 
 prepare_lab() {
