@@ -13,7 +13,7 @@ Usage: ./test.sh [LEVEL ...]
   integration   real Kafka and a real database, started by the tests (loopback); the store on MySQL as well (root)
   lab           the whole fleet: converge, converge again, verify, the drills, destroy (root);
                 then once more on EL 9 twins, without the drills
-  lab-el9       all of it on EL 9 twins, and two drills that take several playbooks each
+  lab-el9       all of it on EL 9 twins, and the drills that take several playbooks each
 
 Without a level: all but lab-el9, those without a lab side by side. Refuses to touch a lab that it did not start, unless CI=true.
 EOF

@@ -84,9 +84,10 @@ class Brokers:
         admin = self.admin()  # must outlive its futures
         admin.create_topics([topic])[TOPIC].result(30)
 
-    def produce(self, partition: int, lines: int, *, acks: str) -> None:
-        """Write so many lines to one partition."""
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.bootstrap, "acks": acks, "log_level": 0})
+    def produce(self, partition: int, lines: int, *, acks: str, leader: int | None = None) -> None:
+        """Write so many lines to one partition; who names its leader asks nobody else the way, who might hang."""
+        bootstrap = f"127.0.0.1:{self.ports[leader]}" if leader else self.bootstrap
+        producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "acks": acks, "log_level": 0})
         for number in range(lines):
             producer.produce(TOPIC, f"line {number}".encode(), partition=partition)
         assert producer.flush(20) == 0

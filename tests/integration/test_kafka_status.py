@@ -187,7 +187,7 @@ def test_a_hanging_follower_shows_in_the_distance_of_leo_and_high_watermark(brok
         target = next(p for p in seen if p.topic == TOPIC and p.leader != 3)
         brokers.suspend(3)
         try:
-            brokers.produce(target.partition, 2_000, acks="1")
+            brokers.produce(target.partition, 2_000, acks="1", leader=target.leader)
             now = next(p for p in collect_partitions(fleet).partitions if p.name == target.name)
         finally:
             brokers.resume(3)

@@ -14,7 +14,7 @@ from obsctl.lab import cgroups, mounts, processes
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-c", "print(flush=True); input()", tmp_path]
+    command = [sys.executable, "-c", "print(flush=True); input()", tmp_path / "disk"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()  # only now does the kernel surely know its arguments
@@ -24,11 +24,11 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_is_found_by_its_argument_until_it_ends(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
-    (found,) = processes.naming_below(tmp_path.parent)
+    (found,) = processes.naming_below(tmp_path)
     assert found.pid == sleeper.pid
     assert found.alive()
-    assert processes.of_program(Path(sys.executable).name, str(tmp_path)) == [found]
-    assert not processes.of_module("obsctl.lab.keeper", str(tmp_path))
+    assert processes.of_program(Path(sys.executable).name, str(tmp_path / "disk")) == [found]
+    assert not processes.of_module("obsctl.lab.keeper", str(tmp_path / "disk"))
     assert processes.wait_gone([found], 0.05) == [found]
     sleeper.kill()
     # Not waited for yet, so a zombie: that is gone.
