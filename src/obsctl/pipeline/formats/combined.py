@@ -50,25 +50,12 @@ _protocol = re.compile(r"HTTP/[0-9.]{1,4}", re.ASCII).fullmatch
 def parse(text: str) -> AccessLine:
     """Parse a line.
 
+    Most lines are read by cutting them at blanks, which takes less time than the pattern does. Whatever is unlike most
+    is left to the patterns; they read also those lines, and with the same result, which a test holds.
+
     Raises:
         LineError: it is no combined or common line, its time is none, or a field is out of its bounds.
     """
-    access = _parse_split(text)
-    if access is None:
-        access = _parse_usual(text) or _parse_unusual(text)
-        require_fit(access, len(text))
-    return access
-
-
-def _parse_split(text: str) -> AccessLine | None:
-    """Parse a line like most by cutting it at blanks, which takes less time than the pattern does.
-
-    Returns None if anything is unlike most lines, or a field might be too long for its column. What it accepts,
-    :func:`_parse_usual` accepts as well and with the same result; a test holds that.
-    """
-    length = len(text)
-    if length > _FITTING_LINE or "\\" in text or text.count('"') != 6 or not text.isascii():
-        return None
     try:
         addr, ident, user, day, zone, method, uri, protocol, status, size, rest = text.split(" ", 10)
         before, referer, between, agent, after = rest.split('"')
@@ -77,19 +64,25 @@ def _parse_split(text: str) -> AccessLine | None:
         code = _STATUSES[status]
         ts = clock.BRACKETED[day + zone]
     except (ValueError, KeyError):  # also a time that is none
-        return None
+        return parse_by_pattern(text)
     if (
-        before
+        ident != "-"
         or between != " "
+        or before
         or after
-        or not (addr and ident and user and uri)
+        or "\\" in text
+        or '"' in uri
+        or not (uri and addr and user)
         or "," in addr
-        or not (size.isdigit() and len(size) <= _SIZE_DIGITS)
         # Of what counts as white space for the pattern, only the blank is printable.
-        or not (addr + ident + user).isprintable()
-        or (length > SHORT_LINE and len(addr) + len(user) > SHORT_LINE)
+        or not addr.isprintable()
+        or not user.isprintable()
+        or not (size.isdigit() and len(size) <= _SIZE_DIGITS)
+        or not text.isascii()
+        or len(text) > _FITTING_LINE
+        or len(addr) + len(user) > SHORT_LINE
     ):
-        return None
+        return parse_by_pattern(text)
     return AccessLine(
         ts,
         addr,
@@ -102,6 +95,13 @@ def _parse_split(text: str) -> AccessLine | None:
         "" if referer == "-" else referer,
         "" if agent == "-" else agent,
     )
+
+
+def parse_by_pattern(text: str) -> AccessLine:
+    """Parse a line, whatever it is like; as :func:`parse`."""
+    access = _parse_usual(text) or _parse_unusual(text)
+    require_fit(access, len(text))
+    return access
 
 
 def _parse_usual(text: str) -> AccessLine | None:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import astuple
 
 from obsctl.pipeline.formats import clock
 from obsctl.pipeline.formats.line import (
@@ -30,10 +29,7 @@ _Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
 class _Usual(msgspec.Struct, gc=False):
-    """A line whose numbers are numbers and whose fields fit, as nginx writes nearly all.
-
-    AccessLine's fields in its order, but for the times.
-    """
+    """A line whose numbers are numbers and whose fields fit, as nginx writes nearly all."""
 
     remote_addr: _Short
     status: Annotated[int, Meta(ge=0, le=STATUS_MAX)]
@@ -103,8 +99,29 @@ def parse(text: str) -> AccessLine:
     ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time] + ".000"
     seconds = usual.request_time
     if seconds is not None:
-        usual.request_time = round(seconds * 1000) / 1000  # as the column holds it; round(…, 3) takes twice as long
-    return AccessLine(ts, *astuple(usual)[:-2])
+        seconds = round(seconds * 1000) / 1000  # as the column holds it; round(…, 3) takes twice as long
+    return AccessLine(  # one by one: a call with a star takes twice as long
+        ts,
+        usual.remote_addr,
+        usual.status,
+        usual.bytes,
+        usual.remote_user,
+        usual.method,
+        usual.uri,
+        usual.protocol,
+        usual.referer,
+        usual.user_agent,
+        usual.x_forwarded_for,
+        usual.host,
+        usual.request_id,
+        usual.client_request_id,
+        usual.request_length,
+        seconds,
+        usual.upstream_addr,
+        usual.upstream_status,
+        usual.upstream_response_time,
+        usual.upstream_connect_time,
+    )
 
 
 def _parse_unusual(text: str) -> AccessLine:
