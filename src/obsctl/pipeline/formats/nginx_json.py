@@ -28,30 +28,33 @@ _Text = Annotated[str, Meta(max_length=TEXT_BYTES // 4)]
 _Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
-class _Usual(msgspec.Struct, gc=False):
-    """A line whose numbers are numbers and whose fields fit, as nginx writes nearly all."""
+class _Usual(msgspec.Struct, gc=False, kw_only=True):
+    """A line whose numbers are numbers and whose fields fit, as nginx writes nearly all.
 
+    In nginx's order: the decoder looks first for the field that follows on the last one.
+    """
+
+    time: str = ""
+    msec: float | None = None
     remote_addr: _Short
-    status: Annotated[int, Meta(ge=0, le=STATUS_MAX)]
-    bytes: _Number = 0
+    x_forwarded_for: _Text = ""
     remote_user: _Short = ""
+    request_id: Annotated[str, Meta(max_length=REQUEST_ID)] = ""
+    client_request_id: _Short = ""
+    host: _Short = ""
     method: Annotated[str, Meta(max_length=METHOD)] = ""
     uri: _Text = ""
     protocol: Annotated[str, Meta(max_length=PROTOCOL)] = ""
-    referer: _Text = ""
-    user_agent: _Text = ""
-    x_forwarded_for: _Text = ""
-    host: _Short = ""
-    request_id: Annotated[str, Meta(max_length=REQUEST_ID)] = ""
-    client_request_id: _Short = ""
+    status: Annotated[int, Meta(ge=0, le=STATUS_MAX)]
+    bytes: _Number = 0
     request_length: _Number | None = None
     request_time: Annotated[float, Meta(ge=0, le=SECONDS_MAX)] | None = None
+    referer: _Text = ""
+    user_agent: _Text = ""
     upstream_addr: _Short = ""
     upstream_status: _Short = ""
     upstream_response_time: _Short = ""
     upstream_connect_time: _Short = ""
-    msec: float | None = None
-    time: str = ""
 
 
 class _Line(msgspec.Struct, gc=False):
