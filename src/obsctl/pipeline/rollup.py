@@ -76,7 +76,7 @@ def count(lines: Iterable[AccessLine]) -> dict[Key, Totals]:
         size = line.bytes
         entry.bytes += size if size < BYTES_COUNTED else BYTES_COUNTED
         seconds = line.request_time
-        if seconds is not None:
+        if type(seconds) is float:
             entry.latency[bisect.bisect_left(_BOUNDS_S, seconds)] += 1
     return {Key(*key): entry for key, entry in totals.items()}
 

@@ -34,7 +34,7 @@ def test_a_tuple_is_a_row_with_its_identity_in_binary() -> None:
     assert first.endswith(b',3,9,FROM_BASE64("%b"))' % _DIGITS)
     assert uri_of(second) == b"/b"
     (only,) = sql.line_rows([error])
-    assert only.startswith(b'("2026-01-02 03:04:05.678","error",1,2,"it\'s",null,"",')
+    assert only.startswith(b'("2026-01-02 03:04:05.678","error",1,2,"it\'s",NULL,"",')
     assert sql.line_rows([]) == []
 
 

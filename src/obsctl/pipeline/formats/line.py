@@ -19,6 +19,10 @@ STATUS_MAX = 999
 SECONDS_MAX = 1e9
 
 
+#: What a number is that the line does not tell: SQL's own word for it, so that no store has to put it there.
+ABSENT = msgspec.Raw(b"NULL")
+
+
 class LineError(ValueError):
     """A line that its format does not know.
 
@@ -52,7 +56,7 @@ class _Line(msgspec.Struct, array_like=True, gc=False, kw_only=True):
 
 
 class AccessLine(_Line, array_like=True, gc=False):
-    """One request as a balancer logged it. What the line does not say is an empty text or None.
+    """One request as a balancer logged it. What the line does not say is an empty text or :data:`ABSENT`.
 
     Attributes:
         ts: the event's time in UTC as ``YYYY-MM-DD HH:MM:SS.mmm``, ready for the store and for sorting.
@@ -77,8 +81,8 @@ class AccessLine(_Line, array_like=True, gc=False):
     vhost: str = ""
     request_id: str = ""
     client_request_id: str = ""
-    request_length: int | None = None
-    request_time: float | None = None
+    request_length: int | msgspec.Raw = ABSENT
+    request_time: float | msgspec.Raw = ABSENT
     upstream_addr: str = ""
     upstream_status: str = ""
     upstream_response_time: str = ""
@@ -94,7 +98,7 @@ class ErrorLine(_Line, array_like=True, gc=False):
     pid: int
     tid: int
     message: str
-    connection_id: int | None = None
+    connection_id: int | msgspec.Raw = ABSENT
     client_addr: str = ""
     server_name: str = ""
     request: str = ""
@@ -123,8 +127,8 @@ def require_fit(line: AccessLine, length: int) -> None:
     if not (
         0 <= line.status <= STATUS_MAX
         and 0 <= line.bytes <= NUMBER_MAX
-        and (line.request_length is None or 0 <= line.request_length <= NUMBER_MAX)
-        and (line.request_time is None or 0 <= line.request_time <= SECONDS_MAX)
+        and (isinstance(line.request_length, msgspec.Raw) or 0 <= line.request_length <= NUMBER_MAX)
+        and (isinstance(line.request_time, msgspec.Raw) or 0 <= line.request_time <= SECONDS_MAX)
         and len(line.method) <= METHOD
         and len(line.protocol) <= PROTOCOL
         and len(line.request_id) <= REQUEST_ID
@@ -150,9 +154,9 @@ def _name_misfit(line: AccessLine, length: int) -> None:
     """Raise for the first field that does not fit, if there is one."""
     if not (0 <= line.status <= STATUS_MAX and 0 <= line.bytes <= NUMBER_MAX):
         raise LineError("field_range", "status or bytes is out of range")
-    if line.request_length is not None and not 0 <= line.request_length <= NUMBER_MAX:
+    if not isinstance(line.request_length, msgspec.Raw) and not 0 <= line.request_length <= NUMBER_MAX:
         raise LineError("field_range", "request_length is out of range")
-    if line.request_time is not None and not 0 <= line.request_time <= SECONDS_MAX:
+    if not isinstance(line.request_time, msgspec.Raw) and not 0 <= line.request_time <= SECONDS_MAX:
         raise LineError("field_range", "request_time is out of range")
     for name, limit in _CHARACTERS if length > SHORT_LINE else _NARROW:
         if len(getattr(line, name)) > limit:

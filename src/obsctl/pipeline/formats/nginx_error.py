@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from obsctl.pipeline.formats import clock
-from obsctl.pipeline.formats.line import ErrorLine, LineError
+from obsctl.pipeline.formats.line import ABSENT, ErrorLine, LineError
 
 _head = re.compile(
     r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[([a-z]{1,16})\] (\d{1,18})#(\d{1,18}): (?:\*(\d{1,18}) )?(.*)",
@@ -66,7 +66,7 @@ def _parse(text: str, seconds: dict[str, str]) -> ErrorLine:
         level=level,
         pid=int(pid),
         tid=int(tid),
-        connection_id=int(connection) if connection else None,
+        connection_id=int(connection) if connection else ABSENT,
         message=message,
     )
     _take_context(line)

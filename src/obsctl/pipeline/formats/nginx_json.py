@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from obsctl.pipeline.formats import clock
 from obsctl.pipeline.formats.line import (
+    ABSENT,
     METHOD,
     NUMBER_MAX,
     PROTOCOL,
@@ -100,9 +101,7 @@ def parse(text: str) -> AccessLine:
     # $msec first: it is the same moment as $time_iso8601, with milliseconds.
     msec = usual.msec
     ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time] + ".000"
-    seconds = usual.request_time
-    if seconds is not None:
-        seconds = round(seconds * 1000) / 1000  # as the column holds it; round(…, 3) takes twice as long
+    length, seconds = usual.request_length, usual.request_time
     return AccessLine(  # one by one: a call with a star takes twice as long
         ts,
         usual.remote_addr,
@@ -118,8 +117,9 @@ def parse(text: str) -> AccessLine:
         usual.host,
         usual.request_id,
         usual.client_request_id,
-        usual.request_length,
-        seconds,
+        length if length is not None else ABSENT,
+        # As the column holds it; round(…, 3) takes twice as long.
+        round(seconds * 1000) / 1000 if seconds is not None else ABSENT,
         usual.upstream_addr,
         usual.upstream_status,
         usual.upstream_response_time,
@@ -134,6 +134,7 @@ def _parse_unusual(text: str) -> AccessLine:
     except (ValueError, RecursionError) as error:  # the second for brackets nested a thousand deep
         raise LineError("parse", f"not an access line in JSON: {error}") from None
     try:
+        length, seconds = _count(line.request_length), _seconds(line.request_time)
         access = AccessLine(
             ts=_time(line),
             client_addr=line.remote_addr,
@@ -149,8 +150,8 @@ def _parse_unusual(text: str) -> AccessLine:
             vhost=line.host,
             request_id=line.request_id,
             client_request_id=line.client_request_id,
-            request_length=_count(line.request_length),
-            request_time=_milliseconds(line.request_time),
+            request_length=ABSENT if length is None else length,
+            request_time=ABSENT if seconds is None else round(seconds, 3),
             upstream_addr=line.upstream_addr,
             upstream_status=line.upstream_status,
             upstream_response_time=line.upstream_response_time,
@@ -162,12 +163,6 @@ def _parse_unusual(text: str) -> AccessLine:
         raise LineError("parse", f"a number is none: {error}") from None
     require_fit(access, len(text))
     return access
-
-
-def _milliseconds(value: float | str | None) -> float | None:
-    """Return seconds as their column holds them."""
-    seconds = _seconds(value)
-    return None if seconds is None else round(seconds, 3)
 
 
 def _time(line: _Line) -> str:
