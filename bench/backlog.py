@@ -105,16 +105,23 @@ def _document(shape: Shape, host: str, offset: int, log_format: str, *, stamp: s
     fields = f'"fields":{{"log_type":"access","log_format":"{log_format}","log_input":"{log_input}"}}'
     head = f'{{"@timestamp":"{stamp}","@metadata":{{"beat":"filebeat","type":"_doc","version":"7.17.28"}},'
     if not shape.whole:
-        tail = f'"host":{{"name":"{host}"}},"log":{{"offset":{offset},{file}}},{fields},"message":"{message}"}}'
-        return f"{head}{tail}".encode()
+        parts = [f'"host":{{"name":"{host}"}}', f'"log":{{"offset":{offset},{file}}}', fields, f'"message":"{message}"']
+        return f"{head}{_mixed(parts, offset)}}}".encode()
     agent = (
         f'"agent":{{"name":"{host}","type":"filebeat","version":"7.17.28","hostname":"{host}.example.com",'
         f'"ephemeral_id":"6c6ab2fd-6dcf-4a2b-a4d6-7b9b7f2f2b0{host[-1]}","id":"5b6b3c6e-1c8e-4d3c-8f8f-2f8a1d6d0f0{host[-1]}"}}'
     )
-    return (
-        f'{head}"log":{{"offset":{offset},{file}}},"message":"{message}","input":{{"type":"filestream"}},{fields},'
-        f'"ecs":{{"version":"1.12.0"}},"host":{{"name":"{host}"}},{agent}}}'
-    ).encode()
+    parts = [
+        f'"log":{{"offset":{offset},{file}}}', f'"message":"{message}"', '"input":{"type":"filestream"}', fields,
+        '"ecs":{"version":"1.12.0"}', f'"host":{{"name":"{host}"}}', agent,
+    ]  # fmt: skip
+    return f"{head}{_mixed(parts, offset)}}}".encode()
+
+
+def _mixed(parts: list[str], seed: int) -> str:
+    """Join the parts of a document in an order that changes, as Filebeat does: it goes through a map of Go."""
+    random.Random(seed).shuffle(parts)  # noqa: S311  the same orders each time
+    return ",".join(parts)
 
 
 def _lines(rows: int) -> Iterator[tuple[str, str, str]]:

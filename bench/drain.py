@@ -61,7 +61,7 @@ class Rig:
     Args:
         folder: for all that they keep.
         rows: of the backlog.
-        consumer: its program.
+        consumer: its program; the naive one runs on the Python beside it.
     """
 
     topic = "nginxlog"
@@ -130,7 +130,13 @@ class Rig:
     def naive(self, rows: int) -> Figures:
         """Let the naive consumer store some rows."""
         group = self._begin()
-        command = [sys.executable, ROOT / "bench" / "naive.py", self.kafka.bootstrap, self.topic, group]
+        command = [
+            self._consumer.with_name("python"),
+            ROOT / "bench" / "naive.py",
+            self.kafka.bootstrap,
+            self.topic,
+            group,
+        ]
         process = subprocess.Popen([*command, self.mariadb.socket, str(rows)], stdout=subprocess.PIPE, text=True)
         with _ended(process):
             before = cpu_seconds(self.mariadb.pid)

@@ -29,7 +29,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -347,9 +347,10 @@ def hang(victim: str, shortest: float, longest: float) -> Callable[[Oracle], Non
     def strike(o: Oracle) -> None:
         o.pause(0, FEED_SECONDS / 2)
         consumer = o.consumers[o.any_slot()]
+        # Listed once: who was stopped is to go on, even if another was started in its place meanwhile.
         send = {
-            "consumer": consumer.send,
-            "worker": functools.partial(_send_worker, consumer),
+            "consumer": functools.partial(_send, consumer.pids()),
+            "worker": functools.partial(_send, consumer.worker_pids()),
             "database": o.database.send,
             "broker": o.kafka.send,
         }[victim]
@@ -363,13 +364,14 @@ def hang(victim: str, shortest: float, longest: float) -> Callable[[Oracle], Non
 def kill_worker(o: Oracle) -> None:
     """Kill the process that reads and stores; the one that watches over it starts another."""
     o.pause(0, FEED_SECONDS)
-    _send_worker(o.consumers[o.any_slot()], signal.SIGKILL)
+    # There may be none at the moment, when the consumer was just started.
+    _send(o.consumers[o.any_slot()].worker_pids(), signal.SIGKILL)
 
 
-def _send_worker(consumer: Consumer, number: signal.Signals) -> None:
-    # There may be none at the moment, when it was just started.
-    for pid in consumer.worker_pids():
-        os.kill(pid, number)
+def _send(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def pull_cable(whose: str) -> Callable[[Oracle], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -166,12 +165,15 @@ class Consumer:
     def worker_pids(self) -> list[int]:
         """Return the processes of the workers that live."""
         pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        except OSError:  # it has ended
+            return []
+        return [int(child) for child in children.split()]
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to the main process and its workers."""
-        for pid in (self.process.pid, *self.worker_pids()):
-            os.kill(pid, number)
+    def pids(self) -> list[int]:
+        """Return the main process and its workers."""
+        return [self.process.pid, *self.worker_pids()]
 
     def terminate(self, timeout: float = 30.0) -> int:
         """Ask the process to stop; return its exit code."""

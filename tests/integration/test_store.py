@@ -276,7 +276,7 @@ def test_a_line_that_only_newer_parsers_read_stays_in_the_quarantine(
     assert_conserved(db.query)
 
 
-ODD = "\0\x01\t\n\r\"'\\%_\x1a;--😀\u2028ü\ufffd"
+ODD = "\0\x01\t\n\r\"'\\%_\x1a;--😀\u2028ü\ufffd\f\b\x0b\x1f\x7f" r"\u0001 \f \N \0 \\" '"]\n["",",NULL,null'
 
 
 def test_odd_texts_come_back_as_they_were(db: Database) -> None:

@@ -71,6 +71,8 @@ _CHUNK_ROWS = 5000
 _CHUNKS_A_RUN = 200
 #: Beyond this many, p_max is not counted further.
 _COUNT_LIMIT = 100_000
+#: A server with less would refuse lines that are none too long.
+_LEAST_PACKET_BYTES = 2**20
 #: A packet holds more than the rows: command, head and tail of the statement.
 _PACKET_MARGIN = 16 * 1024
 
@@ -251,6 +253,11 @@ class MySQLStore:
         ((packet, loads),) = self._select("SELECT @@max_allowed_packet,@@local_infile")
         self._packet_bytes, self._loads = int(packet), bool(loads)
         self._end_read()
+        if self._packet_bytes < _LEAST_PACKET_BYTES:
+            raise StoreUnavailableError(
+                f"the server's max_allowed_packet is {packet} bytes, and lines may be longer",
+                f"set it to {_LEAST_PACKET_BYTES} at least; the mysql role does",
+            )
         self._quarantine_checked = float("-inf")
 
     def _require_schema(self) -> None:

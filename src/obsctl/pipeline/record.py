@@ -28,13 +28,13 @@ class Fields(msgspec.Struct, gc=False, frozen=True):
     log_input: str = ""
 
 
-class Envelope(msgspec.Struct, gc=False, kw_only=True):
-    """A record as the shipper promises it, in its order: the decoder looks first for what follows on the last field."""
+class Envelope(msgspec.Struct, gc=False):
+    """A record as the shipper promises it. Filebeat writes its parts in another order each time."""
 
+    message: str
     host: Host
     log: Log
     fields: Fields = Fields()
-    message: str
 
 
 class _Remains(msgspec.Struct):

@@ -52,6 +52,13 @@ def test_random_pieces_change_nothing() -> None:
         assert read(combined.parse, line) == read(combined.parse_by_pattern, line), line
 
 
+def test_a_blank_at_another_place_changes_nothing() -> None:
+    without = _LINE.replace(" +0100]", "+0100]")
+    for place in range(len(without) + 1):
+        line = without[:place] + " " + without[place:]
+        assert read(combined.parse, line) == read(combined.parse_by_pattern, line), line
+
+
 @pytest.mark.parametrize("length", [100, 254, 255, 256, 16_000, 17_000])
 @pytest.mark.parametrize("place", ["198.51.100.7", "alice", "/a?b=c", "agent/1.0"])
 def test_long_fields_change_nothing(place: str, length: int) -> None:

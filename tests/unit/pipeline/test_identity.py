@@ -24,9 +24,9 @@ def test_every_part_counts() -> None:
 
 
 def test_borders_between_parts_cannot_move() -> None:
-    assert identity.of_line("a", "c", 1, b"x") != identity.of_line("a", "bc", 1, "x")
-    assert identity.of_line("a", "", 1, b"2:x") != identity.of_line("a", "", 12, b":x")
-    assert identity.of_line("a1:", "", 1, b"x") != identity.of_line("a", "", 1, b"x")
+    assert identity.of_line("ab", "c", 1, "x") != identity.of_line("a", "bc", 1, "x")
+    assert identity.of_line("a", "b", 1, "2:x") != identity.of_line("a", "b", 12, ":x")
+    assert identity.of_line("a1:b", "", 1, "x") != identity.of_line("a", "b", 1, "x")
 
 
 def test_never_changes() -> None:

@@ -17,6 +17,8 @@ from obsctl.pipeline.formats.line import SHORT_LINE, TEXT_BYTES, AccessLine, Lin
 #: By the word of the line, which holds one of the request's quotes.
 _METHODS = {f'"{name}': name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH")}
 _PROTOCOLS = {f'{name}"': name for name in ("HTTP/1.1", "HTTP/2.0", "HTTP/1.0", "HTTP/3.0")}
+#: Of ``+0100]``.
+_ZONE_LENGTH = 6
 #: A number of so many digits fits its column.
 _SIZE_DIGITS = 18
 #: Characters of a line of which no text can have more bytes than a TEXT column takes.
@@ -70,6 +72,7 @@ def parse(text: str) -> AccessLine:
         or between != " "
         or before
         or after
+        or len(zone) != _ZONE_LENGTH
         or "\\" in text
         or '"' in uri
         or not (uri and addr and user)

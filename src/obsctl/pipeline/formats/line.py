@@ -17,8 +17,6 @@ TEXT_BYTES = 65_535
 NUMBER_MAX = 2**63 - 1
 STATUS_MAX = 999
 SECONDS_MAX = 1e9
-
-
 #: What a number is that the line does not tell: SQL's own word for it, so that no store has to put it there.
 ABSENT = msgspec.Raw(b"NULL")
 

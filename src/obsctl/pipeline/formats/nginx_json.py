@@ -89,7 +89,7 @@ _decode = msgspec.json.Decoder(_Line).decode
 
 
 def parse(text: str) -> AccessLine:
-    """Parse a line.
+    """Parse a line. Seconds are rounded to the milliseconds that their column holds.
 
     Raises:
         LineError: it is no such object, has no usable time, or a field is out of its bounds.
@@ -118,7 +118,6 @@ def parse(text: str) -> AccessLine:
         usual.request_id,
         usual.client_request_id,
         length if length is not None else ABSENT,
-        # As the column holds it; round(…, 3) takes twice as long.
         round(seconds * 1000) / 1000 if seconds is not None else ABSENT,
         usual.upstream_addr,
         usual.upstream_status,
@@ -151,7 +150,7 @@ def _parse_unusual(text: str) -> AccessLine:
             request_id=line.request_id,
             client_request_id=line.client_request_id,
             request_length=ABSENT if length is None else length,
-            request_time=ABSENT if seconds is None else round(seconds, 3),
+            request_time=ABSENT if seconds is None else seconds,
             upstream_addr=line.upstream_addr,
             upstream_status=line.upstream_status,
             upstream_response_time=line.upstream_response_time,
@@ -162,6 +161,8 @@ def _parse_unusual(text: str) -> AccessLine:
     except ValueError as error:
         raise LineError("parse", f"a number is none: {error}") from None
     require_fit(access, len(text))
+    if seconds is not None:
+        access.request_time = round(seconds * 1000) / 1000
     return access
 
 
