@@ -316,6 +316,15 @@ def test_more_repeated_lines_than_the_server_keeps_warnings(db: Database) -> Non
     assert_conserved(db.query)
 
 
+def test_a_server_that_takes_no_rows_is_told(db: Database) -> None:
+    db.query("SET GLOBAL max_allowed_packet=16384")
+    try:
+        with pytest.raises(StoreUnavailableError, match="max_allowed_packet is 16384 bytes"):
+            db.store().positions("cluster", {TopicPartition("nginxlog", 0): TOPIC_ID})
+    finally:
+        db.query("SET GLOBAL max_allowed_packet=16777216")
+
+
 def test_a_value_larger_than_a_packet_is_kept_up_to_there(db: Database) -> None:
     db.query("SET GLOBAL max_allowed_packet=1048576")
     try:

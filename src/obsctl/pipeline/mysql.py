@@ -71,10 +71,10 @@ _CHUNK_ROWS = 5000
 _CHUNKS_A_RUN = 200
 #: Beyond this many, p_max is not counted further.
 _COUNT_LIMIT = 100_000
-#: A server with less would refuse lines that are none too long.
-_LEAST_PACKET_BYTES = 2**20
 #: A packet holds more than the rows: command, head and tail of the statement.
 _PACKET_MARGIN = 16 * 1024
+#: With less, next to nothing is left for the rows.
+_LEAST_PACKET_BYTES = 2 * _PACKET_MARGIN
 
 _HINTS = {
     1044: "grant the user its privileges: run the mysql role again",
@@ -255,8 +255,8 @@ class MySQLStore:
         self._end_read()
         if self._packet_bytes < _LEAST_PACKET_BYTES:
             raise StoreUnavailableError(
-                f"the server's max_allowed_packet is {packet} bytes, and lines may be longer",
-                f"set it to {_LEAST_PACKET_BYTES} at least; the mysql role does",
+                f"the server's max_allowed_packet is {packet} bytes, which is too little for rows",
+                "set it to 16M, as the servers do by themselves",
             )
         self._quarantine_checked = float("-inf")
 
