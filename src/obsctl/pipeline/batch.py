@@ -131,8 +131,8 @@ class Assembler:
             steps={source_id: Step(expected[part], ends[part]) for source_id, part in partitions.items()},
             partitions=partitions,
             runs=runs,
-            access=sorted(access.values(), key=_by_key),
-            errors=sorted(errors.values(), key=_by_key),
+            access=sorted(access.values(), key=by_key),
+            errors=sorted(errors.values(), key=by_key),
             quarantined=sorted(quarantined.values(), key=lambda q: q.line_id),
         )
         batch.repeated = batch.records - len(access) - len(errors) - len(quarantined)
@@ -191,7 +191,8 @@ def _refuse(  # noqa: PLR0917  the order of Quarantined
     return Quarantined(line_id, source_id, offset, log_format, host, reason, detail[:DETAIL_LENGTH], value)
 
 
-_by_key = operator.attrgetter("ts", "line_id")
+#: The order in which a table keeps its lines: what writers insert in it, they rarely lock crosswise.
+by_key = operator.attrgetter("ts", "line_id")
 
 
 def _newest(batch: Batch) -> dict[int, str]:

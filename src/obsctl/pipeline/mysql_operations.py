@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from obsctl.pipeline import rollup, sql
-from obsctl.pipeline.batch import Source, TopicPartition
+from obsctl.pipeline.batch import Source, TopicPartition, by_key
 from obsctl.pipeline.formats.line import AccessLine, ErrorLine, Line
 from obsctl.pipeline.formats.registry import revision
 from obsctl.pipeline.mysql import MySQLStore, _KnownRowsError, _Refusal, _refused, _RetryError, _statement
@@ -187,7 +187,7 @@ class MySQLOperations(MySQLStore):
         # quarantine: it finds the line here or, once this is committed, in its table.
         judged = _judge(self._kept(line_ids, lock=" FOR UPDATE"), judge)
         known = self._known(judged.lines.values())
-        lines = sorted((line for i, line in judged.lines.items() if i not in known), key=lambda n: (n.ts, n.line_id))
+        lines = sorted((line for i, line in judged.lines.items() if i not in known), key=by_key)
         refusals: list[_Refusal] = []
         access = [line for line in lines if isinstance(line, AccessLine)]
         errors = [line for line in lines if isinstance(line, ErrorLine)]
