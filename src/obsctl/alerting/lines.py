@@ -34,8 +34,8 @@ class LineReader:
             return None
         if not isinstance(line, AccessLine):
             return None
-        origin = (envelope.host.name, envelope.fields.log_input, envelope.log.offset)
-        full = identity.of_line(*origin, envelope.message)
+        begun = identity.of_input(envelope.host.name, envelope.fields.log_input)
+        full = identity.of_line(begun, envelope.log.offset, envelope.message)
         return Event(
             # Half of it is plenty for the lines of some minutes, and fits SQLite's integer key.
             identity=int.from_bytes(full[:8], "big", signed=True),

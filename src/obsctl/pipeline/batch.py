@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import operator
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
@@ -88,12 +89,28 @@ def skip(source_id: int, part: TopicPartition, step: Step) -> Batch:
     return Batch({source_id: step}, {source_id: part})
 
 
+class _Stream(NamedTuple):
+    """What the lines of a host's input in one format have in common.
+
+    Attributes:
+        begun: see :func:`identity.of_input`.
+        parse: None for a format that nobody knows.
+    """
+
+    host: str
+    fields: record.Fields
+    log_format: str
+    begun: blake2b
+    parse: Parse | None
+
+
 class Assembler:
     """Makes batches of records."""
 
     def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies) -> None:
         self._formats = formats
         self._proxies = proxies if proxies else None
+        self._stream = self._stream_of("", record.Fields())
 
     def assemble(
         self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source], expected: Mapping[TopicPartition, int]
@@ -151,13 +168,14 @@ class Assembler:
             )
             host = error.origin[0] if error.origin else ""
             return _refuse(line_id, source_id, offset, error.log_format, host, error.reason, error.detail, value)
-        fields = envelope.fields
-        host = envelope.host.name
+        stream = self._stream
+        # Most often the line is of the same stream as the one before it.
+        if envelope.host.name != stream.host or envelope.fields != stream.fields:
+            stream = self._stream = self._stream_of(envelope.host.name, envelope.fields)
+        host, _, log_format, begun, parse = stream
         text = envelope.message
-        log_format = fields.log_format
-        line_id = identity.of_line(host, fields.log_input, envelope.log.offset, text)
+        line_id = identity.of_line(begun, envelope.log.offset, text)
         try:
-            parse = self._formats.get(log_format)
             if parse is None:
                 raise LineError("format", f"no format {log_format[:32]!r} is known")  # noqa: TRY301  as the parsers do
             if len(host) > _HOST_LENGTH:
@@ -176,6 +194,10 @@ class Assembler:
             if line.client_addr != peer:
                 line.proxy_addr = peer
         return line
+
+    def _stream_of(self, host: str, fields: record.Fields) -> _Stream:
+        begun = identity.of_input(host, fields.log_input)
+        return _Stream(host, fields, fields.log_format, begun, self._formats.get(fields.log_format))
 
 
 def _refuse(  # noqa: PLR0917  the order of Quarantined

@@ -23,14 +23,14 @@ def _origin(host: str, log_input: str) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _begun(host: str, log_input: str) -> blake2b:
-    """Return a hash that has taken the origin; to be copied, which is quicker than to begin anew."""
+def of_input(host: str, log_input: str) -> blake2b:
+    """Return a hash that has taken the origin, for :func:`of_line`; it is shared and must not be changed."""
     return blake2b(_origin(host, log_input), digest_size=SIZE)
 
 
-def of_line(host: str, log_input: str, offset: int, line: str) -> bytes:
-    """Return the identity of the line that begins at byte ``offset`` of the host's input."""
-    digest = _begun(host, log_input).copy()
+def of_line(begun: blake2b, offset: int, line: str) -> bytes:
+    """Return the identity of the line that begins at byte ``offset`` of the input that ``begun`` is of."""
+    digest = begun.copy()  # quicker than to begin anew
     digest.update(f"{offset}:{line}".encode())
     return digest.digest()
 

@@ -87,20 +87,16 @@ def route_class(uri: str) -> str:
     A fixed, small set: anybody can invent paths, and each new key would be a row of every minute.
     """
     path = uri.partition("?")[0]
-    if path[:1] != "/":
+    if not path.startswith("/"):
         return "other"
-    first, slash, rest = path[1:].partition("/")
-    kind = _BY_FIRST_SEGMENT.get(first.lower())
-    if kind is None:
-        # An ending that holds a slash is none, and no key either.
-        _, dot, ending = (rest if slash else first).rpartition(".")
-        if dot:
-            kind = _BY_EXTENSION.get(ending.lower())
+    first = path.split("/", 2)[1].lower()
+    # An ending that holds a slash is none, and no key either; a path without a dot is all ending.
+    kind = _BY_FIRST_SEGMENT.get(first) or _BY_EXTENSION.get(path.rpartition(".")[2].lower())
     if kind is not None:
         return kind
     if path == "/":
         return "root"
-    return "script" if first.lower() == "cgi-bin" else "page"
+    return "script" if first == "cgi-bin" else "page"
 
 
 _BY_FIRST_SEGMENT = dict.fromkeys(_HEALTH, "health") | dict.fromkeys(_API, "api")

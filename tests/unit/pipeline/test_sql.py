@@ -50,6 +50,9 @@ def test_a_tuple_is_a_row_with_its_identity_in_binary() -> None:
         ("\f", b"\x0c"),
         # What only looks like JSON's escapes is a backslash and letters.
         ("\\u0001\\f\\\\u001f\\\0", b"\\\\u0001\\\\f\\\\\\\\u001f\\\\\\0"),
+        # More escapes than are looked at one by one, and then an odd one or none.
+        ("\\" * 1000 + "\f", b"\\\\" * 1000 + b"\x0c"),
+        ("\\" * 1000 + "f", b"\\\\" * 1000 + b"f"),
         ("é中😀\u2028", "é中😀\u2028".encode()),
     ],
 )
