@@ -61,7 +61,7 @@ class Database(_Section, frozen=True, kw_only=True):
 class BatchLimits(_Section, frozen=True, kw_only=True):
     """A batch is stored when it holds ``lines`` lines or ``interval_ms`` have passed, whichever comes first."""
 
-    lines: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 5000
+    lines: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 10_000
     interval_ms: Annotated[int, msgspec.Meta(ge=10, le=10_000)] = 200
 
 

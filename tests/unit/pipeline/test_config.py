@@ -25,7 +25,7 @@ def load(tmp_path: Path, text: str) -> config.Config:
 def test_defaults(tmp_path: Path) -> None:
     loaded = load(tmp_path, GOOD)
     assert (loaded.kafka.group, loaded.kafka.topics.access) == ("obsctl-consumer", "nginxlog")
-    assert (loaded.batch.lines, loaded.batch.interval_ms, loaded.retention_days) == (5000, 200, 30)
+    assert (loaded.batch.lines, loaded.batch.interval_ms, loaded.retention_days) == (10_000, 200, 30)
     assert (loaded.health.address, loaded.health.port) == ("127.0.0.1", 9600)
 
 

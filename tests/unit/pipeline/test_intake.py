@@ -112,8 +112,8 @@ def test_a_batch_of_large_records_stays_small(intake: Intake, size: int, at_most
 
 def test_small_records_are_read_in_large_calls(intake: Intake) -> None:
     backlog = Backlog(300)
-    assert len(intake.collect(backlog)) == 5000  # type: ignore[arg-type]
-    assert len(backlog.asked) <= 12
+    assert len(intake.collect(backlog)) == 10_000  # type: ignore[arg-type]
+    assert len(backlog.asked) <= 22
 
 
 def test_networks_of_one() -> None:
