@@ -8,6 +8,7 @@ fence decides.
 from __future__ import annotations
 
 import collections
+import gc
 import logging
 import threading
 import time
@@ -152,6 +153,9 @@ class Writer:
             finally:
                 self._began = None
             self._set_available(False)
+            # A failed connection leaves rings of objects behind, almost a megabyte of certificates among them, and a
+            # worker makes few objects meanwhile that would have them looked for.
+            gc.collect()
             self._stopping.wait(backoff.delay())
         return None
 

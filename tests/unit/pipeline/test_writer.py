@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -124,3 +126,27 @@ def test_there_is_room_for_two(writer: Writer, store: FakeStore) -> None:
     assert not writer.has_room(0.05)
     gate.set()
     assert writer.has_room(5)
+
+
+def test_rings_that_failed_attempts_leave_do_not_pile_up(
+    writer: Writer, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drivers leave connection, error and traceback in a ring, and an outage may take hours."""
+    left: list[weakref.ref[Exception]] = []
+
+    def fail(_batch: Batch) -> Outcome:
+        error = StoreUnavailableError("gone")
+        error.__cause__ = error
+        left.append(weakref.ref(error))
+        raise error
+
+    gc.disable()
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "commit", fail)
+            writer.give(batch(0))
+            assert eventually(lambda: len(left) > 10)
+            assert sum(error() is not None for error in left) <= 2, "the present one, and one being let go"
+        assert eventually(lambda: store.committed == [0])
+    finally:
+        gc.enable()
