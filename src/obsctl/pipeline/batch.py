@@ -99,7 +99,6 @@ class _Stream(NamedTuple):
 
     host: str
     fields: record.Fields
-    log_format: str
     begun: blake2b
     parse: Parse | None
 
@@ -172,7 +171,8 @@ class Assembler:
         # Most often the line is of the same stream as the one before it.
         if envelope.host.name != stream.host or envelope.fields != stream.fields:
             stream = self._stream = self._stream_of(envelope.host.name, envelope.fields)
-        host, _, log_format, begun, parse = stream
+        host, fields, begun, parse = stream
+        log_format = fields.log_format
         text = envelope.message
         line_id = identity.of_line(begun, envelope.log.offset, text)
         try:
@@ -197,7 +197,7 @@ class Assembler:
 
     def _stream_of(self, host: str, fields: record.Fields) -> _Stream:
         begun = identity.of_input(host, fields.log_input)
-        return _Stream(host, fields, fields.log_format, begun, self._formats.get(fields.log_format))
+        return _Stream(host, fields, begun, self._formats.get(fields.log_format))
 
 
 def _refuse(  # noqa: PLR0917  the order of Quarantined
