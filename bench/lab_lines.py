@@ -59,14 +59,15 @@ while True:
 print(written)
 """
 
-# Prints "PROBE WRITTEN READABLE" (seconds since 1970) for each probe. Each balancer writes its probes in their order,
-# so what is still to come is younger than the last one of an unbroken row: the query reads from there.
+# Prints "PROBE WRITTEN READABLE" (seconds since 1970) for each probe, at its end: nobody reads before, and a full pipe
+# would hold it up. Each balancer writes its probes in their order, so what is still to come is younger than the last
+# one of an unbroken row: the query reads from there.
 _POLLER = """
 import subprocess, sys, time
 markers, seconds, pause = sys.argv[1].split(","), float(sys.argv[2]), float(sys.argv[3])
 client = subprocess.Popen(["mysql", "-N", "-B", "--unbuffered", "obs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 began = time.time()
-since, seen, after = dict.fromkeys(markers, began - 5), set(), dict.fromkeys(markers, 0)
+since, seen, after = dict.fromkeys(markers, began - 5), {}, dict.fromkeys(markers, 0)
 while time.time() - began < seconds:
     start = min(since.values())
     client.stdin.write((
@@ -85,15 +86,15 @@ while time.time() - began < seconds:
     at = {}
     for name, moment in rows:
         at[name] = moment
-        if name not in seen:
-            seen.add(name)
-            print(name, moment, now)
+        seen.setdefault(name, (moment, now))
     for marker in markers:
         while "%s-p-%d" % (marker, after[marker]) in seen:
             since[marker] = at.get("%s-p-%d" % (marker, after[marker]), since[marker])
             after[marker] += 1
     time.sleep(pause)
 client.stdin.close()
+for name, (moment, now) in seen.items():
+    print(name, moment, now)
 """
 
 _RESIDENT = (
