@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import threading
 import time
@@ -17,13 +18,15 @@ log = logging.getLogger(__name__)
 
 #: Partitions are made days ahead, so an hour is often enough; refused records should be seen within a minute.
 _UPKEEP_SECONDS = 3600.0
+#: How long after midnight (UTC) the upkeep begins: the server's clock shall have passed it as well.
+_AFTER_MIDNIGHT_SECONDS = 5.0
 _LETTERS_SECONDS = 60.0
 _LETTERS_AT_ONCE = 100
 _FLUSH_SECONDS = 30.0
 
 
 class Housekeeping:
-    """Runs the upkeep, at once and then hourly, and sends dead letters when they fall due; in a thread of its own."""
+    """Runs the upkeep, at once, hourly and at each new day, and sends dead letters when due; in a thread of its own."""
 
     def __init__(self, store: Store, kafka: Kafka, telemetry: Telemetry) -> None:
         self._store = store
@@ -63,10 +66,11 @@ class Housekeeping:
             if time.monotonic() >= due:
                 done = self._upkeep()
                 self._failed = not done
-                due = time.monotonic() + (_UPKEEP_SECONDS if done else _LETTERS_SECONDS)
+                pause = seconds_to_upkeep(datetime.datetime.now(datetime.UTC)) if done else _LETTERS_SECONDS
+                due = time.monotonic() + pause
             if self._ready.is_set():
                 self._send_letters()
-                self._woken.wait(_LETTERS_SECONDS)
+                self._woken.wait(max(0.0, min(_LETTERS_SECONDS, due - time.monotonic())))
                 self._woken.clear()
             else:
                 due = time.monotonic() + backoff.delay()
@@ -158,6 +162,19 @@ class Housekeeping:
             )
         self._producer.flush(_FLUSH_SECONDS)
         return accepted, too_large
+
+
+def seconds_to_upkeep(now: datetime.datetime) -> float:
+    """Return how long the next upkeep may wait: lines of a day that the retention lets go must not go to its partition.
+
+    Args:
+        now: the UTC time.
+    """
+    midnight = datetime.datetime.combine(now.date(), datetime.time(), datetime.UTC)
+    begins = midnight + datetime.timedelta(seconds=_AFTER_MIDNIGHT_SECONDS)
+    if begins <= now:
+        begins += datetime.timedelta(days=1)
+    return min(_UPKEEP_SECONDS, (begins - now).total_seconds())
 
 
 def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
