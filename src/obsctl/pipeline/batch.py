@@ -77,6 +77,11 @@ class Batch(msgspec.Struct):
         """Records read, repeated ones included."""
         return sum(len(run.values) for run in self.runs)
 
+    @property
+    def ends(self) -> dict[TopicPartition, int]:
+        """The offset to read next, by partition."""
+        return {part: self.steps[source_id].next for source_id, part in self.partitions.items()}
+
     def value(self, line: Line) -> bytes | None:
         """Return the record of one of its lines as Kafka holds it, for the case that the store refuses the line."""
         part, offset = self.partitions[line.source_id], line.kafka_offset

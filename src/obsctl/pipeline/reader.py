@@ -105,8 +105,7 @@ class Reader:
         started = time.monotonic()
         batch = self._assembler.assemble(runs, progress.sources, progress.next)
         self._telemetry.assembled(batch.records, time.monotonic() - started)
-        for source_id, part in batch.partitions.items():
-            progress.next[part] = batch.steps[source_id].next
+        progress.next.update(batch.ends)
         self._writer.give(batch)
 
     def _take_results(self, consumer: confluent_kafka.Consumer) -> None:
@@ -115,15 +114,15 @@ class Reader:
             if isinstance(result, Positioned):
                 self._positioning.take(consumer, result)
             elif isinstance(result, Stored):
-                for source_id, part in result.batch.partitions.items():
+                for part, offset in result.ends.items():
                     if part in progress.next:
-                        progress.stored[part] = progress.to_commit[part] = result.batch.steps[source_id].next
+                        progress.stored[part] = progress.to_commit[part] = offset
             elif isinstance(result, Fenced):
                 self._step_back(consumer, result)
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
         """Somebody else moved the positions, or we did and did not hear of it: drop the batch and ask anew."""
         self._telemetry.fenced()
-        parts = [part for part in fenced.batch.partitions.values() if part in self._progress.next]
+        parts = [part for part in fenced.parts if part in self._progress.next]
         log.warning("a batch was fenced: the positions have moved meanwhile", extra={"partitions": names(parts)})
         self._progress.let_wait(consumer, parts)

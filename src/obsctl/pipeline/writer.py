@@ -12,12 +12,12 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from obsctl.pipeline.backoff import Backoff
 from obsctl.pipeline.batch import Batch, TopicPartition
-from obsctl.pipeline.store import FencedError, Outcome, Position, Store, StoreUnavailableError
+from obsctl.pipeline.store import FencedError, Position, Store, StoreUnavailableError
 from obsctl.pipeline.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -27,16 +27,19 @@ _DEPTH = 2
 
 
 class Stored(NamedTuple):
-    """A batch is stored."""
+    """A batch is stored. Told without the batch, whose rows are let go: they are most of the memory.
 
-    batch: Batch
-    outcome: Outcome
+    Attributes:
+        ends: the offset to read next, by partition.
+    """
+
+    ends: Mapping[TopicPartition, int]
 
 
 class Fenced(NamedTuple):
     """A batch was not stored, because the positions are not those it starts from."""
 
-    batch: Batch
+    parts: Sequence[TopicPartition]
 
 
 class Question(NamedTuple):
@@ -116,19 +119,23 @@ class Writer:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._tasks or self._stopping.is_set())
-                if self._stopping.is_set():
-                    break
-                task = self._tasks[0]
-            result = self._until_done(task)
-            with self._changed:
-                if result is not None:
-                    self._results.append(result)
-                    self._tasks.popleft()
-                self._changed.notify_all()
+        while not self._stopping.is_set():
+            self._next()
         self._store.close()
+
+    def _next(self) -> None:
+        """Wait for a task and do it. When this returns, nothing holds its batch any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._tasks or self._stopping.is_set())
+            if self._stopping.is_set():
+                return
+            task = self._tasks[0]
+        result = self._until_done(task)
+        with self._changed:
+            if result is not None:
+                self._results.append(result)
+                self._tasks.popleft()
+            self._changed.notify_all()
 
     def _until_done(self, task: Batch | Question) -> Result | None:
         """Do a task until it succeeds; None if the thread is to end before."""
@@ -166,9 +173,9 @@ class Writer:
         try:
             outcome = self._store.commit(task)
         except FencedError:
-            return Fenced(task)
+            return Fenced(tuple(task.partitions.values()))
         self._telemetry.stored(task, outcome, time.monotonic() - started)
-        return Stored(task, outcome)
+        return Stored(task.ends)
 
     def _set_available(self, available: bool) -> None:
         if available != self._available:

@@ -114,7 +114,21 @@ def test_a_fenced_batch_is_given_back(writer: Writer, store: FakeStore) -> None:
     assert writer.drain(5)
     (result,) = writer.results()
     assert isinstance(result, Fenced)
-    assert result.batch.partitions == {1: PART}
+    assert result.parts == (PART,)
+
+
+def test_nothing_holds_a_stored_batch(writer: Writer) -> None:
+    class Rows(list[Any]):
+        """A list that can be watched."""
+
+    given = batch(0)
+    given.access = Rows()
+    rows = weakref.ref(given.access)
+    writer.give(given)
+    del given
+    assert writer.drain(5)
+    assert eventually(lambda: rows() is None)
+    assert writer.results() == [Stored({PART: 1})]
 
 
 def test_there_is_room_for_two(writer: Writer, store: FakeStore) -> None:
