@@ -106,7 +106,7 @@ def test_every_command_offers_every_format(healthy: Fleet) -> None:
     for command in (["verify", "vip"], ["kafka", "status"], ["health"], ["status"]):
         for output in ("table", "wide", "json", "ndjson", "yaml", "nagios"):
             answer = healthy.obsctl(*command, "-o", output)
-            assert answer.code == 0, (command, output, answer.out, answer.err)
+            assert answer.code == 0, f"{command} -o {output}:\n{answer.out}{answer.err}"
             assert answer.out.strip()
 
 
