@@ -83,13 +83,11 @@ while time.time() - began < seconds:
             break
         rows.append((name, int(moment) / 1e6))
     now = time.time()
-    at = {}
     for name, moment in rows:
-        at[name] = moment
         seen.setdefault(name, (moment, now))
     for marker in markers:
-        while "%s-p-%d" % (marker, after[marker]) in seen:
-            since[marker] = at.get("%s-p-%d" % (marker, after[marker]), since[marker])
+        while (name := "%s-p-%d" % (marker, after[marker])) in seen:
+            since[marker] = seen[name][0]
             after[marker] += 1
     time.sleep(pause)
 client.stdin.close()
