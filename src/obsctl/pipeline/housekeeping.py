@@ -70,7 +70,7 @@ class Housekeeping:
                 due = time.monotonic() + pause
             if self._ready.is_set():
                 self._send_letters()
-                self._woken.wait(max(0.0, min(_LETTERS_SECONDS, due - time.monotonic())))
+                self._woken.wait(min(_LETTERS_SECONDS, due - time.monotonic()))
                 self._woken.clear()
             else:
                 due = time.monotonic() + backoff.delay()
