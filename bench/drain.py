@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 from tests.integration import cluster
 from tests.integration.consumer import assert_conserved
 
-from obsctl.pipeline.config import Database
-from obsctl.pipeline.mysql import MySQLStore
+from obsctl.store.mysql.store import MySQLStore
+from obsctl.store.settings import Database
 
 DATABASE, USER, PASSWORD = "obs", "obs_consumer", "bench"
 #: The days' partitions are made for so many days, as on a host; the backlog is of yesterday.

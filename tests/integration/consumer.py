@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from obsctl.pipeline.rollup import BYTES_COUNTED, LATENCY_BOUNDS_MS
+from obsctl.store.rollup import BYTES_COUNTED, LATENCY_BOUNDS_MS
 from tests.integration import cluster
 
 PASSWORD = "obs-test-password"
@@ -155,7 +155,7 @@ class Consumer:
         self.health_port = health_port
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [python, "-m", "obsctl.pipeline.service", "--config", str(config)], stderr=out, env=environment
+                [python, "-m", "obsctl.consumer.service", "--config", str(config)], stderr=out, env=environment
             )
 
     def kill(self) -> None:

@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from obsctl.cachedir import cache_root
-from obsctl.contract import ConfigError
+from obsctl.core.cachedir import cache_root
+from obsctl.core.errors import ConfigError
 from obsctl.lab import apt
 from obsctl.lab.bootstrap import bootstrap
 from obsctl.lab.errors import LabError

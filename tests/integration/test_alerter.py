@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.alerting.vendor import Vendor, serving
+from tests.contract.alerter.vendor import Vendor, serving
 from tests.integration import cluster
 from tests.integration.consumer import json_line, record, wait_until
 
@@ -74,7 +74,7 @@ class Watch:
         """Start a process; with ``wait`` it has reached the end of the topic."""
         with (self.folder / "alerter.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "obsctl.alerting.service", "--config", str(self._config)], stderr=log
+                [sys.executable, "-m", "obsctl.alerter.service", "--config", str(self._config)], stderr=log
             )
         if wait:
             wait_until(self.ready, 30, self.log)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.collect.database import probe
+from obsctl.checks.ask.database import probe
 from obsctl.fleet.model import Database, Fleet
 from tests.integration.cluster import MariaDB
 

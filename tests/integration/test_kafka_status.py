@@ -13,10 +13,10 @@ from typing import Any
 import confluent_kafka
 import pytest
 
-from obsctl.checks.kafka import judge_cluster
-from obsctl.collect import kafka_wire as wire
-from obsctl.collect.kafka import collect_cluster, collect_partitions
-from obsctl.snapshot.kafka import KafkaSnapshot, Partition
+from obsctl.checks.kafka import wire
+from obsctl.checks.kafka.collect import collect_cluster, collect_partitions
+from obsctl.checks.kafka.judge import judge_cluster
+from obsctl.checks.kafka.snapshot import KafkaSnapshot, Partition
 from tests.integration.brokers import PARTITIONS, TOPIC, Brokers
 
 OBSCTL = str(Path(sys.executable).with_name("obsctl"))

@@ -12,15 +12,19 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from obsctl.pipeline import config, mysql, sql
-from obsctl.pipeline.batch import Assembler, Batch, Source, TopicPartition
-from obsctl.pipeline.client_address import TrustedProxies
-from obsctl.pipeline.formats import registry
-from obsctl.pipeline.mysql import MySQLStore
-from obsctl.pipeline.store import FencedError, Origin, Position, StoreUnavailableError
+from obsctl.consumer import config
+from obsctl.consumer.assembler import Assembler
+from obsctl.kafka.partition import TopicPartition
+from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.formats import registry
+from obsctl.store.batch import Batch, Source
+from obsctl.store.interface import FencedError, Origin, Position, StoreUnavailableError
+from obsctl.store.mysql import rows as sql
+from obsctl.store.mysql import store as mysql
+from obsctl.store.mysql.store import MySQLStore
 from tests.integration import cluster
 from tests.integration.consumer import PASSWORD, assert_conserved, json_line, record
-from tests.unit.pipeline.messages import run_of
+from tests.unit.consumer.messages import run_of
 
 ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
 TODAY = datetime.date(2026, 3, 10)

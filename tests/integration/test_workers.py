@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from obsctl.pipeline.child import FIRST_WORD_SECONDS
+from obsctl.consumer.unit.worker_process import FIRST_WORD_SECONDS
 from tests.integration import cluster
 from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
 

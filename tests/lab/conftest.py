@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from obsctl.core.lab_record import LabState, lab_of_tree_is_up, read
 from obsctl.lab.embedded import Lab
 from obsctl.lab.spec import FLEET_LAB
-from obsctl.lab.state import LabState, lab_of_tree_is_up, read
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.contract import UsageError
-from obsctl.lab import cgroups, mounts, network, processes, replay, ssh, standin_process, state
+from obsctl.core import lab_record
+from obsctl.core.errors import UsageError
+from obsctl.lab import cgroups, mounts, network, processes, replay, ssh, standin_process
 from obsctl.lab.base import RECIPES
 from obsctl.lab.embedded import Lab
 from tests.lab.tiny_lab import TINY
@@ -232,9 +233,9 @@ def test_an_unknown_host_is_named(tiny: Lab) -> None:
 
 def test_the_lab_of_another_checkout_is_taken_down_first(tiny: Lab) -> None:
     on(tiny, "one", "touch", "/of-before")
-    record = state.read(TINY.state_dir)
+    record = lab_record.read(TINY.state_dir)
     assert record is not None
-    state.write(TINY.state_dir, replace(record, checkout="/another/tree"))
+    lab_record.write(TINY.state_dir, replace(record, checkout="/another/tree"))
     notes = Notes()
     again = Lab(TINY, notes)
     again.up()

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerting.config import load_config
+from obsctl.alerter.config import load_config
 from obsctl.artifacts import lock
 from obsctl.artifacts.store import MANIFEST, Store
-from obsctl.contract import ConfigError
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ConfigError
 
 BROKEN = [b"", b"{", b'{"schema":"\xff"}', b'{"a":"\\ud800"}', b'{"artifacts":' + b"[" * 50_000]
 

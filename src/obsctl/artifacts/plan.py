@@ -11,7 +11,7 @@ from typing import TypeVar
 from obsctl.artifacts import filebeat, kafka, wheels
 from obsctl.artifacts.lock import Lock
 from obsctl.artifacts.programs import Notify
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 
 T = TypeVar("T")
 

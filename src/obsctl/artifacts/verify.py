@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from obsctl.artifacts import filebeat, kafka
 from obsctl.artifacts.lock import Lock
 from obsctl.artifacts.store import Artifact, Store, sha256
-from obsctl.contract import Finding, Severity
+from obsctl.core.report import Finding, Severity
 
 
 def examine(store: Store, listed: Mapping[str, Artifact], lock: Lock) -> list[Finding]:

@@ -11,7 +11,8 @@ import click
 from obsctl.cli.checking import load_fleet, timestamp, with_doc
 from obsctl.cli.output import publish
 from obsctl.cli.settings import Group, note
-from obsctl.contract import ConfigError, ExitCode, Report, Status, UsageError, verdict
+from obsctl.core.errors import ConfigError, ExitCode, UsageError
+from obsctl.core.report import Report, Status, verdict
 
 
 @click.group(cls=Group)
@@ -35,10 +36,10 @@ def test(ctx: click.Context, names: tuple[str, ...], dry_run: bool) -> ExitCode:
       obsctl alert test --channel ops-dingtalk
       obsctl alert test --dry-run -o json
     """
-    from obsctl.alerting import selftest
-    from obsctl.alerting.channels import parse_channels
-    from obsctl.alerting.message import channel_test
-    from obsctl.fleet.secrets import resolve
+    from obsctl.alerter import selftest
+    from obsctl.alerter.channels import parse_channels
+    from obsctl.alerter.message import channel_test
+    from obsctl.core.secrets import resolve
 
     specs = parse_channels(load_fleet(ctx).alert_channels, "the inventory's alert channels")
     if not specs:

@@ -11,7 +11,8 @@ import click
 
 from obsctl.cli.output import publish
 from obsctl.cli.settings import Command, Group, note
-from obsctl.contract import ExitCode, Finding, Report, verdict
+from obsctl.core.errors import ExitCode
+from obsctl.core.report import Finding, Report, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -166,7 +167,7 @@ def lock(
 
 def _store(dest: Path | None) -> Any:
     from obsctl.artifacts.store import Store
-    from obsctl.cachedir import cache_root
+    from obsctl.core.cachedir import cache_root
 
     return Store((dest or cache_root() / "artifacts").absolute())
 

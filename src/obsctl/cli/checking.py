@@ -16,17 +16,9 @@ import msgspec
 
 from obsctl.cli.output import publish
 from obsctl.cli.settings import note, settings
-from obsctl.contract import (
-    ConfigError,
-    ExitCode,
-    Fault,
-    Finding,
-    Report,
-    Severity,
-    UsageError,
-    verdict,
-)
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ConfigError, ExitCode, UsageError
+from obsctl.core.report import Fault, Finding, Report, Severity, verdict
 from obsctl.fleet.model import Fleet
 
 SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"

@@ -12,17 +12,18 @@ from typing import Any
 import click
 import msgspec
 
-from obsctl.checks.consumer import describe_consumer, judge_consumer, judge_replay
+from obsctl.checks.ask import ssh
+from obsctl.checks.consumer.collect import collect_consumer
+from obsctl.checks.consumer.judge import describe_consumer, judge_consumer, judge_replay
+from obsctl.checks.consumer.snapshot import ConsumerSnapshot
 from obsctl.cli.checking import Check, check_options, load_fleet, run_check, timestamp, with_doc
 from obsctl.cli.moments import moment
 from obsctl.cli.output import publish
 from obsctl.cli.settings import Group, note, require_terminal
-from obsctl.collect import ssh
-from obsctl.collect.consumer import collect_consumer
-from obsctl.contract import ExitCode, ObsctlError, RefusedError, Report, Status, UsageError, verdict
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ExitCode, ObsctlError, RefusedError, UsageError
+from obsctl.core.report import Report, Status, verdict
 from obsctl.fleet.model import Fleet, Host
-from obsctl.snapshot.consumer import ConsumerSnapshot
 
 STATUS = Check("consumer status", ConsumerSnapshot, collect_consumer, judge_consumer, describe_consumer)
 
@@ -202,9 +203,9 @@ def reset(
 def _replay_here(
     config_path: Path, reason: str, since: datetime, until: datetime | None, *, limit: int | None, dry_run: bool
 ) -> Report:
-    from obsctl.pipeline import config
-    from obsctl.pipeline.replay import replay as move
-    from obsctl.pipeline.store import StoreUnavailableError
+    from obsctl.consumer import config
+    from obsctl.consumer.tools.replay import replay as move
+    from obsctl.store.interface import StoreUnavailableError
 
     checked_at, started = datetime.now(UTC), time.monotonic()
     settings = config.load(config_path)
@@ -228,9 +229,9 @@ def _replay_here(
 
 
 def _reset_here(config_path: Path, topic: str, partition: int, to: str, *, at_least: int | None) -> Report:
-    from obsctl.pipeline import config
-    from obsctl.pipeline import reset as engine
-    from obsctl.pipeline.batch import TopicPartition
+    from obsctl.consumer import config
+    from obsctl.consumer.tools import reset as engine
+    from obsctl.kafka.partition import TopicPartition
 
     checked_at, started = datetime.now(UTC), time.monotonic()
     settings = config.load(config_path)

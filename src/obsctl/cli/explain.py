@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from obsctl.cli.settings import Command
-from obsctl.contract import UsageError
+from obsctl.core.errors import UsageError
 
 _PAGES = Path(__file__).resolve().parent.parent / "runbooks"
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from obsctl.checks.health import describe_health, judge_health
+from obsctl.checks.health.collect import collect_health
+from obsctl.checks.health.judge import describe_health, judge_health
+from obsctl.checks.health.snapshot import HealthSnapshot
 from obsctl.cli.checking import Check, check_options, run_check
 from obsctl.cli.settings import Command
-from obsctl.collect.health import collect_health
-from obsctl.contract import ExitCode
-from obsctl.snapshot.health import HealthSnapshot
+from obsctl.core.errors import ExitCode
 
 
 def _check(command: str) -> Check[HealthSnapshot]:

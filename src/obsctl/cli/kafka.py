@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from obsctl.checks.kafka import describe_cluster, describe_partitions, judge_cluster, judge_partitions
+from obsctl.checks.kafka.collect import collect_cluster, collect_partitions
+from obsctl.checks.kafka.judge import describe_cluster, describe_partitions, judge_cluster, judge_partitions
+from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.cli.checking import Check, check_options, run_check
 from obsctl.cli.settings import Group
-from obsctl.collect.kafka import collect_cluster, collect_partitions
-from obsctl.contract import ExitCode
-from obsctl.snapshot.kafka import KafkaSnapshot
+from obsctl.core.errors import ExitCode
 
 STATUS: Check[KafkaSnapshot] = Check("kafka status", KafkaSnapshot, collect_cluster, judge_cluster, describe_cluster)
 PARTITIONS: Check[KafkaSnapshot] = Check(
@@ -64,7 +64,7 @@ def partitions(ctx: click.Context, /, topics: tuple[str, ...], **options: Any) -
 def _only(topics: tuple[str, ...]) -> Check[KafkaSnapshot]:
     from dataclasses import replace
 
-    from obsctl.contract import UsageError
+    from obsctl.core.errors import UsageError
     from obsctl.fleet.model import Fleet
 
     def describe(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import click
 
 from obsctl.cli.output import publish
 from obsctl.cli.settings import Command, Group, note
-from obsctl.contract import ExitCode, Finding, Report, Severity, verdict
+from obsctl.core.errors import ExitCode
+from obsctl.core.report import Finding, Report, Severity, verdict
 from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, LabSpec
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ def status(ctx: click.Context) -> ExitCode:
       obsctl lab status
       obsctl lab status -o json
     """
-    from obsctl.lab import state
+    from obsctl.core import lab_record
 
     checked_at, started = datetime.now(UTC), time.monotonic()
-    record = state.read(FLEET_LAB.state_dir)
+    record = lab_record.read(FLEET_LAB.state_dir)
     hosts = _lab(ctx).status() if record else []
     findings = tuple(_findings(hosts)) if record else (_not_up(),)
     report = Report(

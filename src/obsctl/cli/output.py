@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from obsctl.cli.settings import settings
-from obsctl.contract import ObsctlError, Report
+from obsctl.core.errors import ObsctlError
+from obsctl.core.report import Report
 
 
 def publish(ctx: click.Context, report: Report, *, before: str = "") -> bool:

@@ -12,7 +12,7 @@ import click
 from obsctl import __version__
 from obsctl.cli import output
 from obsctl.cli.settings import LazyGroup
-from obsctl.contract import ExitCode, ObsctlError
+from obsctl.core.errors import ExitCode, ObsctlError
 
 _COMMANDS = {
     "status": ("obsctl.cli.health", "status", "All layers on one screen."),
@@ -80,7 +80,7 @@ def carry_out(argv: Sequence[str] | None = None) -> ExitCode:
 
 
 def _explain(error: ObsctlError) -> ExitCode:
-    from obsctl.fleet.secrets import redact
+    from obsctl.core.secrets import redact
 
     click.echo(f"obsctl: {redact(str(error))}", err=True)
     if error.hint:
@@ -89,7 +89,7 @@ def _explain(error: ObsctlError) -> ExitCode:
 
 
 def _report_bug(error: BaseException) -> ExitCode:
-    from obsctl.fleet.secrets import redact
+    from obsctl.core.secrets import redact
 
     text = redact("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile("w", prefix="obsctl-bug-", suffix=".txt", delete=False) as report:

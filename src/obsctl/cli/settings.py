@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from obsctl.contract import UsageError
+from obsctl.core.errors import UsageError
 
 
 class Output(enum.StrEnum):

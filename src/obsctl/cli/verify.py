@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from obsctl.checks.balance import describe_balancer, judge_balancer
-from obsctl.checks.vip import describe_vip, judge_vip
+from obsctl.checks.balance.collect import collect_balancer
+from obsctl.checks.balance.judge import describe_balancer, judge_balancer
+from obsctl.checks.balance.snapshot import BalancerSnapshot
+from obsctl.checks.vip.collect import collect_vip
+from obsctl.checks.vip.judge import describe_vip, judge_vip
+from obsctl.checks.vip.snapshot import VipSnapshot
 from obsctl.cli.checking import Check, check_options, run_check
 from obsctl.cli.settings import Group
-from obsctl.collect.lb import collect_balancer
-from obsctl.collect.vip import collect_vip
-from obsctl.contract import ExitCode
-from obsctl.snapshot.lb import BalancerSnapshot
-from obsctl.snapshot.vip import VipSnapshot
+from obsctl.core.errors import ExitCode
 
 VIP: Check[VipSnapshot] = Check("verify vip", VipSnapshot, collect_vip, judge_vip, describe_vip)
 

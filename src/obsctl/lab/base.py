@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from obsctl.cachedir import cache_root
+from obsctl.core.cachedir import cache_root
 from obsctl.lab import apt, eltwin, processes
 from obsctl.lab.bootstrap import Note, bootstrap
 from obsctl.lab.mounts import detach

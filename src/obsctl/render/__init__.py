@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from obsctl.contract import Report
+from obsctl.core.report import Report
 from obsctl.render import machine, nagios
 from obsctl.render.table import table, wide
 

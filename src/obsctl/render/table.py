@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from obsctl.contract import Report, Severity, Status
+from obsctl.core.report import Report, Severity, Status
 from obsctl.render.layouts import LAYOUTS, Layout
 from obsctl.render.plain import plain
 

@@ -16,7 +16,7 @@ import pytest
 from tests.contract.peers import peer
 
 from obsctl.cli import main
-from obsctl.contract import ExitCode
+from obsctl.core.errors import ExitCode
 from obsctl.fleet.model import BackendNode, Fleet, Host, KafkaNode, Ssh, Vip
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerting.config import load_config
+from obsctl.alerter.config import load_config
+from obsctl.consumer import config
+from obsctl.consumer.unit import supervisor, worker
 from obsctl.fleet.load import FleetSource, load
 from obsctl.fleet.model import Fleet
-from obsctl.pipeline import config, supervisor, worker
 from tests import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
 
 BIN = Path(sys.executable).parent

@@ -12,7 +12,7 @@ import pytest
 from obsctl.artifacts import lock, wheels
 from obsctl.artifacts.store import Store
 from obsctl.cli.main import run
-from obsctl.contract import ExitCode
+from obsctl.core.errors import ExitCode
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from obsctl.cli import checking, main, program, settings
-from obsctl.contract import ExitCode, Fault, Finding, Severity
+from obsctl.core.errors import ExitCode
+from obsctl.core.report import Fault, Finding, Severity
 from obsctl.fleet.model import Fleet, Host
 
 

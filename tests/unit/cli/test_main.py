@@ -11,8 +11,8 @@ import click
 import pytest
 
 from obsctl.cli import main, program, settings
-from obsctl.contract import ConfigError, ExitCode, MissingDependencyError, RefusedError
-from obsctl.fleet.secrets import Secret
+from obsctl.core.errors import ConfigError, ExitCode, MissingDependencyError, RefusedError
+from obsctl.core.secrets import Secret
 
 
 def _command(monkeypatch: pytest.MonkeyPatch, body: Callable[[], object]) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from obsctl.lab import state
+from obsctl.core import lab_record
 from obsctl.lab.base import RECIPES
 from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, HostSpec, LabSpec
 
-RECORD = state.LabState("/somewhere", "debian12", {"db1": "el9"}, {"debian12": "/d", "el9": "/e"}, state.UP, "lo", "0")
+RECORD = lab_record.LabState(
+    "/somewhere", "debian12", {"db1": "el9"}, {"debian12": "/d", "el9": "/e"}, lab_record.UP, "lo", "0"
+)
 
 
 def test_the_inventory_names_the_hosts_that_the_lab_makes(project: Path) -> None:
@@ -51,15 +53,15 @@ def test_names_and_addresses() -> None:
 
 
 def test_the_record_survives_a_round_trip(tmp_path: Path) -> None:
-    state.write(tmp_path, RECORD)
-    assert state.read(tmp_path) == RECORD
+    lab_record.write(tmp_path, RECORD)
+    assert lab_record.read(tmp_path) == RECORD
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"checkout": "/x"}', '{"unheard": 1}'])
 def test_a_record_that_nobody_can_read_is_no_record(tmp_path: Path, text: str) -> None:
     (tmp_path / "state.json").write_text(text)
-    assert state.read(tmp_path) is None
+    assert lab_record.read(tmp_path) is None
 
 
 def test_only_the_own_tree_and_only_when_up(tmp_path: Path) -> None:
@@ -67,12 +69,12 @@ def test_only_the_own_tree_and_only_when_up(tmp_path: Path) -> None:
     tree.mkdir()
     other.mkdir()
     (tmp_path / "link").symlink_to(tree)
-    assert not state.lab_of_tree_is_up(tree, tmp_path)
+    assert not lab_record.lab_of_tree_is_up(tree, tmp_path)
     mine = replace(RECORD, checkout=str(tree))
-    state.write(tmp_path, mine)
-    assert state.lab_of_tree_is_up(tree, tmp_path)
-    assert state.lab_of_tree_is_up(tmp_path / "link", tmp_path)
-    assert not state.lab_of_tree_is_up(other, tmp_path)
-    for gone in (replace(mine, phase=state.STARTING), replace(mine, bridge="br-nobody-has")):
-        state.write(tmp_path, gone)
-        assert not state.lab_of_tree_is_up(tree, tmp_path)
+    lab_record.write(tmp_path, mine)
+    assert lab_record.lab_of_tree_is_up(tree, tmp_path)
+    assert lab_record.lab_of_tree_is_up(tmp_path / "link", tmp_path)
+    assert not lab_record.lab_of_tree_is_up(other, tmp_path)
+    for gone in (replace(mine, phase=lab_record.STARTING), replace(mine, bridge="br-nobody-has")):
+        lab_record.write(tmp_path, gone)
+        assert not lab_record.lab_of_tree_is_up(tree, tmp_path)

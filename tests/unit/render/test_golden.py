@@ -14,7 +14,7 @@ from obsctl.cli.checking import with_doc
 from obsctl.cli.consumer import STATUS as CONSUMER
 from obsctl.cli.kafka import PARTITIONS, STATUS
 from obsctl.cli.verify import VIP, balancer_check
-from obsctl.contract import Report, verdict
+from obsctl.core.report import Report, verdict
 from obsctl.render import render
 from tests.unit.render import snapshots
 

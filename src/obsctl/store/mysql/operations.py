@@ -1,0 +1,305 @@
+"""What a person has done to the store on MySQL: lines moved out of the quarantine, a position moved.
+
+Each is a transaction of the same kind as the consumer's: a crash at any moment leaves a line in exactly one table, and
+the consumers may run meanwhile.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from obsctl.kafka.partition import TopicPartition
+from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
+from obsctl.lines.formats.registry import revision
+from obsctl.store import rollup
+from obsctl.store.batch import Source, by_key
+from obsctl.store.interface import Position, StoreUnavailableError
+from obsctl.store.mysql import rows as sql
+from obsctl.store.mysql.store import MySQLStore, _KnownRowsError, _Refusal, _refused, _RetryError, _statement
+from obsctl.store.quarantine import Quarantined
+
+T = TypeVar("T")
+
+#: Transactions made again because of a deadlock, or because a consumer stored the same lines meanwhile.
+_TURNS = 50
+
+
+class Selection(NamedTuple):
+    """Which lines of the quarantine: those of the reason that came at ``since`` or later, and before ``until`` (UTC).
+
+    The reason ``refused`` stands for every error number of the database.
+    """
+
+    reason: str
+    since: datetime.datetime
+    until: datetime.datetime
+
+
+class Candidate(NamedTuple):
+    """A selected line: when it came, its identity, and the bytes of its value that are kept."""
+
+    stored_at: datetime.datetime
+    line_id: bytes
+    size: int
+
+
+class Kept(NamedTuple):
+    """A line as the quarantine keeps it.
+
+    Attributes:
+        value: the record's value, perhaps cut.
+        value_bytes: its whole length, None if the record had no value.
+    """
+
+    line_id: bytes
+    source: Source
+    part: TopicPartition
+    offset: int
+    reason: str
+    detail: str
+    revision: str
+    value: bytes | None
+    value_bytes: int | None
+
+    @property
+    def cut(self) -> bool:
+        """Whether the value was too large to be kept whole."""
+        return self.value is not None and self.value_bytes is not None and len(self.value) < self.value_bytes
+
+
+#: Reads a kept line as the present parsers do.
+Judge = Callable[[Kept], Line | Quarantined]
+
+
+class Released(msgspec.Struct):
+    """What became of lines of the quarantine (counts).
+
+    Attributes:
+        moved: now in their table, and counted in the roll-ups.
+        known: their table had them already; only taken out of the quarantine.
+        cut: stay, because their value was too large to be kept whole.
+        stays: stay, by the reason that the present parsers or the database give.
+    """
+
+    moved: int = 0
+    known: int = 0
+    cut: int = 0
+    stays: Counter[str] = msgspec.field(default_factory=Counter)
+
+    def add(self, other: Released) -> None:
+        """Add another's counts."""
+        self.moved += other.moved
+        self.known += other.known
+        self.cut += other.cut
+        self.stays += other.stays
+
+
+class _Judged(NamedTuple):
+    """Kept lines as the present parsers see them.
+
+    Attributes:
+        lines: what can be read, each once, by its identity in the log table.
+        readable: the kept lines with what they became.
+        staying: the lines that cannot be read, with what is wrong.
+        cut: how many were not judged, because they are not whole.
+    """
+
+    lines: dict[bytes, Line]
+    readable: list[tuple[Kept, Line]]
+    staying: list[tuple[Kept, Quarantined]]
+    cut: int
+
+
+class MySQLOperations(MySQLStore):
+    """The store with what only people ask of it. Every method may raise StoreUnavailableError."""
+
+    # -- the quarantine ----------------------------------------------------------------------------------------
+
+    def now(self) -> datetime.datetime:
+        """Return the server's time (UTC)."""
+        return self._guard(self._now)
+
+    def candidates(self, selection: Selection, after: Candidate | None, limit: int) -> list[Candidate]:
+        """Return selected lines in the order in which they came, behind ``after``."""
+        return self._guard(lambda: self._candidates(selection, after, limit))
+
+    def count(self, selection: Selection, after: Candidate | None) -> int:
+        """Return how many lines are selected behind ``after``."""
+        return self._guard(lambda: self._count(selection, after))
+
+    def weigh(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
+        """Return what :meth:`release` would come to, apart from what the database refuses; change nothing."""
+        return self._guard(lambda: self._weigh(line_ids, judge))
+
+    def release(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
+        """Move lines from the quarantine to their tables in one transaction; those that cannot be read stay."""
+        return self._made(functools.partial(self._release, line_ids, judge))
+
+    def _now(self) -> datetime.datetime:
+        ((now,),) = self._select("SELECT NOW(3)")
+        self._end_read()
+        assert isinstance(now, datetime.datetime)  # noqa: S101  a server's NOW
+        return now
+
+    def _candidates(self, selection: Selection, after: Candidate | None, limit: int) -> list[Candidate]:
+        rows = self._select(
+            f"SELECT stored_at,line_id,COALESCE(LENGTH(value),0) FROM quarantine WHERE {_where(selection, after)}"
+            f" ORDER BY stored_at,line_id LIMIT {limit}"
+        )
+        self._end_read()
+        return [Candidate(stored_at, bytes(line_id), int(size)) for stored_at, line_id, size in rows]
+
+    def _count(self, selection: Selection, after: Candidate | None) -> int:
+        ((count,),) = self._select(f"SELECT COUNT(*) FROM quarantine WHERE {_where(selection, after)}")
+        self._end_read()
+        return int(count)
+
+    def _kept(self, line_ids: Sequence[bytes], *, lock: str) -> list[Kept]:
+        # Not joined: the lock would hold the sources as well, and with them the consumers.
+        sources = {
+            source_id: (Source(source_id, cluster_id, topic_id), TopicPartition(topic, part))
+            for source_id, cluster_id, topic_id, topic, part in self._select(
+                "SELECT source_id,cluster_id,topic_id,topic,partition_id FROM log_source"
+            )
+        }
+        rows = self._select(
+            "SELECT line_id,source_id,kafka_offset,reason,detail,revision,value,value_bytes FROM quarantine"
+            f" WHERE line_id IN ({_ids(line_ids)}) ORDER BY line_id{lock}"
+        )
+        return [Kept(bytes(line_id), *sources[source_id], *rest) for line_id, source_id, *rest in rows]
+
+    def _weigh(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
+        judged = _judge(self._kept(line_ids, lock=""), judge)
+        known = len(self._known(judged.lines.values()))
+        self._end_read()
+        moved = len(judged.lines) - known
+        stays = Counter(now.reason for _, now in judged.staying)
+        return Released(moved=moved, known=len(judged.readable) - moved, cut=judged.cut, stays=stays)
+
+    def _release(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
+        # Locked: another replay waits here, and finds them gone. A consumer that meets one of the lines only reads the
+        # quarantine: it finds the line here or, once this is committed, in its table.
+        judged = _judge(self._kept(line_ids, lock=" FOR UPDATE"), judge)
+        known = self._known(judged.lines.values())
+        lines = sorted((line for i, line in judged.lines.items() if i not in known), key=by_key)
+        refusals: list[_Refusal] = []
+        access = [line for line in lines if isinstance(line, AccessLine)]
+        errors = [line for line in lines if isinstance(line, ErrorLine)]
+        # Either raises _KnownRowsError if a consumer has stored one of them since the look above.
+        self._insert(sql.INSERT_ACCESS, access, refusals)
+        self._insert(sql.INSERT_ERROR, errors, refusals)
+        refused = {refusal.line.line_id: refusal for refusal in refusals}
+        totals = rollup.count(line for line in access if line.line_id not in refused)
+        for piece in sql.chunks(sql.rollup_rows(totals), self._statement_bytes):
+            self._run(_statement(sql.INSERT_ROLLUP, piece))
+        staying = list(judged.staying)
+        leaving = []
+        for kept, line in judged.readable:
+            if line.line_id in refused:
+                staying.append((kept, _refused(refused[line.line_id], kept.value)))
+            else:
+                leaving.append(kept.line_id)
+        if leaving:
+            self._run(f"DELETE FROM quarantine WHERE line_id IN ({_ids(leaving)})")
+        for kept, now in staying:
+            self._note_judgement(kept, now)
+        assert self._connection is not None  # noqa: S101  _guard connects
+        self._connection.commit()
+        moved = len(lines) - len(refused)
+        stays = Counter(now.reason for _, now in staying)
+        return Released(moved=moved, known=len(leaving) - moved, cut=judged.cut, stays=stays)
+
+    def _known(self, lines: Collection[Line]) -> set[bytes]:
+        access = [line for line in lines if isinstance(line, AccessLine)]
+        errors = [line for line in lines if isinstance(line, ErrorLine)]
+        return self._known_in("access_log", access) | self._known_in("error_log", errors)
+
+    def _note_judgement(self, kept: Kept, now: Quarantined) -> None:
+        """Write down what the present parsers say of a line that stays; a refused one is due for a dead letter."""
+        if (kept.reason, kept.detail, kept.revision) == (now.reason, now.detail, revision()):
+            return
+        letter = ",dead_letter=COALESCE(dead_letter,0)" if now.dead_letter else ""
+        self._run(
+            f"UPDATE quarantine SET reason='{sql.text(now.reason)}',detail='{sql.text(now.detail)}',"
+            f"revision='{revision()}'{letter} WHERE line_id=0x{kept.line_id.hex()}".encode("utf-8", "replace")
+        )
+
+    # -- positions ---------------------------------------------------------------------------------------------
+
+    def position(self, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
+        """Return where a partition goes on, or None for one that the store has never seen."""
+        return self._guard(lambda: self._position(cluster_id, part, topic_id))
+
+    def move(self, source_id: int, to: int, *, at_least: int) -> int | None:
+        """Move a source's next offset to ``to``, unless it lies before ``at_least``.
+
+        Returns:
+            Where it was; None if it lies before ``at_least``, and nothing was moved.
+        """
+        return self._made(lambda: self._move(source_id, to, at_least))
+
+    def _position(self, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
+        rows = self._select(
+            "SELECT source_id,next_offset FROM log_source"
+            f" WHERE cluster_id='{sql.text(cluster_id)}' AND topic='{sql.text(part.topic)}'"
+            f" AND partition_id={part.partition} AND topic_id='{sql.text(topic_id)}'"
+        )
+        self._end_read()
+        return Position(int(rows[0][0]), int(rows[0][1])) if rows else None
+
+    def _move(self, source_id: int, to: int, at_least: int) -> int | None:
+        # The lock is the one that a consumer's transaction begins with: the position does not move in between.
+        ((current,),) = self._select(f"SELECT next_offset FROM log_source WHERE source_id={source_id} FOR UPDATE")
+        if int(current) < at_least:
+            self._rollback()
+            return None
+        self._run(f"UPDATE log_source SET next_offset={to} WHERE source_id={source_id} AND next_offset={current}")
+        assert self._connection is not None  # noqa: S101  _guard connects
+        self._connection.commit()
+        return int(current)
+
+    def _made(self, action: Callable[[], T]) -> T:
+        """Make a transaction, again as long as it gives way to another one."""
+        for turn in range(_TURNS):
+            try:
+                return self._guard(action)
+            except (_KnownRowsError, _RetryError):
+                time.sleep(random.uniform(0, 0.01 * min(turn + 1, 10)))  # noqa: S311  spreads, hides nothing
+        raise StoreUnavailableError("the transaction gives way again and again; the consumers go first, try again")
+
+
+def _judge(kept: Iterable[Kept], judge: Judge) -> _Judged:
+    """Read kept lines; of two that turn out to be the same line, the second is known."""
+    judged = _Judged({}, [], [], 0)
+    cut = 0
+    for line in kept:
+        if line.cut:
+            cut += 1
+            continue
+        now = judge(line)
+        if isinstance(now, Quarantined):
+            judged.staying.append((line, now))
+        else:
+            judged.readable.append((line, judged.lines.setdefault(now.line_id, now)))
+    return judged._replace(cut=cut)
+
+
+def _where(selection: Selection, after: Candidate | None) -> str:
+    reason = "reason LIKE 'refused\\_%'" if selection.reason == "refused" else f"reason='{sql.text(selection.reason)}'"
+    where = f"{reason} AND stored_at>='{selection.since}' AND stored_at<'{selection.until}'"
+    if after is None:
+        return where
+    at = after.stored_at
+    return f"{where} AND (stored_at>'{at}' OR (stored_at='{at}' AND line_id>0x{after.line_id.hex()}))"
+
+
+def _ids(line_ids: Sequence[bytes]) -> str:
+    return ",".join(f"0x{line_id.hex()}" for line_id in line_ids)
