@@ -353,7 +353,7 @@ def make_schema(cursor: pymysql.cursors.Cursor, database: str) -> None:
 
 def grant(cursor: pymysql.cursors.Cursor, database: str, user: str, password: str) -> None:
     """Make the consumer's user with exactly the privileges that it declares."""
-    from obsctl.store.mysql.store import PRIVILEGES
+    from obsctl.store.mysql.schema import PRIVILEGES
 
     cursor.execute(f"CREATE USER IF NOT EXISTS '{user}'@'127.0.0.1' IDENTIFIED BY '{password}'")
     for table, privileges in PRIVILEGES.items():

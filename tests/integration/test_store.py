@@ -19,8 +19,8 @@ from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import registry
 from obsctl.store.batch import Batch, Source
 from obsctl.store.interface import FencedError, Origin, Position, StoreUnavailableError
+from obsctl.store.mysql import commit
 from obsctl.store.mysql import rows as sql
-from obsctl.store.mysql import store as mysql
 from obsctl.store.mysql.store import MySQLStore
 from tests.integration import cluster
 from tests.integration.consumer import PASSWORD, assert_conserved, json_line, record
@@ -271,7 +271,7 @@ def test_a_line_that_only_newer_parsers_read_stays_in_the_quarantine(
     old = batch_of(store, [value.replace(b'"log_format": "json"', b'"log_format": "x"')]).quarantined
     assert old[0].line_id == batch.access[0].line_id
     with monkeypatch.context() as patch:
-        patch.setattr(mysql, "revision", lambda: "0" * 16)
+        patch.setattr(commit, "revision", lambda: "0" * 16)
         batch.access, batch.quarantined = [], old
         store.commit(batch)
     newer = db.store()
@@ -347,7 +347,7 @@ def test_a_value_larger_than_a_packet_is_kept_up_to_there(db: Database) -> None:
 def test_a_commit_whose_answer_is_lost_is_not_made_twice(db: Database) -> None:
     store = db.store()
     batch = batch_of(store, lines(10))
-    connection = store._connection
+    connection = store.session.connection
     assert connection is not None
     commit = connection.commit
 
@@ -368,7 +368,7 @@ def test_a_frozen_owner_does_not_hold_its_positions_for_long(db: Database) -> No
     """Cut off in the middle of its transaction, it still holds the lock; its successor must not wait for hours."""
     frozen, owner = db.store(), db.store()
     batch = batch_of(frozen, lines(5))
-    connection = frozen._connection
+    connection = frozen.session.connection
     assert connection is not None
     connection.query(sql.advance(batch.steps, batch.newest_event))
     started = time.monotonic()
@@ -404,7 +404,7 @@ def test_days_and_what_lies_outside_them(db: Database) -> None:
     assert db.count("access_log PARTITION (p_max)") == 0
     assert db.count("access_log") == 5
     outcome = tomorrow.commit(batch_of(tomorrow, values, partition=1))
-    # What was let go comes in anew when it is sent again; it lives in p_old, counted from now.
+    # A line of a dropped day that is sent again is stored again; it lies in p_old, counted from now.
     assert (outcome.stored, outcome.known) == (1, 5)
     assert db.count("access_log PARTITION (p_old)") == 3
 
@@ -413,6 +413,64 @@ def test_days_and_what_lies_outside_them(db: Database) -> None:
     db.query("UPDATE access_log PARTITION (p_old) SET stored_at='2026-03-08 00:00:00' WHERE ts>'2025-01-01'")
     assert "access_log: deleted 1 old rows" in tomorrow.upkeep().changes
     assert db.count("access_log PARTITION (p_old)") == 2
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        "p20260310",
+        "p20260311",
+        "p_max",
+        "p_old",
+        "p20260310,p_max",
+        "p20260308,p20260309,p20260310,p20260317",
+        "p_old,p_max",
+    ],
+)
+def test_partitions_dropped_by_hand_are_created_again(db: Database, dropped: str) -> None:
+    store = db.store()
+    store.upkeep()
+    store.commit(batch_of(store, lines(10)))
+    left = db.count("access_log") - sum(db.count(f"access_log PARTITION ({name})") for name in dropped.split(","))
+    db.query(f"ALTER TABLE access_log DROP PARTITION {dropped}")
+    restarted = db.store()
+    upkeep = restarted.upkeep()
+    assert upkeep.done
+    assert upkeep.ready
+    assert any(change.startswith("access_log: ") for change in upkeep.changes)
+    assert restarted.upkeep().changes == ()
+    times = [NOON - 3000 * 86400, NOON - 86400, NOON, NOON + 86400, NOON + 40 * 86400]
+    later = [record(json_line(n, msec=moment), n) for n, moment in enumerate(times, 100)]
+    assert restarted.commit(batch_of(restarted, [*later])).stored == 5
+    for name, rows in (("p_old", 1), ("p20260309", 1), ("p20260311", 1), ("p_max", 1)):
+        assert db.count(f"access_log PARTITION ({name})") == rows
+    assert db.count("access_log") == left + 5
+
+
+def test_a_table_without_partitions_is_named_with_the_statement_that_mends_it(db: Database) -> None:
+    store = db.store()
+    store.upkeep()
+    store.commit(batch_of(store, lines(5)))
+    db.query("ALTER TABLE access_log REMOVE PARTITIONING")
+    with pytest.raises(StoreUnavailableError, match="access_log has no partitions") as refusal:
+        store.upkeep()
+    statement = refusal.value.hint.partition(' -e "')[2].removesuffix('"')
+    db.query(statement)
+    assert store.upkeep().ready
+    assert db.count("access_log") == 5
+
+
+def test_a_server_that_became_read_only_is_named(db: Database) -> None:
+    store = db.store()
+    batch = batch_of(store, lines(5))
+    db.query("SET GLOBAL read_only=1")
+    try:
+        with pytest.raises(StoreUnavailableError, match="1290") as refusal:
+            store.commit(batch)
+    finally:
+        db.query("SET GLOBAL read_only=0")
+    assert "read_only" in refusal.value.hint
+    assert store.commit(batch).stored == 5
 
 
 def test_only_one_process_does_the_upkeep(db: Database) -> None:

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 from obsctl.store import rollup
-from obsctl.store.mysql import day_partitions, rows, store
+from obsctl.store.mysql import day_partitions, rows, schema
 
 
 def test_the_page_names_every_table_and_column(project: Path) -> None:
     page = (project / "docs" / "reference" / "schema.md").read_text()
     migrations = "".join(p.read_text() for p in sorted((project / "roles/mysql/files/migrations").glob("*.sql")))
     tables = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", migrations)
-    assert sorted([*tables, "schema_migrations"]) == sorted(store.PRIVILEGES)
+    assert sorted([*tables, "schema_migrations"]) == sorted(schema.PRIVILEGES)
     columns = set(re.findall(r"(?m)^  ([a-z_]+) [A-Z]", migrations))
     columns |= set(re.findall(r"(?m)^  ADD COLUMN (\w+) ", migrations))
     columns -= {"lat_10", "lat_25", "lat_50", "lat_100", "lat_250", "lat_500", "lat_1000", "lat_2500", "created_at"}
@@ -27,7 +27,7 @@ def test_the_page_names_every_privilege(project: Path) -> None:
         for tables, privileges in re.findall(r"(?m)^\| (`[^|]+`) \| ([A-Z, ]+) \|$", page)
         for table in re.findall(r"`(\w+)`", tables)
     }
-    assert {t: set(p) for t, p in listed.items()} == {t: set(p) for t, p in store.PRIVILEGES.items()}
+    assert {t: set(p) for t, p in listed.items()} == {t: set(p) for t, p in schema.PRIVILEGES.items()}
 
 
 def test_the_buckets_of_the_code_are_the_columns(project: Path) -> None:

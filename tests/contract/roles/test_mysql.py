@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from obsctl.store.mysql.store import PRIVILEGES
+from obsctl.store.mysql.schema import PRIVILEGES
 from tests import collection  # noqa: F401  # lets Ansible and Python find obscraft.fleet in this tree
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/mysql"

@@ -59,7 +59,7 @@ def replay(
     assembler = Assembler(
         registry.formats(error_log_timezone=settings.error_log_timezone), TrustedProxies(settings.proxy_networks())
     )
-    store = MySQLOperations(settings.database, settings.retention_days)
+    store = MySQLOperations(settings.database)
     try:
         # Not later than now, so that lines which come meanwhile cannot keep it going.
         now = store.now()

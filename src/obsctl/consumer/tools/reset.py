@@ -160,7 +160,7 @@ def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
 
 @contextlib.contextmanager
 def _store(settings: config.Config) -> Iterator[MySQLOperations]:
-    store = MySQLOperations(settings.database, settings.retention_days)
+    store = MySQLOperations(settings.database)
     try:
         yield store
     finally:

@@ -1,14 +1,17 @@
-"""Day partitions: made ahead, let go by dropping them, and the two that catch what lies outside.
+"""Day partitions: created ahead, dropped after the retention, and the two that catch what lies outside.
 
 ``p_old`` holds lines older than the retention; they are deleted in chunks once they have been *stored* for as long.
 ``p_max`` holds lines from beyond the days prepared. Names and bounds are the UTC day: ``p20260102`` holds the 2nd.
+
+A partition that was dropped by hand is created again: the plan is made from the bounds that the server reports, and a
+range that lacks its day, or an end that is missing, is repaired.
 """
 
 from __future__ import annotations
 
 import datetime
-import re
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 OLD = "p_old"
@@ -18,12 +21,11 @@ DAYS_AHEAD = 7
 #: Tables that are partitioned, and their partition column.
 TABLES = {"access_log": "ts", "error_log": "ts", "rollup_minute": "minute"}
 
-_NAME = re.compile(r"p(\d{8})").fullmatch
 _ONE_DAY = datetime.timedelta(days=1)
 
 
 class Partition(NamedTuple):
-    """A partition as the server describes it: ``before`` is the day its rows are older than; None for p_max."""
+    """A partition as the server describes it: ``before`` is the day its rows are older than; None for no bound."""
 
     name: str
     before: datetime.date | None
@@ -41,72 +43,107 @@ def plan(table: str, existing: Sequence[Partition], today: datetime.date, retent
 
     Args:
         table: a name of :data:`TABLES`.
-        existing: in the order of their bounds, from p_old to p_max.
+        existing: in the order of their bounds; at least one.
         today: the UTC day.
         retention_days: whole days kept, today included.
     """
     oldest = today - (retention_days - 1) * _ONE_DAY
-    days = [p for p in existing if _NAME(p.name) and p.before is not None]
-    expired = [p for p in days if p.before is not None and p.before <= oldest]
-    return [*_retire(table, expired), *_prepare(table, existing, expired, oldest, today + DAYS_AHEAD * _ONE_DAY)]
+    parts = list(existing)
+    return [
+        *_restore_ends(table, parts, oldest),
+        *_retire(table, parts, oldest),
+        *_prepare(table, parts, oldest, today + DAYS_AHEAD * _ONE_DAY),
+    ]
 
 
 def holds(existing: Sequence[Partition], day: datetime.date) -> bool:
     """Return whether a partition of its own takes a day's rows."""
-    return any(p.name == f"p{day:%Y%m%d}" for p in existing)
+    bounds = [p.before for p in existing]
+    return (day, day + _ONE_DAY) in itertools.pairwise(bounds)
 
 
-def _retire(table: str, expired: Sequence[Partition]) -> list[Change]:
+def partition_again(table: str, today: datetime.date) -> str:
+    """Return the statement for a table that is not partitioned at all; it copies every row."""
+    return (
+        f"ALTER TABLE {table} PARTITION BY RANGE COLUMNS({TABLES[table]}) "
+        f"(PARTITION {OLD} VALUES LESS THAN ('{today}'), PARTITION {BEYOND} VALUES LESS THAN (MAXVALUE))"
+    )
+
+
+# Each of the steps below yields its statements and changes ``parts`` as they change the table.
+
+
+def _restore_ends(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
+    """Create p_max and p_old where somebody has dropped or renamed them."""
+    last = parts[-1]
+    if last.before is not None:
+        parts.append(Partition(BEYOND, None))
+        yield Change(
+            f"{table}: restored {BEYOND}, which was missing",
+            f"ALTER TABLE {table} ADD PARTITION (PARTITION {BEYOND} VALUES LESS THAN (MAXVALUE))",
+        )
+    elif last.name != BEYOND:
+        parts[-1] = Partition(BEYOND, None)
+        yield _reorganize(table, [last], [parts[-1]], f"renamed {last.name} to {BEYOND}")
+    first = parts[0]
+    if first.name != OLD:
+        # What was older than the first day has fallen into it, and would be dropped with it.
+        parts.insert(0, Partition(OLD, min(oldest, first.before - _ONE_DAY) if first.before else oldest))
+        yield _reorganize(table, [first], parts[:2], f"restored {OLD}, which was missing")
+
+
+def _retire(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
     """Empty the expired days and give their range to p_old.
 
     A dropped range partition leaves its range to the *next* one. Lines of that day that still arrive would then go
     with that next day, tomorrow, and not be kept for the retention from their arrival. So the youngest expired day is
     emptied, as quick as a drop, and joined to p_old; those before it are dropped.
     """
+    expired = [p for p in parts[1:] if p.before is not None and p.before <= oldest]
     if not expired:
-        return []
+        return
     *older, last = expired
-    changes = []
     if older:
         names = ", ".join(p.name for p in older)
-        changes.append(Change(f"{table}: dropped {names}", f"ALTER TABLE {table} DROP PARTITION {names}"))
-    changes.append(Change(f"{table}: emptied {last.name}", f"ALTER TABLE {table} TRUNCATE PARTITION {last.name}"))
-    changes.append(
-        Change(
-            f"{table}: {OLD} now ends before {last.before}",
-            f"ALTER TABLE {table} REORGANIZE PARTITION {OLD}, {last.name} INTO "
-            f"(PARTITION {OLD} VALUES LESS THAN ('{last.before}'))",
-        )
-    )
-    return changes
+        yield Change(f"{table}: dropped {names}", f"ALTER TABLE {table} DROP PARTITION {names}")
+    yield Change(f"{table}: emptied {last.name}", f"ALTER TABLE {table} TRUNCATE PARTITION {last.name}")
+    old = Partition(OLD, last.before)
+    yield _reorganize(table, [parts[0], last], [old], f"{OLD} now ends before {last.before}")
+    parts[: 1 + len(expired)] = [old]
 
 
-def _prepare(
-    table: str,
-    existing: Sequence[Partition],
-    expired: Sequence[Partition],
-    oldest: datetime.date,
-    last: datetime.date,
-) -> list[Change]:
-    """Make every day up to ``last`` out of p_max; where no day is left, also move p_old up to the retention."""
-    days_left = [p for p in existing if p not in expired and p.before is not None and p.name != OLD]
-    ends = [p.before for p in existing if p.before is not None]
-    first = max(oldest, ends[-1])
-    if first > last:
-        return []
-    source = BEYOND if days_left else f"{OLD}, {BEYOND}"
-    parts = [] if days_left else [f"PARTITION {OLD} VALUES LESS THAN ('{first}')"]
-    day = first
-    while day <= last:
-        parts.append(f"PARTITION p{day:%Y%m%d} VALUES LESS THAN ('{day + _ONE_DAY}')")
-        day += _ONE_DAY
-    parts.append(f"PARTITION {BEYOND} VALUES LESS THAN (MAXVALUE)")
-    return [
-        Change(
-            f"{table}: made p{first:%Y%m%d} to p{last:%Y%m%d}",
-            f"ALTER TABLE {table} REORGANIZE PARTITION {source} INTO ({', '.join(parts)})",
-        )
-    ]
+def _prepare(table: str, parts: list[Partition], oldest: datetime.date, last: datetime.date) -> Iterator[Change]:
+    """Give every day from ``oldest`` (or the end of p_old, if that is later) to ``last`` a partition of its own."""
+    before, *rest = parts
+    for part in rest:
+        begins, ends = before.before, part.before
+        assert begins is not None  # noqa: S101  only the last one has no bound
+        first = max(begins, oldest)
+        # A partition that reaches beyond the days prepared keeps what lies there.
+        reaches_beyond = ends is None or ends > last + _ONE_DAY
+        stop = last + _ONE_DAY if ends is None or reaches_beyond else ends
+        if first < stop and (reaches_beyond or stop - begins > _ONE_DAY):
+            days = [first + n * _ONE_DAY for n in range((stop - first).days)]
+            new = [Partition(f"p{day:%Y%m%d}", day + _ONE_DAY) for day in days]
+            # The days between p_old's end and the retention belong to p_old, not to the first day.
+            widen = before.name == OLD and begins < first
+            yield _reorganize(
+                table,
+                [before, part] if widen else [part],
+                [Partition(OLD, first)] * widen + new + [part] * reaches_beyond,
+                f"created {' to '.join(dict.fromkeys((new[0].name, new[-1].name)))}",
+            )
+        before = part
+
+
+def _reorganize(table: str, taken: Sequence[Partition], new: Sequence[Partition], summary: str) -> Change:
+    into = ", ".join(f"PARTITION {p.name} VALUES LESS THAN ({_bound(p)})" for p in new)
+    names = ", ".join(p.name for p in taken)
+    return Change(f"{table}: {summary}", f"ALTER TABLE {table} REORGANIZE PARTITION {names} INTO ({into})")
+
+
+def _bound(part: Partition) -> str:
+    return "MAXVALUE" if part.before is None else f"'{part.before}'"
 
 
 def from_server(rows: Sequence[tuple[str, str]]) -> list[Partition]:

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import datetime
 import functools
-import random
-import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from obsctl.kafka.partition import TopicPartition
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
 from obsctl.lines.formats.registry import revision
-from obsctl.store import rollup
 from obsctl.store.batch import Source, by_key
 from obsctl.store.interface import Position, StoreUnavailableError
-from obsctl.store.mysql import rows as sql
-from obsctl.store.mysql.store import MySQLStore, _KnownRowsError, _Refusal, _refused, _RetryError, _statement
+from obsctl.store.mysql import positions, rows
+from obsctl.store.mysql.commit import KnownRowsError, add_rollups, insert_lines, known_lines
+from obsctl.store.mysql.session import Session, retry_conflicts
 from obsctl.store.quarantine import Quarantined
+from obsctl.store.settings import Database
 
-T = TypeVar("T")
-
-#: Transactions made again because of a deadlock, or because a consumer stored the same lines meanwhile.
-_TURNS = 50
+#: Transactions tried again because a consumer stored the same lines meanwhile.
+_ROUNDS = 50
 
 
 class Selection(NamedTuple):
@@ -118,117 +115,110 @@ class _Judged(NamedTuple):
     cut: int
 
 
-class MySQLOperations(MySQLStore):
-    """The store with what only people ask of it. Every method may raise StoreUnavailableError."""
+class MySQLOperations:
+    """What only people ask of the store. Every method may raise StoreUnavailableError."""
+
+    def __init__(self, database: Database) -> None:
+        self._session = Session(database)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
 
     # -- the quarantine ----------------------------------------------------------------------------------------
 
     def now(self) -> datetime.datetime:
         """Return the server's time (UTC)."""
-        return self._guard(self._now)
-
-    def candidates(self, selection: Selection, after: Candidate | None, limit: int) -> list[Candidate]:
-        """Return selected lines in the order in which they came, behind ``after``."""
-        return self._guard(lambda: self._candidates(selection, after, limit))
-
-    def count(self, selection: Selection, after: Candidate | None) -> int:
-        """Return how many lines are selected behind ``after``."""
-        return self._guard(lambda: self._count(selection, after))
-
-    def weigh(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
-        """Return what :meth:`release` would come to, apart from what the database refuses; change nothing."""
-        return self._guard(lambda: self._weigh(line_ids, judge))
-
-    def release(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
-        """Move lines from the quarantine to their tables in one transaction; those that cannot be read stay."""
-        return self._made(functools.partial(self._release, line_ids, judge))
-
-    def _now(self) -> datetime.datetime:
-        ((now,),) = self._select("SELECT NOW(3)")
-        self._end_read()
+        ((now,),) = self._read("SELECT NOW(3)")
         assert isinstance(now, datetime.datetime)  # noqa: S101  a server's NOW
         return now
 
-    def _candidates(self, selection: Selection, after: Candidate | None, limit: int) -> list[Candidate]:
-        rows = self._select(
+    def candidates(self, selection: Selection, after: Candidate | None, limit: int) -> list[Candidate]:
+        """Return selected lines in the order in which they came, behind ``after``."""
+        found = self._read(
             f"SELECT stored_at,line_id,COALESCE(LENGTH(value),0) FROM quarantine WHERE {_where(selection, after)}"
             f" ORDER BY stored_at,line_id LIMIT {limit}"
         )
-        self._end_read()
-        return [Candidate(stored_at, bytes(line_id), int(size)) for stored_at, line_id, size in rows]
+        return [Candidate(stored_at, bytes(line_id), int(size)) for stored_at, line_id, size in found]
 
-    def _count(self, selection: Selection, after: Candidate | None) -> int:
-        ((count,),) = self._select(f"SELECT COUNT(*) FROM quarantine WHERE {_where(selection, after)}")
-        self._end_read()
+    def count(self, selection: Selection, after: Candidate | None) -> int:
+        """Return how many lines are selected behind ``after``."""
+        ((count,),) = self._read(f"SELECT COUNT(*) FROM quarantine WHERE {_where(selection, after)}")
         return int(count)
+
+    def weigh(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
+        """Return what :meth:`release` would come to, apart from what the database refuses; change nothing."""
+        return self._session.guard(lambda: self._weigh(line_ids, judge))
+
+    def release(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
+        """Move lines from the quarantine to their tables in one transaction; those that cannot be read stay."""
+        release = functools.partial(self._session.guard, functools.partial(self._release, line_ids, judge))
+        for _ in range(_ROUNDS):
+            try:
+                return retry_conflicts(release)
+            except KnownRowsError:
+                continue
+        raise StoreUnavailableError("the consumers keep storing the same lines", "try again")
 
     def _kept(self, line_ids: Sequence[bytes], *, lock: str) -> list[Kept]:
         # Not joined: the lock would hold the sources as well, and with them the consumers.
         sources = {
             source_id: (Source(source_id, cluster_id, topic_id), TopicPartition(topic, part))
-            for source_id, cluster_id, topic_id, topic, part in self._select(
+            for source_id, cluster_id, topic_id, topic, part in self._session.select(
                 "SELECT source_id,cluster_id,topic_id,topic,partition_id FROM log_source"
             )
         }
-        rows = self._select(
+        found = self._session.select(
             "SELECT line_id,source_id,kafka_offset,reason,detail,revision,value,value_bytes FROM quarantine"
             f" WHERE line_id IN ({_ids(line_ids)}) ORDER BY line_id{lock}"
         )
-        return [Kept(bytes(line_id), *sources[source_id], *rest) for line_id, source_id, *rest in rows]
+        return [Kept(bytes(line_id), *sources[source_id], *rest) for line_id, source_id, *rest in found]
 
     def _weigh(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
         judged = _judge(self._kept(line_ids, lock=""), judge)
-        known = len(self._known(judged.lines.values()))
-        self._end_read()
+        known = len(known_lines(self._session, judged.lines.values()))
+        self._session.commit()
         moved = len(judged.lines) - known
         stays = Counter(now.reason for _, now in judged.staying)
         return Released(moved=moved, known=len(judged.readable) - moved, cut=judged.cut, stays=stays)
 
     def _release(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
+        session = self._session
         # Locked: another replay waits here, and finds them gone. A consumer that meets one of the lines only reads the
         # quarantine: it finds the line here or, once this is committed, in its table.
         judged = _judge(self._kept(line_ids, lock=" FOR UPDATE"), judge)
-        known = self._known(judged.lines.values())
+        known = known_lines(session, judged.lines.values())
         lines = sorted((line for i, line in judged.lines.items() if i not in known), key=by_key)
-        refusals: list[_Refusal] = []
         access = [line for line in lines if isinstance(line, AccessLine)]
         errors = [line for line in lines if isinstance(line, ErrorLine)]
-        # Either raises _KnownRowsError if a consumer has stored one of them since the look above.
-        self._insert(sql.INSERT_ACCESS, access, refusals)
-        self._insert(sql.INSERT_ERROR, errors, refusals)
+        # Either raises KnownRowsError if a consumer has stored one of them since the look above.
+        refusals = insert_lines(session, rows.INSERT_ACCESS, access)
+        refusals += insert_lines(session, rows.INSERT_ERROR, errors)
         refused = {refusal.line.line_id: refusal for refusal in refusals}
-        totals = rollup.count(line for line in access if line.line_id not in refused)
-        for piece in sql.chunks(sql.rollup_rows(totals), self._statement_bytes):
-            self._run(_statement(sql.INSERT_ROLLUP, piece))
+        add_rollups(session, (line for line in access if line.line_id not in refused))
         staying = list(judged.staying)
         leaving = []
         for kept, line in judged.readable:
             if line.line_id in refused:
-                staying.append((kept, _refused(refused[line.line_id], kept.value)))
+                staying.append((kept, refused[line.line_id].quarantined(kept.value)))
             else:
                 leaving.append(kept.line_id)
         if leaving:
-            self._run(f"DELETE FROM quarantine WHERE line_id IN ({_ids(leaving)})")
+            session.run(f"DELETE FROM quarantine WHERE line_id IN ({_ids(leaving)})")
         for kept, now in staying:
             self._note_judgement(kept, now)
-        assert self._connection is not None  # noqa: S101  _guard connects
-        self._connection.commit()
+        session.commit()
         moved = len(lines) - len(refused)
         stays = Counter(now.reason for _, now in staying)
         return Released(moved=moved, known=len(leaving) - moved, cut=judged.cut, stays=stays)
-
-    def _known(self, lines: Collection[Line]) -> set[bytes]:
-        access = [line for line in lines if isinstance(line, AccessLine)]
-        errors = [line for line in lines if isinstance(line, ErrorLine)]
-        return self._known_in("access_log", access) | self._known_in("error_log", errors)
 
     def _note_judgement(self, kept: Kept, now: Quarantined) -> None:
         """Write down what the present parsers say of a line that stays; a refused one is due for a dead letter."""
         if (kept.reason, kept.detail, kept.revision) == (now.reason, now.detail, revision()):
             return
         letter = ",dead_letter=COALESCE(dead_letter,0)" if now.dead_letter else ""
-        self._run(
-            f"UPDATE quarantine SET reason='{sql.text(now.reason)}',detail='{sql.text(now.detail)}',"
+        self._session.run(
+            f"UPDATE quarantine SET reason='{rows.text(now.reason)}',detail='{rows.text(now.detail)}',"
             f"revision='{revision()}'{letter} WHERE line_id=0x{kept.line_id.hex()}".encode("utf-8", "replace")
         )
 
@@ -236,7 +226,7 @@ class MySQLOperations(MySQLStore):
 
     def position(self, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
         """Return where a partition goes on, or None for one that the store has never seen."""
-        return self._guard(lambda: self._position(cluster_id, part, topic_id))
+        return self._session.guard(lambda: positions.position(self._session, cluster_id, part, topic_id))
 
     def move(self, source_id: int, to: int, *, at_least: int) -> int | None:
         """Move a source's next offset to ``to``, unless it lies before ``at_least``.
@@ -244,36 +234,11 @@ class MySQLOperations(MySQLStore):
         Returns:
             Where it was; None if it lies before ``at_least``, and nothing was moved.
         """
-        return self._made(lambda: self._move(source_id, to, at_least))
+        move = functools.partial(positions.move, self._session, source_id, to, at_least=at_least)
+        return retry_conflicts(lambda: self._session.guard(move))
 
-    def _position(self, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
-        rows = self._select(
-            "SELECT source_id,next_offset FROM log_source"
-            f" WHERE cluster_id='{sql.text(cluster_id)}' AND topic='{sql.text(part.topic)}'"
-            f" AND partition_id={part.partition} AND topic_id='{sql.text(topic_id)}'"
-        )
-        self._end_read()
-        return Position(int(rows[0][0]), int(rows[0][1])) if rows else None
-
-    def _move(self, source_id: int, to: int, at_least: int) -> int | None:
-        # The lock is the one that a consumer's transaction begins with: the position does not move in between.
-        ((current,),) = self._select(f"SELECT next_offset FROM log_source WHERE source_id={source_id} FOR UPDATE")
-        if int(current) < at_least:
-            self._rollback()
-            return None
-        self._run(f"UPDATE log_source SET next_offset={to} WHERE source_id={source_id} AND next_offset={current}")
-        assert self._connection is not None  # noqa: S101  _guard connects
-        self._connection.commit()
-        return int(current)
-
-    def _made(self, action: Callable[[], T]) -> T:
-        """Make a transaction, again as long as it gives way to another one."""
-        for turn in range(_TURNS):
-            try:
-                return self._guard(action)
-            except (_KnownRowsError, _RetryError):
-                time.sleep(random.uniform(0, 0.01 * min(turn + 1, 10)))  # noqa: S311  spreads, hides nothing
-        raise StoreUnavailableError("the transaction gives way again and again; the consumers go first, try again")
+    def _read(self, query: str) -> tuple[tuple[Any, ...], ...]:
+        return self._session.guard(lambda: self._session.read(query))
 
 
 def _judge(kept: Iterable[Kept], judge: Judge) -> _Judged:
@@ -293,7 +258,7 @@ def _judge(kept: Iterable[Kept], judge: Judge) -> _Judged:
 
 
 def _where(selection: Selection, after: Candidate | None) -> str:
-    reason = "reason LIKE 'refused\\_%'" if selection.reason == "refused" else f"reason='{sql.text(selection.reason)}'"
+    reason = "reason LIKE 'refused\\_%'" if selection.reason == "refused" else f"reason='{rows.text(selection.reason)}'"
     where = f"{reason} AND stored_at>='{selection.since}' AND stored_at<'{selection.until}'"
     if after is None:
         return where
