@@ -48,7 +48,7 @@ _HINTS = {
     1142: "a privilege is missing: run the mysql role again",
     1146: "a table is missing: apply the migrations (run the mysql role)",
     1290: _READ_ONLY,
-    1526: "no partition takes rows of this time: SHOW CREATE TABLE access_log; the consumer's upkeep creates partitions",
+    1526: "no partition takes rows of this time, and the consumer's upkeep creates them: SHOW CREATE TABLE access_log",
     1792: _READ_ONLY,
     1836: _READ_ONLY,
     **dict.fromkeys((2002, 2003, 2006, 2013), "is the database up, and may this host reach its port?"),
