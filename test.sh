@@ -85,7 +85,7 @@ on_mysql() { # what the store does, on MySQL's own server, which no stable Debia
   say "integration: the store on MySQL"
   [ "$(id -u)" = 0 ] || { echo "left out: unpacking the server needs root" >&2; return; }
   local program
-  program=$(python -m tests.integration.mysql_server)
+  program=$(PYTHONPATH=tests python -m rig.mysql_server)
   OBSCTL_TEST_MYSQLD=$program pytest -n 2 "${by_file[@]}" tests/integration/test_store.py tests/integration/test_poison.py
 }
 

@@ -16,12 +16,14 @@ import pymysql
 import yaml
 from measure import ROOT
 
-sys.path.insert(0, str(ROOT))
-from tests.integration import cluster
-from tests.integration.consumer import assert_conserved
-
+sys.path.insert(0, str(ROOT / "tests"))
 from obsctl.store.mysql.store import MySQLStore
 from obsctl.store.settings import Database
+from rig.consumer import assert_conserved
+from rig.database import MariaDB, grant, make_schema
+from rig.kafka import KafkaNode, unpack_kafka
+from rig.ports import free_port
+from rig.tools import kafka_archive
 
 DATABASE, USER, PASSWORD = "obs", "obs_consumer", "bench"
 #: The days' partitions are made for so many days, as on a host; the backlog is of yesterday.
@@ -70,13 +72,13 @@ class Rig:
         self.folder = folder
         self.rows = rows
         self._consumer = consumer
-        archive = cluster.kafka_archive()
+        archive = kafka_archive()
         assert archive is not None
-        libs = cluster.unpack_kafka(archive, folder / "libs")
+        libs = unpack_kafka(archive, folder / "libs")
         (folder / "kafka").mkdir()
         (folder / "mariadb").mkdir()
-        self.kafka = cluster.KafkaNode(libs, folder / "kafka", settings=_KAFKA_SETTINGS, java=("-Xmx512m",))
-        self.mariadb = cluster.MariaDB(folder / "mariadb", _MARIADB_OPTIONS)
+        self.kafka = KafkaNode(libs, folder / "kafka", settings=_KAFKA_SETTINGS, java=("-Xmx512m",))
+        self.mariadb = MariaDB(folder / "mariadb", _MARIADB_OPTIONS)
         (folder / "password").write_text(PASSWORD)
         self._runs = 0
 
@@ -187,8 +189,8 @@ class Rig:
     def _begin(self) -> str:
         """Make the tables anew, with the days' partitions; return a consumer group that nobody knows."""
         with self.mariadb.root() as cursor:
-            cluster.make_schema(cursor, DATABASE)
-            cluster.grant(cursor, DATABASE, USER, PASSWORD)
+            make_schema(cursor, DATABASE)
+            grant(cursor, DATABASE, USER, PASSWORD)
         store = MySQLStore(self._database(), RETENTION_DAYS)
         store.upkeep()
         store.close()
@@ -214,7 +216,7 @@ class Rig:
         settings = {
             "kafka": {"bootstrap": [self.kafka.bootstrap], "group": group, "instance": "bench"},
             "database": {name: getattr(database, name) for name in database.__struct_fields__},
-            "health": {"port": cluster.free_port()},
+            "health": {"port": free_port()},
             "retention_days": RETENTION_DAYS,
             "processes": processes,
         }

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.contract import ansible_inventory
-from tests.cores import programs_of
+from rig import ansible_inventory
+from rig.ansible_cores import programs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = Path(__file__).parent / "inventories" / "preflight"

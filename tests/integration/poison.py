@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.consumer import json_line, record
+from rig.records import json_line, record
 
 #: 2026-03-10 12:00 UTC.
 NOON = 1_773_144_000.0

@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.alerter.vendor import Vendor, serving
-from tests.integration import cluster
-from tests.integration.consumer import json_line, record, wait_until
+from rig.kafka import KafkaNode
+from rig.ports import free_port
+from rig.records import json_line, record
+from rig.vendor import Vendor, serving
+from rig.waiting import wait_for
 
 CLIENT = "203.0.113.9"
 #: Short, so that a condition that ends is seen to end within the test.
@@ -32,10 +34,10 @@ _offsets = itertools.count(0, 300)
 class Watch:
     """A topic, an alerter's configuration, and the processes that used it."""
 
-    def __init__(self, kafka: cluster.KafkaNode, folder: Path, vendor: Vendor) -> None:
+    def __init__(self, kafka: KafkaNode, folder: Path, vendor: Vendor) -> None:
         self.kafka, self.folder, self.vendor = kafka, folder, vendor
         self.topic = f"watch{next(_numbers)}"
-        self.port = cluster.free_port()
+        self.port = free_port()
         kafka.create_topic(self.topic, 6)
         self._producer = kafka.producer()
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +79,7 @@ class Watch:
                 [sys.executable, "-m", "obsctl.alerter.service", "--config", str(self._config)], stderr=log
             )
         if wait:
-            wait_until(self.ready, 30, self.log)
+            wait_for(self.log, self.ready, seconds=30)
 
     def ready(self) -> bool:
         try:
@@ -121,7 +123,7 @@ class Watch:
 
 
 @pytest.fixture
-def watch(kafka: cluster.KafkaNode, tmp_path: Path) -> Iterator[Watch]:
+def watch(kafka: KafkaNode, tmp_path: Path) -> Iterator[Watch]:
     with serving() as vendor:
         made = Watch(kafka, tmp_path, vendor)
         yield made
@@ -130,7 +132,7 @@ def watch(kafka: cluster.KafkaNode, tmp_path: Path) -> Iterator[Watch]:
 
 def settled(watch: Watch, titles: list[str], seconds: float = 20) -> None:
     """Wait for exactly these messages, and see that no other comes."""
-    wait_until(lambda: len(watch.titles()) >= len(titles), seconds, lambda: f"{watch.titles()}\n{watch.log()}")
+    wait_for(lambda: f"{watch.titles()}\n{watch.log()}", lambda: len(watch.titles()) >= len(titles), seconds=seconds)
     time.sleep(1)
     assert watch.titles() == titles
 
@@ -138,7 +140,7 @@ def settled(watch: Watch, titles: list[str], seconds: float = 20) -> None:
 def test_one_burst_one_message_and_one_when_it_is_over(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(200))
-    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    wait_for(watch.log, lambda: bool(watch.titles()), seconds=20)
     settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
     assert watch.terminate() == 0
     assert "tok-5f6e7d8c9b" not in watch.log()
@@ -155,11 +157,11 @@ def test_what_was_there_before_the_first_start_is_not_news(watch: Watch) -> None
 def test_a_restart_neither_repeats_nor_forgets(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(60))
-    wait_until(lambda: watch.health()["counted"] == 60, 10, watch.log)
+    wait_for(watch.log, lambda: watch.health()["counted"] == 60, seconds=10)
     watch.kill()
     watch.send(watch.requests(60))
     watch.start()
-    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    wait_for(watch.log, lambda: bool(watch.titles()), seconds=20)
     watch.kill()
     watch.start()
     settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
@@ -171,7 +173,7 @@ def test_a_resend_and_a_replay_of_old_lines_are_not_counted(watch: Watch) -> Non
     watch.send(lines)
     watch.send(lines[::-1])
     watch.send(watch.requests(500, age_s=86400))
-    wait_until(lambda: watch.health()["skipped"]["late"] == 500, 10, watch.log)
+    wait_for(watch.log, lambda: watch.health()["skipped"]["late"] == 500, seconds=10)
     assert watch.health()["skipped"]["repeated"] == 60
     assert watch.titles() == []
 
@@ -179,7 +181,7 @@ def test_a_resend_and_a_replay_of_old_lines_are_not_counted(watch: Watch) -> Non
 def test_nothing_ends_while_the_brokers_are_silent(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(200))
-    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    wait_for(watch.log, lambda: bool(watch.titles()), seconds=20)
     process = watch.kafka._process._process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
@@ -195,7 +197,7 @@ def test_messages_wait_for_a_vendor_that_is_away(watch: Watch) -> None:
     watch.vendor.status = 503
     watch.start()
     watch.send(watch.requests(200))
-    wait_until(lambda: watch.health()["status"] == "degraded", 10, watch.log)
+    wait_for(watch.log, lambda: watch.health()["status"] == "degraded", seconds=10)
     assert "out of order" in watch.health()["reason"]
     watch.vendor.status = 200
     watch.vendor.received.clear()
@@ -216,7 +218,9 @@ def test_killed_again_and_again_every_condition_has_its_two_messages(watch: Watc
         watch.send(watch.requests(70, client))
         time.sleep(chance.uniform(0, 1.2))
     wanted = {f"[{kind}] rate {client}" for client in clients for kind in ("FIRING", "RESOLVED")}
-    wait_until(lambda: wanted <= set(watch.titles()), 60, lambda: f"{wanted - set(watch.titles())}\n{watch.log()}")
+    wait_for(
+        lambda: f"{wanted - set(watch.titles())}\n{watch.log()}", lambda: wanted <= set(watch.titles()), seconds=60
+    )
     time.sleep(1)
     texts = [(r.body["markdown"]["title"], r.body["markdown"]["text"]) for r in watch.vendor.received]
     assert {title for title, _ in texts} == wanted

@@ -11,7 +11,7 @@ from obsctl.consumer.config import Kafka, Topics
 from obsctl.consumer.housekeeping import Housekeeping
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.store.interface import DeadLetter, Upkeep
-from tests.integration.cluster import KafkaNode
+from rig.kafka import KafkaNode
 
 
 class _Ledger:

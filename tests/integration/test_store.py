@@ -22,8 +22,9 @@ from obsctl.store.interface import FencedError, Origin, Position, StoreUnavailab
 from obsctl.store.mysql import commit
 from obsctl.store.mysql import rows as sql
 from obsctl.store.mysql.store import MySQLStore
-from tests.integration import cluster
-from tests.integration.consumer import PASSWORD, assert_conserved, json_line, record
+from rig.consumer import PASSWORD, assert_conserved
+from rig.database import MIGRATIONS, MariaDB, grant, make_schema, migration_statements
+from rig.records import json_line, record
 from tests.unit.consumer.messages import run_of
 
 ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
@@ -36,12 +37,12 @@ _numbers = itertools.count(1)
 class Database:
     """A database of the test's own, and stores on it."""
 
-    def __init__(self, server: cluster.MariaDB, folder: Path) -> None:
+    def __init__(self, server: MariaDB, folder: Path) -> None:
         self.server = server
         self.name = f"obs_s{next(_numbers)}"
         with server.root() as cursor:
-            cluster.make_schema(cursor, self.name)
-            cluster.grant(cursor, self.name, "obs_consumer", PASSWORD)
+            make_schema(cursor, self.name)
+            grant(cursor, self.name, "obs_consumer", PASSWORD)
         (folder / "password").write_text(PASSWORD)
         self.settings = config.Database(
             host="127.0.0.1", port=server.port, name=self.name, password=f"file:{folder / 'password'}"
@@ -68,7 +69,7 @@ class Database:
 
 
 @pytest.fixture(params=["by LOAD DATA", "by INSERT"])
-def db(request: pytest.FixtureRequest, mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Database]:
+def db(request: pytest.FixtureRequest, mariadb: MariaDB, tmp_path: Path) -> Iterator[Database]:
     """A database on a server that takes rows from its clients' memory, and on one that does not."""
     database = Database(mariadb, tmp_path)
     database.query(f"SET GLOBAL local_infile={int(request.param == 'by LOAD DATA')}")
@@ -151,8 +152,8 @@ def test_a_migration_may_be_repeated(db: Database) -> None:
     store.commit(batch_of(store, lines(10)))
     before = db.query("SELECT * FROM log_source")
     with db.server.root(db.name) as cursor:
-        for path in sorted(cluster.MIGRATIONS.glob("*.sql")):
-            for statement in cluster.migration_statements(path.read_text()):
+        for path in sorted(MIGRATIONS.glob("*.sql")):
+            for statement in migration_statements(path.read_text()):
                 cursor.execute(statement)
     assert db.query("SELECT * FROM log_source") == before
 

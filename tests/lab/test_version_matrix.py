@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cores import programs_of
+from rig.ansible_cores import programs_of
 from tests.lab.conftest import BIN, NODES, ROOT, Fleet, long_drill
 
 #: One host of each kind; the others would run the same modules.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.alerter.vendor import Vendor, serving
+from rig.vendor import Vendor, serving
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from obsctl.cli.main import run
 from obsctl.core.errors import ExitCode
 from obsctl.fleet.model import Fleet
-from tests.contract.alerter.vendor import Vendor
+from rig.vendor import Vendor
 
 TOKEN = "tok-11aa22bb33cc"
 SECRET = "SEC-99ff88ee77dd"

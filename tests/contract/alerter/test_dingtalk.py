@@ -18,7 +18,7 @@ from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
-from tests.contract.alerter.vendor import Vendor
+from rig.vendor import Vendor
 
 TOKEN = "tok-5c1f0e9a77b2"
 SECRET = "SECd41a+/=90f"

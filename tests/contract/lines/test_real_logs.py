@@ -12,7 +12,7 @@ from obsctl.consumer.assembler import Assembler
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import registry
 from obsctl.store.batch import Source
-from tests.integration.consumer import record
+from rig.records import record
 from tests.unit.consumer.messages import run_of
 
 

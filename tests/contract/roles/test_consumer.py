@@ -18,7 +18,7 @@ from obsctl.consumer import config
 from obsctl.consumer.unit import supervisor, worker
 from obsctl.fleet.load import FleetSource, load
 from obsctl.fleet.model import Fleet
-from tests import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
+from rig import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
 
 BIN = Path(sys.executable).parent
 CHANNELS: list[dict[str, Any]] = [

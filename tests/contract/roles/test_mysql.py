@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from obsctl.store.mysql.schema import PRIVILEGES
-from tests import collection  # noqa: F401  # lets Ansible and Python find obscraft.fleet in this tree
+from rig import collection  # noqa: F401  # lets Ansible and Python find obscraft.fleet in this tree
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/mysql"
 

@@ -12,7 +12,7 @@ from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import registry
 from obsctl.lines.formats.line import AccessLine
 from obsctl.store.batch import Source, Step
-from tests.integration.consumer import json_line, record
+from rig.records import json_line, record
 from tests.unit.consumer.messages import run_of
 
 PLACE = TopicPartition("nginxlog", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from obsctl.consumer.writer import Fenced, Positioned, Question, Stored, Writer
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.batch import Batch, Step
 from obsctl.store.interface import FencedError, Outcome, Position, StoreUnavailableError
+from rig.waiting import wait_for
 
 PART = TopicPartition("t", 0)
 
@@ -69,11 +70,6 @@ def writer(store: FakeStore, telemetry: Telemetry, monkeypatch: pytest.MonkeyPat
     made.stop(5)
 
 
-def eventually(condition: Callable[[], bool]) -> bool:
-    waited = threading.Event()
-    return any(condition() or waited.wait(0.01) for _ in range(500)) and condition()
-
-
 def test_results_come_in_the_order_of_the_tasks(writer: Writer) -> None:
     writer.give(batch(0))
     question = Question("cluster", {PART: "id"})
@@ -90,9 +86,9 @@ def test_results_come_in_the_order_of_the_tasks(writer: Writer) -> None:
 def test_an_absent_store_is_waited_for(writer: Writer, store: FakeStore, telemetry: Telemetry) -> None:
     store.script = [StoreUnavailableError("away", "wake it")] * 5
     writer.give(batch(0))
-    assert eventually(lambda: "database" in telemetry.troubles)
-    assert eventually(lambda: store.committed == [0])
-    assert eventually(lambda: not telemetry.troubles)
+    wait_for("the writer", lambda: "database" in telemetry.troubles, seconds=5)
+    wait_for("the writer", lambda: store.committed == [0], seconds=5)
+    wait_for("the writer", lambda: not telemetry.troubles, seconds=5)
 
 
 def test_draining_does_not_wait_for_an_absent_store(writer: Writer, store: FakeStore) -> None:
@@ -105,7 +101,7 @@ def test_a_fault_of_our_own_neither_ends_nor_skips(writer: Writer, store: FakeSt
     store.script = [ValueError("a bug")] * 3
     writer.give(batch(0))
     writer.give(batch(1))
-    assert eventually(lambda: store.committed == [0, 1])
+    wait_for("the writer", lambda: store.committed == [0, 1], seconds=5)
     assert store.closed == 3  # a new connection for each new try
 
 
@@ -128,7 +124,7 @@ def test_nothing_holds_a_stored_batch(writer: Writer) -> None:
     writer.give(given)
     del given
     assert writer.drain(5)
-    assert eventually(lambda: rows() is None)
+    wait_for("the writer", lambda: rows() is None, seconds=5)
     assert writer.results() == [Stored({PART: 1})]
 
 
@@ -160,8 +156,8 @@ def test_rings_that_failed_attempts_leave_do_not_pile_up(
         with monkeypatch.context() as patched:
             patched.setattr(store, "commit", fail)
             writer.give(batch(0))
-            assert eventually(lambda: len(left) > 10)
+            wait_for("the writer", lambda: len(left) > 10, seconds=5)
             assert sum(error() is not None for error in left) <= 2, "the present one, and one being let go"
-        assert eventually(lambda: store.committed == [0])
+        wait_for("the writer", lambda: store.committed == [0], seconds=5)
     finally:
         gc.enable()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from obsctl.core.deadline import Deadline
-from tests.contract.peers import peer
+from rig.peers import peer
 
 
 def drip(line: socket.socket) -> None:

@@ -12,7 +12,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from tests import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
+from rig import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
 
 
 def read(sources: Sequence[Path]) -> tuple[Templar, HostVars, dict[str, list[str]]]:

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
@@ -17,7 +16,10 @@ from typing import Any
 import yaml
 
 from obsctl.store.rollup import BYTES_COUNTED, LATENCY_BOUNDS_MS
-from tests.integration import cluster
+from rig.database import MariaDB, grant, make_schema
+from rig.kafka import KafkaNode
+from rig.ports import free_port
+from rig.waiting import wait_for
 
 PASSWORD = "obs-test-password"
 
@@ -25,9 +27,7 @@ PASSWORD = "obs-test-password"
 class Pipeline:
     """Topics and a database under names of their own, and consumer processes between them."""
 
-    def __init__(
-        self, kafka: cluster.KafkaNode, mariadb: cluster.MariaDB, folder: Path, name: str, partitions: int = 3
-    ) -> None:
+    def __init__(self, kafka: KafkaNode, mariadb: MariaDB, folder: Path, name: str, partitions: int = 3) -> None:
         self.kafka, self.mariadb, self.folder, self.name = kafka, mariadb, folder, name
         self.database = f"obs_{name}"
         self.access, self.error, self.dlq = f"{name}-access", f"{name}-error", f"{name}-dlq"
@@ -35,8 +35,8 @@ class Pipeline:
         kafka.create_topic(self.error, 1)
         kafka.create_topic(self.dlq, 1)
         with mariadb.root() as cursor:
-            cluster.make_schema(cursor, self.database)
-            cluster.grant(cursor, self.database, "obs_consumer", PASSWORD)
+            make_schema(cursor, self.database)
+            grant(cursor, self.database, "obs_consumer", PASSWORD)
         (folder / "password").write_text(PASSWORD + "\n")
         self._processes: list[subprocess.Popen[bytes]] = []
         self._producer = kafka.producer()
@@ -62,7 +62,7 @@ class Pipeline:
             },
             "batch": {"lines": 500, "interval_ms": 100},
             "processes": 1,
-            "health": {"port": cluster.free_port()},
+            "health": {"port": free_port()},
         } | changes
 
     def start(self, instance: str = "one", **changes: Any) -> Consumer:
@@ -119,7 +119,9 @@ class Pipeline:
 
     def wait_kept(self, expected: int, timeout: float = 60.0) -> None:
         """Wait until that many lines lie in the tables, and see that they do not become more."""
-        wait_until(lambda: self.kept() >= expected, timeout, lambda: f"{self.kept()} of {expected} lines are kept")
+        wait_for(
+            lambda: f"{self.kept()} of {expected} lines are kept", lambda: self.kept() >= expected, seconds=timeout
+        )
         assert self.kept() == expected
 
     def wait_positions(self, expected: int, timeout: float = 60.0) -> None:
@@ -128,7 +130,7 @@ class Pipeline:
         def total() -> int:
             return int(self.query("SELECT COALESCE(SUM(next_offset),0) FROM log_source")[0][0])
 
-        wait_until(lambda: total() >= expected, timeout, lambda: f"{total()} of {expected} records are passed")
+        wait_for(lambda: f"{total()} of {expected} records are passed", lambda: total() >= expected, seconds=timeout)
         assert total() == expected
 
     def close(self) -> None:
@@ -206,7 +208,7 @@ class Consumer:
             page = self.health()
             return page["status"] != "silent" and condition(page)
 
-        wait_until(holds, timeout, lambda: str(self.health()))
+        wait_for(lambda: str(self.health()), holds, seconds=timeout)
         return self.health()
 
     def messages(self) -> list[str]:
@@ -237,61 +239,3 @@ def assert_conserved(query: Callable[[str], tuple[tuple[Any, ...], ...]]) -> Non
         f"{sums} FROM rollup_minute GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
     )
     assert rollup == recount, "the roll-ups are not what a recount gives"
-
-
-def wait_until(condition: Callable[[], bool], timeout: float, explain: Callable[[], str]) -> None:
-    """Wait until the condition holds.
-
-    Raises:
-        AssertionError: it does not in time; ``explain`` says what is there instead.
-    """
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(explain())
-
-
-def record(
-    line: str, offset: int, *, host: str = "node1", log_format: str = "json", log_input: str = "access"
-) -> bytes:
-    """Return a line as the shipper sends it."""
-    return json.dumps(
-        {
-            "@timestamp": "2026-01-01T00:00:00.000Z",
-            "message": line,
-            "host": {"name": host},
-            "log": {"offset": offset, "file": {"path": "/var/log/nginx/access.log"}},
-            "fields": {"log_type": "access", "log_format": log_format, "log_input": log_input},
-        }
-    ).encode()
-
-
-def json_line(number: int, *, msec: float | None = None, **changes: Any) -> str:
-    """Return an access line in JSON with a number of its own; by default it happened now."""
-    fields: dict[str, Any] = {
-        "time": "2026-01-01T00:00:00+00:00",
-        "msec": msec if msec is not None else round(time.time(), 3),
-        "remote_addr": "198.51.100.7",
-        "x_forwarded_for": "",
-        "remote_user": "",
-        "request_id": f"{number:032x}",
-        "client_request_id": f"test-{number}",
-        "host": "www.example.com",
-        "method": "GET",
-        "uri": f"/page/{number}?q=1",
-        "protocol": "HTTP/1.1",
-        "status": (200, 200, 200, 404, 500)[number % 5],
-        "bytes": number % 5000,
-        "request_length": 120,
-        "request_time": number % 40 / 1000,
-        "referer": "",
-        "user_agent": "test/1.0",
-        "upstream_addr": "10.0.0.1:8080",
-        "upstream_status": "200",
-        "upstream_response_time": "0.003",
-        "upstream_connect_time": "0.001",
-        "server": "node1",
-    }
-    return json.dumps(fields | changes)

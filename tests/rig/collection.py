@@ -6,6 +6,6 @@ from pathlib import Path
 
 from ansible.plugins.loader import init_plugin_loader
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 init_plugin_loader([str(ROOT / "collections")])

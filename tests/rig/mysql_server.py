@@ -1,6 +1,6 @@
 """MySQL's own server for the tests, beside whatever database the machine has.
 
-    OBSCTL_TEST_MYSQLD=$(python -m tests.integration.mysql_server) pytest tests/integration/test_store.py
+    OBSCTL_TEST_MYSQLD=$(PYTHONPATH=tests python -m rig.mysql_server) pytest tests/integration/test_store.py
 
 Debian's stable releases have MariaDB alone, so it comes from the unstable one: its package and those that it needs are
 unpacked into the cache, once (some 80 MB to download), and run from there with their own loader and libraries. Nothing
@@ -20,9 +20,9 @@ from obsctl.core.errors import ConfigError
 from obsctl.lab import apt
 from obsctl.lab.bootstrap import bootstrap
 from obsctl.lab.errors import LabError
+from rig.tools import REPOSITORY
 
 _PACKAGE = "mysql-server-core"
-_PROJECT = Path(__file__).parents[2]
 
 
 def program() -> Path:
@@ -48,7 +48,7 @@ def program() -> Path:
 
 
 def _unpack(root: Path) -> None:
-    subprocess.run([_PROJECT / "scripts" / "install-packages", "mmdebstrap"], check=True, stdout=sys.stderr)
+    subprocess.run([REPOSITORY / "scripts" / "install-packages", "mmdebstrap"], check=True, stdout=sys.stderr)
     bootstrap(root, apt.UNSTABLE, apt.of_machine(apt.UNSTABLE), [_PACKAGE], _note, options=["--variant=extract"])
 
 

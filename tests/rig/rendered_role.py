@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.contract import ansible_inventory
+from rig import ansible_inventory
 
 from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight  # isort: skip
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import confluent_kafka
@@ -13,7 +11,10 @@ import confluent_kafka.admin
 import msgspec
 
 from obsctl.fleet.model import Fleet, Host, Kafka, KafkaNode, Topic
-from tests.integration.cluster import CLUSTER_ID, START_SECONDS, free_port
+from rig.kafka import Java, text_of
+from rig.ports import free_port
+from rig.server import START_SECONDS, ServerProcess
+from rig.waiting import wait_for
 
 TOPIC = "nginxlog"
 PARTITIONS = 6
@@ -23,16 +24,14 @@ class Brokers:
     """A KRaft cluster of three combined nodes, replication factor 3, min.insync.replicas 2."""
 
     def __init__(self, libs: Path, folder: Path) -> None:
-        self._libs = libs
+        self._java = Java(libs, ("-Xmx320m", "-XX:TieredStopAtLevel=1"))
         self._folder = folder
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._processes = {node: ServerProcess(folder, str(node)) for node in (1, 2, 3)}
         self.ports = {node: free_port() for node in (1, 2, 3)}
         self._controllers = {node: free_port() for node in (1, 2, 3)}
         for node in self.ports:
-            self._config(node).write_text(self._properties(node), encoding="utf-8")
-            arguments = ["format", f"--cluster-id={CLUSTER_ID}", "--config", str(self._config(node))]
-            command = self._java("kafka.tools.StorageTool", *arguments)
-            subprocess.run(command, check=True, capture_output=True, timeout=60)
+            self._config(node).write_text(text_of(self._properties(node)))
+            self._java.format(self._config(node))
 
     @property
     def bootstrap(self) -> str:
@@ -65,16 +64,16 @@ class Brokers:
     def start(self, *nodes: int) -> None:
         """Start the nodes (all at once, or the first waits for a majority) and wait until each is registered."""
         for node in nodes:
-            with (self._folder / f"{node}.out").open("ab") as out:
-                command = self._java("kafka.Kafka", str(self._config(node)))
-                self._processes[node] = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+            self._processes[node].launch(self._java.broker(self._config(node)))
+
+        def registered() -> bool:
             with contextlib.suppress(confluent_kafka.KafkaException):
-                if set(nodes) <= set(self.admin().list_topics(timeout=2).brokers):
-                    return
-            time.sleep(0.2)
-        raise RuntimeError(f"the brokers {nodes} did not come up: see {self._folder}")
+                return set(nodes) <= set(self.admin().list_topics(timeout=2).brokers)
+            return False
+
+        wait_for(
+            f"the brokers {nodes} are registered, see {self._folder}", registered, seconds=START_SECONDS, every=0.2
+        )
 
     def admin(self) -> confluent_kafka.admin.AdminClient:
         return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
@@ -93,15 +92,13 @@ class Brokers:
         assert producer.flush(20) == 0
 
     def suspend(self, node: int) -> None:
-        self._processes[node].send_signal(signal.SIGSTOP)
+        self._processes[node].send(signal.SIGSTOP)
 
     def resume(self, node: int) -> None:
-        self._processes[node].send_signal(signal.SIGCONT)
+        self._processes[node].send(signal.SIGCONT)
 
     def kill(self, node: int) -> None:
-        process = self._processes.pop(node)
-        process.kill()
-        process.wait(30)
+        self._processes[node].end(signal.SIGKILL, 30)
 
     def close(self) -> None:
         for node in list(self._processes):
@@ -110,13 +107,10 @@ class Brokers:
     def _config(self, node: int) -> Path:
         return self._folder / f"{node}.properties"
 
-    def _java(self, main: str, *arguments: str) -> list[str]:
-        return ["java", "-Xmx320m", "-XX:TieredStopAtLevel=1", "-cp", f"{self._libs}/*", main, *arguments]
-
-    def _properties(self, node: int) -> str:
+    def _properties(self, node: int) -> dict[str, object]:
         broker, controller = self.ports[node], self._controllers[node]
         voters = ",".join(f"{other}@127.0.0.1:{port}" for other, port in self._controllers.items())
-        settings = {
+        return {
             "process.roles": "broker,controller",
             "node.id": node,
             "controller.quorum.voters": voters,
@@ -136,4 +130,3 @@ class Brokers:
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
         }
-        return "".join(f"{key}={value}\n" for key, value in settings.items())
