@@ -8,16 +8,23 @@ from typing import Any
 
 
 def record(
-    line: str, offset: int, *, host: str = "node1", log_format: str = "json", log_input: str = "access"
+    line: str,
+    offset: int,
+    *,
+    host: str = "node1",
+    log_format: str = "json",
+    log_input: str = "access",
+    log_file: str = "",
 ) -> bytes:
-    """Return a line as the shipper sends it."""
+    """Return a line as the shipper sends it; with ``log_file`` as one of an input of several logs."""
     return json.dumps(
         {
             "@timestamp": "2026-01-01T00:00:00.000Z",
             "message": line,
             "host": {"name": host},
-            "log": {"offset": offset, "file": {"path": "/var/log/nginx/access.log"}},
-            "fields": {"log_type": "access", "log_format": log_format, "log_input": log_input},
+            "log": {"offset": offset, "file": {"path": log_file or "/var/log/nginx/access.log"}},
+            "fields": {"log_type": "access", "log_format": log_format, "log_input": log_input}
+            | ({"log_files": "many"} if log_file else {}),
         }
     ).encode()
 

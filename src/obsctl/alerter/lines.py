@@ -28,13 +28,14 @@ class LineReader:
         """Return the request that the record's line tells of, or None when it is none or unreadable."""
         try:
             envelope = record.read(value)
+            file = record.log_file(envelope.fields, envelope.log)
             line = self._formats[envelope.fields.log_format](envelope.message)
         except (record.RecordError, LineError, KeyError):
             self.unreadable += 1
             return None
         if not isinstance(line, AccessLine):
             return None
-        begun = identity.of_input(envelope.host.name, envelope.fields.log_input)
+        begun = identity.of_origin(envelope.host.name, envelope.fields.log_input, file)
         full = identity.of_line(begun, envelope.log.offset, envelope.message)
         return Event(
             # Half of it is plenty for the lines of some minutes, and fits SQLite's integer key.

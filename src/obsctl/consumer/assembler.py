@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+import msgspec
+
 from obsctl.kafka.partition import TopicPartition
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
@@ -19,15 +21,17 @@ log = logging.getLogger(__name__)
 
 
 class _Stream(NamedTuple):
-    """What the lines of a host's input in one format have in common.
+    """What lines of one log in one format have in common.
 
     Attributes:
-        begun: see :func:`identity.of_input`.
+        file: the record's ``log.file``; looked at where the input has several logs.
+        begun: see :func:`identity.of_origin`.
         parse: None for a format that nobody knows.
     """
 
     host: str
     fields: record.Fields
+    file: msgspec.Raw
     begun: blake2b
     parse: Parse | None
 
@@ -38,7 +42,7 @@ class Assembler:
     def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies) -> None:
         self._formats = formats
         self._proxies = proxies if proxies else None
-        self._stream = self._stream_of("", record.Fields())
+        self._stream = self._stream_of("", record.Fields(), record.Log(0))
 
     def assemble(
         self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source], expected: Mapping[TopicPartition, int]
@@ -86,8 +90,16 @@ class Assembler:
 
     def _read(self, value: bytes | None, source: Source, part: TopicPartition, offset: int) -> Line | Quarantined:
         source_id = source.source_id
+        stream = self._stream
         try:
             envelope = record.read(value)
+            # Most often the line is of the same stream as the one before it.
+            if (
+                envelope.host.name != stream.host
+                or envelope.fields != stream.fields
+                or (stream.fields.log_files and envelope.log.file != stream.file)
+            ):
+                stream = self._stream = self._stream_of(envelope.host.name, envelope.fields, envelope.log)
         except record.RecordError as error:
             line_id = (
                 identity.of_record(source.cluster_id, *part, offset, value or b"")
@@ -96,11 +108,7 @@ class Assembler:
             )
             host = error.origin[0] if error.origin else ""
             return _refuse(line_id, source_id, offset, error.log_format, host, error.reason, error.detail, value)
-        stream = self._stream
-        # Most often the line is of the same stream as the one before it.
-        if envelope.host.name != stream.host or envelope.fields != stream.fields:
-            stream = self._stream = self._stream_of(envelope.host.name, envelope.fields)
-        host, fields, begun, parse = stream
+        host, fields, _, begun, parse = stream
         log_format = fields.log_format
         text = envelope.message
         line_id = identity.of_line(begun, envelope.log.offset, text)
@@ -124,9 +132,9 @@ class Assembler:
                 line.proxy_addr = peer
         return line
 
-    def _stream_of(self, host: str, fields: record.Fields) -> _Stream:
-        begun = identity.of_input(host, fields.log_input)
-        return _Stream(host, fields, begun, self._formats.get(fields.log_format))
+    def _stream_of(self, host: str, fields: record.Fields, log: record.Log) -> _Stream:
+        begun = identity.of_origin(host, fields.log_input, record.log_file(fields, log))
+        return _Stream(host, fields, log.file, begun, self._formats.get(fields.log_format))
 
 
 def _refuse(  # noqa: PLR0917  the order of Quarantined

@@ -1,15 +1,22 @@
 """What the shipper puts into Kafka: one JSON object a line.
 
-``{"message": LINE, "host": {"name": …}, "log": {"offset": BYTES}, "fields": {"log_format": …, "log_input": …}}``;
-anything else in the object is not read.
+``{"message": LINE, "host": {"name": …}, "log": {"offset": BYTES, "file": {"path": …}},
+"fields": {"log_format": …, "log_input": …, "log_files": …}}``; anything else in the object is not read. The path is
+read only where ``log_files`` is ``many``: the input has several logs, which the offset alone does not tell apart.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from obsctl.lines.log_file import log_of
+
 #: Characters of a host's name that a stored row takes; a longer one is no inventory name.
 HOST_LENGTH = 64
+
+
+#: What ``fields.log_files`` says of an input whose lines come from several logs.
+SEVERAL_LOGS = "many"
 
 
 class Host(msgspec.Struct, gc=False):
@@ -19,9 +26,16 @@ class Host(msgspec.Struct, gc=False):
 
 
 class Log(msgspec.Struct, gc=False):
-    """Where the line begins in its file (bytes)."""
+    """Where the line begins in its file (bytes), and the file as the shipper names it, in JSON."""
 
     offset: int
+    file: msgspec.Raw = msgspec.Raw()
+
+
+class File(msgspec.Struct, gc=False):
+    """The file that the line was read from."""
+
+    path: str
 
 
 class Fields(msgspec.Struct, gc=False, frozen=True):
@@ -29,6 +43,7 @@ class Fields(msgspec.Struct, gc=False, frozen=True):
 
     log_format: str = ""
     log_input: str = ""
+    log_files: str = ""
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -55,13 +70,13 @@ class RecordError(ValueError):
     Attributes:
         reason: a short stable word for the quarantine.
         detail: what is wrong, for people.
-        origin: host, input, byte offset and the raw ``message`` (empty where there is none), if at least the first
-            three can be read; else None.
+        origin: host, input, log file (see :func:`log_file`), byte offset and the raw ``message`` (empty where there is
+            none), if all but the last can be read; else None.
         log_format: the format the shipper names, or an empty string.
     """
 
     def __init__(
-        self, reason: str, detail: str, origin: tuple[str, str, int, bytes] | None = None, log_format: str = ""
+        self, reason: str, detail: str, origin: tuple[str, str, str, int, bytes] | None = None, log_format: str = ""
     ) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -78,6 +93,7 @@ _decode_remains = msgspec.json.Decoder(_Remains).decode
 _decode_host = msgspec.json.Decoder(Host).decode
 _decode_log = msgspec.json.Decoder(Log).decode
 _decode_fields = msgspec.json.Decoder(Fields).decode
+_decode_file = msgspec.json.Decoder(File).decode
 
 
 def read(value: bytes | None) -> Envelope:
@@ -94,6 +110,21 @@ def read(value: bytes | None) -> Envelope:
         raise _diagnose(value, str(error)) from None
 
 
+def log_file(fields: Fields, log: Log) -> str:
+    """Return the path of the log that a line is of, for an input of several logs; else an empty text.
+
+    Raises:
+        RecordError: the input has several logs, and the record does not name the file.
+    """
+    if fields.log_files != SEVERAL_LOGS:
+        return ""
+    try:
+        return log_of(_decode_file(log.file).path)
+    except UNREADABLE as error:
+        detail = f"log.file.path is missing, and the input {fields.log_input!r} has several logs: {error}"
+        raise RecordError("envelope", detail, log_format=fields.log_format) from None
+
+
 def _diagnose(value: bytes, detail: str) -> RecordError:
     try:
         remains = _decode_remains(value)
@@ -102,8 +133,11 @@ def _diagnose(value: bytes, detail: str) -> RecordError:
     try:
         fields = _decode_fields(remains.fields) if remains.fields else Fields()
         host, log = _decode_host(remains.host), _decode_log(remains.log)
+        file = log_file(fields, log)
     except UNREADABLE:
         return RecordError("envelope", detail)
+    except RecordError as error:
+        return error
     message = bytes(remains.message)
     reason = "no_message" if message in (b"", b"null") else "envelope"
-    return RecordError(reason, detail, (host.name, fields.log_input, log.offset, message), fields.log_format)
+    return RecordError(reason, detail, (host.name, fields.log_input, file, log.offset, message), fields.log_format)

@@ -54,6 +54,26 @@ def test_equal_lines_at_other_places_are_rows_of_their_own() -> None:
     assert len(batch.access) == 4
 
 
+def test_two_logs_of_one_input_are_told_apart_and_a_rotated_file_is_not() -> None:
+    """Two quiet virtual hosts that one monitor probes in step: the same bytes at the same offsets."""
+    logs = [f"/var/log/nginx/{name}.vhost.log" for name in ("a", "b")]
+    values = [
+        record(json_line(n, msec=1.0), n * 300, log_input="vhosts", log_file=log) for n in range(5) for log in logs
+    ]
+    rotated = [value.replace(b".vhost.log", b".vhost.log.1") for value in values]
+    batch = assemble(*values, *rotated)
+    assert (len(batch.access), batch.repeated) == (10, 10)
+    broken = [record("rubbish", 0, log_input="vhosts", log_file=log) for log in logs]
+    assert len(assemble(*broken, *broken).quarantined) == 2
+
+
+def test_a_record_of_several_logs_that_does_not_name_its_file_is_quarantined() -> None:
+    value = record(json_line(1), 0, log_file="/var/log/a.log").replace(b'"path"', b'"pfad"')
+    (row,) = assemble(value).quarantined
+    assert (row.reason, row.log_format) == ("envelope", "json")
+    assert "log.file.path" in row.detail
+
+
 @pytest.mark.parametrize(
     ("value", "reason", "host"),
     [

@@ -7,8 +7,8 @@ import hashlib
 from obsctl.lines import identity
 
 
-def of_line(host: str, log_input: str, offset: int, line: str) -> bytes:
-    return identity.of_line(identity.of_input(host, log_input), offset, line)
+def of_line(host: str, log_input: str, offset: int, line: str, log_file: str = "") -> bytes:
+    return identity.of_line(identity.of_origin(host, log_input, log_file), offset, line)
 
 
 def test_every_part_counts() -> None:
@@ -18,8 +18,11 @@ def test_every_part_counts() -> None:
         of_line("node1", "replay", 0, "x"),
         of_line("node1", "access", 1, "x"),
         of_line("node1", "access", 0, "y"),
-        identity.of_broken_line("node1", "access", 0, b""),
-        identity.of_broken_line("node1", "access", 0, b"5"),
+        of_line("node1", "access", 0, "x", "/var/log/a.log"),
+        of_line("node1", "access", 0, "x", "/var/log/b.log"),
+        identity.of_broken_line("node1", "access", "", 0, b""),
+        identity.of_broken_line("node1", "access", "", 0, b"5"),
+        identity.of_broken_line("node1", "access", "/var/log/a.log", 0, b"5"),
         identity.of_record("c", "t", 0, 0, b""),
         identity.of_record("c", "t", 0, 0, b"x"),
     ]
@@ -31,6 +34,7 @@ def test_borders_between_parts_cannot_move() -> None:
     assert of_line("ab", "c", 1, "x") != of_line("a", "bc", 1, "x")
     assert of_line("a", "b", 1, "2:x") != of_line("a", "b", 12, ":x")
     assert of_line("a1:b", "", 1, "x") != of_line("a", "b", 1, "x")
+    assert of_line("a", "b", 1, "x", "c") != of_line("a", "b1:c", 1, "x")
 
 
 def test_never_changes() -> None:
