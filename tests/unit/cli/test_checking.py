@@ -6,12 +6,12 @@ import json
 import stat
 from pathlib import Path
 
-import click
 import msgspec
 import pytest
+import typer
 import yaml
 
-from obsctl.cli import checking, main, program, settings
+from obsctl.cli import checking, commands, main, program, settings
 from obsctl.core.errors import ExitCode
 from obsctl.core.report import Fault, Finding, Severity
 from obsctl.fleet.model import Fleet, Host
@@ -45,13 +45,14 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     fleet.write_bytes(msgspec.json.encode(Fleet(hosts=(Host(name="node1", address="198.18.0.11"),))))
 
     def go(check: checking.Check[Thermometer], *argv: str) -> ExitCode:
-        @click.command(cls=settings.Command)
-        @checking.check_options
-        @click.pass_context
-        def heat(ctx: click.Context, **options: object) -> ExitCode:
-            return checking.run_check(ctx, check, **options)
+        app = commands.alone()
 
-        monkeypatch.setattr(program.cli, "get_command", lambda _ctx, _name: heat)
+        @app.command(cls=commands.CheckCommand)
+        def heat(ctx: typer.Context) -> ExitCode:
+            return checking.run_check(ctx, check)
+
+        found = typer.main.get_command(app)
+        monkeypatch.setattr(program.ROOT, "resolve_command", lambda _ctx, args: (args[0], found, args[1:]))
         return main.run(["-i", str(fleet), "heat", *argv])
 
     return go
@@ -166,6 +167,15 @@ def test_watch_until_ok_ends_at_ok(run, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize("more", [("--until", "ok"), ("--watch", "1"), ("--watch", "1", "--until", "ok")])
 def test_a_saved_snapshot_cannot_be_waited_for(run, tmp_path: Path, more: tuple[str, ...]) -> None:
     assert run(_check(1), "--from-file", str(tmp_path / "x"), *more) == 64
+
+
+def test_an_end_of_no_watch_is_refused_with_what_to_type(run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(_check(20), "--until", "ok") == 64
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "obsctl: --until needs --watch: one check has only one verdict\n  hint: obsctl heat --watch 2 --until ok\n"
+    )
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e300"])
