@@ -55,6 +55,22 @@ _Filebeat = Annotated[
         metavar="VERSION", help=f"A version of Filebeat (default: {DEFAULT_FILEBEAT}); may be given several times."
     ),
 ]
+_LockedKafka = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kafka-version",
+        metavar="VERSION",
+        help="A version of Kafka (default: those of the lock); may be given several times.",
+    ),
+]
+_LockedFilebeat = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filebeat-version",
+        metavar="VERSION",
+        help="A version of Filebeat (default: those of the lock); may be given several times.",
+    ),
+]
 _Only = Annotated[
     list[Part] | None,
     typer.Option(metavar="PART", help=f"Only this part ({', '.join(Part)}); may be given several times."),
@@ -139,14 +155,14 @@ def verify(ctx: typer.Context, dest: _Dest = None) -> ExitCode:
 )
 def lock(
     ctx: typer.Context,
-    kafka_version: _Kafka = None,
-    filebeat_version: _Filebeat = None,
+    kafka_version: _LockedKafka = None,
+    filebeat_version: _LockedFilebeat = None,
     only: _Only = None,
     python: _Python = None,
 ) -> ExitCode:
     """Lock versions again from what the registries have now (for maintainers; needs a checkout).
 
-    Prints each checksum that changed. Without versions, those of the lock are locked again.
+    Prints each checksum that changed.
     """
     from obsctl.artifacts import lock as locking
     from obsctl.artifacts.refresh import differences, refresh

@@ -88,8 +88,8 @@ def up(
     os_name: Annotated[
         str,
         typer.Option(
-            "--os", metavar="OS", callback=_system, autocompletion=_systems,
-            help=f"Operating system of the hosts: {' or '.join(OPERATING_SYSTEMS)}; el9 is a twin of CentOS Stream 9 "
+            "--os", metavar="OS", callback=_system, autocompletion=_systems, show_default=False,
+            help=f"Operating system of the hosts: {' or '.join(OPERATING_SYSTEMS)} (default: {OPERATING_SYSTEMS[0]}); el9 is a twin of CentOS Stream 9 "
             "(docs/guides/lab.md).",
         ),
     ] = OPERATING_SYSTEMS[0],

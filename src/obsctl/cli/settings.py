@@ -98,7 +98,7 @@ def checking(
     ] = None,
     until: Annotated[
         Goal | None,
-        typer.Option(rich_help_panel=_CHECKING, help="With --watch: end as soon as the verdict is ok."),
+        typer.Option(metavar="ok", rich_help_panel=_CHECKING, help="With --watch: end as soon as the verdict is ok."),
     ] = None,
 ) -> None:  # fmt: skip
     """Declare the options that every check takes, after its name, and keep their values."""

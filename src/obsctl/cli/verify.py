@@ -50,14 +50,16 @@ def lb(
         int | None,
         typer.Option(
             "-n", "--requests", min=60, metavar="N",
-            help="How many requests (default: 20 for each worker and back end, at least 600).",
+            help="How many requests, at least 60 (default: 20 for each worker and back end, and 600 at least).",
         ),
     ] = None,
     lanes: Annotated[
         int,
         typer.Option(
             "-c", "--concurrency", min=1, max=64, metavar="N",
-            help="How many at a time; with more than one, least_conn prefers the quicker back end.",
+            show_default=False,
+            help="How many at a time, 1 to 64 (default: 1); with more than one, least_conn prefers the quicker back "
+            "end.",
         ),
     ] = 1,
 ) -> ExitCode:  # fmt: skip
