@@ -89,8 +89,8 @@ def up(
         str,
         typer.Option(
             "--os", metavar="OS", callback=_system, autocompletion=_systems, show_default=False,
-            help=f"Operating system of the hosts: {' or '.join(OPERATING_SYSTEMS)} (default: {OPERATING_SYSTEMS[0]}); el9 is a twin of CentOS Stream 9 "
-            "(docs/guides/lab.md).",
+            help=f"Operating system of the hosts: {' or '.join(OPERATING_SYSTEMS)} (default: {OPERATING_SYSTEMS[0]}); "
+            "el9 is a twin of CentOS Stream 9 (docs/guides/lab.md).",
         ),
     ] = OPERATING_SYSTEMS[0],
     host_os: Annotated[
