@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -153,6 +151,9 @@ def _say(message: str, hint: str, code: ExitCode) -> ExitCode:
 
 
 def _report_bug(error: BaseException) -> ExitCode:
+    import tempfile
+    import traceback
+
     from obsctl.core.secrets import redact
 
     text = redact("".join(traceback.format_exception(error)))
