@@ -13,7 +13,6 @@ from obsctl.cli.commands import Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ExitCode
 from obsctl.core.layout import Layout
-from obsctl.core.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from obsctl.artifacts.build import Outcome
     from obsctl.artifacts.lock import Lock
     from obsctl.artifacts.plan import Step
+    from obsctl.core.report import Report
 
 artifacts = group(
     "artifacts",

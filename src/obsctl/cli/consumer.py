@@ -15,12 +15,12 @@ from obsctl.cli.moments import moment
 from obsctl.cli.settings import note, require_terminal
 from obsctl.core.errors import ExitCode, ObsctlError, RefusedError, UsageError
 from obsctl.core.layout import Layout
-from obsctl.core.report import Report
 from obsctl.core.utc import timestamp
 
 if TYPE_CHECKING:
     from obsctl.checks.consumer.snapshot import ConsumerSnapshot
     from obsctl.cli.checking import Check
+    from obsctl.core.report import Report
     from obsctl.fleet.model import Fleet, Host
 
 consumer = group(

@@ -8,13 +8,16 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from obsctl.cli.settings import settings
 from obsctl.core.errors import ObsctlError
 from obsctl.core.layout import Layout
-from obsctl.core.report import Report
+
+if TYPE_CHECKING:
+    from obsctl.core.report import Report
 
 
 def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), *, before: str = "") -> bool:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from obsctl.core.errors import ExitCode
 
 from obsctl.cli import main
 from obsctl.cli.commands import CheckCommand, Command
 from obsctl.cli.program import ROOT
+from obsctl.core.errors import ExitCode
 from tests.contract.docs.program import COMMANDS, GROUPS
 
 PROJECT = Path(__file__).resolve().parents[3]

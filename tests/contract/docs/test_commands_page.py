@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from obsctl.core.errors import ExitCode
 
 from obsctl.checks.ask import database
 from obsctl.checks.balance import collect as lb
@@ -25,6 +24,7 @@ from obsctl.checks.kafka import collect as kafka_collect
 from obsctl.checks.kafka import judge as kafka
 from obsctl.checks.vip import collect as vip
 from obsctl.cli import settings
+from obsctl.core.errors import ExitCode
 from tests.contract.docs.program import COMMANDS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/reference/commands.md"
