@@ -5,60 +5,26 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 import typer
 
+from obsctl.checks.check import Check
 from obsctl.cli.output import publish
 from obsctl.cli.reporting import Start
 from obsctl.cli.settings import Output, note, settings
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
-from obsctl.core.layout import Layout
-from obsctl.core.report import Fault, Finding, Report
+from obsctl.core.report import Report
 from obsctl.fleet.model import Fleet
 
 SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"
 #: Seconds: a day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
 _LONGEST_WATCH_S = 86_400
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
-
-
-class Snapshot(Protocol):
-    """What a collector returns: frozen data and what could not be found out."""
-
-    @property
-    def errors(self) -> tuple[Fault, ...]:
-        """What could not be found out."""
-
-
-S = TypeVar("S", bound=Snapshot)
-
-
-@dataclass(frozen=True)
-class Check(Generic[S]):
-    """One check command, as the three functions that data flows through and the tables that people see.
-
-    Attributes:
-        command: the command's name in reports, such as ``verify lb``.
-        snapshot_type: the msgspec Struct that ``collect`` returns.
-        collect: all the I/O; never raises for a sick fleet, but puts what it met into ``errors``.
-        judge: pure; fleet and snapshot to findings.
-        describe: pure; fleet and snapshot to the report's ``data``.
-        layouts: which lists of ``data`` are tables for people, in this order.
-    """
-
-    command: str
-    snapshot_type: type[S]
-    collect: Callable[[Fleet], S]
-    judge: Callable[[Fleet, S], Sequence[Finding]]
-    describe: Callable[[Fleet, S], dict[str, Any]]
-    layouts: tuple[Layout, ...] = ()
 
 
 def run_check(ctx: typer.Context, check: Check[Any], *, fleet: Fleet | None = None) -> ExitCode:

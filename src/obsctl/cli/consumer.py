@@ -18,8 +18,6 @@ from obsctl.core.layout import Layout
 from obsctl.core.utc import timestamp
 
 if TYPE_CHECKING:
-    from obsctl.checks.consumer.snapshot import ConsumerSnapshot
-    from obsctl.cli.checking import Check
     from obsctl.core.report import Report
     from obsctl.fleet.model import Fleet, Host
 
@@ -69,18 +67,6 @@ class _RemoteError(ObsctlError):
         self.exit_code = exit_code
 
 
-def consumer_check() -> Check[ConsumerSnapshot]:
-    """Return the check of the consumer."""
-    from obsctl.checks.consumer.collect import collect_consumer
-    from obsctl.checks.consumer.judge import CONSUMER_LAYOUTS, describe_consumer, judge_consumer
-    from obsctl.checks.consumer.snapshot import ConsumerSnapshot
-    from obsctl.cli.checking import Check
-
-    return Check(
-        "consumer status", ConsumerSnapshot, collect_consumer, judge_consumer, describe_consumer, CONSUMER_LAYOUTS
-    )
-
-
 @consumer.command(
     "status",
     cls=CheckCommand,
@@ -94,6 +80,7 @@ def status(ctx: typer.Context) -> ExitCode:
     Asks the consumer's own health pages over ssh, the tables as the reading user (for a second, to see the rate), and
     then the brokers.
     """
+    from obsctl.checks.consumer.check import consumer_check
     from obsctl.cli.checking import run_check
 
     return run_check(ctx, consumer_check())
@@ -307,6 +294,7 @@ def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
     """
     from obsctl.checks.ask import ssh
     from obsctl.core.decoding import UndecodableError, decode_json
+    from obsctl.core.report import Report
 
     program = shlex.join([_PROGRAM, "consumer", *arguments, "--config", _CONFIG, "-q", "-o", "json"])
     command = (

@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from obsctl.cli.commands import CheckCommand, examples, group
-from obsctl.core.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from obsctl.checks.kafka.snapshot import KafkaSnapshot
-    from obsctl.cli.checking import Check
-    from obsctl.fleet.model import Fleet
+from obsctl.core.errors import ExitCode
 
 kafka = group(
     "kafka",
     help="Brokers, quorum, partitions, replicas, groups: see what the cluster can still lose.",
     epilog=examples("obsctl kafka status", "obsctl kafka partitions --topic nginxlog"),
 )
-
-
-def cluster_check() -> Check[KafkaSnapshot]:
-    """Return the check of the whole cluster."""
-    from obsctl.checks.kafka.collect import collect_cluster
-    from obsctl.checks.kafka.judge import CLUSTER_LAYOUTS, describe_cluster, judge_cluster
-    from obsctl.checks.kafka.snapshot import KafkaSnapshot
-    from obsctl.cli.checking import Check
-
-    return Check("kafka status", KafkaSnapshot, collect_cluster, judge_cluster, describe_cluster, CLUSTER_LAYOUTS)
-
-
-def partitions_check(topics: Sequence[str] = ()) -> Check[KafkaSnapshot]:
-    """Return the check of the partitions, which shows these topics only (all without any) and judges all."""
-    from obsctl.checks.kafka.collect import collect_partitions
-    from obsctl.checks.kafka.judge import PARTITIONS_LAYOUTS, describe_partitions, judge_partitions
-    from obsctl.checks.kafka.snapshot import KafkaSnapshot
-    from obsctl.cli.checking import Check
-
-    def describe(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
-        data = describe_partitions(fleet, seen)
-        if not topics:
-            return data
-        known = {partition.topic for partition in seen.partitions}
-        unknown = [topic for topic in topics if topic not in known]
-        if known and unknown:
-            raise UsageError(
-                f"the cluster has no topic {', '.join(unknown)}", hint="`obsctl kafka status` lists the topics"
-            )
-        return {**data, "partitions": [row for row in data["partitions"] if row["topic"] in topics]}
-
-    return Check("kafka partitions", KafkaSnapshot, collect_partitions, judge_partitions, describe, PARTITIONS_LAYOUTS)
 
 
 @kafka.command(
@@ -65,6 +27,7 @@ def status(ctx: typer.Context) -> ExitCode:
     Every broker is asked in person and at the same time, with a deadline of its own: a dead or hung one costs its
     own row only.
     """
+    from obsctl.checks.kafka.check import cluster_check
     from obsctl.cli.checking import run_check
 
     return run_check(ctx, cluster_check())
@@ -87,6 +50,7 @@ def partitions(
     log end offset of each replica (broker:offset), LAG how many records the slowest replica that answered is behind
     its leader. A leader's LEO running away from HW is the early sign of a replica that hangs.
     """
+    from obsctl.checks.kafka.check import partitions_check
     from obsctl.cli.checking import run_check
 
     return run_check(ctx, partitions_check(topic or ()))

@@ -127,14 +127,12 @@ def down(ctx: typer.Context) -> None:
 @lab.command("status", cls=CheckCommand, epilog=examples("obsctl lab status", "obsctl lab status -o json"))
 def status(ctx: typer.Context) -> ExitCode:
     """Show each host: does it run, is its cable in, does it answer ssh?"""
-    from obsctl.checks.lab.judge import LAB_LAYOUTS, describe_lab, judge_lab
-    from obsctl.checks.lab.snapshot import LabSnapshot
-    from obsctl.cli.checking import Check, run_check
+    from obsctl.checks.lab.check import lab_check
+    from obsctl.cli.checking import run_check
     from obsctl.fleet.model import Fleet
 
-    check = Check("lab status", LabSnapshot, lambda _fleet: _look(_lab(ctx)), judge_lab, describe_lab, LAB_LAYOUTS)
     # The lab is this machine's, and no inventory says anything about it.
-    return run_check(ctx, check, fleet=Fleet())
+    return run_check(ctx, lab_check(lambda: _look(_lab(ctx))), fleet=Fleet())
 
 
 def _look(lab: Lab) -> LabSnapshot:

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from obsctl.cli.commands import CheckCommand, examples, group
 from obsctl.core.errors import ExitCode
 
-if TYPE_CHECKING:
-    from obsctl.checks.balance.snapshot import BalancerSnapshot
-    from obsctl.checks.vip.snapshot import VipSnapshot
-    from obsctl.cli.checking import Check
-
 verify = group(
     "verify",
     help="Measure the balancer and the virtual address (VIP).",
     epilog=examples("obsctl verify lb", "obsctl verify vip"),
 )
-
-
-def balancer_check(requests: int | None = None, lanes: int = 1) -> Check[BalancerSnapshot]:
-    """Return the check of the balancer with so many requests (default by the fleet's size), so many at a time."""
-    from obsctl.checks.balance.collect import collect_balancer
-    from obsctl.checks.balance.judge import BALANCER_LAYOUTS, describe_balancer, judge_balancer
-    from obsctl.checks.balance.snapshot import BalancerSnapshot
-    from obsctl.cli.checking import Check
-
-    collect = partial(collect_balancer, requests=requests, lanes=lanes)
-    return Check("verify lb", BalancerSnapshot, collect, judge_balancer, describe_balancer, BALANCER_LAYOUTS)
-
-
-def vip_check() -> Check[VipSnapshot]:
-    """Return the check of the virtual address."""
-    from obsctl.checks.vip.collect import collect_vip
-    from obsctl.checks.vip.judge import VIP_LAYOUTS, describe_vip, judge_vip
-    from obsctl.checks.vip.snapshot import VipSnapshot
-    from obsctl.cli.checking import Check
-
-    return Check("verify vip", VipSnapshot, collect_vip, judge_vip, describe_vip, VIP_LAYOUTS)
 
 
 @verify.command("lb", cls=CheckCommand, epilog=examples("obsctl verify lb", "obsctl verify lb -n 3000 -c 8 -o json"))
@@ -68,6 +41,7 @@ def lb(
     A warning needs both a chi-square p below .01 and a deviation above 15 %: neither noise nor a large number of
     requests alarms. A back end that gets nothing, and one that nobody configured, are critical.
     """
+    from obsctl.checks.balance.check import balancer_check
     from obsctl.cli.checking import run_check
 
     return run_check(ctx, balancer_check(requests, lanes))
@@ -80,6 +54,7 @@ def vip(ctx: typer.Context) -> ExitCode:
     Every lb node is asked over ssh, and the address itself from here: the answer's X-Balancer header, or on the same
     segment the neighbour table, tells which node really gets the packets.
     """
+    from obsctl.checks.vip.check import vip_check
     from obsctl.cli.checking import run_check
 
     return run_check(ctx, vip_check())

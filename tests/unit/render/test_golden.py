@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from obsctl.cli.consumer import consumer_check
-from obsctl.cli.kafka import cluster_check, partitions_check
+from obsctl.checks.balance.check import balancer_check
+from obsctl.checks.consumer.check import consumer_check
+from obsctl.checks.kafka.check import cluster_check, partitions_check
+from obsctl.checks.vip.check import vip_check
 from obsctl.cli.reporting import Start
-from obsctl.cli.verify import balancer_check, vip_check
 from obsctl.render import render
 from tests.unit.render import snapshots
 

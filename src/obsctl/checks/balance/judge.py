@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from obsctl.checks.balance.snapshot import BackendTally, BalancerSnapshot
-from obsctl.core.layout import Layout
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
@@ -223,16 +222,6 @@ def _errors(seen: BalancerSnapshot) -> Iterator[Finding]:
         },
         hint="on the VIP's holder: tail /var/log/nginx/error.log",
     )
-
-
-BALANCER_LAYOUTS = (
-    Layout(
-        "backends",
-        "Back ends",
-        ("backend", "got", "got_share", "expected_share", "deviation", "ci95", "errors", "p50_ms", "p99_ms"),
-        percent=("got_share", "expected_share", "deviation", "ci95"),
-    ),
-)
 
 
 def describe_balancer(fleet: Fleet, seen: BalancerSnapshot) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from obsctl.checks.consumer.snapshot import ConsumerSnapshot, StoredSource, Stor
 from obsctl.checks.health.judge import judge_database, judge_host
 from obsctl.checks.health.snapshot import DatabaseProbe, HostProbe
 from obsctl.checks.kafka.snapshot import KafkaSnapshot, Partition
-from obsctl.core.layout import Layout
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
@@ -188,30 +187,6 @@ def judge_replay(lines: Mapping[str, Any]) -> list[Finding]:
             )
         )
     return findings
-
-
-CONSUMER_LAYOUTS = (
-    Layout(
-        "summary",
-        "",
-        ("lag", "rate", "behind_s", "last_stored_s", "newest_event", "dead_letters"),
-        ("letters_due", "former_sources"),
-    ),
-    Layout(
-        "hosts",
-        "Consumers",
-        ("host", "unit", "status", "stored", "known", "quarantined", "fenced", "missing_offsets"),
-        ("last_commit_at", "started_at"),
-    ),
-    Layout(
-        "positions",
-        "Positions",
-        ("topic", "partition", "start", "position", "end", "lag", "behind_s", "moved_s", "newest_event"),
-        ("source_id", "topic_id", "cluster_id"),
-    ),
-    Layout("quarantine", "Quarantine", ("reason", "lines", "first", "last")),
-    Layout("tables", "Tables", ("table", "days_ahead", "beyond_rows")),
-)
 
 
 def describe_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from obsctl.checks.health.snapshot import BackendProbe, DatabaseProbe, HealthSna
 from obsctl.checks.kafka.judge import group_lag, judge_cluster
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.checks.vip.judge import judge_vip
-from obsctl.core.layout import Layout
 from obsctl.core.report import Fault, Finding, Severity, Status, worst
 from obsctl.fleet.model import Fleet, Host
 
@@ -250,12 +249,6 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             evidence={"rows": database.catch_all_rows},
             hint="a client's or a host's clock is ahead, or the consumer could not make partitions: see its log",
         )
-
-
-HEALTH_LAYOUTS = (
-    Layout("layers", "Layers", ("layer", "status", "detail")),
-    Layout("hosts", "Hosts", ("host", "answers", "units", "fullest_disk")),
-)
 
 
 def describe_health(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:

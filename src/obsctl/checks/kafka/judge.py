@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from obsctl.checks.kafka.snapshot import Broker, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
-from obsctl.core.layout import Layout
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
@@ -428,19 +427,6 @@ def _unread(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
         )
 
 
-CLUSTER_LAYOUTS = (
-    Layout(
-        "brokers",
-        "Brokers",
-        ("broker", "host", "state", "leads", "in_sync", "replicas", "log_bytes", "disk_free"),
-        ("address", "answer_ms", "failure"),
-    ),
-    Layout("quorum", "Controller quorum", ("leader", "epoch", "voters", "lag", "may_fail"), ("behind_ms",)),
-    Layout("topics", "Topics", ("topic", "partitions", "replicas", "min_isr", "whole", "offline", "messages")),
-    Layout("groups", "Groups", ("group", "state", "lag"), ("coordinator", "partitions")),
-)
-
-
 def describe_cluster(_fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
     """Return the report's data: brokers, quorum, topics, groups, partitions and the numbers for monitoring."""
     led = Counter(p.leader for p in seen.partitions)
@@ -472,16 +458,6 @@ def describe_cluster(_fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
         ],
         "partitions": partition_rows(seen.partitions),
     }
-
-
-PARTITIONS_LAYOUTS = (
-    Layout(
-        "partitions",
-        "Partitions",
-        ("topic", "partition", "leader", "isr", "start", "lso", "hw", "leo", "lag"),
-        ("replicas", "min_isr", "leader_epoch"),
-    ),
-)
 
 
 def describe_partitions(_fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:

@@ -7,11 +7,8 @@ from typing import Any
 import msgspec
 
 from obsctl.checks.lab.snapshot import LabHost, LabSnapshot
-from obsctl.core.layout import Layout
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
-
-LAB_LAYOUTS = (Layout("hosts", "", ("name", "address", "running", "cable", "ssh")),)
 
 
 def judge_lab(_fleet: Fleet, seen: LabSnapshot) -> list[Finding]:

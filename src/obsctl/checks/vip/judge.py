@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from obsctl.checks.vip.snapshot import LbNode, VipSnapshot
-from obsctl.core.layout import Layout
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
@@ -155,12 +154,6 @@ def receiver_of(seen: VipSnapshot) -> LbNode | None:
     if not seen.neighbour_mac:
         return None
     return next((node for node in seen.nodes if seen.neighbour_mac in node.macs), None)
-
-
-VIP_LAYOUTS = (
-    Layout("vip", "", ("address", "holders", "answers", "answered_by")),
-    Layout("nodes", "Nodes", ("node", "holds_vip", "keepalived", "nginx"), ("address", "priority", "failure")),
-)
 
 
 def describe_vip(_fleet: Fleet, seen: VipSnapshot) -> dict[str, Any]:
