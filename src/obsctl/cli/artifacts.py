@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from obsctl.artifacts.lock import DEFAULT_FILEBEAT, DEFAULT_KAFKA, Part
-from obsctl.cli.commands import Command, examples, group
+from obsctl.cli.commands import CheckCommand, Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ExitCode
 from obsctl.core.layout import Layout
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from obsctl.artifacts.build import Outcome
     from obsctl.artifacts.lock import Lock
     from obsctl.artifacts.plan import Step
+    from obsctl.artifacts.store import Store
+    from obsctl.checks.artifacts.snapshot import ArtifactSnapshot
     from obsctl.core.report import Report
 
 artifacts = group(
@@ -36,7 +38,6 @@ _LAYOUTS = (
     Layout("parts", "", ("part", "action", "files", "size_bytes", "origin")),
     Layout("changes", "Changes", ("what", "new"), ("old",)),
 )
-_LISTED = (Layout("artifacts", "", ("path", "version", "origin", "size_bytes"), ("sha256",)),)
 
 _Dest = Annotated[
     Path | None,
@@ -121,12 +122,12 @@ def build(
         "parts": _parts(outcomes),
         "artifacts": [_row(outcome) for outcome in outcomes],
     }
-    return _publish(ctx, start.report("artifacts build", data), _LAYOUTS)
+    return _publish(ctx, start.report("artifacts build", data))
 
 
 @artifacts.command(
     "verify",
-    cls=Command,
+    cls=CheckCommand,
     epilog=examples("obsctl artifacts verify", "obsctl artifacts verify --dest /media/usb/artifacts -o json"),
 )
 def verify(ctx: typer.Context, dest: _Dest = None) -> ExitCode:
@@ -134,18 +135,30 @@ def verify(ctx: typer.Context, dest: _Dest = None) -> ExitCode:
 
     Needs no network: run it where a folder was carried to.
     """
+    from obsctl.checks.artifacts.check import artifacts_check
+    from obsctl.cli.checking import run_check
+    from obsctl.fleet.model import Fleet
+
+    # The folder is this machine's, and no inventory says anything about it.
+    return run_check(ctx, artifacts_check(lambda: _look(_store(dest))), fleet=Fleet())
+
+
+def _look(store: Store) -> ArtifactSnapshot:
     import msgspec
 
     from obsctl.artifacts import lock as locking
-    from obsctl.artifacts import verify as verifying
-    from obsctl.cli.reporting import Start
+    from obsctl.artifacts.verify import examine
+    from obsctl.checks.artifacts.snapshot import ArtifactFile, ArtifactSnapshot
 
-    start = Start()
-    store = _store(dest)
-    listed = store.artifacts()
-    findings = verifying.examine(store, listed, locking.load())
-    data = {"dest": str(store.root), "artifacts": [msgspec.to_builtins(listed[path]) for path in sorted(listed)]}
-    return _publish(ctx, start.report("artifacts verify", data, findings), _LISTED)
+    examined = list(examine(store, locking.load()))
+    listed = {one.artifact.path for one in examined}
+    return ArtifactSnapshot(
+        folder=str(store.root),
+        files=tuple(
+            ArtifactFile(**msgspec.structs.asdict(one.artifact), state=one.state.value, got=one.got) for one in examined
+        ),
+        unlisted=tuple(path for path in store.files() if path not in listed),
+    )
 
 
 @artifacts.command(
@@ -181,10 +194,10 @@ def lock(
     if new != old:
         locking.save(new)
     data = {"lock": str(locking.PATH), "changes": differences(old, new)}
-    return _publish(ctx, start.report("artifacts lock", data), _LAYOUTS)
+    return _publish(ctx, start.report("artifacts lock", data))
 
 
-def _store(dest: Path | None) -> Any:
+def _store(dest: Path | None) -> Store:
     from obsctl.artifacts.store import Store
     from obsctl.core.cachedir import cache_root
 
@@ -227,8 +240,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return {**known, "action": outcome.action.value}
 
 
-def _publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout]) -> ExitCode:
+def _publish(ctx: typer.Context, report: Report) -> ExitCode:
     from obsctl.cli.output import publish
 
-    publish(ctx, report, layouts)
+    publish(ctx, report, _LAYOUTS)
     return report.status.exit_code

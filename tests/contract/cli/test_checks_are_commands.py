@@ -10,6 +10,7 @@ import pytest
 from tests.contract.docs.program import COMMANDS
 
 import obsctl.checks
+from obsctl.checks.artifacts.snapshot import ArtifactSnapshot
 from obsctl.checks.check import Check
 from obsctl.checks.lab.snapshot import LabSnapshot
 from obsctl.cli.commands import CheckCommand
@@ -17,7 +18,11 @@ from obsctl.cli.commands import CheckCommand
 FOLDER = Path(obsctl.checks.__file__).parent
 CHECKS = sorted(path.name for path in FOLDER.iterdir() if (path / "__init__.py").exists() and path.name != "ask")
 #: What a check is made with, where its command line does not say it.
-_GIVEN = {"lab_check": [lambda: LabSnapshot(record={}, hosts=())], "health_check": ["status"]}
+_GIVEN = {
+    "artifacts_check": [lambda: ArtifactSnapshot(folder="")],
+    "lab_check": [lambda: LabSnapshot(record={}, hosts=())],
+    "health_check": ["status"],
+}
 
 
 def checks(name: str) -> list[Check]:
