@@ -75,7 +75,8 @@ def _system_of_host(value: str) -> tuple[str, str]:
     name, _, system = value.partition("=")
     if name not in FLEET_LAB.names or system not in OPERATING_SYSTEMS:
         raise typer.BadParameter(
-            f"{value!r} is not HOST=OS with one of {', '.join(FLEET_LAB.names)} and {', '.join(OPERATING_SYSTEMS)}"
+            f"{value!r} is not HOST=OS with one of {', '.join(FLEET_LAB.names)} and {', '.join(OPERATING_SYSTEMS)}",
+            param_hint="--host-os",
         )
     return name, system
 
