@@ -9,6 +9,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from tests.contract.docs.program import COMMANDS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/reference/commands.md"
 RUNBOOKS = PAGE.parents[1] / "runbooks"
+JUDGES = sorted((PAGE.parents[2] / "src/obsctl/checks").glob("*/judge.py"))
 _HEAD = ["| option | meaning |", "|---|---|"]
 _COMMON = {"Options of every command": settings.shared, "Options of every check": settings.checking}
 
@@ -211,7 +213,7 @@ def test_a_threshold_is_the_programs(threshold: Threshold) -> None:
 def test_every_number_of_a_check_is_a_documented_threshold() -> None:
     numbers = {
         f"{module.__name__}.{name}"
-        for module in (balance, consumer, health, kafka)
+        for module in (import_module(f"obsctl.checks.{path.parent.name}.judge") for path in JUDGES)
         for name, value in vars(module).items()
         if isinstance(value, int | float) and name.isupper()
     }
