@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import re
 import zoneinfo
 
 from obsctl.lines.formats.line import LineError
 
-#: What the stores can hold and logs can mean; a clock far outside is broken, and the line tells no day.
+#: What the stores can hold and logs can mean; a clock far outside is broken, and the line's day is unknown.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2099
 _MONTHS = {
     name: number
@@ -16,11 +17,13 @@ _MONTHS = {
     )
 }
 _CACHE_SIZE = 20_000
+#: Digits are 0 to 9: int() takes also those of other scripts, and underscores between them.
+_local = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)([0-5]\d)", re.ASCII).fullmatch
 _MILLISECONDS = tuple(f".{number:03d}" for number in range(1000))
 
 
 class _Seconds(dict[str, str]):
-    """Text of a log's second → ``YYYY-MM-DD HH:MM:SS`` in UTC."""
+    """Text of a log's time → ``YYYY-MM-DD HH:MM:SS`` in UTC."""
 
     def __missing__(self, text: str) -> str:
         if len(self) >= _CACHE_SIZE:
@@ -36,11 +39,21 @@ class _LocalSeconds(_Seconds):
     """``02/Jan/2026:03:04:05 +0100``, nginx's ``$time_local`` and Apache's ``%t``, in the C locale always."""
 
     def parse(self, text: str) -> str:
+        match = _local(text)
         try:
-            if len(text) != 26:
-                raise ValueError("wrong length")  # noqa: TRY301  one place words the refusal
-            day = datetime.date(int(text[7:11]), _MONTHS[text[3:6]], int(text[:2]))
-            moment = datetime.datetime.fromisoformat(f"{day}T{text[12:20]}{text[21:24]}:{text[24:]}")
+            if match is None:
+                raise ValueError("no digits")  # noqa: TRY301  one place words the refusal
+            day, month, year, hour, minute, second, sign, hours, minutes = match.groups()
+            offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
+            moment = datetime.datetime(
+                int(year),
+                _MONTHS[month],
+                int(day),
+                int(hour),
+                int(minute),
+                int(second),
+                tzinfo=datetime.timezone(-offset if sign == "-" else offset),
+            )
         except (ValueError, KeyError):
             raise LineError("time", f"no time: {text[:40]!r}") from None
         return as_utc(moment)
@@ -55,8 +68,8 @@ class _BracketedSeconds(_LocalSeconds):
         return super().parse(f"{text[1:21]} {text[21:26]}") + ".000"
 
 
-class _IsoSeconds(_Seconds):
-    """``2026-01-02T03:04:05+01:00``, nginx's ``$time_iso8601``."""
+class _Iso(_Seconds):
+    """``2026-01-02T03:04:05+01:00``, nginx's ``$time_iso8601``, and with a fraction; the value has milliseconds."""
 
     def parse(self, text: str) -> str:
         try:
@@ -65,11 +78,12 @@ class _IsoSeconds(_Seconds):
             raise LineError("time", f"no time: {text[:40]!r}") from None
         if moment.tzinfo is None:
             raise LineError("time", f"a time without its zone: {text[:40]!r}")
-        return as_utc(moment)
+        carry, milliseconds = divmod(round(moment.microsecond / 1000), 1000)  # rounded as those of $msec are
+        return as_utc(moment, carry) + _MILLISECONDS[milliseconds]
 
 
 class _ZonelessSeconds(_Seconds):
-    """``2026/01/02 03:04:05``, nginx's error log: the host's zone is not in it and has to be known."""
+    """``2026/01/02 03:04:05``, nginx's error log: the host's zone is not in it and has to be configured."""
 
     def __init__(self, zone: datetime.tzinfo) -> None:
         super().__init__()
@@ -98,14 +112,14 @@ class _EpochSeconds(dict[int, str]):
         return value
 
 
-def as_utc(moment: datetime.datetime) -> str:
+def as_utc(moment: datetime.datetime, more_seconds: int = 0) -> str:
     """Return an aware moment's second in UTC as text.
 
     Raises:
         LineError: the year is none that a log can mean.
     """
     try:
-        utc = moment.astimezone(datetime.UTC)
+        utc = moment.astimezone(datetime.UTC) + datetime.timedelta(seconds=more_seconds)
     except OverflowError:
         raise LineError("time", f"the time {moment} is out of range") from None
     if not _FIRST_YEAR <= utc.year <= _LAST_YEAR:
@@ -116,7 +130,7 @@ def as_utc(moment: datetime.datetime) -> str:
 #: Look-ups by the text of the line.
 LOCAL: dict[str, str] = _LocalSeconds()
 BRACKETED: dict[str, str] = _BracketedSeconds()
-ISO: dict[str, str] = _IsoSeconds()
+ISO: dict[str, str] = _Iso()
 _EPOCH = _EpochSeconds()
 
 

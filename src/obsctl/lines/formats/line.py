@@ -1,24 +1,60 @@
 """What a parsed line is, whatever its format was: a row of its table.
 
-The fields have the names of the table's columns, and are given to the store in this order.
+The fields have the names of the table's columns, and are given to the store in this order. A field's type says what its
+column takes: this is the one place for it, which the parsers and :func:`fit` read, and which the tests compare with the
+migrations and docs/reference/schema.md.
 """
 
 from __future__ import annotations
 
-import msgspec
+import operator
+import typing
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any, NamedTuple
 
-#: Characters that all but the narrowest text columns take: a line no longer than this fits them.
-SHORT_LINE = 255
-#: Characters that the narrowest columns take.
-METHOD, PROTOCOL, REQUEST_ID = 32, 16, 64
-#: Bytes that the TEXT columns take.
-TEXT_BYTES = 65_535
+import msgspec
+from msgspec import Meta
+
+#: Characters that most text columns take.
+SHORT = 255
+#: Bytes that a TEXT and a MEDIUMTEXT column take.
+_TEXT_BYTES, _MEDIUMTEXT_BYTES = 2**16 - 1, 2**24 - 1
+#: Characters that surely fit a TEXT column: four bytes are the most that one takes in UTF-8.
+_CHARACTER_BYTES = 4
+SURELY_TEXT = _TEXT_BYTES // _CHARACTER_BYTES
+#: What may stand before a line and is none of it: the NULs that a writer leaves after a copy-and-truncate rotation, and
+#: a byte order mark.
+UNSEEN = "\0\ufeff"
 #: Columns of 64 bits, nginx's three digits of a status, and thirty years of a request.
 NUMBER_MAX = 2**63 - 1
 STATUS_MAX = 999
 SECONDS_MAX = 1e9
 #: What a number is that the line does not tell: SQL's own word for it, so that no store has to put it there.
 ABSENT = msgspec.Raw(b"NULL")
+
+
+class Keep(Enum):
+    """What is kept of a text that is longer than its column, where it is not simply the beginning.
+
+    A list is cut between two entries: half an address is another address, and half a number another number.
+    """
+
+    FIRST_ENTRIES = "first entries"
+    #: X-Forwarded-For grows to the right, and only what trusted proxies have added there can be believed.
+    LAST_ENTRIES = "last entries"
+
+
+# ``max_length`` is a number of characters that surely fit; where the column counts bytes, ``extra`` says how many.
+Short = Annotated[str, Meta(max_length=SHORT)]
+Method = Annotated[str, Meta(max_length=32)]
+Protocol = Annotated[str, Meta(max_length=16)]
+RequestId = Annotated[str, Meta(max_length=64)]
+Text = Annotated[str, Meta(max_length=SURELY_TEXT, extra={"bytes": _TEXT_BYTES})]
+MediumText = Annotated[str, Meta(max_length=_MEDIUMTEXT_BYTES // _CHARACTER_BYTES, extra={"bytes": _MEDIUMTEXT_BYTES})]
+ForwardedFor = Annotated[Text, Keep.LAST_ENTRIES]
+ShortList = Annotated[Short, Keep.FIRST_ENTRIES]
+LongList = Annotated[str, Meta(max_length=1024), Keep.FIRST_ENTRIES]
 
 
 class LineError(ValueError):
@@ -63,118 +99,141 @@ class AccessLine(_Line, array_like=True, gc=False):
         uri: the request's target as logged; the whole request where it is no HTTP request (then no method).
         request_time: seconds.
         proxy_addr: the peer that spoke for the client; empty if the client is the peer.
+        cut_fields: names of the fields that were longer than their columns and are cut, separated by commas.
     """
 
     ts: str
-    client_addr: str
+    client_addr: Short
     status: int
     bytes: int
-    remote_user: str = ""
-    method: str = ""
-    uri: str = ""
-    protocol: str = ""
-    referer: str = ""
-    user_agent: str = ""
-    x_forwarded_for: str = ""
-    vhost: str = ""
-    request_id: str = ""
-    client_request_id: str = ""
+    remote_user: Short = ""
+    method: Method = ""
+    uri: Text = ""
+    protocol: Protocol = ""
+    referer: Text = ""
+    user_agent: Text = ""
+    x_forwarded_for: ForwardedFor = ""
+    vhost: Short = ""
+    request_id: RequestId = ""
+    client_request_id: Short = ""
     request_length: int | msgspec.Raw = ABSENT
     request_time: float | msgspec.Raw = ABSENT
-    upstream_addr: str = ""
-    upstream_status: str = ""
-    upstream_response_time: str = ""
-    upstream_connect_time: str = ""
-    proxy_addr: str = ""
+    upstream_addr: LongList = ""
+    upstream_status: ShortList = ""
+    upstream_response_time: ShortList = ""
+    upstream_connect_time: ShortList = ""
+    proxy_addr: Short = ""
+    cut_fields: str = ""
 
 
 class ErrorLine(_Line, array_like=True, gc=False):
-    """One line of nginx's error log; ``ts`` as in :class:`AccessLine`."""
+    """One line of nginx's error log; ``ts`` and ``cut_fields`` as in :class:`AccessLine`."""
 
     ts: str
     level: str
     pid: int
     tid: int
-    message: str
+    message: MediumText
     connection_id: int | msgspec.Raw = ABSENT
-    client_addr: str = ""
-    server_name: str = ""
-    request: str = ""
-    upstream: str = ""
-    vhost: str = ""
-    referer: str = ""
+    client_addr: Short = ""
+    server_name: Short = ""
+    request: Text = ""
+    upstream: Text = ""
+    vhost: Short = ""
+    referer: Text = ""
+    cut_fields: str = ""
 
 
 #: What a parser makes of a line.
 Line = AccessLine | ErrorLine
 
 
-def require_fit(line: AccessLine, length: int) -> None:
-    """Refuse a line whose texts or numbers its columns cannot hold.
+class Width(NamedTuple):
+    """What a text column takes.
 
-    The database would refuse it as well, but then a whole batch has to be unrolled to find it.
+    Attributes:
+        characters: so many surely fit.
+        bytes: the limit in UTF-8, where the column counts bytes; else 0.
+        keep: what is kept of a longer text; None is its beginning.
+    """
 
-    Args:
-        line: what was parsed.
-        length: characters of the whole line, which no text of it exceeds.
+    characters: int
+    bytes: int = 0
+    keep: Keep | None = None
+
+    def cut(self, text: str) -> str:
+        """Return as much of a text as the column takes, in whole characters; in a list, whole entries."""
+        if len(text) <= self.characters or (self.bytes and len(text.encode()) <= self.bytes):
+            return text
+        last = self.keep is Keep.LAST_ENTRIES
+        if not self.bytes:
+            kept = text[-self.characters :] if last else text[: self.characters]
+        else:
+            encoded = text.encode()
+            kept = (encoded[-self.bytes :] if last else encoded[: self.bytes]).decode(errors="ignore")
+        if last:
+            return kept.partition(",")[2].lstrip() or kept
+        if self.keep is Keep.FIRST_ENTRIES:
+            # nginx writes ", " between servers, and " : " where a request was passed on to another group of them.
+            return kept[: max(kept.rfind(", "), kept.rfind(" : "))] if ", " in kept or " : " in kept else kept
+        return kept
+
+
+def widths(line: type[Line]) -> dict[str, Width]:
+    """Return what the text columns of a table take, by the name of the field."""
+    found = {}
+    for name, hint in typing.get_type_hints(line, include_extras=True).items():
+        kept = next((note for note in typing.get_args(hint) if isinstance(note, Keep)), None)
+        for note in typing.get_args(hint):
+            if isinstance(note, Meta) and note.max_length:
+                found[name] = Width(note.max_length, (note.extra or {}).get("bytes", 0), kept)
+    return found
+
+
+class _Table(NamedTuple):
+    """The text columns of a table: the same fields' values, and how many characters of each surely fit."""
+
+    widths: dict[str, Width]
+    texts: Callable[[Any], tuple[str, ...]]
+    characters: tuple[int, ...]
+
+    @classmethod
+    def of(cls, line: type[Line]) -> _Table:
+        found = widths(line)
+        return cls(found, operator.attrgetter(*found), tuple(width.characters for width in found.values()))
+
+
+_ACCESS, _ERROR = _Table.of(AccessLine), _Table.of(ErrorLine)
+
+
+def fit(line: Line) -> None:
+    """Make a line fit its columns: cut the texts that are longer, and name them in ``cut_fields``.
+
+    A request is counted and stored whatever its client sends: a line that a long header would send into the quarantine
+    could not be counted.
 
     Raises:
-        LineError: names the first field that is too long or out of range.
+        LineError: a number is out of its column's range. The database would refuse it as well, but then a whole batch
+            has to be unrolled to find it.
     """
-    # One expression for what nearly all lines pass; which field it is, is asked only when one does not fit.
-    if not (
-        0 <= line.status <= STATUS_MAX
-        and 0 <= line.bytes <= NUMBER_MAX
-        and (isinstance(line.request_length, msgspec.Raw) or 0 <= line.request_length <= NUMBER_MAX)
-        and (isinstance(line.request_time, msgspec.Raw) or 0 <= line.request_time <= SECONDS_MAX)
-        and len(line.method) <= METHOD
-        and len(line.protocol) <= PROTOCOL
-        and len(line.request_id) <= REQUEST_ID
-        and (
-            length <= SHORT_LINE
-            or (
-                len(line.client_addr) <= SHORT_LINE
-                and len(line.remote_user) <= SHORT_LINE
-                and len(line.vhost) <= SHORT_LINE
-                and len(line.client_request_id) <= SHORT_LINE
-                and len(line.upstream_addr) <= SHORT_LINE
-                and len(line.upstream_status) <= SHORT_LINE
-                and len(line.upstream_response_time) <= SHORT_LINE
-                and len(line.upstream_connect_time) <= SHORT_LINE
-                and length * _BYTES_PER_CHARACTER <= TEXT_BYTES
-            )
-        )
-    ):
-        _name_misfit(line, length)
+    table = _ERROR
+    if type(line) is AccessLine:
+        table = _ACCESS
+        if not (0 <= line.status <= STATUS_MAX and 0 <= line.bytes <= NUMBER_MAX):
+            raise LineError("field_range", "status or bytes is out of range")
+        if not isinstance(line.request_length, msgspec.Raw) and not 0 <= line.request_length <= NUMBER_MAX:
+            raise LineError("field_range", "request_length is out of range")
+        if not isinstance(line.request_time, msgspec.Raw) and not 0 <= line.request_time <= SECONDS_MAX:
+            raise LineError("field_range", "request_time is out of range")
+    if any(map(operator.gt, map(len, table.texts(line)), table.characters)):
+        _cut(line, table)
 
 
-def _name_misfit(line: AccessLine, length: int) -> None:
-    """Raise for the first field that does not fit, if there is one."""
-    if not (0 <= line.status <= STATUS_MAX and 0 <= line.bytes <= NUMBER_MAX):
-        raise LineError("field_range", "status or bytes is out of range")
-    if not isinstance(line.request_length, msgspec.Raw) and not 0 <= line.request_length <= NUMBER_MAX:
-        raise LineError("field_range", "request_length is out of range")
-    if not isinstance(line.request_time, msgspec.Raw) and not 0 <= line.request_time <= SECONDS_MAX:
-        raise LineError("field_range", "request_time is out of range")
-    for name, limit in _CHARACTERS if length > SHORT_LINE else _NARROW:
-        if len(getattr(line, name)) > limit:
-            raise LineError("field_length", f"{name} is longer than {limit} characters")
-    if length * _BYTES_PER_CHARACTER > TEXT_BYTES:
-        for name in ("uri", "referer", "user_agent", "x_forwarded_for"):
-            if len(getattr(line, name).encode()) > TEXT_BYTES:
-                raise LineError("field_length", f"{name} is longer than {TEXT_BYTES} bytes")
-
-
-_BYTES_PER_CHARACTER = 4
-_NARROW = (("method", METHOD), ("protocol", PROTOCOL), ("request_id", REQUEST_ID))
-_CHARACTERS = (
-    *_NARROW,
-    ("client_addr", SHORT_LINE),
-    ("remote_user", SHORT_LINE),
-    ("vhost", SHORT_LINE),
-    ("client_request_id", SHORT_LINE),
-    ("upstream_addr", 1024),
-    ("upstream_status", SHORT_LINE),
-    ("upstream_response_time", SHORT_LINE),
-    ("upstream_connect_time", SHORT_LINE),
-)
+def _cut(line: Line, table: _Table) -> None:
+    marks = line.cut_fields.split(",") if line.cut_fields else []
+    for (name, width), text in zip(table.widths.items(), table.texts(line), strict=True):
+        kept = width.cut(text)
+        if kept != text:
+            setattr(line, name, kept)
+            marks += [name] if name not in marks else []
+    line.cut_fields = ",".join(marks)

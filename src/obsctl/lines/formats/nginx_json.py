@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -10,89 +11,80 @@ from msgspec import Meta
 from obsctl.lines.formats import clock
 from obsctl.lines.formats.line import (
     ABSENT,
-    METHOD,
     NUMBER_MAX,
-    PROTOCOL,
-    REQUEST_ID,
     SECONDS_MAX,
-    SHORT_LINE,
     STATUS_MAX,
-    TEXT_BYTES,
+    UNSEEN,
     AccessLine,
     LineError,
-    require_fit,
+    LongList,
+    Method,
+    Protocol,
+    RequestId,
+    Short,
+    ShortList,
+    Text,
+    fit,
+    widths,
 )
+from obsctl.lines.formats.peer import PEERS
 
-#: What surely fits its column, told while it is read; :func:`require_fit` judges the rest.
-_Short = Annotated[str, Meta(max_length=SHORT_LINE)]
-_Text = Annotated[str, Meta(max_length=TEXT_BYTES // 4)]
 _Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
 class _Usual(msgspec.Struct, gc=False, kw_only=True):
-    """A line whose numbers are numbers and whose fields fit, as nginx writes nearly all.
+    """A line whose numbers are numbers and whose texts surely fit their columns, as nginx writes nearly all.
 
     In nginx's order: the decoder looks first for the field that follows on the last one.
     """
 
     time: str = ""
     msec: float | None = None
-    remote_addr: _Short
-    x_forwarded_for: _Text = ""
-    remote_user: _Short = ""
-    request_id: Annotated[str, Meta(max_length=REQUEST_ID)] = ""
-    client_request_id: _Short = ""
-    host: _Short = ""
-    method: Annotated[str, Meta(max_length=METHOD)] = ""
-    uri: _Text = ""
-    protocol: Annotated[str, Meta(max_length=PROTOCOL)] = ""
+    remote_addr: Short
+    x_forwarded_for: Text = ""
+    remote_user: Short = ""
+    request_id: RequestId = ""
+    client_request_id: Short = ""
+    host: Short = ""
+    method: Method = ""
+    uri: Text = ""
+    protocol: Protocol = ""
     status: Annotated[int, Meta(ge=0, le=STATUS_MAX)]
     bytes: _Number = 0
     request_length: _Number | None = None
     request_time: Annotated[float, Meta(ge=0, le=SECONDS_MAX)] | None = None
-    referer: _Text = ""
-    user_agent: _Text = ""
-    upstream_addr: _Short = ""
-    upstream_status: _Short = ""
-    upstream_response_time: _Short = ""
-    upstream_connect_time: _Short = ""
+    referer: Text = ""
+    user_agent: Text = ""
+    upstream_addr: LongList = ""
+    upstream_status: ShortList = ""
+    upstream_response_time: ShortList = ""
+    upstream_connect_time: ShortList = ""
 
 
-class _Line(msgspec.Struct, gc=False):
-    """The fields that are read. Newer fields may come in, and all but four may be missing."""
-
-    remote_addr: str
-    status: int | str
-    time: str = ""
-    msec: float | str | None = None
-    bytes: int | str = 0
-    x_forwarded_for: str = ""
-    remote_user: str = ""
-    request_id: str = ""
-    client_request_id: str = ""
-    host: str = ""
-    method: str = ""
-    uri: str = ""
-    protocol: str = ""
-    request_length: int | str | None = None
-    request_time: float | str | None = None
-    referer: str = ""
-    user_agent: str = ""
-    upstream_addr: str = ""
-    upstream_status: str = ""
-    upstream_response_time: str = ""
-    upstream_connect_time: str = ""
-
+#: The same fields, of whatever type.
+_Line = msgspec.defstruct(
+    "_Line", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _Usual.__struct_fields__], gc=False
+)
+#: Fields of AccessLine that have another name in the object.
+_RENAMED = {"client_addr": "remote_addr", "vhost": "host"}
+#: The texts of AccessLine that the object holds, and their names there.
+_TEXTS = {name: key for name in widths(AccessLine) if (key := _RENAMED.get(name, name)) in _Usual.__struct_fields__}
+#: ASCII digits only: int() and float() take those of other scripts as well, underscores, and words like "nan".
+_whole = re.compile(r"(-?[0-9]{1,30})(?:\.0*)?").fullmatch
+_decimal = re.compile(r"-?(?:[0-9]{1,30}\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch
+#: nginx's default escape, which JSON does not know: bytes in hexadecimal. A backslash that is escaped is none of it.
+_default_escapes = re.compile(r"\\\\|(?:\\x[0-9A-Fa-f]{2})+")
 
 _decode_usual = msgspec.json.Decoder(_Usual).decode
 _decode = msgspec.json.Decoder(_Line).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 def parse(text: str) -> AccessLine:
     """Parse a line. Seconds are rounded to the milliseconds that their column holds.
 
     Raises:
-        LineError: it is no such object, has no usable time, or a field is out of its bounds.
+        LineError: it is no such object, has no usable time or peer, or a number is out of its bounds.
     """
     try:
         usual = _decode_usual(text)
@@ -100,11 +92,11 @@ def parse(text: str) -> AccessLine:
         return _parse_unusual(text)
     # $msec first: it is the same moment as $time_iso8601, with milliseconds.
     msec = usual.msec
-    ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time] + ".000"
+    ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time]
     length, seconds = usual.request_length, usual.request_time
     return AccessLine(  # one by one: a call with a star takes twice as long
         ts,
-        usual.remote_addr,
+        PEERS[usual.remote_addr],
         usual.status,
         usual.bytes,
         usual.remote_user,
@@ -127,59 +119,87 @@ def parse(text: str) -> AccessLine:
 
 
 def _parse_unusual(text: str) -> AccessLine:
-    """Parse a line in which numbers are written as texts, or as "-" and "" where there are none."""
+    """Parse a line of a custom format: numbers as texts, texts as numbers, null, "-", or another escape than JSON's.
+
+    Whatever a client can send must be read here as well: a quote in its User-Agent makes the line of a log_format without
+    ``escape=json`` bad JSON.
+    """
+    try:
+        return _read(text)
+    except LineError:
+        plain = _default_escapes.sub(_json_escape, text.lstrip(UNSEEN))
+        if plain == text:
+            raise
+    return _read(plain)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    """Return what JSON writes for bytes that nginx's default escape has written as ``\\xHH``."""
+    if not match[0].startswith("\\x"):
+        return match[0]
+    characters = bytes.fromhex(match[0].replace("\\x", "")).decode(errors="replace")
+    return msgspec.json.encode(characters)[1:-1].decode()
+
+
+def _read(text: str) -> AccessLine:
     try:
         line = _decode(text)
     except (ValueError, RecursionError) as error:  # the second for brackets nested a thousand deep
-        raise LineError("parse", f"not an access line in JSON: {error}") from None
-    try:
-        length, seconds = _count(line.request_length), _seconds(line.request_time)
-        access = AccessLine(
-            ts=_time(line),
-            client_addr=line.remote_addr,
-            status=int(line.status),
-            bytes=_count(line.bytes) or 0,
-            remote_user=line.remote_user,
-            method=line.method,
-            uri=line.uri,
-            protocol=line.protocol,
-            referer=line.referer,
-            user_agent=line.user_agent,
-            x_forwarded_for=line.x_forwarded_for,
-            vhost=line.host,
-            request_id=line.request_id,
-            client_request_id=line.client_request_id,
-            request_length=ABSENT if length is None else length,
-            request_time=ABSENT if seconds is None else seconds,
-            upstream_addr=line.upstream_addr,
-            upstream_status=line.upstream_status,
-            upstream_response_time=line.upstream_response_time,
-            upstream_connect_time=line.upstream_connect_time,
-        )
-    except LineError:
-        raise
-    except ValueError as error:
-        raise LineError("parse", f"a number is none: {error}") from None
-    require_fit(access, len(text))
-    if seconds is not None:
-        access.request_time = round(seconds * 1000) / 1000
+        unescaped = "\\x" in text or "malformed: expected" in str(error)
+        hint = " (does its log_format say escape=json?)" if unescaped else ""
+        raise LineError("parse", f"not an access line in JSON: {error}{hint}") from None
+    status, size = _count(line, "status"), _count(line, "bytes")
+    length, seconds = _count(line, "request_length"), _seconds(line, "request_time")
+    if status is None:
+        raise LineError("parse", "not an access line in JSON: status is missing")
+    access = AccessLine(
+        ts=_time(line),
+        status=status,
+        bytes=size or 0,
+        # Clocks that are put back make measures below zero: they measure nothing.
+        request_length=ABSENT if length is None or length < 0 else length,
+        request_time=ABSENT if seconds is None or seconds < 0 else seconds,
+        **{name: _text(line, key) for name, key in _TEXTS.items()},
+    )
+    if not access.client_addr:
+        raise LineError("parse", "not an access line in JSON: remote_addr is missing")
+    access.client_addr = PEERS[access.client_addr]
+    fit(access)
+    if type(access.request_time) is float:
+        access.request_time = round(access.request_time * 1000) / 1000
     return access
 
 
-def _time(line: _Line) -> str:
-    msec = _seconds(line.msec)
-    if msec is not None:
-        return clock.from_epoch(msec)
-    return clock.ISO[line.time] + ".000"
+def _time(line: msgspec.Struct) -> str:
+    msec = _seconds(line, "msec")
+    return clock.from_epoch(msec) if msec is not None else clock.ISO[_text(line, "time")]
 
 
-def _count(value: int | str | None) -> int | None:
-    if value is None or type(value) is int:
-        return value
-    return None if value in ("", "-") else int(value)
+def _text(line: msgspec.Struct, name: str) -> str:
+    """Return a field's text: a number's own digits, and '' for null."""
+    raw = bytes(getattr(line, name))
+    if raw[:1] == b'"':
+        return _decode_text(raw)
+    if raw == b"null":
+        return ""
+    if raw[:1] in b"-0123456789":
+        return raw.decode()
+    raise LineError("parse", f"not an access line in JSON: {name} is neither a text nor a number")
 
 
-def _seconds(value: float | str | None) -> float | None:
-    if value is None or type(value) is float:
-        return value
-    return None if value in ("", "-") else float(value)
+def _count(line: msgspec.Struct, name: str) -> int | None:
+    word = _text(line, name)
+    if word in ("", "-"):
+        return None
+    if match := _whole(word):
+        return int(match[1])
+    raise LineError("parse", f"{name} is no whole number: {word[:40]!r}")
+
+
+def _seconds(line: msgspec.Struct, name: str) -> float | None:
+    word = _text(line, name)
+    if word in ("", "-"):
+        return None
+    if _decimal(word):
+        return float(word)
+    raise LineError("parse", f"{name} is no number: {word[:40]!r}")
