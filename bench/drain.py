@@ -17,6 +17,7 @@ import yaml
 from measure import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
+from obsctl.lines.formats.line import AccessLine
 from obsctl.store.mysql.store import MySQLStore
 from obsctl.store.settings import Database
 from rig.consumer import assert_conserved
@@ -42,11 +43,7 @@ _MARIADB_OPTIONS = (
     "--secure-file-priv=",
     "--local-infile=ON",
 )
-_LOADED_COLUMNS = (
-    "ts,@line_id,source_id,kafka_offset,log_format,host,client_addr,proxy_addr,remote_user,method,uri,protocol,"
-    "status,bytes,referer,user_agent,vhost,request_id,client_request_id,request_length,request_time,upstream_addr,"
-    "upstream_status,upstream_response_time,upstream_connect_time,x_forwarded_for"
-)
+_LOADED_COLUMNS = ",".join(AccessLine.__struct_fields__).replace("line_id", "@line_id")
 
 
 class Figures(NamedTuple):

@@ -505,7 +505,7 @@ def in_replay(victim: str) -> Callable[[Oracle], None]:
 
 
 def in_migration(victim: str) -> Callable[[Oracle], None]:
-    """Take the tables back to the version before the topics' ids, and migrate them while consumers wait for it."""
+    """Take the tables back to the first version, and migrate them while consumers wait for it."""
 
     def strike(o: Oracle) -> None:
         for consumer in o.consumers:
@@ -514,7 +514,9 @@ def in_migration(victim: str) -> Callable[[Oracle], None]:
             "ALTER TABLE log_source DROP KEY log_source_position, DROP COLUMN topic_id,"
             " ADD UNIQUE KEY log_source_position (cluster_id, topic, partition_id)"
         )
-        o.pipeline.query("DELETE FROM schema_migrations WHERE version=2")
+        for table in ("access_log", "error_log"):
+            o.pipeline.query(f"ALTER TABLE {table} DROP COLUMN cut_fields")
+        o.pipeline.query("DELETE FROM schema_migrations WHERE version>1")
         for slot in range(len(SLOTS)):
             o.start(slot)
         o.pause(0, 2)
@@ -541,12 +543,15 @@ def in_migration(victim: str) -> Callable[[Oracle], None]:
 
 
 def _migrate(o: Oracle) -> None:
-    """Apply the second migration as the role does; a server that dies meanwhile leaves it undone."""
-    (path,) = MIGRATIONS.glob("0002_*.sql")
+    """Apply the later migrations as the role does; a server that dies meanwhile leaves the rest undone."""
+    later = sorted(MIGRATIONS.glob("*.sql"))[1:]
     with contextlib.suppress(pymysql.MySQLError), o.database.root(o.pipeline.database) as cursor:
-        for statement in migration_statements(path.read_text()):
-            cursor.execute(statement)
-        cursor.execute("INSERT IGNORE INTO schema_migrations (version,name,checksum) VALUES (2,'topic_id','')")
+        for version, path in enumerate(later, 2):
+            for statement in migration_statements(path.read_text()):
+                cursor.execute(statement)
+            cursor.execute(
+                f"INSERT IGNORE INTO schema_migrations (version,name,checksum) VALUES ({version},'{path.stem}','')"
+            )
 
 
 def _count(consumer: Consumer, message: str) -> int:

@@ -19,8 +19,8 @@ class Quarantined(msgspec.Struct):
     Attributes:
         line_id: its identity (16 bytes).
         log_format: what the shipper called it; may be empty or unknown.
-        reason: a short stable word: null_value, not_json, envelope, no_message, format, parse, time, field_length,
-            field_range, refused_NUMBER (the database's error).
+        reason: a short stable word: null_value, not_json, envelope, no_message, format, parse, time, client,
+            field_length, field_range, refused_NUMBER (the database's error).
         detail: what is wrong, for people.
         value: the record's value as Kafka holds it.
         dead_letter: a copy goes to the dead letter topic.

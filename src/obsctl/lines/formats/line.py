@@ -30,8 +30,15 @@ UNSEEN = "\0\ufeff"
 NUMBER_MAX = 2**63 - 1
 STATUS_MAX = 999
 SECONDS_MAX = 1e9
-#: What a number is that the line does not tell: SQL's own word for it, so that no store has to put it there.
-ABSENT = msgspec.Raw(b"NULL")
+
+
+class Absent:
+    """What a number is that the line does not hold. There is one, :data:`ABSENT`; the store knows how to write it."""
+
+    __slots__ = ()
+
+
+ABSENT = Absent()
 
 
 class Keep(Enum):
@@ -116,8 +123,8 @@ class AccessLine(_Line, array_like=True, gc=False):
     vhost: Short = ""
     request_id: RequestId = ""
     client_request_id: Short = ""
-    request_length: int | msgspec.Raw = ABSENT
-    request_time: float | msgspec.Raw = ABSENT
+    request_length: int | Absent = ABSENT
+    request_time: float | Absent = ABSENT
     upstream_addr: LongList = ""
     upstream_status: ShortList = ""
     upstream_response_time: ShortList = ""
@@ -134,7 +141,7 @@ class ErrorLine(_Line, array_like=True, gc=False):
     pid: int
     tid: int
     message: MediumText
-    connection_id: int | msgspec.Raw = ABSENT
+    connection_id: int | Absent = ABSENT
     client_addr: Short = ""
     server_name: Short = ""
     request: Text = ""
@@ -221,9 +228,9 @@ def fit(line: Line) -> None:
         table = _ACCESS
         if not (0 <= line.status <= STATUS_MAX and 0 <= line.bytes <= NUMBER_MAX):
             raise LineError("field_range", "status or bytes is out of range")
-        if not isinstance(line.request_length, msgspec.Raw) and not 0 <= line.request_length <= NUMBER_MAX:
+        if not isinstance(line.request_length, Absent) and not 0 <= line.request_length <= NUMBER_MAX:
             raise LineError("field_range", "request_length is out of range")
-        if not isinstance(line.request_time, msgspec.Raw) and not 0 <= line.request_time <= SECONDS_MAX:
+        if not isinstance(line.request_time, Absent) and not 0 <= line.request_time <= SECONDS_MAX:
             raise LineError("field_range", "request_time is out of range")
     if any(map(operator.gt, map(len, table.texts(line)), table.characters)):
         _cut(line, table)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from obsctl.lines.formats import clock
 from obsctl.lines.formats.line import ABSENT, UNSEEN, ErrorLine, LineError, fit
-from obsctl.lines.formats.peer import PEERS, address
+from obsctl.lines.formats.peer import SOCKET, address
 
 _head = re.compile(
     r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[([a-z]{1,16})\] (\d{1,18})#(\d{1,18}): (?:\*(\d{1,18}) )?(.*)",
@@ -130,29 +130,23 @@ def _take_context(line: ErrorLine) -> None:
     """
     places = list(_client(line.message))
     for place in itertools.islice(reversed(places), _CLIENT_TRIES):
-        peer = _peer(place[1])
-        context = _read_context(line.message, place.end() + len(place[1])) if peer else None
+        context = _read_context(line.message, place)
         if context is not None and context.whole:
-            return _fill(line, place.start(), peer, context)
+            return _fill(line, place, context)
     for place in itertools.islice(places, _CLIENT_TRIES):
-        if address(place[1]):
-            context = _read_context(line.message, place.end() + len(place[1]))
-            if "server" in context.values:
-                return _fill(line, place.start(), _peer(place[1]), context)
+        context = _read_context(line.message, place)
+        if context is not None and "server" in context.values:
+            return _fill(line, place, context)
     return None
 
 
-def _peer(word: str) -> str:
-    try:
-        return PEERS[word]
-    except LineError:
-        return ""
-
-
-def _read_context(text: str, at: int) -> _Context:
-    """Read the pairs from the place behind the client's address on."""
+def _read_context(text: str, client: re.Match[str]) -> _Context | None:
+    """Read the pairs behind the client; None where nginx has not written one: it knows addresses and sockets only."""
+    if not client[1].startswith(SOCKET) and not address(client[1]):
+        return None
     values: dict[str, str] = {}
     left = ""
+    at = client.end(1)
     if text.startswith(_STARTTLS, at):
         left = _STARTTLS
         at += len(_STARTTLS)
@@ -177,9 +171,9 @@ def _read_context(text: str, at: int) -> _Context:
     return _Context(values, left + tail, "", whole=not tail or tail.startswith(_SESSION))
 
 
-def _fill(line: ErrorLine, start: int, peer: str, context: _Context) -> None:
-    line.message = line.message[:start] + context.left
-    line.client_addr = peer
+def _fill(line: ErrorLine, client: re.Match[str], context: _Context) -> None:
+    line.message = line.message[: client.start()] + context.left
+    line.client_addr = address(client[1]) or client[1]
     for name, value in context.values.items():
         if _FIELDS[name]:
             setattr(line, _FIELDS[name], value)

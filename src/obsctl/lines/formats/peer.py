@@ -17,7 +17,7 @@ _PORT = "(?::[0-9]{1,5})?"
 _V6 = "([0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]{1,32})?)"
 _address = re.compile(rf"([0-9.]{{7,15}}){_PORT}|{_V6}|\[{_V6}\]{_PORT}").fullmatch
 #: What nginx writes for a client on a socket of the host's own.
-_SOCKET = "unix:"
+SOCKET = "unix:"
 #: RFC 1123's labels, and the underscore that container networks use; the last label holds a letter, or it would be the
 #: rest of an address. At most 253 characters (RFC 1035).
 _name = re.compile(
@@ -58,6 +58,6 @@ def address(word: str) -> str:
 
 
 def _socket_or_name(word: str) -> str:
-    if word.startswith(_SOCKET):
+    if word.startswith(SOCKET):
         return word if word.isprintable() and len(word) <= SHORT else ""
     return word if _name(word) and word not in _MONTHS else ""

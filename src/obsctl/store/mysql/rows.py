@@ -2,7 +2,7 @@
 
 A line is written as a JSON array, by msgspec's encoder in one call for a whole batch, which takes a fifth of the time
 that formatting it in Python does. Its literals are those of SQL and of LOAD DATA as well, apart from some control
-characters; a number that is not told is the word NULL already.
+characters; an absent number is written as the word NULL.
 
 Nothing here talks to a database. The session must have the modes of :data:`SESSION`: backslash escapes on, ANSI
 quotes off, character set utf8mb4.
@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
+from obsctl.lines.formats.line import ABSENT, AccessLine, ErrorLine, Line
 from obsctl.store.batch import Step
 from obsctl.store.quarantine import FORMAT_LENGTH, HOST_LENGTH, Quarantined
 from obsctl.store.rollup import LATENCY_BOUNDS_MS, Key, Totals
@@ -109,7 +109,17 @@ def line_rows(lines: Sequence[Line]) -> list[bytes]:
     return [b"(%bFROM_BASE64(%b))" % (array[1:-_IDENTITY], array[-_IDENTITY:-1]) for array in found]
 
 
-_encode_lines = msgspec.json.Encoder().encode_lines
+_NULL = msgspec.Raw(b"NULL")
+
+
+def _literal(value: object) -> msgspec.Raw:
+    """Return what is written for a value that JSON does not know."""
+    if value is ABSENT:
+        return _NULL
+    raise NotImplementedError(f"no literal for {type(value).__name__}")
+
+
+_encode_lines = msgspec.json.Encoder(enc_hook=_literal).encode_lines
 _IDENTITY = len('"AAAAAAAAAAAAAAAAAAAAAA=="]')
 #: What is or looks like an escape that the servers do not have: few batches hold one.
 _odd_escape = re.compile(rb"\\(?:u00|f)").search

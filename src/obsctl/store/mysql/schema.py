@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: The newest migration that this code relies on. Newer ones only add.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: What the consumer's database user needs; the role grants exactly this.
 PRIVILEGES = {
     "log_source": ("SELECT", "INSERT", "UPDATE"),
