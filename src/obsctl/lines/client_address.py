@@ -68,7 +68,7 @@ def _without_port(entry: str) -> str | None:
 
 
 def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return the address; an IPv4 one in IPv6's clothes (``::ffff:10.0.0.5``, as a dual-stack socket shows it) as IPv4.
+    """Return the address; an IPv4-mapped one (``::ffff:10.0.0.5``, as a dual-stack socket shows IPv4) as IPv4.
 
     Raises:
         ValueError: it is no address.

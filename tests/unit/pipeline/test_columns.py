@@ -144,7 +144,7 @@ def test_the_names_of_all_fields_together_fit_their_column(migrations: str, tabl
 
 @pytest.mark.parametrize("limit", range(1, 30))
 @pytest.mark.parametrize("in_bytes", [False, True])
-def test_of_a_list_whole_entries_are_kept(limit: int, in_bytes: bool) -> None:  # noqa: FBT001  a parameter of the test
+def test_of_a_list_whole_entries_are_kept(limit: int, in_bytes: bool) -> None:
     entries = ["10.0.0.1", "10.0.0.22", "-", "10.0.0.3"]
     text = ", ".join(entries)
     first, last = (Width(limit, limit if in_bytes else 0, keep).cut(text) for keep in Keep)

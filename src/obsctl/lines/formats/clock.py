@@ -116,7 +116,7 @@ def as_utc(moment: datetime.datetime, more_seconds: int = 0) -> str:
     """Return an aware moment's second in UTC as text.
 
     Raises:
-        LineError: the year is none that a log can mean.
+        LineError: the year is not one that a log can mean.
     """
     try:
         utc = moment.astimezone(datetime.UTC) + datetime.timedelta(seconds=more_seconds)

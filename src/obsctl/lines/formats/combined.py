@@ -2,12 +2,12 @@ r"""``combined``: the access log format of nginx and Apache, with what real logs
 
 ``ADDR IDENT USER [TIME] "REQUEST" STATUS BYTES "REFERER" "USER AGENT"``, also without the last two (common), with a
 virtual host before it, with ``"X-FORWARDED-FOR"`` before or after it, with a list of addresses that ends with ADDR in
-its place, and each of these as a quoted whole line of a dump. Fields that a custom format appends (``rt=0.010``) are not
-read. Inside quotes Apache writes ``\"`` and nginx ``\x22``; such escapes stay as logged.
+its place, and each of these as a quoted whole line of a dump. Fields that a custom format appends (``rt=0.010``) are
+not read. Inside quotes Apache writes ``\"`` and nginx ``\x22``; such escapes stay as logged.
 
-ADDR must be an address or a host name (:mod:`obsctl.lines.formats.peer`). What a client chooses (user, request, referer,
-agent) may be any text that the quoting leaves intact, and the line is still read: a client must not be able to hide its
-requests from what is counted.
+ADDR must be an address or a host name (:mod:`obsctl.lines.formats.peer`). What a client chooses (user, request,
+referer, agent) may be any text that the quoting leaves intact, and the line is still read: a client must not be able to
+hide its requests from what is counted.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def parse(text: str) -> AccessLine:
     is left to the patterns; they read also those lines, and with the same result, which a test holds.
 
     Raises:
-        LineError: it is no combined or common line, its time or its peer is none, or a number is out of its bounds.
+        LineError: it is no combined or common line, its time or its peer is invalid, or a number is out of its bounds.
     """
     try:
         addr, ident, user, day, zone, method, uri, protocol, status, size, rest = text.split(" ", 10)
@@ -80,7 +80,7 @@ def parse(text: str) -> AccessLine:
         code = _STATUSES[status]
         ts = clock.BRACKETED[day + zone]
         peer = PEERS[addr]
-    except (ValueError, KeyError):  # also a time or a peer that is none
+    except (ValueError, KeyError):  # also an invalid time or peer
         return parse_by_pattern(text)
     if (
         ident != "-"
@@ -241,7 +241,7 @@ def _take_prefix(words: list[str]) -> tuple[str, str]:
 
 
 def _split_request(request: str) -> tuple[str, str, str]:
-    """Return method, target and protocol; a request that is none (empty, a TLS greeting) is all target."""
+    """Return method, target and protocol; what is no request (empty, a TLS greeting) is all target."""
     method, blank, rest = request.partition(" ")
     if not blank or not _method(method):
         return "", _absent(request), ""

@@ -23,8 +23,8 @@ _TEXT_BYTES, _MEDIUMTEXT_BYTES = 2**16 - 1, 2**24 - 1
 #: Characters that surely fit a TEXT column: four bytes are the most that one takes in UTF-8.
 _CHARACTER_BYTES = 4
 SURELY_TEXT = _TEXT_BYTES // _CHARACTER_BYTES
-#: What may stand before a line and is none of it: the NULs that a writer leaves after a copy-and-truncate rotation, and
-#: a byte order mark.
+#: What may stand before a line and is no part of it: the NULs that a writer leaves after a copy-and-truncate rotation,
+#: and a byte order mark.
 UNSEEN = "\0\ufeff"
 #: Columns of 64 bits, nginx's three digits of a status, and thirty years of a request.
 NUMBER_MAX = 2**63 - 1

@@ -1,9 +1,9 @@
 """``error``: nginx's error log.
 
 ``2026/01/02 03:04:05 [error] PID#TID: *CONNECTION MESSAGE, client: …, server: …, request: "…", upstream: "…",
-host: "…", referrer: "…"``; what follows the message is there only for errors of a request or a session. The stream module
-also writes ``, udp client: …`` and ends with the bytes of the session; the mail module names the login. nginx cuts a line
-at 2,048 bytes, wherever that is.
+host: "…", referrer: "…"``; what follows the message is there only for errors of a request or a session. The stream
+module also writes ``, udp client: …`` and ends with the bytes of the session; the mail module names the login. nginx
+cuts a line at 2,048 bytes, wherever that is.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class _Key(NamedTuple):
 
     Attributes:
         place: in nginx's order.
-        quoted_end: finds the end of a quoted value. It may itself hold quotes, which nginx does not escape here; it ends
-            in front of a key that may follow.
+        quoted_end: finds the end of a quoted value. It may itself hold quotes, which nginx does not escape here; it
+            ends in front of a key that may follow.
         next_begins: how those keys begin.
     """
 
@@ -124,9 +124,9 @@ def _parse(text: str, seconds: dict[str, str]) -> ErrorLine:
 def _take_context(line: ErrorLine) -> None:
     """Move the context of a request or session from the message into fields.
 
-    What an application wrote may itself hold ``, client: ``; the context is the last place that reads as one up to the end.
-    Where there is none, nginx may have cut it: then it is the first place that begins as one, since what follows there
-    (target, referrer) is chosen by the client.
+    What an application wrote may itself hold ``, client: ``; the context is the last place that reads as one up to the
+    end. If no place does, nginx may have cut the line: then it is the first place that begins as one, since what
+    follows there (target, referrer) is chosen by the client.
     """
     places = list(_client(line.message))
     for place in itertools.islice(reversed(places), _CLIENT_TRIES):
@@ -141,7 +141,10 @@ def _take_context(line: ErrorLine) -> None:
 
 
 def _read_context(text: str, client: re.Match[str]) -> _Context | None:
-    """Read the pairs behind the client; None where nginx has not written one: it knows addresses and sockets only."""
+    """Read the pairs behind the client; None where nginx has not written them.
+
+    It writes addresses and sockets as clients, and no quote in a value that is not quoted.
+    """
     if not client[1].startswith(SOCKET) and not address(client[1]):
         return None
     values: dict[str, str] = {}
@@ -164,6 +167,8 @@ def _read_context(text: str, client: re.Match[str]) -> _Context | None:
                 return _Context(values | {name: value}, left, "", whole=False)
             return _Context(values | {name: text[start:]}, left, name, whole=False)
         values[name] = text[start : end.start()]
+        if not quote and '"' in values[name]:
+            return None
         if name in _IN_MESSAGE:
             left += text[at : end.end()]
         at = end.end()

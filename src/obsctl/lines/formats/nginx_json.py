@@ -84,7 +84,7 @@ def parse(text: str) -> AccessLine:
     """Parse a line. Seconds are rounded to the milliseconds that their column holds.
 
     Raises:
-        LineError: it is no such object, has no usable time or peer, or a number is out of its bounds.
+        LineError: it is no such object, has no valid time or peer, or a number is out of its bounds.
     """
     try:
         usual = _decode_usual(text)
@@ -121,8 +121,8 @@ def parse(text: str) -> AccessLine:
 def _parse_unusual(text: str) -> AccessLine:
     """Parse a line of a custom format: numbers as texts, texts as numbers, null, "-", or another escape than JSON's.
 
-    Whatever a client can send must be read here as well: a quote in its User-Agent makes the line of a log_format without
-    ``escape=json`` bad JSON.
+    Whatever a client can send must be read here as well: a quote in its User-Agent makes the line of a log_format
+    without ``escape=json`` bad JSON.
     """
     try:
         return _read(text)
@@ -154,13 +154,15 @@ def _read(text: str) -> AccessLine:
         raise LineError("parse", "not an access line in JSON: status is missing")
     access = AccessLine(
         ts=_time(line),
+        client_addr="",
         status=status,
         bytes=size or 0,
         # Clocks that are put back make measures below zero: they measure nothing.
         request_length=ABSENT if length is None or length < 0 else length,
         request_time=ABSENT if seconds is None or seconds < 0 else seconds,
-        **{name: _text(line, key) for name, key in _TEXTS.items()},
     )
+    for name, key in _TEXTS.items():
+        setattr(access, name, _text(line, key))
     if not access.client_addr:
         raise LineError("parse", "not an access line in JSON: remote_addr is missing")
     access.client_addr = PEERS[access.client_addr]

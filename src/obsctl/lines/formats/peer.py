@@ -1,7 +1,7 @@
 """Who a line says the connection came from: an address, or a host name where the server looks names up.
 
-A line whose first word is neither has a prefix that its format does not know (of syslog, a container, a shipper), or has
-lost its beginning. Stored as a client it would be counted as one, so such a line is refused.
+A line whose first word is neither has a prefix that its format does not know (of syslog, a container, a shipper), or
+has lost its beginning. Stored as a client it would be counted as one, so such a line is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MONTHS = frozenset(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Se
 
 
 class _Peers(dict[str, str]):
-    """A word of a line → the peer, an address without its port; LineError where the word is none."""
+    """A word of a line → the peer, an address without its port; LineError for any other word."""
 
     def __missing__(self, word: str) -> str:
         found = address(word) or _socket_or_name(word)
@@ -45,11 +45,11 @@ PEERS: dict[str, str] = _Peers()
 
 
 def address(word: str) -> str:
-    """Return the address that a word is, without its port and as it was written; '' if it is none."""
+    """Return the address that a word is, without its port and as it was written; '' if it is not one."""
     match = _address(word)
     if match is None:
         return ""
-    found = str(match[match.lastindex])
+    found = match[1] or match[2] or match[3]
     try:
         ipaddress.ip_address(found)
     except ValueError:
@@ -59,5 +59,5 @@ def address(word: str) -> str:
 
 def _socket_or_name(word: str) -> str:
     if word.startswith(SOCKET):
-        return word if word.isprintable() and len(word) <= SHORT else ""
+        return word if word.isprintable() and " " not in word and len(word) <= SHORT else ""
     return word if _name(word) and word not in _MONTHS else ""
