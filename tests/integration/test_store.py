@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -99,6 +100,44 @@ def test_a_batch_is_stored_with_its_roll_ups_and_position(db: Database) -> None:
         (102, datetime.datetime.fromisoformat("2026-03-10 12:00:09.9")),
     )
     assert_conserved(db.query)
+
+
+def test_a_cut_line_is_stored_and_counted(db: Database) -> None:
+    store = db.store()
+    long = [record(json_line(n, msec=NOON, host="h" * 300, method="M" * 40, uri="/ü" * 40_000), n) for n in range(3)]
+    assert store.commit(batch_of(store, [*long, *lines(2, first=3)])).stored == 5
+    assert db.query(
+        "SELECT cut_fields,CHAR_LENGTH(vhost),method,LENGTH(uri),COUNT(*) FROM access_log GROUP BY 1,2,3,4 ORDER BY 1"
+    )[-1] == ("method,uri,vhost", 255, "M" * 32, 65_535, 3)
+    assert db.query("SELECT COUNT(*) FROM access_log WHERE cut_fields=''") == ((2,),)
+    assert_conserved(db.query)
+
+
+def test_the_cut_fields_are_added_without_touching_a_row(mariadb: MariaDB) -> None:
+    """The servers choose the algorithm by themselves: here they are asked to refuse any that copies rows."""
+    first, second, third = sorted(MIGRATIONS.glob("*.sql"))[:3]
+    changes = re.findall(r"'(ALTER TABLE \w+_log\s+ADD COLUMN .+? DEFAULT '{4})'\)", third.read_text(), re.DOTALL)
+    assert len(changes) == 2
+    with mariadb.root() as cursor:
+        cursor.execute("CREATE DATABASE obs_before CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        cursor.execute("USE obs_before")
+        try:
+            for path in (first, second):
+                for statement in migration_statements(path.read_text()):
+                    cursor.execute(statement)
+            cursor.execute(
+                "INSERT INTO access_log (ts,line_id,source_id,kafka_offset,log_format,host,client_addr,uri,status,bytes,"
+                "referer,user_agent,x_forwarded_for) VALUES (NOW(),'a',1,1,'json','h','c','/',200,1,'','','')"
+            )
+            for change in changes:
+                cursor.execute(change.replace("''", "'") + ", ALGORITHM=INSTANT")
+            for statement in migration_statements(third.read_text()):  # as after a crash before it was noted
+                cursor.execute(statement)
+            cursor.execute("SELECT cut_fields FROM access_log")
+            assert cursor.fetchall() == (("",),)
+            cursor.execute("SELECT cut_fields FROM error_log")
+        finally:
+            cursor.execute("DROP DATABASE obs_before")
 
 
 def test_sources_before_topic_ids_were_kept_are_given_one(db: Database) -> None:

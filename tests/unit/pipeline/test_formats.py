@@ -204,7 +204,7 @@ JSON_TEXTS = (
 @pytest.mark.parametrize("text", QUOTED, ids=lambda text: repr(text[:20]))
 def test_no_text_of_a_client_hides_a_json_line(text: str, escape: Callable[[str], str]) -> None:
     for name in JSON_TEXTS:
-        line = '{"msec":1664840655.123,"remote_addr":"203.0.113.9","status":200,"%s":"%s"}' % (name, escape(text))
+        line = f'{{"msec":1664840655.123,"remote_addr":"203.0.113.9","status":200,"{name}":"{escape(text)}"}}'
         found = FORMATS["json"](line)
         assert isinstance(found, AccessLine)
         assert (found.client_addr, found.status, found.ts) == ("203.0.113.9", 200, "2022-10-03 23:44:15.123"), name
