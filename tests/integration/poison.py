@@ -145,8 +145,8 @@ _ODD_LINES = [
         "a retry list longer than its column": _json(
             "upstream_status", ", ".join(["502"] * 51), upstream_status=", ".join(["502"] * 60)
         ),
-        "NULs before a line": Poison(
-            "NULs before a line",
+        "NULs before a line": lambda name: Poison(
+            name,
             lambda n: record("\0" * 9 + json_line(n, msec=NOON + n), n),
             "access_log",
             (),

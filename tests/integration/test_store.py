@@ -126,8 +126,8 @@ def test_the_cut_fields_are_added_without_touching_a_row(mariadb: MariaDB) -> No
                 for statement in migration_statements(path.read_text()):
                     cursor.execute(statement)
             cursor.execute(
-                "INSERT INTO access_log (ts,line_id,source_id,kafka_offset,log_format,host,client_addr,uri,status,bytes,"
-                "referer,user_agent,x_forwarded_for) VALUES (NOW(),'a',1,1,'json','h','c','/',200,1,'','','')"
+                "INSERT INTO access_log (ts,line_id,source_id,kafka_offset,log_format,host,client_addr,uri,status,"
+                "bytes,referer,user_agent,x_forwarded_for) VALUES (NOW(),'a',1,1,'json','h','c','/',200,1,'','','')"
             )
             for change in changes:
                 cursor.execute(change.replace("''", "'") + ", ALGORITHM=INSTANT")

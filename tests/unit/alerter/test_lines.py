@@ -72,3 +72,49 @@ def test_the_client_behind_a_trusted_proxy_is_the_key_and_a_claim_from_elsewhere
     assert trusting is not None
     assert wary is not None
     assert (trusting.client, wary.client) == ("203.0.113.9", "10.0.0.5")
+
+
+@pytest.mark.parametrize(
+    ("log_format", "line"),
+    [
+        *(
+            ("json", json.dumps({"remote_addr": "203.0.113.9", "status": 404, "msec": 1767319445.0, name: text}))
+            for name in ("host", "method", "remote_user", "protocol", "uri", "user_agent", "client_request_id")
+            for text in ("x" * 300, "x" * 70_000)
+        ),
+        ("json", '{"remote_addr":"203.0.113.9","status":404,"msec":1767319445,"user_agent":"say \\x22x\\x22"}'),
+        ("combined", COMBINED.replace("- -", "- " + "u" * 300)),
+        ("combined", COMBINED.replace("- -", "- a[b")),
+        ("combined", COMBINED.replace("GET", "M" * 40)),
+        ("combined", COMBINED.replace("probe", "x" * 70_000)),
+        ("combined", "h" * 279 + ".example.com " + COMBINED),
+        ("combined", COMBINED + ' rt=0.010 urt="0.010"'),
+    ],
+)
+def test_a_request_with_a_long_or_odd_text_of_its_client_is_counted(log_format: str, line: str) -> None:
+    """Or a flood with a long Host would be invisible to the rules."""
+    reader = LineReader(TrustedProxies(()))
+    event = reader.event(value(line, log_format))
+    assert event is not None
+    assert (event.client, event.status, event.time, reader.unreadable) == ("203.0.113.9", 404, 1767319445.0, 0)
+
+
+def test_a_long_forwarded_list_does_not_hide_the_client() -> None:
+    """What the trusted proxies added stands at the end; what the client sent may be of any length."""
+    line = json.dumps(
+        {
+            "remote_addr": "10.0.0.5",
+            "x_forwarded_for": "192.0.2.66, " * 10_000 + "203.0.113.9, 10.0.0.6",
+            "status": 200,
+            "msec": 1767319445.0,
+        }
+    )
+    event = LineReader(TrustedProxies([ipaddress.ip_network("10.0.0.0/24")])).event(value(line, "json"))
+    assert event is not None
+    assert event.client == "203.0.113.9"
+
+
+def test_a_prefix_is_no_client() -> None:
+    reader = LineReader(TrustedProxies(()))
+    assert reader.event(value(f"<190>Oct 14 01:44:15 web1 nginx: {COMBINED}", "combined")) is None
+    assert reader.unreadable == 1

@@ -31,6 +31,8 @@ GOLDEN = Path(__file__).parents[2] / "contract" / "pipeline" / "golden"
 REASONS = {"parse", "time", "client", "field_range"}
 WIDTHS = {line: widths(line) for line in (AccessLine, ErrorLine)}
 LEVEL_LENGTH = 16
+#: A line of JSON may be cut within these as well.
+NUMBERS = ("bytes", "request_length", "request_time")
 
 
 def assert_fits(line: Line) -> None:
@@ -43,7 +45,7 @@ def assert_fits(line: Line) -> None:
         else:
             assert len(value) <= width.characters, name
     assert len(line.cut_fields) <= 255
-    assert set(filter(None, line.cut_fields.split(","))) <= set(WIDTHS[type(line)])
+    assert set(filter(None, line.cut_fields.split(","))) <= {*WIDTHS[type(line)], *NUMBERS}
     if isinstance(line, AccessLine):
         assert 0 <= line.status <= STATUS_MAX
         assert 0 <= line.bytes <= NUMBER_MAX
@@ -212,6 +214,32 @@ def test_no_text_of_a_client_hides_a_json_line(text: str, escape: Callable[[str]
         field = {"host": "vhost"}.get(name, name)
         if field not in found.cut_fields.split(","):
             assert getattr(found, field) == text, name
+
+
+@pytest.mark.parametrize("escape", [lambda text: json.dumps(text)[1:-1], nginx_escape], ids=["json", "default"])
+def test_a_json_line_that_a_shipper_cut_is_read_up_to_there(escape: Callable[[str], str]) -> None:
+    """Control characters in a few headers make a line longer than a shipper takes (160 KiB)."""
+    fields = {"msec": 1664840655.123, "remote_addr": "203.0.113.9", "host": "a", "status": 404, "bytes": 12}
+    texts = {"referer": 'say "x", {y}: \\', "user_agent": "é\1", "upstream_addr": "10.0.0.1:80"}
+    whole = json.dumps(fields)[:-1] + "".join(f', "{name}": "{escape(text)}"' for name, text in texts.items())
+    begins = whole.index('"bytes"')
+    assert isinstance(parsed("json", whole[: begins - 2]), LineError), "the status may have lost digits"
+    for end in range(begins, len(whole)):
+        found = FORMATS["json"](whole[:end])
+        assert isinstance(found, AccessLine)
+        assert (found.client_addr, found.status, found.ts) == ("203.0.113.9", 404, "2022-10-03 23:44:15.123")
+        assert found.bytes in {0, 12}, "no number is read that may have lost digits"
+        for name, text in texts.items():
+            assert getattr(found, name) in {"", text}
+        assert_fits(found)
+    assert FORMATS["json"](whole[: whole.index('"user_agent"') + len('"user_agent": "')]).cut_fields == "user_agent"
+
+
+@pytest.mark.parametrize(
+    "cut", ['{"msec":1', '{"status":200,', "{", '{"a":{"b":1},"msec"', '{"msec":1664840655.123,"remote_addr":"x y",']
+)
+def test_the_beginning_of_a_json_line_without_what_it_needs_is_refused(cut: str) -> None:
+    assert isinstance(parsed("json", cut), LineError)
 
 
 @pytest.mark.parametrize("place", ["uri", "host", "referrer"])

@@ -1,4 +1,4 @@
--- Texts of a line that were longer than their columns are cut, and named here, separated by commas; '' = nothing was cut.
+-- Names of the fields of a line that were longer than their columns, or cut in the log, separated by commas; '' = none.
 -- Consumers of the version before go on meanwhile: they name their columns, and their rows get ''.
 -- The column comes last and has a default, so that both servers add it without touching a row (INSTANT), however many a
 -- partition holds. The algorithm is not named: a server that cannot do it so (MySQL after 64 such changes of a table)

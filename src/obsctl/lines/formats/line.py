@@ -106,7 +106,7 @@ class AccessLine(_Line, array_like=True, gc=False):
         uri: the request's target as logged; the whole request where it is no HTTP request (then no method).
         request_time: seconds.
         proxy_addr: the peer that spoke for the client; empty if the client is the peer.
-        cut_fields: names of the fields that were longer than their columns and are cut, separated by commas.
+        cut_fields: names of the fields that were longer than their columns, or cut in the log, separated by commas.
     """
 
     ts: str

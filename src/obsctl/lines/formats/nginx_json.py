@@ -69,6 +69,14 @@ _Line = msgspec.defstruct(
 _RENAMED = {"client_addr": "remote_addr", "vhost": "host"}
 #: The texts of AccessLine that the object holds, and their names there.
 _TEXTS = {name: key for name in widths(AccessLine) if (key := _RENAMED.get(name, name)) in _Usual.__struct_fields__}
+#: The columns that the fields of the object fill, those of the time aside.
+_COLUMNS = {key: name for name, key in _TEXTS.items()} | {
+    name: name for name in ("bytes", "request_length", "request_time")
+}
+_STRING = r'"(?:[^"\\]|\\.)*+'
+#: A field with the comma behind it, and the beginning of one.
+_whole_pair = re.compile(rf'\s*"[^"\\]*":\s*(?:{_STRING}"|[-+.0-9a-zA-Z]+)\s*,', re.DOTALL).match
+_cut_pair = re.compile(rf'\s*(?:"([^"\\]*)(?:"\s*:?\s*(?:{_STRING}\\?"?|[-+.0-9a-zA-Z]*))?)?', re.DOTALL).fullmatch
 #: ASCII digits only: int() and float() take those of other scripts as well, underscores, and words like "nan".
 _whole = re.compile(r"(-?[0-9]{1,30})(?:\.0*)?").fullmatch
 _decimal = re.compile(r"-?(?:[0-9]{1,30}\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch
@@ -124,13 +132,38 @@ def _parse_unusual(text: str) -> AccessLine:
     Whatever a client can send must be read here as well: a quote in its User-Agent makes the line of a log_format
     without ``escape=json`` bad JSON.
     """
+    plain = _default_escapes.sub(_json_escape, text.lstrip(UNSEEN))
     try:
         return _read(text)
-    except LineError:
-        plain = _default_escapes.sub(_json_escape, text.lstrip(UNSEEN))
+    except LineError as error:
         if plain == text:
-            raise
-    return _read(plain)
+            return _read_cut(text, error)
+    try:
+        return _read(plain)
+    except LineError as error:
+        return _read_cut(plain, error)
+
+
+def _read_cut(text: str, error: LineError) -> AccessLine:
+    """Read the complete fields of a line that was cut; raise the error if it is not such a line.
+
+    A shipper cuts at its own limit, and control characters in headers, which JSON writes as six bytes each, make a line
+    as long as a client likes.
+    """
+    at = 1
+    while match := _whole_pair(text, at):
+        at = match.end()
+    cut = _cut_pair(text, at)
+    if at == 1 or cut is None:
+        raise error
+    try:
+        access = _read(text[: at - 1] + "}")
+    except LineError:
+        raise error from None
+    name = _COLUMNS.get(cut[1] or "", "")
+    if name and name not in access.cut_fields.split(","):
+        access.cut_fields = f"{access.cut_fields},{name}".lstrip(",")
+    return access
 
 
 def _json_escape(match: re.Match[str]) -> str:
