@@ -146,6 +146,8 @@ def combined_lines(text: str) -> Iterator[tuple[str, str]]:
         user = chosen if chosen.strip() else "-"
         for before in ("", "www.example.com ", "www.example.com:443 "):
             yield f"user behind {before!r}", combined(user=user, before=before)
+        if chosen and chosen.isprintable() and " " not in chosen:
+            yield "virtual host", combined(before=f"{chosen} ")
         yield "request", combined(request=chosen)
         yield "target", combined(request=f"GET /{chosen} HTTP/1.1")
         yield "method", combined(request=f"{chosen} / HTTP/1.1")

@@ -12,11 +12,12 @@ hide its requests from what is counted.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from obsctl.lines.formats import clock
 from obsctl.lines.formats.line import SHORT, SURELY_TEXT, UNSEEN, AccessLine, LineError, fit
-from obsctl.lines.formats.peer import PEERS, address
+from obsctl.lines.formats.peer import PEERS, SOCKET, address
 
 #: By the word of the line, which holds one of the request's quotes.
 _METHODS = {f'"{name}': name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH")}
@@ -209,12 +210,16 @@ def _split_who(who: str) -> tuple[str, str, str, str]:
 def _judge_who(vhost: str, peer: str, ident: str, user: list[str], forwarded: str) -> tuple[str, str, str, str]:
     """Return the same as :func:`_split_who` if it is credible.
 
-    Before an address and the dash that nearly always follows it, a prefix cannot be mistaken for the peer. A name, or
-    another IDENT, may be a prefix's first words; the line's own peer and dash are then among what looks like the user.
+    An address with a dash behind it is the peer: whatever follows may be a user. A name, or an IDENT that is no dash,
+    may be the first words of a prefix; the line's own peer and dash are then among what looks like the user.
     """
     found = PEERS[peer]
-    certain = bool(address(peer))
-    if len(user) > 1 and not (certain and ident == "-") and any(word == "-" or address(word) for word in user):
+    certain = bool(address(peer)) or peer.startswith(SOCKET)
+    if ident == "-":
+        prefixed = not certain and any(address(word) and after == "-" for word, after in itertools.pairwise(user))
+    else:
+        prefixed = len(user) > 1 and any(word == "-" or address(word) for word in user)
+    if prefixed:
         raise LineError("client", f"{peer[:40]!r} begins a prefix that this format does not know")
     if vhost and not _vhost(vhost) and not address(vhost):
         if not certain:
