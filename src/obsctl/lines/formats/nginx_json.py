@@ -25,7 +25,6 @@ from obsctl.lines.formats.line import (
     ShortList,
     Text,
     fit,
-    widths,
 )
 from obsctl.lines.formats.peer import PEERS
 
@@ -61,17 +60,39 @@ class _Usual(msgspec.Struct, gc=False, kw_only=True):
     upstream_connect_time: ShortList = ""
 
 
+class _Unusual(msgspec.Struct, gc=False):
+    """A line whose numbers may be texts, and whose values may be absent or long."""
+
+    time: str | None = None
+    msec: float | str | None = None
+    remote_addr: str | None = None
+    x_forwarded_for: str | None = None
+    remote_user: str | None = None
+    request_id: str | None = None
+    client_request_id: str | None = None
+    host: str | None = None
+    method: str | None = None
+    uri: str | None = None
+    protocol: str | None = None
+    status: int | str | None = None
+    bytes: int | str | None = None
+    request_length: int | str | None = None
+    request_time: float | str | None = None
+    referer: str | None = None
+    user_agent: str | None = None
+    upstream_addr: str | None = None
+    upstream_status: str | None = None
+    upstream_response_time: str | None = None
+    upstream_connect_time: str | None = None
+
+
 #: The same fields, of whatever type.
-_Line = msgspec.defstruct(
-    "_Line", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _Usual.__struct_fields__], gc=False
+_Raw = msgspec.defstruct(
+    "_Raw", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _Usual.__struct_fields__], gc=False
 )
-#: Fields of AccessLine that have another name in the object.
-_RENAMED = {"client_addr": "remote_addr", "vhost": "host"}
-#: The texts of AccessLine that the object holds, and their names there.
-_TEXTS = {name: key for name in widths(AccessLine) if (key := _RENAMED.get(name, name)) in _Usual.__struct_fields__}
 #: The columns that the fields of the object fill, those of the time aside.
-_COLUMNS = {key: name for name, key in _TEXTS.items()} | {
-    name: name for name in ("bytes", "request_length", "request_time")
+_COLUMNS = {
+    name: {"remote_addr": "client_addr", "host": "vhost"}.get(name, name) for name in _Usual.__struct_fields__[2:]
 }
 _STRING = r'"(?:[^"\\]|\\.)*+'
 #: A field with the comma behind it, and the beginning of one.
@@ -80,12 +101,12 @@ _cut_pair = re.compile(rf'\s*(?:"([^"\\]*)(?:"\s*:?\s*(?:{_STRING}\\?"?|[-+.0-9a
 #: ASCII digits only: int() and float() take those of other scripts as well, underscores, and words like "nan".
 _whole = re.compile(r"(-?[0-9]{1,30})(?:\.0*)?").fullmatch
 _decimal = re.compile(r"-?(?:[0-9]{1,30}\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch
-#: nginx's default escape, which JSON does not know: bytes in hexadecimal. A backslash that is escaped is none of it.
+#: nginx's default escape, which JSON does not know: bytes in hexadecimal. An escaped backslash is no part of one.
 _default_escapes = re.compile(r"\\\\|(?:\\x[0-9A-Fa-f]{2})+")
 
 _decode_usual = msgspec.json.Decoder(_Usual).decode
-_decode = msgspec.json.Decoder(_Line).decode
-_decode_text = msgspec.json.Decoder(str).decode
+_decode_unusual = msgspec.json.Decoder(_Unusual).decode
+_decode_raw = msgspec.json.Decoder(_Raw).decode
 
 
 def parse(text: str) -> AccessLine:
@@ -132,16 +153,17 @@ def _parse_unusual(text: str) -> AccessLine:
     Whatever a client can send must be read here as well: a quote in its User-Agent makes the line of a log_format
     without ``escape=json`` bad JSON.
     """
-    plain = _default_escapes.sub(_json_escape, text.lstrip(UNSEEN))
     try:
         return _read(text)
     except LineError as error:
-        if plain == text:
-            return _read_cut(text, error)
-    try:
-        return _read(plain)
-    except LineError as error:
-        return _read_cut(plain, error)
+        refusal = error
+    plain = _default_escapes.sub(_json_escape, text.lstrip(UNSEEN))
+    if plain != text:
+        try:
+            return _read(plain)
+        except LineError as error:
+            refusal = error
+    return _read_cut(plain, refusal)
 
 
 def _read_cut(text: str, error: LineError) -> AccessLine:
@@ -176,65 +198,84 @@ def _json_escape(match: re.Match[str]) -> str:
 
 def _read(text: str) -> AccessLine:
     try:
-        line = _decode(text)
-    except (ValueError, RecursionError) as error:  # the second for brackets nested a thousand deep
-        unescaped = "\\x" in text or "malformed: expected" in str(error)
-        hint = " (does its log_format say escape=json?)" if unescaped else ""
-        raise LineError("parse", f"not an access line in JSON: {error}{hint}") from None
-    status, size = _count(line, "status"), _count(line, "bytes")
-    length, seconds = _count(line, "request_length"), _seconds(line, "request_time")
-    if status is None:
-        raise LineError("parse", "not an access line in JSON: status is missing")
+        line = _decode_unusual(text)
+    except (ValueError, RecursionError):
+        line = _decode_unusual(_as_texts(text))
+    status, size = _count(line.status, "status"), _count(line.bytes, "bytes")
+    length, seconds = _count(line.request_length, "request_length"), _seconds(line.request_time, "request_time")
+    if status is None or line.remote_addr is None:
+        raise LineError(
+            "parse", f"not an access line in JSON: {'status' if status is None else 'remote_addr'} is missing"
+        )
+    msec = _seconds(line.msec, "msec")
     access = AccessLine(
-        ts=_time(line),
-        client_addr="",
+        ts=clock.ISO[line.time or ""] if msec is None else clock.from_epoch(msec),
+        client_addr=PEERS[line.remote_addr],
         status=status,
         bytes=size or 0,
+        remote_user=line.remote_user or "",
+        method=line.method or "",
+        uri=line.uri or "",
+        protocol=line.protocol or "",
+        referer=line.referer or "",
+        user_agent=line.user_agent or "",
+        x_forwarded_for=line.x_forwarded_for or "",
+        vhost=line.host or "",
+        request_id=line.request_id or "",
+        client_request_id=line.client_request_id or "",
         # Clocks that are put back make measures below zero: they measure nothing.
         request_length=ABSENT if length is None or length < 0 else length,
         request_time=ABSENT if seconds is None or seconds < 0 else seconds,
+        upstream_addr=line.upstream_addr or "",
+        upstream_status=line.upstream_status or "",
+        upstream_response_time=line.upstream_response_time or "",
+        upstream_connect_time=line.upstream_connect_time or "",
     )
-    for name, key in _TEXTS.items():
-        setattr(access, name, _text(line, key))
-    if not access.client_addr:
-        raise LineError("parse", "not an access line in JSON: remote_addr is missing")
-    access.client_addr = PEERS[access.client_addr]
     fit(access)
     if type(access.request_time) is float:
         access.request_time = round(access.request_time * 1000) / 1000
     return access
 
 
-def _time(line: msgspec.Struct) -> str:
-    msec = _seconds(line, "msec")
-    return clock.from_epoch(msec) if msec is not None else clock.ISO[_text(line, "time")]
+def _as_texts(text: str) -> bytes:
+    """Return the object with each number that it holds as a text of the same digits.
+
+    Raises:
+        LineError: it is no object, or a field is neither a text nor a number.
+    """
+    try:
+        line = _decode_raw(text)
+    except (ValueError, RecursionError) as error:  # the second for brackets nested a thousand deep
+        unescaped = "\\x" in text or "malformed: expected" in str(error)
+        hint = " (does its log_format say escape=json?)" if unescaped else ""
+        raise LineError("parse", f"not an access line in JSON: {error}{hint}") from None
+    pairs = []
+    for name in _Raw.__struct_fields__:
+        value = bytes(getattr(line, name))
+        if value[:1] in b"-0123456789":
+            value = b'"%b"' % value
+        elif value[:1] != b'"' and value != b"null":
+            raise LineError("parse", f"not an access line in JSON: {name} is neither a text nor a number")
+        pairs.append(b'"%b":%b' % (name.encode(), value))
+    return b"{%b}" % b",".join(pairs)
 
 
-def _text(line: msgspec.Struct, name: str) -> str:
-    """Return a field's text: a number's own digits, and '' for null."""
-    raw = bytes(getattr(line, name))
-    if raw[:1] == b'"':
-        return _decode_text(raw)
-    if raw == b"null":
-        return ""
-    if raw[:1] in b"-0123456789":
-        return raw.decode()
-    raise LineError("parse", f"not an access line in JSON: {name} is neither a text nor a number")
-
-
-def _count(line: msgspec.Struct, name: str) -> int | None:
-    word = _text(line, name)
-    if word in ("", "-"):
+def _count(value: int | str | None, name: str) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    if value in ("", "-"):
         return None
-    if match := _whole(word):
-        return int(match[1])
-    raise LineError("parse", f"{name} is no whole number: {word[:40]!r}")
+    match = _whole(str(value))
+    if match is None:
+        raise LineError("parse", f"{name} is no whole number: {str(value)[:40]!r}")
+    return int(match[1])
 
 
-def _seconds(line: msgspec.Struct, name: str) -> float | None:
-    word = _text(line, name)
-    if word in ("", "-"):
+def _seconds(value: float | str | None, name: str) -> float | None:
+    if value is None or type(value) is float:
+        return value
+    if value in ("", "-"):
         return None
-    if _decimal(word):
-        return float(word)
-    raise LineError("parse", f"{name} is no number: {word[:40]!r}")
+    if not _decimal(str(value)):
+        raise LineError("parse", f"{name} is no number: {str(value)[:40]!r}")
+    return float(value)
