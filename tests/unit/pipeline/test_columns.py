@@ -75,6 +75,30 @@ def test_the_page_names_every_column(project: Path, table: str, name: str) -> No
     assert f"`{name}`" in common + own, f"docs/reference/schema.md does not describe {table}.{name}"
 
 
+def test_the_page_of_the_formats_says_how_long_a_text_may_be(project: Path) -> None:
+    section = (
+        (project / "docs/reference/log-format.md").read_text().partition("## Long fields")[2].partition("\n## ")[0]
+    )
+    listed: dict[str, set[str]] = {}
+    for limits, names in re.findall(r"(?m)^\| ([\d, ]+ (?:characters|bytes)) \| (.+) \|$", section):
+        for name, limit in zip(columns := re.findall(r"`(\w+)`", names), spread(limits, len(columns)), strict=True):
+            listed.setdefault(name, set()).add(limit)
+    expected: dict[str, set[str]] = {}
+    for line in TABLES.values():
+        for name, width in widths(line).items():
+            if name != "proxy_addr":  # another name for a client_addr
+                limit = f"{width.bytes} bytes" if width.bytes else f"{width.characters} characters"
+                expected.setdefault(name, set()).add(limit)
+    assert listed == expected
+
+
+def spread(limits: str, count: int) -> list[str]:
+    """Return the limit of each column of a row: one for all of them, or one each."""
+    *numbers, unit = limits.replace(", ", " ").split(" ")
+    found = [f"{number.replace(',', '')} {unit}" for number in numbers]
+    return found if len(found) > 1 else found * count
+
+
 def sample(line: type[Line]) -> Line:
     """Return a line whose every field holds another value: its own name, or its place."""
     made: dict[str, Any] = {
