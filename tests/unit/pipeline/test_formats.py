@@ -32,7 +32,7 @@ REASONS = {"parse", "time", "client", "field_range"}
 WIDTHS = {line: widths(line) for line in (AccessLine, ErrorLine)}
 LEVEL_LENGTH = 16
 #: A line of JSON may be cut within these as well.
-NUMBERS = ("bytes", "request_length", "request_time")
+NUMBERS = ("status", "bytes", "request_length", "request_time")
 
 
 def assert_fits(line: Line) -> None:
