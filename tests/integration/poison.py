@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rig.records import json_line, record
-
 from obsctl.lines.formats.line import AccessLine, widths
+from rig.records import json_line, record
 
 #: 2026-03-10 12:00 UTC.
 NOON = 1_773_144_000.0

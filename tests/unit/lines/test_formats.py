@@ -27,7 +27,7 @@ from obsctl.lines.formats.line import (
 )
 
 FORMATS = registry.formats(error_log_timezone="Europe/Berlin")
-GOLDEN = Path(__file__).parents[2] / "contract" / "pipeline" / "golden"
+GOLDEN = Path(__file__).parents[2] / "contract" / "lines" / "golden"
 REASONS = {"parse", "time", "client", "field_range"}
 WIDTHS = {line: widths(line) for line in (AccessLine, ErrorLine)}
 LEVEL_LENGTH = 16
