@@ -61,7 +61,7 @@ def test_migrations_are_portable(project: Path) -> None:
 
 def test_statements_name_columns_that_exist(project: Path) -> None:
     migrations = "".join(p.read_text() for p in sorted((project / "roles/mysql/files/migrations").glob("*.sql")))
-    # Those of the log tables: tests/unit/pipeline/test_columns.py.
+    # Those of the log tables: tests/unit/store/test_columns.py.
     for head, _ in (rows.INSERT_QUARANTINE, rows.INSERT_ROLLUP):
         table, columns = re.match(r"INSERT INTO (\w+) \((.+)\) VALUES", head.decode()).groups()
         body = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.+?)\n\)", migrations, re.DOTALL)[1]
