@@ -193,10 +193,12 @@ def test_a_reboot_comes_back_by_itself(tiny: Lab) -> None:
 
 
 def test_a_pulled_cable_and_its_return(tiny: Lab) -> None:
-    tiny.cut("one")
+    notes = Notes()
+    Lab(TINY, notes).cut("one")
     assert not ssh.answers(TINY, ONE)
     assert [host.cable for host in tiny.status()] == ["cut", "up"]
-    tiny.heal("one")
+    Lab(TINY, notes).heal("one")
+    assert notes == ["one: cable cut; `obsctl lab heal one` puts it back", "one: cable plugged in"]
     on(tiny, "one", "ping", "-c1", "-W2", "two")
 
 

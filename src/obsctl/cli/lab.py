@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ import typer
 from obsctl.cli.commands import CheckCommand, Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ExitCode
-from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, LabSpec
+from obsctl.lab.spec import FLEET_LAB, FLEETS, OPERATING_SYSTEMS, LabSpec, fleet_lab
 
 if TYPE_CHECKING:
     from obsctl.checks.lab.snapshot import LabSnapshot
@@ -38,8 +38,8 @@ lab = group(
 )
 
 
-def _systems() -> Sequence[str]:
-    return OPERATING_SYSTEMS
+def _fleets() -> Sequence[str]:
+    return FLEETS
 
 
 def _hosts() -> Sequence[str]:
@@ -65,9 +65,9 @@ def _lab(ctx: typer.Context, spec: LabSpec = FLEET_LAB) -> Lab:
     return Lab(spec, partial(note, ctx))
 
 
-def _system(value: str) -> str:
-    if value not in OPERATING_SYSTEMS:
-        raise typer.BadParameter(f"{value!r} is not one of {', '.join(OPERATING_SYSTEMS)}")
+def _fleet(value: str) -> str:
+    if value not in FLEETS:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(FLEETS)}")
     return value
 
 
@@ -82,18 +82,22 @@ def _system_of_host(value: str) -> tuple[str, str]:
 
 
 @lab.command(
-    "up", cls=Command, epilog=examples("obsctl lab up", "obsctl lab up --os el9", "obsctl lab up --host-os db1=el9")
+    "up",
+    cls=Command,
+    epilog=examples(
+        "obsctl lab up", "obsctl lab up --os el9", "obsctl lab up --os mixed", "obsctl lab up --host-os db1=el9"
+    ),
 )
 def up(
     ctx: typer.Context,
     os_name: Annotated[
         str,
         typer.Option(
-            "--os", metavar="OS", callback=_system, autocompletion=_systems, show_default=False,
-            help=f"Operating system of the hosts: {' or '.join(OPERATING_SYSTEMS)} (default: {OPERATING_SYSTEMS[0]}); "
-            "el9 is a twin of CentOS Stream 9 (docs/guides/lab.md).",
+            "--os", metavar="OS", callback=_fleet, autocompletion=_fleets, show_default=False,
+            help=f"Operating system of the hosts: {', '.join(FLEETS)} (default: {FLEETS[0]}); el9 is a twin of CentOS "
+            "Stream 9 (docs/guides/lab.md), mixed has both.",
         ),
-    ] = OPERATING_SYSTEMS[0],
+    ] = FLEETS[0],
     host_os: Annotated[
         list[str] | None,
         typer.Option(
@@ -110,7 +114,7 @@ def up(
     """
     chosen = dict(map(_system_of_host, host_os or ()))
     try:
-        _lab(ctx, replace(FLEET_LAB, os=os_name, host_os=chosen)).up()
+        _lab(ctx, fleet_lab(os_name, chosen)).up()
     except KeyboardInterrupt:
         note(ctx, "`obsctl lab up` goes on from here, `obsctl lab down` removes what is there")
         raise

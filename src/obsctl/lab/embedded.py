@@ -175,6 +175,7 @@ class Lab:
             LabError: the host does not run.
         """
         self._set_cable(name, "down")
+        self.note(f"{name}: cable cut; `obsctl lab heal {name}` puts it back")
 
     def heal(self, name: str) -> None:
         """Put the host's cable back.
@@ -184,6 +185,7 @@ class Lab:
             LabError: the host does not run.
         """
         self._set_cable(name, "up")
+        self.note(f"{name}: cable plugged in")
 
     def ssh_command(self, name: str, argv: Sequence[str], *, terminal: bool = False) -> list[str]:
         """Return the argument list that runs ``argv`` on the host, or a shell without one.

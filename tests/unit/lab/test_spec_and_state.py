@@ -11,7 +11,7 @@ import yaml
 
 from obsctl.core import lab_record
 from obsctl.lab.base import RECIPES
-from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, HostSpec, LabSpec
+from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, HostSpec, LabSpec, fleet_lab
 
 RECORD = lab_record.LabState(
     "/somewhere", "debian12", {"db1": "el9"}, {"debian12": "/d", "el9": "/e"}, lab_record.UP, "lo", "0"
@@ -40,6 +40,16 @@ def test_one_host_may_run_another_system() -> None:
     assert [RECORD.os_of(name) for name in ("db1", "app1")] == ["el9", "debian12"]
     with pytest.raises(ValueError, match="no host 'db2'"):
         replace(FLEET_LAB, host_os={"db2": "el9"})
+
+
+def test_the_mixed_fleet_has_both_families_where_it_matters() -> None:
+    def systems(spec: LabSpec) -> dict[str, str]:
+        return {host.name: spec.os_of(host) for host in spec.hosts}
+
+    mixed = systems(fleet_lab("mixed", {}))
+    assert mixed == {"node1": "debian12", "node2": "el9", "node3": "el9", "db1": "el9", "app1": "debian12"}
+    assert systems(fleet_lab("mixed", {"db1": "debian12"})) == {**mixed, "db1": "debian12"}
+    assert set(systems(fleet_lab("el9", {})).values()) == {"el9"}
 
 
 def test_names_and_addresses() -> None:
