@@ -14,9 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ import pytest
 from obsctl.core.lab_record import LabState, lab_of_tree_is_up, read
 from obsctl.lab.embedded import Lab
 from obsctl.lab.spec import FLEET_LAB
+from rig import waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -39,16 +41,8 @@ DATABASE_UNIT = {"debian12": "mariadb", "el9": "mysqld"}
 T = TypeVar("T")
 
 
-def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 60.0, every: float = 0.5) -> T:
-    """Return the first truthy value of ``probe``; fails with ``what`` and the last value after ``seconds``."""
-    end = time.monotonic() + seconds
-    while True:
-        value = probe()
-        if value:
-            return value
-        if time.monotonic() > end:
-            pytest.fail(f"{what}: not within {seconds:.0f} s, last seen: {value!r}")
-        time.sleep(every)
+#: A look at a host takes a process and a connection.
+wait_for = partial(waiting.wait_for, every=0.5)
 
 
 @dataclass(frozen=True)

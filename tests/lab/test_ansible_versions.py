@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rig.ansible_cores import programs_of
 
+from rig.ansible_cores import programs_of
 from tests.lab.conftest import BIN, INVENTORY, ROOT, Answer, Fleet, play
 
 #: What an interpreter does not need to run a module.
