@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -38,7 +38,6 @@ ONE_OF_EACH = ("node1", "node2")
 ROBOT = ("198.18.0.1", 9580)
 #: What differs between the systems that the hosts may run: the unit of the distribution's database server.
 DATABASE_UNIT = {"debian12": "mariadb", "el9": "mysqld"}
-T = TypeVar("T")
 
 
 #: A look at a host takes a process and a connection.
