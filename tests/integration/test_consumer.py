@@ -48,9 +48,9 @@ def test_lines_become_rows_once(pipeline: Pipeline) -> None:
     assert consumer.health()["status"] == "ok"
     status, text = consumer.get("/metrics")
     assert status == 200
-    assert 'obs_consumer_lines_total{outcome="stored"} 3001\n' in text
-    assert "obs_consumer_database_up 1\n" in text
-    assert 'obs_consumer_quarantined_total{reason="not_json"} 1\n' in text
+    assert 'obsctl_consumer_lines_total{outcome="stored"} 3001\n' in text
+    assert "obsctl_consumer_database_up 1\n" in text
+    assert 'obsctl_consumer_quarantined_total{reason="not_json"} 1\n' in text
     assert consumer.terminate() == 0
 
 

@@ -75,9 +75,9 @@ def test_the_workers_share_the_partitions(pipeline: Pipeline, unit: Consumer) ->
     wait_for(lambda: str(unit.health()), lambda: unit.health()["lines"]["stored"] == 600, seconds=10)
     wait_for(lambda: str(unit.health()), lambda: unit.health()["status"] == "ok", seconds=10)
     assert {part["worker"] for part in unit.health()["partitions"]} == {0, 1}
-    assert metric(unit, "obs_consumer_worker_up") == 2
-    assert metric(unit, "obs_consumer_batch_records_sum") == 600
-    assert metric(unit, "obs_consumer_last_row_age_seconds") < 60
+    assert metric(unit, "obsctl_consumer_worker_up") == 2
+    assert metric(unit, "obsctl_consumer_batch_records_sum") == 600
+    assert metric(unit, "obsctl_consumer_last_row_age_seconds") < 60
     assert {entry.get("worker") for entry in logged(unit) if entry["message"] == "partitions assigned"} == {0, 1}
     pids = [worker["pid"] for worker in unit.workers()]
     assert unit.terminate() == 0
@@ -115,7 +115,7 @@ def test_a_frozen_worker_is_told_and_replaced(pipeline: Pipeline, unit: Consumer
     pipeline.wait_kept(4200)
     wait_running(unit)
     assert unit.workers()[0]["stuck_restarts"] == 1
-    assert metric(unit, "obs_consumer_stuck_restarts_total") == 1
+    assert metric(unit, "obsctl_consumer_stuck_restarts_total") == 1
     assert "silent" in unit.health()["troubles"]["worker 0"]["message"]
     assert [e for e in logged(unit) if e["message"] == "a worker is replaced" and e["worker"] == 0]
     assert_conserved(pipeline.query)
@@ -135,7 +135,7 @@ def test_a_frozen_worker_that_wakes_stores_nothing_of_the_others(pipeline: Pipel
         seen = unit.health()
         assert seen["status"] == "waiting"
         assert "worker 0" in seen["troubles"]
-        assert metric(unit, "obs_consumer_worker_up") == 1
+        assert metric(unit, "obsctl_consumer_worker_up") == 1
     finally:
         os.kill(zombie["pid"], signal.SIGCONT)
     pipeline.send(values(600, first=6600))
@@ -214,7 +214,7 @@ def test_a_worker_that_stands_still_is_replaced(pipeline: Pipeline, unit: Consum
     wait_for(lambda: str(unit.health()), lambda: unit.workers()[0]["pid"] != victim, seconds=20)
     assert "stored nothing" in unit.health()["troubles"]["worker 0"]["message"]
     wait_running(unit)
-    assert metric(unit, "obs_consumer_stuck_restarts_total") == 1
+    assert metric(unit, "obsctl_consumer_stuck_restarts_total") == 1
     pipeline.send(values(600, first=1000))
     pipeline.wait_kept(1203)
     assert_conserved(pipeline.query)

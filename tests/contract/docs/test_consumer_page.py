@@ -30,7 +30,7 @@ def test_every_key(project: Path) -> None:
 def test_every_metric(project: Path) -> None:
     page = (project / "docs" / "reference" / "consumer.md").read_text()
     for name in re.findall(
-        r"(?m)^# TYPE obs_consumer_(\w+)",
+        r"(?m)^# TYPE obsctl_consumer_(\w+)",
         health_page.metrics(gather(Telemetry(), [], started=0, lines_per_second=None)),
     ):
         assert re.search(rf"`{name}[`{{]", page), name

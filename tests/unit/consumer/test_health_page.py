@@ -14,6 +14,7 @@ import pytest
 from obsctl.consumer.telemetry import Counters, Note, Report, Telemetry
 from obsctl.consumer.unit import health_page
 from obsctl.consumer.unit.overview import Overview, WorkerState, gather
+from obsctl.core.serve import Server
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.batch import Batch
 from obsctl.store.interface import Outcome
@@ -55,14 +56,14 @@ def test_metrics_are_well_formed(busy: Telemetry) -> None:
     described = {line.split()[2] for line in lines if line.startswith("# TYPE")}
     used = {re.split(r"[{ ]", line)[0] for line in lines if not line.startswith("#")}
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in used} == described
-    assert 'obs_consumer_lag{topic="nginxlog",partition="0"} 5' in lines
-    assert 'obs_consumer_commit_seconds_bucket{le="0.05"} 1' in lines
-    assert 'obs_consumer_commit_seconds_bucket{le="0.025"} 0' in lines
-    assert 'obs_consumer_batch_records_bucket{le="10.0"} 0' in lines
-    assert 'obs_consumer_batch_records_bucket{le="100.0"} 1' in lines
-    assert "obs_consumer_transactions_total 3" in lines
-    assert "obs_consumer_stuck_restarts_total 1" in lines
-    assert "obs_consumer_database_up 1" in lines
+    assert 'obsctl_consumer_lag{topic="nginxlog",partition="0"} 5' in lines
+    assert 'obsctl_consumer_commit_seconds_bucket{le="0.05"} 1' in lines
+    assert 'obsctl_consumer_commit_seconds_bucket{le="0.025"} 0' in lines
+    assert 'obsctl_consumer_batch_records_bucket{le="10.0"} 0' in lines
+    assert 'obsctl_consumer_batch_records_bucket{le="100.0"} 1' in lines
+    assert "obsctl_consumer_transactions_total 3" in lines
+    assert "obsctl_consumer_stuck_restarts_total 1" in lines
+    assert "obsctl_consumer_database_up 1" in lines
 
 
 def test_counts_are_those_of_all_workers_and_survive_a_restart(busy: Telemetry) -> None:
@@ -81,8 +82,8 @@ def test_what_a_silent_worker_does_is_not_known(busy: Telemetry) -> None:
     assert [part["lag"] for part in page["partitions"]] == [None, None]
     assert page["workers"][0]["partitions"] == ["nginxlog/0", "nginxlog/1"]
     lines = health_page.metrics(seen).splitlines()
-    assert 'obs_consumer_worker_up{worker="0"} 0' in lines
-    assert not [line for line in lines if line.startswith(("obs_consumer_lag", "obs_consumer_database_up"))]
+    assert 'obsctl_consumer_worker_up{worker="0"} 0' in lines
+    assert not [line for line in lines if line.startswith(("obsctl_consumer_lag", "obsctl_consumer_database_up"))]
 
 
 def test_a_partition_belongs_to_the_worker_that_is_heard(busy: Telemetry) -> None:
@@ -105,8 +106,13 @@ def get(url: str) -> Any:
 
 
 def test_pages(busy: Telemetry) -> None:
-    server = health_page.serve(lambda: unit(worker(0, told(busy))), "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.server_port}"
+    server = Server(
+        "127.0.0.1",
+        0,
+        health=lambda: health_page.health(unit(worker(0, told(busy)))),
+        metrics=lambda: health_page.metrics(unit(worker(0, told(busy)))),
+    )
+    url = f"http://127.0.0.1:{server.port}"
     try:
         with get(f"{url}/health") as answer:
             state = json.load(answer)
@@ -123,8 +129,7 @@ def test_pages(busy: Telemetry) -> None:
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(f"{url}/else")
     finally:
-        server.shutdown()
-        server.server_close()
+        server.stop()
 
 
 def test_a_trouble_is_news_once(busy: Telemetry) -> None:

@@ -7,7 +7,6 @@ tables, dead letters) is done here. The workers end with it: see ``worker``.
 from __future__ import annotations
 
 import collections
-import http.server
 import logging
 import os
 import threading
@@ -20,6 +19,7 @@ from obsctl.consumer.telemetry import Note, Telemetry
 from obsctl.consumer.unit import health_page, worker
 from obsctl.consumer.unit.overview import Overview, gather
 from obsctl.consumer.unit.worker_process import FIRST_WORD_SECONDS, Child
+from obsctl.core.serve import Server
 from obsctl.core.systemd import Notifier
 from obsctl.store.mysql.store import MySQLStore
 
@@ -59,7 +59,7 @@ class Supervisor:
             extra={
                 "version": __version__,
                 "workers": len(self._children),
-                "health_port": server.server_port if server else None,
+                "health_port": server.port if server else None,
             },
         )
         store = MySQLStore(settings.database, settings.retention_days)
@@ -78,7 +78,7 @@ class Supervisor:
         housekeeping.stop(worker.STOP_SECONDS)
         log.info("stopped", extra={"records": self.overview().counters.records})
         if server:
-            server.shutdown()
+            server.stop()
 
     def overview(self) -> Overview:
         """Return what the unit is doing; may be called from any thread."""
@@ -139,11 +139,16 @@ class Supervisor:
         while time.monotonic() < deadline and not all(child.gone() for child in self._children):
             time.sleep(_TURN_SECONDS / 4)
 
-    def _serve_health(self) -> http.server.ThreadingHTTPServer | None:
+    def _serve_health(self) -> Server | None:
         """Serve the health page; storing lines does not stop for want of a port."""
         settings = self._settings.health
         try:
-            return health_page.serve(self.overview, settings.address, settings.port)
+            return Server(
+                settings.address,
+                settings.port,
+                health=lambda: health_page.health(self.overview()),
+                metrics=lambda: health_page.metrics(self.overview()),
+            )
         except OSError as error:
             hint = "another program has the port; set health.port (the role's consumer_metrics_port)"
             log.error(  # noqa: TRY400  the place in this program says nothing
