@@ -5,8 +5,8 @@ the latest time read. When everything that Kafka held at some moment has been re
 line needs from the log file to Kafka: so wall-clock time moves a quiet stream. When Kafka cannot be asked, nothing
 moves: what cannot be seen has not ended. The clock is the least advanced watermark.
 
-A watermark that the wall clock has not reached was set before somebody set that clock back. It is lowered to what the
-wall clock allows, or every condition would count as ended until that time comes.
+A watermark ahead of the wall clock was set before that clock was set back. It is lowered to what the wall clock
+allows, or every condition would count as ended until that time comes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class EventClock:
     def track(self, partition: int) -> None:
         """Wait for this partition from now on."""
         self._marks.setdefault(partition, None)
+
+    def restart(self) -> None:
+        """Forget all partitions: the topic is another log now."""
+        self._marks.clear()
 
     def read(self, partition: int, event_time: float) -> None:
         """A line with this time (seconds since the epoch) was read from the partition."""

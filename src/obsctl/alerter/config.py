@@ -3,105 +3,62 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-import yaml
+from msgspec import Meta
 
-from obsctl.alerter.channels import ChannelSpec, parse_channels
-from obsctl.alerter.rules import RequestsPerClient, Rule, Status4xx, Status5xxShare
-from obsctl.core.errors import ConfigError
-from obsctl.core.report import Severity
-from obsctl.core.settings import Network
+from obsctl.alerter.channels import registry as channel_kinds
+from obsctl.alerter.channels.channel import ChannelOptions
+from obsctl.alerter.rules import registry as rule_kinds
+from obsctl.alerter.rules.rule import Rule
+from obsctl.core.config_file import ConfigFile, InvalidValueError
+from obsctl.core.settings import Name, Network, Port, Section
 
-#: The longest window; all its seconds are kept for each client.
-_LONGEST_WINDOW_S = 3600
+_Seconds = Annotated[int, Meta(ge=0)]
 
 
-class Topics(msgspec.Struct, forbid_unknown_fields=True):
+class Topics(Section, frozen=True, kw_only=True):
     """The topics that are read."""
 
-    access: str = "nginxlog"
+    access: Name = "nginxlog"
 
 
-class KafkaConfig(msgspec.Struct, forbid_unknown_fields=True):
+class KafkaConfig(Section, frozen=True, kw_only=True):
     """Where the lines come from.
 
     Attributes:
-        bootstrap: brokers as host:port.
+        bootstrap: brokers as ``HOST:PORT``.
         group: positions are committed under this name, for lag display only.
     """
 
-    bootstrap: list[str]
-    group: str = "obsctl-alerter"
-    topics: Topics = msgspec.field(default_factory=Topics)
+    bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    group: Name = "obsctl-alerter"
+    topics: Topics = Topics()
 
 
-class HealthConfig(msgspec.Struct, forbid_unknown_fields=True):
+class HealthConfig(Section, frozen=True, kw_only=True):
     """Where /health and /metrics are served."""
 
-    address: str = "127.0.0.1"
-    port: int = 9601
+    address: Name = "127.0.0.1"
+    port: Port = 9601
 
 
-class _RuleOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    name: str
-    severity: Severity = Severity.WARNING
-    window_s: int = 60
-    resolve_after_s: int = 30
-
-
-class _RequestsPerClientOptions(_RuleOptions, kw_only=True, forbid_unknown_fields=True, tag=RequestsPerClient.kind):
-    threshold: int
-    ignore_clients: list[str] = []
-
-    def rule(self, place: str) -> Rule:
-        return RequestsPerClient(
-            self.name,
-            self.severity,
-            self.window_s,
-            self.resolve_after_s,
-            self.threshold,
-            _networks(self.ignore_clients, f"{place}: ignore_clients"),
-        )
-
-
-class _Status4xxOptions(_RuleOptions, kw_only=True, forbid_unknown_fields=True, tag=Status4xx.kind):
-    threshold: int
-
-    def rule(self, _place: str) -> Rule:
-        return Status4xx(self.name, self.severity, self.window_s, self.resolve_after_s, self.threshold)
-
-
-class _Status5xxShareOptions(_RuleOptions, kw_only=True, forbid_unknown_fields=True, tag=Status5xxShare.kind):
-    share: float
-    min_requests: int
-
-    def rule(self, _place: str) -> Rule:
-        return Status5xxShare(
-            self.name, self.severity, self.window_s, self.resolve_after_s, self.share, self.min_requests
-        )
-
-
-_AnyRule = _RequestsPerClientOptions | _Status4xxOptions | _Status5xxShareOptions
-
-
-class _File(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class _File(Section, frozen=True, kw_only=True):
     kafka: KafkaConfig
-    state: str
-    rules: list[_AnyRule]
+    state: Name
+    rules: list[dict[str, Any]]
     channels: list[dict[str, Any]]
-    health: HealthConfig = msgspec.field(default_factory=HealthConfig)
-    lateness_s: int = 300
-    ahead_s: int = 60
-    shipping_s: int = 5
-    trusted_proxies: list[str] = []
+    health: HealthConfig = HealthConfig()
+    database: Name = "obs"
+    lateness_s: _Seconds = 300
+    ahead_s: _Seconds = 60
+    shipping_s: _Seconds = 5
+    trusted_proxies: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class AlerterConfig:
+class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What alerter.yml says.
 
     Attributes:
@@ -110,6 +67,7 @@ class AlerterConfig:
         rules: in the file's order.
         channels: with their secrets still references.
         health: where /health is served.
+        database: name of the database that holds the lines; stands in the messages' next steps.
         lateness_s: lines older than this do not count, seconds.
         ahead_s: lines further in the future than this do not count, seconds.
         shipping_s: how long a line may take from the log file to Kafka, seconds.
@@ -119,78 +77,45 @@ class AlerterConfig:
     kafka: KafkaConfig
     state: Path
     rules: tuple[Rule, ...]
-    channels: tuple[ChannelSpec, ...]
+    channels: tuple[ChannelOptions, ...]
     health: HealthConfig
+    database: str
     lateness_s: int
     ahead_s: int
     shipping_s: int
     trusted_proxies: tuple[Network, ...]
 
 
-def load_config(path: Path) -> AlerterConfig:
+def load(path: Path) -> AlerterConfig:
     """Read and check alerter.yml.
 
     Raises:
         ConfigError: the file cannot be read, is not YAML, or says something that cannot work.
     """
+    file = ConfigFile(path)
+    raw = file.to(_File)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, yaml.reader.ReaderError):
-        raise ConfigError(f"{path}: is not text in UTF-8, or holds a control character") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply") from None
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{line}: {error.problem}") from None
-    try:
-        raw = msgspec.convert(document, _File)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if not raw.kafka.bootstrap:
-        raise ConfigError(f"{path}: kafka.bootstrap is empty")
-    if min(raw.lateness_s, raw.ahead_s, raw.shipping_s) < 0:
-        raise ConfigError(f"{path}: lateness_s, ahead_s and shipping_s must not be negative")
-    return AlerterConfig(
-        kafka=raw.kafka,
-        state=Path(raw.state),
-        rules=_rules(raw.rules, path),
-        channels=tuple(parse_channels(raw.channels, str(path))),
-        health=raw.health,
-        lateness_s=raw.lateness_s,
-        ahead_s=raw.ahead_s,
-        shipping_s=raw.shipping_s,
-        trusted_proxies=_networks(raw.trusted_proxies, f"{path}: trusted_proxies"),
-    )
+        return AlerterConfig(
+            kafka=raw.kafka,
+            state=Path(raw.state),
+            rules=tuple(rule_kinds.KINDS.read(raw.rules, "rules")),
+            channels=tuple(channel_kinds.KINDS.read(raw.channels, "channels")),
+            health=raw.health,
+            database=raw.database,
+            lateness_s=raw.lateness_s,
+            ahead_s=raw.ahead_s,
+            shipping_s=raw.shipping_s,
+            trusted_proxies=_networks(raw.trusted_proxies, "trusted_proxies"),
+        )
+    except InvalidValueError as fault:
+        raise file.error(fault) from None
 
 
-def _networks(entries: list[str], place: str) -> tuple[Network, ...]:
+def _networks(entries: tuple[str, ...], key: str) -> tuple[Network, ...]:
     networks: list[Network] = []
     for number, entry in enumerate(entries):
         try:
             networks.append(ipaddress.ip_network(entry))
         except ValueError as error:
-            raise ConfigError(f"{place}[{number}]: {error}") from None
+            raise InvalidValueError(f"{key}[{number}]", str(error)) from None
     return tuple(networks)
-
-
-def _rules(entries: list[_AnyRule], path: Path) -> tuple[Rule, ...]:
-    rules: dict[str, Rule] = {}
-    for number, entry in enumerate(entries):
-        place = f"{path}: rules[{number}] ({entry.name})"
-        if entry.name in rules:
-            raise ConfigError(f"{place}: the name is used twice")
-        if not 1 <= entry.window_s <= _LONGEST_WINDOW_S:
-            raise ConfigError(f"{place}: window_s must be 1 to {_LONGEST_WINDOW_S}")
-        if entry.resolve_after_s < 1:
-            raise ConfigError(f"{place}: resolve_after_s must be at least 1")
-        if isinstance(entry, _Status5xxShareOptions):
-            if not 0 < entry.share <= 1:
-                raise ConfigError(f"{place}: share must be above 0 and at most 1 (0.05 is 5 %)")
-            if entry.min_requests < 1:
-                raise ConfigError(f"{place}: min_requests must be at least 1")
-        elif entry.threshold < 1:
-            raise ConfigError(f"{place}: threshold must be at least 1")
-        rules[entry.name] = entry.rule(place)
-    return tuple(rules.values())

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from obsctl.alerter.events import Event
-from obsctl.alerter.rules import Rule
+from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.window import Count, Window
 
-#: How often counts that nobody can need any more are dropped, seconds.
+#: How often counts that are too old for every window are dropped, seconds.
 _PRUNE_EVERY_S = 10.0
-#: Keys (clients) that a rule counts at a time; docs/reference/alerting.md tells what they take.
+#: Keys (clients) that a rule counts at a time; docs/reference/alerting.md says how much memory they take.
 MOST_KEYS = 100_000
 #: The share of them that is dropped at once when there are more: to look for the smallest costs as much for one.
 _EVICTED_SHARE = 0.1
@@ -200,14 +200,14 @@ class Engine:
                 continue
             second = int(event.time)
             self._head = max(self._head, second)
-            for rule in self._rules.values():
+            for rule_id, rule in self._rules.items():
                 key = rule.key(event)
                 if key is None:
                     continue
-                place = (rule.id, key)
+                place = (rule_id, key)
                 count = Count(1, 1 if rule.is_hit(event) else 0)
                 cell = self._window(*place, now).add(second, event.host, count)
-                self._changes.cells[Cell(rule.id, key, second, event.host)] = cell
+                self._changes.cells[Cell(rule_id, key, second, event.host)] = cell
                 first, last = touched.get(place, (second, second))
                 touched[place] = (min(first, second), max(last, second))
         started = []

@@ -12,7 +12,7 @@ import msgspec
 
 from obsctl.alerter.engine import AlertState, Transition
 
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]|[`*\[\]<>|]")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]|[`'\\*\[\]<>|]")
 _LONGEST_KEY = 80
 
 
@@ -43,8 +43,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = {}
 
 
-def about(transition: Transition) -> Message:
-    """Return the message for a condition that started or ended."""
+def about(transition: Transition, database: str) -> Message:
+    """Return the message for a condition that started or ended.
+
+    Args:
+        transition: the start or the end.
+        database: name of the database that holds the lines.
+    """
     alert, rule = transition.alert, transition.rule
     name = rule.name if rule is not None else alert.rule_id.partition(":")[2]
     key = _printable(alert.key)
@@ -72,7 +77,7 @@ def about(transition: Transition) -> Message:
     if rule is None:
         lines.append("the rule is no longer configured")
     elif kind is Kind.FIRING:
-        lines += [f"severity: {rule.severity.value}", "next: " + rule.next_step.format(key=key)]
+        lines += [f"severity: {rule.severity.value}", "next: " + rule.next_step(key, database)]
     lines.append(f"incident: {alert.incident}")
     return Message(
         id=alert.incident, kind=kind, title=f"[{kind.upper()}] {name} {key}", lines=tuple(lines), facts=facts

@@ -1,4 +1,4 @@
-"""One thread a channel: takes what is due from the outbox, tries once, notes what became of it."""
+"""One thread a channel: takes what is due from the outbox, tries once, and keeps the outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from obsctl.alerter import outbox
-from obsctl.alerter.channels import ChannelSpec, Resolve
+from obsctl.alerter.channels.channel import ChannelOptions, Resolve
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.outbox import Pace, Parcel
 from obsctl.alerter.state import connect, transaction
@@ -20,7 +20,7 @@ from obsctl.core.secrets import redact
 
 LOG = logging.getLogger(__name__)
 
-#: The outbox is looked at this often without being told to, seconds.
+#: The outbox is looked at this often without being woken, seconds.
 _LOOK_EVERY_S = 5.0
 
 
@@ -28,15 +28,15 @@ class Sender(threading.Thread):
     """Delivers one channel's messages.
 
     Args:
-        spec: the channel.
+        channel: where to, and how often.
         state: the SQLite file.
-        resolve: reads its secrets, anew for each attempt: a changed secret needs no restart.
+        resolve: reads its secrets, again for each attempt: a changed secret needs no restart.
         on_failure: called when the thread cannot go on.
     """
 
-    def __init__(self, spec: ChannelSpec, state: Path, resolve: Resolve, on_failure: Callable[[], None]) -> None:
-        super().__init__(name=f"channel {spec.name}", daemon=True)
-        self.spec = spec
+    def __init__(self, channel: ChannelOptions, state: Path, resolve: Resolve, on_failure: Callable[[], None]) -> None:
+        super().__init__(name=f"channel {channel.name}", daemon=True)
+        self.channel = channel
         self.pace = Pace()
         self._state = state
         self._resolve = resolve
@@ -64,15 +64,15 @@ class Sender(threading.Thread):
                         self._wake.wait(wait_s)
         except Exception:
             # A channel that has silently stopped would be worse than a restart.
-            LOG.exception("channel %s cannot go on", self.spec.name)
+            LOG.exception("a channel cannot go on", extra={"channel": self.channel.name})
             self._on_failure()
 
     def _turn(self, connection: sqlite3.Connection) -> float:
         """Send what is due and return how long nothing else will be, seconds."""
-        name = self.spec.name
+        name = self.channel.name
         now = time.time()
         with transaction(connection):
-            parcel = outbox.claim(connection, name, self.spec.per_minute, now)
+            parcel = outbox.claim(connection, name, self.channel.per_minute, now)
             self.pace = outbox.pace(connection, name)
         if not isinstance(parcel, Parcel):
             return min(max(parcel - now, 0.05), _LOOK_EVERY_S)
@@ -84,28 +84,31 @@ class Sender(threading.Thread):
 
     def _attempt(self, parcel: Parcel) -> Delivery:
         try:
-            return self.spec.open(self._resolve).send(parcel.message)
+            return self.channel.open(self._resolve).send(parcel.message)
         except ConfigError as error:
             return Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
         except Exception as error:
-            # One message must not end the channel. The text may hold anything, so only its type is told.
+            # One message must not end the channel. The text may hold anything, so only its type is shown.
             return Delivery(
-                Verdict.UNKNOWN, "", f"internal error ({type(error).__name__}) while sending", "please report it"
+                Verdict.UNKNOWN,
+                "",
+                f"internal error ({type(error).__name__}) while sending",
+                "report this, with the journal",
             )
 
     def _log(self, parcel: Parcel, delivery: Delivery) -> None:
-        name, title = self.spec.name, parcel.message.title
+        about = {"channel": self.channel.name, "title": parcel.message.title, "result": delivery.summary}
         if delivery.delivered:
-            LOG.info("channel %s: delivered %s (%s)", name, title, delivery.summary)
+            LOG.info("message delivered", extra=about)
             return
         LOG.log(
             logging.ERROR if delivery.verdict.permanent else logging.WARNING,
-            "channel %s: %s: %s; %s; %d waiting, next try in %.0f s; hint: %s",
-            name,
-            delivery.verdict.value,
-            title,
-            delivery.summary,
-            self.pace.waiting,
-            max(0.0, self.pace.next_try - time.time()),
-            delivery.hint,
+            "message not delivered",
+            extra=about
+            | {
+                "verdict": delivery.verdict.value,
+                "waiting": self.pace.waiting,
+                "next_try_s": round(max(0.0, self.pace.next_try - time.time())),
+                "hint": delivery.hint,
+            },
         )

@@ -9,23 +9,25 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import NoReturn
 
+from obsctl import __version__
+from obsctl.alerter import config as settings
 from obsctl.alerter import outbox
 from obsctl.alerter.clock import EventClock
-from obsctl.alerter.config import AlerterConfig, load_config
-from obsctl.alerter.engine import MOST_KEYS, Changes, Engine, Transition
-from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, serve
+from obsctl.alerter.config import AlerterConfig
+from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
+from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, metrics, page
 from obsctl.alerter.lines import LineReader
 from obsctl.alerter.message import about, utc
+from obsctl.alerter.reading import SILENT_S, Reading
 from obsctl.alerter.sender import Sender
-from obsctl.alerter.source import Probe, Record, Source, Topic
+from obsctl.alerter.source import Record
 from obsctl.alerter.state import State, connect, transaction
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
 from obsctl.core.secrets import redact, resolve
+from obsctl.core.serve import Server
 from obsctl.lines.client_address import TrustedProxies
 
 LOG = logging.getLogger("obsctl.alerter")
@@ -34,13 +36,10 @@ LOG = logging.getLogger("obsctl.alerter")
 _BATCH = 2000
 #: How long to wait for records, seconds: part of the time from a line to its message.
 _WAIT_S = 0.2
-_COMMIT_EVERY_S = 5.0
-#: Kafka counts as gone when it has not answered for this long, seconds.
-_SILENT_S = 30.0
 #: A message that waits longer makes the service degraded, seconds.
 _WAITS_TOO_LONG_S = 60.0
-#: For so long after counts were dropped for want of room the service is degraded, seconds.
-_EVICTION_TOLD_S = 300.0
+#: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
+_EVICTION_SHOWN_S = 300.0
 
 
 class Alerter:
@@ -53,14 +52,12 @@ class Alerter:
         self._failed = False
         self._engine = Engine(config.rules, lateness_s=config.lateness_s, ahead_s=config.ahead_s)
         self._clock = EventClock(config.shipping_s)
+        self._reading = Reading(config.kafka, self._state, self._clock, config.lateness_s)
         self._lines = LineReader(TrustedProxies(config.trusted_proxies))
-        self._channels = [spec.name for spec in config.channels]
-        self._senders = [Sender(spec, config.state, resolve, self._fail) for spec in config.channels]
-        self._source: Source | None = None
-        self._cluster = ""
+        self._channels = [channel.name for channel in config.channels]
+        self._senders = [Sender(channel, config.state, resolve, self._fail) for channel in config.channels]
         self._last_event = 0.0
         self._event_time: float | None = None
-        self._answered_at = float("-inf")
         self._turned_at = time.monotonic()
         self._alerts: tuple[ActiveAlert, ...] = ()
 
@@ -76,43 +73,43 @@ class Alerter:
             sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
         """
         server = self._serve()
-        probe = Probe(self._config.kafka)
-        probe.start()
+        self._reading.start()
         self._recover()
         for sender in self._senders:
             sender.start()
         try:
-            source = self._connect(probe)
-            if source is not None:
-                self._read(source, probe)
+            while not self._stopping.is_set():
+                self._batch(self._reading.turn(_BATCH, _WAIT_S))
+                self._turned_at = time.monotonic()
         finally:
-            probe.stop()
+            self._reading.stop()
             for sender in self._senders:
                 sender.stop()
             for sender in self._senders:
                 sender.join(timeout=10)
-            server.shutdown()
+            server.stop()
             self._state.close()
         return ExitCode.BUG if self._failed else ExitCode.OK
 
     def health(self) -> Health:
         """Return what /health shows; called from the server's threads."""
-        source = self._source
         reasons = []
-        failing = False
-        if source is None or time.monotonic() - self._answered_at > _SILENT_S:
+        trouble = self._reading.trouble()
+        failing = trouble is not None and trouble.blind
+        if trouble is not None:
+            reasons.append(trouble.reason)
+        if time.monotonic() - self._turned_at > SILENT_S:
             failing = True
-            reasons.append(f"Kafka does not answer for topic {self._config.kafka.topics.access}")
-        if time.monotonic() - self._turned_at > _SILENT_S:
-            failing = True
-            reasons.append("no batch was finished for a while")
+            reasons.append(
+                f"no batch was finished for {SILENT_S:g} s: is the disk of {self._config.state} slow or full?"
+            )
         channels = []
         for sender in self._senders:
             pace = sender.pace
             channels.append(
                 ChannelHealth(
-                    name=sender.spec.name,
-                    type=sender.spec.type,
+                    name=sender.channel.name,
+                    type=sender.channel.type,
                     waiting=pace.waiting,
                     oldest=pace.oldest,
                     verdict=pace.verdict,
@@ -124,16 +121,17 @@ class Alerter:
                 )
             )
             if pace.failures:
-                reasons.append(f"channel {sender.spec.name}: {pace.verdict}: {pace.summary}")
+                reasons.append(f"channel {sender.channel.name}: {pace.verdict}: {pace.summary}")
             elif pace.waiting and time.time() - pace.oldest > _WAITS_TOO_LONG_S:
-                reasons.append(f"channel {sender.spec.name}: {pace.waiting} messages wait")
+                reasons.append(f"channel {sender.channel.name}: {pace.waiting} messages wait to be delivered")
         evicted = self._engine.evicted
         for rule, forgotten in evicted.items():
-            if forgotten.at and time.time() - forgotten.at < _EVICTION_TOLD_S:
+            if forgotten.at and time.time() - forgotten.at < _EVICTION_SHOWN_S:
                 reasons.append(
                     f"rule {_name(rule)}: more than {MOST_KEYS:,} clients at a time; the counts of {forgotten.keys:,} "
-                    "with the fewest requests were dropped"
+                    "clients with the fewest requests were dropped"
                 )
+        source = self._reading.source
         skipped = self._engine.skipped
         clock = self._event_time
         return Health(
@@ -155,24 +153,30 @@ class Alerter:
             alerts=self._alerts,
             channels=tuple(channels),
             cluster={
-                "id": self._cluster,
-                "positions": {str(p): offset for p, offset in sorted(source.positions.items())} if source else {},
+                "id": source.log.cluster if source else "",
+                "topic_id": source.log.topic_id if source else "",
+                "positions": {str(p): offset for p, offset in sorted(source.positions.copy().items())}
+                if source
+                else {},
             },
         )
 
-    def _serve(self) -> ThreadingHTTPServer:
+    def _serve(self) -> Server:
         address, port = self._config.health.address, self._config.health.port
         try:
-            return serve(address, port, self.health)
+            return Server(address, port, health=lambda: page(self.health()), metrics=lambda: metrics(self.health()))
         except OSError as error:
-            raise ConfigError(f"the health address {address}:{port} cannot be used: {error.strerror}") from None
+            raise ConfigError(
+                f"the health address {address}:{port} cannot be used: {error.strerror}",
+                hint="another program has the port; set health.port (the role's consumer_alert_metrics_port)",
+            ) from None
 
     def _fail(self) -> None:
         self._failed = True
         self._stopping.set()
 
     def _recover(self) -> None:
-        """Take up what an earlier process left."""
+        """Take over what an earlier process left."""
         now = time.time()
         kept = self._state.load(self._engine.keep_from(now))
         orphans = self._engine.restore(kept.cells, kept.alerts, now)
@@ -181,69 +185,15 @@ class Alerter:
             abandoned = outbox.recover(connection, self._channels)
         connection.close()
         for channel, title in abandoned:
-            LOG.error("not delivered, because channel %s is no longer configured: %s", channel, title)
-        self._save(orphans, {})
+            LOG.error(
+                "a message is dropped, because its channel is no longer configured",
+                extra={"channel": channel, "title": title},
+            )
+        self._save(orphans)
         if kept.alerts:
-            LOG.info("%d alerts taken over, %d of them on", len(kept.alerts), len(self._engine.firing))
+            LOG.info("alerts taken over", extra={"alerts": len(kept.alerts), "firing": len(self._engine.firing)})
 
-    def _connect(self, probe: Probe) -> Source | None:
-        """Wait for Kafka; return the source at its start, or None when stopped before."""
-        topic = None
-        while topic is None:
-            if self._stopping.wait(_WAIT_S):
-                return None
-            self._turned_at = time.monotonic()
-            topic = next((answer for answer in reversed(probe.take()) if answer.ends), None)
-            self._save(self._engine.tick(None, time.time()), {})
-        name = self._config.kafka.topics.access
-        kept = self._state.positions(topic.cluster, name)
-        # Nothing was ever read here: begin at the end. A partition that is new since then begins at its start.
-        positions = topic.ends if not kept else dict.fromkeys(topic.ends, 0) | kept
-        self._cluster = topic.cluster
-        source = Source(self._config.kafka)
-        source.start(positions)
-        self._source = source
-        self._learn(source, topic)
-        self._save([], positions)
-        LOG.info(
-            "reading %s of cluster %s from %s: %s",
-            name,
-            topic.cluster,
-            "where it was left" if kept else "its end",
-            ", ".join(f"{p}@{offset}" for p, offset in sorted(positions.items())),
-        )
-        return source
-
-    def _read(self, source: Source, probe: Probe) -> None:
-        committed_at = 0.0
-        try:
-            while not self._stopping.is_set():
-                records = source.read(_BATCH, _WAIT_S)
-                for topic in probe.take():
-                    self._learn(source, topic)
-                self._batch(source, records)
-                self._turned_at = time.monotonic()
-                if self._turned_at - committed_at > _COMMIT_EVERY_S:
-                    committed_at = self._turned_at
-                    source.commit(source.positions)
-        finally:
-            source.close()
-
-    def _learn(self, source: Source, topic: Topic) -> None:
-        if topic.cluster != self._cluster:
-            # The positions belong to another log now; a new process starts from what the state knows of it.
-            LOG.error("the brokers now belong to cluster %s, not to %s", topic.cluster, self._cluster)
-            self._fail()
-            return
-        self._answered_at = time.monotonic()
-        new = topic.ends.keys() - source.positions.keys()
-        if new:
-            source.add(set(new))
-        for partition in topic.ends:
-            self._clock.track(partition)
-        source.learn(topic)
-
-    def _batch(self, source: Source, records: list[Record]) -> None:
+    def _batch(self, records: list[Record]) -> None:
         """Count the records, see what starts and what has ended, and keep all of it in one transaction."""
         now = time.time()
         events = []
@@ -255,22 +205,21 @@ class Alerter:
                 if event.time <= now + self._config.ahead_s:
                     self._last_event = max(self._last_event, event.time)
         transitions = self._engine.feed(events, now, self._state.known(event.identity for event in events))
-        for partition, moment in source.reached().items():
-            self._clock.caught_up(partition, moment)
         self._event_time = self._clock.now(now)
         transitions += self._engine.tick(self._event_time, now)
-        moved = {record.partition for record in records}
-        self._save(transitions, {p: source.positions[p] for p in moved})
+        self._save(transitions)
 
-    def _save(self, transitions: list[Transition], positions: dict[int, int]) -> None:
-        changes: Changes = self._engine.take_changes()
+    def _save(self, transitions: list[Transition]) -> None:
+        changes = self._engine.take_changes()
+        source = self._reading.source
+        positions = source.take_moved() if source is not None else {}
         if not (changes or transitions or positions):
             return
-        messages = [about(transition) for transition in transitions]
-        topic = self._config.kafka.topics.access
+        messages = [about(transition, self._config.database) for transition in transitions]
         self._state.save(
             changes=changes,
-            positions={(self._cluster, topic, p): offset for p, offset in positions.items()},
+            log=source.log if source is not None else None,
+            positions=positions,
             messages=messages,
             channels=self._channels,
             now=time.time(),
@@ -280,7 +229,7 @@ class Alerter:
             for a in self._engine.firing
         )
         for message in messages:
-            LOG.info("%s; %s", message.title, "; ".join(message.lines))
+            LOG.info(message.title, extra={"incident": message.id, "kind": message.kind.value, "lines": message.lines})
         if messages:
             for sender in self._senders:
                 sender.wake()
@@ -290,35 +239,45 @@ def _name(rule_id: str) -> str:
     return rule_id.partition(":")[2]
 
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the alerter; exit codes as ``obsctl`` has them."""
-    parser = argparse.ArgumentParser(prog="obsctl-alerter", description="Turns access-log lines into alerts.")
-    parser.add_argument("--config", type=Path, default=Path("/etc/obsctl/alerter.yml"), help="default: %(default)s")
-    parser.add_argument("--check-config", action="store_true", help="check the file (not the secrets) and exit")
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the alerter and exit with its code, one of those that ``obsctl`` has."""
+    parser = argparse.ArgumentParser(prog="obsctl-alerter", description="Turn access-log lines into alerts.")
+    parser.add_argument("--config", type=Path, default=Path("/etc/obsctl/alerter.yml"), help="configuration (YAML)")
+    parser.add_argument("--check", action="store_true", help="only check the configuration and its secrets")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
-    options = parser.parse_args(argv)
-    journal.start(logging.getLevelNamesMapping()[options.log_level.upper()])
+    parser.add_argument("--version", action="version", version=__version__)
+    arguments = parser.parse_args(argv)
     try:
-        config = load_config(options.config)
-        if options.check_config:
-            sys.exit(ExitCode.OK)
-        sys.exit(_run(config))
+        config = settings.load(arguments.config)
+        if arguments.check:
+            for channel in config.channels:
+                channel.open(resolve)
+            sys.exit(int(ExitCode.OK))
+    except ConfigError as error:
+        hint = f"hint: {redact(error.hint)}\n" if error.hint else ""
+        sys.stderr.write(f"obsctl-alerter: {redact(str(error))}\n{hint}")
+        sys.exit(int(ExitCode.CONFIG))
+    journal.start(logging.getLevelNamesMapping()[arguments.log_level.upper()])
+    try:
+        sys.exit(int(_run(config)))
     except ObsctlError as error:
-        LOG.critical("%s%s", redact(str(error)), f"; hint: {redact(error.hint)}" if error.hint else "")
-        sys.exit(error.exit_code)
+        LOG.critical("the alerter cannot start", extra={"error": str(error), "hint": error.hint})
+        sys.exit(int(error.exit_code))
     except Exception:
         # What is in memory is worth nothing once the state cannot be written: systemd starts a new process.
         LOG.exception("the alerter cannot go on")
-        sys.exit(ExitCode.BUG)
+        sys.exit(int(ExitCode.BUG))
 
 
 def _run(config: AlerterConfig) -> ExitCode:
-    for spec in config.channels:
+    for channel in config.channels:
         try:
-            spec.open(resolve)
+            channel.open(resolve)
         except ConfigError as error:
             # Loud, but no reason not to watch: the other channels work, and the secret is read again each time.
-            LOG.error("%s; hint: %s", redact(str(error)), redact(error.hint))  # noqa: TRY400 - no traceback near secrets
+            LOG.error(  # noqa: TRY400 - no traceback near secrets
+                "a channel cannot be used", extra={"channel": channel.name, "error": str(error), "hint": error.hint}
+            )
     alerter = Alerter(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: alerter.stop())

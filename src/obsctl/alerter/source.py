@@ -1,4 +1,4 @@
-"""Lines from Kafka, and how far the topic reaches.
+"""The records of one log.
 
 All partitions are assigned by hand: the windows live in this process, so a second member of a group would not
 share the work but hide half of the lines. It also means that a killed alerter reads on at once when it returns,
@@ -9,27 +9,25 @@ name only shows the lag to others.
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from obsctl.alerter.config import KafkaConfig
+from obsctl.alerter.log import Log
+from obsctl.alerter.probe import Answer
+from obsctl.kafka import clients
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two questions for the ends of the partitions.
-_PROBE_EVERY_S = 1.0
-#: How long a broker may take to answer one, seconds.
-_PROBE_TIMEOUT_S = 5.0
-#: Questions whose ends have not been reached yet; older ones only delay the clock.
-_OPEN_PROBES = 60
+#: Answers whose ends have not been reached yet; older ones only delay the clock.
+_OPEN_ANSWERS = 60
+#: A partition that has records and does not move for so long is stuck, seconds.
+STUCK_S = 30.0
 #: The same fault is logged once within this time, seconds.
 _LOG_EVERY_S = 30.0
 
@@ -42,120 +40,50 @@ class Record(NamedTuple):
     value: bytes
 
 
-@dataclass(frozen=True)
-class Topic:
-    """What the cluster says about the topic.
+class Source:
+    """Reads the partitions of one log.
+
+    A client of its own for each log: librdkafka keeps what it knew of a topic that was made again under its name.
+
+    Args:
+        config: the brokers.
+        log: which log is read.
+        positions: next offset to read, by partition.
 
     Attributes:
-        cluster: the cluster's id.
-        ends: next offset to be written, by partition.
-        asked_at: when it was asked, seconds since the epoch; nothing later is known.
+        positions: next offset to read, by partition.
+        ends: next offset to be written, by partition, as of the last answer of the probe.
+        lost: partitions that are not read, because nobody knows where: new ones, and those whose position the log
+            does not have (any more).
     """
 
-    cluster: str
-    ends: dict[int, int]
-    asked_at: float
-
-
-def _client(config: KafkaConfig, **more: Any) -> dict[str, Any]:
-    return {
-        "bootstrap.servers": ",".join(config.bootstrap),
-        "client.id": "obsctl-alerter",
-        "socket.keepalive.enable": True,
-        "reconnect.backoff.max.ms": 2000,
-        "topic.metadata.refresh.interval.ms": 30000,
-        "allow.auto.create.topics": False,
-        # The library writes a line for each attempt to connect; what matters of it is said here, now and then.
-        "log_level": 0,
-        **more,
-    }
-
-
-class Probe(threading.Thread):
-    """Asks for partitions and their ends again and again, beside the reading; answers come by :meth:`take`."""
-
-    def __init__(self, config: KafkaConfig) -> None:
-        super().__init__(name="probe", daemon=True)
-        self._admin = AdminClient(_client(config))
-        self._topic = config.topics.access
-        self._answers: queue.SimpleQueue[Topic] = queue.SimpleQueue()
-        self._stopping = threading.Event()
-        self._logged_at = 0.0
-
-    def run(self) -> None:
-        """Ask until stopped."""
-        while not self._stopping.is_set():
-            try:
-                self._answers.put(self._ask())
-            except KafkaException as error:
-                if time.monotonic() - self._logged_at > _LOG_EVERY_S:
-                    self._logged_at = time.monotonic()
-                    LOG.warning("Kafka does not answer for topic %s: %s", self._topic, error.args[0].str())
-            self._stopping.wait(_PROBE_EVERY_S)
-
-    def take(self) -> list[Topic]:
-        """Return the answers since the last call, oldest first."""
-        found = []
-        while not self._answers.empty():
-            found.append(self._answers.get_nowait())
-        return found
-
-    def stop(self) -> None:
-        """End the thread soon."""
-        self._stopping.set()
-
-    def _ask(self) -> Topic:
-        asked_at = time.time()
-        metadata = self._admin.list_topics(self._topic, timeout=_PROBE_TIMEOUT_S)
-        topic = metadata.topics[self._topic]
-        if topic.error is not None:
-            raise KafkaException(topic.error)
-        wanted = {TopicPartition(self._topic, number): OffsetSpec.latest() for number in topic.partitions}
-        answers = self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_PROBE_TIMEOUT_S
-        )
-        ends = {}
-        for partition, answer in answers.items():
-            try:
-                ends[partition.partition] = answer.result().offset
-            except KafkaException as error:
-                # One partition without a leader must not hide the others; its clock just stands still.
-                LOG.debug("partition %d: %s", partition.partition, error.args[0].str())
-        return Topic(metadata.cluster_id, ends, asked_at)
-
-
-class Source:
-    """Reads all partitions of the topic from given positions."""
-
-    def __init__(self, config: KafkaConfig) -> None:
-        self._topic = config.topics.access
-        self._consumer = Consumer(
-            _client(
-                config,
-                **{
-                    "group.id": config.group,
-                    "enable.auto.commit": False,
-                    # Positions older than the log's start: read all that is left.
-                    "auto.offset.reset": "earliest",
-                    "fetch.wait.max.ms": 100,
-                    "queued.max.messages.kbytes": 16384,
-                },
-            )
-        )
-        self.positions: dict[int, int] = {}
-        self.ends: dict[int, int] = {}
-        self._open: dict[int, deque[tuple[float, int]]] = {}
-        self._logged: dict[str, float] = {}
-
-    def start(self, positions: Mapping[int, int]) -> None:
-        """Read the partitions from these offsets on."""
+    def __init__(self, config: KafkaConfig, log: Log, positions: Mapping[int, int]) -> None:
+        self.log = log
         self.positions = dict(positions)
-        self._assign()
-
-    def add(self, partitions: set[int]) -> None:
-        """Read partitions that the topic got since, from their beginning."""
-        self.positions |= dict.fromkeys(partitions, 0)
-        LOG.info("topic %s has new partitions: %s", self._topic, sorted(partitions))
+        self.ends: dict[int, int] = {}
+        self.lost: set[int] = set()
+        self._moved: set[int] = set(positions)
+        self._open: dict[int, deque[tuple[float, int]]] = {}
+        #: Position when the last answer was learnt, by partition, and when that was (seconds since the epoch).
+        self._noted: dict[int, tuple[int, float]] = {}
+        #: Since when a partition with records has not moved (monotonic seconds).
+        self._still_since: dict[int, float] = {}
+        self._logged: dict[str, float] = {}
+        self._consumer = Consumer(
+            clients.settings(config.bootstrap, "obsctl-alerter")
+            | {
+                "group.id": config.group,
+                "enable.auto.commit": False,
+                # A position that the log does not have is reported, see `lost`; to begin at the log's first record
+                # would mean to read a week of lines that no longer count, and to be blind meanwhile.
+                "auto.offset.reset": "error",
+                "allow.auto.create.topics": False,
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": 16384,
+                # The library writes a line for each attempt to connect; what matters of it is said here, now and then.
+                "log_level": 0,
+            }
+        )
         self._assign()
 
     def read(self, most: int, timeout_s: float) -> list[Record]:
@@ -163,39 +91,78 @@ class Source:
         records = []
         for message in self._consumer.consume(most, timeout_s):
             error = message.error()
-            if error is not None:
-                self._complain(error.str())
-                continue
             partition, offset = message.partition(), message.offset()
-            self.positions[partition] = offset + 1
-            records.append(Record(partition, offset, message.value() or b""))
+            if error is not None:
+                self._take_error(error, partition)
+            elif partition not in self.lost:
+                self.positions[partition] = offset + 1
+                self._moved.add(partition)
+                records.append(Record(partition, offset, message.value() or b""))
         return records
 
-    def learn(self, topic: Topic) -> None:
-        """Take an answer of the probe."""
-        for partition, end in topic.ends.items():
+    def learn(self, answer: Answer) -> None:
+        """Take an answer of the probe about this log."""
+        for partition, end in answer.ends.items():
             self.ends[partition] = end
-            self._open.setdefault(partition, deque(maxlen=_OPEN_PROBES)).append((topic.asked_at, end))
+            self._open.setdefault(partition, deque(maxlen=_OPEN_ANSWERS)).append((answer.asked_at, end))
+            if partition not in self.positions:
+                self._lose(partition, "it is new")
+                continue
+            position = self.positions[partition]
+            before, noted_at = self._noted.get(partition, (-1, float("inf")))
+            if before > end and answer.asked_at > noted_at:
+                # What was read before the question lies beyond the end: those records are gone.
+                self._lose(partition, f"the log ends at {end}, before the position {before}")
+            if end > position == before:
+                self._still_since.setdefault(partition, time.monotonic())
+            else:
+                self._still_since.pop(partition, None)
+            self._noted[partition] = (position, time.time())
+
+    def find(self, starts: Mapping[int, int]) -> None:
+        """Read lost partitions from these offsets on."""
+        found = {partition: start for partition, start in starts.items() if partition in self.lost}
+        if not found:
+            return
+        LOG.warning("partitions are read from a new position", extra={"topic": self.log.topic, "positions": found})
+        self.positions |= found
+        self.lost = self.lost - found.keys()
+        self._moved |= found.keys()
+        for partition in found:
+            self._noted.pop(partition, None)
+        self._assign()
 
     def reached(self) -> dict[int, float]:
         """Return by partition the latest moment whose whole content has been read by now."""
         moments = {}
-        for partition, probes in self._open.items():
-            while probes and self.positions.get(partition, -1) >= probes[0][1]:
-                moments[partition] = probes.popleft()[0]
+        for partition, answers in self._open.items():
+            while partition not in self.lost and answers and self.positions.get(partition, -1) >= answers[0][1]:
+                moments[partition] = answers.popleft()[0]
         return moments
+
+    def take_moved(self) -> dict[int, int]:
+        """Return the positions that have changed since the last call."""
+        moved, self._moved = self._moved, set()
+        return {partition: self.positions[partition] for partition in moved}
 
     @property
     def lag(self) -> int:
         """Records not read yet, as of the last answer of the probe."""
-        return sum(max(0, end - self.positions.get(partition, end)) for partition, end in self.ends.items())
+        return sum(max(0, end - self.positions.get(partition, end)) for partition, end in self.ends.copy().items())
 
-    def commit(self, positions: Mapping[int, int]) -> None:
+    def stuck(self) -> list[int]:
+        """Return the partitions that have records and have not moved for 30 seconds."""
+        now = time.monotonic()
+        return sorted(partition for partition, since in self._still_since.copy().items() if now - since > STUCK_S)
+
+    def commit(self) -> None:
         """Show the positions to others; nothing depends on it."""
+        offsets = [
+            confluent_kafka.TopicPartition(self.log.topic, partition, offset)
+            for partition, offset in self.positions.items()
+        ]
         try:
-            self._consumer.commit(
-                offsets=[TopicPartition(self._topic, p, offset) for p, offset in positions.items()], asynchronous=True
-            )
+            self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             self._complain(error.args[0].str())
 
@@ -205,10 +172,28 @@ class Source:
 
     def _assign(self) -> None:
         self._consumer.assign(
-            [TopicPartition(self._topic, p, offset or OFFSET_BEGINNING) for p, offset in self.positions.items()]
+            [
+                confluent_kafka.TopicPartition(self.log.topic, partition, offset)
+                for partition, offset in self.positions.items()
+                if partition not in self.lost
+            ]
         )
+
+    def _take_error(self, error: KafkaError, partition: int | None) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:
+            self._lose(partition, error.str())
+        else:
+            self._complain(error.str())
+
+    def _lose(self, partition: int, why: str) -> None:
+        if partition not in self.lost:
+            self.lost = self.lost | {partition}  # a new set: other threads look at it
+            LOG.warning(
+                "no position to read from is known for a partition",
+                extra={"topic": self.log.topic, "partition": partition, "reason": why},
+            )
 
     def _complain(self, text: str) -> None:
         if time.monotonic() - self._logged.get(text, float("-inf")) > _LOG_EVERY_S:
             self._logged[text] = time.monotonic()
-            LOG.warning("Kafka: %s", text)
+            LOG.warning("reading from Kafka failed", extra={"topic": self.log.topic, "error": text})

@@ -18,18 +18,29 @@ from typing import IO
 
 from obsctl.alerter import outbox
 from obsctl.alerter.engine import Alert, AlertState, Cell, Changes
+from obsctl.alerter.log import Log
 from obsctl.alerter.message import Message
 from obsctl.alerter.window import Count
 from obsctl.core.errors import ConfigError, RefusedError
 
-_VERSION = 1
+_VERSION = 2
 #: How long a writer waits for another one, seconds.
 _BUSY_S = 10.0
-_SCHEMA = """
+_POSITION = """
 CREATE TABLE position (
-  cluster TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
-  PRIMARY KEY (cluster, topic, partition)
+  cluster TEXT NOT NULL, topic TEXT NOT NULL, topic_id TEXT NOT NULL, partition INTEGER NOT NULL,
+  next_offset INTEGER NOT NULL,
+  PRIMARY KEY (cluster, topic, topic_id, partition)
 ) WITHOUT ROWID;
+"""
+#: Version 1 did not know topic ids; what it kept becomes the first log's that asks for it.
+_FROM_1 = (
+    "ALTER TABLE position RENAME TO position_1",
+    _POSITION,
+    "INSERT INTO position SELECT cluster, topic, '', partition, next_offset FROM position_1",
+    "DROP TABLE position_1",
+)
+_SCHEMA = """
 CREATE TABLE cell (
   rule TEXT NOT NULL, key TEXT NOT NULL, second INTEGER NOT NULL, host TEXT NOT NULL,
   total INTEGER NOT NULL, hits INTEGER NOT NULL,
@@ -102,7 +113,7 @@ class State:
             raise ConfigError(f"the state {path} cannot be used: {error}") from None
 
     def close(self) -> None:
-        """Close the file and let another process have it."""
+        """Close the file; another process can then open it."""
         self._connection.close()
         self._lock.close()
 
@@ -137,18 +148,26 @@ class State:
         )
         return {row[0] for row in rows}
 
-    def positions(self, cluster: str, topic: str) -> dict[int, int]:
-        """Return the next offset to read, by partition."""
-        rows = self._connection.execute(
-            "SELECT partition, next_offset FROM position WHERE cluster = ? AND topic = ?", (cluster, topic)
-        )
-        return dict(rows.fetchall())
+    def positions(self, log: Log) -> dict[int, int]:
+        """Return the next offset to read, by partition; empty where nothing of this log was read."""
+        select = "SELECT partition, next_offset FROM position WHERE cluster = ? AND topic = ? AND topic_id = ?"
+        rows = self._connection.execute(select, log).fetchall()
+        # Positions of an earlier release have no topic id.
+        return dict(rows or self._connection.execute(select, log._replace(topic_id="")).fetchall())
+
+    def knows(self, topic: str, cluster: str | None = None) -> bool:
+        """Whether anything was ever read of a topic of that name, in that cluster or (None) in any."""
+        row = self._connection.execute(
+            "SELECT 1 FROM position WHERE topic = ? AND cluster = COALESCE(?, cluster) LIMIT 1", (topic, cluster)
+        ).fetchone()
+        return row is not None
 
     def save(
         self,
         *,
         changes: Changes,
-        positions: Mapping[tuple[str, str, int], int],
+        log: Log | None,
+        positions: Mapping[int, int],
         messages: list[Message],
         channels: list[str],
         now: float,
@@ -157,18 +176,21 @@ class State:
 
         Args:
             changes: from the engine.
-            positions: next offset by cluster id, topic and partition.
+            log: what the positions belong to; None without positions.
+            positions: next offset to read, by partition. Those of other topics of the same name and cluster are
+                dropped: such a topic was deleted.
             messages: to be sent to each of the channels.
             channels: names.
             now: wall-clock time, seconds since the epoch.
         """
         with transaction(self._connection):
             many = self._connection.executemany
-            many(
-                "INSERT INTO position VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (cluster, topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
-                [(*place, offset) for place, offset in positions.items()],
-            )
+            if log is not None and positions:
+                self._connection.execute("DELETE FROM position WHERE cluster = ? AND topic = ? AND topic_id != ?", log)
+                many(
+                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
+                    [(*log, partition, offset) for partition, offset in positions.items()],
+                )
             many("DELETE FROM cell WHERE rule = ? AND key = ?", list(changes.evicted))
             many(
                 "INSERT INTO cell VALUES (?, ?, ?, ?, ?, ?) "
@@ -197,13 +219,18 @@ class State:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             with transaction(self._connection):
-                for statement in (_SCHEMA + outbox.SCHEMA).split(";\n"):
+                for statement in (_POSITION + _SCHEMA + outbox.SCHEMA).split(";\n"):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+        elif version == 1:
+            with transaction(self._connection):
+                for statement in _FROM_1:
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {_VERSION}")
         elif version != _VERSION:
             raise ConfigError(
                 f"the state {self.path} has version {version}, this alerter reads {_VERSION}",
-                hint="install the release that wrote it, or move the file away to start anew from the end of the log",
+                hint="install the release that wrote it; or move the file away, then reading begins at the topic's end",
             )
 
 

@@ -1,6 +1,6 @@
 """Requests counted by second of event time, so that any window of whole seconds can be summed.
 
-Lines arrive out of order (several hosts, several partitions), so nothing is summed until somebody asks, and a
+Lines arrive out of order (several hosts, several partitions), so nothing is summed before it is needed, and a
 late line simply lands in its own second.
 """
 
@@ -54,7 +54,7 @@ class Window:
 
     def add(self, second: int, host: str, count: Count) -> Count:
         """Count requests of a host in a second and return what that cell holds now."""
-        # A host's name comes anew with each line; all cells share one.
+        # Each line brings its own copy of the host's name; all cells share one.
         place = (second, sys.intern(host))
         cell = self._cells[place] = self._cells.get(place, EMPTY).plus(count)
         self.total = self.total.plus(count)

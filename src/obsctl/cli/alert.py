@@ -48,9 +48,10 @@ def send_test(
     Delivered means that the vendor itself said so (DingTalk's errcode 0, 2xx of a webhook, 250 after DATA).
     Ends with 75 when nothing worse than a vendor's rate limit was met.
     """
-    from obsctl.alerter import selftest
-    from obsctl.alerter.channels import parse_channels
+    from obsctl.alerter.channels.registry import parse_channels
     from obsctl.alerter.message import channel_test
+    from obsctl.checks.channels.collect import preview_all, send_to_all
+    from obsctl.checks.channels.judge import describe_channels, exit_code, judge_channels
     from obsctl.cli.checking import load_fleet
     from obsctl.cli.output import publish
     from obsctl.cli.reporting import Start
@@ -70,11 +71,11 @@ def send_test(
     start = Start()
     message = channel_test(start.at.timestamp(), socket.gethostname())
     if dry_run:
-        planned: dict[str, Any] = {"dry_run": True, "requests": selftest.preview_all(chosen, message, resolve)}
+        planned: dict[str, Any] = {"dry_run": True, "requests": preview_all(chosen, message, resolve)}
         note(ctx, "dry run: nothing was sent")
         publish(ctx, start.report("alert test", planned), _LAYOUTS)
         return ExitCode.OK
-    trials = selftest.send_to_all(chosen, message, resolve)
-    data = {"message_id": message.id, "channels": selftest.rows(trials)}
-    publish(ctx, start.report("alert test", data, selftest.findings(trials)), _LAYOUTS)
-    return selftest.exit_code(trials)
+    seen = send_to_all(chosen, message, resolve)
+    data = {"message_id": message.id, "channels": describe_channels(seen)}
+    publish(ctx, start.report("alert test", data, judge_channels(seen)), _LAYOUTS)
+    return exit_code(seen)

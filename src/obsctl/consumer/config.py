@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from obsctl.core.errors import ConfigError
+from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.settings import Name, Network, Section
 from obsctl.store.settings import Database
 
@@ -98,34 +97,22 @@ def load(path: Path) -> Config:
     """Read and check the configuration.
 
     Raises:
-        ConfigError: the file cannot be read or is invalid; the message names the file and the key.
+        ConfigError: the file cannot be read or is invalid; the message names file, line and key.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="give the file with --config") from None
-    try:
-        config = msgspec.yaml.decode(text, type=Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_by_key(str(error))}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    file = ConfigFile(path)
+    config = file.to(Config)
     for index, network in enumerate(config.trusted_proxies):
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            raise ConfigError(f"{path}: trusted_proxies[{index}]: {error}") from None
+            raise file.error(InvalidValueError(f"trusted_proxies[{index}]", str(error))) from None
     try:
         zoneinfo.ZoneInfo(config.error_log_timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(
-            f"{path}: error_log_timezone: there is no time zone {config.error_log_timezone!r} on this host",
+        fault = InvalidValueError(
+            "error_log_timezone",
+            f"there is no time zone {config.error_log_timezone!r} on this host",
             hint="use a name such as UTC or Europe/Berlin",
-        ) from None
+        )
+        raise file.error(fault) from None
     return config
-
-
-def _by_key(message: str) -> str:
-    """Turn ``what - at `$.a.b``` into ``a.b: what``; a message without a place belongs to the top level."""
-    match = re.fullmatch(r"(?s)(.*) - at `\$\.?(.*)`", message)
-    return f"{match[2] or 'top level'}: {match[1]}" if match else f"top level: {message}"

@@ -7,10 +7,15 @@ themselves are shut down when the time is over, which every library notices, als
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class Deadline:
@@ -57,13 +62,12 @@ class Deadline:
             at_most_s: seconds for connecting alone.
 
         Raises:
-            TimeoutError: no connection in time.
+            TimeoutError: no connection in time, resolving the name included.
             OSError: the name does not resolve, the port is closed, there is no route.
         """
-        try:
-            connection = socket.create_connection((host, port), timeout=max(0.001, min(self._left(), at_most_s)))
-        except UnicodeError:
-            raise OSError(f"{host}:{port} is no address") from None
+        ends = min(self._ends, time.monotonic() + at_most_s)
+        addresses = _resolve(host, port, ends)
+        connection = self._first_that_answers(addresses, ends)
         connection.settimeout(max(0.001, self._left()))
         with self._lock:
             # A second descriptor: TLS takes the first one over, and shutting down means the connection, not it.
@@ -72,6 +76,24 @@ class Deadline:
         if over:
             self._cut()
         return connection
+
+    @staticmethod
+    def _first_that_answers(addresses: Sequence[_Address], ends: float) -> socket.socket:
+        """Connect to the first address that answers; one that does not answer leaves the others their share of time."""
+        fault: OSError = OSError("the name has no address")
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            connection = None
+            try:
+                connection = socket.socket(family, kind, protocol)
+                connection.settimeout(max(0.001, (ends - time.monotonic()) / (len(addresses) - number)))
+                connection.connect(address)
+            except OSError as error:
+                fault = error
+                if connection is not None:
+                    connection.close()
+            else:
+                return connection
+        raise fault
 
     def _left(self) -> float:
         return self._ends - time.monotonic()
@@ -82,3 +104,36 @@ class Deadline:
             for line in self._lines:
                 with contextlib.suppress(OSError):
                     line.shutdown(socket.SHUT_RDWR)
+
+
+def _resolve(host: str, port: int, ends: float) -> Sequence[_Address]:
+    """Return the addresses of a host.
+
+    The resolver keeps its own time, half a minute where no name server answers, and cannot be interrupted: so it works
+    on a thread of its own, which is left behind when the time is over.
+
+    Args:
+        ends: by the monotonic clock, seconds.
+
+    Raises:
+        TimeoutError: no answer in time.
+        OSError: there is no such host.
+    """
+    answers: queue.SimpleQueue[Sequence[_Address] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answers.put(error)
+        except UnicodeError:
+            answers.put(OSError(f"{host}:{port} is no address"))
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.001, ends - time.monotonic()))
+    except queue.Empty:
+        raise TimeoutError(f"the name {host} was not resolved in time") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer

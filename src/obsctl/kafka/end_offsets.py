@@ -1,4 +1,4 @@
-"""How far partitions reach: the offset that the next record of each will get."""
+"""How far partitions reach: the offset that each one's next record will get, or that its first since a moment got."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EndOffsets(NamedTuple):
     """The answers for some partitions.
 
     Attributes:
-        ends: the next offset to be written.
+        ends: the offset that was asked for.
         faults: why a partition gave no answer, in the client's words; one without a leader must not hide the others.
     """
 
@@ -33,9 +33,30 @@ def ask(client: AdminClient, parts: Collection[TopicPartition], timeout_s: float
     Raises:
         KafkaException: no broker answers.
     """
+    return _ask(client, parts, OffsetSpec.latest(), timeout_s)
+
+
+def since(client: AdminClient, parts: Collection[TopicPartition], moment: float, timeout_s: float) -> EndOffsets:
+    """Ask for the first record of each partition that was written at a moment or later; its end where there is none.
+
+    Args:
+        moment: seconds since the epoch, compared with the records' own timestamps.
+        timeout_s: seconds that the answers may take, twice.
+
+    Raises:
+        KafkaException: no broker answers.
+    """
+    # The ends come first: what is written between the two questions is then not passed over.
+    ends = ask(client, parts, timeout_s)
+    found = _ask(client, ends.ends.keys(), OffsetSpec.for_timestamp(int(moment * 1000)), timeout_s)
+    starts = {part: offset if offset >= 0 else ends.ends[part] for part, offset in found.ends.items()}
+    return EndOffsets(starts, ends.faults | found.faults)
+
+
+def _ask(client: AdminClient, parts: Collection[TopicPartition], spec: OffsetSpec, timeout_s: float) -> EndOffsets:
     answers: dict[Any, Any] = (
         client.list_offsets(
-            {confluent_kafka.TopicPartition(*part): OffsetSpec.latest() for part in parts},
+            {confluent_kafka.TopicPartition(*part): spec for part in parts},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=timeout_s,
         )

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from obsctl.alerter.delivery import Verdict
+from obsctl.checks.channels.judge import FINDINGS
 from obsctl.cli.main import run
 from obsctl.core.errors import ExitCode
 from obsctl.fleet.model import Fleet
@@ -146,8 +148,10 @@ def test_an_unknown_channel_is_a_usage_error(ask: Ask) -> None:
     assert "ops, hook" in err
 
 
-def test_every_finding_has_its_page(project: Path) -> None:
-    from obsctl.alerter.selftest import _FINDINGS
+def test_every_verdict_but_the_good_one_is_a_finding() -> None:
+    assert set(FINDINGS) == {verdict.value for verdict in Verdict} - {"delivered"}
 
-    for code, _ in _FINDINGS.values():
+
+def test_every_finding_has_its_page(project: Path) -> None:
+    for code, _ in FINDINGS.values():
         assert (project / "docs" / "runbooks" / f"{code}.md").is_file()

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from obsctl.alerter.channels import parse_channels
 from obsctl.alerter.channels.dingtalk import sign
+from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
 from obsctl.core.errors import ConfigError

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerter.channels import parse_channels
+from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
 from obsctl.core.errors import ConfigError
@@ -178,7 +178,7 @@ def test_a_password_never_crosses_the_network_in_clear() -> None:
     ],
 )
 def test_what_no_mail_server_takes_is_a_mistake_of_the_configuration(wrong: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="channel mail"):
+    with pytest.raises(ConfigError, match="mail"):
         send(int(str(wrong.pop("number", 25))), **wrong)
 
 

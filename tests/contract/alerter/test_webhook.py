@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from obsctl.alerter.channels import parse_channels
-from obsctl.alerter.channels.webhook import Webhook
+from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
 from obsctl.core.errors import ConfigError
@@ -17,9 +16,9 @@ from rig.vendor import Vendor
 TOKEN = "hook-77b25c1f0e9a"
 
 
-def send(url: str, **options: object) -> Delivery:
+def send(url: str, *, value: str = TOKEN, **options: object) -> Delivery:
     (spec,) = parse_channels([{"name": "hook", "type": "webhook", "url": url, **options}], "test")
-    return spec.open(lambda reference: Secret(TOKEN, reference)).send(channel_test(time.time(), "app1"))
+    return spec.open(lambda reference: Secret(value, reference)).send(channel_test(time.time(), "app1"))
 
 
 def test_the_body_has_its_schema_and_the_token_travels_in_the_header(vendor: Vendor) -> None:
@@ -121,7 +120,7 @@ def test_a_keyword_is_one_line_of_text(keyword: str) -> None:
 @pytest.mark.parametrize("token", ["first\nsecond", "tab\there", "schlüssel"])
 def test_a_token_that_no_header_takes_is_a_mistake_of_the_configuration(token: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        Webhook("ops", "http://127.0.0.1:9/", Secret(token, "env:TOKEN"), "")
+        send("http://127.0.0.1:9/", token="env:TOKEN", value=token)
     assert token not in f"{refused.value} {refused.value.hint}"
     assert "env:TOKEN" in refused.value.hint
 
@@ -132,4 +131,4 @@ def test_a_token_that_no_header_takes_is_a_mistake_of_the_configuration(token: s
 )
 def test_a_url_that_cannot_be_posted_to_is_a_mistake_of_the_configuration(url: str) -> None:
     with pytest.raises(ConfigError):
-        Webhook("ops", url, None, "")
+        send(url)

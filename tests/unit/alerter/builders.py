@@ -6,8 +6,10 @@ from itertools import count
 
 from obsctl.alerter.engine import Engine
 from obsctl.alerter.events import Event
-from obsctl.alerter.rules import RequestsPerClient, Rule, Status4xx, Status5xxShare
-from obsctl.core.report import Severity
+from obsctl.alerter.rules.requests_per_client import RequestsPerClient
+from obsctl.alerter.rules.rule import Level, Rule
+from obsctl.alerter.rules.status_4xx import Status4xx
+from obsctl.alerter.rules.status_5xx_share import Status5xxShare
 
 #: A second to reckon from, seconds since the epoch.
 T = 1_800_000_000
@@ -22,15 +24,22 @@ def event(at: float, *, client: str = CLIENT, status: int = 200, host: str = "no
 
 
 def rate(threshold: int = 100, *, name: str = "client-request-rate", window_s: int = 60, hold_s: int = 30) -> Rule:
-    return RequestsPerClient(name, Severity.WARNING, window_s, hold_s, threshold)
+    return RequestsPerClient(name=name, window_s=window_s, resolve_after_s=hold_s, threshold=threshold)
 
 
 def errors(threshold: int = 50, *, window_s: int = 60, hold_s: int = 30) -> Rule:
-    return Status4xx("client-errors", Severity.WARNING, window_s, hold_s, threshold)
+    return Status4xx(name="client-errors", window_s=window_s, resolve_after_s=hold_s, threshold=threshold)
 
 
 def share(part: float = 0.05, min_requests: int = 100, *, window_s: int = 60, hold_s: int = 30) -> Rule:
-    return Status5xxShare("server-error-share", Severity.CRITICAL, window_s, hold_s, part, min_requests)
+    return Status5xxShare(
+        name="server-error-share",
+        severity=Level.CRITICAL,
+        window_s=window_s,
+        resolve_after_s=hold_s,
+        share=part,
+        min_requests=min_requests,
+    )
 
 
 def engine(*rules: Rule) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from obsctl.alerter.config import load_config
+from obsctl.alerter.config import load
 from obsctl.alerter.engine import Evicted
 from obsctl.alerter.health import metrics
 from obsctl.alerter.service import Alerter
@@ -19,7 +19,7 @@ def alerter(folder: Path) -> Alerter:
         f"kafka: {{bootstrap: ['127.0.0.1:1']}}\nstate: {folder}/state.db\nchannels: []\n"
         "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
     )
-    return Alerter(load_config(path))
+    return Alerter(load(path))
 
 
 def test_counts_that_had_to_go_are_told(tmp_path: Path) -> None:

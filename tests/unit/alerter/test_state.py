@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from obsctl.alerter.engine import Changes, Engine
+from obsctl.alerter.log import Log
 from obsctl.alerter.message import Kind, Message
 from obsctl.alerter.state import State, connect
 from obsctl.core.errors import ConfigError, RefusedError
 from tests.unit.alerter.builders import T, engine, event, rate
 
+LOG = Log("cluster", "nginxlog", "first-id")
+
 
 def saved(state: State, changes: Changes, offset: int, *messages: Message) -> None:
-    place = ("cluster", "nginxlog", 0)
-    state.save(changes=changes, positions={place: offset}, messages=list(messages), channels=["robot"], now=T)
+    state.save(changes=changes, log=LOG, positions={0: offset}, messages=list(messages), channels=["robot"], now=T)
 
 
 def test_an_engine_restored_from_the_file_goes_on_where_the_first_one_was(tmp_path: Path) -> None:
@@ -30,8 +32,8 @@ def test_an_engine_restored_from_the_file_goes_on_where_the_first_one_was(tmp_pa
     second = engine()
     kept = state.load(T - 361)
     second.restore(kept.cells, kept.alerts, T + 6)
-    assert state.positions("cluster", "nginxlog") == {0: 99}
-    assert state.positions("another", "nginxlog") == {}
+    assert state.positions(LOG) == {0: 99}
+    assert state.positions(LOG._replace(cluster="another")) == {}
     (start,) = second.feed([event(5)], T + 6)
     saved(state, second.take_changes(), 100)
     third = engine()
@@ -53,7 +55,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.Error):
         saved(state, changes, 1, message)
     look = connect(path)
-    assert state.positions("cluster", "nginxlog") == {}
+    assert state.positions(LOG) == {}
     assert look.execute("SELECT COUNT(*) FROM cell").fetchone() == (0,)
     assert look.execute("SELECT COUNT(*) FROM outbox").fetchone() == (0,)
     look.close()
@@ -123,6 +125,40 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(ConfigError, match="version 99"):
         State(path)
+
+
+def test_a_topic_that_was_made_again_has_no_positions_and_the_first_ones_are_dropped_with_its_own(
+    tmp_path: Path,
+) -> None:
+    state = State(tmp_path / "state.db")
+    again, elsewhere = LOG._replace(topic_id="second-id"), LOG._replace(cluster="another")
+    saved(state, Changes(), 500)
+    state.save(changes=Changes(), log=elsewhere, positions={0: 7}, messages=[], channels=[], now=T)
+    assert state.positions(again) == {}
+    assert state.knows("nginxlog", "cluster")
+    state.save(changes=Changes(), log=again, positions={0: 3}, messages=[], channels=[], now=T)
+    assert (state.positions(again), state.positions(LOG), state.positions(elsewhere)) == ({0: 3}, {}, {0: 7})
+    assert not state.knows("other")
+    state.close()
+
+
+def test_the_positions_of_the_first_release_become_the_first_logs_that_asks(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    State(path).close()
+    old = connect(path)
+    old.execute("DROP TABLE position")
+    old.execute(
+        "CREATE TABLE position (cluster TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, "
+        "next_offset INTEGER NOT NULL, PRIMARY KEY (cluster, topic, partition)) WITHOUT ROWID"
+    )
+    old.execute("INSERT INTO position VALUES ('cluster', 'nginxlog', 0, 41), ('cluster', 'nginxlog', 1, 42)")
+    old.execute("PRAGMA user_version = 1")
+    old.close()
+    state = State(path)
+    assert state.positions(LOG) == {0: 41, 1: 42}
+    state.save(changes=Changes(), log=LOG, positions={0: 50, 1: 42}, messages=[], channels=[], now=T)
+    assert state.positions(LOG._replace(topic_id="second-id")) == {}
+    state.close()
 
 
 def test_a_missing_directory_is_a_sentence(tmp_path: Path) -> None:

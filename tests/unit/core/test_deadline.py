@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import smtplib
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -57,3 +59,38 @@ def test_a_conversation_that_ends_in_time_keeps_its_own_outcome() -> None:
 def test_what_is_no_name_is_an_error_like_any_other() -> None:
     with pytest.raises(OSError, match="is no address"), Deadline(5) as deadline:
         deadline.connect("a..b", 80)
+
+
+def test_a_resolver_that_does_not_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        asked.set()
+        over.wait(30)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with pytest.raises(TimeoutError), Deadline(0.3) as deadline:
+        deadline.connect("robot.example", 443)
+    assert asked.is_set()
+    over.set()
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with peer(lambda line: line.sendall(b"x")) as port, full_listener() as silent:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", number)) for number in (silent, port)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with Deadline(4) as deadline:
+            assert deadline.connect("two.example", 1, at_most_s=1).recv(1) == b"x"
+
+
+@contextmanager
+def full_listener() -> Iterator[int]:
+    """A port whose queue is full: connecting to it gets no answer."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(2):
+            line = waiting.enter_context(socket.socket())
+            line.setblocking(False)
+            line.connect_ex(listener.getsockname())
+        yield int(listener.getsockname()[1])

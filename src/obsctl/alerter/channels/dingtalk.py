@@ -10,12 +10,14 @@ import base64
 import hashlib
 import hmac
 import time
-from typing import Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
+from msgspec import Meta
 
-from obsctl.alerter.channels.http import Answer, check_url, masked, origin, out_of_order, post_json, redirected
+from obsctl.alerter.channels.channel import SECRET, Resolve
+from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
@@ -41,26 +43,42 @@ def sign(secret: str, milliseconds: int) -> str:
     return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
 
 
+class DingTalkOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="dingtalk"):
+    """A robot in a DingTalk group."""
+
+    token: Annotated[str, Meta(description="The robot's access token, as a reference.", extra=SECRET)]
+    secret: Annotated[
+        str,
+        Meta(
+            description="The signing secret (begins with SEC) of a robot secured by it, as a reference.", extra=SECRET
+        ),
+    ] = ""
+
+    delivered: ClassVar[str] = "`errcode` 0"
+
+    def open(self, resolve: Resolve) -> DingTalk:
+        """Read token and secret."""
+        if "access_token=" in urlsplit(self.url).query:
+            raise ConfigError(
+                f"alert channel {self.name}: the url holds the access token",
+                hint="leave it out of the url and give it as token: file:…, env:… or vault:…",
+            )
+        secret = resolve(self.secret) if self.secret else None
+        return DingTalk(self.endpoint(), resolve(self.token), secret, self.keyword)
+
+
 class DingTalk:
     """A robot in a DingTalk group.
 
     Args:
-        name: the channel's name in the inventory.
-        url: the robot's address without token: ``https://oapi.dingtalk.com/robot/send``.
+        endpoint: the robot's address without token: ``https://oapi.dingtalk.com/robot/send``.
         token: its access token.
-        secret: the signing secret (begins with SEC), None for robots secured by keyword or address.
+        secret: the signing secret, None for robots secured by keyword or address.
         keyword: added to each text, for robots secured by keyword.
     """
 
-    def __init__(self, name: str, url: str, token: Secret, secret: Secret | None, keyword: str) -> None:
-        check_url(url, f"alert channel {name}")
-        if "access_token=" in urlsplit(url).query:
-            raise ConfigError(
-                f"alert channel {name}: the url holds the access token",
-                hint="leave it out of the url and give it as token: file:…, env:… or vault:…",
-            )
-        self.name = name
-        self._url = url
+    def __init__(self, endpoint: Endpoint, token: Secret, secret: Secret | None, keyword: str) -> None:
+        self._endpoint = endpoint
         self._token = token
         self._secret = secret
         self._keyword = keyword
@@ -75,25 +93,26 @@ class DingTalk:
 
     def preview(self, message: Message) -> dict[str, Any]:
         """Return what :meth:`send` would do, without any secret."""
-        begin = "&" if urlsplit(self._url).query else "?"
+        url = self._endpoint.url
+        begin = "&" if urlsplit(url).query else "?"
         query = f"{begin}access_token=***" + ("&timestamp=***&sign=***" if self._secret else "")
-        return {"method": "POST", "url": masked(self._url) + query, "body": self.payload(message)}
+        return {"method": "POST", "url": masked(url) + query, "body": self.payload(message)}
 
     def send(self, message: Message) -> Delivery:
         """Post the message once and judge the vendor's answer."""
-        where = origin(self._url)
-        answer = post_json(self._signed_url(), self.payload(message))
+        where = self._endpoint.where
+        answer = self._endpoint.post(self.payload(message), query=self._signed_query())
         if isinstance(answer, Delivery):
             return answer
         return redirected(answer, where) or out_of_order(answer, where) or self._judge(answer, where)
 
-    def _signed_url(self) -> str:
+    def _signed_query(self) -> str:
         query = [("access_token", self._token.reveal())]
         if self._secret is not None:
             now = int(time.time() * 1000)
             query += [("timestamp", str(now)), ("sign", sign(self._secret.reveal(), now))]
         # urlencode encodes each value once; a signature that is encoded twice is refused.
-        return f"{self._url}{'&' if urlsplit(self._url).query else '?'}{urlencode(query, quote_via=quote_plus)}"
+        return urlencode(query, quote_via=quote_plus)
 
     def _judge(self, answer: Answer, where: str) -> Delivery:
         try:

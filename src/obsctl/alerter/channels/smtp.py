@@ -6,17 +6,21 @@ import contextlib
 import smtplib
 import socket
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
+from msgspec import Meta
+
+from obsctl.alerter.channels.channel import SECRET, ChannelOptions, Resolve
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Message
 from obsctl.core.deadline import Deadline
+from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
+from obsctl.core.settings import Port
 
 #: Nothing but ASCII on the wire: no server needs to offer 8BITMIME or SMTPUTF8.
 _PLAIN = policy.SMTP.clone(cte_type="7bit")
@@ -72,54 +76,75 @@ class _Talk:
         )
 
 
+class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="smtp"):
+    """A mail server that relays to the recipients."""
+
+    host: Annotated[str, Meta(description="The mail server.")]
+    sender: Annotated[str, Meta(description="Address of the sender, NAME@DOMAIN.")]
+    recipients: Annotated[tuple[str, ...], Meta(min_length=1, description="Addresses of the recipients, NAME@DOMAIN.")]
+    port: Annotated[Port, Meta(description="Its TCP port: 25, 587 (with starttls) or another.")] = 25
+    starttls: Annotated[
+        bool, Meta(description="Whether the connection is encrypted, and the server's certificate checked, first.")
+    ] = False
+    username: Annotated[str, Meta(description="Account at the mail server (ASCII); empty for none.")] = ""
+    password: Annotated[
+        str, Meta(description="Its password (ASCII, only with starttls), as a reference.", extra=SECRET)
+    ] = ""
+
+    delivered: ClassVar[str] = "250 after DATA, with every recipient accepted"
+
+    def open(self, resolve: Resolve) -> Smtp:
+        """Check the addresses and read the password."""
+        for address in (self.sender, *self.recipients):
+            if not _is_plain(address):
+                raise ConfigError(
+                    f"alert channel {self.name}: {address!r} is no address that every mail server takes",
+                    hint="write NAME@DOMAIN in ASCII, without a blank and without the person's name",
+                )
+        if not _is_host(self.host):
+            raise ConfigError(f"alert channel {self.name}: {self.host!r} is no host name or address")
+        if bool(self.username) != bool(self.password):
+            raise ConfigError(f"alert channel {self.name}: username and password belong together")
+        if self.password and not self.starttls:
+            raise ConfigError(
+                f"alert channel {self.name}: a password would cross the network in clear",
+                hint="set starttls: true, or leave username and password out",
+            )
+        password = resolve(self.password) if self.password else None
+        for part, value in (("username", self.username), ("password", password.reveal() if password else "")):
+            if not value.isascii():
+                raise ConfigError(
+                    f"alert channel {self.name}: the {part} holds characters beyond ASCII, which not every mail "
+                    "server takes",
+                    hint="give the mail account another one",
+                )
+        return Smtp(self, password)
+
+
 class Smtp:
     """A mail server that relays to the recipients.
 
     Args:
-        name: the channel's name in the inventory.
-        host: the server.
-        port: 25, 587 (with starttls) or another.
-        sender: envelope and header sender.
-        recipients: addresses, at least one.
-        username: for AUTH; empty sends none.
-        password: for AUTH.
-        starttls: encrypt, and check the server's certificate, before anything else.
-        keyword: added to the subject, for mail filters.
+        options: checked.
+        password: for AUTH; None sends none.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        host: str,
-        port: int,
-        sender: str,
-        recipients: Sequence[str],
-        username: str,
-        password: Secret | None,
-        starttls: bool,
-        keyword: str,
-    ) -> None:
-        self.name = name
-        self._host = host
-        self._port = port
-        self._sender = sender
-        self._recipients = list(recipients)
-        self._username = username
+    def __init__(self, options: SmtpOptions, password: Secret | None) -> None:
+        self._options = options
         self._password = password
-        self._starttls = starttls
-        self._keyword = keyword
 
     def mail(self, message: Message) -> EmailMessage:
         """Return the mail that is sent."""
         mail = EmailMessage(policy=_PLAIN)
-        mail["From"] = self._sender
-        mail["To"] = ", ".join(self._recipients)
-        keyword = f"{self._keyword} " if self._keyword else ""
+        mail["From"] = self._options.sender
+        mail["To"] = ", ".join(self._options.recipients)
+        keyword = f"{self._options.keyword} " if self._options.keyword else ""
         mail["Subject"] = f"{keyword}{message.title}"
         mail["Date"] = formatdate(localtime=False)
         # The same for a repetition, so that mail programs show one of the two.
-        mail["Message-ID"] = f"<{message.id}.{message.kind.value}@{self._sender.rpartition('@')[2] or 'obsctl'}>"
+        mail["Message-ID"] = (
+            f"<{message.id}.{message.kind.value}@{self._options.sender.rpartition('@')[2] or 'obsctl'}>"
+        )
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content("\n".join(message.lines) + "\n")
         return mail
@@ -128,16 +153,16 @@ class Smtp:
         """Return what :meth:`send` would do, without any secret."""
         mail = self.mail(message)
         return {
-            "server": f"{self._host}:{self._port}",
-            "starttls": self._starttls,
-            "login": "***" if self._username else "",
+            "server": f"{self._options.host}:{self._options.port}",
+            "starttls": self._options.starttls,
+            "login": "***" if self._options.username else "",
             "headers": dict(mail.items()),
             "body": mail.get_content(),
         }
 
     def send(self, message: Message) -> Delivery:
         """Hand the mail to the server once and judge its answers."""
-        talk = _Talk(f"{self._host}:{self._port}")
+        talk = _Talk(f"{self._options.host}:{self._options.port}")
         try:
             with Deadline(_TOTAL_S) as deadline, contextlib.closing(_Client(deadline)) as client:
                 return self._converse(client, talk, message)
@@ -163,19 +188,19 @@ class Smtp:
             return talk.broken("the connection broke")
 
     def _converse(self, client: smtplib.SMTP, talk: _Talk, message: Message) -> Delivery:
-        code, said = client.connect(self._host, self._port)
+        code, said = client.connect(self._options.host, self._options.port)
         talk.step = "the greeting"
         if code != 220:
             return _answered(talk.where, talk.step, code, _text(said))
         talk.step = "EHLO"
         client.ehlo_or_helo_if_needed()
-        if self._starttls:
+        if self._options.starttls:
             talk.step = "STARTTLS"
             client.starttls(context=ssl.create_default_context())
             client.ehlo()
-        if self._username and self._password is not None:
+        if self._options.username and self._password is not None:
             talk.step = "AUTH"
-            client.login(self._username, self._password.reveal())
+            client.login(self._options.username, self._password.reveal())
         for step, command in self._envelope():
             talk.step = step
             code, said = client.docmd(command)
@@ -190,8 +215,8 @@ class Smtp:
 
     def _envelope(self) -> list[tuple[str, str]]:
         """Return the commands before DATA; one refused recipient refuses the mail, so none is lost unseen."""
-        recipients = [("RCPT TO", f"RCPT TO:<{address}>") for address in self._recipients]
-        return [("MAIL FROM", f"MAIL FROM:<{self._sender}>"), *recipients]
+        recipients = [("RCPT TO", f"RCPT TO:<{address}>") for address in self._options.recipients]
+        return [("MAIL FROM", f"MAIL FROM:<{self._options.sender}>"), *recipients]
 
 
 def _answered(where: str, step: str, code: int, said: str) -> Delivery:
@@ -216,3 +241,15 @@ def _answered(where: str, step: str, code: int, said: str) -> Delivery:
 def _text(said: bytes | str) -> str:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     return redact(" ".join(text.split()))[:200]
+
+
+def _is_plain(address: str) -> bool:
+    return bool(address) and address.isascii() and address.isprintable() and not set(address) & set(" <>")
+
+
+def _is_host(name: str) -> bool:
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(name)

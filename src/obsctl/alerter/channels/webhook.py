@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from obsctl.alerter.channels.http import Answer, check_url, masked, origin, out_of_order, post_json, redirected
+from msgspec import Meta
+
+from obsctl.alerter.channels.channel import SECRET, Resolve
+from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
@@ -15,25 +18,38 @@ from obsctl.core.secrets import Secret, redact
 SCHEMA = "obsctl/alert/v1"
 
 
+class WebhookOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):
+    """An HTTP endpoint that takes JSON."""
+
+    token: Annotated[str, Meta(description="Sent as Authorization: Bearer, as a reference.", extra=SECRET)] = ""
+
+    delivered: ClassVar[str] = (
+        "HTTP 200 to 299, and the body, where it is a JSON object, has no `errcode` or `code` but 0 (or the HTTP "
+        "status again) and no `ok` or `success` that is false"
+    )
+
+    def open(self, resolve: Resolve) -> Webhook:
+        """Read the token."""
+        token = resolve(self.token) if self.token else None
+        if token is not None and not (token.reveal().isascii() and token.reveal().isprintable()):
+            raise ConfigError(
+                f"alert channel {self.name}: the token cannot be sent in a header",
+                hint=f"{token.reference} must hold the token alone, in ASCII, on one line",
+            )
+        return Webhook(self.endpoint(), token, self.keyword)
+
+
 class Webhook:
     """An HTTP endpoint that takes JSON.
 
     Args:
-        name: the channel's name in the inventory.
-        url: where to post.
+        endpoint: where to post.
         token: sent as ``Authorization: Bearer``; None sends no such header.
         keyword: added as the body's ``keyword``, for receivers that route by it.
     """
 
-    def __init__(self, name: str, url: str, token: Secret | None, keyword: str) -> None:
-        check_url(url, f"alert channel {name}")
-        if token is not None and not (token.reveal().isascii() and token.reveal().isprintable()):
-            raise ConfigError(
-                f"alert channel {name}: the token cannot be sent in a header",
-                hint=f"{token.reference} must hold the token alone, in ASCII, on one line",
-            )
-        self.name = name
-        self._url = url
+    def __init__(self, endpoint: Endpoint, token: Secret | None, keyword: str) -> None:
+        self._endpoint = endpoint
         self._token = token
         self._keyword = keyword
 
@@ -52,13 +68,13 @@ class Webhook:
     def preview(self, message: Message) -> dict[str, Any]:
         """Return what :meth:`send` would do, without any secret."""
         headers = {"Authorization": "Bearer ***"} if self._token else {}
-        return {"method": "POST", "url": masked(self._url), "headers": headers, "body": self.payload(message)}
+        return {"method": "POST", "url": masked(self._endpoint.url), "headers": headers, "body": self.payload(message)}
 
     def send(self, message: Message) -> Delivery:
         """Post the message once and judge the answer."""
-        where = origin(self._url)
+        where = self._endpoint.where
         headers = {"Authorization": f"Bearer {self._token.reveal()}"} if self._token else {}
-        answer = post_json(self._url, self.payload(message), headers)
+        answer = self._endpoint.post(self.payload(message), headers=headers)
         if isinstance(answer, Delivery):
             return answer
         code = str(answer.status)
