@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import confluent_kafka
+import confluent_kafka.admin
 import pytest
 import yaml
 
@@ -99,7 +104,10 @@ class Watch:
         return self._process.wait(20)
 
     def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as answer:  # the page of one that is failing
             return dict(json.load(answer))
 
     def log(self) -> str:
@@ -113,10 +121,26 @@ class Watch:
             for n in range(count)
         ]
 
-    def send(self, records: list[bytes]) -> None:
+    def send(self, records: list[bytes], partitions: int = 6) -> None:
         for number, value in enumerate(records):
-            self._producer.produce(self.topic, value, partition=number % 6)
+            self._producer.produce(self.topic, value, partition=number % partitions)
         assert self._producer.flush(30) == 0
+
+    def produce_again(self) -> None:
+        """Take a new producer: the old one may know a topic or a cluster that is gone."""
+        self._producer = self.kafka.producer()
+
+    def seen_until(self, done: Callable[[], bool], seconds: float) -> list[dict[str, Any]]:
+        """Look at the health page until something is true, and return what it said on the way."""
+        pages: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            with contextlib.suppress(OSError):
+                pages.append(self.health())
+            return done()
+
+        wait_for(lambda: f"{pages[-1:]}\n{self.log()}", look, seconds=seconds)
+        return pages
 
     def titles(self) -> list[str]:
         return [request.body["markdown"]["title"] for request in self.vendor.received]
@@ -161,7 +185,7 @@ def test_a_restart_neither_repeats_nor_forgets(watch: Watch) -> None:
     watch.kill()
     watch.send(watch.requests(60))
     watch.start()
-    wait_for(watch.log, lambda: bool(watch.titles()), seconds=20)
+    wait_for(watch.log, lambda: bool(watch.titles()) and watch.health()["waiting"] == 0, seconds=20)
     watch.kill()
     watch.start()
     settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
@@ -226,3 +250,147 @@ def test_killed_again_and_again_every_condition_has_its_two_messages(watch: Watc
     assert {title for title, _ in texts} == wanted
     unmarked = Counter(title for title, text in texts if "sent again" not in text)
     assert max(unmarked.values()) == 1
+
+
+def both(client: str) -> list[str]:
+    return [f"[FIRING] rate {client}", f"[RESOLVED] rate {client}"]
+
+
+def assert_was_not_well(pages: list[dict[str, Any]], words: str) -> None:
+    """The page said that nothing was read, and why, before it was well again."""
+    failing = [page["reason"] for page in pages if page["status"] == "failing"]
+    assert any(words in reason for reason in failing), failing
+
+
+@pytest.mark.parametrize("partitions", [3, 6])
+def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions: int) -> None:
+    """Lines of the new topic may come before the alerter has noticed, and fewer than the old one had."""
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    before = watch.health()["cluster"]["topic_id"]
+    watch.kafka.delete_topic(watch.topic)
+    watch.kafka.create_topic(watch.topic, partitions)
+    watch.produce_again()
+    watch.send(watch.requests(60), partitions)
+    pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 40)
+    assert_was_not_well(pages, "made again")
+    assert watch.health()["status"] == "ok"
+    assert watch.health()["cluster"]["topic_id"] not in ("", before)
+    assert watch.health()["cluster"]["positions"].keys() == {str(number) for number in range(partitions)}
+    watch.send(watch.requests(120), partitions)
+    settled(watch, both(CLIENT), 40)
+
+
+def test_a_topic_made_again_while_the_alerter_was_off(watch: Watch) -> None:
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    assert watch.terminate() == 0
+    watch.kafka.delete_topic(watch.topic)
+    watch.kafka.create_topic(watch.topic, 3)
+    watch.produce_again()
+    watch.send(watch.requests(600), 3)
+    watch.start()
+    settled(watch, both(CLIENT), 40)
+
+
+def test_a_topic_that_is_gone_is_said_at_once(watch: Watch) -> None:
+    watch.start()
+    watch.kafka.delete_topic(watch.topic)
+    pages = watch.seen_until(lambda: watch.health()["status"] == "failing", 10)
+    assert_was_not_well(pages, f"topic {watch.topic} does not exist")
+
+
+def test_partitions_that_are_added_are_read_from_their_beginning(watch: Watch) -> None:
+    watch.start()
+    admin = watch.kafka.admin()
+    wanted = confluent_kafka.admin.NewPartitions(watch.topic, 9)
+    admin.create_partitions([wanted])[watch.topic].result(30)
+    watch.produce_again()
+    for value in watch.requests(120):
+        watch._producer.produce(watch.topic, value, partition=8)
+    assert watch._producer.flush(30) == 0
+    settled(watch, both(CLIENT), 40)
+    assert watch.health()["status"] == "ok"
+
+
+def test_records_that_retention_deleted_are_passed_over(watch: Watch) -> None:
+    """Off for longer than the retention: the position lies before the log's start, and the log may be empty."""
+    watch.start()
+    watch.send(watch.requests(60))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 60, seconds=10)
+    assert watch.terminate() == 0
+    watch.send(watch.requests(600, age_s=86400))
+    admin = watch.kafka.admin()
+    ends = [confluent_kafka.TopicPartition(watch.topic, number, confluent_kafka.OFFSET_END) for number in range(6)]
+    for answer in admin.delete_records(ends).values():
+        answer.result(30)
+    watch.start()
+    assert watch.health()["lag"] == 0
+    watch.send(watch.requests(120, "192.0.2.7"))
+    settled(watch, both("192.0.2.7"), 40)
+
+
+class OwnBroker:
+    """A broker of one test's own, which it may damage."""
+
+    def __init__(self, libs: Path, folder: Path) -> None:
+        self.node = KafkaNode(libs, folder)
+        self.node.start()
+
+    def lose_log(self, topic: str) -> None:
+        """Have the topic's records gone, as after a disk was replaced: the same topic, and its offsets begin at 0."""
+        self.node.kill()
+        for partition in (self.node.folder / "data").glob(f"{topic}-*"):
+            for file in partition.glob("0*"):
+                file.unlink()
+        for checkpoint in (self.node.folder / "data").glob("*-checkpoint"):
+            checkpoint.unlink()
+        self.node.start()
+
+    def rebuild(self) -> None:
+        """Have another cluster at the same address."""
+        self.node.kill()
+        shutil.rmtree(self.node.folder / "data")
+        arguments = ["format", "--cluster-id=anotherClusterAAAAAAAA", "--config", str(self.node._config)]
+        self.node._java("kafka.tools.StorageTool", *arguments)
+        self.node.start()
+
+
+@pytest.fixture
+def broken(kafka_libs: Path, tmp_path: Path) -> Iterator[tuple[OwnBroker, Watch]]:
+    (tmp_path / "kafka").mkdir()
+    own = OwnBroker(kafka_libs, tmp_path / "kafka")
+    with serving() as vendor:
+        made = Watch(own.node, tmp_path, vendor)
+        yield own, made
+        made.kill()
+    own.node.kill()
+
+
+def test_a_cluster_that_is_rebuilt_under_the_alerter(broken: tuple[OwnBroker, Watch]) -> None:
+    own, watch = broken
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    own.rebuild()
+    watch.kafka.create_topic(watch.topic, 6)
+    watch.produce_again()
+    watch.send(watch.requests(120))
+    settled(watch, both(CLIENT), 60)
+    assert watch.health()["cluster"]["id"] == "anotherClusterAAAAAAAA"
+    assert watch.health()["status"] == "ok"
+
+
+def test_a_log_that_lost_its_records_is_read_again(broken: tuple[OwnBroker, Watch]) -> None:
+    own, watch = broken
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    own.lose_log(watch.topic)
+    watch.produce_again()
+    watch.send(watch.requests(60))
+    wait_for(watch.log, lambda: watch.ready() and watch.health()["counted"] == 150, seconds=60)
+    watch.send(watch.requests(120))
+    settled(watch, both(CLIENT), 40)

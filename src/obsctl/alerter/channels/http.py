@@ -303,7 +303,8 @@ class _WithoutTargets(logging.Filter):
         return _TRIP.get(None) is None
 
 
-for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
+for _name in [name for name in logging.root.manager.loggerDict if name.startswith("urllib3.")]:
+    # A logger's filter does not reach the loggers below it.
     logging.getLogger(_name).addFilter(_WithoutTargets())
 
 
