@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerter.config import load_config
+from obsctl.alerter import config as alerter_config
 from obsctl.consumer import config
 from obsctl.consumer.unit import supervisor, worker
 from obsctl.fleet.load import FleetSource, load
@@ -149,7 +149,8 @@ def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
 
 
 def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
-    read = load_config(host_files / "alerter.yml")
+    read = alerter_config.load(host_files / "alerter.yml")
+    assert read.database == "obs"
     assert [channel.name for channel in read.channels] == ["ops robot", "hook", "mail"]
     assert [rule.name for rule in read.rules] == ["client-request-rate", "client-errors", "server-error-share"]
 
