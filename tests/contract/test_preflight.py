@@ -34,7 +34,7 @@ EXPECTED = {
     "auth-pass-not-plain": Expected(LB, "keepalived_auth_pass has a character", "letters, digits"),
     "auth-pass-too-long": Expected(LB, "keepalived_auth_pass has 17 characters", "at most 8"),
     "channel-incomplete": Expected("app1", "alert channel ops has no url", "needs url, token"),
-    "channel-type-unknown": Expected("app1", "must be one of: dingtalk, webhook, smtp, got: slack", "argument_specs"),
+    "channel-type-unknown": Expected("app1", "must be one of: dingtalk, smtp, webhook, got: slack", "argument_specs"),
     "channel-url-with-token": Expected("app1", "alert channel ops carries its access_token", "token or secret"),
     "control-node-locked-out": Expected(EVERYBODY, "lock this control node (192.168.100.10)", "fleet_admin_sources"),
     "disk-of-brokers-only": Expected(LB, "with 3 copies over 3 brokers need 824", "larger disk"),

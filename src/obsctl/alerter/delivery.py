@@ -14,11 +14,11 @@ class Verdict(enum.StrEnum):
     THROTTLED = "throttled"
     #: The server said "not now": a fault of its own, greylisting, a full disk.
     DEFERRED = "deferred"
-    #: The vendor said no, and will say no again until somebody changes something.
+    #: The vendor said no, and will say no again until a person changes something.
     REFUSED = "refused"
     #: The answer points to another address, which is never followed.
     REDIRECTED = "redirected"
-    #: Nobody took the message: no connection, or a service that is out of order.
+    #: The message did not arrive: no connection, or a service that is out of order.
     UNREACHABLE = "unreachable"
     #: Sent, but not answered: it may or may not have arrived.
     UNKNOWN = "unknown"
@@ -35,7 +35,7 @@ class Delivery:
 
     Attributes:
         verdict: the outcome.
-        code: the vendor's own code (``errcode``, HTTP or SMTP status), empty when nobody answered.
+        code: the vendor's own code (``errcode``, HTTP or SMTP status), empty without an answer.
         summary: what happened, in one sentence without secrets.
         hint: what to do about it, empty when delivered.
     """

@@ -28,6 +28,7 @@ class Kinds(Generic[T]):
     """
 
     def __init__(self, package: ModuleType, base: type[T]) -> None:
+        self.base = base
         self.tag_field = str(base.__struct_config__.tag_field)
         self.by_tag: dict[str, type[T]] = {}
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):

@@ -13,7 +13,7 @@ from obsctl.lines.formats.registry import formats
 
 
 class LineReader:
-    """Reads records; what cannot be read is counted here and quarantined by the consumer.
+    """Reads records; what cannot be read is counted here; the consumer quarantines it.
 
     Args:
         proxies: those whose ``X-Forwarded-For`` is believed.
@@ -25,7 +25,7 @@ class LineReader:
         self._formats = formats()
 
     def event(self, value: bytes) -> Event | None:
-        """Return the request that the record's line tells of, or None when it is none or unreadable."""
+        """Return the request that the record's line is about, or None when there is none or it cannot be read."""
         try:
             envelope = record.read(value)
             file = record.log_file(envelope.fields, envelope.log)

@@ -85,7 +85,7 @@ def about(transition: Transition, database: str) -> Message:
 
 
 def channel_test(now: float, origin: str) -> Message:
-    """Return the message of ``obsctl alert test``, marked so that nobody takes it for an alert."""
+    """Return the message of ``obsctl alert test``, marked so that it is not taken for an alert."""
     return Message(
         id=f"test-{int(now * 1000):x}",
         kind=Kind.TEST,
@@ -122,7 +122,7 @@ def sent_again(message: Message) -> Message:
 
 
 def _printable(text: str) -> str:
-    """Return the text without what could draw, link or break lines in somebody's chat; clients choose it."""
+    """Return a text that clients choose, without what draws, links or breaks lines in a chat, or ends a text in SQL."""
     return _UNPRINTABLE.sub("?", text)[:_LONGEST_KEY]
 
 

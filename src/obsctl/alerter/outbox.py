@@ -1,6 +1,6 @@
 """Messages on their way: what is due, what one attempt changed, and when to try again.
 
-A message is delivered when the vendor says so and never given up before. Each channel has its own pace: at most
+A message is delivered when the vendor says so, and is kept until then. Each channel has its own pace: at most
 ``per_minute`` attempts within any 60 seconds, the last of which is kept for a digest of everything that waits, and
 a pause after each failure.
 """
@@ -43,7 +43,7 @@ _PAUSES: dict[Verdict, tuple[float, float]] = {
     Verdict.UNKNOWN: (10.0, 300.0),
     # DingTalk's own silence lasts 10 minutes.
     Verdict.THROTTLED: (60.0, 600.0),
-    # A mail server that greylists wants to be left alone for some minutes.
+    # A mail server that greylists refuses for some minutes.
     Verdict.DEFERRED: (60.0, 600.0),
     # Only a person can change the answer.
     Verdict.REFUSED: (300.0, 300.0),
@@ -101,7 +101,7 @@ def put(connection: sqlite3.Connection, message: Message, channels: Iterable[str
 
 
 def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tuple[str, str]]:
-    """Take up what an earlier process left, within the caller's transaction.
+    """Take over what an earlier process left, within the caller's transaction.
 
     What was being sent when it died may have arrived. A channel that refused may have been repaired meanwhile, so
     it is tried at once. Returns (channel, title) of messages whose channel is no longer configured; they are
@@ -167,7 +167,7 @@ def claim(connection: sqlite3.Connection, channel: str, per_minute: int, now: fl
 
 
 def settle(connection: sqlite3.Connection, channel: str, parcel: Parcel, delivery: Delivery, now: float) -> Pace:
-    """Note what became of an attempt, within the caller's transaction, and return the channel's new pace."""
+    """Store the outcome of an attempt, within the caller's transaction, and return the channel's new pace."""
     ids = [(now, i) for i in parcel.rows]
     failures, next_try = 0, 0.0
     if delivery.delivered:

@@ -8,7 +8,6 @@ counts twice. Only the very first start begins at the end, since what was there 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import NamedTuple
 
@@ -28,6 +27,9 @@ SILENT_S = 30.0
 #: still give the old one's records at the new one's offsets. Later it is fenced (broker.session.timeout.ms is 9 s).
 #: For so long, too, an answer that names the log that was left comes from such a broker.
 SETTLE_S = 10.0
+#: A client whose partitions are stuck is replaced this often, seconds: what it believes may be the cause.
+_REOPEN_S = 60.0
+_MADE_AGAIN = f"was deleted and made again; reading goes on within {SETTLE_S:g} s, there is nothing to do"
 
 
 class Trouble(NamedTuple):
@@ -62,11 +64,14 @@ class Reading:
         self._source: Source | None = None
         self._answered_at = float("-inf")
         self._missing = False
+        #: Why nothing is read, after the topic's name; of no meaning while there is a source.
+        self._why = "is being looked up"
         #: The log that will be read, and since when it is known (monotonic seconds).
         self._next: tuple[Log, float] | None = None
         #: When a log was left (monotonic seconds).
         self._left: dict[Log, float] = {}
         self._committed_at = 0.0
+        self._opened_at = 0.0
 
     @property
     def source(self) -> Source | None:
@@ -107,24 +112,23 @@ class Reading:
             return Trouble(True, f"Kafka does not answer for topic {topic}: obsctl kafka status")
         if self._missing:
             return Trouble(
-                True, f"topic {topic} does not exist: ansible-playbook playbooks/kafka.yml --tags topics creates it"
+                True,
+                f"topic {topic} does not exist: ansible-playbook playbooks/kafka.yml -i inventories/prod creates it",
             )
         if source is None:
-            again = " was deleted and made again, or belongs to another cluster now: it" if self._left else ""
-            return Trouble(
-                True, f"topic {topic}{again} is read from {SETTLE_S:g} s after it was found on; nothing is to be done"
-            )
+            return Trouble(True, f"topic {topic} {self._why}")
         if source.lost:
             lost = ", ".join(f"{topic}/{partition}" for partition in sorted(source.lost))
             return Trouble(
-                len(source.lost) >= len(source.ends), f"not read until their position is found: partitions {lost}"
+                len(source.lost) >= len(source.ends),
+                f"no offset to read from is known yet for {lost}; it is being looked up",
             )
         stuck = source.stuck()
         if stuck:
             named = ", ".join(f"{topic}/{partition}" for partition in stuck)
             return Trouble(
                 len(stuck) >= len(source.ends),
-                f"records wait in Kafka and do not arrive: partitions {named}: obsctl kafka status",
+                f"records of {named} wait in Kafka and do not arrive: obsctl kafka status",
             )
         return None
 
@@ -143,6 +147,9 @@ class Reading:
             self._clock.track(partition)
         source.find(answer.starts)
         source.learn(answer)
+        if source.stuck() and time.monotonic() - self._opened_at > _REOPEN_S:
+            self._opened_at = time.monotonic()
+            source.reopen()
         self._probe.want(source.lost, self._since())
 
     def _change(self, log: Log, answer: Answer) -> None:
@@ -159,12 +166,15 @@ class Reading:
             origin, positions = "its end", dict(answer.ends)
         else:
             if self._state.knows(log.topic, log.cluster) and now - self._next[1] < SETTLE_S:
+                self._why = _MADE_AGAIN
                 return
             # All its partitions are new to the source: they are found like any other that has no position.
-            origin, positions = f"what was written in the last {self._lateness_s:g} s", {}
+            origin, positions = f"the first record of the last {self._lateness_s:g} s", {}
         if not answer.ends:
+            self._why = "has no partition whose leader answers: obsctl kafka status"
             return
         source = self._source = Source(self._config, log, positions)
+        self._opened_at = now
         self._next = None
         LOG.info(
             "reading begins",
@@ -180,11 +190,11 @@ class Reading:
             extra={"topic": log.topic, "was": source.log._asdict(), "is": log._asdict()},
         )
         self._left[source.log] = time.monotonic()
+        self._why = _MADE_AGAIN
         self._source = None
         # Partitions that no longer exist must not hold the clock; nothing ends before each new one has been heard.
         self._clock.restart()
-        # Closing waits for answers, which the old brokers may owe for a while.
-        threading.Thread(target=source.close, name="close", daemon=True).start()
+        source.abandon()
 
     def _since(self) -> float:
         return time.time() - self._lateness_s

@@ -101,7 +101,7 @@ class Alerter:
         if time.monotonic() - self._turned_at > SILENT_S:
             failing = True
             reasons.append(
-                f"no batch was finished for {SILENT_S:g} s: is the disk of {self._config.state} slow or full?"
+                f"no batch was finished for {SILENT_S:g} s; is the disk that holds {self._config.state} full or slow?"
             )
         channels = []
         for sender in self._senders:

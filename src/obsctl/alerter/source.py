@@ -9,6 +9,7 @@ name only shows the lag to others.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Source:
     Attributes:
         positions: next offset to read, by partition.
         ends: next offset to be written, by partition, as of the last answer of the probe.
-        lost: partitions that are not read, because nobody knows where: new ones, and those whose position the log
+        lost: partitions that are not read, because no position is known: new ones, and those whose position the log
             does not have (any more).
     """
 
@@ -69,21 +70,8 @@ class Source:
         #: Since when a partition with records has not moved (monotonic seconds).
         self._still_since: dict[int, float] = {}
         self._logged: dict[str, float] = {}
-        self._consumer = Consumer(
-            clients.settings(config.bootstrap, "obsctl-alerter")
-            | {
-                "group.id": config.group,
-                "enable.auto.commit": False,
-                # A position that the log does not have is reported, see `lost`; to begin at the log's first record
-                # would mean to read a week of lines that no longer count, and to be blind meanwhile.
-                "auto.offset.reset": "error",
-                "allow.auto.create.topics": False,
-                "fetch.wait.max.ms": 100,
-                "queued.max.messages.kbytes": 16384,
-                # The library writes a line for each attempt to connect; what matters of it is said here, now and then.
-                "log_level": 0,
-            }
-        )
+        self._config = config
+        self._consumer = self._client()
         self._assign()
 
     def read(self, most: int, timeout_s: float) -> list[Record]:
@@ -166,9 +154,40 @@ class Source:
         except KafkaException as error:
             self._complain(error.args[0].str())
 
+    def reopen(self) -> None:
+        """Read on with a new client, whatever the old one believes of the cluster."""
+        LOG.warning(
+            "records wait and do not arrive; the client is replaced",
+            extra={"topic": self.log.topic, "partitions": self.stuck()},
+        )
+        self.abandon()
+        self._consumer = self._client()
+        self._assign()
+
     def close(self) -> None:
         """Leave the cluster."""
         self._consumer.close()
+
+    def abandon(self) -> None:
+        """Close on a thread of its own: closing waits for answers, which hung or old brokers may owe for a while."""
+        threading.Thread(target=self._consumer.close, name="close", daemon=True).start()
+
+    def _client(self) -> Consumer:
+        return Consumer(
+            clients.settings(self._config.bootstrap, "obsctl-alerter")
+            | {
+                "group.id": self._config.group,
+                "enable.auto.commit": False,
+                # A position that the log does not have is reported, see `lost`; to begin at the log's first record
+                # would mean to read a week of lines that no longer count, and to be blind meanwhile.
+                "auto.offset.reset": "error",
+                "allow.auto.create.topics": False,
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": 16384,
+                # The library writes a line for each attempt to connect; what matters of it is said here, now and then.
+                "log_level": 0,
+            }
+        )
 
     def _assign(self) -> None:
         self._consumer.assign(

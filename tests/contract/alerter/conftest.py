@@ -12,14 +12,14 @@ from rig.vendor import Vendor, serving
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
-    """A vendor that takes every message until told otherwise."""
+    """A vendor that takes every message unless the test says otherwise."""
     with serving() as running:
         yield running
 
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port on loopback where nobody listens."""
+    """A port on loopback on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -39,7 +39,7 @@ def test_the_signature_is_the_vendors() -> None:
     assert sign("xxx", 1720063700033000) == "p7C+jdCVtGt77XXVBqP6I9ZzC8T0X9tv+WOduuQ53ZM="
 
 
-def test_each_message_is_signed_anew_and_encoded_once(vendor: Vendor) -> None:
+def test_each_message_has_its_own_signature_encoded_once(vendor: Vendor) -> None:
     for _ in range(20):
         assert send(vendor.url + "/robot/send").delivered
     for request in vendor.received:
@@ -124,11 +124,11 @@ def test_a_redirect_is_never_followed(vendor: Vendor, status: int) -> None:
         f"http://[::1/{TOKEN}",
     ],
 )
-def test_of_a_redirect_only_the_host_is_told(vendor: Vendor, location: str) -> None:
+def test_of_a_redirect_only_the_host_is_shown(vendor: Vendor, location: str) -> None:
     vendor.status, vendor.headers = 302, {"Location": location}
-    told = repr(send(vendor.url))
-    assert TOKEN not in told
-    assert ("https://login.example, which" in told) is location.startswith("https")
+    shown = repr(send(vendor.url))
+    assert TOKEN not in shown
+    assert ("https://login.example, which" in shown) is location.startswith("https")
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
 """Rules and channels are described once, in src/obsctl/alerter/{rules,channels}: what repeats it has to agree.
 
-``python -m tests.contract.alerter.test_one_description`` writes the tables of docs/reference/alerting.md and prints the
-options for roles/consumer/meta/argument_specs.yml.
+``python -m tests.contract.alerter.test_one_description`` writes the tables of docs/reference/alerting.md and the
+options in roles/consumer/meta/argument_specs.yml.
 """
 
 from __future__ import annotations
 
 import enum
+import pkgutil
 import re
-import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +21,8 @@ import yaml
 from msgspec import inspect
 
 import tests.collection  # noqa: F401 - lets plugins be imported
+from obsctl.alerter import channels as channels_package
+from obsctl.alerter import rules as rules_package
 from obsctl.alerter.channels import registry as channels
 from obsctl.alerter.channels.channel import ChannelOptions
 from obsctl.alerter.config import _File
@@ -101,7 +105,7 @@ def specs(kinds: Kinds[Any]) -> dict[str, dict[str, Any]]:
         everywhere = len(by_text) == 1 and len(next(iter(by_text.values()))) == len(kinds.by_tag)
         lines = [text if everywhere else f"{', '.join(tags)}: {text}" for text, tags in by_text.items()]
         wanted[name]["description"] = lines[0] if len(lines) == 1 else lines
-    tag = {"type": "str", "required": True, "choices": list(kinds.by_tag)}
+    tag = {"type": "str", "required": True, "choices": list(kinds.by_tag), "description": kinds.base.tag_text}
     return {kinds.tag_field: tag, **wanted}
 
 
@@ -152,17 +156,26 @@ def test_every_kind_describes_all_of_its_options(name: str, tag: str) -> None:
     assert [option.name for option in options(kinds.by_tag[tag]) if not option.text] == []
 
 
+@pytest.mark.parametrize(
+    ("package", "kinds", "shared"),
+    [
+        (rules_package, rules.KINDS, {"rule", "registry"}),
+        (channels_package, channels.KINDS, {"channel", "http", "registry"}),
+    ],
+)
+def test_each_module_is_one_kind(package: ModuleType, kinds: Kinds[Any], shared: set[str]) -> None:
+    """A module whose class has no tag would never be found."""
+    modules = {found.name for found in pkgutil.iter_modules(package.__path__)} - shared
+    assert sorted(kind.__module__.rpartition(".")[2] for kind in kinds.by_tag.values()) == sorted(modules)
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_the_roles_argument_specs_name_each_option(name: str) -> None:
     kinds, _ = LISTS[name]
     there, wanted = documented()[name]["options"], specs(kinds)
     assert set(there) == set(wanted), f"{name}: options that only one of the two descriptions has"
     for option, spec in wanted.items():
-        said = dict(there[option])
-        if option == kinds.tag_field:
-            assert said.pop("description")
-            said["choices"] = sorted(said["choices"])
-        assert said == spec, f"{name}: {option}"
+        assert there[option] == spec, f"{name}: {option}"
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -202,13 +215,30 @@ def test_the_preflight_asks_for_what_the_channel_needs(tag: str) -> None:
     assert set(CHANNEL_NEEDS[tag]) == {option.name for option in mine if option.required} - {"name"}
 
 
+class _Yaml(yaml.SafeDumper):
+    """Writes lists as this project does: indented, words on one line."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+    def represent_list(self, data: list[Any]) -> yaml.Node:
+        short = all(" " not in str(entry) for entry in data)
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=short)
+
+
+_Yaml.add_representer(list, _Yaml.represent_list)
+
+
 def main() -> None:
-    """Write the page's tables and print the options for argument_specs."""
-    text = PAGE.read_text()
+    """Write the page's tables and the role's argument_specs."""
+    page, role = PAGE.read_text(), SPECS.read_text()
     for name, (kinds, _) in LISTS.items():
-        text = block(name).sub(lambda _, name=name: tables(name), text)
-        sys.stdout.write(yaml.safe_dump({name: specs(kinds)}, sort_keys=False, width=110))
-    PAGE.write_text(text)
+        page = block(name).sub(lambda _, name=name: tables(name), page)
+        text = textwrap.indent(yaml.dump(specs(kinds), Dumper=_Yaml, sort_keys=False, width=100), " " * 10)
+        entries = re.compile(rf"(?s)(\n      {name}:\n.*?\n        options:\n).*?(?=        default:)")
+        role = entries.sub(lambda found, text=text: found[1] + text, role)
+    PAGE.write_text(page)
+    SPECS.write_text(role)
 
 
 if __name__ == "__main__":

@@ -95,14 +95,14 @@ def test_any_other_body_is_a_delivery(vendor: Vendor, body: bytes) -> None:
 @pytest.mark.parametrize("rest", ["/hook?key=k-55aa", "/hook?k-55aa", "/k-55aa/send", "/send#k-55aa"])
 def test_of_a_url_only_scheme_and_host_are_shown(closed_port: int, vendor: Vendor, rest: str) -> None:
     vendor.status = 404
-    told = [send(f"http://user:pass-9f@127.0.0.1:{closed_port}{rest}"), send(vendor.url + rest)]
+    said = [send(f"http://user:pass-9f@127.0.0.1:{closed_port}{rest}"), send(vendor.url + rest)]
     entry = {"name": "hook", "type": "webhook", "url": f"http://user:pass-9f@127.0.0.1:{closed_port}{rest}"}
     (spec,) = parse_channels([entry], "test")
     preview = spec.open(lambda reference: Secret(TOKEN, reference)).preview(channel_test(time.time(), "app1"))
-    assert [delivery.verdict for delivery in told] == [Verdict.UNREACHABLE, Verdict.REFUSED]
-    assert "pass-9f" not in repr((told, preview))
-    assert "k-55aa" not in repr((told, preview))
-    assert f"http://127.0.0.1:{closed_port} " in told[0].summary
+    assert [delivery.verdict for delivery in said] == [Verdict.UNREACHABLE, Verdict.REFUSED]
+    assert "pass-9f" not in repr((said, preview))
+    assert "k-55aa" not in repr((said, preview))
+    assert f"http://127.0.0.1:{closed_port} " in said[0].summary
 
 
 def test_a_target_beyond_ascii_is_sent_encoded_and_not_twice(vendor: Vendor) -> None:

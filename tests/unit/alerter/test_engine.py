@@ -178,7 +178,7 @@ def test_a_restart_after_every_step_changes_nothing() -> None:
 
 
 def steady(machine: Engine, start: float, seconds: int, clock: EventClock) -> list[Transition]:
-    """Send ten requests a second by the true time, as the service does, and return what is told."""
+    """Send ten requests a second by the true time, as the service does, and return what starts and ends."""
     found = []
     for second in range(seconds):
         now = T + start + second
@@ -233,7 +233,7 @@ def test_an_alert_whose_rule_is_gone_is_ended_once() -> None:
     assert new.take_changes().gone == {("requests_per_client:client-request-rate", CLIENT)}
 
 
-def test_what_nobody_needs_any_more_is_dropped() -> None:
+def test_what_no_window_needs_any_more_is_dropped() -> None:
     machine = engine()
     machine.feed(burst(200), T + 10)
     machine.tick(T + 2000, T + 2000)

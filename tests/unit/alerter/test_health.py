@@ -22,7 +22,7 @@ def alerter(folder: Path) -> Alerter:
     return Alerter(load(path))
 
 
-def test_counts_that_had_to_go_are_told(tmp_path: Path) -> None:
+def test_counts_that_were_dropped_are_shown(tmp_path: Path) -> None:
     service = alerter(tmp_path)
     assert service.health().evicted == {"client-request-rate": 0}
     service._engine.evicted[RULE] = Evicted(keys=10_000, at=time.time())
@@ -31,7 +31,7 @@ def test_counts_that_had_to_go_are_told(tmp_path: Path) -> None:
     assert 'obsctl_alerter_keys_evicted_total{rule="client-request-rate"} 10000' in metrics(health)
 
 
-def test_they_are_not_told_for_ever(tmp_path: Path) -> None:
+def test_they_are_not_shown_for_ever(tmp_path: Path) -> None:
     service = alerter(tmp_path)
     service._engine.evicted[RULE] = Evicted(keys=10_000, at=time.time() - 301)
     assert "clients at a time" not in service.health().reason

@@ -41,6 +41,8 @@ class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str, Meta(description="One line that is added to each text, for robots and filters that ask for it.")
     ] = ""
 
+    #: What the option that names the type means: the documentation.
+    tag_text: ClassVar[str] = "What takes the messages."
     #: What counts as a delivery: the documentation.
     delivered: ClassVar[str] = ""
 

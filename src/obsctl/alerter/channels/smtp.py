@@ -46,7 +46,7 @@ class _Talk:
 
     Attributes:
         where: host and port.
-        step: what the server was told last; empty before it was reached.
+        step: the command that was sent last; empty before the server was reached.
     """
 
     where: str
@@ -66,13 +66,13 @@ class _Talk:
                 Verdict.UNKNOWN,
                 "",
                 f"{self.where}: {why} after DATA; the mail may or may not have been taken",
-                "look into the mailbox before sending again",
+                "look into the mailbox before sending again; the alerter itself sends it again and marks it",
             )
         return Delivery(
             Verdict.UNREACHABLE,
             "",
             f"{self.where}: {why} at {self.step}",
-            "check port and starttls; the server may want TLS from the start",
+            "check port and starttls; a server that wants TLS from the first byte (port 465) is not supported, use 587",
         )
 
 
@@ -210,11 +210,11 @@ class Smtp:
         code, said = client.data(self.mail(message).as_bytes())
         if code != 250:
             return _answered(talk.where, "DATA", code, _text(said))
-        # The server has the mail now; how it takes leave does not matter.
+        # The server has the mail now; what it answers to QUIT does not matter.
         return Delivery(Verdict.DELIVERED, "250", f"{talk.where}: 250 after DATA")
 
     def _envelope(self) -> list[tuple[str, str]]:
-        """Return the commands before DATA; one refused recipient refuses the mail, so none is lost unseen."""
+        """Return the commands before DATA; one refused recipient refuses the mail, so none is left out in silence."""
         recipients = [("RCPT TO", f"RCPT TO:<{address}>") for address in self._options.recipients]
         return [("MAIL FROM", f"MAIL FROM:<{self._options.sender}>"), *recipients]
 
@@ -226,7 +226,7 @@ def _answered(where: str, step: str, code: int, said: str) -> Delivery:
             Verdict.DEFERRED,
             str(code),
             summary,
-            "not delivered; the server put it off (greylisting or a fault of its own): try again in some minutes",
+            "the server takes it later, perhaps (greylisting, or a fault of its own): try again in some minutes",
         )
     hints = {
         "AUTH": "check username and password",

@@ -39,6 +39,8 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         int, Meta(ge=1, description="The condition has ended when it was false for so long (seconds).")
     ] = 30
 
+    #: What the option that names the kind means: the documentation.
+    tag_text: ClassVar[str] = "What is counted, and when that is a condition."
     #: When it holds, in one sentence: the documentation.
     condition: ClassVar[str] = ""
     #: Whom one alert is about: the documentation.

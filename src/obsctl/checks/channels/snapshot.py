@@ -14,7 +14,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         name: the channel.
         type: its kind.
         verdict: the outcome, one of the alerter's verdicts such as ``delivered`` or ``refused``.
-        code: the vendor's own code, empty when nobody answered.
+        code: the vendor's own code, empty without an answer.
         summary: what happened, without secrets.
         hint: what to do about it, empty when delivered.
         took_ms: until the outcome was known, milliseconds.
