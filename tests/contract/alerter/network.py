@@ -108,8 +108,8 @@ class Proxy:
 
 
 @contextmanager
-def proxying() -> Iterator[Proxy]:
-    """Run a forward proxy: CONNECT, and plain requests in absolute form."""
+def proxying(authority: Authority | None = None) -> Iterator[Proxy]:
+    """Run a forward proxy: CONNECT, and plain requests in absolute form; with an authority it is asked below TLS."""
     state = Proxy()
 
     def talk(line: socket.socket) -> None:
@@ -135,8 +135,8 @@ def proxying() -> Iterator[Proxy]:
             onward.sendall(head.replace(target, path.encode(), 1))
             _pump(onward, line)
 
-    with peer(talk) as port:
-        state.url = f"http://127.0.0.1:{port}"
+    with authority.serving(talk) if authority else peer(talk) as port:
+        state.url = f"http{'s' if authority else ''}://127.0.0.1:{port}"
         yield state
 
 

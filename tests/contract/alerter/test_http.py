@@ -127,6 +127,17 @@ def test_http_goes_through_the_proxy_in_absolute_form(vendor: Vendor, proxy: Pro
     assert vendor.received[0].path == f"/robot/send?access_token={TOKEN}"
 
 
+@pytest.mark.parametrize("talk", [answering(), drip])
+def test_a_proxy_that_is_asked_below_tls(authority: Authority, talk: Callable[[socket.socket], None]) -> None:
+    """Two handshakes, one within the other, and one deadline over both."""
+    started = time.monotonic()
+    with proxying(authority) as proxy, authority.serving(talk) as port:
+        delivery = send(f"https://127.0.0.1:{port}/", proxy=proxy.url, ca_file=str(authority.ca_file))
+    assert delivery.verdict is (Verdict.UNKNOWN if talk is drip else Verdict.DELIVERED)
+    assert proxy.heads[0].startswith(b"CONNECT ")
+    assert time.monotonic() - started < 3
+
+
 def test_no_proxy_is_respected_and_the_option_wins(
     vendor: Vendor, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
