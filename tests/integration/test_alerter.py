@@ -23,6 +23,7 @@ import confluent_kafka.admin
 import pytest
 import yaml
 
+from rig.brokers import Brokers
 from rig.kafka import KafkaNode
 from rig.ports import free_port
 from rig.records import json_line, record
@@ -39,7 +40,7 @@ _offsets = itertools.count(0, 300)
 class Watch:
     """A topic, an alerter's configuration, and the processes that used it."""
 
-    def __init__(self, kafka: KafkaNode, folder: Path, vendor: Vendor) -> None:
+    def __init__(self, kafka: KafkaNode | Three, folder: Path, vendor: Vendor) -> None:
         self.kafka, self.folder, self.vendor = kafka, folder, vendor
         self.topic = f"watch{next(_numbers)}"
         self.port = free_port()
@@ -394,3 +395,66 @@ def test_a_log_that_lost_its_records_is_read_again(broken: tuple[OwnBroker, Watc
     wait_for(watch.log, lambda: watch.ready() and watch.health()["counted"] == 150, seconds=60)
     watch.send(watch.requests(120))
     settled(watch, both(CLIENT), 40)
+
+
+class Three:
+    """Three brokers, as the tests here ask for one."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self.brokers = brokers
+        self.bootstrap = brokers.bootstrap
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        topic = confluent_kafka.admin.NewTopic(name, partitions, 3)
+        self._ask(lambda admin: admin.create_topics([topic], request_timeout=5)[name])
+
+    def delete_topic(self, name: str) -> None:
+        self._ask(lambda admin: admin.delete_topics([name], request_timeout=5)[name])
+
+    def _ask(self, question: Callable[[confluent_kafka.admin.AdminClient], Any]) -> None:
+        """Ask until one answers: the broker that hangs may be taken for the controller for a while."""
+        done = {confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS, confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART}
+        for _ in range(15):
+            admin = self.brokers.admin()  # must outlive its futures
+            try:
+                question(admin).result(6)
+                return
+            except TimeoutError:
+                continue
+            except confluent_kafka.KafkaException as error:
+                if error.args[0].code() in done:  # an earlier question was carried out after all
+                    return
+                time.sleep(1)
+        raise AssertionError("no broker carries it out")
+
+    def producer(self) -> confluent_kafka.Producer:
+        return confluent_kafka.Producer(
+            {"bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 20, "log_level": 0}
+        )
+
+
+def test_a_topic_made_again_while_one_of_three_brokers_hangs(kafka_libs: Path, tmp_path: Path) -> None:
+    """When it goes on, it still believes in the old topic for a moment, and leads partitions of it."""
+    (tmp_path / "kafka").mkdir()
+    brokers = Brokers(kafka_libs, tmp_path / "kafka")
+    try:
+        brokers.start(1, 2, 3)
+        with serving() as vendor:
+            watch = Watch(Three(brokers), tmp_path, vendor)
+            watch.start()
+            watch.send(watch.requests(90, "192.0.2.1"))
+            wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=20)
+            brokers.suspend(3)
+            time.sleep(4)  # until it is fenced, and the others lead
+            watch.kafka.delete_topic(watch.topic)
+            watch.kafka.create_topic(watch.topic, 6)
+            brokers.resume(3)
+            watch.produce_again()
+            watch.send(watch.requests(60))
+            pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 60)
+            assert_was_not_well(pages, "made again")
+            watch.send(watch.requests(120))
+            settled(watch, both(CLIENT), 40)
+            watch.kill()
+    finally:
+        brokers.close()

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from rig.peers import peer
-from rig.vendor import Vendor
 
 from obsctl.alerter.channels import http
 from obsctl.alerter.channels.registry import parse_channels
@@ -19,6 +17,8 @@ from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
+from rig.peers import peer
+from rig.vendor import Vendor
 from tests.contract.alerter.network import Authority, Proxy, answering, proxying, request_of
 
 TOKEN = "tok-9d3f5511aa"
