@@ -228,7 +228,7 @@ def test_a_position_moved_forward_skips(pipeline: Pipeline, operator: Operator) 
     pipeline.start()
     pipeline.send(values(10, first=200), partition=0)
     pipeline.wait_kept(110)
-    assert operator.reset(pipeline.access, "latest", "--yes")["in_words"].endswith("nothing is to be moved")
+    assert operator.reset(pipeline.access, "latest", "--yes")["in_words"].endswith("there is nothing to move")
     assert_conserved(pipeline.query)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from obsctl.consumer.unit.worker_process import FIRST_WORD_SECONDS
+from obsctl.consumer.unit.worker_process import FIRST_REPORT_S
 from rig.consumer import Consumer, Pipeline, assert_conserved
 from rig.records import json_line, record
 from rig.tools import REPOSITORY
@@ -116,7 +116,7 @@ def test_a_frozen_worker_is_told_and_replaced(pipeline: Pipeline, unit: Consumer
     wait_running(unit)
     assert unit.workers()[0]["stuck_restarts"] == 1
     assert metric(unit, "obsctl_consumer_stuck_restarts_total") == 1
-    assert "silent" in unit.health()["troubles"]["worker 0"]["message"]
+    assert "sent no report" in unit.health()["troubles"]["worker 0"]["message"]
     assert [e for e in logged(unit) if e["message"] == "a worker is replaced" and e["worker"] == 0]
     assert_conserved(pipeline.query)
 
@@ -278,7 +278,7 @@ def test_systemd_gets_signs_of_life_while_all_are_alive(pipeline: Pipeline, mana
         python.unlink()
         os.kill(unit.workers()[0]["pid"], signal.SIGKILL)
         assert "WATCHDOG=1" in manager.heard(STUCK_SECONDS), "there is still hope"
-        manager.heard(2 * FIRST_WORD_SECONDS - STUCK_SECONDS + 4)
+        manager.heard(2 * FIRST_REPORT_S - STUCK_SECONDS + 4)
         states = manager.heard(6)
         assert "WATCHDOG=1" not in states
         assert any(state.startswith("STATUS=worker 0: ") for state in states)

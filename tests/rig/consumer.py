@@ -211,8 +211,16 @@ class Consumer:
         wait_for(lambda: str(self.health()), holds, seconds=timeout)
         return self.health()
 
+    def logged(self) -> list[dict[str, Any]]:
+        """Return what the processes have logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
     def messages(self) -> list[str]:
-        return [json.loads(line)["message"] for line in self.log.read_text().splitlines()]
+        return [entry["message"] for entry in self.logged()]
+
+    def complaints(self) -> list[dict[str, Any]]:
+        """Return what the processes have logged as warnings and errors."""
+        return [entry for entry in self.logged() if entry["level"] not in {"debug", "info"}]
 
 
 def assert_conserved(query: Callable[[str], tuple[tuple[Any, ...], ...]]) -> None:

@@ -138,6 +138,13 @@ class KafkaNode:
         admin = self.admin()
         admin.delete_topics([name])[name].result(30)
 
+    def delete_records(self, topic: str, before: dict[int, int]) -> None:
+        """Let the log of partitions begin at an offset of each, as the retention does."""
+        admin = self.admin()
+        starts = [confluent_kafka.TopicPartition(topic, part, offset) for part, offset in before.items()]
+        for future in admin.delete_records(starts).values():
+            future.result(30)
+
     def producer(self) -> confluent_kafka.Producer:
         return confluent_kafka.Producer(
             # Idempotent: what is sent again after a crash of the broker is in the topic once.

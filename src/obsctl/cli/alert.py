@@ -10,15 +10,9 @@ import typer
 from obsctl.cli.commands import Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
-from obsctl.core.layout import Layout
 
 alert = group(
     "alert", help="Prove that alerts arrive.", epilog=examples("obsctl alert test", "obsctl alert test --dry-run")
-)
-
-_LAYOUTS = (
-    Layout("channels", "Channels", ("name", "type", "delivered", "verdict", "vendor_code", "took_ms")),
-    Layout("requests", "Requests (not sent)", ("name", "type", "request")),
 )
 
 
@@ -52,6 +46,7 @@ def send_test(
     from obsctl.alerter.message import channel_test
     from obsctl.checks.channels.collect import preview_all, send_to_all
     from obsctl.checks.channels.judge import describe_channels, exit_code, judge_channels
+    from obsctl.checks.channels.tables import CHANNELS_LAYOUTS
     from obsctl.cli.checking import load_fleet
     from obsctl.cli.output import publish
     from obsctl.cli.reporting import Start
@@ -73,9 +68,9 @@ def send_test(
     if dry_run:
         planned: dict[str, Any] = {"dry_run": True, "requests": preview_all(chosen, message, resolve)}
         note(ctx, "dry run: nothing was sent")
-        publish(ctx, start.report("alert test", planned), _LAYOUTS)
+        publish(ctx, start.report("alert test", planned), CHANNELS_LAYOUTS)
         return ExitCode.OK
     seen = send_to_all(chosen, message, resolve)
     data = {"message_id": message.id, "channels": describe_channels(seen)}
-    publish(ctx, start.report("alert test", data, judge_channels(seen)), _LAYOUTS)
+    publish(ctx, start.report("alert test", data, judge_channels(seen)), CHANNELS_LAYOUTS)
     return exit_code(seen)

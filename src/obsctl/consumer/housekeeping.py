@@ -1,4 +1,4 @@
-"""Work beside the stream, with a store connection of its own: partitions, retention, dead letters."""
+"""Work beside the stream, with a store connection of its own: day partitions, retention, dead letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import confluent_kafka
 
 from obsctl.consumer.config import Kafka
-from obsctl.consumer.telemetry import Telemetry
+from obsctl.consumer.telemetry import INTERNAL_ERROR_HINT, Telemetry
 from obsctl.core.backoff import Backoff
 from obsctl.kafka import clients
 from obsctl.store.interface import DeadLetter, Store, StoreUnavailableError
@@ -18,12 +18,13 @@ from obsctl.store.interface import DeadLetter, Store, StoreUnavailableError
 log = logging.getLogger(__name__)
 
 #: Partitions are made days ahead, so an hour is often enough; refused records should be seen within a minute.
-_UPKEEP_SECONDS = 3600.0
+_UPKEEP_S = 3600.0
 #: How long after midnight (UTC) the upkeep begins: the server's clock shall have passed it as well.
-_AFTER_MIDNIGHT_SECONDS = 5.0
-_LETTERS_SECONDS = 60.0
+_AFTER_MIDNIGHT_S = 5.0
+_LETTERS_S = 60.0
 _LETTERS_AT_ONCE = 100
-_FLUSH_SECONDS = 30.0
+_BUSY_HINT = "as root on the database's host, mysql -e 'SHOW FULL PROCESSLIST' shows the session; wait, or KILL its id"
+_FLUSH_S = 30.0
 
 
 class Housekeeping:
@@ -42,15 +43,19 @@ class Housekeeping:
 
     def start(self) -> None:
         """Begin."""
-        self._telemetry.trouble("upkeep", "the tables have not been looked at yet")
+        self._telemetry.trouble(
+            "upkeep",
+            "the tables have not been checked yet; no line is stored before today's partitions are known to exist",
+            "this takes a second or two while the database answers",
+        )
         self._thread.start()
 
     def ready(self) -> bool:
-        """Return whether today has its partitions: rows must not come before them."""
+        """Return whether today has its partitions: no row may be stored before that."""
         return self._ready.is_set()
 
     def letters_due(self) -> None:
-        """Say that dead letters are waiting."""
+        """Have the dead letters sent that are due."""
         self._woken.set()
 
     def stop(self, timeout: float) -> None:
@@ -67,11 +72,11 @@ class Housekeeping:
             if time.monotonic() >= due:
                 done = self._upkeep()
                 self._failed = not done
-                pause = seconds_to_upkeep(datetime.datetime.now(datetime.UTC)) if done else _LETTERS_SECONDS
+                pause = seconds_to_upkeep(datetime.datetime.now(datetime.UTC)) if done else _LETTERS_S
                 due = time.monotonic() + pause
             if self._ready.is_set():
                 self._send_letters()
-                self._woken.wait(min(_LETTERS_SECONDS, due - time.monotonic()))
+                self._woken.wait(min(_LETTERS_S, due - time.monotonic()))
                 self._woken.clear()
             else:
                 due = time.monotonic() + backoff.delay()
@@ -87,24 +92,27 @@ class Housekeeping:
                 log.warning("the upkeep of the tables has to wait", extra={"error": str(error), "hint": error.hint})
             return False
         except Exception as error:
-            self._telemetry.trouble("upkeep", f"internal error: {error!r}", "report this, with the journal")
+            self._telemetry.trouble("upkeep", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
             log.exception("the upkeep of the tables failed")
             return False
         if upkeep.ready:
             self._ready.set()
         if upkeep.busy:
-            message = f"somebody reads {', '.join(upkeep.busy)} and holds up the change of its partitions"
-            if self._telemetry.trouble("upkeep", message, "which session is it? SHOW FULL PROCESSLIST"):
-                log.warning("the upkeep of the tables has to wait", extra={"tables": upkeep.busy})
+            message = f"an open transaction on {', '.join(upkeep.busy)} blocks ALTER TABLE: day partitions have to wait"
+            if self._telemetry.trouble("upkeep", message, _BUSY_HINT):
+                log.warning("the upkeep of the tables has to wait", extra={"tables": upkeep.busy, "hint": _BUSY_HINT})
             return False
         if not upkeep.done and self._failed:
-            return False  # somebody else is at it, perhaps a statement that we gave up: no proof that it is well
+            return False  # another process is at it, or a statement of ours that timed out: no proof that it is done
         self._telemetry.clear("upkeep")
         if upkeep.done:
             self._telemetry.beyond = dict(upkeep.beyond)
             for table, count in upkeep.beyond.items():
                 if count:
-                    log.warning("rows from beyond the days prepared", extra={"table": table, "rows": count})
+                    log.warning(
+                        "rows are in the catch-all partition p_max: a host's clock is ahead, or the upkeep has failed",
+                        extra={"table": table, "rows": count},
+                    )
         return True
 
     def _send_letters(self) -> None:
@@ -128,7 +136,7 @@ class Housekeeping:
                 clients.settings(self._kafka.bootstrap, "obsctl-consumer-dlq")
                 | {
                     "acks": "all",
-                    "delivery.timeout.ms": int(_FLUSH_SECONDS * 1000) - 5000,
+                    "delivery.timeout.ms": int(_FLUSH_S * 1000) - 5000,
                     "message.max.bytes": 64 * 2**20,  # the broker's own limit decides
                 }
             )
@@ -160,21 +168,23 @@ class Housekeeping:
                 headers=_headers(letter) + ([] if whole else [("obs.value_omitted", b"too large")]),
                 on_delivery=lambda error, _, letter=letter: delivered(error, letter),
             )
-        self._producer.flush(_FLUSH_SECONDS)
+        self._producer.flush(_FLUSH_S)
         return accepted, too_large
 
 
 def seconds_to_upkeep(now: datetime.datetime) -> float:
-    """Return how long the next upkeep may wait: lines of a day that the retention lets go must not go to its partition.
+    """Return how long the next upkeep may wait (seconds).
+
+    At the latest until the next day begins: then the retention ends for a day, and its lines must find no partition.
 
     Args:
         now: the UTC time.
     """
     midnight = datetime.datetime.combine(now.date(), datetime.time(), datetime.UTC)
-    begins = midnight + datetime.timedelta(seconds=_AFTER_MIDNIGHT_SECONDS)
+    begins = midnight + datetime.timedelta(seconds=_AFTER_MIDNIGHT_S)
     if begins <= now:
         begins += datetime.timedelta(days=1)
-    return min(_UPKEEP_SECONDS, (begins - now).total_seconds())
+    return min(_UPKEEP_S, (begins - now).total_seconds())
 
 
 def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:

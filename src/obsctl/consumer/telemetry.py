@@ -1,15 +1,16 @@
-"""What a process of the consumer knows of itself: counters and states, written by its threads, told as a report."""
+"""What a process of the consumer knows of itself: counters and states, written by its threads, sent as a report."""
 
 from __future__ import annotations
 
 import bisect
-import datetime
 import threading
 import time
 from collections.abc import Mapping
 
 import msgspec
 
+from obsctl.core.consumer_page import Note
+from obsctl.core.utc import iso
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.batch import Batch
 from obsctl.store.interface import Outcome
@@ -18,10 +19,12 @@ from obsctl.store.interface import Outcome
 SECONDS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Upper bounds of the buckets of batch sizes (records).
 RECORDS_BOUNDS = (1.0, 10.0, 100.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0, 50_000.0)
-#: What a person should know, and nothing waits for, is told for so long.
-_NOTICE_SECONDS = 24 * 3600.0
+#: For so long a notice is kept: something to know that nothing waits for.
+_NOTICE_S = 24 * 3600.0
 #: A message and its hint are cut at this many characters: errors of drivers can hold whole statements.
 _TEXT_LENGTH = 500
+#: The hint to a trouble that only a change of this program ends.
+INTERNAL_ERROR_HINT = "a bug in obsctl: report it with the traceback, journalctl -u obsctl-consumer -n 100"
 
 
 class Histogram(msgspec.Struct):
@@ -90,20 +93,12 @@ class Counters(msgspec.Struct):
         self.cpu_seconds += other.cpu_seconds
 
 
-class Note(msgspec.Struct, frozen=True):
-    """Something in the way, or worth knowing: what, since when (ISO 8601), and what a person can do."""
-
-    message: str
-    hint: str
-    since: str
-
-
 class PartitionState(msgspec.Struct, frozen=True):
     """How far a partition is stored.
 
     Attributes:
-        next_offset: the first offset that is not stored; None while nobody has told.
-        end: the next offset to be written; None if no broker has told.
+        next_offset: the first offset that is not stored; None while it is not known.
+        end: the next offset to be written; None if it is not known.
     """
 
     topic: str
@@ -120,7 +115,7 @@ class PartitionState(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """What a worker tells its supervisor.
+    """What a worker sends its supervisor.
 
     Attributes:
         last_commit: when a batch was stored last (seconds since the epoch).
@@ -149,7 +144,7 @@ class Telemetry:
         self.newest_event = ""
         self.troubles: dict[str, Note] = {}
         self._notices: dict[str, Note] = {}
-        #: The partitions assigned to this process: the first offset that is not stored, None while nobody has told.
+        #: The partitions assigned to this process: the first offset that is not stored, None while it is not known.
         self.positions: Mapping[TopicPartition, int | None] = {}
         self.beyond: dict[str, int] = {}
         self.dead_letters = 0
@@ -193,9 +188,9 @@ class Telemetry:
         """Note that something is in the way (``database``, ``kafka``, ``topic/0``); return whether that is news."""
         with self._lock:
             before = self.troubles.get(subject)
-            told = _note(message, hint, before.since if before else None)
-            self.troubles[subject] = told
-            return before is None or before.message != told.message
+            note = _note(message, hint, before.since if before else None)
+            self.troubles[subject] = note
+            return before is None or before.message != note.message
 
     def clear(self, subject: str) -> bool:
         """Note that a trouble is over; return whether there was one."""
@@ -206,15 +201,15 @@ class Telemetry:
         """Note what a person should know and nothing waits for; kept for a day. Return whether that is news."""
         with self._lock:
             before = self._notices.get(subject)
-            told = _note(message, hint, None)
-            if before is not None and before.message == told.message:
+            note = _note(message, hint, None)
+            if before is not None and before.message == note.message:
                 return False
-            self._notices[subject] = told
+            self._notices[subject] = note
             return True
 
     def notices(self) -> dict[str, Note]:
         """Return the notices of the last day."""
-        oldest = _iso(time.time() - _NOTICE_SECONDS)
+        oldest = iso(time.time() - _NOTICE_S)
         with self._lock:
             self._notices = {subject: note for subject, note in self._notices.items() if note.since >= oldest}
             return dict(self._notices)
@@ -242,8 +237,4 @@ class Telemetry:
 
 
 def _note(message: str, hint: str, since: str | None) -> Note:
-    return Note(message[:_TEXT_LENGTH], hint[:_TEXT_LENGTH], since or _iso(time.time()))
-
-
-def _iso(moment: float) -> str:
-    return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="seconds")
+    return Note(message[:_TEXT_LENGTH], hint[:_TEXT_LENGTH], since or iso(time.time()))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from obsctl.consumer.telemetry import Telemetry
+from obsctl.consumer.telemetry import INTERNAL_ERROR_HINT, Telemetry
 from obsctl.core.backoff import Backoff
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.batch import Batch
@@ -28,7 +28,7 @@ _DEPTH = 2
 
 
 class Stored(NamedTuple):
-    """A batch is stored. Told without the batch, whose rows are let go: they are most of the memory.
+    """A batch is stored. Its rows are released, which are most of the memory; only the offsets remain.
 
     Attributes:
         ends: the offset to read next, by partition.
@@ -90,7 +90,7 @@ class Writer:
         self._give(question)
 
     def busy_seconds(self) -> float:
-        """Return for how long the store has not answered the present question."""
+        """Return for how long the store has not answered the present task (seconds); 0 between two tasks."""
         began = self._began
         return time.monotonic() - began if began is not None else 0.0
 
@@ -125,7 +125,7 @@ class Writer:
         self._store.close()
 
     def _next(self) -> None:
-        """Wait for a task and do it. When this returns, nothing holds its batch any more."""
+        """Wait for a task and do it. When this returns, nothing refers to its batch any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._tasks or self._stopping.is_set())
             if self._stopping.is_set():
@@ -149,9 +149,9 @@ class Writer:
                 if self._telemetry.trouble("database", str(error), error.hint):
                     log.warning("waiting for the database", extra={"error": str(error), "hint": error.hint})
             except Exception as error:
-                # A fault of this program. The batch is still in Kafka, so waiting loses nothing; ending would.
-                self._telemetry.trouble("database", f"internal error: {error!r}", "report this, with the journal")
-                log.exception("storing failed for a reason that is not the database's")
+                # A bug of this program. The batch is still in Kafka, so waiting loses nothing; to skip it would.
+                self._telemetry.trouble("database", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
+                log.exception("storing failed because of a bug in this program; it is tried again")
                 self._store.close()
             else:
                 self._set_available(True)
@@ -161,8 +161,8 @@ class Writer:
             finally:
                 self._began = None
             self._set_available(False)
-            # A failed connection leaves rings of objects behind, almost a megabyte of certificates among them, and a
-            # worker makes few objects meanwhile that would have them looked for.
+            # A failed connection leaves reference cycles behind, with almost a megabyte of certificates in them, and a
+            # waiting worker makes too few objects for the garbage collector to run by itself.
             gc.collect()
             self._stopping.wait(backoff.delay())
         return None

@@ -1,8 +1,7 @@
-"""Log records as JSON objects on standard error, one a line: the journal's food."""
+"""Log records as JSON lines on standard error, where journald takes them."""
 
 from __future__ import annotations
 
-import datetime
 import logging
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from obsctl.core.secrets import redact
+from obsctl.core.utc import iso
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
-            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "time": iso(record.created, "milliseconds"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }

@@ -1,10 +1,22 @@
-"""Moments as reports write them."""
+"""Times as people and programs read them: ISO 8601 in UTC."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import datetime
 
 
-def timestamp(moment: datetime) -> str:
+def iso(moment: float | datetime.datetime, timespec: str = "seconds") -> str:
+    """Return a time as ISO 8601 in UTC, such as ``2026-01-02T03:04:05+00:00``.
+
+    Args:
+        moment: seconds since the epoch, or a time with its zone.
+        timespec: the last unit, as :meth:`datetime.datetime.isoformat` names it.
+    """
+    if not isinstance(moment, datetime.datetime):
+        moment = datetime.datetime.fromtimestamp(moment, datetime.UTC)
+    return moment.astimezone(datetime.UTC).isoformat(timespec=timespec)
+
+
+def timestamp(moment: datetime.datetime) -> str:
     """Return a moment as the contract ``obsctl/v1`` writes it: UTC, milliseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(moment, "milliseconds").replace("+00:00", "Z")

@@ -6,6 +6,8 @@ The JSON form of :class:`Fleet` is ``/etc/obsctl/fleet.json`` and what ``ansible
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import Any
 
 import msgspec
@@ -56,12 +58,20 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     backend: BackendNode | None = None
     keepalived: KeepalivedNode | None = None
 
+    def ssh_command(self) -> str:
+        """Return the command by which a person logs in to the host as this program does."""
+        words = ["ssh", "-p", str(self.ssh.port)]
+        words += ["-l", self.ssh.user] if self.ssh.user else []
+        words += ["-i", os.path.expanduser(self.ssh.key_file)] if self.ssh.key_file else []  # noqa: PTH111 - ssh wants text
+        return shlex.join([*words, *shlex.split(self.ssh.common_args), self.address, "true"])
+
 
 class Vip(msgspec.Struct, frozen=True, kw_only=True):
     """The virtual address that Keepalived moves.
 
     Attributes:
         port: where nginx answers on it.
+        balancer_header: the response header in which nginx gives its host's inventory name.
         exclusive: nginx listens on no other address with that port: a balancer that does not hold it is silent.
     """
 
@@ -69,6 +79,7 @@ class Vip(msgspec.Struct, frozen=True, kw_only=True):
     prefix: int = 24
     port: int = 80
     exclusive: bool = False
+    balancer_header: str = "X-Balancer"
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from msgspec import inspect
 
-import tests.collection  # noqa: F401 - lets plugins be imported
+import rig.collection  # noqa: F401 - lets plugins be imported
 from obsctl.alerter import channels as channels_package
 from obsctl.alerter import rules as rules_package
 from obsctl.alerter.channels import registry as channels

@@ -40,7 +40,7 @@ def test_what_is_asked_is_answered_in_one_language(chinese: dict[str, str]) -> N
     def ask(question: str) -> str:
         return subprocess.run(["sh", "-c", question], env=chinese, capture_output=True, text=True, check=True).stdout
 
-    probe = health.read_host("node1", ask(health._question(FLEET, HOST)))
+    probe = health.read_host("node1", ask(health._script(FLEET, HOST)))
     assert probe.units == {"mysqld": "active"}
     assert [disk.free_bytes for disk in probe.disks] == [8 * 1024]
     assert ask(vip._QUESTION).splitlines() == ["[]", vip._MARK, "active"]
@@ -54,7 +54,7 @@ def test_the_real_programs_say_the_same_in_chinese(tmp_path: Path) -> None:
     chinese = {"PATH": os.environ["PATH"], "LOCPATH": str(tmp_path), "LANG": CHINESE}
     spoken = subprocess.run(["date", "+%A"], env=chinese, capture_output=True, text=True, check=True).stdout
     assert not spoken.isascii(), "the environment speaks Chinese"
-    asked = health._question(Fleet(hosts=(HOST,)), HOST)
+    asked = health._script(Fleet(hosts=(HOST,)), HOST)
     output = subprocess.run(["sh", "-c", asked], env=chinese, capture_output=True, text=True, check=True).stdout
     mounts = {disk.mount for disk in health.read_host("node1", output).disks}
     assert "/" in mounts

@@ -44,9 +44,21 @@ def test_an_nginx_that_trickles_does_not_answer(monkeypatch: pytest.MonkeyPatch)
     sighting = vip._Sighting()
     started = time.monotonic()
     with peer(trickle) as port:
-        vip._knock("127.0.0.1", port, sighting)
+        vip._probe("127.0.0.1", port, "X-Balancer", sighting)
     assert sighting.nginx_failure == "no answer in time"
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(("header", "balancer"), [("X-Served-By", "node2"), ("X-Balancer", ""), ("", "")])
+def test_the_balancer_is_known_by_the_inventorys_header(header: str, balancer: str) -> None:
+    def answer(line: socket.socket) -> None:
+        line.recv(4096)
+        line.sendall(b"HTTP/1.1 200 OK\r\nX-Served-By: node2\r\nContent-Length: 0\r\n\r\n")
+
+    with peer(answer) as port:
+        fleet = Fleet(vip=Vip(address="127.0.0.1", port=port, balancer_header=header))
+        seen = vip.collect_vip(fleet)
+    assert (seen.vip_failure, seen.answered_by) == ("", balancer)
 
 
 @pytest.fixture
@@ -125,9 +137,11 @@ def test_a_host_that_cannot_be_asked_is_its_own_row(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(ssh, "run", broken)
     (probe,) = health.collect_health(fleet()).hosts
-    assert probe.failure == "the question broke off: No closing quotation"
+    assert probe.failure == "the check broke off: No closing quotation"
 
 
 @pytest.mark.parametrize("page", ["[1]", '{"a":NaN}', '{"a":' * 5000, '{"a":"\ud800"}', '"x"', ""])
 def test_a_page_that_is_none_is_no_page(page: str) -> None:
-    assert health.read_host("app1", f"page consumer {page}").services == {"consumer": None}
+    seen = health.read_host("app1", f"page consumer {page}")
+    assert seen.consumer is None
+    assert seen.no_page["consumer"].startswith("is unreadable (" if page else "does not answer")

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import yaml
+
 _PARTS = "ALERT|ARTIFACT|CONSUMER|HEALTH|KAFKA|LAB|LB|VIP"
 _CODE = re.compile(rf"(?:{_PARTS})_[A-Z_]*[A-Z]")
 _BEGINNING = re.compile(rf"(?:{_PARTS})_")
@@ -36,3 +38,28 @@ def test_a_page_begins_with_its_code_and_one_sentence(project: Path) -> None:
         assert blank == ""
         assert sentence.endswith("."), page.name
         assert "## What to do" in rest, page.name
+
+
+def test_a_variable_that_a_page_names_exists(project: Path) -> None:
+    specs = [yaml.safe_load(path.read_text()) for path in (project / "roles").glob("*/meta/argument_specs.yml")]
+    known = {name for spec in specs for entry in spec["argument_specs"].values() for name in entry.get("options", {})}
+    roles = "|".join(path.name for path in (project / "roles").iterdir())
+    for page in (project / "docs/runbooks").glob("[A-Z]*.md"):
+        for name in re.findall(rf"`((?:{roles}|fleet)_[a-z_]+)`", page.read_text(encoding="utf-8")):
+            assert name in known, f"{page.name}: {name}"
+
+
+def test_kafkas_own_tools_are_named_with_what_they_need(project: Path) -> None:
+    """Without --bootstrap-server they answer with a Java trace."""
+    texts = [*(project / "docs").rglob("*.md"), project / "README.md", *(project / "src/obsctl/checks").rglob("*.py")]
+    wrapper = (project / "roles/kafka/templates/kafka-cli.j2").read_text()
+    tools = set(re.findall(r"(?m)^  (\w+)\) names=", wrapper))
+    found = 0
+    for path in texts:
+        # As a person reads it: a hint that two pieces of source make is one text.
+        text = re.sub(r'"\s*f?"', "", path.read_text(encoding="utf-8"))
+        for tool, options in re.findall(r"kafka-cli (\w+)([^`\n]*)", text):
+            found += 1
+            assert tool in tools, f"{path}: {tool}"
+            assert tool in {"storage", "dump"} or "--bootstrap-server" in options, f"{path}: {tool}{options}"
+    assert found > 3

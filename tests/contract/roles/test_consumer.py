@@ -195,10 +195,10 @@ def test_the_consumer_gives_signs_of_life(host_files: Path) -> None:
         "OOMPolicy": "continue",
     }
     # A busy machine may swallow several of them.
-    assert float(consumer["WatchdogSec"]) >= 10 * supervisor.TELL_SECONDS
+    assert float(consumer["WatchdogSec"]) >= 10 * supervisor.NOTIFY_S
     # Drain and writer of a worker, then the supervisor's own work.
     drain = config.load(host_files / "consumer.yml").drain_seconds
-    assert float(consumer["TimeoutStopSec"]) >= drain + 3 * worker.STOP_SECONDS
+    assert float(consumer["TimeoutStopSec"]) >= drain + 3 * worker.STOP_S
     alerter = _settings(host_files / "obsctl-alerter.service")
     assert alerter["Type"] == "exec"
     assert "WatchdogSec" not in alerter

@@ -50,17 +50,29 @@ def test_a_position_that_is_well(changes: dict[str, Any]) -> None:
     assert set(_codes(_with_source(**changes))) == {"HEALTH_QUARANTINE"}
 
 
-@pytest.mark.parametrize(("days", "found"), [(7, False), (2, False), (1, True), (-3, True), (None, True)])
-def test_days_ahead(days: int | None, found: bool) -> None:
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (7, ""),
+        (2, ""),
+        (1, "for the next 1 days only"),
+        (0, "today's partition is the last one"),
+        (-3, "the newest day partition is 3 days old"),
+        (None, "no day has a partition of its own"),
+    ],
+)
+def test_days_ahead(days: int | None, words: str) -> None:
     store = msgspec.structs.replace(
         CONSUMER_WELL.store, tables=(TableDays(table="access_log", days_ahead=days, beyond_rows=0),)
     )
-    codes = _codes(msgspec.structs.replace(CONSUMER_WELL, store=store))
-    assert ("CONSUMER_DAYS_MISSING" in codes) is found
+    findings = judge_consumer(FLEET, msgspec.structs.replace(CONSUMER_WELL, store=store))
+    found = [finding.summary for finding in findings if finding.code == "CONSUMER_DAYS_MISSING"]
+    assert len(found) == bool(words)
+    assert all(words in summary for summary in found)
 
 
 def test_only_the_present_source_of_a_partition_counts() -> None:
-    """A topic made again and a cluster that is no more leave sources that stand still for ever."""
+    """A topic that was created again, and a cluster that is no more, leave sources that never move again."""
     store = CONSUMER_WELL.store
     assert store is not None
     first = store.sources[0]
@@ -87,7 +99,24 @@ def test_a_held_partition_and_a_notice() -> None:
     assert codes["CONSUMER_NOTICE"] is Severity.INFO
 
 
-def test_what_nobody_told_is_unknown() -> None:
+def test_the_dead_letter_topic_is_the_one_that_the_consumer_names() -> None:
+    (host,), kafka = CONSUMER_WELL.hosts, CONSUMER_WELL.kafka
+    assert host.consumer is not None
+    assert kafka is not None
+    letters = msgspec.structs.replace(kafka.partitions[0], topic="refused", start=4, hw=11)
+    kafka = msgspec.structs.replace(kafka, partitions=(*kafka.partitions, letters))
+    for name, expected in (("refused", 7), (None, None), ("nowhere", None)):
+        named = msgspec.structs.replace(host, consumer=msgspec.structs.replace(host.consumer, dead_letter_topic=name))
+        seen = msgspec.structs.replace(CONSUMER_WELL, hosts=(named,), kafka=kafka)
+        assert describe_consumer(FLEET, seen)["summary"]["dead_letters"] == expected
+
+
+def test_a_snapshot_survives_json() -> None:
+    """As --save-snapshot writes it, and --from-file reads it."""
+    assert msgspec.json.decode(msgspec.json.encode(CONSUMER_HELD), type=ConsumerSnapshot) == CONSUMER_HELD
+
+
+def test_what_has_no_answer_is_unknown() -> None:
     assert _codes(ConsumerSnapshot(), Fleet())["HEALTH_LAYER_NOT_ASKED"] is Severity.UNKNOWN
     silent = msgspec.structs.replace(CONSUMER_WELL, kafka=None)
     data = describe_consumer(FLEET, silent)

@@ -8,12 +8,22 @@ import msgspec
 import pytest
 from tests.unit.render.snapshots import ONE_HOLDER, WHOLE_CLUSTER
 
+from obsctl.alerter.health import Health
 from obsctl.checks.health.collect import read_host, units_of
-from obsctl.checks.health.judge import describe_health, judge_health
-from obsctl.checks.health.snapshot import BackendProbe, DatabaseProbe, Disk, HealthSnapshot, HostProbe
+from obsctl.checks.health.judge import describe_health, judge_health, judge_host
+from obsctl.checks.health.snapshot import (
+    AlerterPage,
+    BackendProbe,
+    DatabaseProbe,
+    Disk,
+    HealthSnapshot,
+    HostProbe,
+    NoPage,
+)
 from obsctl.checks.kafka.snapshot import Group
+from obsctl.core.consumer_page import ConsumerPage, LineCounts, Note, WorkerOnPage
 from obsctl.core.report import Fault, Severity
-from obsctl.fleet.model import Database, Fleet, Host
+from obsctl.fleet.model import Database, Fleet, Host, Ssh
 
 FLEET = Fleet(
     hosts=(
@@ -44,14 +54,14 @@ def _units(host: Host) -> dict[str, str]:
     return dict.fromkeys(units_of(FLEET, host), "active")
 
 
-_PAGES = {
-    "consumer": {"status": "ok", "lines": {"stored": 5, "quarantined": 0}, "partitions": [{"lag": 0}]},
-    "alerter": {"status": "ok", "firing": 0, "waiting": 0, "lag": 0},
+_PAGES: dict[str, Any] = {
+    "consumer": ConsumerPage(status="ok", lines=LineCounts(stored=5, quarantined=0)),
+    "alerter": AlerterPage(status="ok", firing=0, waiting=0, lag=0),
 }
 WELL = HealthSnapshot(
     vip=ONE_HOLDER,
     kafka=WHOLE_CLUSTER,
-    hosts=tuple(_host(h.name, units=_units(h), services=_PAGES if h.name == "app1" else {}) for h in FLEET.hosts),
+    hosts=tuple(_host(h.name, units=_units(h), **(_PAGES if h.name == "app1" else {})) for h in FLEET.hosts),
     backends=(BackendProbe(name="node1", status=200, took_ms=2),),
     database=DatabaseProbe(version="10.11", behind_s=1),
 )
@@ -80,7 +90,7 @@ def test_a_healthy_fleet_has_no_findings() -> None:
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", "unknown"])
 def test_a_unit_that_is_not_active(host: str, unit: str, code: str, severity: Severity, state: str) -> None:
     units = _units(next(h for h in FLEET.hosts if h.name == host)) | {unit: state}
-    assert _codes(hosts=_but(host, units=units, services=_PAGES if host == "app1" else {})) == {code: severity}
+    assert _codes(hosts=_but(host, units=units, **(_PAGES if host == "app1" else {}))) == {code: severity}
 
 
 def test_a_dead_host_is_critical_only_where_it_stands_alone() -> None:
@@ -88,32 +98,43 @@ def test_a_dead_host_is_critical_only_where_it_stands_alone() -> None:
     assert _codes(hosts=_but("db1", failure="no route")) == {"HEALTH_HOST_DOWN": Severity.CRITICAL}
 
 
-def test_an_active_unit_without_an_answer_is_down() -> None:
-    hosts = _but("app1", units=_units(FLEET.hosts[3]), services=_PAGES | {"consumer": None})
-    assert _codes(hosts=hosts) == {"HEALTH_CONSUMER_DOWN": Severity.CRITICAL}
-    assert _layers(hosts=hosts)["consumer"] == "critical"
-
-
 @pytest.mark.parametrize(
-    "page",
-    [
-        {"status": "degraded", "reason": "the database is away"},
-        {"status": "waiting", "troubles": {"database": {"message": "the database is away", "hint": "wait"}}},
-        {
-            "status": ["odd"],
-            "reason": {"text": "the database is away"},
-            "troubles": ["odd"],
-            "lines": 7,
-            "partitions": 3,
-        },
-        {"troubles": {"the database is away": None}, "lines": {"stored": []}, "partitions": [None]},
-    ],
+    ("service", "code"), [("consumer", "HEALTH_CONSUMER_DOWN"), ("alerter", "HEALTH_ALERTER_DOWN")]
 )
-def test_a_service_that_waits_says_why(page: dict[str, Any]) -> None:
-    hosts = _but("app1", units=_units(FLEET.hosts[3]), services=_PAGES | {"consumer": page})
+@pytest.mark.parametrize("why", ["does not answer", "is unreadable (Expected `object`)"])
+def test_an_active_unit_without_a_page_is_down(service: str, code: str, why: str) -> None:
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), **_PAGES | {service: None}, no_page={service: why})
+    assert _codes(hosts=hosts) == {code: Severity.CRITICAL}
+    assert _layers(hosts=hosts)[service] == "critical"
     (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
-    assert finding.code == "HEALTH_CONSUMER_WAITING"
-    assert "the database is away" in finding.summary
+    assert finding.summary == f"the unit is active, but its health page {why}"
+
+
+def test_a_consumer_that_waits_says_why_and_what_to_do() -> None:
+    page = ConsumerPage(status="waiting", fenced=3, troubles={"database": Note("it is away", "start it")})
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), **_PAGES | {"consumer": page})
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
+    assert (finding.code, finding.hint) == ("HEALTH_CONSUMER_WAITING", "start it")
+    assert finding.summary == "reports 'waiting': database: it is away"
+    assert finding.evidence == {"status": "waiting", "fenced": 3}
+
+
+def test_an_alerter_that_waits_says_why() -> None:
+    page = AlerterPage(status="degraded", reason="channel hook: refused", waiting=2)
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), **_PAGES | {"alerter": page})
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
+    assert finding.code == "HEALTH_ALERTER_WAITING"
+    assert finding.summary == "reports 'degraded': channel hook: refused"
+
+
+@pytest.mark.parametrize("service", ["consumer", "alerter"])
+def test_a_page_that_says_little_is_not_ok_and_breaks_nothing(service: str) -> None:
+    """As one of a release that names its status otherwise."""
+    page = read_host("app1", f'page {service} {{"mood": "well"}}').pages[service]
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), **_PAGES | {service: page})
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
+    assert (finding.severity, finding.summary) == (Severity.CRITICAL, "reports no status: no reason given")
+    assert describe_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))["layers"]
 
 
 @pytest.mark.parametrize(
@@ -122,18 +143,18 @@ def test_a_service_that_waits_says_why(page: dict[str, Any]) -> None:
         (("running", "running"), {}, "HEALTH_CONSUMER_RESTARTED", Severity.WARNING),
         (("running", "restarting"), {}, "HEALTH_CONSUMER_WAITING", Severity.CRITICAL),
         (("running", "silent"), {}, "HEALTH_CONSUMER_WAITING", Severity.CRITICAL),
-        (("running", "running"), {"kafka": {"message": "away"}}, "HEALTH_CONSUMER_WAITING", Severity.CRITICAL),
+        (("running", "running"), {"kafka": Note("away")}, "HEALTH_CONSUMER_WAITING", Severity.CRITICAL),
     ],
 )
 def test_a_worker_that_was_replaced_and_works_again_is_a_warning(
-    states: tuple[str, ...], others: dict[str, Any], code: str, severity: Severity
+    states: tuple[str, ...], others: dict[str, Note], code: str, severity: Severity
 ) -> None:
-    page = {
-        "status": "waiting",
-        "troubles": {"worker 1": {"message": "its process ended and was replaced: signal SIGKILL"}} | others,
-        "workers": [{"worker": number, "state": state, "restarts": number} for number, state in enumerate(states)],
-    }
-    hosts = _but("app1", units=_units(FLEET.hosts[3]), services=_PAGES | {"consumer": page})
+    page = ConsumerPage(
+        status="waiting",
+        troubles={"worker 1": Note("its process ended and was replaced: signal SIGKILL")} | others,
+        workers=tuple(WorkerOnPage(worker=n, state=state, restarts=n) for n, state in enumerate(states)),
+    )
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), **_PAGES | {"consumer": page})
     (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
     assert (finding.code, finding.severity) == (code, severity)
     assert "signal SIGKILL" in finding.summary
@@ -169,11 +190,27 @@ def test_what_a_host_prints_is_read() -> None:
     probe = read_host(
         "app1",
         "unit obsctl-consumer active\nunit nginx \nnoise\ndisk 1024 91% /var/log with blank\ndisk x y\n"
-        'page consumer {"status": "ok"}\npage alerter \n',
+        'page consumer {"status": "ok", "mood": 7}\npage alerter \n',
     )
     assert probe.units == {"obsctl-consumer": "active", "nginx": "unknown"}
     assert probe.disks == (Disk(mount="/var/log with blank", used_percent=91, free_bytes=2**20),)
-    assert probe.services == {"consumer": {"status": "ok"}, "alerter": None}
+    assert probe.pages == {"consumer": ConsumerPage(status="ok"), "alerter": NoPage("does not answer")}
+    probe = read_host("app1", 'page consumer curl: (7)\npage alerter {"status": "ok", "lag": 3, "channels": []}\n')
+    assert probe.alerter == AlerterPage(status="ok", lag=3)
+    assert probe.consumer is None
+    assert probe.no_page["consumer"].startswith("is unreadable (")
+
+
+def test_what_the_alerter_writes_is_what_is_read_of_it() -> None:
+    written = Health(
+        status="degraded", reason="a channel waits", lag=5, behind_s=1.5, last_event_at="2026-01-01T00:00:00Z",
+        counted=9, firing=1, waiting=2, skipped={}, evicted={}, alerts=(), channels=(), cluster={},
+    )  # fmt: skip
+    page = read_host("app1", f"page alerter {msgspec.json.encode(written).decode()}").alerter
+    assert page == AlerterPage(
+        status="degraded", reason="a channel waits", lag=5, behind_s=1.5, last_event_at="2026-01-01T00:00:00Z",
+        counted=9, firing=1, waiting=2,
+    )  # fmt: skip
 
 
 def test_each_group_brings_its_units() -> None:
@@ -225,7 +262,7 @@ def test_an_empty_inventory_is_not_ok() -> None:
 
 def test_a_consumer_needs_more_than_itself() -> None:
     fleet = Fleet(hosts=(Host(name="app1", address="192.0.2.4", groups=("consumer",)),))
-    seen = HealthSnapshot(hosts=(_host("app1", units=_units(fleet.hosts[0]), services=_PAGES),))
+    seen = HealthSnapshot(hosts=(_host("app1", units=_units(fleet.hosts[0]), **_PAGES),))
     assert [finding.object for finding in judge_health(fleet, seen)] == ["layer/kafka", "layer/database"]
 
 
@@ -236,3 +273,17 @@ def test_the_consumers_lag_is_what_kafka_knows(groups: tuple[Group, ...], lag: s
     kafka = msgspec.structs.replace(WHOLE_CLUSTER, groups=groups)
     rows = describe_health(FLEET, msgspec.structs.replace(WELL, kafka=kafka))["layers"]
     assert lag in next(row["detail"] for row in rows if row["layer"] == "consumer")
+
+
+def test_a_snapshot_survives_json() -> None:
+    """As --save-snapshot writes it, and --from-file reads it."""
+    hosts = (*WELL.hosts, _host("app2", units={"obsctl-consumer": "active"}, no_page={"consumer": "does not answer"}))
+    seen = msgspec.structs.replace(WELL, hosts=hosts)
+    assert msgspec.json.decode(msgspec.json.encode(seen), type=HealthSnapshot) == seen
+
+
+def test_a_host_that_does_not_answer_is_looked_for_as_this_program_asks_it() -> None:
+    host = msgspec.structs.replace(FLEET.hosts[3], ssh=Ssh(user="ops", port=2222, common_args="-o ProxyJump=bastion"))
+    fleet = msgspec.structs.replace(FLEET, hosts=(*FLEET.hosts[:3], host))
+    (finding,) = judge_host(fleet, _host("app1", failure="Host key verification failed."))
+    assert "ssh -p 2222 -l ops -o ProxyJump=bastion 192.0.2.4 true" in finding.hint

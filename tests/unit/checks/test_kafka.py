@@ -232,6 +232,10 @@ def test_a_min_isr_below_the_inventorys_promises_less() -> None:
 def test_leader_skew_informs_and_never_alarms() -> None:
     seen = but(partitions=tuple(partition(n, leader=1) for n in range(3)))
     assert codes(seen) == {"KAFKA_LEADER_SKEW": Severity.INFO}
+    (finding,) = judge_cluster(FLEET, seen)
+    assert finding.hint.endswith(
+        "on node1: kafka-cli elect --bootstrap-server 198.18.0.11:9092 --election-type PREFERRED --all-topic-partitions"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from obsctl.checks.kafka import wire
-from obsctl.checks.kafka.collect import _STORAGE_ERROR, Statement, _ask_controller, _question, assemble
+from obsctl.checks.kafka.collect import _STORAGE_ERROR, BrokerAnswers, _ask_controller, _question, assemble
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.fleet.model import Host, KafkaNode
 
@@ -61,9 +61,9 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., KafkaSnapshot]:
                 return said
 
         monkeypatch.setattr(wire, "Conversation", Conversation)
-        statement = Statement(1)
-        _question(HOST, statement, time.monotonic() + 5, True)
-        return assemble([HOST], [statement])
+        given = BrokerAnswers(1)
+        _question(HOST, given, time.monotonic() + 5, True)
+        return assemble([HOST], [given])
 
     return ask
 
@@ -143,6 +143,6 @@ def test_a_controller_that_makes_no_sense_is_no_answer(monkeypatch: pytest.Monke
         raise ValueError("odd")
 
     monkeypatch.setattr(wire, "Conversation", broken)
-    ballot = Statement(1)
-    _ask_controller(HOST, ballot, time.monotonic() + 5)
-    assert ballot.quorum is None
+    given = BrokerAnswers(1)
+    _ask_controller(HOST, given, time.monotonic() + 5)
+    assert given.quorum is None

@@ -1,16 +1,16 @@
-"""Brokers that disagree: which view of a partition counts, and what the statements make together."""
+"""Brokers that disagree: which view of a partition counts, and what their answers make together."""
 
 from __future__ import annotations
 
-from obsctl.checks.kafka.collect import PartitionView, Statement, assemble, freshest
+from obsctl.checks.kafka.collect import BrokerAnswers, PartitionView, assemble, freshest
 from obsctl.fleet.model import Host, KafkaNode
 
 HOSTS = [Host(name=f"node{i}", address=f"198.18.0.1{i}", kafka=KafkaNode(node_id=i)) for i in (1, 2, 3)]
 
 
-def told(node_id: int, **parts: object) -> Statement:
-    """Return the statement of a broker that has answered everything."""
-    return Statement(node_id, **{"failure": "", "broken_off": "", **parts})  # type: ignore[arg-type]
+def told(node_id: int, **parts: object) -> BrokerAnswers:
+    """Return the answers of a broker that has answered everything."""
+    return BrokerAnswers(node_id, **{"failure": "", "broken_off": "", **parts})  # type: ignore[arg-type]
 
 
 def view(leader: int, epoch: int, isr: tuple[int, ...]) -> PartitionView:
@@ -36,12 +36,12 @@ def test_a_resumed_leader_that_was_replaced_does_not_count() -> None:
     assert freshest({1: view(1, 4, (1, 2, 3)), 2: view(2, 5, (2, 3)), 3: view(2, 5, (2, 3))}).leader == 2
 
 
-def test_statements_come_together() -> None:
+def test_the_answers_come_together() -> None:
     key = ("t", 0)
     one = told(1, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 10}, min_isr={"t": 2})
     one.start, one.lso, one.hw = {key: 0}, {key: 8}, {key: 9}
     two = told(2, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 9})
-    snapshot = assemble(HOSTS, [one, two, Statement(3, failure="connection refused")])
+    snapshot = assemble(HOSTS, [one, two, BrokerAnswers(3, failure="connection refused")])
     (partition,) = snapshot.partitions
     assert partition.leo == {1: 10, 2: 9, 3: None}
     assert (partition.start, partition.lso, partition.hw, partition.min_isr) == (0, 8, 9, 2)
@@ -52,7 +52,7 @@ def test_statements_come_together() -> None:
 def test_offsets_of_a_leader_that_is_silent_are_unknown_not_zero() -> None:
     two = told(2, listed=(1, 2), views=[view(1, 5, (1, 2))], leo={("t", 0): 9})
     (partition,) = assemble(
-        HOSTS, [Statement(1, failure="no answer"), two, Statement(3, failure="no answer")]
+        HOSTS, [BrokerAnswers(1, failure="no answer"), two, BrokerAnswers(3, failure="no answer")]
     ).partitions
     assert (partition.leader, partition.hw, partition.leo) == (1, None, {1: None, 2: 9, 3: None})
 
@@ -69,8 +69,8 @@ def test_a_refused_quorum_is_an_error_only_if_nobody_told() -> None:
 
 
 def test_a_broker_that_has_said_nothing_yet_does_not_count_as_answering() -> None:
-    (broker,) = assemble(HOSTS[:1], [Statement(1)]).brokers
-    assert (broker.answered, broker.failure) == (False, "no answer within the deadline")
+    (broker,) = assemble(HOSTS[:1], [BrokerAnswers(1)]).brokers
+    assert (broker.answered, broker.failure) == (False, "no answer in time")
 
 
 def test_what_is_refused_names_broker_and_question() -> None:

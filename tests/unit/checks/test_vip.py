@@ -7,7 +7,7 @@ import pytest
 from obsctl.checks.vip.judge import describe_vip, judge_vip
 from obsctl.checks.vip.snapshot import LbNode, VipSnapshot
 from obsctl.core.report import Severity, Status, verdict
-from obsctl.fleet.model import Fleet
+from obsctl.fleet.model import Fleet, Host, Ssh
 
 VIP = "198.18.0.100"
 
@@ -51,6 +51,20 @@ def test_two_holders_are_a_split_brain() -> None:
     (finding,) = judge_vip(Fleet(), seen(node(1), node(2, holds_vip=True), node(3)))
     assert (finding.code, finding.severity) == ("VIP_SPLIT_BRAIN", Severity.CRITICAL)
     assert finding.evidence["holders"] == ["node1", "node2"]
+
+
+def test_an_address_that_a_dead_keepalived_left_behind_is_named_with_its_removal() -> None:
+    left = node(1, keepalived="failed", vip_on=f"{VIP}/24 dev eth0")
+    (finding,) = (f for f in judge_vip(Fleet(), seen(left, node(2, holds_vip=True), node(3))) if "SPLIT" in f.code)
+    assert "keepalived does not run on node1, the address was left behind there" in finding.summary
+    assert finding.hint == f"on node1: ip addr del {VIP}/24 dev eth0 && systemctl start keepalived"
+    assert finding.evidence["left_behind"] == ["node1"]
+
+
+def test_a_node_that_cannot_be_asked_is_tried_by_hand_as_this_program_asks_it() -> None:
+    fleet = Fleet(hosts=(Host(name="node3", address="198.18.0.13", ssh=Ssh(user="ops", port=2222)),))
+    (finding,) = judge_vip(fleet, seen(node(1), node(2), node(3, failure="Permission denied (publickey)")))
+    assert finding.hint.endswith("ssh -p 2222 -l ops 198.18.0.13 true")
 
 
 def test_no_holder_is_critical() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 
@@ -70,3 +71,8 @@ def test_faults_name_file_and_key(tmp_path: Path, text: str, words: str) -> None
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.yml cannot be read"):
         config.load(tmp_path / "absent.yml")
+
+
+def test_a_trusted_proxy_may_be_a_single_address(tmp_path: Path) -> None:
+    loaded = load(tmp_path, GOOD + "trusted_proxies: [10.0.0.1]")
+    assert loaded.proxy_networks() == (ipaddress.ip_network("10.0.0.1/32"),)

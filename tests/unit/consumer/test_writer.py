@@ -87,7 +87,7 @@ def test_an_absent_store_is_waited_for(writer: Writer, store: FakeStore, telemet
     store.script = [StoreUnavailableError("away", "wake it")] * 5
     writer.give(batch(0))
     wait_for("the writer", lambda: "database" in telemetry.troubles, seconds=5)
-    wait_for("the writer", lambda: store.committed == [0], seconds=5)
+    wait_for("the batch", lambda: store.committed == [0])
     wait_for("the writer", lambda: not telemetry.troubles, seconds=5)
 
 
@@ -97,7 +97,7 @@ def test_draining_does_not_wait_for_an_absent_store(writer: Writer, store: FakeS
     assert not writer.drain(60)
 
 
-def test_a_fault_of_our_own_neither_ends_nor_skips(writer: Writer, store: FakeStore, telemetry: Telemetry) -> None:
+def test_a_bug_neither_ends_nor_skips(writer: Writer, store: FakeStore, telemetry: Telemetry) -> None:
     store.script = [ValueError("a bug")] * 3
     writer.give(batch(0))
     writer.give(batch(1))
@@ -114,7 +114,7 @@ def test_a_fenced_batch_is_given_back(writer: Writer, store: FakeStore) -> None:
     assert result.parts == (PART,)
 
 
-def test_nothing_holds_a_stored_batch(writer: Writer) -> None:
+def test_nothing_refers_to_a_stored_batch(writer: Writer) -> None:
     class Rows(list[Any]):
         """A list that can be watched."""
 
@@ -139,10 +139,10 @@ def test_there_is_room_for_two(writer: Writer, store: FakeStore) -> None:
     assert writer.has_room(5)
 
 
-def test_rings_that_failed_attempts_leave_do_not_pile_up(
+def test_reference_cycles_of_failed_attempts_do_not_pile_up(
     writer: Writer, store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Drivers leave connection, error and traceback in a ring, and an outage may take hours."""
+    """Drivers leave connection, error and traceback in a cycle, and an outage may take hours."""
     left: list[weakref.ref[Exception]] = []
 
     def fail(_batch: Batch) -> Outcome:
@@ -156,8 +156,8 @@ def test_rings_that_failed_attempts_leave_do_not_pile_up(
         with monkeypatch.context() as patched:
             patched.setattr(store, "commit", fail)
             writer.give(batch(0))
-            wait_for("the writer", lambda: len(left) > 10, seconds=5)
-            assert sum(error() is not None for error in left) <= 2, "the present one, and one being let go"
-        wait_for("the writer", lambda: store.committed == [0], seconds=5)
+            wait_for("ten failures", lambda: len(left) > 10)
+            assert sum(error() is not None for error in left) <= 2, "the present one, and one being released"
+        wait_for("the batch", lambda: store.committed == [0])
     finally:
         gc.enable()

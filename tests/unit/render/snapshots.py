@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from obsctl.checks.balance.snapshot import BackendTally, BalancerSnapshot
@@ -11,6 +9,7 @@ from obsctl.checks.consumer.snapshot import ConsumerSnapshot, QuarantinedReason,
 from obsctl.checks.health.snapshot import HostProbe
 from obsctl.checks.kafka.snapshot import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
 from obsctl.checks.vip.snapshot import LbNode, VipSnapshot
+from obsctl.core.consumer_page import ConsumerPage, LineCounts, Note
 from obsctl.fleet.model import BackendNode, Database, Fleet, Host, Kafka, KafkaNode, Topic, Vip
 
 FLEET = Fleet(
@@ -123,7 +122,7 @@ BROKER_DOWN = msgspec.structs.replace(
     brokers=(
         _broker(1),
         _broker(2),
-        Broker(node_id=3, host="node3", address="198.18.0.13:9092", failure="no answer within the deadline"),
+        Broker(node_id=3, host="node3", address="198.18.0.13:9092", failure="no answer in time"),
     ),
     quorum=Quorum(
         leader=1,
@@ -164,22 +163,16 @@ def _source(number: int, next_offset: int) -> StoredSource:
     )
 
 
-_PAGE: dict[str, Any] = {
-    "status": "ok",
-    "started_at": "2025-12-31T00:00:00.000+00:00",
-    "troubles": {},
-    "notices": {},
-    "lines": {"stored": 101_900, "quarantined": 12, "known": 3},
-    "fenced": 0,
-    "missing_offsets": 0,
-    "last_commit_at": "2026-01-01T00:00:00.500+00:00",
-}
+_PAGE = ConsumerPage(
+    status="ok",
+    started_at="2025-12-31T00:00:00.000+00:00",
+    lines=LineCounts(stored=101_900, quarantined=12, known=3),
+    fenced=0,
+    missing_offsets=0,
+    last_commit_at="2026-01-01T00:00:00.500+00:00",
+)
 CONSUMER_WELL = ConsumerSnapshot(
-    hosts=(
-        HostProbe(
-            name="app1", units={"obsctl-consumer": "active", "obsctl-alerter": "active"}, services={"consumer": _PAGE}
-        ),
-    ),
+    hosts=(HostProbe(name="app1", units={"obsctl-consumer": "active", "obsctl-alerter": "active"}, consumer=_PAGE),),
     store=StoreProbe(
         sources=tuple(_source(number, 34_000 - 10 * number) for number in range(3)),
         rate=412.5,
@@ -196,25 +189,26 @@ CONSUMER_WELL = ConsumerSnapshot(
     ),
     kafka=msgspec.structs.replace(WHOLE_CLUSTER, quorum=None, groups=()),
 )
-_HELD_PAGE = _PAGE | {
-    "status": "waiting",
-    "troubles": {
-        "nginxlog/0": {
-            "message": "the database is at offset 35000, the broker ends at 34000",
-            "hint": "obsctl consumer reset --topic nginxlog --partition 0 --to earliest",
-            "since": "2026-01-01T00:00:00+00:00",
-        }
+_HELD_PAGE = msgspec.structs.replace(
+    _PAGE,
+    status="waiting",
+    troubles={
+        "nginxlog/0": Note(
+            "the database is at offset 35000, the broker ends at 34000",
+            "obsctl consumer reset --topic nginxlog --partition 0 --to earliest",
+            "2026-01-01T00:00:00+00:00",
+        )
     },
-    "notices": {
-        "nginxlog/1 database": {
-            "message": "the database is at offset 100, and the group had been told 33990",
-            "hint": "nothing is to be done: each line is stored once",
-            "since": "2026-01-01T00:00:00.000+00:00",
-        }
+    notices={
+        "nginxlog/1 database": Note(
+            "the database is at offset 100, but 33990 was committed to the group before",
+            "nothing to do: each line is stored once",
+            "2026-01-01T00:00:00.000+00:00",
+        )
     },
-}
+)
 CONSUMER_HELD = ConsumerSnapshot(
-    hosts=(HostProbe(name="app1", units={"obsctl-consumer": "active"}, services={"consumer": _HELD_PAGE}),),
+    hosts=(HostProbe(name="app1", units={"obsctl-consumer": "active"}, consumer=_HELD_PAGE),),
     store=StoreProbe(
         sources=(_source(0, 35_000), _source(1, 1_100), _source(2, 33_980)), rate=0.0, quarantine=(), letters_due=0
     ),

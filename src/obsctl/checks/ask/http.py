@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 
+from obsctl.checks.ask.failure import in_words
 from obsctl.core.deadline import Deadline
 
 _PIECE_BYTES = 64 * 1024
@@ -32,8 +33,6 @@ def get(address: str, port: int, path: str, *, deadline_s: float) -> http.client
 
 def words(error: OSError | http.client.HTTPException) -> str:
     """Return in a few words why there was no answer."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
     if isinstance(error, OSError):
-        return (error.strerror or str(error) or type(error).__name__).lower()
+        return in_words(error)
     return f"not HTTP ({type(error).__name__})"

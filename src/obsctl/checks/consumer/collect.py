@@ -36,7 +36,7 @@ _DAYS = (
 
 
 def collect_consumer(fleet: Fleet) -> ConsumerSnapshot:
-    """Ask all three; what one of them does not tell stands in its own part.
+    """Ask all three; what one of them does not answer stands in its own part.
 
     Raises:
         MissingDependencyError: there is no ssh client.

@@ -11,27 +11,29 @@ import msgspec
 from obsctl.checks.consumer.snapshot import ConsumerSnapshot, StoredSource, StoreProbe
 from obsctl.checks.health.judge import judge_database, judge_host
 from obsctl.checks.health.snapshot import DatabaseProbe, HostProbe
-from obsctl.checks.kafka.snapshot import KafkaSnapshot, Partition
+from obsctl.checks.kafka.snapshot import Partition
+from obsctl.core.consumer_page import ConsumerPage
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
+from obsctl.kafka.partition import TopicPartition
 
 #: A partition with records to read moves many times a second; this much is no batch that takes long.
 _STILL_S = 300
 #: Days are made a week ahead; with fewer than this the upkeep has failed for days.
 _DAYS_AHEAD = 2
 _UNIT = "obsctl-consumer"
-_PAGE = "consumer"
+_SERVICE = "consumer"
 
 
 class _Place(NamedTuple):
-    """A partition that the store knows, and the same one of the cluster, if it told anything."""
+    """A partition that the store knows, and the same one of the cluster, if it answered."""
 
     source: StoredSource
     partition: Partition | None
 
     @property
     def name(self) -> str:
-        return f"{self.source.topic}/{self.source.partition}"
+        return str(TopicPartition(self.source.topic, self.source.partition))
 
     @property
     def end(self) -> int | None:
@@ -62,8 +64,8 @@ def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
                     code="HEALTH_LAYER_NOT_ASKED",
                     severity=Severity.UNKNOWN,
                     object=f"layer/{layer}",
-                    summary=f"nobody was asked: the inventory does not say what it takes to ask {layer}",
-                    hint="docs/reference/fleet.md names the fields and the groups",
+                    summary=f"not checked: the inventory lacks the settings needed to reach {layer}",
+                    hint="docs/reference/fleet.md lists them, and the groups that the hosts belong to",
                 )
             )
     for probe in snapshot.hosts:
@@ -83,7 +85,8 @@ def _of_the_consumer(probe: HostProbe) -> HostProbe:
         probe,
         units={unit: state for unit, state in probe.units.items() if unit == _UNIT},
         disks=(),
-        services={name: page for name, page in probe.services.items() if name == _PAGE},
+        alerter=None,
+        no_page={service: why for service, why in probe.no_page.items() if service == _SERVICE},
     )
 
 
@@ -97,15 +100,19 @@ def _as_database(store: StoreProbe) -> DatabaseProbe:
 
 
 def _notices(probe: HostProbe) -> Iterator[Finding]:
-    for subject, notice in _mapping((probe.services.get(_PAGE) or {}).get("notices")).items():
-        told = _mapping(notice)
+    for subject, notice in _page(probe).notices.items():
         yield Finding(
             code="CONSUMER_NOTICE",
             severity=Severity.INFO,
             object=f"{_UNIT}/{probe.name}",
-            summary=f"{subject}: {told.get('message')} (since {told.get('since')})",
-            hint=str(told.get("hint") or ""),
+            summary=f"{subject}: {notice.message} (noticed {notice.since or 'at an unknown time'})",
+            hint=notice.hint,
         )
+
+
+def _page(probe: HostProbe) -> ConsumerPage:
+    """Return what the host's consumer reports; all of it is unknown where it does not."""
+    return probe.consumer or ConsumerPage()
 
 
 def _days(store: StoreProbe) -> Iterator[Finding]:
@@ -115,12 +122,20 @@ def _days(store: StoreProbe) -> Iterator[Finding]:
                 code="CONSUMER_DAYS_MISSING",
                 severity=Severity.WARNING,
                 object=f"table/{table.table}",
-                summary="no day has a partition of its own"
-                if table.days_ahead is None
-                else f"partitions are made for {table.days_ahead} days behind today, a week is usual",
+                summary=_days_left(table.days_ahead),
                 evidence={"days_ahead": table.days_ahead},
-                hint="the consumer makes them every hour: `obsctl health`, and its journal for `upkeep`",
+                hint="the consumer adds them every hour: on its host, journalctl -u obsctl-consumer | grep upkeep",
             )
+
+
+def _days_left(days_ahead: int | None) -> str:
+    if days_ahead is None:
+        return "no day has a partition of its own: all rows go to the catch-all partition p_max"
+    if days_ahead < 0:
+        return f"the newest day partition is {-days_ahead} days old: today's rows go to the catch-all partition p_max"
+    if days_ahead == 0:
+        return "today's partition is the last one, a week ahead is usual"
+    return f"day partitions exist for the next {days_ahead} days only, a week ahead is usual"
 
 
 def _position(place: _Place) -> Iterator[Finding]:
@@ -146,17 +161,17 @@ def _position(place: _Place) -> Iterator[Finding]:
             summary=f"the broker has deleted offsets {source.next_offset} to {partition.start - 1} before they were "
             "stored",
             evidence=evidence,
-            hint="the consumer goes on behind them by itself; was it, or the database, away for longer than the "
-            "topic's retention?",
+            hint="the consumer continues after them by itself; were it or the database down for longer than the "
+            "topic's retention? The lines may still be in the log files of their hosts",
         )
     if place.lag and source.moved_s > _STILL_S:
         yield Finding(
             code="CONSUMER_BEHIND",
             severity=Severity.WARNING,
             object=f"partition/{place.name}",
-            summary=f"{place.lag} records wait, and nothing was stored for {source.moved_s} s",
+            summary=f"{place.lag} records wait, and nothing of them was stored for {source.moved_s} s",
             evidence={**evidence, "lag": place.lag, "moved_s": source.moved_s},
-            hint=f"journalctl -u {_UNIT} -n 50 on the consumer's host; obsctl kafka status",
+            hint=f"obsctl health; on the consumer's host: journalctl -u {_UNIT} -n 50",
         )
 
 
@@ -172,7 +187,8 @@ def judge_replay(lines: Mapping[str, Any]) -> list[Finding]:
                 object="table/quarantine",
                 summary=f"{sum(lines['stays'].values())} lines stay: {reasons}",
                 evidence={"stays": dict(lines["stays"])},
-                hint="SELECT reason, detail, value FROM obs.quarantine ORDER BY stored_at DESC LIMIT 10",
+                hint="in the consumer's database: SELECT reason, detail, value FROM quarantine ORDER BY stored_at DESC "
+                "LIMIT 10",
             )
         )
     if lines["cut"]:
@@ -181,15 +197,15 @@ def judge_replay(lines: Mapping[str, Any]) -> list[Finding]:
                 code="CONSUMER_REPLAY_CUT",
                 severity=Severity.WARNING,
                 object="table/quarantine",
-                summary=f"{lines['cut']} lines stay because they were too large to be kept whole",
+                summary=f"{lines['cut']} lines stay: they were too large to be kept whole in the quarantine",
                 evidence={"lines": lines["cut"]},
-                hint="Kafka may still have them: their topic, partition and offset stand in the quarantine",
+                hint="Kafka may still have them: table quarantine holds their source and offset",
             )
         )
     return findings
 
 
-def describe_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> dict[str, Any]:
+def describe_consumer(_fleet: Fleet, snapshot: ConsumerSnapshot) -> dict[str, Any]:
     """Return processes, positions, quarantine and tables, each as rows."""
     store = snapshot.store or StoreProbe(asked=False)
     places = _places(snapshot)
@@ -202,7 +218,7 @@ def describe_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> dict[str, Any
             "behind_s": max((_behind_s(place) for place in places), default=None),
             "last_stored_s": min((source.moved_s for source in store.sources if source.next_offset), default=None),
             "newest_event": max(events, default=None),
-            "dead_letters": _dead_letters(fleet, snapshot.kafka),
+            "dead_letters": _dead_letters(snapshot),
             "letters_due": store.letters_due,
             "former_sources": len(store.sources) - len(places),
         },
@@ -230,19 +246,18 @@ def describe_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> dict[str, Any
 
 
 def _process(probe: HostProbe) -> dict[str, Any]:
-    page = probe.services.get(_PAGE) or {}
-    lines = _mapping(page.get("lines"))
+    page = _page(probe)
     return {
         "host": probe.name,
         "unit": probe.units.get(_UNIT) or probe.failure or "unknown",
-        "status": page.get("status"),
-        "stored": lines.get("stored"),
-        "known": lines.get("known"),
-        "quarantined": lines.get("quarantined"),
-        "fenced": page.get("fenced"),
-        "missing_offsets": page.get("missing_offsets"),
-        "last_commit_at": page.get("last_commit_at"),
-        "started_at": page.get("started_at"),
+        "status": page.status or None,
+        "stored": page.lines.stored,
+        "known": page.lines.known,
+        "quarantined": page.lines.quarantined,
+        "fenced": page.fenced,
+        "missing_offsets": page.missing_offsets,
+        "last_commit_at": page.last_commit_at,
+        "started_at": page.started_at,
     }
 
 
@@ -250,8 +265,8 @@ def _places(snapshot: ConsumerSnapshot) -> list[_Place]:
     """Return the present source of each partition: of this cluster, and the youngest of that name."""
     sources = snapshot.store.sources if snapshot.store else ()
     kafka = snapshot.kafka
-    told = Counter(broker.cluster_id for broker in kafka.brokers if broker.cluster_id) if kafka else Counter[str]()
-    cluster_id = told.most_common(1)[0][0] if told else None
+    named = Counter(broker.cluster_id for broker in kafka.brokers if broker.cluster_id) if kafka else Counter[str]()
+    cluster_id = named.most_common(1)[0][0] if named else None
     here = [source for source in sources if cluster_id is None or source.cluster_id == cluster_id]
     youngest = {(s.topic, s.partition): s for s in sorted(here, key=lambda s: s.source_id)}
     partitions = {(p.topic, p.partition): p for p in kafka.partitions} if kafka else {}
@@ -263,14 +278,9 @@ def _behind_s(place: _Place) -> int:
     return (place.source.event_age_s or 0) if place.lag else 0
 
 
-def _dead_letters(fleet: Fleet, kafka: KafkaSnapshot | None) -> int | None:
-    """Return how many messages the dead letter topic holds; it is the one of that ending."""
-    names = {topic.name for topic in fleet.kafka.topics if topic.name.endswith("-dlq")}
-    held = [p for p in kafka.partitions if p.topic in names] if kafka else []
+def _dead_letters(snapshot: ConsumerSnapshot) -> int | None:
+    """Return how many messages the dead letter topics hold, which the consumers' pages name."""
+    names = {_page(probe).dead_letter_topic for probe in snapshot.hosts}
+    held = [p for p in snapshot.kafka.partitions if p.topic in names] if snapshot.kafka else []
     sizes = [p.hw - p.start for p in held if p.hw is not None and p.start is not None]
     return sum(sizes) if sizes else None
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    """Return a part of a page that should be a mapping; another program's page may have any shape."""
-    return value if isinstance(value, dict) else {}

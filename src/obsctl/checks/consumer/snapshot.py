@@ -43,9 +43,9 @@ class TableDays(msgspec.Struct, frozen=True, kw_only=True):
     """A table's days.
 
     Attributes:
-        days_ahead: days behind today that have a partition of their own; negative if not even today has one, None if
-            none was ever made.
-        beyond_rows: rows (as the server estimates them) in the partition for what lies behind those.
+        days_ahead: days after today that have a partition of their own; negative if not even today has one, None if
+            there is none.
+        beyond_rows: rows (as the server estimates them) in the catch-all partition for all later days.
     """
 
     table: str

@@ -5,13 +5,16 @@ from __future__ import annotations
 import http.client
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from obsctl.checks.ask import database, ssh
 from obsctl.checks.ask.http import get
-from obsctl.checks.health.snapshot import BackendProbe, Disk, HealthSnapshot, HostProbe
+from obsctl.checks.health.snapshot import AlerterPage, BackendProbe, Disk, HealthSnapshot, HostProbe
 from obsctl.checks.kafka.collect import collect_cluster
 from obsctl.checks.vip.collect import collect_vip
+from obsctl.core.consumer_page import ConsumerPage
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import MissingDependencyError
 from obsctl.core.report import Fault
@@ -39,7 +42,7 @@ def units_of(fleet: Fleet, host: Host) -> tuple[str, ...]:
 
 
 def collect_health(fleet: Fleet) -> HealthSnapshot:
-    """Ask every layer; what one of them does not tell stands in its own part or in ``errors``.
+    """Ask every layer; what one of them does not answer stands in its own part or in ``errors``.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -66,7 +69,7 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
 
 
 def _part(layer: str, answer: Future[T] | None, faults: list[Fault]) -> T | None:
-    """Return what a layer told; what breaks off a part is the part's own fault, never the end of the others."""
+    """Return a layer's answer; what breaks off a part is the part's own fault, never the end of the others."""
     try:
         return answer.result() if answer else None
     except MissingDependencyError:
@@ -77,15 +80,16 @@ def _part(layer: str, answer: Future[T] | None, faults: list[Fault]) -> T | None
 
 
 def _broken(error: Exception) -> str:
-    return f"the question broke off: {redact(str(error)) or type(error).__name__}"
+    return f"the check broke off: {redact(str(error)) or type(error).__name__}"
 
 
-def _question(fleet: Fleet, host: Host) -> str:
+def _script(fleet: Fleet, host: Host) -> str:
+    """Return the shell script that prints what :func:`read_host` reads."""
     units = " ".join(units_of(fleet, host))
     # The programs answer in one language, whatever the host speaks.
     asks = ["export LC_ALL=C"]
     asks += [f'for unit in {units}; do echo "unit $unit $(systemctl is-active $unit)"; done'] if units else []
-    # -l: only local file systems; a hung network mount must not hang the question. Mounts below /run are not
+    # -l: only local file systems; a hung network mount must not hang the script. Mounts below /run are not
     # places where anything of the fleet's is kept.
     asks.append(
         'df -P -l -k -x tmpfs -x devtmpfs 2>/dev/null | awk \'NR > 1 && $6 !~ "^/run/" {print "disk", $4, $5, $6}\''
@@ -108,7 +112,7 @@ def probe_host(fleet: Fleet, host: Host) -> HostProbe:
         MissingDependencyError: there is no ssh client.
     """
     try:
-        answer = ssh.run(host, _question(fleet, host), deadline_s=_HOST_DEADLINE_S)
+        answer = ssh.run(host, _script(fleet, host), deadline_s=_HOST_DEADLINE_S)
     except MissingDependencyError:
         raise
     except Exception as error:
@@ -119,15 +123,15 @@ def probe_host(fleet: Fleet, host: Host) -> HostProbe:
     # A shell that lets in and runs nothing (nologin, a forced command) must not look like a host without a fault.
     if probe.units.keys() != set(units_of(fleet, host)):
         said = answer.output.strip().partition("\n")[0][:80]
-        return HostProbe(name=host.name, failure=f"its shell does not tell the units' states: {said!r}")
+        return HostProbe(name=host.name, failure=f"its shell does not print the states of its units, but {said!r}")
     return probe
 
 
 def read_host(name: str, output: str) -> HostProbe:
-    """Read what the question printed: lines ``unit NAME STATE``, ``disk FREE_KIB USED% MOUNT``, ``page NAME JSON``."""
+    """Read what the script printed: lines ``unit NAME STATE``, ``disk FREE_KIB USED% MOUNT``, ``page NAME JSON``."""
     units: dict[str, str] = {}
     disks: list[Disk] = []
-    services: dict[str, dict[str, Any] | None] = {}
+    probe = HostProbe(name=name)
     for line in output.splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "unit":
@@ -139,15 +143,22 @@ def read_host(name: str, output: str) -> HostProbe:
                 disks.append(Disk(mount=mount, used_percent=int(used.rstrip("%")), free_bytes=int(free_kib) * 1024))
         elif kind == "page":
             service, _, text = rest.partition(" ")
-            services[service] = _page(text)
-    return HostProbe(name=name, units=units, disks=tuple(disks), services=services)
+            probe = _with_page(probe, service, text)
+    return msgspec.structs.replace(probe, units=units, disks=tuple(disks))
 
 
-def _page(text: str) -> dict[str, Any] | None:
+def _with_page(probe: HostProbe, service: str, text: str) -> HostProbe:
+    """Return the probe with a service's health page, or with the reason why there is none."""
     try:
-        return decode_json(text, dict[str, Any])
-    except UndecodableError:
-        return None
+        if service == "consumer" and text.strip():
+            return msgspec.structs.replace(probe, consumer=decode_json(text, ConsumerPage))
+        if service == "alerter" and text.strip():
+            return msgspec.structs.replace(probe, alerter=decode_json(text, AlerterPage))
+    except UndecodableError as error:
+        why = f"is unreadable ({error})"
+    else:
+        why = "does not answer"
+    return msgspec.structs.replace(probe, no_page={**probe.no_page, service: why})
 
 
 def _backend(host: Host) -> BackendProbe:

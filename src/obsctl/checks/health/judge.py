@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from obsctl.checks.health.snapshot import BackendProbe, DatabaseProbe, HealthSnapshot, HostProbe
+import msgspec
+
+from obsctl.checks.health.snapshot import (
+    AlerterPage,
+    BackendProbe,
+    DatabaseProbe,
+    HealthSnapshot,
+    HostProbe,
+    NoPage,
+    Page,
+)
 from obsctl.checks.kafka.judge import group_lag, judge_cluster
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.checks.vip.judge import judge_vip
+from obsctl.core.consumer_page import ConsumerPage
 from obsctl.core.report import Fault, Finding, Severity, Status, worst
 from obsctl.fleet.model import Fleet, Host
 
 #: A log file system above this is a matter of days; above the second, of hours.
 _DISK_WARNING_PERCENT = 85
 _DISK_CRITICAL_PERCENT = 95
-#: Losing one of these costs data or messages at once; the others have a twin on another host.
-_ALONE = {"filebeat", "obsctl-consumer", "obsctl-alerter"}
+_QUARANTINE_QUESTION = "SELECT reason, COUNT(*), MIN(detail) FROM quarantine GROUP BY reason"
+#: Losing one of these delays lines or messages at once; the others are redundant.
+_SINGLE_UNITS = {"filebeat", "obsctl-consumer", "obsctl-alerter"}
 
 
 class _Service(NamedTuple):
-    """A daemon with a health page: its unit, and the codes for a page that is silent, and for one that is not ok."""
+    """A daemon with a health page: its unit, and the codes for a page that cannot be had and for one that is not ok."""
 
     unit: str
     down: str
@@ -76,7 +88,7 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
 
 
 def _not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield what nobody has said anything about: missing data is never OK."""
+    """Yield the layers about which nothing is known: missing data is never OK."""
     if not fleet.hosts:
         yield Finding(
             code="HEALTH_LAYER_NOT_ASKED",
@@ -85,17 +97,16 @@ def _not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Findin
             summary="the inventory names no host, so nothing was checked",
             hint="choose another inventory with --inventory, or put the hosts into their groups",
         )
-    told: tuple[Finding | Fault, ...] = (*findings, *snapshot.errors)
-    explained = {name for entry in told for name in _layers_of(fleet, entry)}
+    entries: tuple[Finding | Fault, ...] = (*findings, *snapshot.errors)
+    explained = {name for entry in entries for name in _layers_of(fleet, entry)}
     for layer in _LAYERS:
         if _expected(fleet, layer) and not _seen(snapshot, layer.name) and layer.name not in explained:
             yield Finding(
                 code="HEALTH_LAYER_NOT_ASKED",
                 severity=Severity.UNKNOWN,
                 object=f"layer/{layer.name}",
-                summary=f"nobody was asked: the inventory has hosts that need it, but not what it takes to ask "
-                f"{layer.name}",
-                hint=f"docs/reference/fleet.md names the fields; the groups are {', '.join(layer.groups)}",
+                summary=f"not checked: the inventory lacks the settings needed to reach {layer.name}",
+                hint=f"docs/reference/fleet.md lists them; its hosts belong to the group {layer.groups[0]}",
             )
 
 
@@ -104,24 +115,26 @@ def _expected(fleet: Fleet, layer: _Layer) -> bool:
 
 
 def _seen(snapshot: HealthSnapshot, layer: str) -> bool:
-    """Return whether anybody said anything about the layer."""
+    """Return whether there is any answer about the layer."""
     parts = {"vip": snapshot.vip, "kafka": snapshot.kafka, "database": snapshot.database}
     if layer in parts:
         return parts[layer] is not None
-    return any(layer in probe.units or layer in probe.services for probe in snapshot.hosts)
+    return any(layer in probe.units or layer in probe.pages for probe in snapshot.hosts)
 
 
 def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
     """Yield what is wrong with a host: itself, its units, its disks, what its health pages say."""
     host = fleet.host(probe.name)
     if not probe.answered:
-        alone = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
+        single = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
         yield Finding(
             code="HEALTH_HOST_DOWN",
-            severity=Severity.CRITICAL if alone else Severity.WARNING,
+            severity=Severity.CRITICAL if single else Severity.WARNING,
             object=f"host/{probe.name}",
             summary=f"does not answer over ssh ({probe.failure}); it runs {', '.join(_runs(host))}",
-            hint=f"ping {host.address if host else probe.name}; look at its console",
+            hint=f"{host.ssh_command()} shows why; if nothing answers there: ping {host.address}, then its console"
+            if host
+            else f"ping {probe.name}; then its console",
         )
         return
     for unit, state in probe.units.items():
@@ -138,7 +151,7 @@ def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
                 evidence={"used_percent": disk.used_percent, "free_bytes": disk.free_bytes},
                 hint=f"on {probe.name}: du -xh {disk.mount} --max-depth 3 | sort -h | tail",
             )
-    for service, page in probe.services.items():
+    for service, page in probe.pages.items():
         unit = _SERVICES[service].unit
         if probe.units.get(unit) == "active":
             yield from _service(probe.name, service, page)
@@ -154,10 +167,10 @@ def _unit_down(host: str, unit: str, state: str, fleet: Fleet) -> Finding:
         "obsctl-alerter": "HEALTH_ALERTER_DOWN",
         fleet.database.service: "HEALTH_DATABASE_DOWN",
     }.get(unit, "HEALTH_SERVICE_DOWN")
-    lonely = unit in _ALONE or code == "HEALTH_DATABASE_DOWN"
+    single = unit in _SINGLE_UNITS or code == "HEALTH_DATABASE_DOWN"
     return Finding(
         code=code,
-        severity=Severity.CRITICAL if lonely else Severity.WARNING,
+        severity=Severity.CRITICAL if single else Severity.WARNING,
         object=f"{unit}/{host}",
         summary=f"the unit is {state}, not active",
         evidence={"state": state},
@@ -165,45 +178,48 @@ def _unit_down(host: str, unit: str, state: str, fleet: Fleet) -> Finding:
     )
 
 
-def _service(host: str, service: str, page: dict[str, Any] | None) -> Iterator[Finding]:
+def _service(host: str, service: str, page: Page) -> Iterator[Finding]:
     unit, down, waiting = _SERVICES[service]
-    if page is None:
+    if isinstance(page, NoPage):
         yield Finding(
             code=down,
             severity=Severity.CRITICAL,
             object=f"{unit}/{host}",
-            summary="the unit is active, but its health page does not answer",
+            summary=f"the unit is active, but its health page {page.why}",
             hint=f"on {host}: journalctl -u {unit} -n 50; systemctl restart {unit}",
         )
-    elif page.get("status") != "ok":
-        if _only_replaced(page):
-            yield Finding(
-                code="HEALTH_CONSUMER_RESTARTED",
-                severity=Severity.WARNING,
-                object=f"{unit}/{host}",
-                summary=f"all its workers run, but not for long: {_reason(page)}",
-                evidence={"restarts": [worker.get("restarts") for worker in _workers(page)]},
-                hint=f"on {host}: journalctl -u {unit} | grep 'worker'; dmesg, if a worker was killed",
-            )
-            return
+    elif isinstance(page, ConsumerPage) and _only_replaced(page):
+        yield Finding(
+            code="HEALTH_CONSUMER_RESTARTED",
+            severity=Severity.WARNING,
+            object=f"{unit}/{host}",
+            summary=f"a worker process was replaced within the last minute, all run again: {_reason(page)}",
+            evidence={"restarts": [worker.restarts for worker in page.workers]},
+            hint=f"on {host}: journalctl -u {unit} -n 200 | grep worker; dmesg, if the kernel killed it",
+        )
+    elif page.status != "ok":
         yield Finding(
             code=waiting,
             severity=Severity.CRITICAL,
             object=f"{unit}/{host}",
-            summary=f"says {page.get('status')!r}: {_reason(page)}",
-            evidence={key: value for key, value in page.items() if isinstance(value, int | float | str)},
+            summary=f"reports {repr(page.status) if page.status else 'no status'}: {_reason(page)}",
+            evidence={
+                key: value
+                for key, value in msgspec.structs.asdict(page).items()
+                if isinstance(value, int | float | str) and value != ""
+            },
             hint=_advice(page) or f"on {host}: journalctl -u {unit} -n 50",
         )
 
 
 def _backend(backend: BackendProbe) -> Iterator[Finding]:
     if backend.status != 200:
-        said = "does not answer" if backend.status is None else f"answers {backend.status}"
+        answer = "does not answer" if backend.status is None else f"answers {backend.status}"
         yield Finding(
             code="HEALTH_BACKEND_DOWN",
             severity=Severity.WARNING,
             object=f"backend/{backend.name}",
-            summary=f"/healthz {said}",
+            summary=f"/healthz {answer}",
             evidence={"status": backend.status, "took_ms": backend.took_ms},
             hint=f"on {backend.name}: systemctl status obs-backend; journalctl -u obs-backend -n 50",
         )
@@ -217,8 +233,8 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             code="HEALTH_LAYER_NOT_ASKED",
             severity=Severity.UNKNOWN,
             object="layer/database",
-            summary=database.failure,
-            hint="check the reader's password reference in the inventory, and that this user may read it",
+            summary=f"not checked: {database.failure}",
+            hint="check the reference to the reading user's password in the inventory, and that you may read it",
         )
         return
     if database.failure:
@@ -227,8 +243,8 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             severity=Severity.CRITICAL,
             object=where,
             summary=database.failure,
-            hint="on the database host: systemctl status "
-            f"{fleet.database.service or 'mysqld'}; then: nc -vz {fleet.database.host} {fleet.database.port}",
+            hint=f"on the database's host: systemctl status {fleet.database.service or 'mysqld'}; from here: "
+            f"nc -vz {fleet.database.host} {fleet.database.port}",
         )
         return
     if database.quarantined_last_day:
@@ -238,16 +254,18 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             object=where,
             summary=f"{database.quarantined_last_day} lines went to quarantine in the last 24 hours",
             evidence={"lines": database.quarantined_last_day},
-            hint="SELECT reason, COUNT(*) FROM obs.quarantine GROUP BY reason",
+            hint=f"in database {fleet.database.name}: {_QUARANTINE_QUESTION}",
         )
     if database.catch_all_rows:
         yield Finding(
             code="HEALTH_CATCH_ALL_PARTITION",
             severity=Severity.WARNING,
             object=where,
-            summary=f"about {database.catch_all_rows} rows lie in p_max, the partition for days without their own",
+            summary=f"about {database.catch_all_rows} rows are in p_max, the catch-all partition for days that have no "
+            "partition of their own",
             evidence={"rows": database.catch_all_rows},
-            hint="a client's or a host's clock is ahead, or the consumer could not make partitions: see its log",
+            hint="a host's clock is ahead, or the consumer could not add partitions: on its host, journalctl -u "
+            "obsctl-consumer | grep upkeep",
         )
 
 
@@ -304,7 +322,7 @@ def _statuses(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, list[Status]]
 
 
 def _layers_of(fleet: Fleet, entry: Finding | Fault) -> tuple[str, ...]:
-    """Return the layers that a finding or a fault is about: a host's trouble is that of all that runs there."""
+    """Return the layers that a finding or a fault is about: a host's fault is that of all that runs there."""
     for prefix, layer in _LAYER_OF_CODE.items():
         if entry.code.startswith(prefix):
             return (layer,)
@@ -326,8 +344,9 @@ def _detail(fleet: Fleet, snapshot: HealthSnapshot, layer: _Layer) -> str:
     if layer.name == "database" and snapshot.database is not None:
         return _database_detail(snapshot.database)
     if layer.name in _SERVICES:
-        page = next((page for probe in snapshot.hosts if (page := probe.services.get(layer.name)) is not None), None)
-        return _page_detail(page, _consumer_lag(fleet, snapshot.kafka))
+        pages = (probe.pages.get(layer.name) for probe in snapshot.hosts)
+        answered = next((page for page in pages if page is not None and not isinstance(page, NoPage)), None)
+        return _page_detail(answered, _consumer_lag(fleet, snapshot.kafka))
     states = [probe.units.get(layer.name) for probe in snapshot.hosts]
     total = {host.name for group in layer.groups for host in fleet.group(group)}
     return f"{states.count('active')} of {len(total)} running"
@@ -347,50 +366,37 @@ def _consumer_lag(fleet: Fleet, kafka: KafkaSnapshot | None) -> str:
     return "unknown" if lag is None else str(lag)
 
 
-def _page_detail(page: dict[str, Any] | None, consumer_lag: str) -> str:
+def _page_detail(page: Page | None, consumer_lag: str) -> str:
     """The numbers of a health page: whether something waits, and how old the newest line is."""
-    if page is None:
-        return "no answer"
-    if "lines" in page:
-        lines = _mapping(page["lines"])
+    if isinstance(page, ConsumerPage):
         return (
-            f"{lines.get('stored')} stored, {lines.get('quarantined')} quarantined since its start, "
-            f"lag {consumer_lag}, newest event {page.get('newest_event') or '-'} UTC"
+            f"{page.lines.stored} stored, {page.lines.quarantined} quarantined since its start, "
+            f"lag {consumer_lag}, newest event {page.newest_event or '-'} UTC"
         )
-    return f"{page.get('firing')} firing, {page.get('waiting')} messages waiting, lag {page.get('lag')}"
+    if isinstance(page, AlerterPage):
+        return f"{page.firing} firing, {page.waiting} messages waiting, lag {page.lag}"
+    return "no answer"
 
 
-def _reason(page: dict[str, Any]) -> str:
-    troubles = _mapping(page.get("troubles"))
-    said = [f"{name}: {_mapping(trouble).get('message')}" for name, trouble in troubles.items()]
-    return "; ".join(said) or str(page.get("reason") or "no reason given")
+def _reason(page: ConsumerPage | AlerterPage) -> str:
+    if isinstance(page, AlerterPage):
+        return page.reason or "no reason given"
+    return "; ".join(f"{name}: {trouble.message}" for name, trouble in page.troubles.items()) or "no reason given"
 
 
-def _advice(page: dict[str, Any]) -> str:
+def _advice(page: ConsumerPage | AlerterPage) -> str:
     """The service's own hints, each once: it knows its troubles best."""
-    hints = [str(_mapping(trouble).get("hint") or "") for trouble in _mapping(page.get("troubles")).values()]
+    hints = [trouble.hint for trouble in page.troubles.values()] if isinstance(page, ConsumerPage) else []
     return "; ".join(dict.fromkeys(hint for hint in hints if hint))
 
 
-def _only_replaced(page: dict[str, Any]) -> bool:
-    """Return whether a worker that was replaced, and works again, is all that a consumer has to tell."""
-    troubles = _mapping(page.get("troubles"))
-    workers = _workers(page)
+def _only_replaced(page: ConsumerPage) -> bool:
+    """Return whether the only trouble of a consumer is a worker that was replaced and works again."""
     return (
-        bool(troubles and workers)
-        and all(str(subject).startswith("worker ") for subject in troubles)
-        and all(worker.get("state") == "running" for worker in workers)
+        bool(page.troubles and page.workers)
+        and all(subject.startswith("worker ") for subject in page.troubles)
+        and all(worker.state == "running" for worker in page.workers)
     )
-
-
-def _workers(page: dict[str, Any]) -> list[dict[str, Any]]:
-    workers = page.get("workers")
-    return [_mapping(worker) for worker in workers] if isinstance(workers, list) else []
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    """Return a part of a page that should be a mapping; another program's page may have any shape."""
-    return value if isinstance(value, dict) else {}
 
 
 def _database_detail(database: DatabaseProbe) -> str:

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.checks.vip.snapshot import VipSnapshot
+from obsctl.core.consumer_page import ConsumerPage
 from obsctl.core.report import Fault
+
+
+class AlerterPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of the alerter's ``/health`` (``obsctl.alerter.health`` writes it); None where it does not say.
+
+    Attributes:
+        status: ``ok``, ``degraded`` or ``failing``.
+        reason: why it is not ok.
+        lag: records not read yet.
+        behind_s: by how much event time is behind the clock, in seconds.
+        counted: lines counted since the start.
+        firing: conditions that are on.
+        waiting: messages not delivered yet.
+    """
+
+    status: str = ""
+    reason: str = ""
+    lag: int | None = None
+    behind_s: float | None = None
+    last_event_at: str | None = None
+    counted: int | None = None
+    firing: int | None = None
+    waiting: int | None = None
+
+
+class NoPage(NamedTuple):
+    """A health page that could not be had, and why: ``does not answer``, ``is unreadable (...)``."""
+
+    why: str
+
+
+Page = ConsumerPage | AlerterPage | NoPage
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,19 +58,31 @@ class HostProbe(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         failure: why there is no answer, empty when there is one.
         units: unit to what ``systemctl is-active`` said (``active``, ``failed``, ...).
-        services: ``consumer`` and ``alerter`` to the JSON of their health page, None where it did not answer.
+        consumer, alerter: their health pages, None where there is none.
+        no_page: service to why its page could not be had.
     """
 
     name: str
     failure: str = ""
     units: dict[str, str] = {}
     disks: tuple[Disk, ...] = ()
-    services: dict[str, dict[str, Any] | None] = {}
+    consumer: ConsumerPage | None = None
+    alerter: AlerterPage | None = None
+    no_page: dict[str, str] = {}
 
     @property
     def answered(self) -> bool:
-        """Whether the host said anything."""
+        """Whether the host answered at all."""
         return not self.failure
+
+    @property
+    def pages(self) -> dict[str, Page]:
+        """The health pages that were asked for, by service."""
+        pages: dict[str, Page] = {service: NoPage(why) for service, why in self.no_page.items()}
+        for service, page in (("consumer", self.consumer), ("alerter", self.alerter)):
+            if page is not None:
+                pages[service] = page
+        return pages
 
 
 class BackendProbe(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
-"""Ask every broker of the fleet at the same time, each in person, and put together what they said.
+"""Ask every broker of the fleet at the same time, each in person, and put together what they answered.
 
-No broker is asked about another: each tells which partitions it leads and which replicas it holds, so a dead or
+No broker is asked about another: each says which partitions it leads and which replicas it holds, so a dead or
 hung broker costs its own answers and nothing else. Where views differ (a broker that was just resumed still knows
 the old ISR), :func:`freshest` decides.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from obsctl.checks.ask.failure import NO_ANSWER
 from obsctl.checks.kafka.snapshot import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
 from obsctl.core.report import Fault
 from obsctl.fleet.model import Fleet, Host
@@ -28,8 +29,6 @@ _LEAST_S = 1.2
 _GRACE_S = 0.1
 _NO_ERROR = 0
 _NO_LEADER = -1
-#: What every broker is taken for until it has said something.
-_SILENT = "no answer within the deadline"
 #: A message that is older has had the time to be read, also right after the consumer's start, in seconds.
 _SETTLED_S = 300
 #: A log directory that is offline has its own finding.
@@ -54,18 +53,18 @@ class PartitionView:
 
 
 @dataclass
-class Statement:
-    """What one broker said, filled in as its answers arrive.
+class BrokerAnswers:
+    """What one broker answered, filled in as the answers arrive.
 
     Attributes:
-        failure: why nothing is known; cleared when its metadata is here.
+        failure: why nothing is known: silence, until its metadata is here and clears it.
         broken_off: why not everything is known; cleared when the offsets are here.
-        refused: question and error code to what was refused with it.
+        refused: request and error code to what was refused with it.
     """
 
     node_id: int
-    failure: str = _SILENT
-    broken_off: str = _SILENT
+    failure: str = NO_ANSWER
+    broken_off: str = NO_ANSWER
     answer_ms: int | None = None
     cluster_id: str = ""
     listed: tuple[int, ...] = ()
@@ -100,31 +99,32 @@ def _collect(fleet: Fleet, deadline_s: float, *, whole: bool) -> KafkaSnapshot:
 
     hosts = [host for host in fleet.group("kafka") if host.kafka and "broker" in host.kafka.roles]
     deadline = max(latest, time.monotonic() + _LEAST_S)
-    statements: list[Statement] = []
+    broker_answers: list[BrokerAnswers] = []
     threads = []
     for host in hosts:
         assert host.kafka is not None  # noqa: S101 - filtered above
-        statement = Statement(host.kafka.node_id)
-        statements.append(statement)
+        answers = BrokerAnswers(host.kafka.node_id)
+        broker_answers.append(answers)
         # Daemons: a name server that hangs must not keep the process alive after the deadline.
-        threads.append(threading.Thread(target=_question, args=(host, statement, deadline, whole), daemon=True))
-    ballots: list[Statement] = []
+        threads.append(threading.Thread(target=_question, args=(host, answers, deadline, whole), daemon=True))
+    controller_answers: list[BrokerAnswers] = []
     if whole:
         for host in _controllers(fleet):
-            ballots.append(Statement(host.kafka.node_id if host.kafka else 0))
-            threads.append(threading.Thread(target=_ask_controller, args=(host, ballots[-1], deadline), daemon=True))
+            answers = BrokerAnswers(host.kafka.node_id if host.kafka else 0)
+            controller_answers.append(answers)
+            threads.append(threading.Thread(target=_ask_controller, args=(host, answers, deadline), daemon=True))
     for thread in threads:
         thread.start()
-    for _, thread in zip(statements, threads, strict=False):
+    for _, thread in zip(broker_answers, threads, strict=False):
         thread.join(max(0.0, deadline + _GRACE_S - time.monotonic()))
-    return assemble(hosts, statements, [ballot.quorum for ballot in ballots if ballot.quorum])
+    return assemble(hosts, broker_answers, [answers.quorum for answers in controller_answers if answers.quorum])
 
 
 def _controllers(fleet: Fleet) -> list[Host]:
     return [host for host in fleet.group("kafka") if host.kafka and "controller" in host.kafka.roles]
 
 
-def _ask_controller(host: Host, ballot: Statement, deadline: float) -> None:
+def _ask_controller(host: Host, answers: BrokerAnswers, deadline: float) -> None:
     """Ask a controller itself, where its port is open to us.
 
     Brokers pass the question on over one connection, which a hung controller blocks for half a minute after its
@@ -139,54 +139,54 @@ def _ask_controller(host: Host, ballot: Statement, deadline: float) -> None:
         contextlib.suppress(Exception),
         contextlib.closing(wire.Conversation(host.address, host.kafka.controller_port, deadline)) as conversation,
     ):
-        _read_quorum(ballot, conversation.ask([wire.quorum()])[0])
+        _read_quorum(answers, conversation.ask([wire.quorum()])[0])
 
 
-def _question(host: Host, statement: Statement, deadline: float, whole: bool) -> None:
+def _question(host: Host, answers: BrokerAnswers, deadline: float, whole: bool) -> None:
     from obsctl.checks.kafka import wire
 
     assert host.kafka is not None  # noqa: S101 - only brokers are asked
     started = time.monotonic()
     try:
         with contextlib.closing(wire.Conversation(host.address, host.kafka.broker_port, deadline)) as conversation:
-            group_states = _ask_overview(conversation, statement, whole=whole)
-            statement.failure = ""
-            _ask_offsets(conversation, statement, group_states)
-            statement.broken_off = ""
-            statement.answer_ms = round((time.monotonic() - started) * 1000)
+            group_states = _ask_overview(conversation, answers, whole=whole)
+            answers.failure = ""
+            _ask_offsets(conversation, answers, group_states)
+            answers.broken_off = ""
+            answers.answer_ms = round((time.monotonic() - started) * 1000)
             if whole:
                 # Last, because the broker forwards it to the controller and holds up all that follows until that
                 # answers.
-                _read_quorum(statement, conversation.ask([wire.quorum()])[0])
+                _read_quorum(answers, conversation.ask([wire.quorum()])[0])
     except wire.BrokerSilentError as silence:
-        _break_off(statement, str(silence))
+        _break_off(answers, str(silence))
     except Exception as error:
         # What could be decoded need not make sense.
-        _break_off(statement, f"answered what makes no sense ({type(error).__name__})")
+        _break_off(answers, f"its answer makes no sense ({type(error).__name__})")
 
 
-def _break_off(statement: Statement, why: str) -> None:
-    """Say why what is still missing is missing."""
-    statement.failure = statement.failure and why
-    statement.broken_off = statement.broken_off and why
+def _break_off(answers: BrokerAnswers, why: str) -> None:
+    """Note why the answers that are missing are missing."""
+    answers.failure = answers.failure and why
+    answers.broken_off = answers.broken_off and why
 
 
-def _note_refusals(statement: Statement, question: str, answer: Any, *, but: int = _NO_ERROR) -> None:
+def _note_refusals(answers: BrokerAnswers, question: str, answer: Any, *, but: int = _NO_ERROR) -> None:
     from obsctl.checks.kafka import wire
 
     for what, code in wire.refusals(answer):
         if code != but:
-            statement.refused.setdefault((question, code), []).append(what)
+            answers.refused.setdefault((question, code), []).append(what)
 
 
-def _ask_overview(conversation: Any, statement: Statement, *, whole: bool) -> dict[str, str]:
+def _ask_overview(conversation: Any, answers: BrokerAnswers, *, whole: bool) -> dict[str, str]:
     from obsctl.checks.kafka import wire
 
     requests = [wire.metadata(), wire.log_dirs(), wire.groups()] if whole else [wire.metadata()]
     metadata, *rest = conversation.ask(requests)
-    statement.cluster_id = metadata.cluster_id or ""
-    statement.listed = tuple(broker.node_id for broker in metadata.brokers)
-    statement.views = [
+    answers.cluster_id = metadata.cluster_id or ""
+    answers.listed = tuple(broker.node_id for broker in metadata.brokers)
+    answers.views = [
         PartitionView(
             topic=topic.name,
             partition=entry.partition_index,
@@ -203,19 +203,19 @@ def _ask_overview(conversation: Any, statement: Statement, *, whole: bool) -> di
     if not whole:
         return {}
     directories, groups = rest
-    _note_refusals(statement, "DescribeLogDirs", directories, but=_STORAGE_ERROR)
-    _note_refusals(statement, "ListGroups", groups)
-    statement.log_dirs = tuple(_log_dir(result) for result in directories.results)
+    _note_refusals(answers, "DescribeLogDirs", directories, but=_STORAGE_ERROR)
+    _note_refusals(answers, "ListGroups", groups)
+    answers.log_dirs = tuple(_log_dir(result) for result in directories.results)
     return {group.group_id: group.group_state for group in groups.groups if group.protocol_type in _READERS}
 
 
-def _ask_offsets(conversation: Any, statement: Statement, group_states: Mapping[str, str]) -> None:
+def _ask_offsets(conversation: Any, answers: BrokerAnswers, group_states: Mapping[str, str]) -> None:
     from obsctl.checks.kafka import wire
 
-    me = statement.node_id
-    topics = sorted({view.topic for view in statement.views})
-    held = [(view.topic, view.partition) for view in statement.views if me in view.replicas]
-    led = [(view.topic, view.partition) for view in statement.views if view.leader == me]
+    me = answers.node_id
+    topics = sorted({view.topic for view in answers.views})
+    held = [(view.topic, view.partition) for view in answers.views if me in view.replicas]
+    led = [(view.topic, view.partition) for view in answers.views if view.leader == me]
     client = wire.CLIENT_REPLICA
     debug, plain, stable = wire.DEBUG_REPLICA, wire.READ_UNCOMMITTED, wire.READ_COMMITTED
     requests = [
@@ -228,19 +228,19 @@ def _ask_offsets(conversation: Any, statement: Statement, group_states: Mapping[
     ]
     if group_states:
         requests.append(wire.committed(sorted(group_states)))
-    settings, *answers = conversation.ask(requests)
-    offsets = answers[:5]
-    _note_refusals(statement, "DescribeConfigs", settings)
+    settings, *replies = conversation.ask(requests)
+    offsets = replies[:5]
+    _note_refusals(answers, "DescribeConfigs", settings)
     for answer in offsets:
-        _note_refusals(statement, "ListOffsets", answer)
-    statement.min_isr = wire.read_min_isr(settings)
-    statement.leo, statement.start, statement.lso, statement.hw, younger = map(wire.read_offsets, offsets)
+        _note_refusals(answers, "ListOffsets", answer)
+    answers.min_isr = wire.read_min_isr(settings)
+    answers.leo, answers.start, answers.lso, answers.hw, younger = map(wire.read_offsets, offsets)
     # Where there is no younger message, none is named.
-    statement.settled = statement.hw | younger
+    answers.settled = answers.hw | younger
     if group_states:
-        _note_refusals(statement, "OffsetFetch", answers[5])
-        committed = wire.read_committed(answers[5])
-        statement.groups = [
+        _note_refusals(answers, "OffsetFetch", replies[5])
+        committed = wire.read_committed(replies[5])
+        answers.groups = [
             Group(
                 name=name,
                 state=state,
@@ -261,17 +261,17 @@ def _log_dir(result: Any) -> LogDir:
     )
 
 
-def _read_quorum(statement: Statement, answer: Any) -> None:
+def _read_quorum(answers: BrokerAnswers, answer: Any) -> None:
     entries = [entry for topic in answer.topics for entry in topic.partitions]
     refusal = answer.error_code or next((entry.error_code for entry in entries if entry.error_code), _NO_ERROR)
     if refusal or not entries:
-        statement.quorum_refused = refusal
+        answers.quorum_refused = refusal
         return
     (entry,) = entries
     leader = next((voter for voter in entry.current_voters if voter.replica_id == entry.leader_id), None)
     log_end = leader.log_end_offset if leader else entry.high_watermark
     now_ms = leader.last_caught_up_timestamp if leader else -1
-    statement.quorum = Quorum(
+    answers.quorum = Quorum(
         leader=entry.leader_id,
         epoch=entry.leader_epoch,
         high_watermark=entry.high_watermark,
@@ -291,16 +291,18 @@ def _behind(leader_ms: int, voter_ms: int) -> int | None:
     return max(0, leader_ms - voter_ms) if leader_ms >= 0 and voter_ms >= 0 else None
 
 
-def assemble(hosts: Sequence[Host], statements: Sequence[Statement], told: Sequence[Quorum] = ()) -> KafkaSnapshot:
-    """Put the statements together; ``hosts`` and ``statements`` belong together by position.
+def assemble(
+    hosts: Sequence[Host], broker_answers: Sequence[BrokerAnswers], from_controllers: Sequence[Quorum] = ()
+) -> KafkaSnapshot:
+    """Put the answers together; ``hosts`` and ``broker_answers`` belong together by position.
 
     Args:
-        told: the quorum as controllers described it in person.
+        from_controllers: the quorum as controllers described it in person.
     """
-    answered = [statement for statement in statements if not statement.failure]
-    quorums = [statement.quorum for statement in answered if statement.quorum] + list(told)
+    answered = [answers for answers in broker_answers if not answers.failure]
+    quorums = [answers.quorum for answers in answered if answers.quorum] + list(from_controllers)
     return KafkaSnapshot(
-        brokers=tuple(_broker(host, t, answered) for host, t in zip(hosts, statements, strict=True)),
+        brokers=tuple(_broker(host, answers, answered) for host, answers in zip(hosts, broker_answers, strict=True)),
         quorum=max(quorums, key=lambda quorum: quorum.epoch, default=None),
         partitions=_partitions(answered),
         groups=tuple(sorted((group for t in answered for group in t.groups), key=lambda group: group.name)),
@@ -325,18 +327,18 @@ def freshest(views: Mapping[int, PartitionView]) -> PartitionView:
     return next(view for view in newest.values() if frozenset(view.isr) == isr)
 
 
-def _partitions(answered: Sequence[Statement]) -> tuple[Partition, ...]:
+def _partitions(answered: Sequence[BrokerAnswers]) -> tuple[Partition, ...]:
     views: dict[tuple[str, int], dict[int, PartitionView]] = {}
-    for statement in answered:
-        for view in statement.views:
-            views.setdefault((view.topic, view.partition), {})[statement.node_id] = view
-    by_node = {statement.node_id: statement for statement in answered}
-    min_isr = {topic: value for statement in answered for topic, value in statement.min_isr.items()}
+    for answers in answered:
+        for view in answers.views:
+            views.setdefault((view.topic, view.partition), {})[answers.node_id] = view
+    by_node = {answers.node_id: answers for answers in answered}
+    min_isr = {topic: value for answers in answered for topic, value in answers.min_isr.items()}
     return tuple(_partition(key, freshest(views[key]), by_node, min_isr) for key in sorted(views))
 
 
 def _partition(
-    key: tuple[str, int], view: PartitionView, by_node: Mapping[int, Statement], min_isr: Mapping[str, int]
+    key: tuple[str, int], view: PartitionView, by_node: Mapping[int, BrokerAnswers], min_isr: Mapping[str, int]
 ) -> Partition:
     leader = by_node.get(view.leader)
     replicas = {node: by_node[node].leo.get(key) if node in by_node else None for node in sorted(view.replicas)}
@@ -357,33 +359,33 @@ def _partition(
     )
 
 
-def _broker(host: Host, statement: Statement, answered: Sequence[Statement]) -> Broker:
-    witnesses = [t for t in answered if t.node_id != statement.node_id] or [t for t in answered if t is statement]
-    seen = sum(statement.node_id in witness.listed for witness in witnesses)
+def _broker(host: Host, answers: BrokerAnswers, answered: Sequence[BrokerAnswers]) -> Broker:
+    others = [t for t in answered if t.node_id != answers.node_id] or [t for t in answered if t is answers]
+    seen = sum(answers.node_id in other.listed for other in others)
     return Broker(
-        node_id=statement.node_id,
+        node_id=answers.node_id,
         host=host.name,
         address=f"{host.address}:{host.kafka.broker_port if host.kafka else 0}",
-        failure=statement.failure,
-        answer_ms=statement.answer_ms,
-        registered=bool(witnesses) and 2 * seen > len(witnesses),
-        cluster_id=statement.cluster_id,
-        log_dirs=statement.log_dirs,
+        failure=answers.failure,
+        answer_ms=answers.answer_ms,
+        registered=bool(others) and 2 * seen > len(others),
+        cluster_id=answers.cluster_id,
+        log_dirs=answers.log_dirs,
     )
 
 
-def _faults(answered: Sequence[Statement], *, quorum_known: bool) -> Iterable[Fault]:
-    for statement in answered:
-        if statement.broken_off:
+def _faults(answered: Sequence[BrokerAnswers], *, quorum_known: bool) -> Iterable[Fault]:
+    for answers in answered:
+        if answers.broken_off:
             yield Fault(
                 code="KAFKA_ANSWER_CUT",
-                object=f"broker/{statement.node_id}",
-                summary=f"answered only in part: {statement.broken_off}",
+                object=f"broker/{answers.node_id}",
+                summary=f"answered only in part: {answers.broken_off}",
             )
-        for (question, code), parts in statement.refused.items():
+        for (question, code), parts in answers.refused.items():
             yield Fault(
                 code="KAFKA_ANSWER_REFUSED",
-                object=f"broker/{statement.node_id}",
+                object=f"broker/{answers.node_id}",
                 summary=_refusal(question, code, list(dict.fromkeys(filter(None, parts)))),
             )
     refusal = next((t.quorum_refused for t in answered if t.quorum_refused), 0)

@@ -26,14 +26,14 @@ _JOINING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconcili
 #: Share of a broker's log directory that is still free.
 DISK_WARNING = 0.15
 DISK_CRITICAL = 0.05
-#: A broker leads more than this multiple of its fair share before anybody is told.
+#: A broker leads more than this multiple of its fair share before it is reported.
 LEADER_SKEW = 1.5
 #: Partitions named in a summary; the evidence names them all.
 _NAMED = 6
 
 
 class _PartitionFault(NamedTuple):
-    """A fault that many partitions share, and how it is told."""
+    """A fault that many partitions share, and how it is reported."""
 
     code: str
     severity: Severity
@@ -45,25 +45,26 @@ _OFFLINE = _PartitionFault(
     "KAFKA_OFFLINE_PARTITIONS",
     Severity.CRITICAL,
     "without a leader, neither readable nor writable",
-    "bring back the brokers that hold their replicas; no unclean election before it is known what it loses",
+    "bring back the brokers that hold their replicas (obsctl kafka partitions shows them); an unclean election loses "
+    "what only they have",
 )
 _BELOW_MIN_ISR = _PartitionFault(
     "KAFKA_UNDER_MIN_ISR",
     Severity.CRITICAL,
     "fewer in-sync replicas than a write needs, acks=all is refused",
-    "bring back the missing brokers; Filebeat keeps its lines until then",
+    "bring back the missing brokers, which obsctl kafka status names; Filebeat keeps its lines until then",
 )
 _AT_MIN_ISR = _PartitionFault(
     "KAFKA_AT_MIN_ISR",
     Severity.WARNING,
     "just as many in-sync replicas as a write needs, one more failure stops it",
-    "do not restart any other broker before the ISR is whole again",
+    "restart no other broker before obsctl kafka status --watch 2 --until ok has returned",
 )
 _UNDER_REPLICATED = _PartitionFault(
     "KAFKA_UNDER_REPLICATED",
     Severity.WARNING,
     "replicas missing from the ISR",
-    "obsctl kafka partitions shows which replica is how far behind",
+    "obsctl kafka partitions shows how far each replica is behind",
 )
 _KAFKA_UNIT_HINT = "on {host}: systemctl status kafka; journalctl -u kafka -n 50"
 
@@ -137,7 +138,8 @@ def _unreachable(seen: KafkaSnapshot) -> Finding:
         object="kafka",
         summary=f"no broker answers ({words})" if words else "the inventory names no broker",
         evidence={"brokers": len(seen.brokers), "reasons": reasons},
-        hint="check the network from here to the brokers' port first, then on each host: systemctl status kafka"
+        hint=f"nc -vz {' '.join(seen.brokers[0].address.rsplit(':', 1))} tests the network from here; then on each "
+        "host: systemctl status kafka"
         if words
         else "put the brokers into the inventory's group kafka, each with its kafka_node_id",
     )
@@ -153,9 +155,9 @@ def _brokers(seen: KafkaSnapshot) -> Iterator[Finding]:
                 code="KAFKA_BROKER_FENCED",
                 severity=Severity.WARNING,
                 object=f"broker/{broker.node_id}",
-                summary=f"answers on {broker.address} but the cluster does not list it: it starts, or it was fenced",
+                summary=f"answers on {broker.address}, but the cluster does not list it: it is starting, or was fenced",
                 evidence={"answer_ms": broker.answer_ms},
-                hint="wait half a minute and look again; then " + _KAFKA_UNIT_HINT.format(host=broker.host),
+                hint="look again in half a minute; then " + _KAFKA_UNIT_HINT.format(host=broker.host),
             )
     if len(clusters) > 1:
         yield Finding(
@@ -164,14 +166,14 @@ def _brokers(seen: KafkaSnapshot) -> Iterator[Finding]:
             object="kafka",
             summary=f"the brokers belong to {len(clusters)} different clusters",
             evidence={f"broker/{broker.node_id}": broker.cluster_id for broker in seen.brokers if broker.cluster_id},
-            hint="stop the odd one and compare its meta.properties; never format anything that holds data",
+            hint="stop the one that differs and compare its meta.properties; never format anything that holds data",
         )
 
 
 def _down(broker: Broker, partitions: Sequence[Partition]) -> Finding:
     leads = [p.name for p in partitions if p.leader == broker.node_id]
     holds = [p.name for p in partitions if broker.node_id in p.replicas]
-    stalled = f", {len(leads)} partitions still name it as their leader" if leads else ""
+    stalled = f", and {len(leads)} partitions still name it as their leader" if leads else ""
     return Finding(
         code="KAFKA_BROKER_DOWN",
         severity=Severity.CRITICAL,
@@ -204,10 +206,21 @@ def _quorum(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
             severity=Severity.WARNING if spare else Severity.CRITICAL,
             object=f"controller/{voter.node_id}",
             summary=f"voter {voter.node_id} has not caught up {since}; "
-            + (f"{spare} more may fail" if spare else "one more failure and there is no controller"),
+            + (f"{spare} more may fail" if spare else "with one more failure no controller can be elected"),
             evidence={"lag": voter.lag, "behind_ms": voter.behind_ms, "voters": len(quorum.voters), "may_fail": spare},
-            hint="bring it back before any other controller is stopped",
+            hint=f"bring it back before any other controller is stopped; {_on_node(fleet, voter.node_id)}",
         )
+
+
+def _on_node(fleet: Fleet, node_id: int) -> str:
+    """Return what to look at on a node, by its host's name."""
+    names = [host.name for host in fleet.group("kafka") if host.kafka and host.kafka.node_id == node_id]
+    return _KAFKA_UNIT_HINT.format(host=names[0] if names else f"node {node_id}")
+
+
+def _controller_ports(fleet: Fleet) -> str:
+    nodes = [host.kafka for host in fleet.group("kafka") if host.kafka and "controller" in host.kafka.roles]
+    return " or ".join(map(str, sorted({node.controller_port for node in nodes}))) or "(the inventory names none)"
 
 
 def _no_controller(fleet: Fleet, seen: KafkaSnapshot) -> Finding:
@@ -222,14 +235,14 @@ def _no_controller(fleet: Fleet, seen: KafkaSnapshot) -> Finding:
         summary=f"only {len(voters - silent)} of {len(voters)} controllers can be alive, {majority} are needed: "
         "nothing can be elected, created or changed"
         if lost
-        else "no broker brought an answer from the controller in time: there is none, or it hangs or has just changed",
+        else "no broker got an answer from the controller in time: there is none, or it hangs or has just changed",
         evidence={
             "brokers_answered": sum(broker.answered for broker in seen.brokers),
             "controllers": len(voters),
             "majority": majority,
         },
-        hint="look again in half a minute (that long brokers wait for a controller that hangs); then check port 9093 "
-        "between the controllers and journalctl -u kafka on each",
+        hint="look again in half a minute (brokers wait that long for a controller that hangs); then on each "
+        f"controller journalctl -u kafka -n 50, and whether the others reach its port {_controller_ports(fleet)}",
     )
 
 
@@ -280,9 +293,9 @@ def _topics(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 code="KAFKA_TOPIC_MISSING",
                 severity=Severity.CRITICAL,
                 object=f"topic/{name}",
-                summary=f"the inventory wants {name} with {partitions} partitions and the cluster has none of it",
+                summary=f"the topic does not exist, the inventory wants it with {partitions} partitions",
                 evidence={"wanted_partitions": partitions},
-                hint="ansible-playbook site.yml creates it",
+                hint="ansible-playbook playbooks/kafka.yml -i INVENTORY creates it",
             )
         elif len(by_topic[name]) < partitions:
             yield Finding(
@@ -291,7 +304,7 @@ def _topics(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 object=f"topic/{name}",
                 summary=f"has {len(by_topic[name])} partitions, the inventory wants {partitions}",
                 evidence={"partitions": len(by_topic[name]), "wanted": partitions},
-                hint="ansible-playbook site.yml adds them; keys move to other partitions then",
+                hint="ansible-playbook playbooks/kafka.yml -i INVENTORY adds them; keys move to other partitions then",
             )
     factor = min(fleet.kafka.replication_factor, len(seen.brokers))
     for name, members in sorted(by_topic.items()):
@@ -309,17 +322,18 @@ def _durability(name: str, partitions: Sequence[Partition], factor: int, min_isr
             object=f"topic/{name}",
             summary=f"{len(thin)} of {len(partitions)} partitions have {fewest} replicas, the inventory wants {factor}",
             evidence={"partitions": [p.name for p in thin], "replicas": fewest, "wanted": factor},
-            hint="one dead broker loses or stops them: kafka-cli reassign on a broker adds replicas",
+            hint=f"one dead broker loses or stops them; obsctl kafka partitions --topic {name} -o wide shows the "
+            "replicas, and this finding's page how to add some",
         )
-    told = {p.min_isr for p in partitions if p.min_isr is not None}
-    if not partitions[0].internal and told and min(told) < min_isr:
+    configured = {p.min_isr for p in partitions if p.min_isr is not None}
+    if not partitions[0].internal and configured and min(configured) < min_isr:
         yield Finding(
             code="KAFKA_MIN_ISR_LOW",
             severity=Severity.WARNING,
             object=f"topic/{name}",
-            summary=f"min.insync.replicas is {min(told)}, the inventory wants {min_isr}: acks=all promises less",
-            evidence={"min_insync_replicas": min(told), "wanted": min_isr},
-            hint="ansible-playbook site.yml sets it for each topic",
+            summary=f"min.insync.replicas is {min(configured)}, the inventory wants {min_isr}: acks=all promises less",
+            evidence={"min_insync_replicas": min(configured), "wanted": min_isr},
+            hint="ansible-playbook playbooks/kafka.yml -i INVENTORY sets it for each topic",
         )
 
 
@@ -331,6 +345,7 @@ def _leaders(seen: KafkaSnapshot) -> Iterator[Finding]:
     fair = sum(counts.values()) / len(live)
     away = [p.name for p in seen.partitions if p.leader is not None and p.leader != p.replicas[0]]
     busiest = max(live, key=lambda node: counts[node])
+    leader = next(broker for broker in seen.brokers if broker.node_id == busiest)
     if away and counts[busiest] > max(LEADER_SKEW * fair, fair + 1):
         yield Finding(
             code="KAFKA_LEADER_SKEW",
@@ -339,8 +354,8 @@ def _leaders(seen: KafkaSnapshot) -> Iterator[Finding]:
             summary=f"leads {counts[busiest]} partitions, a fair share is {fair:.1f}; {len(away)} are not led by their "
             "first replica",
             evidence={"leaders": {str(node): counts[node] for node in sorted(live)}, "not_preferred": len(away)},
-            hint="the cluster evens this out by itself within minutes; kafka-cli elect --election-type "
-            "PREFERRED --all-topic-partitions does it now",
+            hint=f"the cluster evens this out by itself within minutes; at once, on {leader.host}: kafka-cli elect "
+            f"--bootstrap-server {leader.address} --election-type PREFERRED --all-topic-partitions",
         )
 
 
@@ -353,7 +368,7 @@ def _disks(brokers: Sequence[Broker]) -> Iterator[Finding]:
                     severity=Severity.CRITICAL,
                     object=f"broker/{broker.node_id}",
                     summary=f"log directory {directory.path} is offline: the broker could not read or write it",
-                    hint=f"on {broker.host}: dmesg, df, and the permissions of {directory.path}",
+                    hint=f"on {broker.host}: dmesg | tail -50; df -h {directory.path}; ls -ld {directory.path}",
                 )
             free = free_share(directory)
             if free is not None and free < DISK_WARNING:
@@ -367,7 +382,8 @@ def _disks(brokers: Sequence[Broker]) -> Iterator[Finding]:
                         "usable_bytes": directory.usable_bytes,
                         "log_bytes": directory.log_bytes,
                     },
-                    hint="shorten retention.ms or retention.bytes of the largest topic, or add disk",
+                    hint=f"on {broker.host}: du -sh {directory.path}/* | sort -h | tail names the largest; shorten its "
+                    "retention in the inventory, or add disk",
                 )
 
 
@@ -392,17 +408,17 @@ def _lags(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 object=f"group/{group.name}",
                 summary=f"{lag:,} messages are not read yet (state {group.state})",
                 evidence={"lag": lag, "threshold": LAG_WARNING, "state": group.state},
-                hint="run it again: a falling number is a backlog being worked off"
+                hint="obsctl kafka status --watch 5: a falling number is a backlog that is being worked off"
                 if group.state != "Empty"
-                else "the group has no members: is its service running?",
+                else "the group has no members: does its service run? obsctl health",
             )
 
 
 def _unread(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
-    """Yield a finding when messages lie there and nobody knows how far the storing consumer has come.
+    """Yield a finding when there are messages and the storing consumer's group has no position in them.
 
     A consumer that has just started joins its group first and commits with its first batch, so only messages that
-    have been there for minutes count. Where a broker did not tell everything, an absent group proves nothing.
+    have been there for minutes count. Where a broker did not answer everything, an absent group proves nothing.
     """
     if not fleet.group("consumer") or seen.errors or not all(broker.answered for broker in seen.brokers):
         return
@@ -421,7 +437,7 @@ def _unread(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
             severity=Severity.UNKNOWN if member else Severity.WARNING,
             object=f"group/{name}",
             summary=f"{old:,} messages have been there for minutes and the group has no position: "
-            + ("its members have not committed anything" if member else "nobody reads them"),
+            + ("its members have not committed anything" if member else "the group has no members"),
             evidence={"messages": old, "state": group.state if group is not None else None},
             hint="on the consumer's host: systemctl status obsctl-consumer; journalctl -u obsctl-consumer -n 50",
         )

@@ -70,7 +70,7 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         leader: broker id, ``None`` without a leader.
-        min_isr: the topic's ``min.insync.replicas`` as configured, ``None`` if nobody told.
+        min_isr: the topic's ``min.insync.replicas`` as configured, ``None`` if it is not known.
         start: first offset that is still kept.
         lso: last stable offset.
         hw: high watermark.
@@ -121,7 +121,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KafkaSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole cluster at one moment; ``quorum`` is ``None`` when it was not asked or nobody could tell."""
+    """The whole cluster at one moment; ``quorum`` is ``None`` when it was not asked for or got no answer."""
 
     brokers: tuple[Broker, ...] = ()
     quorum: Quorum | None = None

@@ -24,6 +24,8 @@ from kafka.protocol.consumer import ListOffsetsRequest, OffsetFetchRequest
 from kafka.protocol.metadata import ApiVersionsRequest, MetadataRequest
 from kafka.protocol.parser import KafkaProtocol
 
+from obsctl.checks.ask.failure import NO_ANSWER, in_words
+
 #: "I am a debugging tool": the broker answers from its local replica, leader or not, with that replica's log end.
 DEBUG_REPLICA = -2
 #: An ordinary client, which only the leader answers.
@@ -77,7 +79,7 @@ class Conversation:
         try:
             self._socket = socket.create_connection((host, port), timeout=self._left())
         except OSError as error:
-            raise BrokerSilentError(_words(error, "no connection")) from None
+            raise BrokerSilentError(in_words(error)) from None
         except UnicodeError:
             raise BrokerSilentError("its address is none") from None
         try:
@@ -124,7 +126,7 @@ class Conversation:
                     raise BrokerSilentError("closed the connection")
                 answers += self._decode(data)
         except OSError as error:
-            raise BrokerSilentError(_words(error, "connection lost")) from None
+            raise BrokerSilentError(in_words(error)) from None
         return answers
 
     def _decode(self, data: bytes) -> list[Any]:
@@ -137,14 +139,8 @@ class Conversation:
     def _left(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise BrokerSilentError("no answer within the deadline")
+            raise BrokerSilentError(NO_ANSWER)
         return left
-
-
-def _words(error: OSError, otherwise: str) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer within the deadline"
-    return (error.strerror or otherwise).lower()
 
 
 def metadata() -> Any:

@@ -16,8 +16,6 @@ from obsctl.core.errors import MissingDependencyError
 from obsctl.core.report import Fault
 from obsctl.fleet.model import Fleet, Host, Vip
 
-#: Set by Nginx to its host's inventory name (the role's `nginx_balancer_header`).
-HEADER = "X-Balancer"
 #: For each node over ssh, in seconds.
 SSH_DEADLINE_S = 4.0
 #: For an answer of nginx, in seconds: above the second that it gives a dead back end to connect.
@@ -56,11 +54,12 @@ def collect_vip(fleet: Fleet) -> VipSnapshot:
     sightings = [_Sighting() for _ in nodes]
     through_vip = _Sighting()
     missing: list[MissingDependencyError] = []
-    threads = [threading.Thread(target=_knock, args=(vip, port, through_vip), daemon=True)]
+    header = fleet.vip.balancer_header
+    threads = [threading.Thread(target=_probe, args=(vip, port, header, through_vip), daemon=True)]
     for node, sighting in zip(nodes, sightings, strict=True):
         threads.append(threading.Thread(target=_ask, args=(node, sighting, missing), daemon=True))
         if not fleet.vip.exclusive:
-            threads.append(threading.Thread(target=_knock, args=(node.address, port, sighting), daemon=True))
+            threads.append(threading.Thread(target=_probe, args=(node.address, port, header, sighting), daemon=True))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -84,7 +83,7 @@ def _ask(node: Host, sighting: _Sighting, missing: list[MissingDependencyError])
         missing.append(error)
 
 
-def _knock(address: str, port: int, sighting: _Sighting) -> None:
+def _probe(address: str, port: int, header: str, sighting: _Sighting) -> None:
     try:
         # Any status will do: a 502 is nginx speaking about the back ends, which are another check's matter.
         answer = get(address, port, "/", deadline_s=HTTP_DEADLINE_S)
@@ -92,7 +91,7 @@ def _knock(address: str, port: int, sighting: _Sighting) -> None:
         sighting.nginx_failure = words(error)
     else:
         sighting.nginx_failure = ""
-        sighting.balancer = (answer.getheader(HEADER) or "").strip()
+        sighting.balancer = (answer.getheader(header) or "").strip() if header else ""
 
 
 def _node(node: Host, sighting: _Sighting, vip: Vip) -> LbNode:
@@ -103,12 +102,19 @@ def _node(node: Host, sighting: _Sighting, vip: Vip) -> LbNode:
     failure = answer.failure
     if not failure and not interfaces:
         failure = "its answer to `ip -j addr` cannot be read"
+    carried = [
+        f"{vip.address}/{info.get('prefixlen')} dev {nic.get('ifname')}"
+        for nic in interfaces
+        for info in nic.get("addr_info", [])
+        if info.get("local") == vip.address
+    ]
     return LbNode(
         name=node.name,
         address=node.address,
         priority=node.keepalived.priority if node.keepalived else None,
         failure=failure,
-        holds_vip=any(info.get("local") == vip.address for nic in interfaces for info in nic.get("addr_info", [])),
+        holds_vip=bool(carried),
+        vip_on=carried[0] if carried else "",
         keepalived=keepalived,
         macs=tuple(sorted({nic["address"].lower() for nic in interfaces if nic.get("link_type") == "ether"})),
         nginx_failure=_unit_failure(nginx) if vip.exclusive else sighting.nginx_failure,

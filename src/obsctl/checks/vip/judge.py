@@ -12,7 +12,7 @@ from obsctl.fleet.model import Fleet
 _ACTIVE = "active"
 
 
-def judge_vip(_fleet: Fleet, seen: VipSnapshot) -> list[Finding]:
+def judge_vip(fleet: Fleet, seen: VipSnapshot) -> list[Finding]:
     """Return what is wrong with the virtual address.
 
     A node that answers neither over ssh nor on its port 80 is taken for dead: redundancy is lost. One whose nginx
@@ -27,12 +27,13 @@ def judge_vip(_fleet: Fleet, seen: VipSnapshot) -> list[Finding]:
         *_answering(seen, asked, holders),
         *_nginx(asked, holders),
         *_keepalived(asked, holders),
-        *_unreachable(seen),
+        *_unreachable(fleet, seen),
     ]
 
 
 def _holders(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
     names = [node.name for node in holders]
+    left_behind = [node for node in holders if node.keepalived != _ACTIVE]
     if not seen.nodes:
         yield Finding(
             code="VIP_HOLDER_UNKNOWN",
@@ -46,30 +47,41 @@ def _holders(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbNod
             code="VIP_SPLIT_BRAIN",
             severity=Severity.CRITICAL,
             object=f"vip/{seen.vip}",
-            summary=f"{len(holders)} nodes hold it at once: {', '.join(names)}",
-            evidence={"holders": names, "neighbour_mac": seen.neighbour_mac},
-            hint="VRRP does not get through between them: check protocol 112 in the firewalls and unicast_peer; until "
-            "then stop keepalived on all but one",
+            summary=f"{len(holders)} nodes hold it at once: {', '.join(names)}"
+            + "".join(f"; keepalived does not run on {n.name}, the address was left behind there" for n in left_behind),
+            evidence={
+                "holders": names,
+                "left_behind": [node.name for node in left_behind],
+                "neighbour_mac": seen.neighbour_mac,
+            },
+            hint="; ".join(
+                f"on {node.name}: ip addr del {node.vip_on or f'{seen.vip} (with its prefix and device)'} && "
+                "systemctl start keepalived"
+                for node in left_behind
+            )
+            or "VRRP does not get through between them (IP protocol 112 in the firewalls, unicast_peer), or keepalived "
+            "hangs on one (systemctl restart keepalived there); until then: systemctl stop keepalived on all but one",
         )
     elif not holders and asked and (len(asked) == len(seen.nodes) or seen.vip_failure):
         yield Finding(
             code="VIP_NO_HOLDER",
             severity=Severity.CRITICAL,
             object=f"vip/{seen.vip}",
-            summary=f"none of {len(asked)} nodes asked holds it",
+            summary=f"none of the {len(asked)} balancers that answered holds it",
             evidence={"asked": [node.name for node in asked], "keepalived": {n.name: n.keepalived for n in asked}},
-            hint="on each lb host: journalctl -u keepalived -n 30; curl -i http://127.0.0.1:8081/nginx-health",
+            hint="for three seconds of a failover this is normal; on each lb host: journalctl -u keepalived -n 30; "
+            "systemctl status nginx",
         )
     elif not holders and not seen.vip_failure:
         yield Finding(
             code="VIP_HOLDER_UNKNOWN",
             severity=Severity.UNKNOWN,
             object=f"vip/{seen.vip}",
-            summary="it answers, and no node that could be asked holds it: one of the others must"
+            summary="it answers, but none of the balancers that could be asked holds it: one of the others must"
             if asked
-            else "it answers, and no node could be asked who holds it",
+            else "it answers, but no balancer could be asked over ssh whether it holds it",
             evidence={"asked": [node.name for node in asked]},
-            hint="make ssh to the nodes named below work, then run it again",
+            hint="make ssh to the hosts named in the other findings work, then: obsctl verify vip",
         )
 
 
@@ -81,7 +93,8 @@ def _answering(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbN
             object=f"vip/{seen.vip}",
             summary=f"nothing answers on port {seen.port} from here: {seen.vip_failure}",
             evidence={"holders": [node.name for node in holders], "reason": seen.vip_failure},
-            hint="is nginx up on the holder, and does a route (or a stale neighbour entry) lead there? ip neigh show",
+            hint="does nginx run on the holder (systemctl status nginx), and does this machine send to it? "
+            f"ip neigh show to {seen.vip}",
         )
     receiver = receiver_of(seen)
     if receiver is not None and holders and receiver not in holders:
@@ -89,9 +102,10 @@ def _answering(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbN
             code="VIP_HOLDER_MISMATCH",
             severity=Severity.CRITICAL if seen.vip_failure else Severity.WARNING,
             object=f"vip/{seen.vip}",
-            summary=f"{holders[0].name} holds it, but what is sent from here reaches {receiver.name}",
+            summary=f"{holders[0].name} holds it, but packets from here reach {receiver.name}",
             evidence={"holder": holders[0].name, "reached": receiver.name, "neighbour_mac": seen.neighbour_mac},
-            hint="a stale neighbour entry: ip neigh flush to the address here; why was the gratuitous ARP lost?",
+            hint="this machine keeps a stale neighbour entry, because the new holder's gratuitous ARP was lost: "
+            f"ip neigh flush to {seen.vip}",
         )
 
 
@@ -119,17 +133,18 @@ def _keepalived(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[
                 severity=Severity.CRITICAL if holder else Severity.WARNING,
                 object=f"host/{node.name}",
                 summary=f"keepalived is {node.keepalived or 'not installed'}"
-                + (": the address stays there whatever happens" if holder else ": it cannot take over"),
+                + (": the address stays there even if nginx fails" if holder else ": it cannot take over"),
                 evidence={"holds_vip": holder, "unit": node.keepalived},
                 hint=f"on {node.name}: systemctl status keepalived; journalctl -u keepalived -n 30",
             )
 
 
-def _unreachable(seen: VipSnapshot) -> Iterator[Finding]:
+def _unreachable(fleet: Fleet, seen: VipSnapshot) -> Iterator[Finding]:
     for node in seen.nodes:
         if not node.failure:
             continue
         dead = bool(node.nginx_failure)
+        host = fleet.host(node.name)
         yield Finding(
             code="LB_NODE_UNREACHABLE" if dead else "LB_NODE_NOT_ASKED",
             severity=Severity.WARNING if dead else Severity.UNKNOWN,
@@ -138,16 +153,16 @@ def _unreachable(seen: VipSnapshot) -> Iterator[Finding]:
             if dead
             else f"its nginx answers, but it cannot be asked whether it holds the VIP: {node.failure}",
             evidence={"ssh": node.failure, "nginx": node.nginx_failure},
-            hint=f"is {node.name} ({node.address}) up and on the network?"
+            hint=f"ping {node.address}; its console"
             if dead
-            else f"ssh {node.address} true must work without a question",
+            else f"this must work without a question: {host.ssh_command() if host else f'ssh {node.address} true'}",
         )
 
 
 def receiver_of(seen: VipSnapshot) -> LbNode | None:
-    """Return the node that gets what is sent to the VIP from here, if that can be told.
+    """Return the node that gets what is sent to the VIP from here, if that can be known.
 
-    The answer's own word comes first, then the neighbour table, which a router on the way makes useless.
+    The name in the answer's header comes first, then the neighbour table, which a router on the way makes useless.
     """
     if seen.answered_by:
         return next((node for node in seen.nodes if node.name == seen.answered_by), None)

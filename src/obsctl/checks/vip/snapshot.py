@@ -13,6 +13,7 @@ class LbNode(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         failure: why it could not be asked over ssh; the fields below up to ``macs`` mean nothing then.
         holds_vip: whether one of its interfaces carries the address.
+        vip_on: which one does, as ``ip addr`` takes it: ``ADDRESS/PREFIX dev NAME``; empty if none.
         keepalived: systemd's word for the unit (``active``, ``inactive``, ``failed``, ...), empty if unknown.
         macs: of all its interfaces, lower case.
         nginx_failure: why its nginx does not answer on the node's own address, or, where it listens on the VIP alone,
@@ -24,6 +25,7 @@ class LbNode(msgspec.Struct, frozen=True, kw_only=True):
     priority: int | None = None
     failure: str = ""
     holds_vip: bool = False
+    vip_on: str = ""
     keepalived: str = ""
     macs: tuple[str, ...] = ()
     nginx_failure: str = ""

@@ -1,5 +1,5 @@
 """How far the topics reach and which topics they are, asked beside the reading: a paused or leaderless partition has a
-lag too, and a topic may be deleted and made again at any moment."""
+lag too, and a topic may be deleted and created again at any moment."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from collections.abc import Collection, Mapping
 from confluent_kafka import KafkaException
 
 from obsctl.consumer.config import Kafka
-from obsctl.consumer.telemetry import Telemetry
+from obsctl.consumer.telemetry import INTERNAL_ERROR_HINT, Telemetry
 from obsctl.kafka import clients, end_offsets, topics
 from obsctl.kafka.partition import TopicPartition
 
 log = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 2.0
+_EVERY_S = 2.0
+_BROKERS_HINT = "are the brokers up, and does a firewall let this host reach their port? obsctl kafka status"
+_TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i INVENTORY creates the topics that the inventory names"
 
 
 class Ends(threading.Thread):
     """Asks the brokers for the ends of the topics' partitions, again and again, and notes what does not answer.
 
-    Troubles: ``kafka`` while no broker tells about the topics, a topic's name while it does not exist, and
+    Troubles: ``kafka`` while no broker answers about the topics, a topic's name while it does not exist, and
     ``TOPIC/PARTITION end`` while the partition has no leader that answers.
     """
 
@@ -32,7 +34,7 @@ class Ends(threading.Thread):
         self._telemetry = telemetry
         self._admin = clients.admin(kafka.bootstrap, f"{kafka.group}-ends")
         self._ends: dict[TopicPartition, int] = {}
-        #: By name, as far as they were ever told.
+        #: By name, as far as they were ever known.
         self.topic_ids: Mapping[str, str] = {}
         self._stopping = threading.Event()
 
@@ -42,21 +44,19 @@ class Ends(threading.Thread):
             try:
                 self._look()
             except KafkaException as error:
-                hint = "are the brokers up, and may this host reach their port?"
-                if self._telemetry.trouble("kafka", error.args[0].str(), hint):
-                    log.warning("waiting for Kafka", extra={"error": error.args[0].str()})
+                note_kafka_away(self._telemetry, error.args[0].str())
             except Exception as error:
                 # Without the ends nobody would see that a partition is behind, or that its topic is another one.
-                self._telemetry.trouble("kafka", f"internal error: {error!r}", "report this, with the journal")
-                log.exception("asking for the ends failed")
-            self._stopping.wait(_EVERY_SECONDS)
+                self._telemetry.trouble("kafka", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
+                log.exception("asking the brokers for the topics' ends failed")
+            self._stopping.wait(_EVERY_S)
 
     def stop(self) -> None:
         """End the thread soon."""
         self._stopping.set()
 
     def of(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Return the next offset to be written of those partitions whose end was ever told."""
+        """Return the next offset to be written of those partitions whose end was ever known."""
         ends = self._ends
         return {part: ends[part] for part in partitions if part in ends}
 
@@ -79,7 +79,7 @@ class Ends(threading.Thread):
         for name in self._topics:
             topic = metadata.topics.get(name)
             missing = topic is None or topic.error is not None
-            self._note(name, "the topic does not exist" if missing else "", "run the kafka role, which creates it")
+            self._note(name, "the topic does not exist" if missing else "", _TOPIC_HINT)
             if topic is not None and not missing:
                 there.add(name)
                 asked += [TopicPartition(name, number) for number in topic.partitions]
@@ -87,11 +87,17 @@ class Ends(threading.Thread):
             self.topic_ids = topics.ask_ids(self._admin, there)
         found = end_offsets.ask(self._admin, asked, topics.TIMEOUT_SECONDS)
         for part in asked:
-            self._note(f"{part} end", found.faults.get(part, ""), "has the partition a leader? obsctl kafka status")
+            self._note(f"{part} end", found.faults.get(part, ""), "has the partition a leader? obsctl kafka partitions")
         self._ends = {**self._ends, **found.ends}
 
     def _note(self, subject: str, fault: str, hint: str) -> None:
         if not fault:
             self._telemetry.clear(subject)
         elif self._telemetry.trouble(subject, fault, hint):
-            log.warning("the brokers do not tell how far a topic reaches", extra={"subject": subject, "error": fault})
+            log.warning("the end of a topic is not known", extra={"subject": subject, "error": fault})
+
+
+def note_kafka_away(telemetry: Telemetry, message: str) -> None:
+    """Report that no broker answers."""
+    if telemetry.trouble("kafka", message, _BROKERS_HINT):
+        log.warning("waiting for Kafka", extra={"error": message})

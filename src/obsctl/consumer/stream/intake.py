@@ -1,4 +1,4 @@
-"""Takes records from the client: a batch's worth, nothing foreign, nothing twice, no gap unseen."""
+"""Takes records from the client: a batch's worth, of our partitions only, none twice, and every gap confirmed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 #: A batch ends at this many bytes of records, whatever its lines: a bound for memory, not a tuning.
 _BATCH_BYTES = 8 * 2**20
 _CALL_LINES = 500
-_POLL_SECONDS = 0.2
+#: How the client says that the broker does not have the offset: after a look-up, and as the broker said it.
+_OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_POLL_S = 0.2
+#: A leader that was just elected may refuse an offset that lies within its own bounds: it is tried once in this time.
+_OUT_OF_RANGE_PAUSE_S = 1.0
 
 
 class Intake:
@@ -31,9 +35,9 @@ class Intake:
         #: Of the records read last, on average; the first ones are expected to be large.
         self._record_bytes = _BATCH_BYTES / 20
 
-    def glance(self, consumer: confluent_kafka.Consumer) -> list[Message]:
-        """Poll once: what keeps the membership alive while nothing may be read."""
-        return self._poll(consumer, _CALL_LINES, _POLL_SECONDS)
+    def poll_paused(self, consumer: confluent_kafka.Consumer) -> list[Message]:
+        """Poll once while the partitions are paused, which keeps the membership alive."""
+        return self._poll(consumer, _CALL_LINES, _POLL_S)
 
     def collect(self, consumer: confluent_kafka.Consumer) -> list[Message]:
         """Read for the batch's time, or until it is full."""
@@ -58,8 +62,8 @@ class Intake:
     def accept(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> list[Run]:
         """Return the records that follow without a gap on what was given before; drop the others.
 
-        What is dropped: partitions that are no longer ours, and what was fetched before a seek. A gap is believed
-        only when it is seen a second time, after a seek back to where it began.
+        What is dropped: partitions that are no longer read, and what was fetched before a seek. A gap counts only when
+        it is seen a second time, after a seek back to where it began.
         """
         expected: dict[TopicPartition, int] = dict(self._progress.next)
         runs: list[Run] = []
@@ -78,7 +82,7 @@ class Intake:
             if offset != next_offset:
                 if offset < next_offset:
                     continue
-                if not self._believe(consumer, part, Gap(next_offset, offset)):
+                if not self._confirm_gap(consumer, part, Gap(next_offset, offset)):
                     del expected[part]
                     next_offset = None
                     continue
@@ -96,27 +100,37 @@ class Intake:
         if not errors:
             return messages
         for message in errors:
-            _note_error(message.error())
+            self._take_error(consumer, message)
         return [m for m in messages if m.error() is None]
 
-    def _believe(self, consumer: confluent_kafka.Consumer, part: TopicPartition, gap: Gap) -> bool:
+    def _take_error(self, consumer: confluent_kafka.Consumer, message: Message) -> None:
+        """Take an error that the client returned in place of a record.
+
+        Raises:
+            KafkaException: it ends the client.
+        """
+        error = message.error()
+        if is_fatal(error):
+            raise KafkaException(error)
+        # Whether any other error lasts, and what it means, shows when the ends are asked for.
+        log.info("the Kafka client reports", extra={"error": error.str()})
+        if error.code() in _OUT_OF_RANGE:
+            # The broker no longer has what was to be read, because the retention overtook us. The client has stopped
+            # reading the partition then, and refuses every seek: it is assigned again, at an offset that exists.
+            part = TopicPartition(message.topic(), message.partition())
+            if part in self._progress.next:
+                self._progress.await_positions(consumer, [part])
+                self._progress.ask_again_at = time.monotonic() + _OUT_OF_RANGE_PAUSE_S
+
+    def _confirm_gap(self, consumer: confluent_kafka.Consumer, part: TopicPartition, gap: Gap) -> bool:
+        """Return whether a gap was seen before; if not, seek back to where it begins."""
         if self._progress.gaps.get(part) == gap:
             # The markers of a producer's transactions take offsets as well, so this is no proof of a loss.
-            log.warning("offsets skipped", extra={"partition": f"{part.topic}/{part.partition}", **gap._asdict()})
+            log.warning("offsets skipped", extra={"partition": str(part), **gap._asdict()})
             return True
         self._progress.gaps[part] = gap
         try:
             consumer.seek(confluent_kafka.TopicPartition(part.topic, part.partition, gap.expected))
         except KafkaException:
-            self._progress.let_wait(consumer, [part])
+            self._progress.await_positions(consumer, [part])
         return False
-
-
-def _note_error(error: KafkaError) -> None:
-    # What the client wanted to read is gone from the broker, because the retention overtook it. It has stopped
-    # reading the partition then and refuses every seek, so a new client looks at the partition's bounds again.
-    gone = error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
-    if gone or is_fatal(error):
-        raise KafkaException(error)
-    # Whether it lasts, and what it means, the questions for the ends will tell.
-    log.info("the Kafka client says", extra={"error": error.str()})

@@ -1,4 +1,4 @@
-"""The group: which partitions are ours, how they come and go, and what the group is told."""
+"""The consumer group: which partitions are ours, how they come and go, and what is committed to it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from obsctl.consumer.config import Config
+from obsctl.consumer.stream.ends import note_kafka_away
 from obsctl.consumer.stream.progress import Progress, names
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.consumer.writer import Writer
@@ -21,15 +22,15 @@ log = logging.getLogger(__name__)
 
 #: Fetched ahead (bytes): smaller ones starve the fetch, larger ones only take memory.
 _PREFETCH_KIB = 32 * 1024
-_COMMIT_INTERVAL_SECONDS = 1.0
+_COMMIT_INTERVAL_S = 1.0
 #: The reader never stands still for longer than this and a drain, whatever is away.
-_STILL_SECONDS = 20.0
-#: So many session time-outs without a place in the group are no longer a rebalance.
-_PLACELESS_SESSIONS = 2
+_STILL_S = 20.0
+#: A join that takes so many session time-outs is no longer a rebalance.
+_JOIN_SESSIONS = 2
 
 
 class Membership:
-    """One client's place in the group.
+    """One client's membership of the group.
 
     Args:
         take_results: takes what the writer has done so far; called when partitions are handed over.
@@ -54,8 +55,8 @@ class Membership:
         self._stop = stop
         self._drain_until = 0.0
         self._committed_at = 0.0
-        #: Since when the group has given us no place, None while we have one (which may be without partitions).
-        self._placeless_since: float | None = time.monotonic()
+        #: Since when we are no member of the group, None while we are one (which may be without partitions).
+        self._unassigned_since: float | None = time.monotonic()
         #: What ended the client for good.
         self.fatal: KafkaError | None = None
 
@@ -66,10 +67,8 @@ class Membership:
             "group.id": kafka.group,
             "session.timeout.ms": kafka.session_timeout_ms,
             # Also how long the client waits for the answer to a join. If the coordinator's host dies in between, no
-            # packet will ever tell: with the default of five minutes nothing is read for so long.
-            "max.poll.interval.ms": max(
-                kafka.session_timeout_ms, int((_STILL_SECONDS + self._config.drain_seconds) * 1000)
-            ),
+            # packet ever says so: with the default of five minutes nothing is read for so long.
+            "max.poll.interval.ms": max(kafka.session_timeout_ms, int((_STILL_S + self._config.drain_seconds) * 1000)),
             "heartbeat.interval.ms": max(kafka.session_timeout_ms // 4, 100),
             "partition.assignment.strategy": "cooperative-sticky",
             "enable.auto.commit": False,
@@ -88,7 +87,7 @@ class Membership:
         return settings
 
     def join(self, consumer: confluent_kafka.Consumer) -> None:
-        """Ask for a place in the group."""
+        """Join the group."""
         topics = self._config.kafka.topics
         consumer.subscribe(
             [topics.access, topics.error],
@@ -111,7 +110,7 @@ class Membership:
         """Commit to the group, which shows the lag to people. Nobody reads it to go on from there."""
         now = time.monotonic()
         to_commit = self._progress.to_commit
-        if not to_commit or (not wait and now - self._committed_at < _COMMIT_INTERVAL_SECONDS):
+        if not to_commit or (not wait and now - self._committed_at < _COMMIT_INTERVAL_S):
             return
         offsets = [confluent_kafka.TopicPartition(*part, offset) for part, offset in to_commit.items()]
         to_commit.clear()
@@ -121,50 +120,57 @@ class Membership:
         except KafkaException as error:
             log.debug("the group's offsets were not committed", extra={"error": str(error)})
 
-    def note_place(self) -> None:
-        """Without a place in the group nothing is read, and no partition has a lag that would show it."""
-        patience = _PLACELESS_SESSIONS * self._config.kafka.session_timeout_ms / 1000
-        if self._placeless_since is None or time.monotonic() - self._placeless_since < patience:
+    def report_if_unassigned(self) -> None:
+        """Report a join that takes too long: nothing is read then, and no partition has a lag that would show it."""
+        patience = _JOIN_SESSIONS * self._config.kafka.session_timeout_ms / 1000
+        if self._unassigned_since is None or time.monotonic() - self._unassigned_since < patience:
             return
-        message = f"the group {self._config.kafka.group} has given this member no place yet"
-        hint = "does its coordinator answer? obsctl kafka status; the client asks again by itself within a minute"
+        message = f"joining the consumer group {self._config.kafka.group} has not succeeded for {patience:.0f} s"
+        hint = (
+            "nothing is read meanwhile; the client tries again by itself within a minute. Is the group's coordinator"
+            " up? obsctl kafka status"
+        )
         if self._telemetry.trouble("group", message, hint):
-            log.warning("waiting for a place in the group", extra={"hint": hint})
+            log.warning("waiting to join the consumer group", extra={"hint": hint})
 
     def _on_assign(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
-        # Paused before anything is fetched; the seek follows. The offset is a number, because a logical one (begin,
-        # end) is looked up in the background, and its answer may come after the seek and undo it.
-        somewhere = [confluent_kafka.TopicPartition(p.topic, p.partition, 0) for p in parts]
-        consumer.incremental_assign(somewhere)
-        consumer.pause(somewhere)
-        self._progress.assigned([TopicPartition(p.topic, p.partition) for p in parts])
-        self._placeless_since = None
+        # Without an offset the client would begin somewhere, and an offset that the broker no longer has makes it stop
+        # reading the partition. So it is given nothing yet, which completes the rebalance, and each partition when its
+        # position is known. (Assigned and then paused, a partition may be fetched in between.)
+        consumer.incremental_assign([])
+        ours = _named(parts)
+        self._progress.assigned(ours)
+        self._unassigned_since = None
         self._telemetry.clear("client")
         if self._telemetry.clear("group"):
-            log.info("the group has given us a place")
-        if parts:
-            log.info("partitions assigned", extra={"partitions": names(parts)})
+            log.info("joined the consumer group")
+        if ours:
+            log.info("partitions assigned", extra={"partitions": names(ours)})
 
     def _on_revoke(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
         # Let the lines in flight be stored, so that the next owner does not read them again. If it does, nothing
         # happens to them: the fence and the identity hold.
         self.drain(consumer)
-        self._let_go(parts)
-        consumer.incremental_unassign(parts)
-        if parts:
-            log.info("partitions handed over", extra={"partitions": names(parts)})
+        revoked = self._release(consumer, parts)
+        if revoked:
+            log.info("partitions handed over", extra={"partitions": names(revoked)})
 
     def _on_lost(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
-        self._let_go(parts)
-        consumer.incremental_unassign(parts)
-        self._placeless_since = time.monotonic()
-        log.warning("partitions lost: this member was silent for too long", extra={"partitions": names(parts)})
+        lost = self._release(consumer, parts)
+        self._unassigned_since = time.monotonic()
+        log.warning(
+            "partitions lost: the group has had no heartbeat of this member for its session time-out",
+            extra={"partitions": names(lost)},
+        )
 
-    def _let_go(self, parts: list[confluent_kafka.TopicPartition]) -> None:
-        for p in parts:
-            part = TopicPartition(p.topic, p.partition)
-            self._progress.let_go(part)
-            self._telemetry.clear(f"{part.topic}/{part.partition}")
+    def _release(
+        self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]
+    ) -> list[TopicPartition]:
+        released = _named(parts)
+        self._progress.release(consumer, released)
+        for part in released:
+            self._telemetry.clear(str(part))
+        return released
 
     def _on_client_error(self, error: KafkaError) -> None:
         if is_fatal(error):
@@ -174,18 +180,16 @@ class Membership:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             note_kafka_away(self._telemetry, error.str())
         else:
-            log.info("the Kafka client says", extra={"error": error.str()})
+            log.info("the Kafka client reports", extra={"error": error.str()})
+
+
+def _named(parts: list[confluent_kafka.TopicPartition]) -> list[TopicPartition]:
+    return [TopicPartition(p.topic, p.partition) for p in parts]
 
 
 def is_fatal(error: KafkaError) -> bool:
     """Whether this client will never read again: a member of the same name came, or came and went with a coordinator.
 
-    Told as a message's error or to the call-back, and not always with the flag.
+    It comes as a message's error or to the call-back, and not always with the flag.
     """
     return bool(error.fatal()) or error.code() == KafkaError._FATAL
-
-
-def note_kafka_away(telemetry: Telemetry, message: str) -> None:
-    """Note that no broker answers."""
-    if telemetry.trouble("kafka", message, "are the brokers up, and may this host reach their port?"):
-        log.warning("waiting for Kafka", extra={"error": message})

@@ -1,9 +1,13 @@
-"""Our partitions: which have a position, how far each is given to the writer and stored, and which wait."""
+"""Our partitions: which are read, how far each is given to the writer and stored, and which wait for a position.
+
+The group says which partitions are ours; the client is given one only with the offset at which it begins. So the two
+are the same at all times: what has a position here is assigned to the client, and what waits is not.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 import confluent_kafka
@@ -23,11 +27,11 @@ class Progress:
     """What one client's partitions have come to. The reader's thread alone uses it.
 
     Attributes:
-        next: our partitions that have a position: the next offset to give to the writer.
+        next: our partitions that are read: the next offset to give to the writer.
         sources: the same ones as the store knows them.
         stored: the next offset that is not stored, as far as we know.
         waiting: our partitions that have no position yet, and since when (monotonic seconds).
-        to_commit: stored offsets of which the group has not been told.
+        to_commit: stored offsets that are not committed to the group yet.
         gaps: the last gap seen in a partition.
         last_seen: when a partition was seen first at its present offset (offset, monotonic seconds).
         ask_again_at: when positions may be asked for again (monotonic seconds).
@@ -51,22 +55,43 @@ class Progress:
         self.ask_again_at = 0.0
 
     def positions(self) -> dict[TopicPartition, int | None]:
-        """Return for each partition of ours the first offset that is not stored, or None while nobody has told."""
+        """Return for each partition of ours the first offset that is not stored, None while it is not known."""
         return {part: self.stored.get(part) for part in (*self.next, *self.waiting)}
 
-    def let_wait(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
-        """Take partitions back to the state of those just assigned: paused, until the store says where they go on."""
-        consumer.pause([confluent_kafka.TopicPartition(*part) for part in parts])
-        for part in parts:
-            self._forget(part)
-            self.waiting[part] = time.monotonic()
+    def read_from(
+        self, consumer: confluent_kafka.Consumer, part: TopicPartition, offset: int, source: Source, stored: int
+    ) -> None:
+        """Begin to read a partition that waits.
 
-    def let_go(self, part: TopicPartition) -> None:
-        """Forget a partition that is no longer ours."""
-        self._forget(part)
-        self.waiting.pop(part, None)
-        self.stored.pop(part, None)
-        self.to_commit.pop(part, None)
+        Args:
+            offset: where; the broker must have it.
+            source: the partition as the store knows it.
+            stored: the first offset that is not stored.
+
+        Raises:
+            KafkaException: the client does not take it; the partition still waits.
+        """
+        place = confluent_kafka.TopicPartition(part.topic, part.partition, offset)
+        consumer.incremental_assign([place])
+        if self.paused:
+            consumer.pause([place])
+        self.next[part] = offset
+        self.stored[part] = stored
+        self.sources[part] = source
+        del self.waiting[part]
+
+    def await_positions(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
+        """Take partitions back to the state of those just assigned: not read until the store says where they go on."""
+        self._stop_reading(consumer, parts)
+        self.waiting |= dict.fromkeys(parts, time.monotonic())
+
+    def release(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
+        """Forget partitions that are no longer ours. The client takes this for our consent, also without any."""
+        self._stop_reading(consumer, parts)
+        for part in parts:
+            self.waiting.pop(part, None)
+            self.stored.pop(part, None)
+            self.to_commit.pop(part, None)
 
     def pause_all(self, consumer: confluent_kafka.Consumer) -> None:
         """Stop reading whatever we have."""
@@ -80,14 +105,15 @@ class Progress:
             self.paused = False
             consumer.resume([confluent_kafka.TopicPartition(*part) for part in self.next])
 
-    def _forget(self, part: TopicPartition) -> None:
-        """Forget where a partition goes on."""
-        self.next.pop(part, None)
-        self.sources.pop(part, None)
-        self.gaps.pop(part, None)
-        self.last_seen.pop(part, None)
+    def _stop_reading(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
+        consumer.incremental_unassign([confluent_kafka.TopicPartition(*part) for part in parts if part in self.next])
+        for part in parts:
+            self.next.pop(part, None)
+            self.sources.pop(part, None)
+            self.gaps.pop(part, None)
+            self.last_seen.pop(part, None)
 
 
-def names(parts: Sequence[confluent_kafka.TopicPartition] | Sequence[TopicPartition]) -> list[str]:
+def names(parts: Collection[TopicPartition]) -> list[str]:
     """Return the partitions' names for the journal, sorted."""
-    return sorted(f"{p.topic}/{p.partition}" for p in parts)
+    return sorted(map(str, parts))

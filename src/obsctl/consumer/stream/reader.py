@@ -1,7 +1,7 @@
 """Reads the topics as a member of the group, and hands batches to the writer.
 
 The group only says *which* partitions are ours (``membership``); *where* each goes on, the store says
-(``positioning``). A partition that was just assigned stays paused until the store has answered. While the writer has no
+(``positioning``). The client is given a partition when the store has answered, with its offset. While the writer has no
 room the reader keeps polling with all partitions paused, so that an absent database costs the group nothing.
 """
 
@@ -29,13 +29,13 @@ from obsctl.kafka.partition import TopicPartition
 log = logging.getLogger(__name__)
 
 #: How long the reader stands still for the writer before it pauses; a pause throws away what was fetched ahead.
-_PATIENCE_SECONDS = 1.0
-#: Errors that end a consumer for good; a new one is made after this while.
-_RESTART_SECONDS = 5.0
+_PATIENCE_S = 1.0
+#: So long after an error that ends a client for good a new one is made.
+_RESTART_S = 5.0
 
 
 class Reader:
-    """Runs the stream, with one client after another, until it is told to stop."""
+    """Runs the stream, with one client after another, until it is stopped."""
 
     def __init__(
         self,
@@ -61,15 +61,19 @@ class Reader:
             try:
                 self._stream(consumer, stop)
             except KafkaException as error:
-                self._telemetry.trouble("client", str(error), "a new client follows by itself; see the journal")
-                log.exception("the Kafka client gave up; a new one follows")
-                stop.wait(_RESTART_SECONDS)
+                self._telemetry.trouble(
+                    "client",
+                    f"the Kafka client has failed for good: {error}",
+                    f"a new client is started within {_RESTART_S:.0f} s; journalctl -u obsctl-consumer -n 50 has more",
+                )
+                log.exception("the Kafka client has failed for good; a new one is started")
+                stop.wait(_RESTART_S)
             finally:
                 self._membership.drain(consumer)
                 consumer.close()
 
     def _begin(self, stop: threading.Event) -> None:
-        """Know nothing of any partition, as befits a new client."""
+        """Begin with no partition, as a new client does."""
         self._progress = Progress()
         self._intake = Intake(self._config.batch, self._progress)
         self._positioning = Positioning(self._progress, self._writer, self._ends, self._telemetry, held=self._held)
@@ -89,10 +93,10 @@ class Reader:
             self._positioning.ask(consumer)
             self._membership.commit(consumer, wait=False)
             if self._watch.look(consumer):
-                self._membership.note_place()
-            if not self._writer.has_room(0 if progress.paused else _PATIENCE_SECONDS):
+                self._membership.report_if_unassigned()
+            if not self._writer.has_room(0 if progress.paused else _PATIENCE_S):
                 progress.pause_all(consumer)
-                messages = self._intake.glance(consumer)
+                messages = self._intake.poll_paused(consumer)
             else:
                 progress.resume_all(consumer)
                 messages = self._intake.collect(consumer)
@@ -122,8 +126,11 @@ class Reader:
                 self._step_back(consumer, result)
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
-        """Somebody else moved the positions, or we did and did not hear of it: drop the batch and ask anew."""
+        """Drop a batch: somebody else moved the positions, or we did and got no answer. They are asked for again."""
         self._telemetry.fenced()
         parts = [part for part in fenced.parts if part in self._progress.next]
-        log.warning("a batch was fenced: the positions have moved meanwhile", extra={"partitions": names(parts)})
-        self._progress.let_wait(consumer, parts)
+        log.warning(
+            "a batch was fenced (not stored): its positions were moved in the meantime",
+            extra={"partitions": names(parts)},
+        )
+        self._progress.await_positions(consumer, parts)

@@ -16,9 +16,9 @@ from obsctl.kafka.partition import TopicPartition
 
 log = logging.getLogger(__name__)
 
-_INTERVAL_SECONDS = 2.0
-_STUCK_SECONDS = 15.0
-_SLOW_STORE_SECONDS = 10.0
+_INTERVAL_S = 2.0
+_STUCK_S = 15.0
+_SLOW_STORE_S = 10.0
 
 
 class Watch:
@@ -34,7 +34,7 @@ class Watch:
     def look(self, consumer: confluent_kafka.Consumer) -> bool:
         """Look, if it is time to; return whether it was."""
         now = time.monotonic()
-        if now - self._looked_at < _INTERVAL_SECONDS:
+        if now - self._looked_at < _INTERVAL_S:
             return False
         self._looked_at = now
         progress = self._progress
@@ -47,33 +47,38 @@ class Watch:
         return True
 
     def _leave_remade(self, consumer: confluent_kafka.Consumer) -> None:
-        """Position a partition anew whose topic is no longer the one that it belongs to."""
+        """Have a partition positioned again whose topic is no longer the one that it belongs to."""
         ids = self._ends.topic_ids
         sources = self._progress.sources
         gone = [part for part, source in sources.items() if ids.get(part.topic, source.topic_id) != source.topic_id]
         if gone:
-            log.warning("a topic was deleted and made again; it is positioned anew", extra={"partitions": names(gone)})
-            self._progress.let_wait(consumer, gone)
+            log.warning(
+                "a topic was deleted and created again: its position is looked up again",
+                extra={"partitions": names(gone)},
+            )
+            self._progress.await_positions(consumer, gone)
 
     def _note_waiting(self, now: float) -> None:
         """A partition that gets no position is not read, and looks as well as one that has nothing to read."""
-        late = [part for part, since in self._progress.waiting.items() if now - since > _STUCK_SECONDS]
+        late = [part for part, since in self._progress.waiting.items() if now - since > _STUCK_S]
         for part in late:
-            subject = f"{part.topic}/{part.partition}"
+            subject = str(part)
             if subject not in self._telemetry.troubles:
-                hint = "does the partition have a leader, and does the database answer? obsctl health"
-                self._telemetry.trouble(subject, "nobody has told yet where this partition goes on", hint)
+                message = "no start offset is known for this partition yet, so it is not read"
+                hint = "has the partition a leader, and does the database answer? obsctl health"
+                self._telemetry.trouble(subject, message, hint)
                 log.warning("a partition waits for its position", extra={"partition": subject, "hint": hint})
 
     def _note_slow_store(self) -> None:
         """A database that hangs fails nothing for a long while."""
-        if self._writer.busy_seconds() > _SLOW_STORE_SECONDS:
-            hint = "on its host: is the server frozen, or its disk? SHOW FULL PROCESSLIST"
-            if self._telemetry.trouble("database", "it has not answered for a while", hint):
+        if self._writer.busy_seconds() > _SLOW_STORE_S:
+            hint = "is the server frozen, or its disk? as root on the database's host: mysql -e 'SHOW FULL PROCESSLIST'"
+            message = f"the database has not answered a statement for more than {_SLOW_STORE_S:.0f} s"
+            if self._telemetry.trouble("database", message, hint):
                 log.warning("the database is slow", extra={"seconds": round(self._writer.busy_seconds()), "hint": hint})
 
     def _free_stuck(self, consumer: confluent_kafka.Consumer, lag: Mapping[TopicPartition, int], now: float) -> None:
-        """Position a partition anew that has lines to read and yet does not move: whatever the client thinks."""
+        """Have a partition positioned again that has lines to read and does not move, whatever the client's state."""
         progress = self._progress
         held_up = progress.paused or not self._writer.has_room(0)  # by ourselves
         stuck = []
@@ -81,8 +86,11 @@ class Watch:
             offset, since = progress.last_seen.get(part, (-1, now))
             if held_up or not behind or offset != progress.next[part]:
                 progress.last_seen[part] = (progress.next[part], now)
-            elif now - since > _STUCK_SECONDS:
+            elif now - since > _STUCK_S:
                 stuck.append(part)
         if stuck:
-            log.warning("partitions do not move; they are positioned anew", extra={"partitions": names(stuck)})
-            progress.let_wait(consumer, stuck)
+            log.warning(
+                "partitions have records and are not moving: their positions are looked up again",
+                extra={"partitions": names(stuck), "seconds": _STUCK_S},
+            )
+            progress.await_positions(consumer, stuck)

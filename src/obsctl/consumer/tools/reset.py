@@ -1,8 +1,8 @@
 """Moves a partition's position on purpose, and says before what that means.
 
-The consumers may run: the position is moved under the lock that their transactions begin with, and the next one of a
-consumer that believes in the old position is fenced. It then asks where to go on, as after any other fence. A partition
-without new lines is asked about every ten seconds.
+The consumers may run: the position is moved under the lock that their transactions begin with, and the next transaction
+of a consumer that starts from the old position is fenced. It then asks for the position, as after any other fence. For
+a partition without new lines it asks every ten seconds.
 """
 
 from __future__ import annotations
@@ -49,22 +49,27 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     gone: int
 
+    @property
+    def part(self) -> TopicPartition:
+        """The partition."""
+        return TopicPartition(self.topic, self.partition)
+
     def in_words(self) -> str:
         """Return the plan as a sentence for people."""
         if self.target == self.position:
-            return f"{self.topic}/{self.partition} is at {self.position} already: nothing is to be moved"
+            return f"{self.part} is at {self.position} already: there is nothing to move"
         effects = []
         if self.read_again:
             effects.append(f"{self.read_again} offsets are read again, and no line is stored a second time")
         if self.skipped:
             effects.append(f"{self.skipped} offsets are skipped: lines in them that are not stored yet never will be")
         if self.gone:
-            effects.append(f"{self.gone} offsets are given up that the broker no longer has")
+            effects.append(f"{self.gone} offsets are passed over that the broker no longer has")
         if self.position > self.end:
             effects.append(f"the position lies {self.position - self.end} offsets beyond the broker's end")
         return (
-            f"{self.topic}/{self.partition} goes from {self.position} to {self.target}"
-            f" (the broker has {self.first} to {self.end}): {'; '.join(effects) or 'no offset is passed over'}"
+            f"{self.part} goes from {self.position} to {self.target}"
+            f" (the broker has {self.first} to {self.end}): {'; '.join(effects) or 'no offset is skipped'}"
         )
 
 
@@ -105,15 +110,15 @@ def plan(settings: config.Config, part: TopicPartition, to: str) -> Plan:
             found = store.position(cluster.cluster_id, part, cluster.topic_ids[part.topic])
     if found is None:
         raise RefusedError(
-            f"the database has no position of {part.topic}/{part.partition} as it is now",
-            hint="the consumer makes one when it first reads it, and begins at the first offset",
+            f"the database has no position of {part} with its present topic id",
+            hint="the consumer creates one when it first reads the partition, and begins at the first offset",
         )
     target = {EARLIEST: bounds.first, LATEST: bounds.end}.get(to)
     target = int(to) if target is None else target
     if not bounds.first <= target <= bounds.end:
         raise RefusedError(
-            f"the broker has offsets {bounds.first} to {bounds.end} of {part.topic}/{part.partition}, not {target}",
-            hint="--to earliest or --to latest",
+            f"the broker has offsets {bounds.first} to {bounds.end} of {part}, not {target}",
+            hint="give one of these, or --to earliest or --to latest",
         )
     read_again, skipped, gone = weigh(found.next_offset, bounds, target)
     return Plan(
@@ -133,7 +138,7 @@ def plan(settings: config.Config, part: TopicPartition, to: str) -> Plan:
 
 
 def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
-    """Move the position; return the plan as it came to be, for a consumer may have gone on meanwhile.
+    """Move the position; return the plan as it was carried out: a consumer may have moved it in the meantime.
 
     Args:
         at_least: the position that the person has seen. It may have grown since: then less is skipped, or more is read
@@ -150,8 +155,8 @@ def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
         was = store.move(planned.source_id, planned.target, at_least=at_least)
     if was is None:
         raise RefusedError(
-            f"the position of {planned.topic}/{planned.partition} was moved back behind {at_least} meanwhile",
-            hint="look again with --dry-run",
+            f"nothing was moved: the position of {planned.part} was moved back by somebody else, below {at_least}",
+            hint="look at it again with --dry-run",
         )
     end = planned.end if was == planned.position else max(planned.end, was)
     read_again, skipped, gone = weigh(was, topics.Bounds(planned.first, end), planned.target)
@@ -174,7 +179,8 @@ def _in_words() -> Iterator[None]:
         yield
     except KafkaException as error:
         raise ObsctlError(
-            f"Kafka: {error.args[0].str()}", hint="are the brokers up, has the partition a leader? obsctl kafka status"
+            f"Kafka: {error.args[0].str()}",
+            hint="are the brokers up, and has the partition a leader? obsctl kafka partitions",
         ) from None
     except StoreUnavailableError as error:
         raise ObsctlError(str(error), hint=error.hint) from None

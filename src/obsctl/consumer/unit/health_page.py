@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 
 from obsctl.consumer.telemetry import RECORDS_BOUNDS, SECONDS_BOUNDS, Histogram
-from obsctl.consumer.unit.overview import Overview, iso
+from obsctl.consumer.unit.overview import Overview
 from obsctl.core import serve
+from obsctl.core.consumer_page import ConsumerPage, LineCounts, PartitionOnPage, WorkerOnPage
 from obsctl.core.serve import Health, Metric, Sample, by_label, histogram, single
+from obsctl.core.utc import iso
+from obsctl.kafka.partition import TopicPartition
 
 _PREFIX = "obsctl_consumer"
 
@@ -21,52 +23,57 @@ def health(seen: Overview) -> Health:
     return Health(seen.status == "ok", msgspec.json.encode(page(seen)))
 
 
-def page(seen: Overview) -> dict[str, Any]:
-    """Return ``/health`` as data for JSON."""
+def page(seen: Overview) -> ConsumerPage:
+    """Return what ``/health`` says."""
     counters = seen.counters
-    return {
-        "status": seen.status,
-        "started_at": iso(seen.started),
-        "troubles": seen.troubles,
-        "notices": seen.notices,
-        "lines": {"stored": counters.stored, "quarantined": counters.quarantined, "known": counters.known},
-        "lines_per_second": seen.lines_per_second,
-        "quarantined_by_reason": counters.by_reason,
-        "batches": sum(counters.commit.buckets),
-        "fenced": counters.fenced,
-        "missing_offsets": counters.missing_offsets,
-        "dead_letters": seen.dead_letters,
-        "last_commit_at": iso(seen.last_commit),
-        "last_row_at": iso(seen.last_row),
-        "newest_event": seen.newest_event or None,
-        "beyond": seen.beyond,
-        "partitions": [
-            {
-                "topic": placed.progress.topic,
-                "partition": placed.progress.partition,
-                "lag": placed.progress.lag,
-                "next_offset": placed.progress.next_offset,
-                "end": placed.progress.end,
-                "worker": placed.worker,
-            }
+    return ConsumerPage(
+        status=seen.status,
+        started_at=_iso(seen.started),
+        troubles=seen.troubles,
+        notices=seen.notices,
+        lines=LineCounts(stored=counters.stored, quarantined=counters.quarantined, known=counters.known),
+        lines_per_second=seen.lines_per_second,
+        quarantined_by_reason=counters.by_reason,
+        batches=sum(counters.commit.buckets),
+        fenced=counters.fenced,
+        missing_offsets=counters.missing_offsets,
+        dead_letters=seen.dead_letters,
+        dead_letter_topic=seen.dead_letter_topic or None,
+        last_commit_at=_iso(seen.last_commit),
+        last_row_at=_iso(seen.last_row),
+        newest_event=seen.newest_event or None,
+        beyond=seen.beyond,
+        partitions=tuple(
+            PartitionOnPage(
+                topic=placed.progress.topic,
+                partition=placed.progress.partition,
+                lag=placed.progress.lag,
+                next_offset=placed.progress.next_offset,
+                end=placed.progress.end,
+                worker=placed.worker,
+            )
             for placed in seen.partitions
-        ],
-        "workers": [
-            {
-                "worker": worker.number,
-                "state": worker.state,
-                "pid": worker.pid,
-                "restarts": worker.restarts,
-                "stuck_restarts": worker.stuck_restarts,
-                "partitions": [
-                    f"{placed.progress.topic}/{placed.progress.partition}"
+        ),
+        workers=tuple(
+            WorkerOnPage(
+                worker=worker.number,
+                state=worker.state,
+                pid=worker.pid,
+                restarts=worker.restarts,
+                stuck_restarts=worker.stuck_restarts,
+                partitions=tuple(
+                    str(TopicPartition(placed.progress.topic, placed.progress.partition))
                     for placed in seen.partitions
                     if placed.worker == worker.number
-                ],
-            }
+                ),
+            )
             for worker in seen.workers
-        ],
-    }
+        ),
+    )
+
+
+def _iso(moment: float | None) -> str | None:
+    return None if moment is None else iso(moment, "milliseconds")
 
 
 def metrics(seen: Overview) -> str:

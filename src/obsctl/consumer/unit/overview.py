@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from obsctl.consumer.telemetry import Counters, Note, PartitionState, Report, Telemetry
+from obsctl.consumer.telemetry import Counters, PartitionState, Report, Telemetry
+from obsctl.core.consumer_page import Note
 
 
 class WorkerState(msgspec.Struct, frozen=True):
     """A worker as its supervisor sees it.
 
     Attributes:
-        state: ``starting`` (nothing said yet), ``running``, ``silent`` or ``restarting`` (no process at the moment).
+        state: ``starting`` (no report yet), ``running``, ``silent`` or ``restarting`` (no process at the moment).
         pid: its process, None if there is none.
         restarts: how often it was started again.
         stuck_restarts: how many of these because it was silent or stood still.
-        report: what it said last; None if its process has not said anything.
+        report: its last one; None if its process has sent none.
         past: what its earlier processes have counted.
-        trouble: what the supervisor has to say about it.
+        trouble: what the supervisor reports about it.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Overview(msgspec.Struct, frozen=True):
 
     Attributes:
         started: when the unit was started (seconds since the epoch, as the other times).
-        database_up: whether the database answers; None if no worker has told.
+        database_up: whether the database answers; None if no worker is heard.
         lines_per_second: records that went through lately; None until it is known.
     """
 
@@ -67,6 +67,7 @@ class Overview(msgspec.Struct, frozen=True):
     workers: Sequence[WorkerState]
     beyond: dict[str, int]
     dead_letters: int
+    dead_letter_topic: str = ""
 
     @property
     def status(self) -> str:
@@ -75,7 +76,12 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 def gather(
-    own: Telemetry, workers: Sequence[WorkerState], *, started: float, lines_per_second: float | None
+    own: Telemetry,
+    workers: Sequence[WorkerState],
+    *,
+    started: float,
+    lines_per_second: float | None,
+    dead_letter_topic: str = "",
 ) -> Overview:
     """Put together what the supervisor (``own``) and the workers know."""
     current = [worker.current for worker in workers if worker.current is not None]
@@ -99,29 +105,30 @@ def gather(
         workers=workers,
         beyond=dict(own.beyond),
         dead_letters=own.dead_letters,
+        dead_letter_topic=dead_letter_topic,
     )
 
 
 def _troubles(own: Telemetry, workers: Iterable[WorkerState]) -> dict[str, Note]:
-    """Return everybody's troubles; of those that several have the one that began first."""
-    told = dict(own.troubles)
+    """Return the troubles of all; of those that several have the one that began first."""
+    found = dict(own.troubles)
     for worker in workers:
         if worker.trouble is not None:
-            told[f"worker {worker.number}"] = worker.trouble
+            found[f"worker {worker.number}"] = worker.trouble
         for subject, trouble in (worker.current.troubles if worker.current else {}).items():
-            if subject not in told or trouble.since < told[subject].since:
-                told[subject] = trouble
-    return told
+            if subject not in found or trouble.since < found[subject].since:
+                found[subject] = trouble
+    return found
 
 
 def _notices(reports: Iterable[Report]) -> dict[str, Note]:
-    """Return everybody's notices; of those of one subject the youngest."""
-    told: dict[str, Note] = {}
+    """Return the notices of all; of those of one subject the youngest."""
+    found: dict[str, Note] = {}
     for report in reports:
         for subject, note in report.notices.items():
-            if subject not in told or note.since > told[subject].since:
-                told[subject] = note
-    return told
+            if subject not in found or note.since > found[subject].since:
+                found[subject] = note
+    return found
 
 
 def _partitions(workers: Iterable[WorkerState]) -> list[Placed]:
@@ -132,10 +139,3 @@ def _partitions(workers: Iterable[WorkerState]) -> list[Placed]:
             known = part if worker.current else PartitionState(part.topic, part.partition, None, None)
             places[part.topic, part.partition] = Placed(known, worker.number)
     return [places[place] for place in sorted(places)]
-
-
-def iso(moment: float | None) -> str | None:
-    """Return a time as ISO 8601 in UTC."""
-    if moment is None:
-        return None
-    return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="milliseconds")

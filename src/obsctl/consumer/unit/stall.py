@@ -1,18 +1,18 @@
-"""Whether a worker that says it is well really moves."""
+"""Whether a worker that reports no trouble really stores what comes to its partitions."""
 
 from __future__ import annotations
 
 from obsctl.consumer.telemetry import Report
 
-#: The brokers are asked for the ends every two seconds, so an end may be told that the position has long passed.
-_SETTLE_SECONDS = 10.0
+#: The brokers are asked for the ends every two seconds, so a reported end may lie before the position.
+_SETTLE_S = 10.0
 
 
-class Stillness:
-    """For how long a worker has stored nothing of its partitions while lines came to them.
+class StallDetector:
+    """Measures for how long a worker has stored nothing of its partitions while lines came to them.
 
     A partition that merely has something left at its end proves nothing (the markers of a producer's transactions are
-    never read), and a worker that names what is in its way waits for good reason.
+    never read), and a worker that reports a trouble waits for good reason.
     """
 
     def __init__(self) -> None:
@@ -21,12 +21,12 @@ class Stillness:
         self._ends: dict[tuple[str, int], int] = {}
         self._since: float | None = None
 
-    def look(self, report: Report, now: float) -> float:
-        """Return the seconds of standing still up to ``now``, the monotonic time of this report (seconds)."""
+    def stalled_s(self, report: Report, now: float) -> float:
+        """Return for how many seconds nothing has moved up to ``now``, the monotonic time of this report (seconds)."""
         positions = {(part.topic, part.partition): part.next_offset for part in report.partitions}
         if report.troubles or positions != self._positions:
             self._positions, self._moved, self._ends, self._since = positions, now, {}, None
-        elif self._since is None and now - self._moved >= _SETTLE_SECONDS:
+        elif self._since is None and now - self._moved >= _SETTLE_S:
             ends = {(part.topic, part.partition): part.end for part in report.partitions if part.end is not None}
             if any(end > self._ends.setdefault(place, end) for place, end in ends.items()):
                 self._since = now

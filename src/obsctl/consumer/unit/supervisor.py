@@ -1,4 +1,4 @@
-"""The unit's main process: runs the workers, looks after the tables, answers for all, and shows systemd that it lives.
+"""The unit's main process: runs the workers, looks after the tables, serves the pages, and notifies systemd.
 
 It stores no line itself, so nothing that a line can do reaches it. What there is to do once a machine (upkeep of the
 tables, dead letters) is done here. The workers end with it: see ``worker``.
@@ -15,28 +15,29 @@ import time
 from obsctl import __version__
 from obsctl.consumer.config import Config
 from obsctl.consumer.housekeeping import Housekeeping
-from obsctl.consumer.telemetry import Note, Telemetry
+from obsctl.consumer.telemetry import Telemetry
 from obsctl.consumer.unit import health_page, worker
 from obsctl.consumer.unit.overview import Overview, gather
-from obsctl.consumer.unit.worker_process import FIRST_WORD_SECONDS, Child
+from obsctl.consumer.unit.worker_process import FIRST_REPORT_S, Child
+from obsctl.core.consumer_page import Note
 from obsctl.core.serve import Server
 from obsctl.core.systemd import Notifier
 from obsctl.store.mysql.store import MySQLStore
 
 log = logging.getLogger(__name__)
 
-_TURN_SECONDS = 0.2
-#: How often systemd is told; the unit's WatchdogSec must be several times as long.
-TELL_SECONDS = 2.0
-#: The loop turns five times a second; after this pause it counts as standing.
-_STANDING_SECONDS = 10.0
+_TURN_S = 0.2
+#: How often systemd is notified; the unit's WatchdogSec must be several times as long.
+NOTIFY_S = 2.0
+#: The loop turns five times a second; after this pause it counts as hanging.
+_HANGING_S = 10.0
 #: The rate shown is that of so many seconds.
-_RATE_SECONDS = 10.0
-_KILLED_SECONDS = 5.0
+_RATE_S = 10.0
+_KILLED_S = 5.0
 
 
 class Supervisor:
-    """Runs until it is told to stop."""
+    """Runs until it is stopped."""
 
     def __init__(self, settings: Config, notifier: Notifier) -> None:
         self._settings = settings
@@ -45,8 +46,8 @@ class Supervisor:
         self._started = time.time()
         self._children = [Child(number, settings) for number in range(settings.workers())]
         self._turned = time.monotonic()
-        self._told = float("-inf")
-        self._lapsed = False
+        self._notified_at = float("-inf")
+        self._watchdog_stopped = False
         self._refused = 0
         self._passed: collections.deque[tuple[float, int]] = collections.deque()
 
@@ -67,15 +68,15 @@ class Supervisor:
         housekeeping.start()
         self._notifier.tell("READY=1", "STATUS=starting")
         while not stop.is_set():
-            time.sleep(_TURN_SECONDS)  # not stop.wait(): a signal's handler sets it, and may come when its lock is held
+            time.sleep(_TURN_S)  # not stop.wait(): a signal's handler sets it, and may come when its lock is held
             now = time.monotonic()
             self._turned = now
             if housekeeping.ready():
                 self._turn(housekeeping, now)
-            self._tell(now)
+            self._notify(now)
         self._notifier.tell("STOPPING=1", "STATUS=storing what is in flight")
         self._end()
-        housekeeping.stop(worker.STOP_SECONDS)
+        housekeeping.stop(worker.STOP_S)
         log.info("stopped", extra={"records": self.overview().counters.records})
         if server:
             server.stop()
@@ -90,10 +91,11 @@ class Supervisor:
             [child.state(now) for child in self._children],
             started=self._started,
             lines_per_second=round((passed[-1][1] - passed[0][1]) / seconds, 1) if seconds else None,
+            dead_letter_topic=self._settings.kafka.topics.dlq,
         )
-        standing = now - self._turned
-        if standing > _STANDING_SECONDS:
-            message = f"the supervisor's loop has not turned for {standing:.0f} s"
+        hanging = now - self._turned
+        if hanging > _HANGING_S:
+            message = f"the supervisor's loop has not turned for {hanging:.0f} s"
             seen.troubles["supervisor"] = Note(message, "systemd restarts the unit by itself", "")
         return seen
 
@@ -107,40 +109,43 @@ class Supervisor:
             self._refused = refused
             housekeeping.letters_due()
 
-    def _tell(self, now: float) -> None:
-        """Tell systemd how things are, and give a sign of life if all are alive."""
-        if now - self._told < TELL_SECONDS:
+    def _notify(self, now: float) -> None:
+        """Give systemd the status, and the watchdog's sign of life while every worker is alive."""
+        if now - self._notified_at < NOTIFY_S:
             return
-        self._told = now
+        self._notified_at = now
         seen = self.overview()
         self._passed.append((now, seen.counters.records))
-        while now - self._passed[0][0] > _RATE_SECONDS:
+        while now - self._passed[0][0] > _RATE_S:
             self._passed.popleft()
-        # Beyond twice the limit not even the kill has helped, or the worker does not get as far as its first word.
-        limit = 2 * max(self._settings.stuck_seconds, FIRST_WORD_SECONDS)
+        # Beyond twice the limit not even the kill has helped, or the worker does not get as far as its first report.
+        limit = 2 * max(self._settings.stuck_seconds, FIRST_REPORT_S)
         lost = [child.number for child in self._children if child.quiet_seconds(now) > limit]
-        if lost and not self._lapsed:
-            log.error("systemd gets no sign of life any more", extra={"workers": lost})
-        self._lapsed = bool(lost)
+        if lost and not self._watchdog_stopped:
+            log.error(
+                "the watchdog is no longer notified, so systemd restarts the unit: workers do not come back",
+                extra={"workers": lost},
+            )
+        self._watchdog_stopped = bool(lost)
         self._notifier.tell(f"STATUS={_status(seen)}", *([] if lost else ["WATCHDOG=1"]))
 
     def _end(self) -> None:
         for child in self._children:
             child.terminate()
-        self._wait_for_end(self._settings.drain_seconds + 2 * worker.STOP_SECONDS)
+        self._wait_for_end(self._settings.drain_seconds + 2 * worker.STOP_S)
         for child in self._children:
             if not child.gone():
                 log.error("a worker did not end in time and is killed", extra={"worker": child.number})
                 child.kill()
-        self._wait_for_end(_KILLED_SECONDS)
+        self._wait_for_end(_KILLED_S)
 
     def _wait_for_end(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not all(child.gone() for child in self._children):
-            time.sleep(_TURN_SECONDS / 4)
+            time.sleep(_TURN_S / 4)
 
     def _serve_health(self) -> Server | None:
-        """Serve the health page; storing lines does not stop for want of a port."""
+        """Serve the health page; without the port lines are stored all the same."""
         settings = self._settings.health
         try:
             return Server(

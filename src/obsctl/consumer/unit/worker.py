@@ -1,6 +1,6 @@
 """A worker: reads some of the partitions and stores their lines. Started by the supervisor, several beside each other.
 
-Standard input is the supervisor's end of the line: first the configuration in one line of JSON, then nothing, until it
+Standard input is a pipe from the supervisor: first the configuration in one line of JSON, then nothing, until it
 closes because the supervisor has ended. Standard output takes reports, one a second. The log goes to standard error.
 """
 
@@ -30,13 +30,13 @@ from obsctl.store.mysql.store import MySQLStore
 
 log = logging.getLogger(__name__)
 
-#: How often a worker tells how it does.
-REPORT_SECONDS = 1.0
-#: New objects after which rings among them are looked for. A batch makes thousands that live until it is stored, and no
-#: rings; with the usual 700 a twentieth of the time goes into looking.
+#: How often a worker sends a report.
+REPORT_S = 1.0
+#: New objects after which the garbage collector looks for reference cycles. A batch makes thousands of objects that
+#: live until it is stored, and no cycles; with the usual 700 a twentieth of the time goes into looking.
 _COLLECT_AFTER = 50_000
 #: How long a worker that has drained waits for its writer.
-STOP_SECONDS = 5.0
+STOP_S = 5.0
 
 
 def main() -> None:
@@ -72,12 +72,12 @@ def run(settings: Config, stop: threading.Event, reports: int) -> None:
     ends.start()
     Reader(settings, assembler, writer, ends=ends, telemetry=telemetry).run(stop)
     ends.stop()
-    writer.stop(STOP_SECONDS)
+    writer.stop(STOP_S)
     reporter.stop()
 
 
 class _Reporter(threading.Thread):
-    """Tells the supervisor; one that does not listen holds up this thread alone."""
+    """Sends reports to the supervisor; one that does not read them holds up this thread alone."""
 
     def __init__(self, telemetry: Telemetry, ends: Ends, out: int) -> None:
         super().__init__(name="reporter", daemon=True)
@@ -87,32 +87,32 @@ class _Reporter(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        self._tell()
-        while not self._stopping.wait(REPORT_SECONDS):
-            self._tell()
-        self._tell()
+        self._send()
+        while not self._stopping.wait(REPORT_S):
+            self._send()
+        self._send()
 
     def stop(self) -> None:
-        """Tell a last time, and end."""
+        """Send a last report, and end."""
         self._stopping.set()
-        self.join(REPORT_SECONDS)
+        self.join(REPORT_S)
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         line = self._telemetry.report(self._ends.of(self._telemetry.positions))
         while line:
             line = line[os.write(self._out, line) :]
 
 
-def _end_with_the_supervisor(line: int) -> None:
+def _end_with_the_supervisor(pipe: int) -> None:
     """Have the kernel kill this process when the other end of a pipe closes, whatever the process is doing then.
 
     ``F_SETSIG`` (fcntl(2)): the signal to send when something happens to the descriptor, and nothing but its end will.
     PR_SET_PDEATHSIG would do the same, but Python reaches it only through ctypes, which not every hardening allows.
     """
-    fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([line], [], [], 0)[0]:
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([pipe], [], [], 0)[0]:
         sys.exit("the supervisor has ended")
 
 

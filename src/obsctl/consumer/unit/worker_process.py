@@ -1,9 +1,8 @@
-"""A worker as its supervisor has it: started, listened to, replaced when it ends, falls silent or stands still."""
+"""A worker as its supervisor sees it: started, listened to, replaced when it ends, falls silent or stalls."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import logging
 import signal
 import subprocess
@@ -15,24 +14,26 @@ from typing import IO
 import msgspec
 
 from obsctl.consumer.config import Config
-from obsctl.consumer.telemetry import Counters, Note, Report
+from obsctl.consumer.telemetry import Counters, Report
 from obsctl.consumer.unit.overview import WorkerState
-from obsctl.consumer.unit.stall import Stillness
+from obsctl.consumer.unit.stall import StallDetector
 from obsctl.core.backoff import Backoff
+from obsctl.core.consumer_page import Note
+from obsctl.core.utc import iso
 
 log = logging.getLogger(__name__)
 
 #: A report comes every second; after this without one the worker counts as silent.
-SILENT_SECONDS = 5.0
-#: For so long a replaced worker is a trouble, and so long has one to live for the next wait to be short again.
-_REMEMBERED_SECONDS = 60.0
+SILENT_S = 5.0
+#: For so long a replaced worker is reported as a trouble; after one that ran for longer the next wait is short again.
+_REMEMBERED_S = 60.0
 #: A longer report is none (bytes).
 _REPORT_BYTES = 2**20
-_FIRST_WAIT_SECONDS = 1.0
-_LONGEST_WAIT_SECONDS = 30.0
-_LISTENER_SECONDS = 1.0
-#: A start loads libraries, which takes its time on a machine that has much to do.
-FIRST_WORD_SECONDS = 30.0
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+_LISTENER_S = 1.0
+#: A start loads libraries, which takes its time on a busy machine.
+FIRST_REPORT_S = 30.0
 
 
 class Child:
@@ -42,23 +43,23 @@ class Child:
         self.number = number
         self._settings = settings.of_worker(number)
         #: A hand-over waits for lines in flight, and nothing moves meanwhile.
-        self._still_limit = settings.stuck_seconds + settings.drain_seconds
+        self._stall_limit = settings.stuck_seconds + settings.drain_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._listener = threading.Thread()
-        self._backoff = Backoff(_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
+        self._backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         self._due = 0.0
         self._started = 0.0
-        #: When the present process was started, or heard last; and the last word of any of them (else the first start).
+        #: When the present process was started, or heard last; and when any of them was (else the first start).
         self._heard = time.monotonic()
-        self._last_word: float | None = None
+        self._last_heard: float | None = None
         self._report: Report | None = None
         self._past = Counters()
-        self._stillness = Stillness()
+        self._stall = StallDetector()
         self._restarts = 0
         self._stuck_restarts = 0
         #: Why the present process was killed; empty if it was not.
-        self._sentence = ""
+        self._kill_reason = ""
         #: Why the last process ended, and when by the wall clock.
         self._ending = ""
         self._ended_at = 0.0
@@ -66,16 +67,16 @@ class Child:
     # -- life --------------------------------------------------------------------------------------------------
 
     def turn(self, now: float) -> None:
-        """Do what is due: start, notice an end, kill what is silent or stands still."""
+        """Do what is due: start, notice an end, kill what is silent or stalled."""
         if self._process is None:
             if now >= self._due:
                 self._start(now)
             return
         code = self._process.poll()
         if code is not None:
-            self._bury(_ending(code), now)
-        elif not self._sentence and (fault := self._fault(now)):
-            self._sentence = fault
+            self._reap(_ending(code), now)
+        elif not self._kill_reason and (fault := self._fault(now)):
+            self._kill_reason = fault
             self._stuck_restarts += 1
             log.error("a worker is replaced", extra={"worker": self.number, "reason": fault})
             self._process.kill()
@@ -95,8 +96,8 @@ class Child:
         return self._process is None or self._process.poll() is not None
 
     def _start(self, now: float) -> None:
-        if self._last_word is None:
-            self._last_word = now
+        if self._last_heard is None:
+            self._last_heard = now
         try:
             process = subprocess.Popen(
                 # Not its own folder's modules (-P); no signal of the terminal's, the supervisor passes them on.
@@ -115,8 +116,8 @@ class Child:
             self._process = process
             self._report = None
         self._started = self._heard = now
-        self._stillness = Stillness()
-        self._sentence = ""
+        self._stall = StallDetector()
+        self._kill_reason = ""
         self._listener = threading.Thread(
             target=self._listen, args=(process.stdout,), name=f"worker-{self.number}", daemon=True
         )
@@ -136,22 +137,22 @@ class Child:
                 continue
             with self._lock:
                 self._report = report
-                self._heard = self._last_word = time.monotonic()
+                self._heard = self._last_heard = time.monotonic()
 
-    def _bury(self, ending: str, now: float) -> None:
+    def _reap(self, ending: str, now: float) -> None:
         assert self._process is not None  # noqa: S101
-        self._listener.join(_LISTENER_SECONDS)  # what it said last counts
+        self._listener.join(_LISTENER_S)  # its last report counts
         for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):  # what it did not read is still to be written
+            with contextlib.suppress(OSError):  # closing writes what it did not read
                 pipe.close()  # type: ignore[union-attr]
-        ending = self._sentence or ending
+        ending = self._kill_reason or ending
         log.error("a worker has ended", extra={"worker": self.number, "pid": self._process.pid, "reason": ending})
         with self._lock:
             if self._report is not None:
                 self._past.add(self._report.counters)
             self._report = None
             self._process = None
-        if now - self._started > _REMEMBERED_SECONDS:
+        if now - self._started > _REMEMBERED_S:
             self._backoff.reset()
         self._wait(ending, now)
 
@@ -160,11 +161,11 @@ class Child:
         self._ending, self._ended_at = ending, time.time()
         self._due = now + self._backoff.delay()
 
-    # -- judgement ---------------------------------------------------------------------------------------------
+    # -- what it is doing --------------------------------------------------------------------------------------
 
     def quiet_seconds(self, now: float) -> float:
         """Return for how long nothing was heard of this worker, however often it was started meanwhile."""
-        return now - self._last_word if self._last_word is not None else 0.0
+        return now - self._last_heard if self._last_heard is not None else 0.0
 
     def refused(self) -> int:
         """Return how many records the store has refused so far."""
@@ -176,26 +177,28 @@ class Child:
             report, heard = self._report, self._heard
         patience = self._settings.stuck_seconds
         if report is None:
-            patience = max(patience, FIRST_WORD_SECONDS)
+            patience = max(patience, FIRST_REPORT_S)
         if now - heard > patience:
-            return f"it was silent for {now - heard:.0f} s"
+            return f"it sent no report for {now - heard:.0f} s"
         if report is None:
             return ""
-        # As of its report: what it does not tell is silence, not standing still.
-        still = self._stillness.look(report, heard)
-        if still > self._still_limit:
-            return f"it stored nothing for {still:.0f} s, while lines came to its partitions and nothing was in its way"
+        # As of its report: without a report it is silent, not stalled.
+        stalled = self._stall.stalled_s(report, heard)
+        if stalled > self._stall_limit:
+            return (
+                f"it stored nothing for {stalled:.0f} s, while lines came to its partitions and it reported no trouble"
+            )
         return ""
 
     def state(self, now: float) -> WorkerState:
-        """Return what is to be said about this worker at the monotonic time ``now``."""
+        """Return the worker's state at the monotonic time ``now``."""
         with self._lock:
             process, report, heard = self._process, self._report, self._heard
             past = Counters()
             past.add(self._past)
         if process is None:
             state = "restarting" if self._ending else "starting"
-        elif now - heard > SILENT_SECONDS:
+        elif now - heard > SILENT_S:
             state = "silent"
         else:
             state = "running" if report is not None else "starting"
@@ -211,15 +214,16 @@ class Child:
         )
 
     def _trouble(self, state: str, silent: float) -> Note | None:
-        hint = f"the journal says more: journalctl -u obsctl-consumer | grep '\"worker\":{self.number}'"
+        hint = f"journalctl -u obsctl-consumer | grep '\"worker\":{self.number}' has more"
         if state == "silent":
-            message = f"it has said nothing for {silent:.0f} s; what its partitions do is not known"
-            return Note(message, "it is replaced if it stays so; is the host out of memory or CPU?", _ago(silent))
-        if self._ending and (state != "running" or time.time() - self._ended_at < _REMEMBERED_SECONDS):
-            message = f"its process ended and {'is' if state != 'running' else 'was'} replaced: {self._ending}"
+            message = f"it has sent no report for {silent:.0f} s; the state of its partitions is not known"
+            hint = f"it is replaced after {self._settings.stuck_seconds:.0f} s; is the host out of memory or CPU?"
+            return Note(message, hint, _ago(silent))
+        if self._ending and (state != "running" or time.time() - self._ended_at < _REMEMBERED_S):
+            message = f"its process ended and {'is being' if state != 'running' else 'was'} replaced: {self._ending}"
             return Note(message, hint, _ago(time.time() - self._ended_at))
         if state == "starting":
-            return Note("it has said nothing yet", "a start takes a second or two", _ago(silent))
+            return Note("it is starting and has sent no report yet", "a start takes a second or two", _ago(silent))
         return None
 
 
@@ -234,5 +238,4 @@ def _ending(code: int) -> str:
 
 
 def _ago(seconds: float) -> str:
-    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
-    return moment.isoformat(timespec="seconds")
+    return iso(time.time() - seconds)

@@ -1,0 +1,10 @@
+"""The tables in which people see what came of a test message, and what would have been sent."""
+
+from __future__ import annotations
+
+from obsctl.core.layout import Layout
+
+CHANNELS_LAYOUTS = (
+    Layout("channels", "Channels", ("name", "type", "delivered", "verdict", "vendor_code", "took_ms")),
+    Layout("requests", "Requests (not sent)", ("name", "type", "request")),
+)

@@ -1,0 +1,100 @@
+"""The consumer's ``/health`` as data: what the daemon writes and what the checks read.
+
+The two may be of different releases. So every field has a default, which means "not said", and a field that this
+release does not know is passed over; a field is never given another type or meaning, a new one is added instead.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Something in the way, or worth knowing: what, what a person can do, and since when (ISO 8601)."""
+
+    message: str = ""
+    hint: str = ""
+    since: str = ""
+
+
+class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Records by what became of them, since the unit's start."""
+
+    stored: int | None = None
+    quarantined: int | None = None
+    known: int | None = None
+
+
+class PartitionOnPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition that one of the workers reads; None for what is not known.
+
+    Attributes:
+        lag: records that are not stored yet.
+        next_offset: the first offset that is not stored.
+        end: the next offset to be written.
+        worker: the number of the worker that reads it.
+    """
+
+    topic: str = ""
+    partition: int = 0
+    lag: int | None = None
+    next_offset: int | None = None
+    end: int | None = None
+    worker: int | None = None
+
+
+class WorkerOnPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker process.
+
+    Attributes:
+        state: ``starting``, ``running``, ``silent`` or ``restarting``.
+        pid: None while there is no process.
+        restarts: how often it was started again.
+        stuck_restarts: how many of these because it was silent or stored nothing.
+        partitions: as ``TOPIC/PARTITION``.
+    """
+
+    worker: int | None = None
+    state: str = ""
+    pid: int | None = None
+    restarts: int | None = None
+    stuck_restarts: int | None = None
+    partitions: tuple[str, ...] = ()
+
+
+class ConsumerPage(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of ``/health``. Times are ISO 8601 in UTC; None is not known, or not yet.
+
+    Attributes:
+        status: ``ok``, or ``waiting`` while there is a trouble.
+        troubles: what is in the way, by subject (``database``, ``kafka``, ``nginxlog/0``, ``worker 1``).
+        notices: what somebody should know and nothing waits for, by subject; kept for a day.
+        lines_per_second: records that went through lately.
+        quarantined_by_reason: records sent to the quarantine.
+        batches: batches stored.
+        fenced: batches dropped because somebody else had moved their positions.
+        missing_offsets: offsets that the broker deleted before they were read.
+        dead_letters: copies of refused records that the dead letter topic accepted.
+        dead_letter_topic: its name.
+        newest_event: the latest event time stored.
+        beyond: rows in the catch-all partition for the future, by table.
+    """
+
+    status: str = ""
+    started_at: str | None = None
+    troubles: dict[str, Note] = {}
+    notices: dict[str, Note] = {}
+    lines: LineCounts = LineCounts()
+    lines_per_second: float | None = None
+    quarantined_by_reason: dict[str, int] = {}
+    batches: int | None = None
+    fenced: int | None = None
+    missing_offsets: int | None = None
+    dead_letters: int | None = None
+    dead_letter_topic: str | None = None
+    last_commit_at: str | None = None
+    last_row_at: str | None = None
+    newest_event: str | None = None
+    beyond: dict[str, int] = {}
+    partitions: tuple[PartitionOnPage, ...] = ()
+    workers: tuple[WorkerOnPage, ...] = ()

@@ -1,0 +1,129 @@
+"""How far the topics reach, and what is reported of those that do not answer."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from obsctl.consumer.config import Kafka
+from obsctl.consumer.stream import ends as module
+from obsctl.consumer.stream.ends import Ends
+from obsctl.consumer.telemetry import Telemetry
+from obsctl.kafka.end_offsets import EndOffsets
+from obsctl.kafka.topics import Cluster
+from rig.waiting import wait_for
+from tests.unit.consumer.doubles import PART
+
+OTHER = PART._replace(partition=1)
+
+
+class Brokers:
+    """A cluster with the access topic (two partitions) and, unless told otherwise, the error topic (none)."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.topics: dict[str, Any] = {
+            "nginxlog": SimpleNamespace(error=None, partitions=[0, 1]),
+            "nginxlog-error": SimpleNamespace(error=None, partitions=[]),
+        }
+        self.failure: Exception | None = None
+        self.faults: dict[Any, str] = {}
+        self.looks = 0
+        self.ids = {"nginxlog": "id"}
+        monkeypatch.setattr(module.clients, "admin", lambda *_: self)
+        monkeypatch.setattr(module.end_offsets, "ask", self._ask)
+        monkeypatch.setattr(module.topics, "ask_ids", lambda *_: dict(self.ids))
+        monkeypatch.setattr(module.topics, "identify", lambda *_: Cluster("cluster", {"nginxlog-error": "id2"}))
+        monkeypatch.setattr(module, "_EVERY_S", 0.005)
+
+    def list_topics(self, timeout: float) -> Any:
+        self.looks += 1
+        if self.failure is not None:
+            raise self.failure
+        return SimpleNamespace(topics=self.topics)
+
+    def _ask(self, _client: Any, parts: list[Any], _timeout: float) -> EndOffsets:
+        return EndOffsets({part: 100 for part in parts if part not in self.faults}, self.faults)
+
+
+@pytest.fixture
+def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
+    return Brokers(monkeypatch)
+
+
+@pytest.fixture
+def telemetry() -> Telemetry:
+    return Telemetry()
+
+
+@pytest.fixture
+def ends(brokers: Brokers, telemetry: Telemetry) -> Any:
+    made = Ends(Kafka(bootstrap=("127.0.0.1:1",)), telemetry)
+    made.start()
+    yield made
+    made.stop()
+    made.join(5)
+
+
+def looked(brokers: Brokers) -> bool:
+    """Wait until it has looked once from the beginning to the end."""
+    before = brokers.looks
+    return wait_for("two more looks", lambda: brokers.looks > before + 1, seconds=5)
+
+
+def test_the_ends_and_the_topics_ids_are_known(ends: Ends, brokers: Brokers, telemetry: Telemetry) -> None:
+    assert looked(brokers)
+    assert ends.of([PART, PART._replace(partition=9)]) == {PART: 100}
+    assert ends.topic_ids == {"nginxlog": "id"}
+    assert telemetry.troubles == {}
+
+
+def test_brokers_that_do_not_answer_are_a_trouble_until_they_do(
+    ends: Ends, brokers: Brokers, telemetry: Telemetry
+) -> None:
+    assert looked(brokers)
+    brokers.failure = KafkaException(KafkaError(KafkaError._TRANSPORT))
+    wait_for("the state", lambda: "kafka" in telemetry.troubles, seconds=5)
+    assert ends.of([PART]) == {PART: 100}, "the last known end"
+    brokers.failure = None
+    wait_for("the state", lambda: not telemetry.troubles, seconds=5)
+
+
+def test_a_bug_does_not_end_the_thread(ends: Ends, brokers: Brokers, telemetry: Telemetry) -> None:
+    brokers.failure = ZeroDivisionError("a bug")
+    wait_for(
+        "the state", lambda: "internal error" in getattr(telemetry.troubles.get("kafka"), "message", ""), seconds=5
+    )
+    brokers.failure = None
+    wait_for("the state", lambda: not telemetry.troubles, seconds=5)
+
+
+@pytest.mark.parametrize("absent", [None, SimpleNamespace(error="unknown topic", partitions=[])])
+def test_a_topic_that_does_not_exist_is_named_and_costs_the_other_nothing(
+    ends: Ends, brokers: Brokers, telemetry: Telemetry, absent: Any
+) -> None:
+    brokers.topics["nginxlog-error"] = absent
+    wait_for("the state", lambda: telemetry.troubles.keys() == {"nginxlog-error"}, seconds=5)
+    assert looked(brokers)
+    assert ends.of([PART]) == {PART: 100}
+    brokers.topics["nginxlog-error"] = SimpleNamespace(error=None, partitions=[])
+    wait_for("the state", lambda: not telemetry.troubles, seconds=5)
+
+
+def test_a_partition_without_a_leader_is_named_and_costs_the_others_nothing(
+    ends: Ends, brokers: Brokers, telemetry: Telemetry
+) -> None:
+    assert looked(brokers)
+    brokers.faults = {OTHER: "Broker: Leader not available"}
+    wait_for("the state", lambda: telemetry.troubles.keys() == {"nginxlog/1 end"}, seconds=5)
+    assert telemetry.troubles["nginxlog/1 end"].message == "Broker: Leader not available"
+    brokers.faults = {}
+    wait_for("the state", lambda: not telemetry.troubles, seconds=5)
+
+
+def test_what_is_identified_is_known_at_once(brokers: Brokers, telemetry: Telemetry) -> None:
+    ends = Ends(Kafka(bootstrap=("127.0.0.1:1",)), telemetry)
+    assert ends.identify(["nginxlog-error"]).cluster_id == "cluster"
+    assert ends.topic_ids == {"nginxlog-error": "id2"}

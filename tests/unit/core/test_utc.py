@@ -1,0 +1,17 @@
+"""Times as ISO 8601."""
+
+from __future__ import annotations
+
+import datetime
+
+from obsctl.core.utc import iso
+
+
+def test_seconds_since_the_epoch() -> None:
+    assert iso(1_767_225_600.25) == "2026-01-01T00:00:00+00:00"
+    assert iso(1_767_225_600.25, "milliseconds") == "2026-01-01T00:00:00.250+00:00"
+
+
+def test_a_time_of_another_zone_is_given_in_utc() -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    assert iso(datetime.datetime(2026, 1, 1, 2, tzinfo=zone)) == "2026-01-01T00:00:00+00:00"

@@ -1,0 +1,18 @@
+"""The fleet as data."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from obsctl.fleet.model import Host, Ssh
+
+
+def test_the_ssh_command_can_be_typed_as_it_stands() -> None:
+    assert Host(name="n", address="192.0.2.1").ssh_command() == "ssh -p 22 192.0.2.1 true"
+    ssh = Ssh(user="ops", port=2222, key_file="~/.ssh/my key", common_args="-o 'ProxyCommand=nc %h %p' -4")
+    words = shlex.split(Host(name="n", address="192.0.2.1", ssh=ssh).ssh_command())
+    key = str(Path.home() / ".ssh/my key")
+    assert words == [
+        "ssh", "-p", "2222", "-l", "ops", "-i", key, "-o", "ProxyCommand=nc %h %p", "-4", "192.0.2.1", "true",
+    ]  # fmt: skip
