@@ -145,6 +145,25 @@ def test_a_killed_nginx_is_started_again(healthy: Fleet) -> None:
     wait_for("nginx is back", lambda: healthy.ssh(node, "systemctl", "is-active", "nginx", check=False) == "active\n")
 
 
+def test_a_killed_keepalived_is_started_again_and_leaves_one_holder(healthy: Fleet) -> None:
+    holder = healthy.holder()
+    assert holder is not None
+    show = ("systemctl", "show", "--property=ActiveState,MainPID", "keepalived")
+    killed = set(healthy.ssh(holder, *show).splitlines())
+    healthy.ssh(holder, "systemctl", "kill", "--signal=KILL", "keepalived")
+
+    def is_back() -> bool:
+        shown = set(healthy.ssh(holder, *show).splitlines())
+        return "ActiveState=active" in shown and not killed <= shown
+
+    # The address is kept for two seconds, another node takes it within four.
+    wait_for("keepalived is back", is_back, seconds=15)
+    wait_for("one holder", healthy.holder, seconds=15)
+    time.sleep(5)
+    assert healthy.holder() is not None, "none, or an address that was left behind"
+    assert healthy.obsctl("verify", "vip", "-o", "json").code == 0
+
+
 @pytest.mark.parametrize(
     ("sent", "accepted"),
     [("abcdefgh", True), ("A1._-" + "x" * 59, True), ("short", False), ("x" * 65, False), ("has blank 1", False)],

@@ -1,8 +1,9 @@
-"""The VRRP instance and its check."""
+"""The VRRP instance, its check, and what becomes of the address when keepalived dies."""
 
 from __future__ import annotations
 
 import http.server
+import os
 import re
 import shutil
 import socket
@@ -13,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.roles.conftest import ROOT, Rendered
 from rig.ports import free_port
-from tests.contract.roles.conftest import Rendered
 
 
 def test_the_instance_never_preempts_and_weighs_nothing(rendered: Rendered) -> None:
@@ -83,3 +84,72 @@ def _check(rendered: Rendered, folder: Path, port: int) -> bool:
     script.write_text(rendered.text("obs-check-nginx").replace("/8081", f"/{port}"))
     done = subprocess.run(["bash", script], capture_output=True, check=False, timeout=10)
     return done.returncode == 0
+
+
+_NAMESPACE = pytest.mark.skipif(
+    os.geteuid() != 0 or not all(shutil.which(tool) for tool in ("unshare", "ip")),
+    reason="a network namespace of its own needs root, unshare and ip",
+)
+
+
+def _remove_vip(rendered: Rendered, before: str) -> str:
+    """Run the script in a network namespace whose loopback has the VIP; return the addresses that it leaves."""
+    commands = f"""
+        ip link set lo up
+        ip address add 192.0.2.11/24 dev lo
+        ip address add 192.0.2.100/24 dev lo
+        {before}
+        sh {rendered.folder / "obs-remove-vip"} >&2
+        status=$?
+        ip -oneline -4 address show
+        [ -z "$!" ] || kill $!
+        exit $status
+    """
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", commands], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@_NAMESPACE
+def test_an_address_that_a_killed_keepalived_left_is_removed(rendered: Rendered) -> None:
+    left = _remove_vip(rendered, before=":")
+    assert "192.0.2.100/" not in left
+    assert "192.0.2.11/" in left, "only the virtual address goes"
+
+
+@_NAMESPACE
+def test_after_a_clean_stop_there_is_nothing_to_remove(rendered: Rendered) -> None:
+    assert "192.0.2.11/" in _remove_vip(rendered, before="ip address delete 192.0.2.100/24 dev lo")
+
+
+@_NAMESPACE
+@pytest.mark.parametrize(("where", "stays"), [("", True), ("unshare --net ", False)])
+def test_the_address_of_a_keepalived_that_runs_stays(
+    rendered: Rendered, tmp_path: Path, where: str, stays: bool
+) -> None:
+    # The name of a process is that of its program. In a container beside it, it is somebody else's keepalived.
+    running = tmp_path / "keepalived"
+    shutil.copy(str(shutil.which("sleep")), running)
+    wait = f'until [ "$(cat /proc/$!/comm)" = keepalived ]; do sleep 0.01; done'
+    left = _remove_vip(rendered, before=f"{where}{running} 30 & {wait}")
+    assert ("192.0.2.100/" in left) is stays
+
+
+def test_keepalived_is_started_again_and_removes_its_address(rendered: Rendered, tmp_path: Path) -> None:
+    drop_in = (ROOT / "roles/keepalived/files/obscraft.conf").read_text()
+    settings = dict(line.split("=", 1) for line in drop_in.splitlines() if "=" in line and line[0] != "#")
+    assert settings["Restart"] == "always"
+    assert settings["StartLimitInterval"] == "0"
+    assert settings["KillMode"] == "control-group"
+    script = settings["ExecStopPost"].split()[-1]
+    assert f'script "{Path(script).parent}/obs-check-nginx"' in rendered.text("keepalived.conf"), "both lie together"
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed here")
+    unit = tmp_path / "keepalived.service"
+    unit.write_text("[Service]\nType=notify\nExecStart=/bin/true\n")
+    (tmp_path / "keepalived.service.d").mkdir()
+    (tmp_path / "keepalived.service.d/obscraft.conf").write_text(drop_in)
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert "obscraft.conf" not in done.stderr, "systemd knows every setting"
