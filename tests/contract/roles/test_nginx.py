@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import http.server
 import json
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rig.ports import free_port
 
 from obsctl.lines.formats import nginx_json
 from tests.contract.roles.conftest import ROOT, Rendered
@@ -29,15 +33,21 @@ def nginx(rendered: Rendered) -> Iterator[Rendered]:
     """A running nginx with the rendered configuration; its back ends are addresses that nobody has."""
     config = rendered.folder / "nginx-here.conf"
     config.write_text(re.sub(r"^user .*$", "user root;", rendered.text("nginx-here.conf"), flags=re.M))
-    options = f"daemon off; pid {rendered.folder}/nginx.pid;"
+    with _running(config, rendered.port):
+        yield rendered
+
+
+@contextlib.contextmanager
+def _running(config: Path, port: int) -> Iterator[None]:
+    options = f"daemon off; pid {config.parent}/nginx.pid;"
     with subprocess.Popen([str(NGINX), "-c", config, "-g", options], stderr=subprocess.PIPE, text=True) as process:
         for _ in range(100):
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", rendered.port)) == 0:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             assert process.poll() is None, process.stderr and process.stderr.read()
             time.sleep(0.05)
-        yield rendered
+        yield
         process.send_signal(signal.SIGQUIT)
         process.wait(10)
 
@@ -122,10 +132,98 @@ def test_the_check_answers_without_back_ends_and_without_a_line(nginx: Rendered)
 def test_every_back_end_is_in_the_shared_zone(rendered: Rendered) -> None:
     upstream = re.search(r"upstream backends \{(.*?)\n    \}", rendered.text("nginx.conf"), flags=re.S)
     assert upstream is not None
-    assert re.findall(r"server (\S+) ", upstream[1]) == [f"192.0.2.1{n}:8080" for n in (1, 2, 3)]
+    assert re.findall(r"server (\S+) ", upstream[1]) == [f"192.0.2.1{n}:8080" for n in (1, 2, 3)] * 2
     assert "zone backends" in upstream[1]
     assert "least_conn;" in upstream[1]
     assert "non_idempotent" not in re.sub("#.*", "", rendered.text("nginx.conf"))
+
+
+class _BackEnds:
+    """Three back ends on ports of their own; each can be stopped and started again on its port."""
+
+    def __init__(self) -> None:
+        self.ports: list[int] = []
+        self._running: dict[int, http.server.ThreadingHTTPServer] = {}
+        for _ in range(3):
+            self.ports.append(self.start(0))
+
+    def start(self, port: int) -> int:
+        """Start the back end of a port, 0 for a new one; return its port."""
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), _Answer)
+        port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        self._running[port] = server
+        return port
+
+    def stop(self, port: int) -> None:
+        """Stop the back end: connections to its port are refused."""
+        server = self._running.pop(port)
+        server.shutdown()
+        server.server_close()
+
+    def stop_all(self) -> None:
+        """Stop those that run."""
+        for port in list(self._running):
+            self.stop(port)
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def balanced(rendered: Rendered, tmp_path: Path) -> Iterator[tuple[_BackEnds, int, Path]]:
+    """Three back ends behind a running nginx; its port and its access log."""
+    back_ends = _BackEnds()
+    port, check_port = free_port(), free_port()
+    text = rendered.text("nginx-here.conf").replace(str(rendered.folder), str(tmp_path))
+    text = text.replace(f":{rendered.port} ", f":{port} ").replace(f":{rendered.check_port};", f":{check_port};")
+    for number, own in enumerate(back_ends.ports, start=1):
+        text = text.replace(f"192.0.2.1{number}:8080", f"127.0.0.1:{own}")
+    config = tmp_path / "nginx.conf"
+    config.write_text(re.sub(r"^user .*$", "user root;", text, flags=re.M))
+    with _running(config, port):
+        yield back_ends, port, tmp_path / "access.log"
+    back_ends.stop_all()
+
+
+def _statuses(port: int, count: int) -> set[int]:
+    return {_get(port, "/").status for _ in range(count)}
+
+
+def test_no_502_when_all_back_ends_are_back(balanced: tuple[_BackEnds, int, Path]) -> None:
+    back_ends, port, _ = balanced
+    assert _statuses(port, 12) == {200}
+    back_ends.stop_all()
+    # Enough to have each of them left out.
+    assert _statuses(port, 12) == {502}
+    for own in back_ends.ports:
+        back_ends.start(own)
+    assert _statuses(port, 30) == {200}
+
+
+def test_one_that_is_back_is_enough(balanced: tuple[_BackEnds, int, Path]) -> None:
+    back_ends, port, _ = balanced
+    back_ends.stop_all()
+    assert _statuses(port, 12) == {502}
+    back_ends.start(back_ends.ports[1])
+    assert _statuses(port, 30) == {200}
+
+
+def test_one_dead_back_end_is_left_out(balanced: tuple[_BackEnds, int, Path]) -> None:
+    back_ends, port, log = balanced
+    back_ends.stop(back_ends.ports[0])
+    assert _statuses(port, 100) == {200}
+    tried = [json.loads(line)["upstream_addr"].split(", ") for line in log.read_bytes().splitlines()[:100]]
+    to_the_dead = [one for one in tried if f"127.0.0.1:{back_ends.ports[0]}" in one]
+    # Twice until it is left out, then once each time that it may be back.
+    assert 0 < len(to_the_dead) < 20
 
 
 def test_rotation_is_by_rename(rendered: Rendered) -> None:
