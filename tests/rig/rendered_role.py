@@ -15,20 +15,21 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 class RenderedNode:
     """One host's files, as the role would write them."""
 
-    def __init__(self, source: Path, host: str, role: str = "kafka") -> None:
+    def __init__(self, source: Path, host: str, role: str = "kafka", facts: dict[str, Any] | None = None) -> None:
         """Read the inventory.
 
         Args:
             source: the inventory.
             host: one of its hosts.
             role: the role's name.
+            facts: what Ansible would have gathered on the host.
         """
         templar, hostvars, groups = ansible_inventory.read([source])
         self._role = ROLES / role
         own: dict[str, Any] = fleet_preflight.read_yaml(self._role / "defaults/main.yml")
         own |= fleet_preflight.read_yaml(self._role / "vars/main.yml")
         variables = fleet_preflight.layered(hostvars, host, groups, own)
-        variables |= {"ansible_managed": "Ansible managed", "inventory_hostname": host}
+        variables |= {"ansible_managed": "Ansible managed", "inventory_hostname": host, "ansible_facts": facts or {}}
         self._templar = templar.copy_with_new_env(available_variables=variables)
 
     def file(self, template: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import os
 import re
 import shutil
@@ -13,9 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
-
-from tests.contract.roles.conftest import ROOT, Rendered
 from rig.ports import free_port
+from rig.rendered_role import RenderedNode
+
+from tests.contract.roles.conftest import BIN, HERE, ROOT, Rendered
+
+RECORDED = HERE / "recorded"
 
 
 def test_the_instance_never_preempts_and_weighs_nothing(rendered: Rendered) -> None:
@@ -43,6 +47,61 @@ def test_keepalived_accepts_it(rendered: Rendered, tmp_path: Path) -> None:
     config.write_text(text.replace("/usr/libexec/keepalived/obs-check-nginx", str(script)))
     done = subprocess.run(["keepalived", "-t", "-f", config], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("recorded", "address", "interface"),
+    [
+        ("two-interfaces", "198.51.100.11", "eth1"),
+        ("two-interfaces", "192.0.2.5", "eth0"),
+        ("no-default-route", "198.51.100.11", "eth1"),
+        # A second address of the interface.
+        ("no-default-route", "198.51.100.100", "eth1"),
+        ("two-interfaces", "203.0.113.7", ""),
+        ("two-interfaces", "127.0.0.1", ""),
+    ],
+)
+def test_the_interface_is_the_one_that_has_the_hosts_address(
+    tmp_path: Path, recorded: str, address: str, interface: str
+) -> None:
+    facts = json.loads((RECORDED / f"facts-{recorded}.json").read_text())
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"lb": {"hosts": {"node1": {"ansible_host": address}}}}))
+    node = RenderedNode(inventory, "node1", "keepalived", facts)
+    assert node.value("keepalived_interface") == interface
+    if interface:
+        assert f"    interface {interface}\n" in RenderedNode(
+            _with_secrets(inventory), "node1", "keepalived", facts
+        ).file("keepalived.conf.j2")
+
+
+def _with_secrets(inventory: Path) -> Path:
+    hosts = json.loads(inventory.read_text())
+    hosts["lb"]["vars"] = {
+        "keepalived_auth_pass": "eightchr", "keepalived_priority": 100, "fleet_vip": "198.51.100.99",
+        "fleet_vip_prefix": 24,
+    }  # fmt: skip
+    inventory.write_text(json.dumps(hosts))
+    return inventory
+
+
+def test_a_host_without_its_own_address_is_refused_by_name(tmp_path: Path) -> None:
+    playbook = tmp_path / "play.yml"
+    playbook.write_text("""
+- hosts: node1
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: obscraft.fleet.keepalived, tasks_from: preflight, rolespec_validate: false}
+""")
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [BIN / "ansible-playbook", "-i", HERE / "inventory.yml", playbook, "-e", "keepalived_auth_pass=eightchr"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "No network interface of node1 has its ansible_host 192.0.2.11" in " ".join(
+        (done.stdout + done.stderr).split()
+    )
 
 
 class _Server(http.server.BaseHTTPRequestHandler):
