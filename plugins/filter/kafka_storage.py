@@ -9,6 +9,8 @@ and a node that knows a cluster without holding its data has lost a disk, or has
 
 from __future__ import annotations
 
+import os
+
 DOCUMENTATION = r"""
 ---
 name: kafka_storage_plan
@@ -67,7 +69,7 @@ def kafka_storage_plan(storage, node_ids, cluster_id="", allow_lost=()):
     formatted = {host: state for host, state in read.items() if state["formatted"]}
     empty = [host for host in read if host not in formatted]
 
-    problems = _damaged(formatted, node_ids) + _mixed(read, cluster_id)
+    problems = _damaged(formatted, node_ids) + _mixed(read, cluster_id) + _foreign(read)
     ids = sorted({found for state in read.values() for found in _ids(state)})
     if empty and unread:
         problems.append(
@@ -133,6 +135,25 @@ def _damaged(formatted, node_ids):
                 f"{host}: {', '.join(state['unformatted_dirs'])} is not formatted, its other directories are: "
                 "a disk was lost or added. Format it by hand (kafka-storage format --ignore-formatted)"
             )
+    return problems
+
+
+def _foreign(read):
+    """Directories beside the partitions, with which a broker does not start."""
+    problems = []
+    for host, state in read.items():
+        for path in state["foreign_dirs"]:
+            above = os.path.dirname(path)
+            problem = f"{host}: {path} is not a partition, and Kafka does not start with it: "
+            if not state["formatted"]:
+                problem += (
+                    f"set kafka_data_dir (or log.dirs in kafka_properties) to a directory below, such as {above}/data"
+                )
+            elif os.path.basename(path) == "lost+found":
+                problem += f"`rmdir {path}` on {host} removes it while it is empty; fsck makes it again when it needs it"
+            else:
+                problem += f"move it out of {above}"
+            problems.append(problem)
     return problems
 
 

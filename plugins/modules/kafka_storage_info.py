@@ -21,6 +21,11 @@ options:
     type: list
     elements: path
     required: true
+  partition_dirs:
+    description: Those of them that are in C(log.dirs) of a broker, where Kafka accepts no directory but partitions.
+    type: list
+    elements: path
+    default: []
   cluster_id_file:
     description: File in which the node's cluster id is kept apart from the storage.
     type: path
@@ -37,6 +42,7 @@ EXAMPLES = r"""
 - name: Read the storage
   obscraft.fleet.kafka_storage_info:
     log_dirs: [/var/lib/kafka]
+    partition_dirs: [/var/lib/kafka]
     cluster_id_file: /etc/kafka/cluster.id
   register: storage
 """
@@ -69,6 +75,11 @@ unformatted_dirs:
   type: list
   elements: str
   returned: always
+foreign_dirs:
+  description: Directories beside the partitions with which a broker does not start, such as C(lost+found).
+  type: list
+  elements: str
+  returned: always
 candidate_id:
   description: A new random cluster id, for the case that no node of the cluster is formatted.
   type: str
@@ -77,9 +88,15 @@ candidate_id:
 
 import base64
 import os
+import re
 import uuid
 
 from ansible.module_utils.basic import AnsibleModule
+
+
+# What Kafka's UnifiedLog.parseTopicPartitionName accepts (the same from 3.6 to 4.1), and the one name that it skips.
+PARTITION = re.compile(r"^.+-\d+$|^\S+-\d+\.\S+-(delete|future|stray)$")
+SKIPPED = "remote-log-index-cache"
 
 
 def read_properties(path):
@@ -107,23 +124,29 @@ def read_id(path):
         return text.read().strip()
 
 
-def look(log_dirs, cluster_id_file):
+def directories(path):
+    """Return the names of the directories in a directory, sorted; none where it is missing."""
+    names = os.listdir(path) if os.path.isdir(path) else []
+    return sorted(name for name in names if os.path.isdir(os.path.join(path, name)))
+
+
+def look(log_dirs, cluster_id_file, partition_dirs=()):
     """Return what the directories and the file beside them hold."""
     found = dict((d, read_properties(os.path.join(d, "meta.properties"))) for d in log_dirs)
     metas = [meta for meta in found.values() if meta is not None]
-    has_lived = any(
-        os.path.isdir(os.path.join(d, name))
-        for d in log_dirs
-        if os.path.isdir(d)
-        for name in os.listdir(d)
-        if name != "lost+found"
-    )
+    foreign = [
+        os.path.join(d, name)
+        for d in partition_dirs
+        for name in directories(d)
+        if name != SKIPPED and not PARTITION.match(name)
+    ]
     return {
         "formatted": bool(metas),
         "cluster_ids": sorted(set(meta.get("cluster.id", "") for meta in metas)),
         "known_cluster_id": read_id(cluster_id_file),
         "node_ids": sorted(set(int(meta["node.id"]) for meta in metas if "node.id" in meta)),
-        "has_lived": has_lived,
+        "has_lived": any(name != "lost+found" for d in log_dirs for name in directories(d)),
+        "foreign_dirs": foreign,
         "unformatted_dirs": sorted(d for d, meta in found.items() if meta is None),
     }
 
@@ -132,12 +155,13 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "log_dirs": {"type": "list", "elements": "path", "required": True},
+            "partition_dirs": {"type": "list", "elements": "path", "default": []},
             "cluster_id_file": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
     try:
-        state = look(module.params["log_dirs"], module.params["cluster_id_file"])
+        state = look(*(module.params[name] for name in ("log_dirs", "cluster_id_file", "partition_dirs")))
     except (OSError, IOError, ValueError) as error:
         module.fail_json(msg="cannot read the storage: %s" % error)
     module.exit_json(changed=False, candidate_id=new_cluster_id(), **state)

@@ -55,7 +55,9 @@ def test_users_properties_win_and_null_removes():
 def test_tasks_and_unit_read_the_final_log_dirs():
     node = RenderedNode(PROPERTIES, "node1")
     assert node.value("__kafka_log_dirs") == ["/data/1", "/data/2", "/data/meta"]
-    assert "ReadWritePaths=/data/1 /data/2 /data/meta\n" in node.file("kafka.service.j2")
+    assert node.value("__kafka_partition_dirs") == ["/data/1", "/data/2"]
+    assert RenderedNode(SEPARATE, "controller2").value("__kafka_partition_dirs") == []
+    assert "ReadWritePaths=/data/1 /data/2 /data/meta /opt/kafka/tmp\n" in node.file("kafka.service.j2")
 
 
 def test_unit_stops_cleanly_and_is_confined():
@@ -65,6 +67,14 @@ def test_unit_stops_cleanly_and_is_confined():
     assert "Restart=on-failure" in unit
     (start,) = [line for line in unit if line.startswith("ExecStart=")]
     assert "-Xms2g -Xmx2g" in start
+
+
+def test_native_code_runs_where_programs_may_run():
+    """zstd, snappy and lz4 unpack theirs into java.io.tmpdir, and /tmp (so PrivateTmp too) may be mounted noexec."""
+    unit = RenderedNode(PROPERTIES, "node1").file("kafka.service.j2")
+    assert unit.index("-Djava.io.tmpdir=/opt/kafka/tmp ") < unit.index("-Dcom.example=1"), "the user's option wins"
+    assert "ExecStartPre=/usr/bin/find /opt/kafka/tmp -mindepth 1 -delete\n" in unit
+    assert "/opt/kafka/tmp" in RenderedNode(PROPERTIES, "node1").value("__kafka_own_dirs"), "the role creates it"
 
 
 def test_logging_follows_kafkas_line():

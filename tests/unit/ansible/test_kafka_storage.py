@@ -25,6 +25,7 @@ def formatted(node_id: int, *, cluster_id: str = OURS, has_lived: bool = True, k
         "node_ids": [node_id],
         "has_lived": has_lived,
         "unformatted_dirs": [],
+        "foreign_dirs": [],
         "candidate_id": f"candidate-{node_id}",
     }
 
@@ -37,6 +38,7 @@ def empty(node_id: int, *, known: str = "") -> dict[str, Any]:
         "node_ids": [],
         "has_lived": False,
         "unformatted_dirs": ["/var/lib/kafka"],
+        "foreign_dirs": [],
         "candidate_id": f"candidate-{node_id}",
     }
 
@@ -180,7 +182,50 @@ def test_module_reads_what_kafka_writes(tmp_path: Path):
         "node_ids": [3],
         "has_lived": True,
         "unformatted_dirs": [str(fresh)],
+        "foreign_dirs": [],
     }
+
+
+# Each was tried with Kafka 3.9.1: it starts beside the first ones and refuses the others.
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [
+        ("nginxlog-0", False),
+        ("__consumer_offsets-49", False),
+        ("nginxlog-1.8f3a-delete", False),
+        ("remote-log-index-cache", False),
+        ("lost+found", True),
+        (".snapshot", True),
+        ("data", True),
+        ("nginxlog-old", True),
+        ("nginxlog-1.8f3a-backup", True),
+    ],
+)
+def test_directories_with_which_kafka_does_not_start_are_found(tmp_path: Path, name: str, foreign: bool):
+    (tmp_path / name).mkdir()
+    (tmp_path / "recovery-point-offset-checkpoint").touch()
+    state = kafka_storage_info.look([str(tmp_path)], str(tmp_path / "cluster.id"), [str(tmp_path)])
+    assert state["foreign_dirs"] == ([str(tmp_path / name)] if foreign else [])
+    # Not in a directory that keeps the metadata only.
+    assert kafka_storage_info.look([str(tmp_path)], str(tmp_path / "cluster.id"))["foreign_dirs"] == []
+
+
+def test_file_system_mounted_at_the_data_directory_is_refused_before_formatting():
+    mounted = {**empty(2), "foreign_dirs": ["/var/lib/kafka/lost+found"]}
+    plan = kafka_storage_plan({"node1": empty(1), "node2": mounted, "node3": empty(3)}, IDS)
+    assert plan["format"] == []
+    (problem,) = plan["problems"]
+    assert problem.startswith("node2: /var/lib/kafka/lost+found is not a partition")
+    assert "/var/lib/kafka/data" in problem
+
+
+@pytest.mark.parametrize(("name", "what"), [("lost+found", "rmdir /data/lost+found"), ("old", "move it out of /data")])
+def test_node_that_has_data_is_not_sent_to_another_directory(name: str, what: str):
+    storage = {host: formatted(n) for host, n in IDS.items()}
+    storage["node2"]["foreign_dirs"] = [f"/data/{name}"]
+    (problem,) = kafka_storage_plan(storage, IDS)["problems"]
+    assert what in problem
+    assert "kafka_data_dir" not in problem
 
 
 def test_new_ids_are_kafkas_and_never_look_like_an_option():
