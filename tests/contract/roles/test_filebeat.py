@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rig.rendered_role import RenderedNode
 
 from tests.contract.roles.conftest import BIN, FILEBEAT_VERSIONS, ROOT, Rendered
 
@@ -44,6 +48,7 @@ def test_the_inputs_are_permanent_and_know_their_lines(rendered: Rendered, versi
         "nginx-error": ("error", "error"),
         "obs-replay-combined": ("access", "combined"),
         "shop-access": ("access", "combined"),
+        "vhosts": ("access", "combined"),
     }
     for name, one in inputs.items():
         assert one["type"] == "filestream"
@@ -52,6 +57,52 @@ def test_the_inputs_are_permanent_and_know_their_lines(rendered: Rendered, versi
         assert "file_identity.native" in one
         assert one["close.on_state_change.renamed"] is False
         assert one["close.on_state_change.removed"] is False
+
+
+@VERSIONS
+def test_only_an_input_of_several_logs_says_so(rendered: Rendered, version: str) -> None:
+    """The marker becomes part of a line's identity, so the events of the others must stay as they are."""
+    inputs = {one["id"]: one["fields"] for one in _config(rendered, version)["filebeat.inputs"]}
+    assert {name for name, fields in inputs.items() if "log_files" in fields} == {"vhosts"}
+    assert inputs["vhosts"]["log_files"] == "many"
+    (drop,) = _config(rendered, version)["processors"]
+    assert not {"log", "log.file", "log.file.path"} & set(drop["drop_fields"]["fields"]), "the consumer reads the path"
+
+
+@pytest.mark.parametrize(
+    ("paths", "many"),
+    [
+        # One log and its rotated files.
+        (["/var/log/nginx/access.log*"], False),
+        (["/var/log/nginx/access.log"], False),
+        (["/var/log/nginx/access.log", "/var/log/nginx/access.log.1"], False),
+        (["/var/log/nginx/access.log", "/var/log/nginx/access.log.[0-9]*"], False),
+        (["/var/log/nginx/access.log", "/var/log/nginx/access.log-20*"], False),
+        (["/var/log/httpd/access_log*"], False),
+        (["/var/log/httpd/access_log", "/var/log/httpd/access_log-????????"], False),
+        (["/srv/app/current"], False),
+        # Several logs.
+        (["/var/log/nginx/*.vhost.log*"], True),
+        (["/var/log/nginx/*.log"], True),
+        (["/var/log/nginx/*"], True),
+        (["/srv/*/access.log*"], True),
+        (["/srv/**/access.log*"], True),
+        (["/srv/shop[12]/access.log*"], True),
+        (["/srv/shop?.access.log"], True),
+        (["/srv/a/access.log*", "/srv/b/access.log*"], True),
+        (["/srv/access.log", "/srv/error.log"], True),
+        # These match access.log and access-ssl.log, or shop.access.log and shop.error.log.
+        (["/var/log/nginx/access*"], True),
+        (["/var/log/nginx/shop.*"], True),
+    ],
+)
+def test_what_counts_as_one_log(tmp_path: Path, paths: list[str], many: bool) -> None:
+    one = {"id": "one", "paths": paths, "log_type": "access", "log_format": "combined"}
+    inventory = tmp_path / "hosts.json"
+    variables = {"filebeat_inputs": [one], "filebeat_kafka_hosts": ["192.0.2.1:9092"]}
+    inventory.write_text(json.dumps({"filebeat": {"hosts": {"node1": variables}}}))
+    config = yaml.safe_load(RenderedNode(inventory, "node1", "filebeat").file("filebeat.yml.j2"))
+    assert ("log_files" in config["filebeat.inputs"][-1]["fields"]) is many
 
 
 @VERSIONS
@@ -81,20 +132,129 @@ def test_nothing_travels_that_nobody_reads(rendered: Rendered, version: str) -> 
     assert {"agent", "ecs", "input"} <= set(drop["drop_fields"]["fields"])
 
 
-def test_filebeat_accepts_it(rendered: Rendered, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def filebeat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program, as the hosts get it."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    version = FILEBEAT_VERSIONS[0]
-    archive = cache / f"obsctl/artifacts/filebeat/filebeat-{version}-linux-x86_64.tar.gz"
+    archive = cache / f"obsctl/artifacts/filebeat/filebeat-{FILEBEAT_VERSIONS[0]}-linux-x86_64.tar.gz"
     if not archive.exists():
         pytest.skip("Filebeat is not built: obsctl artifacts build")
+    folder = tmp_path_factory.mktemp("filebeat")
     with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path, filter="data")
-    (binary,) = tmp_path.glob("filebeat-*/filebeat")
+        tar.extractall(folder, filter="data")
+    (binary,) = folder.glob("filebeat-*/filebeat")
+    return binary
+
+
+def test_filebeat_accepts_it(rendered: Rendered, filebeat: Path, tmp_path: Path) -> None:
+    config = rendered.folder / f"filebeat-{FILEBEAT_VERSIONS[0]}.yml"
     done = subprocess.run(
-        [binary, "test", "config", "-c", rendered.folder / f"filebeat-{version}.yml", "--path.data", tmp_path / "data"],
+        [filebeat, "test", "config", "-c", config, "--path.data", tmp_path / "data"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+class _Shipper:
+    """The real Filebeat with the role's input of the access log, whose events go to files."""
+
+    def __init__(self, rendered: Rendered, filebeat: Path, folder: Path) -> None:
+        self.logs, self._out = folder / "log", folder / "out"
+        self.logs.mkdir()
+        config = _config(rendered, FILEBEAT_VERSIONS[0])
+        config["filebeat.inputs"] = config["filebeat.inputs"][:1]
+        config["filebeat.inputs"][0]["paths"] = [f"{self.logs}/access.log*"]
+        del config["output.kafka"]
+        config |= {"output.file": {"path": str(self._out), "filename": "events"}, "http.enabled": False}
+        path = folder / "filebeat.yml"
+        path.write_text(yaml.safe_dump(config))
+        path.chmod(0o600)
+        self._command = [filebeat, "-c", path, "--path.data", folder / "data", "--path.logs", folder]
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Run it; what it has read is known to it when it runs again."""
+        with subprocess.Popen(self._command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+            yield
+            process.terminate()
+
+    def messages(self) -> list[str]:
+        """All lines that were shipped, sorted."""
+        texts = "".join(path.read_text() for path in self._out.glob("events*"))
+        return sorted(json.loads(line)["message"] for line in texts.splitlines(keepends=True) if line.endswith("\n"))
+
+    def wait_for(self, message: str) -> list[str]:
+        """Wait for a line and return all."""
+        for _ in range(600):
+            if message in (messages := self.messages()):
+                return messages
+            time.sleep(0.05)
+        pytest.fail(f"{message} was not shipped: {self.messages()}")
+
+
+@pytest.fixture
+def shipper(rendered: Rendered, filebeat: Path, tmp_path: Path) -> _Shipper:
+    return _Shipper(rendered, filebeat, tmp_path)
+
+
+_ARCHIVES = (
+    "1.lz4", "1.Z", "1.zip", "1.7z", "1.br", "1.lzma", "1.lzo", "1.gz", "1.GZ", "1.xz", "1.zst", "1.bz2", "1.lz",
+    "1.tar", "1.tgz", "1.rar", "1.gpg", "2.gz.1", "1.zst-20261128",
+)  # fmt: skip
+_LINES = ("1", "2", "20261128", "old", "2026.11.28", "1.log")
+
+
+def test_rotated_files_are_shipped_and_archives_are_not(shipper: _Shipper) -> None:
+    for ending in _ARCHIVES:
+        (shipper.logs / f"access.log.{ending}").write_text(f"archive {ending}\n")
+    for ending in _LINES:
+        (shipper.logs / f"access.log.{ending}").write_text(f"line {ending}\n")
+    (shipper.logs / "access.log").write_text("line\n")
+    with shipper.running():
+        for ending in _LINES:
+            shipper.wait_for(f"line {ending}")
+        # A second look at the folder.
+        (shipper.logs / "access.log-20261129").write_text("last\n")
+        assert [message for message in shipper.wait_for("last") if message.startswith("archive")] == []
+
+
+def test_a_log_that_is_a_link_is_shipped_once_also_after_a_restart(shipper: _Shipper, tmp_path: Path) -> None:
+    target, link = tmp_path / "elsewhere.log", shipper.logs / "access.log"
+    target.write_text("one\n")
+    link.symlink_to(target)
+    with shipper.running():
+        shipper.wait_for("one")
+    with target.open("a") as log:
+        log.write("two\n")
+    with shipper.running():
+        shipper.wait_for("two")
+        # Rotation at the target, beyond the input's paths: the open file is read on, the new one from its start.
+        target.rename(tmp_path / "elsewhere.log.1")
+        target.write_text("four\n")
+        with (tmp_path / "elsewhere.log.1").open("a") as log:
+            log.write("three\n")
+        shipper.wait_for("three")
+        assert shipper.wait_for("four") == sorted(["one", "two", "three", "four"])
+
+
+def test_a_file_under_two_names_of_an_input_is_shipped_once(shipper: _Shipper) -> None:
+    """As cronolog and rotatelogs leave it: a file of today, and a link to it."""
+    today, link = shipper.logs / "access.log-20261128", shipper.logs / "access.log"
+    today.write_text("one\n")
+    link.symlink_to(today)
+    with shipper.running():
+        shipper.wait_for("one")
+        with today.open("a") as log:
+            log.write("two\n")
+        shipper.wait_for("two")
+        tomorrow = shipper.logs / "access.log-20261129"
+        tomorrow.write_text("three\n")
+        link.unlink()
+        link.symlink_to(tomorrow)
+        shipper.wait_for("three")
+        with today.open("a") as log:
+            log.write("late\n")
+        assert shipper.wait_for("late") == sorted(["one", "two", "three", "late"])
 
 
 def test_the_units_are_confined(rendered: Rendered) -> None:
