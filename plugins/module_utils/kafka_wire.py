@@ -4,8 +4,8 @@
 """The few requests of Kafka's protocol that the modules need, without Java and without a client library.
 
 A Java tool costs two to three CPU seconds a call; a request here costs milliseconds, so that the second run of a
-playbook stays short and a restart can be watched closely. Only flexible versions are used that Kafka 3.6 to 4.1 share.
-Layouts: https://kafka.apache.org/protocol. Runs under the targets' Pythons (2.7 and newer); plain TCP only.
+playbook stays short and a restart can be watched closely. Only flexible versions of a request are used that all
+supported versions of Kafka share. Layouts: https://kafka.apache.org/protocol. Runs under the targets' Pythons (2.7 and newer); plain TCP only.
 """
 
 from __future__ import absolute_import, division, print_function

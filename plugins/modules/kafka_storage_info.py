@@ -94,7 +94,7 @@ import uuid
 from ansible.module_utils.basic import AnsibleModule
 
 
-# What Kafka's UnifiedLog.parseTopicPartitionName accepts (the same from 3.6 to 4.1), and the one name that it skips.
+# What Kafka's UnifiedLog.parseTopicPartitionName accepts, and the one name that it skips.
 PARTITION = re.compile(r"^.+-\d+$|^\S+-\d+\.\S+-(delete|future|stray)$")
 SKIPPED = "remote-log-index-cache"
 

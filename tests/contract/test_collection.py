@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 BIN = Path(sys.executable).parent
-ROLES = {"backend", "common", "consumer", "filebeat", "firewall", "java", "kafka", "keepalived", "mysql", "nginx"}
+ROLES = {
+    "backend", "common", "consumer", "filebeat", "firewall", "fleet_document", "fleet_topics", "java", "kafka",
+    "keepalived", "mysql", "nginx",
+}  # fmt: skip
 #: What a person who installs the collection gets, and nothing else.
 TOP = {
     "CHANGELOG.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md",

@@ -30,7 +30,6 @@ class KafkaNode(msgspec.Struct, frozen=True, kw_only=True):
     node_id: int
     broker_port: int = 9092
     controller_port: int = 9093
-    data_dir: str = ""
     roles: tuple[str, ...] = ("broker", "controller")
 
 
@@ -44,7 +43,6 @@ class KeepalivedNode(msgspec.Struct, frozen=True, kw_only=True):
     """A host's part in the VRRP group."""
 
     priority: int
-    router_id: str = ""
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +74,6 @@ class Vip(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     address: str
-    prefix: int = 24
     port: int = 80
     exclusive: bool = False
     balancer_header: str = "X-Balancer"
@@ -92,7 +89,6 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 class Kafka(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster as the inventory wants it."""
 
-    version: str = ""
     replication_factor: int = 3
     min_insync_replicas: int = 2
     topics: tuple[Topic, ...] = ()

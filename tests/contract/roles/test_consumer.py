@@ -81,9 +81,14 @@ def host_files(project: Path, variables: Path, tmp_path_factory: pytest.TempPath
         src: {project}/roles/consumer/templates/{{{{ item.template }}}}
         dest: {folder}/{{{{ item.path | basename }}}}
         mode: "0644"
-      loop: "{{{{ __consumer_files + [{{'template': 'fleet.json.j2', 'path': 'fleet.json'}}] }}}}"
+      loop: "{{{{ __consumer_files }}}}"
+    # The role's own task wants to make it root's.
+    - ansible.builtin.template:
+        src: {project}/roles/fleet_document/templates/fleet.json.j2
+        dest: {folder}/fleet.json
+        mode: "0644"
       vars:
-        __consumer_fleet_changes: "{{{{ __consumer_fleet_on_host }}}}"
+        fleet_document_changes: "{{{{ __consumer_fleet_changes }}}}"
     - ansible.builtin.copy:
         content: "{{{{ __consumer_secrets | to_json }}}}"
         dest: {folder}/secrets.json
@@ -110,7 +115,8 @@ def test_the_fleet_on_the_control_node(fleet_file: Path) -> None:
     assert node1.keepalived is not None
     assert (app1.groups, app1.kafka, app1.backend, app1.keepalived) == (("consumer",), None, None, None)
     assert fleet.vip is not None
-    assert (fleet.vip.address, fleet.vip.prefix, fleet.vip.port) == ("192.168.100.100", 24, 80)
+    assert (fleet.vip.address, fleet.vip.port) == ("192.168.100.100", 80)
+    assert json.loads(fleet_file.read_text())["vip"]["balancer_header"] == "X-Balancer"
     assert not fleet.vip.exclusive, "nginx listens on every address"
     assert {topic.name: topic.partitions for topic in fleet.kafka.topics}["nginxlog"] == 6
     assert (fleet.kafka.replication_factor, fleet.kafka.min_insync_replicas) == (3, 2)

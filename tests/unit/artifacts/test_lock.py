@@ -29,7 +29,14 @@ def test_every_checksum_has_its_form() -> None:
     assert all(re.fullmatch(r"h1:[\w+/]{43}=", entry.module_sum) for entry in LOCK.filebeat.values())
 
 
-@pytest.mark.parametrize("version", ["3.6.1", "3.9.1", "4.1.0"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/artifacts.md", "roles/kafka/meta/argument_specs.yml"])
+def test_every_version_of_kafka_that_can_be_built_is_named(project: Path, page: str) -> None:
+    """The lock is the list of versions; these are the pages that repeat it."""
+    text = (project / page).read_text()
+    assert [version for version in LOCK.kafka if version not in text] == []
+
+
+@pytest.mark.parametrize("version", sorted(LOCK.kafka))
 def test_kafka_has_a_broker_its_tools_and_exactly_one_binding_of_slf4j(version: str) -> None:
     entry = LOCK.kafka[version]
     assert entry.modules == kafka.modules(version)
