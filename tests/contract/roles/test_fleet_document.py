@@ -61,3 +61,17 @@ def test_the_topics_are_named_once() -> None:
 def test_who_uses_the_topics_depends_on_them(role: str) -> None:
     assert "fleet_topics" in (ROOT / "roles" / role / "defaults/main.yml").read_text()
     assert {"role": "obscraft.fleet.fleet_topics"} in _load(f"roles/{role}/meta/main.yml")["dependencies"]
+
+
+def test_the_check_of_the_vip_reads_the_header_that_nginx_sends() -> None:
+    sent = _load("roles/nginx/defaults/main.yml")["nginx_balancer_header"]
+    assert (
+        f"nginx_balancer_header | default('{sent}')" in _load("roles/keepalived/vars/main.yml")["__keepalived_header"]
+    )
+
+
+def test_every_playbook_runs_alone_by_its_tag() -> None:
+    """``site.yml --tags kafka`` must not do nothing and end with success."""
+    for path in sorted((ROOT / "ansible/playbooks").glob("*.yml")):
+        plays = [play for play in yaml.safe_load(path.read_text()) if "roles" in play]
+        assert all(path.stem in play.get("tags", ()) for play in plays), path.name
