@@ -1,4 +1,4 @@
-"""What Filebeat is told, for each release line, and by Filebeat itself where it is built."""
+"""Filebeat's configuration for each release line, and what the real Filebeat does with it where it is built."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def test_the_address_of_a_keepalived_that_runs_stays(
     # The name of a process is that of its program. In a container beside it, it is somebody else's keepalived.
     running = tmp_path / "keepalived"
     shutil.copy(str(shutil.which("sleep")), running)
-    wait = f'until [ "$(cat /proc/$!/comm)" = keepalived ]; do sleep 0.01; done'
+    wait = 'until [ "$(cat /proc/$!/comm)" = keepalived ]; do sleep 0.01; done'
     left = _remove_vip(rendered, before=f"{where}{running} 30 & {wait}")
     assert ("192.0.2.100/" in left) is stays
 
