@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from rig.rendered_role import RenderedNode
 
+from rig.rendered_role import RenderedNode
 from tests.contract.roles.conftest import BIN, FILEBEAT_VERSIONS, ROOT, Rendered
 
 VERSIONS = pytest.mark.parametrize("version", FILEBEAT_VERSIONS)

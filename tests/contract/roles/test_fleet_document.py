@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from rig import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules  # isort: skip

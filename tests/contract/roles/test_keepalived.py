@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
+
 from rig.ports import free_port
 from rig.rendered_role import RenderedNode
-
 from tests.contract.roles.conftest import BIN, HERE, ROOT, Rendered
 
 RECORDED = HERE / "recorded"

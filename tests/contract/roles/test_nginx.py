@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig.ports import free_port
 
 from obsctl.lines.formats import nginx_json
+from rig.ports import free_port
 from tests.contract.roles.conftest import ROOT, Rendered
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
