@@ -161,6 +161,8 @@ def _read_context(text: str, client: re.Match[str]) -> _Context | None:
             break
         start, place = begun.end(), key.place
         end = key.quoted_end(text, start) if quote else _plain_end(text, start)
+        if end is None and name in _IN_MESSAGE:
+            return _Context(values, left + text[at:], "", whole=False)
         if end is None:
             value, quote, tail = text[start:].rpartition('"')
             if quote and any(following.startswith(tail) for following in key.next_begins):
