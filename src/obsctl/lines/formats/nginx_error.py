@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from obsctl.lines.formats import clock
 from obsctl.lines.formats.line import ABSENT, UNSEEN, ErrorLine, LineError, fit
-from obsctl.lines.formats.peer import SOCKET, address
+from obsctl.lines.formats.peer import ADDRESSES, SOCKET
 
 _head = re.compile(
     r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[([a-z]{1,16})\] (\d{1,18})#(\d{1,18}): (?:\*(\d{1,18}) )?(.*)",
@@ -145,7 +145,7 @@ def _read_context(text: str, client: re.Match[str]) -> _Context | None:
 
     It writes addresses and sockets as clients, and no quote in a value that is not quoted.
     """
-    if not client[1].startswith(SOCKET) and not address(client[1]):
+    if not ADDRESSES[client[1]] and not client[1].startswith(SOCKET):
         return None
     values: dict[str, str] = {}
     left = ""
@@ -180,7 +180,7 @@ def _read_context(text: str, client: re.Match[str]) -> _Context | None:
 
 def _fill(line: ErrorLine, client: re.Match[str], context: _Context) -> None:
     line.message = line.message[: client.start()] + context.left
-    line.client_addr = address(client[1]) or client[1]
+    line.client_addr = ADDRESSES[client[1]] or client[1]
     for name, value in context.values.items():
         if _FIELDS[name]:
             setattr(line, _FIELDS[name], value)

@@ -27,20 +27,33 @@ _name = re.compile(
 _MONTHS = frozenset(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"))
 
 
-class _Peers(dict[str, str]):
-    """A word of a line → the peer, an address without its port; LineError for any other word."""
+class _Addresses(dict[str, str]):
+    """A word of a line → the address that it is, without its port; '' for any other word, which is not kept."""
 
     def __missing__(self, word: str) -> str:
+        found = self.find(word)
+        if found:
+            if len(self) >= _CACHE_SIZE:
+                self.clear()
+            self[word] = found
+        return found
+
+    def find(self, word: str) -> str:
+        return address(word)
+
+
+class _Peers(_Addresses):
+    """A word of a line → the peer, an address without its port; LineError for any other word."""
+
+    def find(self, word: str) -> str:
         found = address(word) or _socket_or_name(word)
         if not found:
             raise LineError("client", f"{word[:40]!r} is neither an address nor a host name")
-        if len(self) >= _CACHE_SIZE:
-            self.clear()
-        self[word] = found
         return found
 
 
-#: A look-up, because logs name each peer many times.
+#: Look-ups, because logs name each peer many times.
+ADDRESSES: dict[str, str] = _Addresses()
 PEERS: dict[str, str] = _Peers()
 
 
