@@ -109,17 +109,10 @@ def line_rows(lines: Sequence[Line]) -> list[bytes]:
     return [b"(%bFROM_BASE64(%b))" % (array[1:-_IDENTITY], array[-_IDENTITY:-1]) for array in found]
 
 
-_NULL = msgspec.Raw(b"NULL")
-
-
-def _literal(value: object) -> msgspec.Raw:
-    """Return what is written for a value that JSON does not know."""
-    if value is ABSENT:
-        return _NULL
-    raise NotImplementedError(f"no literal for {type(value).__name__}")
-
-
-_encode_lines = msgspec.json.Encoder(enc_hook=_literal).encode_lines
+#: What is written for values that JSON does not know. The encoder asks the dictionary itself: a Python function in its
+#: place took a third of a row's encoding time.
+_LITERALS: dict[object, msgspec.Raw] = {ABSENT: msgspec.Raw(b"NULL")}
+_encode_lines = msgspec.json.Encoder(enc_hook=_LITERALS.__getitem__).encode_lines
 _IDENTITY = len('"AAAAAAAAAAAAAAAAAAAAAA=="]')
 #: What is or looks like an escape that the servers do not have: few batches hold one.
 _odd_escape = re.compile(rb"\\(?:u00|f)").search
