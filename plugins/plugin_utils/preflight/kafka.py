@@ -1,0 +1,199 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""Kafka: node ids, copies, topics, Java, disks and what lies on them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
+    Fleet,
+    Problem,
+    Variables,
+    value_at,
+)
+
+GIB = 1024**3
+#: Share of a filesystem that records may fill; the rest is for the active segments and for compaction.
+DISK_SHARE = 0.85
+#: Kafka's own message.max.bytes.
+BROKER_MESSAGE_BYTES = 1048588
+#: Kafka's form of a topic's name.
+TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
+#: Kafka's own bound on the partitions that one request makes.
+PARTITIONS_MAX = 10_000
+
+
+def _has_role(variables: Variables, role: str) -> bool:
+    return role in (variables.get("kafka_process_roles") or ["broker", "controller"])
+
+
+def _brokers(fleet: Fleet) -> list[tuple[str, Variables]]:
+    return [(host, variables) for host, variables in fleet.group("kafka") if _has_role(variables, "broker")]
+
+
+def node_ids(fleet: Fleet) -> Iterator[Problem]:
+    by_id = defaultdict(list)
+    for host, variables in fleet.group("kafka"):
+        if variables.get("kafka_node_id") is not None:
+            by_id[int(variables["kafka_node_id"])].append(host)
+    for node_id, hosts in by_id.items():
+        if len(hosts) > 1:
+            yield Problem(
+                ", ".join(hosts),
+                f"share kafka_node_id {node_id}",
+                "give each Kafka host its own kafka_node_id, as a host variable",
+            )
+
+
+def replication(fleet: Fleet) -> Iterator[Problem]:
+    nodes, brokers = fleet.group("kafka"), _brokers(fleet)
+    if nodes and not any(_has_role(variables, "controller") for _host, variables in nodes):
+        yield Problem("fleet", "no Kafka host is a controller", "add controller to a host's kafka_process_roles")
+    for host, variables in nodes:
+        factor = int(variables.get("kafka_replication_factor", 3))
+        minimum = int(variables.get("kafka_min_insync_replicas", 2))
+        if factor > len(brokers):
+            yield Problem(
+                host,
+                f"kafka_replication_factor is {factor}, but there are {len(brokers)} brokers",
+                f"add brokers, or set kafka_replication_factor to at most {len(brokers)}",
+            )
+        tight = [("kafka_min_insync_replicas", minimum)]
+        for topic in variables.get("kafka_topics") or []:
+            own = (topic.get("configs") or {}).get("min.insync.replicas")
+            if own is not None:
+                tight.append((f"min.insync.replicas of topic {topic.get('name')}", int(own)))
+        for name, value in tight:
+            # One broker with one copy has nothing to lose by a restart that it would not lose anyway.
+            if value >= factor and not value == factor == 1:
+                yield Problem(
+                    host,
+                    f"{name} is {value} with replication factor {factor}: one stopped broker stops all writers",
+                    f"set it below {factor}, or raise kafka_replication_factor",
+                )
+
+
+def topics(fleet: Fleet) -> Iterator[Problem]:
+    """The topics that the role creates can be created."""
+    for host, variables in fleet.group("kafka"):
+        wanted = variables.get("kafka_topics") or []
+        counts = Counter(str(topic.get("name")) for topic in wanted)
+        for name, times in counts.items():
+            if times > 1:
+                yield Problem(host, f"kafka_topics has {name} {times} times", "remove all but one of them")
+            if not TOPIC_NAME.match(name) or name in (".", ".."):
+                shown = repr(name) if len(name) <= 40 else f"a name of {len(name)} characters"
+                yield Problem(
+                    host,
+                    f"kafka_topics has {shown}, which Kafka does not take as a topic's name",
+                    "use at most 249 letters, digits, dots, dashes and underscores",
+                )
+        for topic in wanted:
+            partitions = topic.get("partitions")
+            if partitions is not None and not 1 <= int(partitions) <= PARTITIONS_MAX:
+                yield Problem(
+                    host,
+                    f"partitions of topic {topic.get('name')} is {partitions}, not within 1 and {PARTITIONS_MAX}",
+                    "set it to a number in that range",
+                )
+
+
+def topics_exist(fleet: Fleet) -> Iterator[Problem]:
+    made = {topic.get("name") for _host, v in fleet.group("kafka") for topic in v.get("kafka_topics") or []}
+    used = [("filebeat", "filebeat_topic_access"), ("filebeat", "filebeat_topic_error")]
+    used += [("consumer", f"consumer_topics.{use}") for use in ("access", "error", "dlq")]
+    for group, variable in used:
+        for host, variables in fleet.group(group):
+            topic = value_at(variables, variable)
+            if topic and made and topic not in made:
+                yield Problem(
+                    host,
+                    f"{variable} is {topic}, a topic that is not in kafka_topics: nothing creates it",
+                    f"add {topic} to kafka_topics, or name one that is there: {', '.join(sorted(map(str, made)))}",
+                )
+
+
+def message_sizes(fleet: Fleet) -> Iterator[Problem]:
+    limits = []
+    for host, variables in fleet.group("kafka"):
+        own = (variables.get("kafka_properties") or {}).get("message.max.bytes")
+        limits.append((int(own or BROKER_MESSAGE_BYTES), "message.max.bytes", host))
+        for topic in variables.get("kafka_topics") or []:
+            bound = (topic.get("configs") or {}).get("max.message.bytes")
+            if bound is not None:
+                limits.append((int(bound), f"max.message.bytes of {topic.get('name')}", host))
+    limit, name, broker = min(limits, default=(0, "", ""))
+    for host, variables in fleet.group("filebeat"):
+        largest = int(variables.get("filebeat_max_message_bytes", 0))
+        if limit and largest > limit:
+            yield Problem(
+                host,
+                f"filebeat_max_message_bytes is {largest}, but {name} is {limit} on {broker}: a larger event is lost",
+                f"set filebeat_max_message_bytes to at most {limit}, or raise message.max.bytes in kafka_properties",
+            )
+
+
+def java_for_kafka(fleet: Fleet) -> Iterator[Problem]:
+    for host, variables in fleet.group("kafka"):
+        version = str(variables.get("kafka_version", ""))
+        major = re.match(r"\d+", version)
+        if major is None:
+            continue
+        needed = 17 if int(major.group()) >= 4 else 11
+        own_java = variables.get("kafka_java", "/usr/bin/java") != "/usr/bin/java"
+        seen = fleet.look(host).java
+        java = int(seen) if own_java and seen.isdigit() else int(variables.get("java_version", 17))
+        if java < needed:
+            name = "kafka_java" if own_java and seen.isdigit() else "java_version"
+            yield Problem(
+                host,
+                f"Kafka {version} needs Java {needed} or newer, {name} gives {java}",
+                f"set java_version to {needed} or newer, or kafka_version to an older release",
+            )
+
+
+def disks(fleet: Fleet) -> Iterator[Problem]:
+    nodes = _brokers(fleet)
+    for host, variables in nodes:
+        sizes = fleet.look(host).disks
+        path = variables.get("kafka_data_dir", "")
+        per_day = float(variables.get("kafka_expected_gib_per_day", 0))
+        if path not in sizes:
+            continue
+        days = float(variables.get("kafka_retention_hours", 168)) / 24
+        copies = min(int(variables.get("kafka_replication_factor", 3)), len(nodes))
+        needed = days * per_day * copies / len(nodes) * GIB
+        if needed > sizes[path] * DISK_SHARE:
+            yield Problem(
+                host,
+                f"{path} has room for {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with {copies} "
+                f"copies over {len(nodes)} brokers need {needed / GIB / DISK_SHARE:.0f}",
+                "give it a larger disk, or lower kafka_retention_hours",
+            )
+        segment = int(variables.get("kafka_segment_bytes") or 0)
+        if segment > sizes[path] * DISK_SHARE:
+            yield Problem(
+                host,
+                f"kafka_segment_bytes is {segment}, but {path} has room for {sizes[path]}: one segment fills the disk",
+                "lower kafka_segment_bytes, or give it a larger disk",
+            )
+
+
+def foreign_directories(fleet: Fleet) -> Iterator[Problem]:
+    """Kafka takes each directory among its data for a partition, and does not start where one is not."""
+    for host, variables in fleet.group("kafka"):
+        look, path = fleet.look(host), variables.get("kafka_data_dir")
+        if not look.foreign_directories:
+            continue
+        found = ", ".join(look.foreign_directories)
+        # On a node that has data, another directory would be an empty one.
+        if look.kafka_is_formatted:
+            fix = f"move it out of {path} before Kafka restarts; an empty lost+found: rmdir {path}/lost+found"
+        else:
+            fix = f"give Kafka a directory of its own below it: kafka_data_dir: {path}/data"
+        yield Problem(
+            host, f"{path} holds {found}, which is no partition: Kafka does not start with such a directory", fix
+        )
