@@ -27,8 +27,8 @@ say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 lint() {
   say "lint"
   ./scripts/install-packages shellcheck
-  ruff check src tests bench
-  ruff format --check src tests bench
+  ruff check src tests bench plugins
+  ruff format --check src tests bench plugins
   mypy
   lint-imports
   yamllint -s .

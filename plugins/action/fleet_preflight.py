@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,6 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.release import __version__ as core_version
-
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS
 from ansible_collections.obscraft.fleet.plugins.lookup import secret
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_channels import ON_THE_WIRE
@@ -93,7 +93,7 @@ def answer_of(view: Variables, looks: Sequence[str]) -> list[Mapping[str, Any]]:
 
 
 def given_login() -> dict[str, str]:
-    """Return the connection variables that the command line or ansible.cfg gives, where the inventory is silent."""
+    """Return what the command line or ansible.cfg gives where the inventory is silent; ``inventory``: its options."""
     line = context.CLIARGS
     # Its settings are known once it is loaded.
     connection_loader.get("ssh", class_only=True)
@@ -108,6 +108,7 @@ def given_login() -> dict[str, str]:
         "ansible_ssh_extra_args": line.get("ssh_extra_args"),
         # The password itself is nobody's business here.
         "ansible_password": "given" if line.get("ask_pass") or line.get("connection_password_file") else "",
+        "inventory": " ".join(f"-i {shlex.quote(source)}" for source in line.get("inventory") or ()),
     }
     return {name: str(value) for name, value in given.items() if value}
 
@@ -166,7 +167,7 @@ class HostView(Mapping[str, Any]):
             value = self._templar.template(raw)
             # Before 2.19 a variable of `!vault` stays encrypted until it is read as a text.
             self._values[name] = str(value) if type(value).__name__ == "AnsibleVaultEncryptedUnicode" else value
-        except Exception as error:  # noqa: BLE001  # whatever a template raises is a fact about the inventory
+        except Exception as error:  # whatever a template raises is a fact about the inventory
             self._faults[name] = said_once(str(error))
 
     def __contains__(self, name: object) -> bool:
@@ -220,7 +221,9 @@ def unusable_secrets(view: HostView, specs: Specs) -> dict[str, str]:
             continue
         options = {name: spec for role in names for name, spec in specs.get(role, {}).items()}
         # What cannot even be templated is named as such.
-        found.update({name: (view[name], False) for name, spec in options.items() if spec.get("no_log") and name in view})
+        found.update(
+            {name: (view[name], False) for name, spec in options.items() if spec.get("no_log") and name in view}
+        )
     found.update(channel_secrets(view) if "consumer" in view["group_names"] else {})
     faults = {
         name: view.secret_fault(reference, on_the_wire=on_the_wire) for name, (reference, on_the_wire) in found.items()

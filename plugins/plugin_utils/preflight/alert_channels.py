@@ -96,7 +96,7 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
     if foreign:
         taken = ", ".join((*COMMON, *kind.needed, *kind.others))
         yield f"{what} has {', '.join(foreign)}, which the type {type_} does not take", f"it takes {taken}"
-    if channel.get("per_minute") is not None and int(channel["per_minute"]) < 2:  # noqa: PLR2004
+    if channel.get("per_minute") is not None and int(channel["per_minute"]) < 2:
         yield f"{what}: per_minute is {channel['per_minute']}", "set it to 2 or more: one message and one digest"
     if not str(channel.get("keyword") or "").isprintable():
         yield f"{what}: its keyword holds a line break or a control character", "write the keyword on one line"

@@ -169,8 +169,8 @@ def disks(fleet: Fleet) -> Iterator[Problem]:
         if needed > sizes[path] * DISK_SHARE:
             yield Problem(
                 host,
-                f"{path} has room for {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with {copies} "
-                f"copies over {len(nodes)} brokers need {needed / GIB / DISK_SHARE:.0f}",
+                f"{path} has room for {sizes[path] / GIB:.0f} GiB, but {days:.0f} days of {per_day:g} GiB with "
+                f"{copies} copies over {len(nodes)} brokers need {needed / GIB / DISK_SHARE:.0f}",
                 "give it a larger disk, or lower kafka_retention_hours",
             )
         segment = int(variables.get("kafka_segment_bytes") or 0)

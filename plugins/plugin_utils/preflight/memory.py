@@ -28,6 +28,7 @@ def memory(fleet: Fleet) -> Iterator[Problem]:
         names, values = " and ".join(taken), " and ".join(str(fleet.hosts[host][name]) for name in taken)
         yield Problem(
             host,
-            f"{names} {'is' if len(taken) == 1 else 'are'} {values}, but the host has {look.memory // MIB} MiB of memory",
+            f"{names} {'is' if len(taken) == 1 else 'are'} {values}, but the host has {look.memory // MIB} MiB of "
+            "memory",
             f"lower {names}, or give the host more memory",
         )

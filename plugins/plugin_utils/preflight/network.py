@@ -120,9 +120,7 @@ def virtual_address(fleet: Fleet) -> Iterator[Problem]:
         elif address.version == 6:
             yield Problem(host, f"{name} is {vip}: an IPv6 fleet is not supported", IPV6_FIX)
         elif kind := _unusable(address):
-            yield Problem(
-                host, f"{name} is {vip}, {kind}", f"set {name} to a free address of the balancers' network"
-            )
+            yield Problem(host, f"{name} is {vip}, {kind}", f"set {name} to a free address of the balancers' network")
         elif vip in hosts:
             yield Problem("fleet", f"{name} {vip} is the address of {hosts[vip]}", "choose an address that no host has")
         else:
@@ -259,14 +257,14 @@ def ports(fleet: Fleet) -> Iterator[Problem]:
             taken[host].append((f"nginx_listen {directive}", address, port))
     for listener in LISTENERS:
         for host, variables in fleet.group(listener.group):
-            port = variables.get(listener.name)
-            if port is None or (listener.role and listener.role not in (variables.get("kafka_process_roles") or [])):
+            number = variables.get(listener.name)
+            if number is None or (listener.role and listener.role not in (variables.get("kafka_process_roles") or [])):
                 continue
             address = str(variables.get(listener.address) or "") if "_" in listener.address else listener.address
-            taken[host].append((listener.name, address, int(port)))
+            taken[host].append((listener.name, address, int(number)))
     for host, listening in taken.items():
-        for number, (name, address, port) in enumerate(listening):
-            for other, its_address, its_port in listening[:number]:
+        for place, (name, address, port) in enumerate(listening):
+            for other, its_address, its_port in listening[:place]:
                 if port == its_port and _overlap(address, its_address):
                     yield Problem(
                         host,
@@ -277,7 +275,7 @@ def ports(fleet: Fleet) -> Iterator[Problem]:
 
 def _nginx_socket(directive: str) -> tuple[str, int] | None:
     """Return address and port of a listen directive, None for a Unix socket or what is none."""
-    place = directive.split()[0] if directive.split() else ""
+    place = directive.split(maxsplit=1)[0] if directive.split() else ""
     if not place or place.startswith("unix:"):
         return None
     match = PORT.match(place)

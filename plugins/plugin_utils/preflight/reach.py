@@ -49,6 +49,7 @@ class Login:
         has_secret_arguments: whether they were left out for that reason.
         has_password: whether the inventory gives a password.
         is_ssh: whether the connection is one of ssh at all.
+        inventory: the options of Ansible that name the inventory.
     """
 
     host: str
@@ -60,6 +61,7 @@ class Login:
     has_secret_arguments: bool
     has_password: bool
     is_ssh: bool
+    inventory: str
 
     @property
     def _target(self) -> str:
@@ -73,7 +75,7 @@ class Login:
     def command(self) -> str:
         """What a person types to try the same login."""
         if not self.is_ssh or self.has_secret_arguments:
-            return f"ansible -m ansible.builtin.raw -a true -i INVENTORY {self.host}"
+            return " ".join(filter(None, ("ansible -m ansible.builtin.raw -a true", self.inventory, self.host)))
         key = f"-i {shlex.quote(self.key)}" if self.key else ""
         return " ".join(filter(None, ("ssh", self._port_option, key, self.arguments, self._target, "true")))
 
@@ -128,6 +130,7 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
         has_secret_arguments=secret,
         has_password=bool(value(_PASSWORD)),
         is_ssh=value(("ansible_connection",)) in ("", "ssh", "smart", "ansible.builtin.ssh"),
+        inventory=given.get("inventory", ""),
     )
 
 
@@ -144,18 +147,17 @@ class Cause(NamedTuple):
 
     Attributes:
         said: pattern in ssh's words; its group ``place`` is the machine or file that they are about.
-        reason: what that means. Words in braces are filled in: ``{address}``, ``{port}``, ``{user}``, ``{key}``, and
-            the pattern's own groups.
-        fix: what to do, with the same words and ``{ssh}``, ``{copy_id}``, ``{known_as}``, ``{known_hosts}``, ``{place}``.
+        reason: what that means. Words in braces are filled in, see ``_explained``; the pattern's groups are some.
+        fix: what to do, with the same words; a command stands in backticks.
         jump: what to do instead where a jump host is in the way, empty for the same.
-        only: ``password`` or ``key`` where it is meant for such logins alone.
+        by_password: whether it is meant for logins with the inventory's password alone.
     """
 
     said: str
     reason: str
     fix: str
     jump: str = ""
-    only: str = ""
+    by_password: bool = False
 
 
 #: Who was denied, and by whom.
@@ -179,14 +181,14 @@ CAUSES = (
         "where the host was installed again, remove the old key and store the new one: `ssh-keygen -R '{known_as}' -f "
         "{known_hosts}` and `ssh-keyscan -p {port} {address} >> {known_hosts}`. Otherwise find out who answers at this "
         "address",
-        jump="where the host was installed again, remove the old key, `ssh-keygen -R '{known_as}'`, then log in once by "
-        "hand and answer yes: `{ssh}`. Otherwise find out who answers at this address",
+        jump="where the host was installed again, remove the old key, `ssh-keygen -R '{known_as}'`, then log in once "
+        "by hand and answer yes: `{ssh}`. Otherwise find out who answers at this address",
     ),
     Cause(
         r"Host key verification failed|host key is known for|Host Key checking is enabled",
         "its ssh host key is unknown to this control node",
-        "store the key, and compare what was stored with the host's /etc/ssh/ssh_host_*_key.pub: `ssh-keyscan -p {port} "
-        "{address} >> {known_hosts}`",
+        "store the key, and compare what was stored with the host's /etc/ssh/ssh_host_*_key.pub: "
+        "`ssh-keyscan -p {port} {address} >> {known_hosts}`",
         jump=_BY_HAND,
     ),
     NO_SSHPASS,
@@ -215,13 +217,13 @@ CAUSES = (
         _DENIED + r"|Invalid/incorrect|Authentication failed",
         "{place} does not let {user} in with the inventory's password",
         "correct ansible_user or ansible_password until this works: `{ssh}`",
-        only="password",
+        by_password=True,
     ),
     Cause(
         _DENIED + "|Authentication failed",
         "{place} does not let {user} in with a key of this control node",
-        "give the host the key: `{copy_id}`; or correct ansible_user and ansible_ssh_private_key_file until this works: "
-        "`{ssh}`",
+        "give the host the key: `{copy_id}`; or correct ansible_user and ansible_ssh_private_key_file until this "
+        "works: `{ssh}`",
         jump="the jump host has a login of its own: correct its user and key in ansible_ssh_common_args or "
         "~/.ssh/config until this works: `{ssh}`",
     ),
@@ -229,7 +231,8 @@ CAUSES = (
         r"Could not resolve hostname (?P<place>[^\s:]+)",
         "this control node cannot resolve the name {place}",
         "set ansible_host to the host's IP address, or add {place} to DNS",
-        jump="correct {place} in ansible_ssh_common_args or ~/.ssh/config, or add it to DNS: `getent hosts {place}` must show its address",
+        jump="correct {place} in ansible_ssh_common_args or ~/.ssh/config, or add it to DNS until this shows its "
+        "address: `getent hosts {place}`",
     ),
     Cause(
         r"connect to (host|address) (?P<place>\S+) port \d+: Connection refused",
@@ -285,7 +288,8 @@ def unreachable(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(
                 host,
                 f"lets us in, but does not run a shell command; it says: {' / '.join(said)}",
-                f"give {login.user or 'the user'} a login shell and a valid password until this works: `{login.command}`",
+                f"give {login.user or 'the user'} a login shell and a valid password until this works: "
+                f"`{login.command}`",
             )
             continue
         yield _explained(host, login, said)
@@ -294,7 +298,7 @@ def unreachable(fleet: Fleet) -> Iterator[Problem]:
 def _explained(host: str, login: Login, said: list[str]) -> Problem:
     """Return what ssh's words mean, by the first cause that they fit."""
     text = "\n".join(said)
-    found = ((cause, re.search(cause.said, text)) for cause in CAUSES if not cause.only or login.has_password)
+    found = ((cause, re.search(cause.said, text)) for cause in CAUSES if not cause.by_password or login.has_password)
     cause, match = next(((cause, match) for cause, match in found if match), (OTHERWISE, None))
     named = {name: value for name, value in (match.groupdict() if match else {}).items() if value}
     words = {

@@ -86,7 +86,7 @@ def _judge(rule: Rule, fleet: Fleet) -> list[Problem]:
     """Return what a rule finds; one that fails is a problem itself and hides none of the others."""
     try:
         return list(rule(fleet))
-    except Exception as error:  # noqa: BLE001  # the text may hold a value, and a value may be a secret
+    except Exception as error:  # the text may hold a value, and a value may be a secret
         name = getattr(rule, "__name__", "of this collection")
         what = f"the check {name} cannot judge this inventory ({type(error).__name__})"
         return [Problem("fleet", what, "look for a value of the wrong kind in what the check is about")]

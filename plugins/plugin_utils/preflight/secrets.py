@@ -41,8 +41,8 @@ def secrets(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(
                 host,
                 f"{name} cannot be used: {reason}",
-                "put it into the vault (group_vars/all/vault.yml.example) and name it as vault:VARIABLE, or as env:NAME "
-                "or file:/path of the control node",
+                "put it into the vault (group_vars/all/vault.yml.example) and name it as vault:VARIABLE, or as "
+                "env:NAME or file:/path of the control node",
             )
 
 

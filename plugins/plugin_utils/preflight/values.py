@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
     ROLES_OF_GROUP,
     Fleet,
@@ -262,7 +261,9 @@ def sizes(fleet: Fleet) -> Iterator[Problem]:
 def durations(fleet: Fleet) -> Iterator[Problem]:
     for _group, host, name, value in fleet.options():
         if name in DURATIONS and not DURATION.match(str(value)):
-            yield Problem(host, f"{name} is {str(value)!r}, not a duration", "write it with its unit, such as 250ms or 26h")
+            yield Problem(
+                host, f"{name} is {str(value)!r}, not a duration", "write it with its unit, such as 250ms or 26h"
+            )
 
 
 def texts(fleet: Fleet) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ def vrrp(fleet: Fleet) -> Iterator[Problem]:
         if len(secret) > AUTH_PASS_MAX:
             yield Problem(
                 host,
-                f"keepalived_auth_pass has {len(secret)} characters; Keepalived cuts it after {AUTH_PASS_MAX}, silently",
+                f"keepalived_auth_pass has {len(secret)} characters; Keepalived uses only the first {AUTH_PASS_MAX}",
                 f"use at most {AUTH_PASS_MAX} characters",
             )
         elif secret and not AUTH_PASS_PLAIN.match(secret):
