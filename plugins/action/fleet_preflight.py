@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import re
 import shlex
@@ -210,6 +211,11 @@ def role_options(path: pathlib.Path) -> dict[str, Any]:
 
 def read_yaml(path: pathlib.Path) -> dict[str, Any]:
     """Return a YAML file's mapping; empty where there is no file."""
+    return dict(_parsed(path))
+
+
+@functools.cache
+def _parsed(path: pathlib.Path) -> dict[str, Any]:
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 

@@ -36,9 +36,9 @@ KINDS = {
 #: The token of these types goes into a header, smtp's password into a command: printable ASCII only.
 ON_THE_WIRE = (("webhook", "token"), ("smtp", "password"))
 #: NAME@DOMAIN, as every mail server takes it.
-MAIL_ADDRESS = re.compile(r"[^@\s<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+\Z", re.ASCII)
+MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\Z")
 #: A host's name or its address.
-MAIL_HOST = re.compile(r"[\w.-]+\Z|[0-9A-Fa-f:.]+\Z")
+MAIL_HOST = re.compile(r"[\w.-]+\Z|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\Z")
 #: Where mail servers wait for TLS from the first byte.
 SMTPS_PORT = 465
 

@@ -74,11 +74,19 @@ class Fleet(NamedTuple):
         return ((host, look) for host, look in self.looks.items() if look.silence is None)
 
     def options(self) -> Iterator[tuple[str, str, str, Any]]:
-        """Yield (group, host, name, value) of the options of the roles that run on each host."""
+        """Yield (group, host, name, value) of what the inventory sets for the roles that run on each host.
+
+        A default that follows another variable is not among them: that one is named, once.
+        """
         for group, roles in ROLES_OF_GROUP.items():
             names = [name for role in roles for name in self.specs.get(role, {})]
             for host, variables in self.group(group):
-                yield from ((group, host, name, variables[name]) for name in names if variables.get(name) is not None)
+                own = self.inventory_names.get(host, set())
+                yield from (
+                    (group, host, name, variables[name])
+                    for name in names
+                    if name in own and variables.get(name) is not None
+                )
 
     def known_options(self) -> set[str]:
         """Return the names of all variables that a role declares."""

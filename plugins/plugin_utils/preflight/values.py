@@ -270,9 +270,6 @@ def texts(fleet: Fleet) -> Iterator[Problem]:
     for _group, host, name, value in fleet.options():
         for text in TEXTS:
             if fnmatch.fnmatchcase(name, text.name) and not text.form.match(str(value)):
-                # A host's own name stands in several of them, and is another rule's matter.
-                if str(value) == host:
-                    continue
                 shown = repr(str(value)) if len(str(value)) <= 40 else f"a text of {len(str(value))} characters"
                 yield Problem(host, f"{name} is {shown}", f"use {text.words}")
 
