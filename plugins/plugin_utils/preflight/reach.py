@@ -76,7 +76,7 @@ class Login:
         """What a person types to try the same login."""
         if not self.is_ssh or self.has_secret_arguments:
             return " ".join(filter(None, ("ansible -m ansible.builtin.raw -a true", self.inventory, self.host)))
-        key = f"-i {shlex.quote(self.key)}" if self.key else ""
+        key = f"-i {_typed(self.key)}" if self.key else ""
         return " ".join(filter(None, ("ssh", self._port_option, key, self.arguments, self._target, "true")))
 
     @property
@@ -84,7 +84,7 @@ class Login:
         """What a person types to give the host this control node's key."""
         # Of ssh's options it takes these alone.
         taken = re.findall(r"-[oF]\s*(?:\w+=)?(?:'[^']*'|\"[^\"]*\"|[^\s'\"]+)", self.arguments)
-        key = f"-i {shlex.quote(self.key)}" if self.key else ""
+        key = f"-i {_typed(self.key)}" if self.key else ""
         return " ".join(filter(None, ("ssh-copy-id", self._port_option, key, *taken, self._target)))
 
     @property
@@ -132,6 +132,11 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
         is_ssh=value(("ansible_connection",)) in ("", "ssh", "smart", "ansible.builtin.ssh"),
         inventory=given.get("inventory", ""),
     )
+
+
+def _typed(path: str) -> str:
+    """Return a path for a shell, which does not expand a tilde in quotes."""
+    return "~/" + shlex.quote(path[2:]) if path.startswith("~/") else shlex.quote(path)
 
 
 def said_by_ssh(silence: str) -> list[str]:

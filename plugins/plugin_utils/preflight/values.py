@@ -83,7 +83,8 @@ SIZES = (
     Size("consumer_memory_max", "KMGT", 64 * MIB, r"infinity|\d{1,3}%", "512M"),
     Size("consumer_alert_memory_max", "KMGT", 64 * MIB, r"infinity|\d{1,3}%", "512M"),
     Size("nginx_client_max_body_size", "kKmMgG", 0, "", "8m"),
-    Size("nginx_logrotate_maxsize", "kMG", 1, "", "500M"),
+    # Empty: by time only.
+    Size("nginx_logrotate_maxsize", "kMG", 1, r"\s*", "500M"),
 )
 #: A duration as Go reads it.
 DURATION = re.compile(r"(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+\Z")
@@ -239,8 +240,7 @@ def sizes(fleet: Fleet) -> Iterator[Problem]:
     known = {size.name: size for size in SIZES}
     for _group, host, name, value in fleet.options():
         size, text = known.get(name), str(value)
-        # Empty is a default that means: no limit.
-        if size is None or not text or (size.also and re.fullmatch(size.also, text)):
+        if size is None or (size.also and re.fullmatch(size.also, text)):
             continue
         found = parse_size(text) if re.fullmatch(rf"\d+[{size.units}]?", text) else None
         if found is None:
