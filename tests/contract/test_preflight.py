@@ -59,9 +59,9 @@ EXPECTED = {
     "channel-url-with-token": Expected("app1", "alert channel ops carries its access_token", "token or secret"),
     "channel-without-scheme": Expected("app1", "its url does not begin with https://", "https://HOST"),
     "control-node-locked-out": Expected(EVERYBODY, "lock this control node (192.168.100.10)", "fleet_admin_sources"),
-    "data-dir-has-a-stranger": Expected("node1", "/var/lib/kafka holds nginxlog-0 copy", "move it out"),
+    "data-dir-has-a-stranger": Expected("node1", "/var/lib/kafka/nginxlog-0 copy is no partition", "move it"),
     "data-dir-has-lost-found": Expected(
-        "node1", "/var/lib/kafka holds lost+found", "kafka_data_dir: /var/lib/kafka/data"
+        "node1", "/var/lib/kafka/lost+found is no partition", "kafka_data_dir: /var/lib/kafka/data"
     ),
     "database-name-too-long": Expected("db1", "mysql_database is a text of 68 characters", "at most 64"),
     "disk-of-brokers-only": Expected(LB, "with 3 copies over 3 brokers need 824", "larger disk"),
@@ -92,6 +92,7 @@ EXPECTED = {
     ),
     "java-too-old": Expected(LB, "Kafka 4.1.0 needs Java 17 or newer, java_version gives 11", "java_version to 17"),
     "listen-port-out-of-range": Expected(LB, "nginx_listen has '80000 default_server'", "such as 80"),
+    "listeners-with-tls-only": Expected(LB, "speak to port 9092 without TLS", "keep PLAINTEXT://:9092"),
     "login-variable-unresolvable": Expected(
         "db1", "ansible_password has no value: 'vault_ssh_password' is undefined", "vault.yml"
     ),
@@ -117,6 +118,7 @@ EXPECTED = {
     "python-too-old": Expected("db1", "Debian 10 has Python 3.7", "obscraft[legacy]"),
     "replication-above-brokers": Expected(LB, "kafka_replication_factor is 4, but there are 3 brokers", "at most 3"),
     "retention-negative": Expected(LB, "kafka_retention_hours is -1, not within 1", "range"),
+    "rule-without-threshold": Expected("app1", "alert rule floods has no threshold", "needs threshold"),
     "secret-environment-unset": Expected("app1", "token of alert channel ops cannot be used: env:OBSCTL", "env:NAME"),
     "secret-file-absent": Expected("db1", "file:/nonexistent/password cannot be read: No such file", "file:/path"),
     "secret-is-the-examples": Expected("db1", "mysql_reader_password cannot be used: still the example's", "vault"),
@@ -129,6 +131,9 @@ EXPECTED = {
     "timezone-not-told": Expected("node2", "shows +0800, but app1 reads its error lines as UTC", "set common_timezone"),
     "timezone-unknown": Expected(
         EVERYBODY, "common_timezone is Asia/Beijing, which is not a time zone", "such as Asia/Shanghai"
+    ),
+    "topic-config-in-words": Expected(
+        LB, "min.insync.replicas of topic nginxlog is 'two', not a whole number", "whole number"
     ),
     "topic-differs": Expected(LB, "but consumer_topics.access is access-log", "same value"),
     "topic-name-bad": Expected(LB, "kafka_topics has 'nginx/log'", "at most 249 letters"),

@@ -97,6 +97,26 @@ def test_a_sound_fleet_is_touched(core, tmp_path):
 
 
 @pytest.mark.parametrize("core", CORES)
+def test_what_lies_among_kafkas_data_is_seen(core, tmp_path):
+    """The script itself, on this machine: what is a partition, what is none, and on which disk."""
+    fresh, lived = tmp_path / "fresh", tmp_path / "lived disk"
+    (fresh / "lost+found").mkdir(parents=True)
+    for name in ("nginxlog-0", "__cluster_metadata-0", "nginxlog-1.0123abcdef-delete", "nginx.log-12", "a copy"):
+        (lived / name).mkdir(parents=True)
+    (lived / "meta.properties").touch()
+    first = run(core, tmp_path / "1", {}, values={"kafka_data_dir": str(fresh)})
+    assert [problem for _host, problem, _fix in first.problems] == [
+        f"{fresh}/lost+found is no partition: Kafka does not start with such a directory among its data"
+    ], first.output
+    assert f"kafka_data_dir: {fresh}/data" in first.fix("node1")
+    disks = {"kafka_properties": {"log.dirs": f"{tmp_path}/absent, {lived}"}}
+    second = run(core, tmp_path / "2", {}, values=disks)
+    assert [host for host, _problem, _fix in second.problems] == ["node1, node2, node3"], second.output
+    assert f"{lived}/a copy is no partition" in second.of("node1")[0]
+    assert "move it" in second.fix("node1")
+
+
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("absent", [["node3"], ["node1", "db1"], HOSTS])
 def test_each_host_that_cannot_be_reached_is_named(core, absent, tmp_path):
     hosts = {host: away() for host in absent}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -32,6 +32,25 @@ KINDS = {
     "dingtalk": Kind(("url", "token"), ("secret",)),
     "webhook": Kind(("url",), ("token",)),
     "smtp": Kind(("host", "sender", "recipients"), ("port", "username", "password", "starttls")),
+}
+#: The alerter's file is JSON, in which a number in quotes is none; what is not here is a text.
+TYPES: dict[str, type] = {
+    "per_minute": int,
+    "port": int,
+    "starttls": bool,
+    "recipients": list,
+    "window_s": int,
+    "resolve_after_s": int,
+    "threshold": int,
+    "min_requests": int,
+    "share": float,
+    "ignore_clients": list,
+}
+_IN_WORDS = {
+    int: ("a number", "write it without quotes, or with the filter int"),
+    float: ("a number", "write it without quotes, or with the filter float"),
+    bool: ("true or false", "write true or false without quotes, or with the filter bool"),
+    str: ("a text", "write it in quotes"),
 }
 #: The token of these types goes into a header, smtp's password into a command: printable ASCII only.
 ON_THE_WIRE = (("webhook", "token"), ("smtp", "password"))
@@ -96,6 +115,7 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
     if foreign:
         taken = ", ".join((*COMMON, *kind.needed, *kind.others))
         yield f"{what} has {', '.join(foreign)}, which the type {type_} does not take", f"it takes {taken}"
+    yield from mistyped(what, channel, but=SECRET_OPTIONS)
     if channel.get("per_minute") is not None and int(channel["per_minute"]) < 2:
         yield f"{what}: per_minute is {channel['per_minute']}", "set it to 2 or more: one message and one digest"
     if not str(channel.get("keyword") or "").isprintable():
@@ -104,6 +124,31 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _url_faults(what, str(channel["url"]))
     if type_ == "smtp":
         yield from _mail_faults(what, channel)
+
+
+def mistyped(what: str, options: Mapping[str, Any], but: Sequence[str] = ()) -> Iterator[Fault]:
+    """Yield (what is wrong, what to do) about options that are not of the type that the alerter's file wants.
+
+    Args:
+        what: the channel or rule.
+        options: its options; what another rule of the preflight refuses at all is not named again.
+        but: options that the role replaces by a text of its own.
+    """
+    for option, value in options.items():
+        wanted = TYPES.get(option, str)
+        if option in but or value is None or isinstance(value, (Mapping, list)):
+            continue
+        is_it = isinstance(value, (int, float) if wanted is float else wanted) and (
+            wanted is bool or not isinstance(value, bool)
+        )
+        if not is_it and wanted in _IN_WORDS:
+            words, fix = _IN_WORDS[wanted]
+            yield f"{what}: {option} is not {words} but {_written(value)}", fix
+
+
+def _written(value: Any) -> str:
+    """Return how a value is written, not the value: it may be a secret."""
+    return "a text in quotes" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
 
 
 def _url_faults(what: str, url: str) -> Iterator[Fault]:

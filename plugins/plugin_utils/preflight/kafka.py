@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
     Fleet,
@@ -22,6 +23,21 @@ DISK_SHARE = 0.85
 BROKER_MESSAGE_BYTES = 1048588
 #: Kafka's form of a topic's name.
 TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
+#: Properties of brokers and topics that are whole numbers.
+WHOLE = (
+    "min.insync.replicas",
+    "max.message.bytes",
+    "message.max.bytes",
+    "log.retention.hours",
+    "log.retention.bytes",
+    "log.segment.bytes",
+    "retention.ms",
+    "retention.bytes",
+    "segment.bytes",
+    "segment.ms",
+    "num.partitions",
+    "default.replication.factor",
+)
 #: Kafka's own bound on the partitions that one request makes.
 PARTITIONS_MAX = 10_000
 
@@ -32,6 +48,15 @@ def _has_role(variables: Variables, role: str) -> bool:
 
 def _brokers(fleet: Fleet) -> list[tuple[str, Variables]]:
     return [(host, variables) for host, variables in fleet.group("kafka") if _has_role(variables, "broker")]
+
+
+def _properties(variables: Variables) -> Mapping[str, Any]:
+    return variables.get("kafka_properties") or {}
+
+
+def _whole(value: Any) -> int | None:
+    """Return a property's whole number, None where it is none."""
+    return int(value) if re.fullmatch(r"\s*-?\d+\s*", str(value)) else None
 
 
 def node_ids(fleet: Fleet) -> Iterator[Problem]:
@@ -63,9 +88,9 @@ def replication(fleet: Fleet) -> Iterator[Problem]:
             )
         tight = [("kafka_min_insync_replicas", minimum)]
         for topic in variables.get("kafka_topics") or []:
-            own = (topic.get("configs") or {}).get("min.insync.replicas")
+            own = _whole((topic.get("configs") or {}).get("min.insync.replicas"))
             if own is not None:
-                tight.append((f"min.insync.replicas of topic {topic.get('name')}", int(own)))
+                tight.append((f"min.insync.replicas of topic {topic.get('name')}", own))
         for name, value in tight:
             # One broker with one copy has nothing to lose by a restart that it would not lose anyway.
             if value >= factor and not value == factor == 1:
@@ -77,7 +102,7 @@ def replication(fleet: Fleet) -> Iterator[Problem]:
 
 
 def topics(fleet: Fleet) -> Iterator[Problem]:
-    """The topics that the role creates can be created."""
+    """The topics that the role creates can be created, and Kafka's own numbers are some."""
     for host, variables in fleet.group("kafka"):
         wanted = variables.get("kafka_topics") or []
         counts = Counter(str(topic.get("name")) for topic in wanted)
@@ -91,6 +116,13 @@ def topics(fleet: Fleet) -> Iterator[Problem]:
                     f"kafka_topics has {shown}, which Kafka does not take as a topic's name",
                     "use at most 249 letters, digits, dots, dashes and underscores",
                 )
+        given = [(f"{name} of kafka_properties", name, value) for name, value in _properties(variables).items()]
+        for topic in wanted:
+            configs = (topic.get("configs") or {}).items()
+            given += [(f"{name} of topic {topic.get('name')}", name, value) for name, value in configs]
+        for what, name, value in given:
+            if name in WHOLE and value is not None and _whole(value) is None:
+                yield Problem(host, f"{what} is {value!r}, not a whole number", "set it to a whole number")
         for topic in wanted:
             partitions = topic.get("partitions")
             if partitions is not None and not 1 <= int(partitions) <= PARTITIONS_MAX:
@@ -119,12 +151,12 @@ def topics_exist(fleet: Fleet) -> Iterator[Problem]:
 def message_sizes(fleet: Fleet) -> Iterator[Problem]:
     limits = []
     for host, variables in fleet.group("kafka"):
-        own = (variables.get("kafka_properties") or {}).get("message.max.bytes")
-        limits.append((int(own or BROKER_MESSAGE_BYTES), "message.max.bytes", host))
+        own = _whole(_properties(variables).get("message.max.bytes"))
+        limits.append((BROKER_MESSAGE_BYTES if own is None else own, "message.max.bytes", host))
         for topic in variables.get("kafka_topics") or []:
-            bound = (topic.get("configs") or {}).get("max.message.bytes")
+            bound = _whole((topic.get("configs") or {}).get("max.message.bytes"))
             if bound is not None:
-                limits.append((int(bound), f"max.message.bytes of {topic.get('name')}", host))
+                limits.append((bound, f"max.message.bytes of {topic.get('name')}", host))
     limit, name, broker = min(limits, default=(0, "", ""))
     for host, variables in fleet.group("filebeat"):
         largest = int(variables.get("filebeat_max_message_bytes", 0))
@@ -134,6 +166,33 @@ def message_sizes(fleet: Fleet) -> Iterator[Problem]:
                 f"filebeat_max_message_bytes is {largest}, but {name} is {limit} on {broker}: a larger event is lost",
                 f"set filebeat_max_message_bytes to at most {limit}, or raise message.max.bytes in kafka_properties",
             )
+
+
+def listeners(fleet: Fleet) -> Iterator[Problem]:
+    """Shippers, consumer and obsctl speak to the brokers in clear, on kafka_broker_port."""
+    for host, variables in _brokers(fleet):
+        given, port = _properties(variables).get("listeners"), str(variables.get("kafka_broker_port") or 9092)
+        if not given:
+            continue
+        protocols = _pairs(str(_properties(variables).get("listener.security.protocol.map") or ""), ":")
+        ends = [entry.partition("://") for entry in str(given).split(",")]
+        plain = any(
+            protocols.get(name.strip(), name.strip()) == "PLAINTEXT" and end.rpartition(":")[2].strip() == port
+            for name, _separator, end in ends
+        )
+        if not plain:
+            yield Problem(
+                host,
+                f"kafka_properties sets listeners to {given}: the shippers, the consumer and obsctl speak to port "
+                f"{port} without TLS",
+                f"keep PLAINTEXT://:{port} among the listeners; one with TLS may stand beside it, on another port",
+            )
+
+
+def _pairs(text: str, separator: str) -> dict[str, str]:
+    """Return the pairs of a list such as ``A:B,C:D``."""
+    pairs = [entry.partition(separator) for entry in text.split(",")]
+    return {name.strip(): value.strip() for name, _separator, value in pairs if value}
 
 
 def java_for_kafka(fleet: Fleet) -> Iterator[Problem]:
@@ -184,16 +243,19 @@ def disks(fleet: Fleet) -> Iterator[Problem]:
 
 def foreign_directories(fleet: Fleet) -> Iterator[Problem]:
     """Kafka takes each directory among its data for a partition, and does not start where one is not."""
-    for host, variables in fleet.group("kafka"):
-        look, path = fleet.look(host), variables.get("kafka_data_dir")
-        if not look.foreign_directories:
-            continue
-        found = ", ".join(look.foreign_directories)
-        # On a node that has data, another directory would be an empty one.
-        if look.kafka_is_formatted:
-            fix = f"move it out of {path} before Kafka restarts; an empty lost+found: rmdir {path}/lost+found"
-        else:
-            fix = f"give Kafka a directory of its own below it: kafka_data_dir: {path}/data"
-        yield Problem(
-            host, f"{path} holds {found}, which is no partition: Kafka does not start with such a directory", fix
-        )
+    for host, _variables in fleet.group("kafka"):
+        look = fleet.look(host)
+        for path in look.foreign_directories:
+            parent, _slash, name = path.rpartition("/")
+            # On a node that has data, another directory would be an empty one.
+            if look.kafka_is_formatted:
+                fix = "move it to another place before Kafka restarts" + (
+                    f": `rmdir {path}` (it is empty unless the file system was repaired)"
+                    if name == "lost+found"
+                    else ""
+                )
+            else:
+                fix = f"give Kafka a directory of its own below it: kafka_data_dir: {parent}/data"
+            yield Problem(
+                host, f"{path} is no partition: Kafka does not start with such a directory among its data", fix
+            )

@@ -28,8 +28,8 @@ class Look:
         names: (name, IPv4 address or empty) for the names under which Kafka's nodes are reached.
         clock: moment (seconds since the epoch) to the distance from UTC, such as ``+0800``.
         zones: IANA name to whether the host's database has it.
-        foreign_directories: directories among Kafka's data that no partition is named after.
-        kafka_is_formatted: whether Kafka's data directory holds a meta.properties.
+        foreign_directories: paths of directories among Kafka's data that are not named like a partition.
+        kafka_is_formatted: whether a data directory of Kafka's holds a meta.properties.
     """
 
     silence: str | None = None

@@ -13,13 +13,13 @@ from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import PORT
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-#: Variables that list addresses and networks.
+#: Variables that list addresses and networks; whether bits of a host are refused in a network (192.0.2.1/24).
 SOURCES = (
-    "fleet_admin_sources",
-    "firewall_admin_sources",
-    "mysql_client_sources",
-    "consumer_trusted_proxies",
-    "nginx_trusted_proxies",
+    ("fleet_admin_sources", False),
+    ("firewall_admin_sources", False),
+    ("mysql_client_sources", False),
+    ("nginx_trusted_proxies", False),
+    ("consumer_trusted_proxies", True),
 )
 IPV6_FIX = (
     "give every host and the virtual address an IPv4 address: VRRP, firewall rules, database accounts and Kafka's "
@@ -167,14 +167,13 @@ def _in_its_network(host: str, variables: Variables, name: str, vip: Address) ->
 
 def sources(fleet: Fleet) -> Iterator[Problem]:
     for host, names in fleet.inventory_names.items():
-        for name in SOURCES:
-            if name not in names:
-                continue
-            for source in fleet.hosts[host].get(name) or []:
-                if source == "unix:" and name == "nginx_trusted_proxies":
+        for name, strict in SOURCES:
+            for source in (fleet.hosts[host].get(name) or []) if name in names else []:
+                # What is in front of nginx may be a program on the same machine.
+                if str(source) == "unix:" and name == "nginx_trusted_proxies":
                     continue
                 try:
-                    ipaddress.ip_network(str(source), strict=False)
+                    ipaddress.ip_network(str(source), strict=strict)
                 except ValueError:
                     yield Problem(
                         host,

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
     agreement,
     alert_channels,
+    alert_rules,
     database,
     kafka,
     memory,
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     values.texts,
     values.versions,
     alert_channels.alert_channels,
+    alert_rules.alert_rules,
     names.unresolvable_variables,
     secrets.secrets,
     names.mistyped_variables,
@@ -48,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     kafka.node_ids,
     kafka.replication,
     kafka.topics,
+    kafka.listeners,
     kafka.java_for_kafka,
     kafka.disks,
     kafka.foreign_directories,

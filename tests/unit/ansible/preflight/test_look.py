@@ -14,7 +14,7 @@ def test_every_line():
     text = (
         "Authorized users only\r\nos.id=rocky\r\nos.version=9.4\nos.name=Rocky Linux 9.4 (Blue Onyx)\npython=3.9\n"
         "ssh_client=192.0.2.1\nmemory=2048\nclock=1767225600 +0800\nclock=1782864000 +0800\nzone=Asia/Shanghai known\n"
-        "zone=Asia/Beijing unknown\njava=17\nformatted=yes\nforeign=lost+found\nforeign=a b\n"
+        "zone=Asia/Beijing unknown\njava=17\nformatted=yes\nforeign=/k/lost+found\nforeign=/k/a b\n"
         "disk=/var/lib/kafka 4\nmysql=8.0.36\nname=kafka01 192.0.2.11\nname=kafka02 \n"
     )
     assert parse_look(text) == Look(
@@ -30,7 +30,7 @@ def test_every_line():
         names=(("kafka01", "192.0.2.11"), ("kafka02", "")),
         clock={"1767225600": "+0800", "1782864000": "+0800"},
         zones={"Asia/Shanghai": True, "Asia/Beijing": False},
-        foreign_directories=("lost+found", "a b"),
+        foreign_directories=("/k/lost+found", "/k/a b"),
         kafka_is_formatted=True,
     )
 

@@ -1,7 +1,9 @@
-"""The preflight asks of an alert channel what the alerter asks: one description each, compared by name."""
+"""The preflight asks of alert channels and rules what the alerter asks: both descriptions, compared by name."""
 
 from __future__ import annotations
 
+import typing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,13 +11,14 @@ import pytest
 import yaml
 
 from obsctl.alerting import channels as sender
-from obsctl.contract import ConfigError
+from obsctl.alerting import config
+from obsctl.contract import ConfigError, Severity
 from obsctl.fleet.secrets import Secret
 
 from tests import collection  # isort: skip  # lets Ansible find obscraft.fleet in this tree
 
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS  # isort: skip
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_channels  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_channels, alert_rules  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet  # isort: skip
 
 SPEC = yaml.safe_load((collection.ROOT / "roles/consumer/meta/argument_specs.yml").read_text(encoding="utf-8"))
@@ -23,6 +26,19 @@ OPTIONS = SPEC["argument_specs"]["main"]["options"]["consumer_alert_channels"]["
 MAIL = {"name": "ops", "type": "smtp", "host": "mail.example.com", "sender": "a@x.org", "recipients": ["b@x.org"]}
 ROBOT = {"name": "ops", "type": "dingtalk", "url": "https://oapi.dingtalk.com/robot/send", "token": "file:/token"}
 HOOK = {"name": "ops", "type": "webhook", "url": "https://hooks.example.com/a"}
+
+
+SOUND = Fleet(
+    hosts={},
+    groups={"consumer": ["app1"]},
+    inventory_names={},
+    broken={},
+    specs={},
+    looks={},
+    core=(2, 19),
+    missing_files={},
+    unusable_secrets={},
+)
 
 
 def of_sender(kind: str) -> dict[str, bool]:
@@ -64,17 +80,7 @@ def test_what_the_sender_resolves_is_what_the_role_keeps_in_files(kind):
 
 def ours(*channels: dict[str, Any]) -> list[str]:
     """Return what the preflight says about the channels of a consumer's host."""
-    fleet = Fleet(
-        hosts={"app1": {"consumer_alert_channels": list(channels)}},
-        groups={"consumer": ["app1"]},
-        inventory_names={},
-        broken={},
-        specs={},
-        looks={},
-        core=(2, 19),
-        missing_files={},
-        unusable_secrets={},
-    )
+    fleet = SOUND._replace(hosts={"app1": {"consumer_alert_channels": list(channels)}})
     return [problem.problem for problem in alert_channels.alert_channels(fleet)]
 
 
@@ -124,6 +130,9 @@ BAD = {
     "an option of another type": [HOOK | {"recipients": ["b@x.org"]}],
     "one message a minute": [ROBOT | {"per_minute": 1}],
     "a keyword of two lines": [ROBOT | {"keyword": "a\nb"}],
+    "a number in quotes": [MAIL | {"port": "587"}],
+    "a word for true": [MAIL | {"starttls": "yes"}],
+    "a number for a text": [ROBOT | {"keyword": 7}],
     "one name twice": [HOOK, ROBOT],
 }
 #: What the alerter starts with, and what yet cannot arrive.
@@ -144,6 +153,81 @@ def test_both_take(case):
 def test_both_refuse(case):
     assert theirs(*BAD[case]) is not None
     assert len(ours(*BAD[case])) == 1, ours(*BAD[case])
+
+
+RULES_BY_KIND = {rule.__struct_config__.tag: rule for rule in typing.get_args(config._AnyRule)}
+RULE_OPTIONS = SPEC["argument_specs"]["main"]["options"]["consumer_alert_rules"]["options"]
+CALM = {"name": "calm", "kind": "requests_per_client", "threshold": 100}
+SHARE = {"name": "share", "kind": "status_5xx_share", "share": 0.05, "min_requests": 100}
+
+
+def test_both_know_the_same_kinds_of_rules():
+    assert set(alert_rules.KINDS) == set(RULES_BY_KIND) == set(RULE_OPTIONS["kind"]["choices"])
+    assert set(RULE_OPTIONS["severity"]["choices"]) == {severity.value for severity in Severity}
+
+
+@pytest.mark.parametrize("kind", sorted(alert_rules.KINDS))
+def test_both_know_the_same_options_of_a_rule(kind):
+    ours, theirs = alert_rules.KINDS[kind], msgspec.structs.fields(RULES_BY_KIND[kind])
+    assert {*alert_rules.COMMON, *ours.needed, *ours.others} == {"kind", *(field.encode_name for field in theirs)}
+    assert {"name", *ours.needed} == {field.encode_name for field in theirs if field.required}
+
+
+def test_the_role_declares_each_option_of_any_rule():
+    assert set(RULE_OPTIONS) == {"kind"} | {
+        field.encode_name for rule in RULES_BY_KIND.values() for field in msgspec.structs.fields(rule)
+    }
+
+
+def rules_ours(*rules: dict[str, Any]) -> list[str]:
+    fleet = SOUND._replace(hosts={"app1": {"consumer_alert_rules": list(rules)}})
+    return [problem.problem for problem in alert_rules.alert_rules(fleet)]
+
+
+def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
+    file = folder / "alerter.yml"
+    document = {"kafka": {"bootstrap": ["k:9092"]}, "state": "/s", "rules": list(rules), "channels": []}
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    try:
+        config.load_config(file)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+GOOD_RULES = {
+    "requests": [CALM | {"ignore_clients": ["192.0.2.1", "198.51.100.0/24"], "window_s": 3600, "resolve_after_s": 1}],
+    "client errors": [CALM | {"kind": "status_4xx", "severity": "critical"}],
+    "a share": [SHARE],
+    "all of them": [SHARE | {"share": 1}],
+}
+BAD_RULES = {
+    "no threshold": [{"name": "calm", "kind": "status_4xx"}],
+    "threshold 0": [CALM | {"threshold": 0}],
+    "a negative threshold": [CALM | {"threshold": -100}],
+    "a threshold in quotes": [CALM | {"threshold": "100"}],
+    "no window": [CALM | {"window_s": 0}],
+    "a window of a day": [CALM | {"window_s": 86400}],
+    "over before it is over": [CALM | {"resolve_after_s": 0}],
+    "a share in per cent": [SHARE | {"share": 5}],
+    "no share": [SHARE | {"share": 0}],
+    "no requests": [SHARE | {"min_requests": 0}],
+    "a name for a client": [CALM | {"ignore_clients": ["monitor.example.com"]}],
+    "bits of a host in a network": [CALM | {"ignore_clients": ["192.0.2.1/24"]}],
+    "an option of another kind": [CALM | {"share": 0.5}],
+    "one name twice": [CALM, CALM],
+}
+
+
+@pytest.mark.parametrize("case", sorted(GOOD_RULES))
+def test_both_take_the_rule(case, tmp_path):
+    assert (rules_ours(*GOOD_RULES[case]), rules_theirs(tmp_path, *GOOD_RULES[case])) == ([], None)
+
+
+@pytest.mark.parametrize("case", sorted(BAD_RULES))
+def test_both_refuse_the_rule(case, tmp_path):
+    assert rules_theirs(tmp_path, *BAD_RULES[case]) is not None
+    assert len(rules_ours(*BAD_RULES[case])) == 1, rules_ours(*BAD_RULES[case])
 
 
 @pytest.mark.parametrize("case", sorted(STRICTER))
