@@ -57,8 +57,8 @@ unit() {
 
 prepare_contract() {
   legacy
-  # Without root the tests of these two say that they were skipped, and why.
-  [ "$(id -u)" != 0 ] || ./scripts/install-packages nginx keepalived
+  # Without root the tests of these say that they were skipped, and why.
+  [ "$(id -u)" != 0 ] || ./scripts/install-packages nginx keepalived openssh-server
   build_artifacts
 }
 

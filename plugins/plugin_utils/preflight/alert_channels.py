@@ -179,7 +179,7 @@ def _mail_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
     if host and not MAIL_HOST.match(host):
         yield f"{what}: host is {host!r}, not a mail server's name", "write the name alone; the port goes into port"
     if channel.get("port") is not None and not 0 < int(channel["port"]) < 2**16:
-        yield f"{what}: port is {channel['port']}, not within 1 and 65535", "587 with starttls: true, or 25, is usual"
+        yield f"{what}: port is {channel['port']}, not between 1 and 65535", "587 with starttls: true, or 25, is usual"
     if port == SMTPS_PORT:
         yield (
             f"{what}: port {SMTPS_PORT} expects TLS from the first byte, which the alerter does not speak",

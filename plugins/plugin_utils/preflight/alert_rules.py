@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_channels import Fault, Kind, mistyped
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import INT_MAX, out_of
 
 #: Options that a rule of any kind takes.
 COMMON = ("name", "kind", "severity", "window_s", "resolve_after_s")
@@ -25,9 +26,9 @@ KINDS = {
 #: Option, least and greatest value.
 BOUNDS = (
     ("window_s", 1, 3600),
-    ("resolve_after_s", 1, 2**31 - 1),
-    ("threshold", 1, 2**31 - 1),
-    ("min_requests", 1, 2**31 - 1),
+    ("resolve_after_s", 1, INT_MAX),
+    ("threshold", 1, INT_MAX),
+    ("min_requests", 1, INT_MAX),
 )
 
 
@@ -59,7 +60,10 @@ def _faults(rule: Mapping[str, Any]) -> Iterator[Fault]:
     yield from mistyped(what, rule)
     for option, low, high in BOUNDS:
         if rule.get(option) is not None and option in taken and not low <= int(rule[option]) <= high:
-            yield f"{what}: {option} is {rule[option]}, not within {low} and {high}", "set it to a number in that range"
+            yield (
+                f"{what}: {option} is {rule[option]}, {out_of(int(rule[option]), low, high)}",
+                "set it to a number in that range",
+            )
     if "share" in kind.needed and rule.get("share") is not None and not 0 < float(rule["share"]) <= 1:
         yield f"{what}: share is {rule['share']}, not above 0 and at most 1", "write 0.05 for 5 %"
     for network in rule.get("ignore_clients") or []:

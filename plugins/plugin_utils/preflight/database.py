@@ -26,7 +26,7 @@ def mysql_on_debian(fleet: Fleet) -> Iterator[Problem]:
         if own and fleet.look(host).os_id == "debian":
             yield Problem(
                 host,
-                "runs Debian, which packages MariaDB and no MySQL of its own",
+                "runs Debian, which offers MariaDB but not MySQL",
                 "set mysql_flavor to mariadb, or name the vendor's packages in mysql_packages and their unit in "
                 "mysql_service",
             )

@@ -128,7 +128,7 @@ def topics(fleet: Fleet) -> Iterator[Problem]:
             if partitions is not None and not 1 <= int(partitions) <= PARTITIONS_MAX:
                 yield Problem(
                     host,
-                    f"partitions of topic {topic.get('name')} is {partitions}, not within 1 and {PARTITIONS_MAX}",
+                    f"partitions of topic {topic.get('name')} is {partitions}, not between 1 and {PARTITIONS_MAX}",
                     "set it to a number in that range",
                 )
 
@@ -236,7 +236,7 @@ def disks(fleet: Fleet) -> Iterator[Problem]:
         if segment > sizes[path] * DISK_SHARE:
             yield Problem(
                 host,
-                f"kafka_segment_bytes is {segment}, but {path} has room for {sizes[path]}: one segment fills the disk",
+                f"kafka_segment_bytes is {segment}, but {path} has room for {sizes[path]} bytes: one segment fills the disk",
                 "lower kafka_segment_bytes, or give it a larger disk",
             )
 
@@ -249,11 +249,8 @@ def foreign_directories(fleet: Fleet) -> Iterator[Problem]:
             parent, _slash, name = path.rpartition("/")
             # On a node that has data, another directory would be an empty one.
             if look.kafka_is_formatted:
-                fix = "move it to another place before Kafka restarts" + (
-                    f": `rmdir {path}` (it is empty unless the file system was repaired)"
-                    if name == "lost+found"
-                    else ""
-                )
+                fix = "move it to another place before Kafka restarts"
+                fix += f": `rmdir {path}`, which removes an empty one" if name == "lost+found" else ""
             else:
                 fix = f"give Kafka a directory of its own below it: kafka_data_dir: {parent}/data"
             yield Problem(

@@ -137,7 +137,9 @@ def _in_its_network(host: str, variables: Variables, name: str, vip: Address) ->
         yield Problem(host, f"{name}_prefix is {prefix}, no prefix length of {vip}", fix)
         return
     if network.prefixlen in (0, 32):
-        yield Problem(host, f"{name}_prefix is {prefix}: no network has that length", fix)
+        yield Problem(
+            host, f"{name}_prefix is {prefix}: such a network cannot hold the virtual address and the balancers", fix
+        )
         return
     # A network of two addresses (RFC 3021) has neither.
     if network.prefixlen < 31 and vip in (network.network_address, network.broadcast_address):
@@ -250,7 +252,7 @@ def ports(fleet: Fleet) -> Iterator[Problem]:
             if not 0 < port < 2**16:
                 yield Problem(
                     host,
-                    f"nginx_listen has {str(directive)!r}, whose port is not within 1 and 65535",
+                    f"nginx_listen has {str(directive)!r}, whose port is not between 1 and 65535",
                     "write what follows nginx's listen, such as 80 or 192.0.2.10:80",
                 )
             taken[host].append((f"nginx_listen {directive}", address, port))

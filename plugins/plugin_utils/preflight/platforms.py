@@ -29,11 +29,11 @@ def target_python(fleet: Fleet) -> Iterator[Problem]:
         text, system = look.python, look.os_name or "the host"
         if _el_major(look) in ("7", "8") and fleet.core > (2, 16):
             # Another Python beside it does not help: dnf, yum and SELinux have bindings for the platform's alone.
-            what = f"{system} manages its packages by a Python that ansible-core {core} no longer supports"
+            what = f"the package manager of {system} runs on a Python that ansible-core {core} no longer supports"
             yield Problem(host, what, legacy)
             continue
         if not text:
-            yield Problem(host, "has no Python", "install python3 on the host")
+            yield Problem(host, "has no Python", "on the host: `apt-get install python3`, or `dnf install python3`")
             continue
         version = tuple(int(part) for part in text.split("."))
         if version >= oldest or (fleet.core == (2, 16) and version == (2, 7)):

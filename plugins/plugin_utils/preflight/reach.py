@@ -175,7 +175,7 @@ NO_SSHPASS = Cause(
 )
 NOT_COMPUTED = Cause(
     r"undefined|undecryptable|no vault secrets|Decryption failed|Finalization of task args|templat|lookup plugin",
-    "a value that it takes to ask the host cannot be computed",
+    "one of its inventory values cannot be computed",
     "define the variable that is named here, then run the preflight again: what the host says is judged then",
 )
 #: In this order, the first that fits counts: what ssh says last is often only a consequence.

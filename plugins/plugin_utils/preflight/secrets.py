@@ -11,6 +11,12 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 
 #: What inventories/prod/group_vars/all/vault.yml.example holds.
 PLACEHOLDER = re.compile(r"change-?me(-\d+)?\Z")
+UNSENDABLE = "it holds a line break or a character beyond ASCII, which cannot be sent"
+ONE_LINE = "store the secret alone, in ASCII and on one line, where the reference points"
+STORE = (
+    "put the secret into group_vars/all/vault.yml (vault.yml.example shows how) and refer to it as vault:VARIABLE; or "
+    "refer to env:NAME or file:/path of the control node"
+)
 
 
 def secret_fault(value: str, *, on_the_wire: bool) -> str | None:
@@ -21,9 +27,9 @@ def secret_fault(value: str, *, on_the_wire: bool) -> str | None:
         on_the_wire: whether it is sent in a header or a command, where only printable ASCII passes.
     """
     if PLACEHOLDER.match(value):
-        return "still the example's placeholder"
+        return "it is still the example's placeholder"
     if on_the_wire and not (value.isascii() and value.isprintable()):
-        return "it holds a line break or a character beyond ASCII, which cannot be sent"
+        return UNSENDABLE
     return None
 
 
@@ -38,16 +44,13 @@ def secrets(fleet: Fleet) -> Iterator[Problem]:
     for host, name, reason, derived in faults:
         # One that follows from another one is at fault itself only where the other is not.
         if not (derived and reason in named):
-            yield Problem(
-                host,
-                f"{name} cannot be used: {reason}",
-                "put it into the vault (group_vars/all/vault.yml.example) and name it as vault:VARIABLE, or as "
-                "env:NAME or file:/path of the control node",
-            )
+            yield Problem(host, f"{name} cannot be used: {reason}", ONE_LINE if reason == UNSENDABLE else STORE)
 
 
 def artifacts(fleet: Fleet) -> Iterator[Problem]:
     for variable, path in fleet.missing_files.items():
         yield Problem(
-            "control node", f"{variable} does not exist: {path}", "run: obsctl artifacts build (or set the variable)"
+            "control node",
+            f"{variable} does not exist: {path}",
+            f"`obsctl artifacts build` makes it; or set {variable} to the file's path",
         )

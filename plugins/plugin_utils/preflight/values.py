@@ -19,6 +19,8 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 )
 
 INT_MAX = 2**31 - 1
+#: Characters of a value that are shown; of a longer one its length.
+SHOWN = 40
 MIB = 1024**2
 #: Pattern of a variable's name, least and greatest value; the first that fits counts.
 RANGES = (
@@ -205,7 +207,11 @@ def specifications(fleet: Fleet) -> Iterator[Problem]:
                 }
                 values = {name: _plain(variables[name]) for name in spec}
                 for message in ArgumentSpecValidator(spec).validate(values).error_messages:
-                    yield Problem(host, f"role {role}: {message}", f"see roles/{role}/meta/argument_specs.yml")
+                    yield Problem(
+                        host,
+                        f"role {role}: {message}",
+                        f"correct it; roles/{role}/meta/argument_specs.yml explains each value",
+                    )
 
 
 def _plain(value: Any) -> Any:
@@ -226,8 +232,13 @@ def ranges(fleet: Fleet) -> Iterator[Problem]:
         bounds = next(((low, high) for pattern, low, high in RANGES if fnmatch.fnmatchcase(name, pattern)), None)
         if name in numbers and bounds and not bounds[0] <= float(value) <= bounds[1]:
             yield Problem(
-                host, f"{name} is {value}, not within {bounds[0]} and {bounds[1]}", "set it to a number in that range"
+                host, f"{name} is {value}, {out_of(float(value), *bounds)}", "set it to a number in that range"
             )
+
+
+def out_of(value: float, low: int, high: int) -> str:
+    """Return the words for a number that is not in a range."""
+    return f"not {low} or more" if high == INT_MAX and value < low else f"not between {low} and {high}"
 
 
 def parse_size(text: Any) -> int | None:
@@ -270,8 +281,9 @@ def texts(fleet: Fleet) -> Iterator[Problem]:
     for _group, host, name, value in fleet.options():
         for text in TEXTS:
             if fnmatch.fnmatchcase(name, text.name) and not text.form.match(str(value)):
-                shown = repr(str(value)) if len(str(value)) <= 40 else f"a text of {len(str(value))} characters"
-                yield Problem(host, f"{name} is {shown}", f"use {text.words}")
+                long = len(str(value)) > SHOWN
+                what = f"has {len(str(value))} characters" if long else f"is {str(value)!r}, which is not allowed"
+                yield Problem(host, f"{name} {what}", f"use {text.words}")
 
 
 def versions(fleet: Fleet) -> Iterator[Problem]:
@@ -282,7 +294,7 @@ def versions(fleet: Fleet) -> Iterator[Problem]:
         found = re.match(r"(\d+)\.(\d+)", str(value))
         least = ".".join(str(part) for part in oldest[name])
         if found is None:
-            yield Problem(host, f"{name} is {str(value)!r}, not a version", "write it like 3.9.1")
+            yield Problem(host, f"{name} is {str(value)!r}, not a version", f"write it like {least}.0")
         elif tuple(int(part) for part in found.groups()) < oldest[name]:
             yield Problem(
                 host,

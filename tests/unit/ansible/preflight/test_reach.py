@@ -137,7 +137,7 @@ CASES = {
     "value not computed": (
         LOGIN,
         "Error processing keyword 'remote_user': 'vault_user' is undefined",
-        "a value that it takes to ask the host cannot be computed; Ansible says",
+        "one of its inventory values cannot be computed; Ansible says",
         "define the variable",
     ),
     "anything else": (LOGIN, "mux_client_request_session: read failed", "it takes no command", f"`{SSH}`"),
