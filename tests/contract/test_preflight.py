@@ -71,6 +71,7 @@ EXPECTED = {
     "el7-consumer": Expected("app1", "EL7 host in the group consumer", "EL8 or newer"),
     "el8-with-newer-core": Expected("db1", "package manager of Rocky Linux 8.9 runs on a Python", "obscraft[legacy]"),
     "filebeat-too-old": Expected(LB, "filebeat_version is 7.10.0: the role filebeat is for 7.17", "filebeat_version"),
+    "filebeat-name-shared": Expected(LB, "share filebeat_name balancer", "host variable"),
     "flavor-unknown": Expected("db1", "must be one of: mysql, mariadb, got: postgres", "roles/mysql"),
     "heap-above-memory": Expected(
         "node1", "kafka_heap is 64g, but the host has 2048 MiB of memory", "lower kafka_heap"
@@ -107,6 +108,8 @@ EXPECTED = {
     "name-is-itself": Expected("node2", "resolves kafka03 to 127.0.1.1", "address of kafka03"),
     "node-id-twice": Expected("node1, node2", "share kafka_node_id 1", "its own kafka_node_id"),
     "partitions-zero": Expected(LB, "partitions of topic nginxlog is 0", "range"),
+    "path-is-the-root": Expected(LB, "filebeat_home is /, which belongs to the system", "of its own"),
+    "path-not-absolute": Expected(LB, "kafka_data_dir is 'var/lib/kafka', not an absolute path", "from / on"),
     "port-differs": Expected(LB, "nginx_backend_port is 8080, but backend_port is 8000", "same value"),
     "port-out-of-range": Expected("db1", "mysql_port is 70000, not between 1 and 65535", "range"),
     "ports-collide": Expected(LB, "nginx_listen 8080 and backend_port take the same port 8080", "another port"),

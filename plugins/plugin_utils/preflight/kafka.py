@@ -236,7 +236,8 @@ def disks(fleet: Fleet) -> Iterator[Problem]:
         if segment > sizes[path] * DISK_SHARE:
             yield Problem(
                 host,
-                f"kafka_segment_bytes is {segment}, but {path} has room for {sizes[path]} bytes: one segment fills the disk",
+                f"kafka_segment_bytes is {segment}, but {path} has room for {sizes[path]} bytes: one segment fills the "
+                "disk",
                 "lower kafka_segment_bytes, or give it a larger disk",
             )
 

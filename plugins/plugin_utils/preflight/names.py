@@ -17,6 +17,12 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 
 #: Every role may read them, but only `common` has defaults for them.
 SHARED = ("fleet_vip", "fleet_admin_sources", "fleet_artifacts_dir")
+#: Group, variable, and what happens when two hosts of the group have one value.
+OWN_NAMES = (
+    ("filebeat", "filebeat_name", "lines of equal text and place in two hosts' logs would be taken for one"),
+    ("consumer", "consumer_instance", "each would take the other's partitions away"),
+    ("backend", "backend_name", "their answers could not be told apart"),
+)
 #: Characters of a host name, and of each part between its dots (RFC 1123; 64 is Linux's own limit).
 NAME_MAX, PART_MAX = 64, 63
 
@@ -43,6 +49,22 @@ def host_names(fleet: Fleet) -> Iterator[Problem]:
                 "its name has a character that a host name cannot have",
                 "use letters, digits, dots and dashes only",
             )
+
+
+def own_names(fleet: Fleet) -> Iterator[Problem]:
+    """A name that tells hosts apart, set once for several of them."""
+    for group, variable, why in OWN_NAMES:
+        users: dict[str, list[str]] = {}
+        for host, variables in fleet.group(group):
+            if variables.get(variable):
+                users.setdefault(str(variables[variable]), []).append(host)
+        for name, hosts in users.items():
+            if len(hosts) > 1:
+                yield Problem(
+                    ", ".join(hosts),
+                    f"share {variable} {name}: {why}",
+                    f"remove {variable} (the inventory's name is the default), or set it as a host variable",
+                )
 
 
 def shared_variables(fleet: Fleet) -> Iterator[Problem]:

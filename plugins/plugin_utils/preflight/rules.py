@@ -30,6 +30,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 RULES: tuple[Rule, ...] = (
     names.groups_are_there,
     names.host_names,
+    names.own_names,
     names.shared_variables,
     reach.unreachable,
     platforms.target_python,
@@ -40,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     values.sizes,
     values.durations,
     values.texts,
+    values.paths,
     values.versions,
     alert_channels.alert_channels,
     alert_rules.alert_rules,

@@ -88,6 +88,8 @@ SIZES = (
     # Empty: by time only.
     Size("nginx_logrotate_maxsize", "kMG", 1, r"\s*", "500M"),
 )
+#: Where nothing of ours can be: the root directory, and what the kernel shows.
+NOT_OURS = ("", "/proc", "/sys", "/dev")
 #: A duration as Go reads it.
 DURATION = re.compile(r"(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+\Z")
 DURATIONS = ("filebeat_scan_interval", "filebeat_backoff_max", "filebeat_close_inactive")
@@ -284,6 +286,23 @@ def texts(fleet: Fleet) -> Iterator[Problem]:
                 long = len(str(value)) > SHOWN
                 what = f"has {len(str(value))} characters" if long else f"is {str(value)!r}, which is not allowed"
                 yield Problem(host, f"{name} {what}", f"use {text.words}")
+
+
+def paths(fleet: Fleet) -> Iterator[Problem]:
+    """Directories and programs of a host; what the control node holds is another rule's matter."""
+    wanted = {
+        name
+        for options in fleet.specs.values()
+        for name, option in options.items()
+        if option.get("type") == "path" and not name.endswith("_archive")
+    }
+    for _group, host, name, value in fleet.options():
+        if name not in wanted:
+            continue
+        if not str(value).startswith("/"):
+            yield Problem(host, f"{name} is {str(value)!r}, not an absolute path", "write the whole path, from / on")
+        elif str(value).rstrip("/") in NOT_OURS:
+            yield Problem(host, f"{name} is {value}, which belongs to the system", "name a directory of its own")
 
 
 def versions(fleet: Fleet) -> Iterator[Problem]:
