@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS, secret_file
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import SECRET_NAME, Fleet, Problem
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
 
 #: Options that a channel of any type takes.
 COMMON = ("name", "type", "per_minute", "keyword")
@@ -58,6 +58,8 @@ ON_THE_WIRE = (("webhook", "token"), ("smtp", "password"))
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\Z")
 #: A host's name or its address.
 MAIL_HOST = re.compile(r"[\w.-]+\Z|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\Z")
+#: What a url's query calls a secret.
+SECRET_KEY = re.compile(r"(?i)token|secret|passw|sign")
 #: Where mail servers wait for TLS from the first byte.
 SMTPS_PORT = 465
 
@@ -165,7 +167,7 @@ def _url_faults(what: str, url: str) -> Iterator[Fault]:
         yield f"{what}: its url does not begin with https:// or http:// and a host", fix
     elif " " in url or not url.isprintable():
         yield f"{what}: its url holds a blank or a control character", fix
-    telling = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True) if SECRET_NAME.search(key)]
+    telling = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True) if SECRET_KEY.search(key)]
     if telling or parts.password:
         yield (
             f"the url of {what} carries its {', '.join(telling) or 'password'}: it would stand in a file that all may "
@@ -177,7 +179,9 @@ def _url_faults(what: str, url: str) -> Iterator[Fault]:
 def _mail_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
     host, port = str(channel.get("host") or ""), int(channel.get("port") or 25)
     if host and not MAIL_HOST.match(host):
-        yield f"{what}: host is {host!r}, not a mail server's name", "write the name alone; the port goes into port"
+        # Somebody may have written a whole url, with the password before the host.
+        shown = host.rpartition("@")[2]
+        yield f"{what}: host is {shown!r}, not a mail server's name", "write the name alone; the port goes into port"
     if channel.get("port") is not None and not 0 < int(channel["port"]) < 2**16:
         yield f"{what}: port is {channel['port']}, not between 1 and 65535", "587 with starttls: true, or 25, is usual"
     if port == SMTPS_PORT:

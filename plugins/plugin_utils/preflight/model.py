@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,8 +20,6 @@ ROLES_OF_GROUP = {
     "mysql": ("mysql",),
     "consumer": ("consumer",),
 }
-#: What a variable, a url's key or an ssh argument that holds a secret is called.
-SECRET_NAME = re.compile(r"(?i)token|secret|passw|sign|sshpass")
 
 
 class Problem(NamedTuple):

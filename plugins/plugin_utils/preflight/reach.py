@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import said_once
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import SECRET_NAME, Fleet, Problem
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
 
 SSH_PORT = 22
 #: Variables of a login, the first that is set counts, as in Ansible's own ssh plugin.
@@ -23,6 +23,8 @@ _PASSWORD = ("ansible_ssh_password", "ansible_ssh_pass", "ansible_password")
 _ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 #: How Ansible shares one connection between tasks: nothing to type by hand.
 _SHARING = re.compile(r"(^|\s)(-C(?=\s|$)|-o\s*Control(Master|Persist|Path)=\S+)")
+#: Arguments in which somebody wrote a secret.
+_SECRET = re.compile(r"(?i)sshpass|passwd|password[=:](?!yes|no)|token|secret")
 #: Lines of ssh, or of its debug output, that say nothing about a failure.
 _NOISE = re.compile(
     r"debug\d:|OpenSSH_|@|\*\*|Warning: Permanently added|Shared connection to|Pseudo-terminal will not"
@@ -49,6 +51,7 @@ class Login:
         has_secret_arguments: whether they were left out for that reason.
         has_password: whether the inventory gives a password.
         is_ssh: whether the connection is one of ssh at all.
+        has_jump: whether the inventory names a jump host.
         inventory: the options of Ansible that name the inventory.
     """
 
@@ -61,6 +64,7 @@ class Login:
     has_secret_arguments: bool
     has_password: bool
     is_ssh: bool
+    has_jump: bool
     inventory: str
 
     @property
@@ -98,11 +102,6 @@ class Login:
         match = re.search(r"UserKnownHostsFile[= ]\s*[\"']?([^\s\"']+)", self.arguments)
         return match.group(1) if match else "~/.ssh/known_hosts"
 
-    @property
-    def has_jump(self) -> bool:
-        """Whether the inventory names a jump host."""
-        return re.search(r"(^|\s)-J|ProxyJump|ProxyCommand", self.arguments) is not None
-
 
 def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) -> Login:
     """Return how a host is logged in on.
@@ -119,7 +118,7 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
 
     port = value(_PORT)
     arguments = _SHARING.sub(" ", " ".join(value((name,)) for name in _ARGUMENTS)).strip()
-    secret = SECRET_NAME.search(arguments) is not None
+    secret = _SECRET.search(arguments) is not None
     return Login(
         host=host,
         address=value(_ADDRESS) or host,
@@ -130,6 +129,7 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
         has_secret_arguments=secret,
         has_password=bool(value(_PASSWORD)),
         is_ssh=value(("ansible_connection",)) in ("", "ssh", "smart", "ansible.builtin.ssh"),
+        has_jump=re.search(r"(^|\s)-J|ProxyJump|ProxyCommand", arguments) is not None,
         inventory=given.get("inventory", ""),
     )
 
@@ -171,7 +171,7 @@ _BY_HAND = "log in once by hand, compare the key that it shows, and answer yes: 
 NO_SSHPASS = Cause(
     r"install the sshpass program",
     "the inventory gives a password, and this control node has no sshpass to log in with one",
-    "install sshpass (apt-get install sshpass, or dnf install sshpass), or log in with a key",
+    "install it (`apt-get install sshpass`, or `dnf install sshpass`), or log in with a key",
 )
 NOT_COMPUTED = Cause(
     r"undefined|undecryptable|no vault secrets|Decryption failed|Finalization of task args|templat|lookup plugin",

@@ -185,6 +185,7 @@ def test_arguments_that_may_hold_a_secret_are_not_shown():
     variables = LOGIN | {"ansible_ssh_common_args": "-o ProxyCommand='sshpass -p secret-word ssh -W %h:%p bastion'"}
     problem = told(variables, "mux_client_request_session: read failed")
     assert "secret-word" not in str(problem)
+    assert "through the jump host" in problem.problem
     assert "`ansible -m ansible.builtin.raw -a true -i inventories/mine node1`" in problem.fix
 
 
