@@ -132,7 +132,7 @@ def test_each_host_that_cannot_be_reached_is_named(core, absent, tmp_path):
 
 
 @pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("options", [("--check",), ("--limit", "node1,node2"), ("--limit", "node3", "--check")])
+@pytest.mark.parametrize("options", [("--check",), ("--limit", "node1,node2"), ("--limit", "node3", "--tags", "kafka")])
 def test_all_that_is_known_without_them_is_named_too(core, options, tmp_path):
     """Broken values, wrong names and a login that refers to nothing, on hosts that are away and on others."""
     hosts = {

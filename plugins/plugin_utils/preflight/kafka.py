@@ -243,8 +243,8 @@ def disks(fleet: Fleet) -> Iterator[Problem]:
 
 
 def foreign_directories(fleet: Fleet) -> Iterator[Problem]:
-    """Kafka takes each directory among its data for a partition, and does not start where one is not."""
-    for host, _variables in fleet.group("kafka"):
+    """A broker takes each directory among its data for a partition, and does not start where one is not."""
+    for host, _variables in _brokers(fleet):
         look = fleet.look(host)
         for path in look.foreign_directories:
             parent, _slash, name = path.rpartition("/")
