@@ -5,12 +5,13 @@ cd "$(dirname "$0")"
 
 usage() {
   cat <<'EOF'
-Usage: ./start.sh [--os debian12|el9 | --down | --help]
+Usage: ./start.sh [--os debian12|el9|mixed | --down | --help]
 
   ./start.sh            install what is needed, build the artifacts, start the lab (five
                         systemd hosts), run site.yml on it, send traffic, show the status
-  ./start.sh --os el9   the same on twins of CentOS Stream 9 (docs/guides/lab.md); a lab of
-                        another system is taken down first
+  ./start.sh --os el9   the same on twins of CentOS Stream 9 (docs/guides/lab.md), or with
+                        mixed on hosts of both systems, as the tests do; a lab of another
+                        system is taken down first
   ./start.sh --down     take the lab down again; nothing stays but the packages that were
                         installed, .venv and the download cache
 
@@ -41,7 +42,7 @@ main() {
     -h | --help) usage; return ;;
     *) usage >&2; exit 64 ;;
   esac
-  case $os in debian12 | el9) ;; *) usage >&2; exit 64 ;; esac
+  case $os in debian12 | el9 | mixed) ;; *) usage >&2; exit 64 ;; esac
   check_machine
   trap 'printf "\nstart.sh: interrupted. the same command goes on from here, ./start.sh --down removes everything.\n" >&2; exit 130' INT TERM
   local began=$SECONDS
@@ -62,7 +63,7 @@ main() {
   timeout 60 .venv/bin/obsctl -q -i inventories/lab health --watch 2 --until ok >/dev/null || true
   .venv/bin/obsctl -i inventories/lab verify lb || verdict=$?
   .venv/bin/obsctl -i inventories/lab status || verdict=$?
-  summary $((SECONDS - began)) "$([ "$os" = el9 ] && echo MySQL || echo MariaDB)"
+  summary $((SECONDS - began)) "$([ "$os" = debian12 ] && echo MariaDB || echo MySQL)"
   [ "$verdict" = 0 ] || die "the fleet is up, but not well: the findings above say what to do" "$verdict"
 }
 

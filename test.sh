@@ -1,58 +1,85 @@
 #!/usr/bin/env bash
-# Runs the tests: ./test.sh [lint|unit|contract|integration|lab|lab-el9]...   (default: all but the last, in this order)
+# Runs the tests: ./test.sh [lint|unit|contract|integration|lab|lab-debian12|lab-el9]...   (default: all but the last two)
 set -euo pipefail
 cd "$(dirname "$0")"
 
 usage() {
-  cat <<'EOF'
+  cat <<'TEXT'
 Usage: ./test.sh [LEVEL ...]
 
   lint          ruff, mypy, import rules, ansible-lint, yamllint, shellcheck, actionlint (with go)
   unit          pure functions
   contract      wire formats, golden files, exit codes
   integration   real Kafka and a real database, started by the tests (loopback); the store on MySQL as well (root)
-  lab           the whole fleet: converge, converge again, verify, the drills, destroy (root);
-                then once more on EL 9 twins, without the drills
-  lab-el9       all of it on EL 9 twins, and the drills that take several playbooks each
+  lab           the whole fleet on hosts of both systems, Debian 12 and EL 9 twins: dry run on bare hosts, converge,
+                verify, the drills (a second run that changes nothing among them), destroy (root)
+  lab-debian12  the same with Debian 12 on every host, and the long drills
+  lab-el9       the same with EL 9 twins as every host, and the long drills
 
-Without a level: all but lab-el9, those without a lab side by side. Refuses to touch a lab that it did not start, unless CI=true.
-EOF
+Without a level: lint, unit, contract and integration side by side, then lab. The end shows how long each stage took.
+Refuses to touch a lab that it did not start, unless CI=true.
+TEXT
 }
 
-# Processes side by side: a file stays with one of them, which has a broker and a database of its own.
-by_file=(--dist loadfile --no-loadscope-reorder)
+# --- the stages, and how long each took
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 
-lint() {
-  say "lint"
-  ./scripts/install-packages shellcheck
-  ruff check src tests bench plugins
-  ruff format --check src tests bench plugins
-  mypy
-  lint-imports
-  yamllint -s .
-  shellcheck start.sh test.sh .ci/run scripts/*
-  ansible-lint --offline -q
-  if command -v go >/dev/null; then
-    go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
-  else
-    echo "no go on this machine: .github/workflows is not linted" >&2
-  fi
+stage() { # NAME: the stage before has passed, and this one begins
+  end_stage passed
+  stage=$1 began=$SECONDS
+  say "$stage"
 }
 
-build_artifacts() { # half a second where nothing has changed
-  command -v mvn >/dev/null || ./scripts/install-packages maven
-  obsctl artifacts build
+end_stage() { # OUTCOME
+  [ -n "${stage:-}" ] || return 0
+  took $((SECONDS - began)) "$1" "$stage"
+  # What pytest says of its parts (tests/conftest.py).
+  cat "$OBSCRAFT_TEST_TIMES" >>"$times"
+  : >"$OBSCRAFT_TEST_TIMES"
+  stage=
 }
+
+took() { printf '%s\t%s\t%s\n' "$@" >>"$times"; } # SECONDS OUTCOME NAME; parts are indented
+
+in_one_piece() { # NAME COMMAND...: prints what the command said when it is over
+  local began=$SECONDS name=$1 outcome=passed said status=0
+  shift
+  said=$("$@" 2>&1) || status=$? outcome=failed
+  printf '\n== %s\n%s\n' "$name" "$said" >&2
+  took $((SECONDS - began)) "$outcome" "  beside: $name"
+  return "$status"
+}
+
+beside() { # NAME COMMAND...: runs the command beside the stages; $! is its job, a process group of its own
+  set -m
+  in_one_piece "$@" &
+  set +m
+}
+
+finish() { # prints the table, whatever happened, and leaves the machine as it was
+  local status=$? job
+  if [ "$status" = 0 ]; then end_stage passed; else end_stage failed; fi
+  for job in $(jobs -p); do kill -INT -- "-$job" 2>/dev/null || true; done
+  wait
+  [ -z "${lab_is_ours:-}" ] || molecule destroy >/dev/null 2>&1 || obsctl lab down
+  say "how long it took"
+  awk -F '\t' '
+    { printf "%6.0f s  %-7s %s\n", $1, $2, $3 }
+    $3 !~ /^ / { sum += $1 }
+    END { printf "%6.0f s  in all\n", sum }' "$times" >&2
+  rm -rf "$(dirname "$times")"
+}
+
+# --- what the levels need
 
 legacy() { # ansible-core 2.16, the last one for EL 7 and EL 8
   VENV=.venv-legacy ./scripts/make-venv legacy
 }
 
-unit() {
-  say "unit"
-  pytest tests/unit
+build_artifacts() { # half a second where nothing has changed
+  command -v mvn >/dev/null || ./scripts/install-packages maven
+  obsctl artifacts build
 }
 
 prepare_contract() {
@@ -68,96 +95,131 @@ prepare_integration() {
   build_artifacts
 }
 
-contract() {
-  say "contract"
-  prepare_contract
-  pytest -n 2 "${by_file[@]}" tests/contract
-}
-
-integration() {
-  say "integration"
-  prepare_integration
-  pytest -n 3 "${by_file[@]}" --durations=15 tests/integration
-  on_mysql
-}
-
-on_mysql() { # what the store does, on MySQL's own server, which no stable Debian has
-  say "integration: the store on MySQL"
-  [ "$(id -u)" = 0 ] || { echo "left out: unpacking the server needs root" >&2; return; }
-  local program
-  program=$(python -m tests.integration.mysql_server)
-  OBSCTL_TEST_MYSQLD=$program pytest -n 2 "${by_file[@]}" tests/integration/test_store.py tests/integration/test_poison.py
-}
-
-lint_in_one_piece() {
-  local said status=0
-  said=$(./test.sh lint 2>&1) || status=$?
-  printf '%s\n' "$said" >&2
-  return "$status"
-}
-
-without_lab() { # unit, contract and integration in turn would leave the cores idle for half of the time
-  say "unit, contract, integration; lint beside them"
-  ./scripts/install-packages shellcheck
-  lint_in_one_piece &
-  prepare_contract
-  prepare_integration
-  pytest -n 3 "${by_file[@]}" --durations=15 tests/unit tests/contract tests/integration
-  wait $!
-  on_mysql
-}
-
 prepare_lab() {
-  [ "$(id -u)" = 0 ] || { echo "the lab levels make mounts and network links: run them as root" >&2; exit 77; }
+  [ "$(id -u)" = 0 ] || {
+    echo "the lab makes mounts and network links: run this as root, or only: ./test.sh lint unit contract integration" >&2
+    exit 77
+  }
   if [ "${CI:-}" != true ] && [ -e /var/lib/obsctl-lab/state.json ]; then
     echo "a lab is up on this machine, and these tests crash its hosts: take it down first (./start.sh --down)" >&2
     exit 77
   fi
   ./scripts/install-packages systemd-container mmdebstrap nftables iproute2 openssh-client
-  build_artifacts
-  # Whatever happens, the machine is left as it was.
-  trap 'molecule destroy >/dev/null 2>&1 || obsctl lab down' EXIT
-}
-
-whole_lab() { # everything on the hosts of one system
   legacy
-  export OBSCRAFT_LAB_OS=$1
-  molecule test --destroy=never
-  CI=true pytest --durations=15 tests/lab
-  molecule destroy
+  build_artifacts
 }
 
-lab() {
-  say "lab (Debian 12)"
+# --- the levels
+
+# Processes side by side: a file stays with one of them, which has a broker and a database of its own.
+by_file=(--dist loadfile --no-loadscope-reorder)
+
+lint() {
+  stage "lint"
+  ./scripts/install-packages shellcheck
+  ruff check src tests bench plugins
+  ruff format --check src tests bench plugins
+  mypy
+  lint-imports
+  yamllint -s .
+  shellcheck start.sh test.sh .ci/run scripts/*
+  ansible-lint --offline -q
+  if command -v go >/dev/null; then
+    go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+  else
+    echo "no go on this machine: .github/workflows is not linted" >&2
+  fi
+}
+
+unit() {
+  stage "unit"
+  pytest tests/unit
+}
+
+contract() {
+  stage "contract: artifacts and environments"
+  prepare_contract
+  stage "contract"
+  pytest -n 2 "${by_file[@]}" tests/contract
+}
+
+integration() {
+  stage "integration: artifacts and servers"
+  prepare_integration
+  stage "integration"
+  pytest -n 3 "${by_file[@]}" --durations=15 tests/integration
+  on_mysql
+}
+
+on_mysql() { # what the store does, on MySQL's own server, which no stable Debian has
+  stage "integration: the store on MySQL"
+  [ "$(id -u)" = 0 ] || { echo "left out: unpacking the server needs root" >&2; return; }
+  local program
+  program=$(PYTHONPATH=tests python -m rig.mysql_server)
+  OBSCTL_TEST_MYSQLD=$program pytest -n 2 "${by_file[@]}" tests/integration/test_store.py tests/integration/test_poison.py
+}
+
+everything() { # unit, contract and integration in turn would leave the cores idle for half of the time
+  local lint roots
+  stage "artifacts and environments"
+  ./scripts/install-packages shellcheck
+  prepare_contract
+  prepare_integration
   prepare_lab
-  whole_lab debian12
-  say "lab (EL 9 twin: converge, converge again, verify)"
-  export OBSCRAFT_LAB_OS=el9
-  local step
-  for step in create converge idempotence verify; do molecule "$step"; done
-  CI=true pytest tests/lab/test_el_twin.py tests/lab/test_firewall.py tests/lab/test_hardening.py
-  molecule destroy
-  trap - EXIT
+  beside "lint" ./test.sh lint
+  lint=$!
+  beside "roots of the lab's hosts" python -m obsctl.lab.base debian12 el9
+  roots=$!
+  stage "unit, contract, integration (seconds of three processes)"
+  pytest -n 3 "${by_file[@]}" --durations=15 tests/unit tests/contract tests/integration
+  stage "waiting for what runs beside"
+  wait "$lint"
+  wait "$roots"
+  on_mysql
+  lab
 }
 
-lab-el9() {
-  say "lab (EL 9 twin)"
+whole_lab() { # SYSTEM PYTEST-OPTION...: molecule's own cycle in single steps, with the drills before its end
+  local system=$1 step
+  shift
+  stage "lab, $system: artifacts and environments"
   prepare_lab
-  whole_lab el9
-  trap - EXIT
+  export OBSCRAFT_LAB_OS=$system
+  lab_is_ours=true
+  for step in create check converge verify; do
+    stage "lab, $system: $step"
+    molecule "$step"
+  done
+  stage "lab, $system: drills"
+  CI=true pytest --durations=15 "$@" tests/lab
+  stage "lab, $system: destroy"
+  molecule destroy
+  lab_is_ours=
 }
 
-levels=("$@")
+lab() { whole_lab mixed -m "not long"; }
+lab-debian12() { whole_lab debian12; }
+lab-el9() { whole_lab el9; }
+
 case ${1:-} in
   -h | --help) usage; exit 0 ;;
 esac
-for level in "${levels[@]}"; do
-  case $level in lint | unit | contract | integration | lab | lab-el9) ;; *) usage >&2; exit 64 ;; esac
+for level in "$@"; do
+  case $level in lint | unit | contract | integration | lab | lab-debian12 | lab-el9) ;; *) usage >&2; exit 64 ;; esac
 done
-[ ${#levels[@]} -gt 0 ] || levels=(without_lab lab)
+levels=("$@")
+[ ${#levels[@]} -gt 0 ] || levels=(everything)
 
+times=$(mktemp -d)/stages
+OBSCRAFT_TEST_TIMES=$(dirname "$times")/parts
+export OBSCRAFT_TEST_TIMES
+touch "$times" "$OBSCRAFT_TEST_TIMES"
+trap finish EXIT
+
+stage "Python environment"
 ./scripts/install-packages python3-venv
 ./scripts/make-venv control lab dev
 PATH=$PWD/.venv/bin:$PATH
 for level in "${levels[@]}"; do "$level"; done
-say "passed: ${*:-all levels but lab-el9}"
+end_stage passed
+say "passed: ${*:-lint, unit, contract, integration, lab}"

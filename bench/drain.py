@@ -16,12 +16,15 @@ import pymysql
 import yaml
 from measure import ROOT
 
-sys.path.insert(0, str(ROOT))
-from tests.integration import cluster
-from tests.integration.consumer import assert_conserved
-
-from obsctl.pipeline.config import Database
-from obsctl.pipeline.mysql import MySQLStore
+sys.path.insert(0, str(ROOT / "tests"))
+from obsctl.lines.formats.line import AccessLine
+from obsctl.store.mysql.store import MySQLStore
+from obsctl.store.settings import Database
+from rig.consumer import assert_conserved
+from rig.database import MariaDB, grant, make_schema
+from rig.kafka import KafkaNode, unpack_kafka
+from rig.ports import free_port
+from rig.tools import kafka_archive
 
 DATABASE, USER, PASSWORD = "obs", "obs_consumer", "bench"
 #: The days' partitions are made for so many days, as on a host; the backlog is of yesterday.
@@ -40,11 +43,7 @@ _MARIADB_OPTIONS = (
     "--secure-file-priv=",
     "--local-infile=ON",
 )
-_LOADED_COLUMNS = (
-    "ts,@line_id,source_id,kafka_offset,log_format,host,client_addr,proxy_addr,remote_user,method,uri,protocol,"
-    "status,bytes,referer,user_agent,vhost,request_id,client_request_id,request_length,request_time,upstream_addr,"
-    "upstream_status,upstream_response_time,upstream_connect_time,x_forwarded_for"
-)
+_LOADED_COLUMNS = ",".join(AccessLine.__struct_fields__).replace("line_id", "@line_id")
 
 
 class Figures(NamedTuple):
@@ -70,13 +69,13 @@ class Rig:
         self.folder = folder
         self.rows = rows
         self._consumer = consumer
-        archive = cluster.kafka_archive()
+        archive = kafka_archive()
         assert archive is not None
-        libs = cluster.unpack_kafka(archive, folder / "libs")
+        libs = unpack_kafka(archive, folder / "libs")
         (folder / "kafka").mkdir()
         (folder / "mariadb").mkdir()
-        self.kafka = cluster.KafkaNode(libs, folder / "kafka", settings=_KAFKA_SETTINGS, java=("-Xmx512m",))
-        self.mariadb = cluster.MariaDB(folder / "mariadb", _MARIADB_OPTIONS)
+        self.kafka = KafkaNode(libs, folder / "kafka", settings=_KAFKA_SETTINGS, java=("-Xmx512m",))
+        self.mariadb = MariaDB(folder / "mariadb", _MARIADB_OPTIONS)
         (folder / "password").write_text(PASSWORD)
         self._runs = 0
 
@@ -187,8 +186,8 @@ class Rig:
     def _begin(self) -> str:
         """Make the tables anew, with the days' partitions; return a consumer group that nobody knows."""
         with self.mariadb.root() as cursor:
-            cluster.make_schema(cursor, DATABASE)
-            cluster.grant(cursor, DATABASE, USER, PASSWORD)
+            make_schema(cursor, DATABASE)
+            grant(cursor, DATABASE, USER, PASSWORD)
         store = MySQLStore(self._database(), RETENTION_DAYS)
         store.upkeep()
         store.close()
@@ -214,7 +213,7 @@ class Rig:
         settings = {
             "kafka": {"bootstrap": [self.kafka.bootstrap], "group": group, "instance": "bench"},
             "database": {name: getattr(database, name) for name in database.__struct_fields__},
-            "health": {"port": cluster.free_port()},
+            "health": {"port": free_port()},
             "retention_days": RETENTION_DAYS,
             "processes": processes,
         }

@@ -15,9 +15,9 @@ from typing import Any
 
 from measure import BIN, ROOT
 
+from obsctl.core.lab_record import lab_of_tree_is_up
 from obsctl.lab import ssh
 from obsctl.lab.spec import FLEET_LAB
-from obsctl.lab.state import lab_of_tree_is_up
 
 BALANCERS = ("node1", "node2", "node3")
 DATABASE = "db1"

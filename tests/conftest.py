@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,24 @@ _LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long files."""
     items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Add to the file that ``./test.sh`` names how long each level took, and in the lab each file."""
+    if not (file := os.environ.get("OBSCRAFT_TEST_TIMES")):
+        return
+    seconds: Counter[str] = Counter()
+    failed = set()
+    for reports in terminalreporter.stats.values():
+        for report in (report for report in reports if isinstance(report, pytest.TestReport)):
+            path = Path(report.location[0])
+            part = str(path if path.parts[:2] == ("tests", "lab") else Path(*path.parts[:2]))
+            seconds[part] += report.duration
+            if report.failed:
+                failed.add(part)
+    with Path(file).open("a") as lines:
+        for part, taken in seconds.items():
+            lines.write(f"{taken:.0f}\t{'failed' if part in failed else 'passed'}\t  {part}\n")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.contract import ansible_inventory
+from rig import ansible_inventory
 
 
 def report(folder: Path) -> dict[str, list[Any]]:

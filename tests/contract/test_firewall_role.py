@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import collection  # noqa: F401  # makes ansible_collections importable
-from tests.contract.kafka_role import RenderedNode
+from rig import collection  # noqa: F401  # makes ansible_collections importable
+from rig.rendered_role import RenderedNode
 
 from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import listen_ports  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.filter.listen_sockets import listen_sockets  # isort: skip

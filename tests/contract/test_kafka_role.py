@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.contract.kafka_role import RenderedNode
+from rig.rendered_role import RenderedNode
 
 INVENTORIES = Path(__file__).parent / "inventories"
 SEPARATE = INVENTORIES / "kafka-separate-controllers.yml"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.contract import ansible_inventory
-from tests.cores import programs_of
+from rig import ansible_inventory
+from rig.ansible_cores import programs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = Path(__file__).parent / "inventories" / "preflight"
@@ -55,7 +55,7 @@ EXPECTED = {
     "channel-token-beyond-ascii": Expected(
         "app1", "token of alert channel ops cannot be used: it holds a line break or", "on one line"
     ),
-    "channel-type-unknown": Expected("app1", "must be one of: dingtalk, webhook, smtp, got: slack", "argument_specs"),
+    "channel-type-unknown": Expected("app1", "must be one of: dingtalk, smtp, webhook, got: slack", "argument_specs"),
     "channel-url-with-token": Expected("app1", "alert channel ops carries its access_token", "token or secret"),
     "channel-without-scheme": Expected("app1", "its url does not begin with https://", "https://HOST"),
     "control-node-locked-out": Expected(EVERYBODY, "lock this control node (192.168.100.10)", "fleet_admin_sources"),

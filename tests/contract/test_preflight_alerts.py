@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,14 @@ import msgspec
 import pytest
 import yaml
 
-from obsctl.alerting import channels as sender
-from obsctl.alerting import config
-from obsctl.contract import ConfigError, Severity
-from obsctl.fleet.secrets import Secret
+from obsctl.alerter import config
+from obsctl.alerter.channels import registry as sender
+from obsctl.alerter.rules import registry as rule_kinds
+from obsctl.alerter.rules.rule import Level
+from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import Secret
 
-from tests import collection  # isort: skip  # lets Ansible find obscraft.fleet in this tree
+from rig import collection  # isort: skip  # lets Ansible find obscraft.fleet in this tree
 
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_channels, alert_rules  # isort: skip
@@ -43,11 +44,13 @@ SOUND = Fleet(
 
 def of_sender(kind: str) -> dict[str, bool]:
     """Return the options that the alerter takes for a type, and whether it cannot do without them."""
-    return {field.encode_name: field.required for field in msgspec.structs.fields(sender._KINDS[kind])}
+    return {"type": True} | {
+        field.encode_name: field.required for field in msgspec.structs.fields(sender.KINDS.by_tag[kind])
+    }
 
 
 def test_both_know_the_same_types():
-    assert set(alert_channels.KINDS) == set(sender._KINDS) == set(OPTIONS["type"]["choices"])
+    assert set(alert_channels.KINDS) == set(sender.KINDS.by_tag) == set(OPTIONS["type"]["choices"])
 
 
 @pytest.mark.parametrize("kind", sorted(alert_channels.KINDS))
@@ -58,7 +61,7 @@ def test_both_know_the_same_options_of(kind):
 
 
 def test_the_role_declares_each_option_of_any_type():
-    assert set(OPTIONS) == {option for kind in sender._KINDS for option in of_sender(kind)}
+    assert set(OPTIONS) == {option for kind in sender.KINDS.by_tag for option in of_sender(kind)}
     assert {option for option, spec in OPTIONS.items() if spec.get("required")} == {"name", "type"}
 
 
@@ -98,6 +101,7 @@ GOOD = {
     "robot": [ROBOT],
     "signed robot with a keyword": [ROBOT | {"secret": "file:/secret", "keyword": "alert", "per_minute": 2}],
     "hook": [HOOK],
+    "hook through a proxy": [HOOK | {"proxy": "http://proxy.example.com:3128"}],
     "hook of an IPv6 address": [HOOK | {"url": "http://[2001:db8::1]:8080/a"}],
     "hook with a name beyond ASCII": [HOOK | {"url": "https://b\u00fccher.example/"}],
     "mail": [MAIL],
@@ -114,6 +118,8 @@ BAD = {
     "a blank in the url": [HOOK | {"url": "https://hooks.example.com/a b"}],
     "a line break in the url": [HOOK | {"url": "https://hooks.example.com/a\nb"}],
     "the token in the url": [ROBOT | {"url": "https://oapi.dingtalk.com/robot/send?access_token=three"}],
+    "a proxy without a scheme": [HOOK | {"proxy": "proxy.example.com:3128"}],
+    "a login in the proxy": [HOOK | {"proxy": "http://me:word@proxy.example.com:3128"}],
     "an empty url": [HOOK | {"url": ""}],
     "a display name": [MAIL | {"sender": "Alerts <a@x.org>"}],
     "a recipient's display name": [MAIL | {"recipients": ["b@x.org", "Bob <c@x.org>"]}],
@@ -155,7 +161,7 @@ def test_both_refuse(case):
     assert len(ours(*BAD[case])) == 1, ours(*BAD[case])
 
 
-RULES_BY_KIND = {rule.__struct_config__.tag: rule for rule in typing.get_args(config._AnyRule)}
+RULES_BY_KIND = rule_kinds.KINDS.by_tag
 RULE_OPTIONS = SPEC["argument_specs"]["main"]["options"]["consumer_alert_rules"]["options"]
 CALM = {"name": "calm", "kind": "requests_per_client", "threshold": 100}
 SHARE = {"name": "share", "kind": "status_5xx_share", "share": 0.05, "min_requests": 100}
@@ -163,7 +169,7 @@ SHARE = {"name": "share", "kind": "status_5xx_share", "share": 0.05, "min_reques
 
 def test_both_know_the_same_kinds_of_rules():
     assert set(alert_rules.KINDS) == set(RULES_BY_KIND) == set(RULE_OPTIONS["kind"]["choices"])
-    assert set(RULE_OPTIONS["severity"]["choices"]) == {severity.value for severity in Severity}
+    assert set(RULE_OPTIONS["severity"]["choices"]) == {level.value for level in Level}
 
 
 @pytest.mark.parametrize("kind", sorted(alert_rules.KINDS))
@@ -189,7 +195,7 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
     document = {"kafka": {"bootstrap": ["k:9092"]}, "state": "/s", "rules": list(rules), "channels": []}
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
     try:
-        config.load_config(file)
+        config.load(file)
     except ConfigError as error:
         return str(error)
     return None

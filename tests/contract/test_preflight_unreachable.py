@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from rig.ansible_cores import programs_of
 from tests.contract import sshd
-from tests.cores import programs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOUND = Path(__file__).parent / "inventories" / "preflight" / "sound"

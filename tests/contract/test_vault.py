@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 from obsctl.fleet import vault
 
 BIN = Path(sys.executable).parent

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration import cluster
-from tests.integration.consumer import Pipeline
+from rig.consumer import Pipeline
+from rig.database import MariaDB, database_server
+from rig.kafka import KafkaNode, unpack_kafka
+from rig.tools import kafka_archive, missing_tools
 
 _numbers = itertools.count(1)
 
@@ -17,35 +19,35 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def kafka_libs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked archive's libs; skips where it or java is absent."""
-    if reason := cluster.missing_tools():
+    if reason := missing_tools():
         pytest.skip(reason)
-    archive = cluster.kafka_archive()
+    archive = kafka_archive()
     assert archive is not None
-    return cluster.unpack_kafka(archive, tmp_path_factory.mktemp("kafka-libs"))
+    return unpack_kafka(archive, tmp_path_factory.mktemp("kafka-libs"))
 
 
 @pytest.fixture(scope="session")
-def kafka(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.KafkaNode]:
+def kafka(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
     """A running broker."""
-    node = cluster.KafkaNode(kafka_libs, tmp_path_factory.mktemp("kafka"))
+    node = KafkaNode(kafka_libs, tmp_path_factory.mktemp("kafka"))
     node.start()
     yield node
     node.kill()
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.MariaDB]:
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     """A running database server: MariaDB, or the MySQL that OBSCTL_TEST_MYSQLD names."""
-    if reason := cluster.missing_tools():
+    if reason := missing_tools():
         pytest.skip(reason)
-    server = cluster.database_server(tmp_path_factory.mktemp("database"))
+    server = database_server(tmp_path_factory.mktemp("database"))
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def pipeline(kafka: cluster.KafkaNode, mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(kafka: KafkaNode, mariadb: MariaDB, tmp_path: Path) -> Iterator[Pipeline]:
     """Topics, a database and a configuration of this test's own."""
     made = Pipeline(kafka, mariadb, tmp_path, f"t{next(_numbers)}")
     yield made

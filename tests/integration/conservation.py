@@ -38,9 +38,14 @@ import confluent_kafka
 import pymysql
 import yaml
 
-from tests.integration import cluster
-from tests.integration.cable import Cable, Place, Trap
-from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
+from rig.cable import Cable, Place, Trap
+from rig.consumer import Consumer, Pipeline, assert_conserved
+from rig.database import MIGRATIONS, database_server, migration_statements
+from rig.kafka import KafkaNode, unpack_kafka
+from rig.ports import free_port
+from rig.records import json_line, record
+from rig.tools import kafka_archive, missing_tools
+from rig.waiting import wait_for
 
 SLOTS = ("one", "two")
 OBSCTL = [sys.executable, "-c", "from obsctl.cli.main import main; main()"]
@@ -66,11 +71,11 @@ class Servers:
     """A broker and a database for a whole run, with the broker's cable."""
 
     def __init__(self, libs: Path, folder: Path) -> None:
-        self.cable = Cable(cluster.free_port())
+        self.cable = Cable(free_port())
         (folder / "kafka").mkdir()
         (folder / "database").mkdir()
-        self.kafka = cluster.KafkaNode(libs, folder / "kafka", self.cable)
-        self.database = cluster.database_server(folder / "database", tls=False)
+        self.kafka = KafkaNode(libs, folder / "kafka", self.cable)
+        self.database = database_server(folder / "database", tls=False)
 
     def start(self) -> None:
         """Start what does not run: at the beginning all, later what a failed point has left dead."""
@@ -232,7 +237,9 @@ class Oracle:
             }
             return {part: (held.get(part, 0), end) for part, end in ends.items() if held.get(part, 0) != end}
 
-        wait_until(lambda: not behind(), _SETTLE_SECONDS, lambda: f"partitions stand still: {behind()}, {self.state()}")
+        wait_for(
+            lambda: f"partitions stand still: {behind()}, {self.state()}", lambda: not behind(), seconds=_SETTLE_SECONDS
+        )
         stored = self.pipeline.query("SELECT client_request_id,ts,uri,user_agent,status,bytes FROM access_log")
         _assert_equal("access_log", collections.Counter(stored), ((i, *row) for i, row in self._access.items()))
         errors = self.pipeline.query("SELECT message,client_addr FROM error_log")
@@ -270,7 +277,9 @@ class Oracle:
             assert consumer.terminate() == 0, "a consumer did not end well"
         self.start(0)  # it begins with the letters that are due
         due = "SELECT COUNT(*) FROM quarantine WHERE dead_letter=0"
-        wait_until(lambda: self.pipeline.query(due) == ((0,),), 60, lambda: f"dead letters are due: {self.state()}")
+        wait_for(
+            lambda: f"dead letters are due: {self.state()}", lambda: self.pipeline.query(due) == ((0,),), seconds=60
+        )
         self._watcher.assign([confluent_kafka.TopicPartition(self.pipeline.dlq, 0, 0)])
         letters: set[bytes] = set()
         for _ in range(self._end(self.pipeline.dlq, 0)):
@@ -445,7 +454,9 @@ def in_rebalance(victim: str) -> Callable[[Oracle], None]:
 
     def strike(o: Oracle) -> None:
         third = o.join()
-        wait_until(lambda: _count(third, "started") > 0, _REACH_SECONDS, lambda: "the third member does not start")
+        wait_for(
+            lambda: "the third member does not start", lambda: _count(third, "started") > 0, seconds=_REACH_SECONDS
+        )
 
         def handed() -> list[int]:
             return [_count(consumer, "partitions handed over") for consumer in o.consumers]
@@ -494,7 +505,7 @@ def in_replay(victim: str) -> Callable[[Oracle], None]:
 
 
 def in_migration(victim: str) -> Callable[[Oracle], None]:
-    """Take the tables back to the version before the topics' ids, and migrate them while consumers wait for it."""
+    """Take the tables back to the first version, and migrate them while consumers wait for it."""
 
     def strike(o: Oracle) -> None:
         for consumer in o.consumers:
@@ -503,7 +514,9 @@ def in_migration(victim: str) -> Callable[[Oracle], None]:
             "ALTER TABLE log_source DROP KEY log_source_position, DROP COLUMN topic_id,"
             " ADD UNIQUE KEY log_source_position (cluster_id, topic, partition_id)"
         )
-        o.pipeline.query("DELETE FROM schema_migrations WHERE version=2")
+        for table in ("access_log", "error_log"):
+            o.pipeline.query(f"ALTER TABLE {table} DROP COLUMN cut_fields")
+        o.pipeline.query("DELETE FROM schema_migrations WHERE version>1")
         for slot in range(len(SLOTS)):
             o.start(slot)
         o.pause(0, 2)
@@ -530,12 +543,15 @@ def in_migration(victim: str) -> Callable[[Oracle], None]:
 
 
 def _migrate(o: Oracle) -> None:
-    """Apply the second migration as the role does; a server that dies meanwhile leaves it undone."""
-    (path,) = cluster.MIGRATIONS.glob("0002_*.sql")
+    """Apply the later migrations as the role does; a server that dies meanwhile leaves the rest undone."""
+    later = sorted(MIGRATIONS.glob("*.sql"))[1:]
     with contextlib.suppress(pymysql.MySQLError), o.database.root(o.pipeline.database) as cursor:
-        for statement in cluster.migration_statements(path.read_text()):
-            cursor.execute(statement)
-        cursor.execute("INSERT IGNORE INTO schema_migrations (version,name,checksum) VALUES (2,'topic_id','')")
+        for version, path in enumerate(later, 2):
+            for statement in migration_statements(path.read_text()):
+                cursor.execute(statement)
+            cursor.execute(
+                f"INSERT IGNORE INTO schema_migrations (version,name,checksum) VALUES ({version},'{path.stem}','')"
+            )
 
 
 def _count(consumer: Consumer, message: str) -> int:
@@ -659,7 +675,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--from", type=int, dest="first", help="the first point (default: behind the last one done)")
     parser.add_argument("--progress", type=Path, help="a line of JSON a point (default: conservation-SEED.jsonl)")
     arguments = parser.parse_args(argv)
-    if reason := cluster.missing_tools():
+    if reason := missing_tools():
         parser.error(reason)
     progress: Path = arguments.progress or Path(f"conservation-{arguments.seed}.jsonl")
     done = [json.loads(line) for line in progress.read_text().splitlines()] if progress.exists() else []
@@ -667,9 +683,9 @@ def main(argv: list[str] | None = None) -> int:
     first = arguments.first if arguments.first is not None else max((r["point"] + 1 for r in done), default=0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     folder = Path(tempfile.mkdtemp(prefix="obs-conservation-"))
-    archive = cluster.kafka_archive()
+    archive = kafka_archive()
     assert archive is not None
-    servers = Servers(cluster.unpack_kafka(archive, folder), folder)
+    servers = Servers(unpack_kafka(archive, folder), folder)
     with contextlib.ExitStack() as ending:
         ending.callback(servers.stop)
         for result in run(servers, folder, arguments.seed, range(first, arguments.points)):

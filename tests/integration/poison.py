@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.consumer import json_line, record
+from obsctl.lines.formats.line import AccessLine, widths
+from rig.records import json_line, record
 
 #: 2026-03-10 12:00 UTC.
 NOON = 1_773_144_000.0
@@ -81,6 +82,12 @@ def _error(column: str, expected: Any, line: str) -> Callable[[str], Poison]:
 
 
 _AT = "[10/Mar/2026:12:00:00 +0000]"
+#: Every text that a client or a back end can make long.
+_LONG = {
+    name: "x" * 66_000 if width.bytes else "😀" * 1100
+    for name, width in widths(AccessLine).items()
+    if name not in {"client_addr", "proxy_addr"}
+}
 _ODD = "\0\x01\t\n\r\"'\\%_\x1a;--😀\u2028ü\ufffd"
 
 _BROKEN = [
@@ -88,8 +95,6 @@ _BROKEN = [
     _broken("an empty line", "parse", lambda n: record("", n)),
     _broken("a format that nobody knows", "format", lambda n: record("x", n, log_format="syslog")),
     _broken("no format", "format", lambda n: record(json_line(n), n, log_format="")),
-    _broken("a field longer than its column", "field_length", lambda n: record(json_line(n, uri="/" * 70_000), n)),
-    _broken("a field of many bytes", "field_length", lambda n: record(json_line(n, referer="😀" * 17_000), n)),
     _broken("a line of 900 kB", "parse", lambda n: record("x" * 900_000, n)),
     _broken("a host longer than its column", "field_length", lambda n: record(json_line(n), n, host="h" * 300)),
     _broken("a cut line", "parse", lambda n: record(json_line(n)[:100], n)),
@@ -129,6 +134,23 @@ _ODD_LINES = [
         "a second in the year 1970": _json("YEAR(ts)", 1970, msec=1.0),
         "the largest numbers": _json(
             "request_time", 10**9, bytes=2**63 - 1, request_length=2**63 - 1, request_time=1e9
+        ),
+        "a field longer than its column": _json("cut_fields", "uri", uri="/" * 70_000),
+        "a field of many bytes": _json("cut_fields", "referer", referer="😀" * 17_000),
+        "a field of many characters": _json("cut_fields", "vhost", host="😀" * 300),
+        "every text longer than its column": _json(
+            "cut_fields", ",".join(_LONG), **{{"vhost": "host"}.get(name, name): text for name, text in _LONG.items()}
+        ),
+        "a retry list longer than its column": _json(
+            "upstream_status", ", ".join(["502"] * 51), upstream_status=", ".join(["502"] * 60)
+        ),
+        "NULs before a line": lambda name: Poison(
+            name,
+            lambda n: record("\0" * 9 + json_line(n, msec=NOON + n), n),
+            "access_log",
+            (),
+            "client_addr",
+            "198.51.100.7",
         ),
         "an object in a field that is not read": _json("uri", "/", uri="/", more={"a": [{"b": None}]}),
         "a dash for the bytes": _combined("bytes", 0, f'192.0.2.1 - - {_AT} "GET / HTTP/1.1" 304 - "-" "-"'),

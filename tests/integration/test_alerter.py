@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import confluent_kafka
+import confluent_kafka.admin
 import pytest
 import yaml
 
-from tests.contract.alerting.vendor import Vendor, serving
-from tests.integration import cluster
-from tests.integration.consumer import json_line, record, wait_until
+from rig.brokers import Brokers
+from rig.kafka import KafkaNode
+from rig.ports import free_port
+from rig.records import json_line, record
+from rig.vendor import Vendor, serving
+from rig.waiting import wait_for
 
 CLIENT = "203.0.113.9"
 #: Short, so that a condition that ends is seen to end within the test.
@@ -32,10 +40,10 @@ _offsets = itertools.count(0, 300)
 class Watch:
     """A topic, an alerter's configuration, and the processes that used it."""
 
-    def __init__(self, kafka: cluster.KafkaNode, folder: Path, vendor: Vendor) -> None:
+    def __init__(self, kafka: KafkaNode | Three, folder: Path, vendor: Vendor) -> None:
         self.kafka, self.folder, self.vendor = kafka, folder, vendor
         self.topic = f"watch{next(_numbers)}"
-        self.port = cluster.free_port()
+        self.port = free_port()
         kafka.create_topic(self.topic, 6)
         self._producer = kafka.producer()
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,10 +82,10 @@ class Watch:
         """Start a process; with ``wait`` it has reached the end of the topic."""
         with (self.folder / "alerter.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "obsctl.alerting.service", "--config", str(self._config)], stderr=log
+                [sys.executable, "-m", "obsctl.alerter.service", "--config", str(self._config)], stderr=log
             )
         if wait:
-            wait_until(self.ready, 30, self.log)
+            wait_for(self.log, self.ready, seconds=30)
 
     def ready(self) -> bool:
         try:
@@ -97,7 +105,10 @@ class Watch:
         return self._process.wait(20)
 
     def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as answer:  # the page of one that is failing
             return dict(json.load(answer))
 
     def log(self) -> str:
@@ -111,17 +122,33 @@ class Watch:
             for n in range(count)
         ]
 
-    def send(self, records: list[bytes]) -> None:
+    def send(self, records: list[bytes], partitions: int = 6) -> None:
         for number, value in enumerate(records):
-            self._producer.produce(self.topic, value, partition=number % 6)
+            self._producer.produce(self.topic, value, partition=number % partitions)
         assert self._producer.flush(30) == 0
+
+    def produce_again(self) -> None:
+        """Take a new producer: the old one may know a topic or a cluster that is gone."""
+        self._producer = self.kafka.producer()
+
+    def seen_until(self, done: Callable[[], bool], seconds: float) -> list[dict[str, Any]]:
+        """Look at the health page until something is true, and return what it said on the way."""
+        pages: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            with contextlib.suppress(OSError):
+                pages.append(self.health())
+            return done()
+
+        wait_for(lambda: f"{pages[-1:]}\n{self.log()}", look, seconds=seconds)
+        return pages
 
     def titles(self) -> list[str]:
         return [request.body["markdown"]["title"] for request in self.vendor.received]
 
 
 @pytest.fixture
-def watch(kafka: cluster.KafkaNode, tmp_path: Path) -> Iterator[Watch]:
+def watch(kafka: KafkaNode, tmp_path: Path) -> Iterator[Watch]:
     with serving() as vendor:
         made = Watch(kafka, tmp_path, vendor)
         yield made
@@ -130,7 +157,7 @@ def watch(kafka: cluster.KafkaNode, tmp_path: Path) -> Iterator[Watch]:
 
 def settled(watch: Watch, titles: list[str], seconds: float = 20) -> None:
     """Wait for exactly these messages, and see that no other comes."""
-    wait_until(lambda: len(watch.titles()) >= len(titles), seconds, lambda: f"{watch.titles()}\n{watch.log()}")
+    wait_for(lambda: f"{watch.titles()}\n{watch.log()}", lambda: len(watch.titles()) >= len(titles), seconds=seconds)
     time.sleep(1)
     assert watch.titles() == titles
 
@@ -138,7 +165,7 @@ def settled(watch: Watch, titles: list[str], seconds: float = 20) -> None:
 def test_one_burst_one_message_and_one_when_it_is_over(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(200))
-    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    wait_for(watch.log, lambda: bool(watch.titles()), seconds=20)
     settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
     assert watch.terminate() == 0
     assert "tok-5f6e7d8c9b" not in watch.log()
@@ -155,11 +182,11 @@ def test_what_was_there_before_the_first_start_is_not_news(watch: Watch) -> None
 def test_a_restart_neither_repeats_nor_forgets(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(60))
-    wait_until(lambda: watch.health()["counted"] == 60, 10, watch.log)
+    wait_for(watch.log, lambda: watch.health()["counted"] == 60, seconds=10)
     watch.kill()
     watch.send(watch.requests(60))
     watch.start()
-    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    wait_for(watch.log, lambda: bool(watch.titles()) and watch.health()["waiting"] == 0, seconds=20)
     watch.kill()
     watch.start()
     settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
@@ -171,7 +198,7 @@ def test_a_resend_and_a_replay_of_old_lines_are_not_counted(watch: Watch) -> Non
     watch.send(lines)
     watch.send(lines[::-1])
     watch.send(watch.requests(500, age_s=86400))
-    wait_until(lambda: watch.health()["skipped"]["late"] == 500, 10, watch.log)
+    wait_for(watch.log, lambda: watch.health()["skipped"]["late"] == 500, seconds=10)
     assert watch.health()["skipped"]["repeated"] == 60
     assert watch.titles() == []
 
@@ -179,7 +206,7 @@ def test_a_resend_and_a_replay_of_old_lines_are_not_counted(watch: Watch) -> Non
 def test_nothing_ends_while_the_brokers_are_silent(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(200))
-    wait_until(lambda: bool(watch.titles()), 20, watch.log)
+    wait_for(watch.log, lambda: bool(watch.titles()), seconds=20)
     process = watch.kafka._process._process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
@@ -195,7 +222,7 @@ def test_messages_wait_for_a_vendor_that_is_away(watch: Watch) -> None:
     watch.vendor.status = 503
     watch.start()
     watch.send(watch.requests(200))
-    wait_until(lambda: watch.health()["status"] == "degraded", 10, watch.log)
+    wait_for(watch.log, lambda: watch.health()["status"] == "degraded", seconds=10)
     assert "out of order" in watch.health()["reason"]
     watch.vendor.status = 200
     watch.vendor.received.clear()
@@ -216,9 +243,218 @@ def test_killed_again_and_again_every_condition_has_its_two_messages(watch: Watc
         watch.send(watch.requests(70, client))
         time.sleep(chance.uniform(0, 1.2))
     wanted = {f"[{kind}] rate {client}" for client in clients for kind in ("FIRING", "RESOLVED")}
-    wait_until(lambda: wanted <= set(watch.titles()), 60, lambda: f"{wanted - set(watch.titles())}\n{watch.log()}")
+    wait_for(
+        lambda: f"{wanted - set(watch.titles())}\n{watch.log()}", lambda: wanted <= set(watch.titles()), seconds=60
+    )
     time.sleep(1)
     texts = [(r.body["markdown"]["title"], r.body["markdown"]["text"]) for r in watch.vendor.received]
     assert {title for title, _ in texts} == wanted
     unmarked = Counter(title for title, text in texts if "sent again" not in text)
     assert max(unmarked.values()) == 1
+
+
+def both(client: str) -> list[str]:
+    return [f"[FIRING] rate {client}", f"[RESOLVED] rate {client}"]
+
+
+def assert_was_not_well(pages: list[dict[str, Any]], words: str) -> None:
+    """The page said that nothing was read, and why, before it was well again."""
+    failing = [page["reason"] for page in pages if page["status"] == "failing"]
+    assert any(words in reason for reason in failing), failing
+
+
+@pytest.mark.parametrize("partitions", [3, 6])
+def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions: int) -> None:
+    """Lines of the new topic may come before the alerter has noticed, and fewer than the old one had."""
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    before = watch.health()["cluster"]["topic_id"]
+    watch.kafka.delete_topic(watch.topic)
+    watch.kafka.create_topic(watch.topic, partitions)
+    watch.produce_again()
+    watch.send(watch.requests(60), partitions)
+    pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 40)
+    assert_was_not_well(pages, "made again")
+    assert watch.health()["status"] == "ok"
+    assert watch.health()["cluster"]["topic_id"] not in ("", before)
+    assert watch.health()["cluster"]["positions"].keys() == {str(number) for number in range(partitions)}
+    watch.send(watch.requests(120), partitions)
+    settled(watch, both(CLIENT), 40)
+
+
+def test_a_topic_made_again_while_the_alerter_was_off(watch: Watch) -> None:
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    assert watch.terminate() == 0
+    watch.kafka.delete_topic(watch.topic)
+    watch.kafka.create_topic(watch.topic, 3)
+    watch.produce_again()
+    watch.send(watch.requests(600), 3)
+    watch.start()
+    settled(watch, both(CLIENT), 40)
+
+
+def test_a_topic_that_is_gone_is_said_at_once(watch: Watch) -> None:
+    watch.start()
+    watch.kafka.delete_topic(watch.topic)
+    pages = watch.seen_until(lambda: watch.health()["status"] == "failing", 10)
+    assert_was_not_well(pages, f"topic {watch.topic} does not exist")
+
+
+def test_partitions_that_are_added_are_read_from_their_beginning(watch: Watch) -> None:
+    watch.start()
+    admin = watch.kafka.admin()
+    wanted = confluent_kafka.admin.NewPartitions(watch.topic, 9)
+    admin.create_partitions([wanted])[watch.topic].result(30)
+    watch.produce_again()
+    for value in watch.requests(120):
+        watch._producer.produce(watch.topic, value, partition=8)
+    assert watch._producer.flush(30) == 0
+    settled(watch, both(CLIENT), 40)
+    assert watch.health()["status"] == "ok"
+
+
+def test_records_that_retention_deleted_are_passed_over(watch: Watch) -> None:
+    """Off for longer than the retention: the position lies before the log's start, and the log may be empty."""
+    watch.start()
+    watch.send(watch.requests(60))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 60, seconds=10)
+    assert watch.terminate() == 0
+    watch.send(watch.requests(600, age_s=86400))
+    admin = watch.kafka.admin()
+    ends = [confluent_kafka.TopicPartition(watch.topic, number, confluent_kafka.OFFSET_END) for number in range(6)]
+    for answer in admin.delete_records(ends).values():
+        answer.result(30)
+    watch.start()
+    assert watch.health()["lag"] == 0
+    watch.send(watch.requests(120, "192.0.2.7"))
+    settled(watch, both("192.0.2.7"), 40)
+
+
+class OwnBroker:
+    """A broker of one test's own, which it may damage."""
+
+    def __init__(self, libs: Path, folder: Path) -> None:
+        self.node = KafkaNode(libs, folder)
+        self.node.start()
+
+    def lose_log(self, topic: str) -> None:
+        """Have the topic's records gone, as after a disk was replaced: the same topic, and its offsets begin at 0."""
+        self.node.kill()
+        for partition in (self.node.folder / "data").glob(f"{topic}-*"):
+            for file in partition.glob("0*"):
+                file.unlink()
+        for checkpoint in (self.node.folder / "data").glob("*-checkpoint"):
+            checkpoint.unlink()
+        self.node.start()
+
+    def rebuild(self) -> None:
+        """Have another cluster at the same address."""
+        self.node.kill()
+        shutil.rmtree(self.node.folder / "data")
+        arguments = ["format", "--cluster-id=anotherClusterAAAAAAAA", "--config", str(self.node._config)]
+        self.node._java("kafka.tools.StorageTool", *arguments)
+        self.node.start()
+
+
+@pytest.fixture
+def broken(kafka_libs: Path, tmp_path: Path) -> Iterator[tuple[OwnBroker, Watch]]:
+    (tmp_path / "kafka").mkdir()
+    own = OwnBroker(kafka_libs, tmp_path / "kafka")
+    with serving() as vendor:
+        made = Watch(own.node, tmp_path, vendor)
+        yield own, made
+        made.kill()
+    own.node.kill()
+
+
+def test_a_cluster_that_is_rebuilt_under_the_alerter(broken: tuple[OwnBroker, Watch]) -> None:
+    own, watch = broken
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    own.rebuild()
+    watch.kafka.create_topic(watch.topic, 6)
+    watch.produce_again()
+    watch.send(watch.requests(120))
+    settled(watch, both(CLIENT), 60)
+    assert watch.health()["cluster"]["id"] == "anotherClusterAAAAAAAA"
+    assert watch.health()["status"] == "ok"
+
+
+def test_a_log_that_lost_its_records_is_read_again(broken: tuple[OwnBroker, Watch]) -> None:
+    own, watch = broken
+    watch.start()
+    watch.send(watch.requests(90, "192.0.2.1"))
+    wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
+    own.lose_log(watch.topic)
+    watch.produce_again()
+    watch.send(watch.requests(60))
+    wait_for(watch.log, lambda: watch.ready() and watch.health()["counted"] == 150, seconds=60)
+    watch.send(watch.requests(120))
+    settled(watch, both(CLIENT), 40)
+
+
+class Three:
+    """Three brokers, as the tests here ask for one."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self.brokers = brokers
+        self.bootstrap = brokers.bootstrap
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        topic = confluent_kafka.admin.NewTopic(name, partitions, 3)
+        self._ask(lambda admin: admin.create_topics([topic], request_timeout=5)[name])
+
+    def delete_topic(self, name: str) -> None:
+        self._ask(lambda admin: admin.delete_topics([name], request_timeout=5)[name])
+
+    def _ask(self, question: Callable[[confluent_kafka.admin.AdminClient], Any]) -> None:
+        """Ask until one answers: the broker that hangs may be taken for the controller for a while."""
+        done = {confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS, confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART}
+        for _ in range(15):
+            admin = self.brokers.admin()  # must outlive its futures
+            try:
+                question(admin).result(6)
+                return
+            except TimeoutError:
+                continue
+            except confluent_kafka.KafkaException as error:
+                if error.args[0].code() in done:  # an earlier question was carried out after all
+                    return
+                time.sleep(1)
+        raise AssertionError("no broker carries it out")
+
+    def producer(self) -> confluent_kafka.Producer:
+        return confluent_kafka.Producer(
+            {"bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 20, "log_level": 0}
+        )
+
+
+def test_a_topic_made_again_while_one_of_three_brokers_hangs(kafka_libs: Path, tmp_path: Path) -> None:
+    """When it goes on, it still believes in the old topic for a moment, and leads partitions of it."""
+    (tmp_path / "kafka").mkdir()
+    brokers = Brokers(kafka_libs, tmp_path / "kafka")
+    try:
+        brokers.start(1, 2, 3)
+        with serving() as vendor:
+            watch = Watch(Three(brokers), tmp_path, vendor)
+            watch.start()
+            watch.send(watch.requests(90, "192.0.2.1"))
+            wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=20)
+            brokers.suspend(3)
+            time.sleep(4)  # until it is fenced, and the others lead
+            watch.kafka.delete_topic(watch.topic)
+            watch.kafka.create_topic(watch.topic, 6)
+            brokers.resume(3)
+            watch.produce_again()
+            watch.send(watch.requests(60))
+            pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 60)
+            assert_was_not_well(pages, "made again")
+            watch.send(watch.requests(120))
+            settled(watch, both(CLIENT), 40)
+            watch.kill()
+    finally:
+        brokers.close()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration import cluster, conservation
+from rig.tools import missing_tools
+from tests.integration import conservation
 
 POINTS = int(os.environ.get("OBSCTL_CRASH_POINTS", str(len(conservation.DECK))))
 SEED = int(os.environ.get("OBSCTL_CRASH_SEED", "20260102"))
@@ -21,7 +22,7 @@ def test_a_deck_holds_every_fault() -> None:
 
 @pytest.mark.timeout(300 + POINTS * 60)
 def test_every_line_once_whatever_is_struck(kafka_libs: Path, tmp_path: Path) -> None:
-    if reason := cluster.missing_tools():
+    if reason := missing_tools():
         pytest.skip(reason)
     servers = conservation.Servers(kafka_libs, tmp_path)
     try:

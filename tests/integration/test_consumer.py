@@ -11,8 +11,11 @@ from pathlib import Path
 import confluent_kafka
 import pytest
 
-from tests.integration.cluster import KafkaNode, MariaDB
-from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
+from rig.consumer import Consumer, Pipeline, assert_conserved
+from rig.database import MariaDB
+from rig.kafka import KafkaNode
+from rig.records import json_line, record
+from rig.waiting import wait_for
 
 ERROR_LINE = "2026/01/02 03:04:05 [error] 7#7: *1 upstream timed out, client: ::1, server: a"
 
@@ -41,13 +44,13 @@ def test_lines_become_rows_once(pipeline: Pipeline) -> None:
     assert (pipeline.count("access_log"), pipeline.count("error_log"), pipeline.count("quarantine")) == (3000, 1, 2)
     assert_conserved(pipeline.query)
     lines = {"stored": 3001, "quarantined": 2, "known": 1000}
-    wait_until(lambda: consumer.health()["lines"] == lines, 10, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["lines"] == lines, seconds=10)
     assert consumer.health()["status"] == "ok"
     status, text = consumer.get("/metrics")
     assert status == 200
-    assert 'obs_consumer_lines_total{outcome="stored"} 3001\n' in text
-    assert "obs_consumer_database_up 1\n" in text
-    assert 'obs_consumer_quarantined_total{reason="not_json"} 1\n' in text
+    assert 'obsctl_consumer_lines_total{outcome="stored"} 3001\n' in text
+    assert "obsctl_consumer_database_up 1\n" in text
+    assert 'obsctl_consumer_quarantined_total{reason="not_json"} 1\n' in text
     assert consumer.terminate() == 0
 
 
@@ -69,16 +72,16 @@ def test_the_database_away_and_back(pipeline: Pipeline) -> None:
     pipeline.mariadb.kill()
     try:
         pipeline.send(values(2000, first=500))
-        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        wait_for(lambda: str(consumer.health()), lambda: "database" in troubles(consumer), seconds=30)
         status, _ = consumer.get("/health")
         assert status == 503
         assert troubles(consumer)["database"]["hint"]
-        wait_until(lambda: lag(consumer) == 2000, 15, lambda: str(consumer.health()))
+        wait_for(lambda: str(consumer.health()), lambda: lag(consumer) == 2000, seconds=15)
         time.sleep(8)  # longer than the session time-out: the reader must go on polling
     finally:
         pipeline.mariadb.start()
     pipeline.wait_kept(2500)
-    wait_until(lambda: consumer.health()["status"] == "ok", 10, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=10)
     assert consumer.process.poll() is None
     assert consumer.messages().count("partitions assigned") == 1, "the group must not have noticed"
     assert_conserved(pipeline.query)
@@ -92,15 +95,15 @@ def test_a_frozen_database_is_told(pipeline: Pipeline) -> None:
     pipeline.mariadb.freeze()
     try:
         pipeline.send(values(500, first=500))
-        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        wait_for(lambda: str(consumer.health()), lambda: "database" in troubles(consumer), seconds=30)
         assert lag(consumer) == 500
         starting = pipeline.start("two")
-        wait_until(lambda: "upkeep" in troubles(starting), 30, starting.log.read_text)
+        wait_for(starting.log.read_text, lambda: "upkeep" in troubles(starting), seconds=30)
         assert starting.terminate(timeout=15) == 0, "a stop must not wait for the database's first word"
     finally:
         pipeline.mariadb.thaw()
     pipeline.wait_kept(1000)
-    wait_until(lambda: consumer.health()["status"] == "ok", 15, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=15)
 
 
 def test_who_reads_a_table_does_not_hold_up_the_lines(pipeline: Pipeline) -> None:
@@ -130,7 +133,7 @@ def test_a_topic_that_does_not_exist_is_named(pipeline: Pipeline) -> None:
     consumer = pipeline.start(kafka=pipeline.config()["kafka"] | {"topics": topics})
     pipeline.send(values(100))
     pipeline.wait_kept(100)
-    wait_until(lambda: topics["error"] in troubles(consumer), 20, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: topics["error"] in troubles(consumer), seconds=20)
 
 
 def test_a_taken_port_costs_the_health_page_only(pipeline: Pipeline) -> None:
@@ -149,10 +152,10 @@ def test_the_broker_away_and_back(pipeline: Pipeline) -> None:
     pipeline.wait_kept(500)
     pipeline.kafka.kill()
     try:
-        wait_until(lambda: "kafka" in troubles(consumer), 30, lambda: str(consumer.health()))
+        wait_for(lambda: str(consumer.health()), lambda: "kafka" in troubles(consumer), seconds=30)
     finally:
         pipeline.kafka.start()
-    wait_until(lambda: consumer.health()["status"] == "ok", 60, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=60)
     pipeline.send(values(500, first=500))
     pipeline.wait_kept(1000)
     assert consumer.process.poll() is None
@@ -167,7 +170,7 @@ def test_a_start_while_both_are_away(pipeline: Pipeline) -> None:
         consumer = pipeline.start()
         idle = pipeline.start("two")
         for waiting in (consumer, idle):
-            wait_until(lambda: "upkeep" in troubles(waiting), 30, waiting.log.read_text)  # noqa: B023  called at once
+            wait_for(waiting.log.read_text, lambda: "upkeep" in troubles(waiting), seconds=30)  # noqa: B023  called at once
         assert idle.terminate(timeout=20) == 0
     finally:
         pipeline.mariadb.start()
@@ -184,7 +187,7 @@ def test_a_stop_is_quick_whatever_is_away(pipeline: Pipeline) -> None:
     pipeline.mariadb.kill()
     try:
         pipeline.send(values(100, first=100))
-        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        wait_for(lambda: str(consumer.health()), lambda: "database" in troubles(consumer), seconds=30)
         pipeline.kafka.kill()
         try:
             assert consumer.terminate(timeout=25) == 0
@@ -217,8 +220,10 @@ def test_a_refused_line_goes_to_the_dead_letter_topic(pipeline: Pipeline) -> Non
     headers = {name: value.decode() for name, value in letter.headers()}
     assert headers["obs.error.reason"] == f"refused_{pipeline.mariadb.check_violated}"
     assert (headers["obs.topic"], headers["obs.partition"], headers["obs.offset"]) == (pipeline.access, "2", "5")
-    wait_until(
-        lambda: pipeline.query("SELECT dead_letter FROM quarantine") == ((1,),), 30, lambda: "the letter is not settled"
+    wait_for(
+        lambda: "the letter is not settled",
+        lambda: pipeline.query("SELECT dead_letter FROM quarantine") == ((1,),),
+        seconds=30,
     )
 
 
@@ -229,8 +234,10 @@ def test_two_consumers_share_the_partitions(pipeline: Pipeline) -> None:
         pipeline.send(sent[start : start + 500])
         pipeline.send(sent[max(start - 300, 0) : start], partition=(start // 500) % 3)
     pipeline.wait_kept(6000)
-    wait_until(
-        lambda: all(len(c.health()["partitions"]) > 0 for c in (first, second)), 30, lambda: "one consumer has no work"
+    wait_for(
+        lambda: "one consumer has no work",
+        lambda: all(len(c.health()["partitions"]) > 0 for c in (first, second)),
+        seconds=30,
     )
     assert first.terminate() == 0  # a static member keeps its partitions for the session time-out
     pipeline.send(values(600, first=6000))
@@ -245,23 +252,25 @@ def test_a_join_without_an_answer_is_told(pipeline: Pipeline) -> None:
     pipeline.wait_kept(300)
     first.kill()
     second = pipeline.start("")  # its join waits until the dead member's session is over
-    wait_until(lambda: second.health()["status"] == "ok", 10, lambda: str(second.health()))
+    wait_for(lambda: str(second.health()), lambda: second.health()["status"] == "ok", seconds=10)
     pipeline.kafka.freeze()
     try:
-        wait_until(lambda: "group" in troubles(second), 60, lambda: str(second.health()))
+        wait_for(lambda: str(second.health()), lambda: "group" in troubles(second), seconds=60)
     finally:
         pipeline.kafka.thaw()
     pipeline.send(values(300, first=300))
     pipeline.wait_kept(600, timeout=90)
-    wait_until(lambda: second.health()["status"] == "ok", 30, lambda: str(second.health()))
+    wait_for(lambda: str(second.health()), lambda: second.health()["status"] == "ok", seconds=30)
 
 
 def test_a_member_without_partitions_is_well(kafka: KafkaNode, mariadb: MariaDB, tmp_path: Path) -> None:
     pipeline = Pipeline(kafka, mariadb, tmp_path, "standby", partitions=1)
     try:
         members = [pipeline.start(name) for name in ("one", "two", "three")]  # for two partitions
-        wait_until(
-            lambda: sum(len(m.health()["partitions"]) for m in members) == 2, 40, lambda: str(members[0].health())
+        wait_for(
+            lambda: str(members[0].health()),
+            lambda: sum(len(m.health()["partitions"]) for m in members) == 2,
+            seconds=40,
         )
         time.sleep(13)  # more than two session time-outs
         assert [m.health()["status"] for m in members] == ["ok"] * 3
@@ -275,14 +284,16 @@ def test_a_member_whose_place_was_taken_comes_back(pipeline: Pipeline) -> None:
     pipeline.send(values(300))
     pipeline.wait_kept(300)
     second = pipeline.start("same")
-    wait_until(
-        lambda: any("gave up" in message for message in first.messages()), 60, lambda: "\n".join(first.messages())
+    wait_for(
+        lambda: "\n".join(first.messages()),
+        lambda: any("gave up" in message for message in first.messages()),
+        seconds=60,
     )
     second.kill()
     pipeline.send(values(300, first=300))
     pipeline.wait_kept(600)
     assert first.process.poll() is None
-    wait_until(lambda: first.health()["status"] == "ok", 30, lambda: str(first.health()))
+    wait_for(lambda: str(first.health()), lambda: first.health()["status"] == "ok", seconds=30)
     assert_conserved(pipeline.query)
 
 
@@ -320,7 +331,7 @@ def test_records_that_the_broker_deleted_are_reported(pipeline: Pipeline) -> Non
         future.result(30)
     again = pipeline.start()
     pipeline.wait_kept(550)
-    wait_until(lambda: again.health()["missing_offsets"] == 50, 10, lambda: str(again.health()))
+    wait_for(lambda: str(again.health()), lambda: again.health()["missing_offsets"] == 50, seconds=10)
     assert any("offsets are missing" in message for message in again.messages())
     pipeline.wait_positions(600)
 
@@ -335,7 +346,7 @@ def test_a_running_consumer_goes_on_behind_records_that_the_broker_deleted(pipel
     try:
         # More than is in flight while the database is away: what was fetched ahead is thrown away by the pause.
         pipeline.send(values(30_000, first=300))
-        wait_until(lambda: "database" in troubles(consumer), 30, lambda: str(consumer.health()))
+        wait_for(lambda: str(consumer.health()), lambda: "database" in troubles(consumer), seconds=30)
         time.sleep(3)
         admin = pipeline.kafka.admin()  # must outlive its futures
         end = confluent_kafka.TopicPartition(pipeline.access, 0, 10_100 - kept)
@@ -350,7 +361,7 @@ def test_a_running_consumer_goes_on_behind_records_that_the_broker_deleted(pipel
     assert pipeline.kept() == 30_300 - missing
     pipeline.send(values(300, first=40_000))
     pipeline.wait_kept(30_600 - missing)
-    wait_until(lambda: consumer.health()["status"] == "ok", 30, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=30)
     assert_conserved(pipeline.query)
 
 

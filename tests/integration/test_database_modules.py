@@ -15,7 +15,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from tests.integration import cluster
+from rig.database import MariaDB
 
 BIN = Path(sys.executable).parent
 MIGRATIONS = {
@@ -27,7 +27,7 @@ MIGRATIONS = {
 class Modules:
     """Runs a module on this machine against one server."""
 
-    def __init__(self, project: Path, server: cluster.MariaDB) -> None:
+    def __init__(self, project: Path, server: MariaDB) -> None:
         self._project = project
         self.server = server
 
@@ -60,7 +60,7 @@ class Modules:
 
 
 @pytest.fixture
-def modules(project: Path, mariadb: cluster.MariaDB) -> Iterator[Modules]:
+def modules(project: Path, mariadb: MariaDB) -> Iterator[Modules]:
     if not (BIN / "ansible").exists():
         pytest.skip("Ansible is not installed here: pip install -e '.[control]'")
     if os.geteuid() != 0 or shutil.which("mariadb") is None:
@@ -182,7 +182,7 @@ def test_root_is_put_on_the_socket(project: Path, tmp_path: Path) -> None:
         pytest.skip("mariadb-server is not installed")
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    server = cluster.MariaDB(tmp_path)
+    server = MariaDB(tmp_path)
     server.start()
     try:
         with server.root() as cursor:

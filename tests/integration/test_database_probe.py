@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.collect.database import probe
+from obsctl.checks.ask.database import probe
 from obsctl.fleet.model import Database, Fleet
-from tests.integration.cluster import MariaDB
+from rig.database import MariaDB
 
 _TABLES = (
     "CREATE TABLE log_source (next_offset BIGINT, updated_at DATETIME)",

@@ -7,11 +7,11 @@ import time
 
 import confluent_kafka
 
-from obsctl.pipeline.config import Kafka, Topics
-from obsctl.pipeline.housekeeping import Housekeeping
-from obsctl.pipeline.store import DeadLetter, Upkeep
-from obsctl.pipeline.telemetry import Telemetry
-from tests.integration.cluster import KafkaNode
+from obsctl.consumer.config import Kafka, Topics
+from obsctl.consumer.housekeeping import Housekeeping
+from obsctl.consumer.telemetry import Telemetry
+from obsctl.store.interface import DeadLetter, Upkeep
+from rig.kafka import KafkaNode
 
 
 class _Ledger:

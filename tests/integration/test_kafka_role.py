@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from tests.contract.kafka_role import RenderedNode
-from tests.integration import cluster
-from tests.integration.consumer import wait_until
+from rig.kafka import CLUSTER_ID, Java, unpack_kafka
+from rig.ports import free_port
+from rig.rendered_role import RenderedNode
+from rig.server import ServerProcess
+from rig.tools import CACHE
+from rig.waiting import wait_for
 
 from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_wire  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.modules import (  # isort: skip
@@ -21,7 +24,7 @@ from ansible_collections.obscraft.fleet.plugins.modules import (  # isort: skip
     kafka_topics,
 )
 
-ARCHIVES = sorted((cluster.CACHE / "artifacts" / "kafka").glob("kafka_*.tgz"))
+ARCHIVES = sorted((CACHE / "artifacts" / "kafka").glob("kafka_*.tgz"))
 START_SECONDS = 90.0
 TOPIC = {"name": "nginxlog", "partitions": 6, "replication_factor": 1, "configs": {"min.insync.replicas": "1"}}
 
@@ -35,7 +38,7 @@ class Running(NamedTuple):
 
 def _inventory(folder: Path, version: str) -> Path:
     """Write an inventory with one controller and one broker on loopback, and return it."""
-    ports = {"kafka_broker_port": cluster.free_port(), "kafka_controller_port": cluster.free_port()}
+    ports = {"kafka_broker_port": free_port(), "kafka_controller_port": free_port()}
     hosts: dict[str, dict[str, Any]] = {}
     for number, (name, role) in enumerate((("controller1", "controller"), ("broker1", "broker")), 1):
         hosts[name] = {
@@ -57,11 +60,10 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     archive: Path = request.param
     version = archive.stem.rpartition("-")[2]
     folder = tmp_path_factory.mktemp(f"kafka-{version}")
-    libs = cluster.unpack_kafka(archive, folder)
+    libs = unpack_kafka(archive, folder)
     inventory = _inventory(folder, version)
-    java = ["java", "-Xmx320m", "-XX:TieredStopAtLevel=1"]
-    classpath = ["-cp", f"{libs}/*"]
-    servers: list[subprocess.Popen[bytes]] = []
+    java = Java(libs)
+    servers: list[ServerProcess] = []
     data = {}
     try:
         for name in ("controller1", "broker1"):
@@ -73,20 +75,16 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             log_config = folder / name / node.value("__kafka_log_config")
             log_config.write_text(node.file(f"{log_config.name}.j2"))
             logging = f"-D{node.value('__kafka_log_option')}=file:{log_config}"
-            tool = [*java, *classpath, "kafka.tools.StorageTool", "format"]
-            tool += [f"--cluster-id={cluster.CLUSTER_ID}", f"--config={config}"]
-            formatted = subprocess.run(tool, capture_output=True, text=True, check=False)
-            assert formatted.returncode == 0, formatted.stdout + formatted.stderr
-            with (folder / name / "output").open("wb") as output:
-                command = [*java, logging, *classpath, "kafka.Kafka", str(config)]
-                servers.append(subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT))
+            java.format(config)
+            server = ServerProcess(folder / name, "output")
+            server.launch(java.broker(config, logging))
+            servers.append(server)
         broker, controller = node.value("__kafka_bootstrap")[0], node.value("__kafka_voters").partition("@")[2]
         yield Running(version, broker, controller, data)
     finally:
         # The broker first: without a controller it would wait in vain for its leave to stop.
         for server in reversed(servers):
-            server.terminate()
-            server.wait(60)
+            server.end(signal.SIGTERM)
 
 
 def _view(running: Running, node_id: int, address: str, *, broker: bool) -> dict[str, Any]:
@@ -98,7 +96,7 @@ def _until_served(running: Running) -> None:
     def why_not() -> str:
         return kafka_node_health.not_serving(_view(running, 2, running.broker, broker=True)) or ""
 
-    wait_until(lambda: not why_not(), START_SECONDS, why_not)
+    wait_for(why_not, lambda: not why_not(), seconds=START_SECONDS)
 
 
 def test_nodes_serve_and_lead(running: Running) -> None:
@@ -130,12 +128,12 @@ def test_topics_are_made_once_and_raised(running: Running) -> None:
         return todo == {"create": [], "raise": {}, "configure": {}, "differences": []}
 
     assert converge(TOPIC)["create"] == [TOPIC]
-    wait_until(lambda: settled(TOPIC), 30, lambda: "the topic is not as wanted")
+    wait_for(lambda: "the topic is not as wanted", lambda: settled(TOPIC), seconds=30)
     more = {**TOPIC, "partitions": 8, "configs": {"min.insync.replicas": "1", "retention.ms": "60000"}}
     todo = converge(more)
     assert todo["raise"] == {"nginxlog": 8}
     assert todo["configure"] == {"nginxlog": {"retention.ms": "60000"}}
-    wait_until(lambda: settled(more), 30, lambda: "the topic is not as wanted")
+    wait_for(lambda: "the topic is not as wanted", lambda: settled(more), seconds=30)
     fewer = kafka_topics.plan([TOPIC], *kafka_topics.look(bootstrap, [TOPIC]))
     assert fewer["differences"]
 
@@ -150,6 +148,6 @@ def test_storage_tells_its_cluster(running: Running) -> None:
     _until_served(running)
     note = running.data["broker1"].parent / "cluster.id"
     state = kafka_storage_info.look([str(running.data["broker1"])], str(note))
-    assert state["cluster_ids"] == [cluster.CLUSTER_ID]
+    assert state["cluster_ids"] == [CLUSTER_ID]
     assert state["node_ids"] == [2]
     assert state["has_lived"]

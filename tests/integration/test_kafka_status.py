@@ -6,18 +6,19 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 import pytest
 
-from obsctl.checks.kafka import judge_cluster
-from obsctl.collect import kafka_wire as wire
-from obsctl.collect.kafka import collect_cluster, collect_partitions
-from obsctl.snapshot.kafka import KafkaSnapshot, Partition
-from tests.integration.brokers import PARTITIONS, TOPIC, Brokers
+from obsctl.checks.kafka import wire
+from obsctl.checks.kafka.collect import collect_cluster, collect_partitions
+from obsctl.checks.kafka.judge import judge_cluster
+from obsctl.checks.kafka.snapshot import KafkaSnapshot, Partition
+from rig.brokers import PARTITIONS, TOPIC, Brokers
+from rig.waiting import wait_for
 
 OBSCTL = str(Path(sys.executable).with_name("obsctl"))
 
@@ -32,13 +33,6 @@ def brokers(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield cluster
     finally:
         cluster.close()
-
-
-def wait_for(what: str, happened: Callable[[], bool], *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
-        time.sleep(0.3)
 
 
 def findings(cluster: Brokers, *, controllers_open: bool = True) -> set[str]:

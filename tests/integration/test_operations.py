@@ -17,8 +17,10 @@ import pytest
 import yaml
 
 from obsctl.fleet.model import Database, Fleet, Host, Kafka, KafkaNode, Ssh, Topic
-from tests.integration import cluster
-from tests.integration.consumer import Pipeline, assert_conserved, json_line, record, wait_until
+from rig.consumer import Pipeline, assert_conserved
+from rig.kafka import CLUSTER_ID
+from rig.records import json_line, record
+from rig.waiting import wait_for
 
 OBSCTL = [sys.executable, "-c", "from obsctl.cli.main import main; main()"]
 
@@ -155,10 +157,10 @@ def test_a_replay_that_is_killed_at_any_moment(pipeline: Pipeline, operator: Ope
             operator.argv("replay", "--reason", "format", "--since", "1h"), stdout=subprocess.DEVNULL
         )
         # Kill while it works: when it has moved something, a moment later.
-        wait_until(
-            lambda: pipeline.count("quarantine") < left or process.poll() is not None,  # noqa: B023  called at once
-            60,
-            lambda: f"the replay does not begin (seed {seed})",
+        wait_for(
+            f"the replay's first line (seed {seed})",
+            lambda left=left, process=process: pipeline.count("quarantine") < left or process.poll() is not None,
+            seconds=60,
         )
         time.sleep(chance.uniform(0, 0.1))
         process.kill()
@@ -239,12 +241,12 @@ def test_a_held_partition_goes_on_by_the_command_of_its_hint(pipeline: Pipeline,
     pipeline.send(values(50, first=100), partition=0)
     again = pipeline.start()
     part = f"{pipeline.access}/0"
-    wait_until(lambda: part in again.health()["troubles"], 30, lambda: str(again.health()))
+    wait_for(lambda: str(again.health()), lambda: part in again.health()["troubles"], seconds=30)
     hint = again.health()["troubles"][part]["hint"]
     words = hint[hint.index("obsctl consumer reset") :].split()[2:9]
     assert operator.run(*words, "--yes")["plan"]["read_again"] == 150
     pipeline.wait_kept(150)
-    wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
+    wait_for(lambda: str(again.health()), lambda: again.health()["status"] == "ok", seconds=30)
     assert_conserved(pipeline.query)
 
 
@@ -319,7 +321,7 @@ def test_the_status_of_all_sides(pipeline: Pipeline, tmp_path: Path) -> None:
     assert (code, report["errors"]) == (0, []), report["findings"]
     (row,) = [row for row in report["data"]["positions"] if row["topic"] == pipeline.access and row["partition"] == 0]
     assert (row["start"], row["position"], row["end"], row["lag"], row["behind_s"]) == (0, 100, 100, 0, 0)
-    assert row["cluster_id"] == cluster.CLUSTER_ID
+    assert row["cluster_id"] == CLUSTER_ID
     assert report["data"]["hosts"][0]["stored"] == 99
     assert report["data"]["quarantine"][0]["reason"] == "not_json"
     assert {t["table"]: t["days_ahead"] for t in report["data"]["tables"]} == dict.fromkeys(

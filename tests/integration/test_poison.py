@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration import cluster
-from tests.integration.consumer import Pipeline, assert_conserved
+from rig.consumer import Pipeline, assert_conserved
+from rig.database import MariaDB
 from tests.integration.poison import POISON, REFUSALS, Poison, good, name_of
 from tests.integration.test_store import Database, batch_of
 
@@ -19,7 +19,7 @@ _sources = itertools.count(10)
 
 
 @pytest.fixture(scope="module")
-def tables(mariadb: cluster.MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def tables(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """One database for the whole set, which refuses what the set wants refused; each test has a source of its own."""
     database = Database(mariadb, tmp_path_factory.mktemp("poison"))
     for statement in REFUSALS:

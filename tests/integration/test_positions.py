@@ -8,8 +8,10 @@ from pathlib import Path
 import confluent_kafka
 import pytest
 
-from tests.integration import cluster
-from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
+from rig.consumer import Consumer, Pipeline, assert_conserved
+from rig.kafka import CLUSTER_ID, KafkaNode
+from rig.records import json_line, record
+from rig.waiting import wait_for
 
 
 def values(count: int, first: int = 0) -> list[bytes | None]:
@@ -43,7 +45,7 @@ def test_a_topic_made_again_is_another_source(pipeline: Pipeline, count: int) ->
     again.wait_health(lambda page: page["lines"]["stored"] == count)
     assert "made again" in notices(again)[pipeline.access]["message"]
     assert any("made again" in message for message in again.messages())
-    wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
+    wait_for(lambda: str(again.health()), lambda: again.health()["status"] == "ok", seconds=30)
     sources = pipeline.query(
         f"SELECT next_offset,COUNT(DISTINCT topic_id) FROM log_source WHERE topic='{pipeline.access}' GROUP BY 1"
     )
@@ -64,7 +66,7 @@ def test_a_topic_made_again_under_a_running_consumer(pipeline: Pipeline, count: 
     pipeline.wait_kept(330 + count)
     consumer.wait_health(lambda page: page["lines"]["stored"] == 330 + count)
     assert "made again" in notices(consumer)[pipeline.access]["message"]
-    wait_until(lambda: consumer.health()["status"] == "ok", 30, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=30)
     assert_conserved(pipeline.query)
 
 
@@ -94,7 +96,7 @@ def test_a_position_beyond_the_brokers_end_is_held_and_explained(pipeline: Pipel
     pipeline.query(f"UPDATE log_source SET next_offset=500 WHERE topic='{pipeline.access}' AND partition_id=0")
     again = pipeline.start()
     part = f"{pipeline.access}/0"
-    wait_until(lambda: part in troubles(again), 30, lambda: str(again.health()))
+    wait_for(lambda: str(again.health()), lambda: part in troubles(again), seconds=30)
     assert "the database is at offset 500, the broker ends at 100" in troubles(again)[part]["message"]
     assert (
         f"obsctl consumer reset --topic {pipeline.access} --partition 0 --to earliest" in troubles(again)[part]["hint"]
@@ -108,7 +110,7 @@ def test_a_position_beyond_the_brokers_end_is_held_and_explained(pipeline: Pipel
     pipeline.wait_kept(930)
     page = again.wait_health(lambda page: f"{part} held" in page["notices"])
     assert "read again from there" in page["notices"][f"{part} held"]["message"]
-    wait_until(lambda: again.health()["status"] == "ok", 30, lambda: str(again.health()))
+    wait_for(lambda: str(again.health()), lambda: again.health()["status"] == "ok", seconds=30)
     assert_conserved(pipeline.query)
 
 
@@ -148,7 +150,7 @@ def test_a_cluster_built_anew(pipeline: Pipeline, kafka_libs: Path, tmp_path: Pa
     assert consumer.terminate() == 0
     folder = tmp_path / "kafka"
     folder.mkdir()
-    anew = cluster.KafkaNode(kafka_libs, folder, cluster_id="obsTestClusterBBBBBBBB")
+    anew = KafkaNode(kafka_libs, folder, cluster_id="obsTestClusterBBBBBBBB")
     try:
         anew.start()
         for topic, partitions in ((pipeline.access, 3), (pipeline.error, 1), (pipeline.dlq, 1)):
@@ -163,7 +165,7 @@ def test_a_cluster_built_anew(pipeline: Pipeline, kafka_libs: Path, tmp_path: Pa
         assert "of another cluster only" in notices(again)[pipeline.access]["message"]
         assert any("of another cluster only" in message for message in again.messages())
         assert again.health()["status"] == "ok"
-        old = f"SELECT COUNT(*) FROM log_source WHERE cluster_id='{cluster.CLUSTER_ID}' AND next_offset=100"
+        old = f"SELECT COUNT(*) FROM log_source WHERE cluster_id='{CLUSTER_ID}' AND next_offset=100"
         assert pipeline.query(old) == ((3,),)
         assert_conserved(pipeline.query)
         assert again.terminate() == 0
@@ -177,6 +179,6 @@ def test_a_position_moved_by_hand_is_noticed_also_where_no_line_arrives(pipeline
     pipeline.send(values(300))
     pipeline.wait_kept(300)
     pipeline.query(f"UPDATE log_source SET next_offset=40 WHERE topic='{pipeline.access}' AND partition_id=2")
-    wait_until(lambda: consumer.health()["lines"]["known"] == 60, 30, lambda: str(consumer.health()))
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["lines"]["known"] == 60, seconds=30)
     pipeline.wait_positions(300)
     assert_conserved(pipeline.query)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -12,15 +13,20 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from obsctl.pipeline import config, mysql, sql
-from obsctl.pipeline.batch import Assembler, Batch, Source, TopicPartition
-from obsctl.pipeline.client_address import TrustedProxies
-from obsctl.pipeline.formats import registry
-from obsctl.pipeline.mysql import MySQLStore
-from obsctl.pipeline.store import FencedError, Origin, Position, StoreUnavailableError
-from tests.integration import cluster
-from tests.integration.consumer import PASSWORD, assert_conserved, json_line, record
-from tests.unit.pipeline.messages import run_of
+from obsctl.consumer import config
+from obsctl.consumer.assembler import Assembler
+from obsctl.kafka.partition import TopicPartition
+from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.formats import registry
+from obsctl.store.batch import Batch, Source
+from obsctl.store.interface import FencedError, Origin, Position, StoreUnavailableError
+from obsctl.store.mysql import commit
+from obsctl.store.mysql import rows as sql
+from obsctl.store.mysql.store import MySQLStore
+from rig.consumer import PASSWORD, assert_conserved
+from rig.database import MIGRATIONS, MariaDB, grant, make_schema, migration_statements
+from rig.records import json_line, record
+from tests.unit.consumer.messages import run_of
 
 ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
 TODAY = datetime.date(2026, 3, 10)
@@ -32,12 +38,12 @@ _numbers = itertools.count(1)
 class Database:
     """A database of the test's own, and stores on it."""
 
-    def __init__(self, server: cluster.MariaDB, folder: Path) -> None:
+    def __init__(self, server: MariaDB, folder: Path) -> None:
         self.server = server
         self.name = f"obs_s{next(_numbers)}"
         with server.root() as cursor:
-            cluster.make_schema(cursor, self.name)
-            cluster.grant(cursor, self.name, "obs_consumer", PASSWORD)
+            make_schema(cursor, self.name)
+            grant(cursor, self.name, "obs_consumer", PASSWORD)
         (folder / "password").write_text(PASSWORD)
         self.settings = config.Database(
             host="127.0.0.1", port=server.port, name=self.name, password=f"file:{folder / 'password'}"
@@ -64,7 +70,7 @@ class Database:
 
 
 @pytest.fixture(params=["by LOAD DATA", "by INSERT"])
-def db(request: pytest.FixtureRequest, mariadb: cluster.MariaDB, tmp_path: Path) -> Iterator[Database]:
+def db(request: pytest.FixtureRequest, mariadb: MariaDB, tmp_path: Path) -> Iterator[Database]:
     """A database on a server that takes rows from its clients' memory, and on one that does not."""
     database = Database(mariadb, tmp_path)
     database.query(f"SET GLOBAL local_infile={int(request.param == 'by LOAD DATA')}")
@@ -94,6 +100,44 @@ def test_a_batch_is_stored_with_its_roll_ups_and_position(db: Database) -> None:
         (102, datetime.datetime.fromisoformat("2026-03-10 12:00:09.9")),
     )
     assert_conserved(db.query)
+
+
+def test_a_cut_line_is_stored_and_counted(db: Database) -> None:
+    store = db.store()
+    long = [record(json_line(n, msec=NOON, host="h" * 300, method="M" * 40, uri="/ü" * 40_000), n) for n in range(3)]
+    assert store.commit(batch_of(store, [*long, *lines(2, first=3)])).stored == 5
+    assert db.query(
+        "SELECT cut_fields,CHAR_LENGTH(vhost),method,LENGTH(uri),COUNT(*) FROM access_log GROUP BY 1,2,3,4 ORDER BY 1"
+    )[-1] == ("method,uri,vhost", 255, "M" * 32, 65_535, 3)
+    assert db.query("SELECT COUNT(*) FROM access_log WHERE cut_fields=''") == ((2,),)
+    assert_conserved(db.query)
+
+
+def test_the_cut_fields_are_added_without_touching_a_row(mariadb: MariaDB) -> None:
+    """The servers choose the algorithm by themselves: here they are asked to refuse any that copies rows."""
+    first, second, third = sorted(MIGRATIONS.glob("*.sql"))[:3]
+    changes = re.findall(r"'(ALTER TABLE \w+_log\s+ADD COLUMN .+? DEFAULT '{4})'\)", third.read_text(), re.DOTALL)
+    assert len(changes) == 2
+    with mariadb.root() as cursor:
+        cursor.execute("CREATE DATABASE obs_before CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        cursor.execute("USE obs_before")
+        try:
+            for path in (first, second):
+                for statement in migration_statements(path.read_text()):
+                    cursor.execute(statement)
+            cursor.execute(
+                "INSERT INTO access_log (ts,line_id,source_id,kafka_offset,log_format,host,client_addr,uri,status,"
+                "bytes,referer,user_agent,x_forwarded_for) VALUES (NOW(),'a',1,1,'json','h','c','/',200,1,'','','')"
+            )
+            for change in changes:
+                cursor.execute(change.replace("''", "'") + ", ALGORITHM=INSTANT")
+            for statement in migration_statements(third.read_text()):  # as after a crash before it was noted
+                cursor.execute(statement)
+            cursor.execute("SELECT cut_fields FROM access_log")
+            assert cursor.fetchall() == (("",),)
+            cursor.execute("SELECT cut_fields FROM error_log")
+        finally:
+            cursor.execute("DROP DATABASE obs_before")
 
 
 def test_sources_before_topic_ids_were_kept_are_given_one(db: Database) -> None:
@@ -147,8 +191,8 @@ def test_a_migration_may_be_repeated(db: Database) -> None:
     store.commit(batch_of(store, lines(10)))
     before = db.query("SELECT * FROM log_source")
     with db.server.root(db.name) as cursor:
-        for path in sorted(cluster.MIGRATIONS.glob("*.sql")):
-            for statement in cluster.migration_statements(path.read_text()):
+        for path in sorted(MIGRATIONS.glob("*.sql")):
+            for statement in migration_statements(path.read_text()):
                 cursor.execute(statement)
     assert db.query("SELECT * FROM log_source") == before
 
@@ -267,7 +311,7 @@ def test_a_line_that_only_newer_parsers_read_stays_in_the_quarantine(
     old = batch_of(store, [value.replace(b'"log_format": "json"', b'"log_format": "x"')]).quarantined
     assert old[0].line_id == batch.access[0].line_id
     with monkeypatch.context() as patch:
-        patch.setattr(mysql, "revision", lambda: "0" * 16)
+        patch.setattr(commit, "revision", lambda: "0" * 16)
         batch.access, batch.quarantined = [], old
         store.commit(batch)
     newer = db.store()
@@ -343,7 +387,7 @@ def test_a_value_larger_than_a_packet_is_kept_up_to_there(db: Database) -> None:
 def test_a_commit_whose_answer_is_lost_is_not_made_twice(db: Database) -> None:
     store = db.store()
     batch = batch_of(store, lines(10))
-    connection = store._connection
+    connection = store.session.connection
     assert connection is not None
     commit = connection.commit
 
@@ -364,7 +408,7 @@ def test_a_frozen_owner_does_not_hold_its_positions_for_long(db: Database) -> No
     """Cut off in the middle of its transaction, it still holds the lock; its successor must not wait for hours."""
     frozen, owner = db.store(), db.store()
     batch = batch_of(frozen, lines(5))
-    connection = frozen._connection
+    connection = frozen.session.connection
     assert connection is not None
     connection.query(sql.advance(batch.steps, batch.newest_event))
     started = time.monotonic()
@@ -400,7 +444,7 @@ def test_days_and_what_lies_outside_them(db: Database) -> None:
     assert db.count("access_log PARTITION (p_max)") == 0
     assert db.count("access_log") == 5
     outcome = tomorrow.commit(batch_of(tomorrow, values, partition=1))
-    # What was let go comes in anew when it is sent again; it lives in p_old, counted from now.
+    # A line of a dropped day that is sent again is stored again; it lies in p_old, counted from now.
     assert (outcome.stored, outcome.known) == (1, 5)
     assert db.count("access_log PARTITION (p_old)") == 3
 
@@ -409,6 +453,64 @@ def test_days_and_what_lies_outside_them(db: Database) -> None:
     db.query("UPDATE access_log PARTITION (p_old) SET stored_at='2026-03-08 00:00:00' WHERE ts>'2025-01-01'")
     assert "access_log: deleted 1 old rows" in tomorrow.upkeep().changes
     assert db.count("access_log PARTITION (p_old)") == 2
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        "p20260310",
+        "p20260311",
+        "p_max",
+        "p_old",
+        "p20260310,p_max",
+        "p20260308,p20260309,p20260310,p20260317",
+        "p_old,p_max",
+    ],
+)
+def test_partitions_dropped_by_hand_are_created_again(db: Database, dropped: str) -> None:
+    store = db.store()
+    store.upkeep()
+    store.commit(batch_of(store, lines(10)))
+    left = db.count("access_log") - sum(db.count(f"access_log PARTITION ({name})") for name in dropped.split(","))
+    db.query(f"ALTER TABLE access_log DROP PARTITION {dropped}")
+    restarted = db.store()
+    upkeep = restarted.upkeep()
+    assert upkeep.done
+    assert upkeep.ready
+    assert any(change.startswith("access_log: ") for change in upkeep.changes)
+    assert restarted.upkeep().changes == ()
+    times = [NOON - 3000 * 86400, NOON - 86400, NOON, NOON + 86400, NOON + 40 * 86400]
+    later = [record(json_line(n, msec=moment), n) for n, moment in enumerate(times, 100)]
+    assert restarted.commit(batch_of(restarted, [*later])).stored == 5
+    for name, rows in (("p_old", 1), ("p20260309", 1), ("p20260311", 1), ("p_max", 1)):
+        assert db.count(f"access_log PARTITION ({name})") == rows
+    assert db.count("access_log") == left + 5
+
+
+def test_a_table_without_partitions_is_named_with_the_statement_that_mends_it(db: Database) -> None:
+    store = db.store()
+    store.upkeep()
+    store.commit(batch_of(store, lines(5)))
+    db.query("ALTER TABLE access_log REMOVE PARTITIONING")
+    with pytest.raises(StoreUnavailableError, match="access_log has no partitions") as refusal:
+        store.upkeep()
+    statement = refusal.value.hint.partition(' -e "')[2].removesuffix('"')
+    db.query(statement)
+    assert store.upkeep().ready
+    assert db.count("access_log") == 5
+
+
+def test_a_server_that_became_read_only_is_named(db: Database) -> None:
+    store = db.store()
+    batch = batch_of(store, lines(5))
+    db.query("SET GLOBAL read_only=1")
+    try:
+        with pytest.raises(StoreUnavailableError, match="1290") as refusal:
+            store.commit(batch)
+    finally:
+        db.query("SET GLOBAL read_only=0")
+    assert "read_only" in refusal.value.hint
+    assert store.commit(batch).stored == 5
 
 
 def test_only_one_process_does_the_upkeep(db: Database) -> None:

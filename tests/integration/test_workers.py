@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 import yaml
 
-from obsctl.pipeline.child import FIRST_WORD_SECONDS
-from tests.integration import cluster
-from tests.integration.consumer import Consumer, Pipeline, assert_conserved, json_line, record, wait_until
+from obsctl.consumer.unit.worker_process import FIRST_WORD_SECONDS
+from rig.consumer import Consumer, Pipeline, assert_conserved
+from rig.records import json_line, record
+from rig.tools import REPOSITORY
+from rig.waiting import wait_for
 
 #: Short, because the tests wait for it, but not so short that a busy machine looks like a worker that is silent.
 STUCK_SECONDS = 10
@@ -36,7 +38,7 @@ def running(unit: Consumer) -> bool:
 
 
 def wait_running(unit: Consumer, timeout: float = 60) -> None:
-    wait_until(lambda: running(unit), timeout, lambda: json.dumps(unit.health()))
+    wait_for(lambda: json.dumps(unit.health()), lambda: running(unit), seconds=timeout)
 
 
 def metric(unit: Consumer, name: str) -> float:
@@ -70,12 +72,12 @@ def test_the_workers_share_the_partitions(pipeline: Pipeline, unit: Consumer) ->
     held = [set(worker["partitions"]) for worker in unit.workers()]
     assert held[0].isdisjoint(held[1])
     assert len(held[0] | held[1]) == 4
-    wait_until(lambda: unit.health()["lines"]["stored"] == 600, 10, lambda: str(unit.health()))
-    wait_until(lambda: unit.health()["status"] == "ok", 10, lambda: str(unit.health()))
+    wait_for(lambda: str(unit.health()), lambda: unit.health()["lines"]["stored"] == 600, seconds=10)
+    wait_for(lambda: str(unit.health()), lambda: unit.health()["status"] == "ok", seconds=10)
     assert {part["worker"] for part in unit.health()["partitions"]} == {0, 1}
-    assert metric(unit, "obs_consumer_worker_up") == 2
-    assert metric(unit, "obs_consumer_batch_records_sum") == 600
-    assert metric(unit, "obs_consumer_last_row_age_seconds") < 60
+    assert metric(unit, "obsctl_consumer_worker_up") == 2
+    assert metric(unit, "obsctl_consumer_batch_records_sum") == 600
+    assert metric(unit, "obsctl_consumer_last_row_age_seconds") < 60
     assert {entry.get("worker") for entry in logged(unit) if entry["message"] == "partitions assigned"} == {0, 1}
     pids = [worker["pid"] for worker in unit.workers()]
     assert unit.terminate() == 0
@@ -88,7 +90,7 @@ def test_a_killed_worker_is_replaced(pipeline: Pipeline, unit: Consumer) -> None
     victim = unit.workers()[1]["pid"]
     pipeline.send(values(3000, first=600))
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: "worker 1" in unit.health()["troubles"], 10, lambda: str(unit.health()))
+    wait_for(lambda: str(unit.health()), lambda: "worker 1" in unit.health()["troubles"], seconds=10)
     pipeline.send(values(3000, first=3600))
     pipeline.wait_kept(6600)
     wait_running(unit)
@@ -97,7 +99,7 @@ def test_a_killed_worker_is_replaced(pipeline: Pipeline, unit: Consumer) -> None
     assert (again["restarts"], again["stuck_restarts"]) == (1, 0)
     assert "SIGKILL" in unit.health()["troubles"]["worker 1"]["message"]
     # What it had stored and not yet told is nowhere counted: of the first 3000, those of its two partitions at most.
-    wait_until(lambda: unit.health()["lines"]["stored"] >= 4600, 10, lambda: str(unit.health()))
+    wait_for(lambda: str(unit.health()), lambda: unit.health()["lines"]["stored"] >= 4600, seconds=10)
     assert_conserved(pipeline.query)
     # It is told for a minute.
     unit.wait_health(lambda page: page["status"] == "ok" and not page["troubles"], timeout=90)
@@ -108,12 +110,12 @@ def test_a_frozen_worker_is_told_and_replaced(pipeline: Pipeline, unit: Consumer
     pipeline.send(values(3000, first=600))
     os.kill(victim, signal.SIGSTOP)
     pipeline.send(values(600, first=3600))
-    wait_until(lambda: unit.workers()[0]["pid"] != victim, 30, lambda: str(unit.health()))
+    wait_for(lambda: str(unit.health()), lambda: unit.workers()[0]["pid"] != victim, seconds=30)
     assert not alive(victim)
     pipeline.wait_kept(4200)
     wait_running(unit)
     assert unit.workers()[0]["stuck_restarts"] == 1
-    assert metric(unit, "obs_consumer_stuck_restarts_total") == 1
+    assert metric(unit, "obsctl_consumer_stuck_restarts_total") == 1
     assert "silent" in unit.health()["troubles"]["worker 0"]["message"]
     assert [e for e in logged(unit) if e["message"] == "a worker is replaced" and e["worker"] == 0]
     assert_conserved(pipeline.query)
@@ -133,7 +135,7 @@ def test_a_frozen_worker_that_wakes_stores_nothing_of_the_others(pipeline: Pipel
         seen = unit.health()
         assert seen["status"] == "waiting"
         assert "worker 0" in seen["troubles"]
-        assert metric(unit, "obs_consumer_worker_up") == 1
+        assert metric(unit, "obsctl_consumer_worker_up") == 1
     finally:
         os.kill(zombie["pid"], signal.SIGCONT)
     pipeline.send(values(600, first=6600))
@@ -149,7 +151,7 @@ def test_no_worker_outlives_its_supervisor(pipeline: Pipeline, unit: Consumer) -
     os.kill(pids[1], signal.SIGSTOP)  # whatever state it is in
     pipeline.send(values(3000, first=600))
     unit.kill()
-    wait_until(lambda: not any(map(alive, pids)), 5, lambda: f"of {pids} some live")
+    wait_for(lambda: f"of {pids} some live", lambda: not any(map(alive, pids)), seconds=5)
     pipeline.start(processes=2)
     pipeline.wait_kept(3600)
     assert_conserved(pipeline.query)
@@ -163,13 +165,13 @@ def test_units_of_several_hosts_share_the_partitions(pipeline: Pipeline) -> None
 
     pipeline.send(values(600))
     # Four partitions, four workers.
-    wait_until(lambda: [len(parts) for parts in held()] == [1] * 4, 60, lambda: str(held()))
+    wait_for(lambda: str(held()), lambda: [len(parts) for parts in held()] == [1] * 4, seconds=60)
     pipeline.send(values(6000, first=600))
     pipeline.wait_kept(6600)
     first.kill()
     pipeline.send(values(600, first=6600))
     pipeline.wait_kept(7200)
-    wait_until(lambda: sum(len(w["partitions"]) for w in second.workers()) == 4, 30, lambda: str(second.health()))
+    wait_for(lambda: str(second.health()), lambda: sum(len(w["partitions"]) for w in second.workers()) == 4, seconds=30)
     assert_conserved(pipeline.query)
 
 
@@ -196,7 +198,7 @@ class _Tracer:
 
 def test_a_worker_that_stands_still_is_replaced(pipeline: Pipeline, unit: Consumer) -> None:
     """Its reader hangs, everything else in it is well: it reports, it is in the group, the topics' ends are known."""
-    wait_until(lambda: unit.health()["status"] == "ok", 10, lambda: str(unit.health()))
+    wait_for(lambda: str(unit.health()), lambda: unit.health()["status"] == "ok", seconds=10)
     victim = unit.workers()[0]["pid"]
     with _Tracer().holding(victim):  # the main thread, which is the reader
         time.sleep(3)
@@ -208,11 +210,11 @@ def test_a_worker_that_stands_still_is_replaced(pipeline: Pipeline, unit: Consum
             pipeline.send(again)  # one into each partition, so that their ends move
             return os.waitpid(victim, os.WNOHANG | _Tracer.ALL)[0] == victim
 
-        wait_until(ended, 60, lambda: str(unit.health()))
-    wait_until(lambda: unit.workers()[0]["pid"] != victim, 20, lambda: str(unit.health()))
+        wait_for(lambda: str(unit.health()), ended, seconds=60)
+    wait_for(lambda: str(unit.health()), lambda: unit.workers()[0]["pid"] != victim, seconds=20)
     assert "stored nothing" in unit.health()["troubles"]["worker 0"]["message"]
     wait_running(unit)
-    assert metric(unit, "obs_consumer_stuck_restarts_total") == 1
+    assert metric(unit, "obsctl_consumer_stuck_restarts_total") == 1
     pipeline.send(values(600, first=1000))
     pipeline.wait_kept(1203)
     assert_conserved(pipeline.query)
@@ -256,7 +258,7 @@ def test_systemd_gets_signs_of_life_while_all_are_alive(pipeline: Pipeline, mana
     config = tmp_path / "notified.yml"
     settings = pipeline.config(stuck_seconds=STUCK_SECONDS)
     config.write_text(yaml.safe_dump(settings))
-    source = Path(cluster.__file__).resolve().parents[2] / "src"
+    source = REPOSITORY / "src"
     environment = os.environ | {
         "NOTIFY_SOCKET": str(tmp_path / "notify"),
         "PYTHONPATH": os.pathsep.join([str(source), *site.getsitepackages()]),
@@ -267,7 +269,7 @@ def test_systemd_gets_signs_of_life_while_all_are_alive(pipeline: Pipeline, mana
         states = manager.heard(10)
         assert states[0] == "READY=1"
         assert states.count("WATCHDOG=1") > 1
-        wait_until(lambda: unit.health()["status"] == "ok", 20, lambda: str(unit.health()))
+        wait_for(lambda: str(unit.health()), lambda: unit.health()["status"] == "ok", seconds=20)
         assert any(state.startswith("STATUS=1 workers") for state in manager.heard(10))
         process.send_signal(signal.SIGSTOP)
         manager.heard(1)

@@ -1,50 +1,47 @@
-"""The provisioned lab as the tests see it: commands, shells on hosts, rows, and a probe of the VIP."""
+"""The provisioned lab as the tests see it: commands, playbooks, shells on hosts, rows, and a probe of the VIP.
+
+A drill runs on any fleet (CONTRIBUTING.md names the exceptions): what a host runs is asked of ``Fleet``. The fleet of
+``./test.sh lab`` is mixed, so a drill that looks at one balancer of each system takes ``ONE_OF_EACH``.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
+from obsctl.core.lab_record import LabState, lab_of_tree_is_up, read
 from obsctl.lab.embedded import Lab
 from obsctl.lab.spec import FLEET_LAB
-from obsctl.lab.state import LabState, lab_of_tree_is_up, read
+from rig import waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+INVENTORY = ROOT / "inventories/lab"
 VIP = "198.18.0.100"
 NODES = ("node1", "node2", "node3")
+#: Two balancers, which run different systems in the mixed fleet.
+ONE_OF_EACH = ("node1", "node2")
 ROBOT = ("198.18.0.1", 9580)
 #: What differs between the systems that the hosts may run: the unit of the distribution's database server.
 DATABASE_UNIT = {"debian12": "mariadb", "el9": "mysqld"}
-#: Drills of several playbooks: on every run they would take the level a quarter longer.
-long_drill = pytest.mark.skipif(
-    os.environ.get("OBSCRAFT_LAB_OS") == "debian12", reason="runs in ./test.sh lab-el9, and alone by its file's name"
-)
-T = TypeVar("T")
 
 
-def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 60.0, every: float = 0.5) -> T:
-    """Return the first truthy value of ``probe``; fails with ``what`` and the last value after ``seconds``."""
-    end = time.monotonic() + seconds
-    while True:
-        value = probe()
-        if value:
-            return value
-        if time.monotonic() > end:
-            pytest.fail(f"{what}: not within {seconds:.0f} s, last seen: {value!r}")
-        time.sleep(every)
+#: A look at a host takes a process and a connection.
+wait_for = partial(waiting.wait_for, every=0.5)
 
 
 @dataclass(frozen=True)
@@ -66,16 +63,28 @@ class Answer:
         """The codes of the report's findings."""
         return {finding["code"] for finding in self.json["findings"]}
 
+    @property
+    def said(self) -> str:
+        """Both outputs, the standard one first."""
+        return self.out + self.err
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How many tasks changed each host, by the recap of a playbook run."""
+        return {host: int(count) for host, count in re.findall(r"^(\S+) +:.* changed=(\d+)", self.out, re.MULTILINE)}
+
 
 class Fleet:
     """The running lab.
 
     Args:
         record: what it is made of.
+        inventory: what ``obsctl`` is given.
     """
 
-    def __init__(self, record: LabState) -> None:
+    def __init__(self, record: LabState, inventory: Path = INVENTORY) -> None:
         self.record = record
+        self._inventory = inventory
         self._lab = Lab(FLEET_LAB, lambda _: None)
 
     @property
@@ -89,7 +98,7 @@ class Fleet:
 
     def obsctl(self, *argv: str, timeout: float = 120) -> Answer:
         """Run ``obsctl`` on the lab's inventory."""
-        return _run([str(BIN / "obsctl"), "-i", str(ROOT / "inventories/lab"), *argv], timeout)
+        return _run([BIN / "obsctl", "-i", self._inventory, *argv], timeout)
 
     def on(self, host: str, *argv: str, timeout: float = 60) -> Answer:
         """Run a program on a host: what ``obsctl lab ssh`` does, without the start of a process of its own."""
@@ -130,10 +139,31 @@ class Fleet:
             time.sleep(1)
 
 
-def _run(command: list[str], timeout: float) -> Answer:
+def play(
+    *argv: str,
+    inventory: Path = INVENTORY,
+    programs: Path = BIN,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 550,
+) -> Answer:
+    """Run ``ansible-playbook`` on the lab.
+
+    Args:
+        argv: playbooks and options.
+        inventory: the lab's own, or a copy that a drill has changed.
+        programs: the folder of another release's programs.
+        environment: variables beside this process's.
+        timeout: seconds.
+    """
+    command = [programs / "ansible-playbook", "-i", inventory, *argv]
+    return _run(command, timeout, {"ANSIBLE_NOCOLOR": "1", **(environment or {})})
+
+
+def _run(command: Sequence[Path | str], timeout: float, environment: Mapping[str, str] | None = None) -> Answer:
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
-    )
+        command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=timeout,
+        check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

@@ -20,9 +20,9 @@ OPENED = {".M....G..    /var/log/nginx"}
 
 @pytest.fixture(params=["node1", "node2", "node3", "db1", "app1"])
 def twin(request: pytest.FixtureRequest, fleet: Fleet) -> str:
-    """One host after the other, as far as it is a twin."""
+    """Each host in turn that is an EL twin."""
     if request.param not in fleet.hosts_of("el9"):
-        pytest.skip(f"{request.param} is no twin: ./start.sh --os el9, or ./test.sh lab-el9")
+        pytest.skip(f"{request.param} runs no EL: ./test.sh lab-el9 has EL on all hosts")
     name: str = request.param
     return name
 

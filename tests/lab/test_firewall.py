@@ -8,21 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.lab.conftest import NODES, Fleet
+from tests.lab.conftest import NODES, ONE_OF_EACH, Fleet
 
 ADDRESS = {"node1": "198.18.0.11", "node2": "198.18.0.12", "db1": "198.18.0.21", "app1": "198.18.0.31"}
 #: Nothing of ours listens there; a host that is not closed would answer with a reset.
 UNUSED = 7777
-#: (port, host that offers it, hosts that may come, hosts that may not).
-OFFERS = [
-    pytest.param(80, "node1", ("node2", "db1", "app1"), (), id="http"),
-    pytest.param(8080, "node1", ("node2",), ("db1", "app1"), id="backend"),
-    pytest.param(9092, "node1", ("node2", "app1"), ("db1",), id="broker"),
-    pytest.param(9093, "node1", ("node2",), ("db1", "app1"), id="controller"),
-    pytest.param(3306, "db1", ("app1",), ("node1",), id="database"),
-    pytest.param(22, "node1", (), ("node2", "db1", "app1"), id="ssh"),
-    pytest.param(UNUSED, "node1", (), ("node2", "db1", "app1"), id="unused"),
-]
+#: Ports of a balancer: which hosts beside its peers may come, and which may not.
+BALANCER_PORTS = {
+    "http": (80, ("peer", "db1", "app1"), ()),
+    "backend": (8080, ("peer",), ("db1", "app1")),
+    "broker": (9092, ("peer", "app1"), ("db1",)),
+    "controller": (9093, ("peer",), ("db1", "app1")),
+    "ssh": (22, (), ("peer", "db1", "app1")),
+    "unused": (UNUSED, (), ("peer", "db1", "app1")),
+}
+PEER = dict(zip(ONE_OF_EACH, reversed(ONE_OF_EACH), strict=True))
 
 
 def reaches(fleet: Fleet, origin: str, address: str, port: int) -> bool:
@@ -38,19 +38,30 @@ def reaches(fleet: Fleet, origin: str, address: str, port: int) -> bool:
     return not said.startswith("refused")
 
 
-@pytest.mark.parametrize(("port", "host", "allowed", "refused"), OFFERS)
-def test_port_is_open_for_those_it_is_for(
-    fleet: Fleet, port: int, host: str, allowed: tuple[str, ...], refused: tuple[str, ...]
-) -> None:
+def _is_open_for(fleet: Fleet, host: str, port: int, allowed: tuple[str, ...], refused: tuple[str, ...]) -> None:
     answers = {origin: reaches(fleet, origin, ADDRESS[host], port) for origin in (*allowed, *refused)}
     assert answers == {**dict.fromkeys(allowed, True), **dict.fromkeys(refused, False)}
 
 
-def test_control_node_reaches_the_services_and_not_the_controllers(fleet: Fleet) -> None:
+@pytest.mark.parametrize("host", ONE_OF_EACH)
+@pytest.mark.parametrize("service", BALANCER_PORTS)
+def test_a_balancers_port_is_open_for_those_it_is_for(fleet: Fleet, host: str, service: str) -> None:
+    port, allowed, refused = BALANCER_PORTS[service]
+    peer = PEER[host]
+    named = [tuple(peer if name == "peer" else name for name in names) for names in (allowed, refused)]
+    _is_open_for(fleet, host, port, *named)
+
+
+def test_the_databases_port_is_open_for_the_consumer(fleet: Fleet) -> None:
+    _is_open_for(fleet, "db1", 3306, ("app1",), ONE_OF_EACH)
+
+
+@pytest.mark.parametrize("host", ONE_OF_EACH)
+def test_control_node_reaches_the_services_and_not_the_controllers(fleet: Fleet, host: str) -> None:
     for port in (22, 80, 8080, 9092):
-        socket.create_connection((ADDRESS["node1"], port), 3).close()
+        socket.create_connection((ADDRESS[host], port), 3).close()
     with pytest.raises(OSError, match=r"No route|refused|timed out"):
-        socket.create_connection((ADDRESS["node1"], 9093), 3)
+        socket.create_connection((ADDRESS[host], 9093), 3)
 
 
 #: Prints each payload of IP protocol 112 that passes the firewall within the seconds given.
@@ -70,14 +81,15 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, 112).sendto(sys.argv[2].encode(),
 
 
 def test_vrrp_is_only_for_the_balancers(fleet: Fleet) -> None:
-    origins = ("node2", "db1", "app1")
-    with ThreadPoolExecutor(1) as pool:
-        heard = pool.submit(fleet.ssh, "node1", "python3", "-c", _LISTEN, "6")
+    with ThreadPoolExecutor(len(ONE_OF_EACH)) as pool:
+        heard = {host: pool.submit(fleet.ssh, host, "python3", "-c", _LISTEN, "6") for host in ONE_OF_EACH}
         time.sleep(2)
-        for origin in origins:
-            fleet.ssh(origin, "python3", "-c", _SEND, ADDRESS["node1"], f"drill-{origin}")
-    came = {origin for origin in origins if f"drill-{origin}" in heard.result()}
-    assert came == {"node2"}
+        for host in ONE_OF_EACH:
+            for origin in (PEER[host], "db1", "app1"):
+                fleet.ssh(origin, "python3", "-c", _SEND, ADDRESS[host], f"drill-{origin}")
+    for host in ONE_OF_EACH:
+        came = {origin for origin in (PEER[host], "db1", "app1") if f"drill-{origin}" in heard[host].result()}
+        assert came == {PEER[host]}, host
 
 
 @pytest.mark.parametrize("host", [*NODES, "db1", "app1"])

@@ -6,17 +6,18 @@ import re
 
 import pytest
 
-from tests.lab.conftest import Fleet
+from tests.lab.conftest import ONE_OF_EACH, Fleet
+
+#: The worst exposure level of each unit: systemd's scale goes from 0 (nothing left to take away) to 10.
+CONSUMER_UNITS = {"obsctl-consumer": 1.5, "obsctl-alerter": 1.5}
+BALANCER_UNITS = {"obs-backend": 3.0, "kafka": 3.0, "filebeat": 3.0}
 
 
 @pytest.mark.parametrize(
-    ("host", "unit", "worst"),  # systemd's scale goes from 0 (nothing left to take away) to 10
+    ("host", "unit", "worst"),
     [
-        ("app1", "obsctl-consumer", 1.5),
-        ("app1", "obsctl-alerter", 1.5),
-        ("node1", "obs-backend", 3.0),
-        ("node1", "kafka", 3.0),
-        ("node1", "filebeat", 3.0),
+        *(("app1", unit, worst) for unit, worst in CONSUMER_UNITS.items()),
+        *((host, unit, worst) for host in ONE_OF_EACH for unit, worst in BALANCER_UNITS.items()),
     ],
 )
 def test_a_unit_gives_up_what_it_does_not_need(fleet: Fleet, host: str, unit: str, worst: float) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.contract import UsageError
-from obsctl.lab import cgroups, mounts, network, processes, replay, ssh, standin_process, state
+from obsctl.core import lab_record
+from obsctl.core.errors import UsageError
+from obsctl.lab import cgroups, mounts, network, processes, replay, ssh, standin_process
 from obsctl.lab.base import RECIPES
 from obsctl.lab.embedded import Lab
 from tests.lab.tiny_lab import TINY
@@ -192,10 +193,12 @@ def test_a_reboot_comes_back_by_itself(tiny: Lab) -> None:
 
 
 def test_a_pulled_cable_and_its_return(tiny: Lab) -> None:
-    tiny.cut("one")
+    notes = Notes()
+    Lab(TINY, notes).cut("one")
     assert not ssh.answers(TINY, ONE)
     assert [host.cable for host in tiny.status()] == ["cut", "up"]
-    tiny.heal("one")
+    Lab(TINY, notes).heal("one")
+    assert notes == ["one: cable cut; `obsctl lab heal one` puts it back", "one: cable plugged in"]
     on(tiny, "one", "ping", "-c1", "-W2", "two")
 
 
@@ -232,9 +235,9 @@ def test_an_unknown_host_is_named(tiny: Lab) -> None:
 
 def test_the_lab_of_another_checkout_is_taken_down_first(tiny: Lab) -> None:
     on(tiny, "one", "touch", "/of-before")
-    record = state.read(TINY.state_dir)
+    record = lab_record.read(TINY.state_dir)
     assert record is not None
-    state.write(TINY.state_dir, replace(record, checkout="/another/tree"))
+    lab_record.write(TINY.state_dir, replace(record, checkout="/another/tree"))
     notes = Notes()
     again = Lab(TINY, notes)
     again.up()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.cachedir import cache_root
-from obsctl.contract import ConfigError
+from obsctl.core.cachedir import cache_root
+from obsctl.core.errors import ConfigError
 from obsctl.fleet import load
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerting.config import load_config
+from obsctl.alerter.config import load
 from obsctl.artifacts import lock
 from obsctl.artifacts.store import MANIFEST, Store
-from obsctl.contract import ConfigError
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ConfigError
 
 BROKEN = [b"", b"{", b'{"schema":"\xff"}', b'{"a":"\\ud800"}', b'{"artifacts":' + b"[" * 50_000]
 
@@ -35,4 +35,4 @@ def test_yaml_without_a_bottom_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "alerter.yml"
     path.write_text("[" * 5_000)
     with pytest.raises(ConfigError, match="nested too deeply"):
-        load_config(path)
+        load(path)

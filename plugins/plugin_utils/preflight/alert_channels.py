@@ -29,8 +29,8 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "dingtalk": Kind(("url", "token"), ("secret",)),
-    "webhook": Kind(("url",), ("token",)),
+    "dingtalk": Kind(("url", "token"), ("proxy", "ca_file", "secret")),
+    "webhook": Kind(("url",), ("proxy", "ca_file", "token")),
     "smtp": Kind(("host", "sender", "recipients"), ("port", "username", "password", "starttls")),
 }
 #: The alerter's file is JSON, in which a number in quotes is none; what is not here is a text.
@@ -123,7 +123,15 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
     if not str(channel.get("keyword") or "").isprintable():
         yield f"{what}: its keyword holds a line break or a control character", "write the keyword on one line"
     if channel.get("url"):
-        yield from _url_faults(what, str(channel["url"]))
+        yield from _url_faults(f"{what}: its url", str(channel["url"]))
+        yield from _telling(what, str(channel["url"]))
+    if channel.get("proxy"):
+        yield from _url_faults(f"{what}: its proxy", str(channel["proxy"]))
+        if "@" in str(channel["proxy"]):
+            yield (
+                f"{what}: its proxy holds a login, and would stand in a file that all may read",
+                "leave proxy out, and set HTTPS_PROXY on the consumer's host: `systemctl edit obsctl-alerter`",
+            )
     if type_ == "smtp":
         yield from _mail_faults(what, channel)
 
@@ -161,12 +169,20 @@ def _url_faults(what: str, url: str) -> Iterator[Fault]:
         host.encode("idna")
     except ValueError:
         # The parser's own words may hold a piece of the url, and that may be a secret.
-        yield f"{what}: its url has no valid host or port", fix
+        yield f"{what} has no valid host or port", fix
         return
     if parts.scheme not in ("http", "https") or not host:
-        yield f"{what}: its url does not begin with https:// or http:// and a host", fix
+        yield f"{what} does not begin with https:// or http:// and a host", fix
     elif " " in url or not url.isprintable():
-        yield f"{what}: its url holds a blank or a control character", fix
+        yield f"{what} holds a blank or a control character", fix
+
+
+def _telling(what: str, url: str) -> Iterator[Fault]:
+    """Yield that a url carries a secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
     telling = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True) if SECRET_KEY.search(key)]
     if telling or parts.password:
         yield (

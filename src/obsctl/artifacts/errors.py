@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obsctl.contract import ConfigError, ExitCode, ObsctlError
+from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
 
 
 class BuildError(ObsctlError):

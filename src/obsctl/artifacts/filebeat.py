@@ -16,8 +16,8 @@ from obsctl.artifacts.archive import pack
 from obsctl.artifacts.errors import BuildError, ChecksumError
 from obsctl.artifacts.lock import FilebeatLock, digest
 from obsctl.artifacts.programs import Notify, run
-from obsctl.cachedir import cache_root
-from obsctl.contract import MissingDependencyError
+from obsctl.core.cachedir import cache_root
+from obsctl.core.errors import MissingDependencyError
 
 MODULE = "github.com/elastic/beats/v7"
 _VENDOR = "https://artifacts.elastic.co/downloads/beats/filebeat"

@@ -13,8 +13,8 @@ from obsctl.artifacts.errors import ChecksumError
 from obsctl.artifacts.lock import KafkaLock, digest
 from obsctl.artifacts.programs import Notify, run
 from obsctl.artifacts.store import sha256
-from obsctl.cachedir import cache_root
-from obsctl.contract import MissingDependencyError
+from obsctl.core.cachedir import cache_root
+from obsctl.core.errors import MissingDependencyError
 
 SCALA = "2.13"
 _VENDOR = ("https://downloads.apache.org/kafka", "https://archive.apache.org/dist/kafka")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import os
 import tempfile
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from obsctl.contract import ConfigError
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ConfigError
 
 SCHEMA = "obsctl/artifacts-lock/v1"
 PATH = Path(__file__).with_name("lock.json")
@@ -18,6 +19,14 @@ PATH = Path(__file__).with_name("lock.json")
 #: What is built when nothing else is asked for; the roles' own defaults (a test compares them).
 DEFAULT_KAFKA = "3.9.1"
 DEFAULT_FILEBEAT = "7.17.28"
+
+
+class Part(enum.StrEnum):
+    """What can be built on its own."""
+
+    KAFKA = "kafka"
+    FILEBEAT = "filebeat"
+    WHEELS = "wheels"
 
 
 class KafkaLock(msgspec.Struct, frozen=True, kw_only=True):

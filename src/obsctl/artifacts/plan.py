@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from obsctl.artifacts import filebeat, kafka, wheels
-from obsctl.artifacts.lock import Lock
+from obsctl.artifacts.lock import Lock, Part
 from obsctl.artifacts.programs import Notify
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 
 T = TypeVar("T")
-
-
-class Part(enum.StrEnum):
-    """What can be built on its own."""
-
-    KAFKA = "kafka"
-    FILEBEAT = "filebeat"
-    WHEELS = "wheels"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 import msgspec
 
 from obsctl.artifacts import filebeat, kafka, wheels
-from obsctl.artifacts.lock import FilebeatLock, KafkaLock, Lock
-from obsctl.artifacts.plan import Part
+from obsctl.artifacts.lock import FilebeatLock, KafkaLock, Lock, Part
 from obsctl.artifacts.store import sha256
 
 Notify = Callable[[str], None]

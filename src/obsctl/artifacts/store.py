@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from obsctl.contract import ConfigError
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ConfigError
 
 SCHEMA = "obsctl/artifacts/v1"
 MANIFEST = "manifest.json"

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from obsctl.artifacts import filebeat, kafka
 from obsctl.artifacts.lock import Lock
 from obsctl.artifacts.store import Artifact, Store, sha256
-from obsctl.contract import Finding, Severity
 
 
-def examine(store: Store, listed: Mapping[str, Artifact], lock: Lock) -> list[Finding]:
-    """Read each listed file and return what is wrong.
+class State(enum.StrEnum):
+    """What became of a listed file."""
+
+    INTACT = "intact"
+    MISSING = "missing"
+    CHANGED = "changed"
+    OUTDATED = "outdated"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A listed file, read again.
+
+    Attributes:
+        artifact: what the folder's list says of it.
+        state: ``outdated`` is a file that is intact, and made of what the lock no longer asks for.
+        got: the SHA-256 of a changed file, hex; else empty.
+    """
+
+    artifact: Artifact
+    state: State
+    got: str = ""
+
+
+def examine(store: Store, lock: Lock) -> Iterator[Examined]:
+    """Read each listed file of a folder and yield what became of it, by path.
 
     Args:
-        store: the folder.
-        listed: its manifest's artifacts by path.
         lock: what the artifacts should have been made of.
+
+    Raises:
+        ConfigError: the folder's list is damaged.
     """
-    if not listed:
-        return [
-            Finding(
-                code="ARTIFACT_NONE",
-                severity=Severity.CRITICAL,
-                object=str(store.root),
-                summary="the folder lists no artifacts",
-                hint="obsctl artifacts build",
-                doc="docs/runbooks/ARTIFACT_NONE.md",
-            )
-        ]
-    faults = [finding for path in sorted(listed) for finding in _faults(store, listed[path], lock)]
-    return faults + [_unlisted(path) for path in store.files() if path not in listed]
-
-
-def _faults(store: Store, artifact: Artifact, lock: Lock) -> Iterator[Finding]:
-    path = store.root / artifact.path
-    if not path.is_file():
-        yield _finding("ARTIFACT_MISSING", Severity.CRITICAL, artifact, "the file is gone")
-    elif not store.intact(artifact):
-        evidence = {"expected": artifact.sha256, "got": sha256(path)}
-        yield _finding(
-            "ARTIFACT_CHANGED", Severity.CRITICAL, artifact, "the file is not the one that was built", evidence
-        )
-    elif artifact.inputs not in _locked(artifact, lock):
-        yield _finding("ARTIFACT_OUTDATED", Severity.WARNING, artifact, "the lock asks for another one by now")
+    listed = store.artifacts()
+    for path in sorted(listed):
+        artifact = listed[path]
+        if not (store.root / path).is_file():
+            yield Examined(artifact, State.MISSING)
+        elif not store.intact(artifact):
+            yield Examined(artifact, State.CHANGED, sha256(store.root / path))
+        else:
+            yield Examined(artifact, State.INTACT if artifact.inputs in _locked(artifact, lock) else State.OUTDATED)
 
 
 def _locked(artifact: Artifact, lock: Lock) -> set[str]:
@@ -57,28 +66,3 @@ def _locked(artifact: Artifact, lock: Lock) -> set[str]:
             filebeat.inputs(version, entry) for version, entry in lock.filebeat.items() if version == artifact.version
         }
     return {checksum for files in lock.wheels.values() for checksum in files.values()}
-
-
-def _finding(
-    code: str, severity: Severity, artifact: Artifact, summary: str, evidence: dict[str, str] | None = None
-) -> Finding:
-    return Finding(
-        code=code,
-        severity=severity,
-        object=artifact.path,
-        summary=summary,
-        evidence=evidence or {},
-        hint="obsctl artifacts build",
-        doc=f"docs/runbooks/{code}.md",
-    )
-
-
-def _unlisted(path: str) -> Finding:
-    return Finding(
-        code="ARTIFACT_UNLISTED",
-        severity=Severity.WARNING,
-        object=path,
-        summary="no build put this file here; pip on the hosts may take it",
-        hint="remove it",
-        doc="docs/runbooks/ARTIFACT_UNLISTED.md",
-    )

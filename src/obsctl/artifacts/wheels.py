@@ -13,7 +13,7 @@ import obsctl
 from obsctl.artifacts.errors import BuildError, ChecksumError
 from obsctl.artifacts.programs import Notify, run
 from obsctl.artifacts.store import sha256
-from obsctl.contract import MissingDependencyError
+from obsctl.core.errors import MissingDependencyError
 
 #: What the back ends run on, beside the project's own dependencies.
 BACKEND_REQUIREMENTS = ("flask>=3.0", "gunicorn>=23.0")

@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 import socket
-import time
-from datetime import UTC, datetime
+from typing import Annotated, Any
 
-import click
+import typer
 
-from obsctl.cli.checking import load_fleet, timestamp, with_doc
-from obsctl.cli.output import publish
-from obsctl.cli.settings import Group, note
-from obsctl.contract import ConfigError, ExitCode, Report, Status, UsageError, verdict
+from obsctl.cli.commands import Command, examples, group
+from obsctl.cli.settings import note
+from obsctl.core.errors import ConfigError, ExitCode, UsageError
+from obsctl.core.layout import Layout
+
+alert = group(
+    "alert", help="Prove that alerts arrive.", epilog=examples("obsctl alert test", "obsctl alert test --dry-run")
+)
+
+_LAYOUTS = (
+    Layout("channels", "Channels", ("name", "type", "delivered", "verdict", "vendor_code", "took_ms")),
+    Layout("requests", "Requests (not sent)", ("name", "type", "request")),
+)
 
 
-@click.group(cls=Group)
-def alert() -> None:
-    """Prove that alerts arrive."""
+@alert.callback()
+def _group() -> None:
+    """Make it a group, although it has one command only."""
 
 
-@alert.command()
-@click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Show what would be sent, with secrets masked, and send nothing.")
-@click.pass_context
-def test(ctx: click.Context, names: tuple[str, ...], dry_run: bool) -> ExitCode:
+@alert.command(
+    "test",
+    cls=Command,
+    epilog=examples(
+        "obsctl alert test", "obsctl alert test --channel ops-dingtalk", "obsctl alert test --dry-run -o json"
+    ),
+)
+def send_test(
+    ctx: typer.Context,
+    channel: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this channel; may be given several times.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent, with secrets masked, and send nothing.")
+    ] = False,
+) -> ExitCode:
     """Send a marked test message through every channel and judge the vendors' answers.
 
     Delivered means that the vendor itself said so (DingTalk's errcode 0, 2xx of a webhook, 250 after DATA).
     Ends with 75 when nothing worse than a vendor's rate limit was met.
-
-    \b
-    Examples:
-      obsctl alert test
-      obsctl alert test --channel ops-dingtalk
-      obsctl alert test --dry-run -o json
     """
-    from obsctl.alerting import selftest
-    from obsctl.alerting.channels import parse_channels
-    from obsctl.alerting.message import channel_test
-    from obsctl.fleet.secrets import resolve
+    from obsctl.alerter.channels.registry import parse_channels
+    from obsctl.alerter.message import channel_test
+    from obsctl.checks.channels.collect import preview_all, send_to_all
+    from obsctl.checks.channels.judge import describe_channels, exit_code, judge_channels
+    from obsctl.cli.checking import load_fleet
+    from obsctl.cli.output import publish
+    from obsctl.cli.reporting import Start
+    from obsctl.core.secrets import resolve
 
     specs = parse_channels(load_fleet(ctx).alert_channels, "the inventory's alert channels")
     if not specs:
@@ -46,29 +63,19 @@ def test(ctx: click.Context, names: tuple[str, ...], dry_run: bool) -> ExitCode:
             "the inventory has no alert channel, so no alert can arrive anywhere",
             hint="set consumer_alert_channels, see docs/reference/alerting.md",
         )
-    unknown = set(names) - {spec.name for spec in specs}
+    unknown = set(channel or ()) - {spec.name for spec in specs}
     if unknown:
         known = ", ".join(spec.name for spec in specs)
         raise UsageError(f"no channel is called {', '.join(sorted(unknown))}", hint=f"there are: {known}")
-    chosen = [spec for spec in specs if not names or spec.name in names]
-    checked_at, started = datetime.now(UTC), time.monotonic()
-    message = channel_test(checked_at.timestamp(), socket.gethostname())
+    chosen = [spec for spec in specs if not channel or spec.name in channel]
+    start = Start()
+    message = channel_test(start.at.timestamp(), socket.gethostname())
     if dry_run:
-        data = {"dry_run": True, "requests": selftest.preview_all(chosen, message, resolve)}
-        found, status, code = [], Status.OK, ExitCode.OK
+        planned: dict[str, Any] = {"dry_run": True, "requests": preview_all(chosen, message, resolve)}
         note(ctx, "dry run: nothing was sent")
-    else:
-        trials = selftest.send_to_all(chosen, message, resolve)
-        found = [with_doc(finding) for finding in selftest.findings(trials)]
-        data = {"message_id": message.id, "channels": selftest.rows(trials)}
-        status, code = verdict(found, ()), selftest.exit_code(trials)
-    report = Report(
-        command="alert test",
-        status=status,
-        checked_at=timestamp(checked_at),
-        took_ms=round((time.monotonic() - started) * 1000),
-        findings=tuple(found),
-        data=data,
-    )
-    publish(ctx, report)
-    return code
+        publish(ctx, start.report("alert test", planned), _LAYOUTS)
+        return ExitCode.OK
+    seen = send_to_all(chosen, message, resolve)
+    data = {"message_id": message.id, "channels": describe_channels(seen)}
+    publish(ctx, start.report("alert test", data, judge_channels(seen)), _LAYOUTS)
+    return exit_code(seen)

@@ -2,185 +2,215 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
+import typer
 
-from obsctl.cli.output import publish
-from obsctl.cli.settings import Command, Group, note
-from obsctl.contract import ExitCode, Finding, Report, verdict
+from obsctl.artifacts.lock import DEFAULT_FILEBEAT, DEFAULT_KAFKA, Part
+from obsctl.cli.commands import CheckCommand, Command, examples, group
+from obsctl.cli.settings import note
+from obsctl.core.errors import ExitCode
+from obsctl.core.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from obsctl.artifacts.build import Outcome
     from obsctl.artifacts.lock import Lock
-    from obsctl.artifacts.plan import Part, Step
+    from obsctl.artifacts.plan import Step
+    from obsctl.artifacts.store import Store
+    from obsctl.checks.artifacts.snapshot import ArtifactSnapshot
+    from obsctl.core.report import Report
 
-_dest = click.option(
-    "--dest",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The artifact folder (default: obsctl/artifacts in $XDG_CACHE_HOME, else in ~/.cache).",
+artifacts = group(
+    "artifacts",
+    help="""Build what hosts without internet install: Kafka, Filebeat and the wheels, in one folder.
+
+    The control node needs a way to the vendors or to the package registries; the hosts need neither. A second build
+    makes only what is missing, and takes a moment.
+    """,
+    epilog=examples("obsctl artifacts build", "obsctl artifacts build --dry-run", "obsctl artifacts verify"),
 )
 
+_LAYOUTS = (
+    Layout("parts", "", ("part", "action", "files", "size_bytes", "origin")),
+    Layout("changes", "Changes", ("what", "new"), ("old",)),
+)
 
-def _selection(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(
-        (
-            click.option("--kafka-version", multiple=True, metavar="V", help="Default: 3.9.1. May be repeated."),
-            click.option("--filebeat-version", multiple=True, metavar="V", help="Default: 7.17.28. May be repeated."),
-            click.option(
-                "--only", type=click.Choice(["kafka", "filebeat", "wheels"]), multiple=True, help="Only this part."
-            ),
-            click.option(
-                "--python", multiple=True, metavar="X.Y", help="Python of the hosts (default: all that are locked)."
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+_Dest = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", file_okay=False,
+        help="The artifact folder (default: obsctl/artifacts in $XDG_CACHE_HOME, else in ~/.cache).",
+    ),
+]  # fmt: skip
+_Kafka = Annotated[
+    list[str] | None,
+    typer.Option(metavar="VERSION", help=f"A version of Kafka (default: {DEFAULT_KAFKA}); may be given several times."),
+]
+_Filebeat = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="VERSION", help=f"A version of Filebeat (default: {DEFAULT_FILEBEAT}); may be given several times."
+    ),
+]
+_LockedKafka = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kafka-version",
+        metavar="VERSION",
+        help="A version of Kafka (default: those of the lock); may be given several times.",
+    ),
+]
+_LockedFilebeat = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filebeat-version",
+        metavar="VERSION",
+        help="A version of Filebeat (default: those of the lock); may be given several times.",
+    ),
+]
+_Only = Annotated[
+    list[Part] | None,
+    typer.Option(metavar="PART", help=f"Only this part ({', '.join(Part)}); may be given several times."),
+]
+_Python = Annotated[
+    list[str] | None,
+    typer.Option(metavar="X.Y", help="Python of the hosts (default: all that are locked); may be given several times."),
+]
 
 
-@click.group(cls=Group)
-def artifacts() -> None:
-    """Build what hosts without internet install: Kafka, Filebeat and the wheels, in one folder.
-
-    The control node needs a way to the vendors or to the package registries; the hosts need neither.
-
-    \b
-    Examples:
-      obsctl artifacts build                     everything; a second time takes a moment
-      obsctl artifacts build --dry-run           what is there, what would be made
-      obsctl artifacts verify                    is the folder still what was built?
-    """
-
-
-@artifacts.command(cls=Command)
-@_dest
-@_selection
-@click.option("--dry-run", is_flag=True, help="Say what would be made; fetch and write nothing.")
-@click.pass_context
+@artifacts.command(
+    "build",
+    cls=Command,
+    epilog=examples(
+        "obsctl artifacts build",
+        "obsctl artifacts build --kafka-version 3.6.1 --kafka-version 4.1.0",
+        "obsctl artifacts build --dest /srv/artifacts --python 3.11",
+    ),
+)
 def build(
-    ctx: click.Context,
+    ctx: typer.Context,
     *,
-    dest: Path | None,
-    kafka_version: tuple[str, ...],
-    filebeat_version: tuple[str, ...],
-    only: tuple[str, ...],
-    python: tuple[str, ...],
-    dry_run: bool,
+    dest: _Dest = None,
+    kafka_version: _Kafka = None,
+    filebeat_version: _Filebeat = None,
+    only: _Only = None,
+    python: _Python = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made; fetch and write nothing.")
+    ] = False,
 ) -> ExitCode:
     """Make what is missing in the artifact folder, or was made of something else.
 
     Each archive is fetched from its vendor where that can be reached; otherwise Kafka is assembled with Maven and
     Filebeat is built with Go. Everything is checked against the lock, and a wrong checksum stops (exit 78).
-
-    \b
-    Examples:
-      obsctl artifacts build
-      obsctl artifacts build --only kafka --kafka-version 3.6.1 --kafka-version 4.1.0
-      obsctl artifacts build --dest /srv/artifacts --python 3.11
     """
     from obsctl.artifacts import build as building
     from obsctl.artifacts import lock as locking
+    from obsctl.cli.reporting import Start
 
-    started = time.monotonic()
+    start = Start()
     store = _store(dest)
-    steps = _steps(locking.load(), only, kafka_version, filebeat_version, python)
-    outcomes = building.preview(store, steps) if dry_run else building.build(store, steps, lambda text: note(ctx, text))
+    steps = _steps(locking.load(), only or (), kafka_version or (), filebeat_version or (), python or ())
+    outcomes = building.preview(store, steps) if dry_run else building.build(store, steps, partial(note, ctx))
     data = {
         "dest": str(store.root),
         "dry_run": dry_run,
         "parts": _parts(outcomes),
         "artifacts": [_row(outcome) for outcome in outcomes],
     }
-    return _answer(ctx, "artifacts build", started, data)
+    return _publish(ctx, start.report("artifacts build", data))
 
 
-@artifacts.command(cls=Command)
-@_dest
-@click.pass_context
-def verify(ctx: click.Context, dest: Path | None) -> ExitCode:
+@artifacts.command(
+    "verify",
+    cls=CheckCommand,
+    epilog=examples("obsctl artifacts verify", "obsctl artifacts verify --dest /media/usb/artifacts -o json"),
+)
+def verify(ctx: typer.Context, dest: _Dest = None) -> ExitCode:
     """Read every file of the artifact folder again and compare it with the folder's list and with the lock.
 
     Needs no network: run it where a folder was carried to.
-
-    \b
-    Examples:
-      obsctl artifacts verify
-      obsctl artifacts verify --dest /media/usb/artifacts -o json
     """
+    from obsctl.checks.artifacts.check import artifacts_check
+    from obsctl.cli.checking import run_check
+    from obsctl.fleet.model import Fleet
+
+    # The folder is this machine's, and no inventory says anything about it.
+    return run_check(ctx, artifacts_check(lambda: _look(_store(dest))), fleet=Fleet())
+
+
+def _look(store: Store) -> ArtifactSnapshot:
     import msgspec
 
     from obsctl.artifacts import lock as locking
-    from obsctl.artifacts import verify as verifying
+    from obsctl.artifacts.verify import examine
+    from obsctl.checks.artifacts.snapshot import ArtifactFile, ArtifactSnapshot
 
-    started = time.monotonic()
-    store = _store(dest)
-    listed = store.artifacts()
-    findings = verifying.examine(store, listed, locking.load())
-    data = {"dest": str(store.root), "artifacts": [msgspec.to_builtins(listed[path]) for path in sorted(listed)]}
-    return _answer(ctx, "artifacts verify", started, data, findings)
+    examined = list(examine(store, locking.load()))
+    listed = {one.artifact.path for one in examined}
+    return ArtifactSnapshot(
+        folder=str(store.root),
+        files=tuple(
+            ArtifactFile(**msgspec.structs.asdict(one.artifact), state=one.state.value, got=one.got) for one in examined
+        ),
+        unlisted=tuple(path for path in store.files() if path not in listed),
+    )
 
 
-@artifacts.command(cls=Command)
-@_selection
-@click.pass_context
+@artifacts.command(
+    "lock",
+    cls=Command,
+    epilog=examples("obsctl artifacts lock --only wheels", "obsctl artifacts lock --only kafka --kafka-version 3.9.2"),
+)
 def lock(
-    ctx: click.Context,
-    kafka_version: tuple[str, ...],
-    filebeat_version: tuple[str, ...],
-    only: tuple[str, ...],
-    python: tuple[str, ...],
+    ctx: typer.Context,
+    kafka_version: _LockedKafka = None,
+    filebeat_version: _LockedFilebeat = None,
+    only: _Only = None,
+    python: _Python = None,
 ) -> ExitCode:
-    """Lock versions anew from what the registries have now (for maintainers; needs a checkout).
+    """Lock versions again from what the registries have now (for maintainers; needs a checkout).
 
-    Prints each checksum that changed. Without versions, those of the lock are locked again.
-
-    \b
-    Examples:
-      obsctl artifacts lock --only wheels
-      obsctl artifacts lock --only kafka --kafka-version 3.9.2
+    Prints each checksum that changed.
     """
     from obsctl.artifacts import lock as locking
     from obsctl.artifacts.refresh import differences, refresh
+    from obsctl.cli.reporting import Start
 
-    started = time.monotonic()
+    start = Start()
     old = locking.load()
     new = refresh(
         old,
-        _chosen(only),
+        _chosen(only or ()),
         kafka_versions=kafka_version or tuple(old.kafka),
         filebeat_versions=filebeat_version or tuple(old.filebeat),
         pythons=python or tuple(old.wheels),
-        notify=lambda text: note(ctx, text),
+        notify=partial(note, ctx),
     )
     if new != old:
         locking.save(new)
     data = {"lock": str(locking.PATH), "changes": differences(old, new)}
-    return _answer(ctx, "artifacts lock", started, data)
+    return _publish(ctx, start.report("artifacts lock", data))
 
 
-def _store(dest: Path | None) -> Any:
+def _store(dest: Path | None) -> Store:
     from obsctl.artifacts.store import Store
-    from obsctl.cachedir import cache_root
+    from obsctl.core.cachedir import cache_root
 
     return Store((dest or cache_root() / "artifacts").absolute())
 
 
-def _chosen(only: Sequence[str]) -> list[Part]:
-    from obsctl.artifacts.plan import Part
-
+def _chosen(only: Sequence[Part]) -> list[Part]:
     return [part for part in Part if not only or part in only]
 
 
 def _steps(
-    lock: Lock, only: Sequence[str], kafkas: Sequence[str], filebeats: Sequence[str], pythons: Sequence[str]
+    lock: Lock, only: Sequence[Part], kafkas: Sequence[str], filebeats: Sequence[str], pythons: Sequence[str]
 ) -> list[Step]:
-    from obsctl.artifacts.lock import DEFAULT_FILEBEAT, DEFAULT_KAFKA
     from obsctl.artifacts.plan import steps
 
     return steps(
@@ -210,16 +240,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return {**known, "action": outcome.action.value}
 
 
-def _answer(
-    ctx: click.Context, command: str, started: float, data: dict[str, Any], findings: Sequence[Finding] = ()
-) -> ExitCode:
-    report = Report(
-        command=command,
-        status=verdict(findings, ()),
-        checked_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        took_ms=round((time.monotonic() - started) * 1000),
-        findings=tuple(findings),
-        data=data,
-    )
-    publish(ctx, report)
+def _publish(ctx: typer.Context, report: Report) -> ExitCode:
+    from obsctl.cli.output import publish
+
+    publish(ctx, report, _LAYOUTS)
     return report.status.exit_code

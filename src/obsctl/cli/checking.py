@@ -5,107 +5,59 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
-import click
 import msgspec
+import typer
 
+from obsctl.checks.check import Check
 from obsctl.cli.output import publish
-from obsctl.cli.settings import note, settings
-from obsctl.contract import (
-    ConfigError,
-    ExitCode,
-    Fault,
-    Finding,
-    Report,
-    Severity,
-    UsageError,
-    verdict,
-)
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.cli.reporting import Start
+from obsctl.cli.settings import Output, note, settings
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ConfigError, ExitCode, UsageError
+from obsctl.core.report import Report
 from obsctl.fleet.model import Fleet
 
 SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"
-#: A day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
+#: Seconds: a day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
 _LONGEST_WATCH_S = 86_400
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 
 
-class Snapshot(Protocol):
-    """What a collector returns: frozen data and what could not be found out."""
+def run_check(ctx: typer.Context, check: Check[Any], *, fleet: Fleet | None = None) -> ExitCode:
+    """Run the check once, or over and over with ``--watch``, and print each report.
 
-    @property
-    def errors(self) -> tuple[Fault, ...]:
-        """What could not be found out."""
+    Args:
+        fleet: instead of the inventory's.
 
-
-S = TypeVar("S", bound=Snapshot)
-
-
-@dataclass(frozen=True)
-class Check(Generic[S]):
-    """One check command, as the three functions that data flows through.
-
-    Attributes:
-        command: the command's name in reports, such as ``verify lb``.
-        snapshot_type: the msgspec Struct that ``collect`` returns.
-        collect: all the I/O; never raises for a sick fleet, but puts what it met into ``errors``.
-        judge: pure; fleet and snapshot to findings.
-        describe: pure; fleet and snapshot to the report's ``data``.
+    Raises:
+        UsageError: options of :func:`obsctl.cli.settings.checking` that exclude each other.
     """
-
-    command: str
-    snapshot_type: type[S]
-    collect: Callable[[Fleet], S]
-    judge: Callable[[Fleet, S], Sequence[Finding]]
-    describe: Callable[[Fleet, S], dict[str, Any]]
-
-
-def check_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that every check takes."""
-    for option in reversed(
-        (
-            click.option("--from-file", type=click.Path(path_type=Path), help="Judge a saved snapshot, offline."),
-            click.option("--save-snapshot", type=click.Path(path_type=Path), help="Save what was seen, for later."),
-            click.option("--watch", type=float, metavar="SECONDS", help="Check again and again, redrawing."),
-            click.option("--until", type=click.Choice(["ok"]), help="End the watch at this verdict."),
-        )
-    ):
-        function = option(function)
-    return function
-
-
-def run_check(
-    ctx: click.Context,
-    check: Check[Any],
-    *,
-    from_file: Path | None = None,
-    save_snapshot: Path | None = None,
-    watch: float | None = None,
-    until: str | None = None,
-) -> ExitCode:
-    """Run the check once, or over and over with ``watch`` (seconds between two runs), and print each report."""
-    if from_file is not None and (watch is not None or until is not None):
+    chosen = settings(ctx)
+    if chosen.from_file is not None and (chosen.watch is not None or chosen.until is not None):
         raise UsageError("--from-file excludes --watch and --until: a saved snapshot does not change")
-    if until is not None and watch is None:
-        watch = 2.0
-    if watch is not None and not 0 < watch <= _LONGEST_WATCH_S:
+    if chosen.until is not None and chosen.watch is None:
+        raise UsageError(
+            "--until needs --watch: one check has only one verdict",
+            hint=f"obsctl {check.command} --watch 2 --until {chosen.until.value}",
+        )
+    if chosen.watch is not None and not 0 < chosen.watch <= _LONGEST_WATCH_S:
         raise UsageError(f"--watch needs a number of seconds above 0, at most {_LONGEST_WATCH_S}")
-    fleet = None if from_file else load_fleet(ctx)
+    if fleet is None and chosen.from_file is None:
+        fleet = load_fleet(ctx)
+    redrawn = chosen.watch is not None and chosen.output in (Output.TABLE, Output.WIDE)
     while True:
-        report = _once(check, fleet, from_file, save_snapshot)
-        redrawn = watch and settings(ctx).output in ("table", "wide")
-        heard = publish(ctx, report, before=_CLEAR_SCREEN if redrawn else "")
-        if watch is None or report.status.value == until or not heard:
+        report = _once(check, fleet, chosen.from_file, chosen.save_snapshot)
+        read = publish(ctx, report, check.layouts, before=_CLEAR_SCREEN if redrawn else "")
+        if chosen.watch is None or report.status.value == chosen.until or not read:
             return report.status.exit_code
-        time.sleep(watch)
+        time.sleep(chosen.watch)
 
 
-def load_fleet(ctx: click.Context) -> Fleet:
+def load_fleet(ctx: typer.Context) -> Fleet:
     """Read the fleet that the options name; says on standard error when it chose the lab by itself."""
     from obsctl.fleet import load as loading
 
@@ -116,39 +68,22 @@ def load_fleet(ctx: click.Context) -> Fleet:
 
 
 def _once(check: Check[Any], fleet: Fleet | None, from_file: Path | None, save: Path | None) -> Report:
-    started = time.monotonic()
-    checked_at = datetime.now(UTC)
+    start = Start()
+    checked_at = start.at
     if from_file is not None:
         fleet, snapshot, checked_at = _read(check, from_file)
     else:
-        assert fleet is not None  # noqa: S101 - run_check loaded it
+        assert fleet is not None  # noqa: S101 - run_check has one, but for a saved snapshot
         snapshot = check.collect(fleet)
         if save is not None:
             _write(check, fleet, snapshot, save, checked_at)
-    findings = tuple(with_doc(finding) for finding in check.judge(fleet, snapshot))
-    return Report(
-        command=check.command,
-        status=verdict(findings, snapshot.errors),
-        checked_at=timestamp(checked_at),
-        took_ms=round((time.monotonic() - started) * 1000),
-        findings=tuple(sorted(findings, key=_by_severity)),
-        errors=snapshot.errors,
-        data=check.describe(fleet, snapshot),
+    return start.report(
+        check.command,
+        check.describe(fleet, snapshot),
+        check.judge(fleet, snapshot),
+        snapshot.errors,
+        checked_at=checked_at,
     )
-
-
-def timestamp(moment: datetime) -> str:
-    """Return a moment as the contract writes it: UTC, milliseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def with_doc(finding: Finding) -> Finding:
-    """Return the finding with the name of its runbook page."""
-    return msgspec.structs.replace(finding, doc=finding.doc or f"docs/runbooks/{finding.code}.md")
-
-
-def _by_severity(finding: Finding) -> int:
-    return [Severity.CRITICAL, Severity.UNKNOWN, Severity.WARNING, Severity.INFO].index(finding.severity)
 
 
 class _SavedSnapshot(msgspec.Struct, frozen=True):

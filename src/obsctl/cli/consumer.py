@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-import click
-import msgspec
+import typer
 
-from obsctl.checks.consumer import describe_consumer, judge_consumer, judge_replay
-from obsctl.cli.checking import Check, check_options, load_fleet, run_check, timestamp, with_doc
+from obsctl.cli.commands import CheckCommand, Command, examples, group
 from obsctl.cli.moments import moment
-from obsctl.cli.output import publish
-from obsctl.cli.settings import Group, note, require_terminal
-from obsctl.collect import ssh
-from obsctl.collect.consumer import collect_consumer
-from obsctl.contract import ExitCode, ObsctlError, RefusedError, Report, Status, UsageError, verdict
-from obsctl.decoding import UndecodableError, decode_json
-from obsctl.fleet.model import Fleet, Host
-from obsctl.snapshot.consumer import ConsumerSnapshot
+from obsctl.cli.settings import note, require_terminal
+from obsctl.core.errors import ExitCode, ObsctlError, RefusedError, UsageError
+from obsctl.core.layout import Layout
+from obsctl.core.utc import timestamp
 
-STATUS = Check("consumer status", ConsumerSnapshot, collect_consumer, judge_consumer, describe_consumer)
+if TYPE_CHECKING:
+    from obsctl.core.report import Report
+    from obsctl.fleet.model import Fleet, Host
+
+consumer = group(
+    "consumer",
+    help="See where the consumer stands, and put right what it cannot by itself.",
+    epilog=examples("obsctl consumer status", "obsctl consumer replay --reason parse --since 7d --dry-run"),
+)
 
 #: What the role installs on the consumer's hosts.
 _PROGRAM = "/opt/obsctl/venv/bin/obsctl"
@@ -36,6 +37,27 @@ _REPLAY_S = 3600.0
 #: Below, a code is a verdict, which takes a report.
 _REMOTE_ERRORS = {code.value: code for code in ExitCode if code >= ExitCode.USAGE}
 
+_LAYOUTS = (
+    Layout("lines", "", ("reason", "examined", "moved", "known", "stays", "cut", "left"), ("since", "until")),
+    Layout(
+        "plan",
+        "",
+        ("topic", "partition", "position", "target", "first", "end", "read_again", "skipped", "gone"),
+        ("source_id", "topic_id", "cluster_id"),
+    ),
+)
+
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", dir_okay=False,
+        help="Run here, with this consumer's configuration, and not on a consumer's host.",
+    ),
+]  # fmt: skip
+_OnHost = Annotated[
+    str | None, typer.Option("--host", metavar="NAME", help="The consumer's host to run on (default: the first).")
+]
+
 
 class _RemoteError(ObsctlError):
     """The command on the consumer's host ended without a report; its own words and exit code."""
@@ -45,115 +67,105 @@ class _RemoteError(ObsctlError):
         self.exit_code = exit_code
 
 
-def where_options(function: Any) -> Any:
-    """Add the options that say where an action runs."""
-    for option in (
-        click.option("--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), metavar="PATH",
-                     help="Run here, with this consumer's configuration, and not on a consumer's host."),
-        click.option("--host", "host_name", metavar="NAME", help="The consumer's host to run on (default: the first)."),
-    ):  # fmt: skip
-        function = option(function)
-    return function
-
-
-@click.group(cls=Group)
-def consumer() -> None:
-    """See where the consumer stands, and put right what it cannot by itself."""
-
-
-@consumer.command("status")
-@check_options
-@click.pass_context
-def status(ctx: click.Context, /, **options: Any) -> ExitCode:
-    """Show positions, lag, quarantine and days, as the processes, the tables and the cluster tell them.
+@consumer.command(
+    "status",
+    cls=CheckCommand,
+    epilog=examples(
+        "obsctl consumer status", "obsctl consumer status -o json", "obsctl consumer status --watch 5 --until ok"
+    ),
+)
+def status(ctx: typer.Context) -> ExitCode:
+    """Show positions, lag, quarantine and days, as the processes, the tables and the cluster report them.
 
     Asks the consumer's own health pages over ssh, the tables as the reading user (for a second, to see the rate), and
     then the brokers.
-
-    \b
-    Examples:
-      obsctl consumer status
-      obsctl consumer status -o json
-      obsctl consumer status --watch 5 --until ok
     """
-    return run_check(ctx, STATUS, **options)
+    from obsctl.checks.consumer.check import consumer_check
+    from obsctl.cli.checking import run_check
+
+    return run_check(ctx, consumer_check())
 
 
-@consumer.command("replay")
-@click.option(
-    "--reason",
-    required=True,
-    metavar="R",
-    help="Reason in the quarantine: parse, time, ...; refused for all that the database refused.",
+@consumer.command(
+    "replay",
+    cls=Command,
+    epilog=examples(
+        "obsctl consumer replay --reason parse --since 7d --dry-run",
+        "obsctl consumer replay --reason parse --since 2026-01-31",
+        "obsctl consumer replay --reason refused --since 24h --limit 1000",
+    ),
 )
-@click.option("--since", required=True, callback=moment, metavar="T", help="Lines that came there at T or later.")
-@click.option("--until", callback=moment, metavar="T", help="Lines that came before T (default: now).")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Look at N lines at most.")
-@click.option("--dry-run", is_flag=True, help="Only say what would become of them.")
-@where_options
-@click.pass_context
 def replay(
-    ctx: click.Context,
+    ctx: typer.Context,
     *,
-    reason: str,
-    since: datetime,
-    until: datetime | None,
-    limit: int | None,
-    dry_run: bool,
-    config_path: Path | None,
-    host_name: str | None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            metavar="R", help="Reason in the quarantine: parse, time, ...; refused for all that the database refused."
+        ),
+    ],
+    since: Annotated[
+        datetime, typer.Option(metavar="T", parser=moment, help="Lines that came to the quarantine at T or later.")
+    ],
+    until: Annotated[
+        datetime | None, typer.Option(metavar="T", parser=moment, help="Lines that came before T (default: now).")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Look at N lines at most (default: all).")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of the lines.")] = False,
+    config: _Config = None,
+    host: _OnHost = None,
 ) -> ExitCode:
     """Move lines from the quarantine to their tables, once the parsers have learnt to read them.
 
     Each line moves once, however often this is called and whatever crashes meanwhile: its row, its roll-up and its
     end in the quarantine are one transaction. What still cannot be read stays, with today's reason. The consumer may
-    run. Upgrade all consumers before: an older one would put a line that is sent again into the quarantine anew.
+    run. Upgrade all consumers before: an older one would put a line that is sent again back into the quarantine.
 
     T is a time (2026-01-31, 2026-01-31T12:00, with Z or an offset; without one it is UTC) or an age: 90m, 24h, 7d.
     Ends with 1 where lines stay.
-
-    \b
-    Examples:
-      obsctl consumer replay --reason parse --since 7d --dry-run
-      obsctl consumer replay --reason parse --since 2026-01-31
-      obsctl consumer replay --reason refused --since 24h --limit 1000
     """
     if until is not None and until <= since:
         raise UsageError("--until is not later than --since: no line can be between them")
-    if config_path is None:
+    if config is None:
+        from obsctl.cli.checking import load_fleet
+
         arguments = ["replay", "--reason", reason, "--since", timestamp(since)]
         arguments += ["--until", timestamp(until)] if until else []
         arguments += ["--limit", str(limit)] if limit else []
         arguments += ["--dry-run"] if dry_run else []
-        return _publish(ctx, _on_host(_host(load_fleet(ctx), host_name), arguments, _REPLAY_S))
-    return _publish(ctx, _replay_here(config_path, reason, since, until, limit=limit, dry_run=dry_run))
+        return _publish(ctx, _on_host(_host(load_fleet(ctx), host), arguments, _REPLAY_S))
+    return _publish(ctx, _replay_here(config, reason, since, until, limit=limit, dry_run=dry_run))
 
 
-@consumer.command("reset")
-@click.option("--topic", required=True, metavar="T", help="The partition's topic.")
-@click.option("--partition", required=True, type=click.IntRange(min=0), metavar="P", help="The partition.")
-@click.option("--to", required=True, metavar="earliest|latest|OFFSET", help="Where it shall go on.")
-@click.option(
-    "--expected",
-    type=click.IntRange(min=0),
-    metavar="OFFSET",
-    help="Refuse if the position lies before it: somebody else has moved it back.",
+@consumer.command(
+    "reset",
+    cls=Command,
+    epilog=examples(
+        "obsctl consumer reset --topic nginxlog --partition 3 --to earliest --dry-run",
+        "obsctl consumer reset --topic nginxlog --partition 3 --to earliest",
+        "obsctl consumer reset --topic nginxlog --partition 3 --to 81234 --yes",
+    ),
 )
-@click.option("--dry-run", is_flag=True, help="Only say what it would mean.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@where_options
-@click.pass_context
 def reset(
-    ctx: click.Context,
+    ctx: typer.Context,
     *,
-    topic: str,
-    partition: int,
-    to: str,
-    expected: int | None,
-    dry_run: bool,
-    yes: bool,
-    config_path: Path | None,
-    host_name: str | None,
+    topic: Annotated[str, typer.Option(metavar="NAME", help="The partition's topic.")],
+    partition: Annotated[int, typer.Option(min=0, metavar="P", help="The partition's number.")],
+    to: Annotated[
+        str, typer.Option(metavar="earliest|latest|OFFSET", help="The offset from which the consumer shall go on.")
+    ],
+    expected: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="OFFSET", help="Refuse if the position lies before it: somebody else has moved it back."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would mean.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: _Config = None,
+    host: _OnHost = None,
 ) -> ExitCode:
     """Move the stored position of a partition, and say before what is read again or skipped.
 
@@ -162,25 +174,21 @@ def reset(
 
     The consumer may run. Its next transaction finds the position moved, stores nothing and asks where to go on; a
     partition without new lines is asked about every ten seconds.
-
-    \b
-    Examples:
-      obsctl consumer reset --topic nginxlog --partition 3 --to earliest --dry-run
-      obsctl consumer reset --topic nginxlog --partition 3 --to earliest
-      obsctl consumer reset --topic nginxlog --partition 3 --to 81234 --yes
     """
+    from obsctl.cli.checking import load_fleet
+
     if to not in ("earliest", "latest") and not to.isdecimal():
         raise UsageError(f"--to {to}: neither earliest nor latest nor an offset")
     chosen = ["reset", "--topic", topic, "--partition", str(partition)]
-    host = _host(load_fleet(ctx), host_name) if config_path is None else None
+    remote = _host(load_fleet(ctx), host) if config is None else None
 
     def act(goal: str, *, at_least: int | None) -> Report:
         """Look only, or move a position that is not before ``at_least``."""
-        if config_path is not None:
-            return _reset_here(config_path, topic, partition, goal, at_least=at_least)
-        assert host is not None  # noqa: S101  there is one or the other
+        if config is not None:
+            return _reset_here(config, topic, partition, goal, at_least=at_least)
+        assert remote is not None  # noqa: S101  there is one or the other
         more = ["--dry-run"] if at_least is None else ["--yes", "--expected", str(at_least)]
-        return _on_host(host, [*chosen, "--to", goal, *more], _RESET_S)
+        return _on_host(remote, [*chosen, "--to", goal, *more], _RESET_S)
 
     if not dry_run and not yes:
         require_terminal("consumer reset")
@@ -190,7 +198,7 @@ def reset(
         if dry_run or where["position"] == where["target"]:
             note(ctx, planned.data["in_words"])
             return _publish(ctx, planned)
-        if not click.confirm(f"{planned.data['in_words']}. Move it?", err=True):
+        if not typer.confirm(f"{planned.data['in_words']}. Move it?", err=True):
             raise RefusedError("nothing was moved")
         expected = where["position"] if expected is None else expected
         to = str(where["target"])  # what was agreed to: the end may have moved on meanwhile
@@ -202,11 +210,13 @@ def reset(
 def _replay_here(
     config_path: Path, reason: str, since: datetime, until: datetime | None, *, limit: int | None, dry_run: bool
 ) -> Report:
-    from obsctl.pipeline import config
-    from obsctl.pipeline.replay import replay as move
-    from obsctl.pipeline.store import StoreUnavailableError
+    from obsctl.checks.consumer.judge import judge_replay
+    from obsctl.cli.reporting import Start
+    from obsctl.consumer import config
+    from obsctl.consumer.tools.replay import replay as move
+    from obsctl.store.interface import StoreUnavailableError
 
-    checked_at, started = datetime.now(UTC), time.monotonic()
+    start = Start()
     settings = config.load(config_path)
     try:
         result = move(settings, reason, _plain(since), _plain(until) if until else None, limit=limit, dry_run=dry_run)
@@ -224,21 +234,24 @@ def _replay_here(
         "cut": released.cut,
         "left": result.left,
     }
-    return _report("consumer replay", checked_at, started, {"dry_run": dry_run, "lines": lines}, judge_replay(lines))
+    return start.report("consumer replay", {"dry_run": dry_run, "lines": lines}, judge_replay(lines))
 
 
 def _reset_here(config_path: Path, topic: str, partition: int, to: str, *, at_least: int | None) -> Report:
-    from obsctl.pipeline import config
-    from obsctl.pipeline import reset as engine
-    from obsctl.pipeline.batch import TopicPartition
+    import msgspec
 
-    checked_at, started = datetime.now(UTC), time.monotonic()
+    from obsctl.cli.reporting import Start
+    from obsctl.consumer import config
+    from obsctl.consumer.tools import reset as engine
+    from obsctl.kafka.partition import TopicPartition
+
+    start = Start()
     settings = config.load(config_path)
     plan = engine.plan(settings, TopicPartition(topic, partition), to)
     if at_least is not None:
         plan = engine.carry_out(settings, plan, at_least=at_least)
     data = {"dry_run": at_least is None, "plan": msgspec.to_builtins(plan), "in_words": plan.in_words()}
-    return _report("consumer reset", checked_at, started, data, [])
+    return start.report("consumer reset", data)
 
 
 def _plain(moment: datetime) -> datetime:
@@ -246,23 +259,13 @@ def _plain(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _report(command: str, checked_at: datetime, started: float, data: dict[str, Any], findings: list[Any]) -> Report:
-    found = tuple(with_doc(finding) for finding in findings)
-    return Report(
-        command=command,
-        status=verdict(found, ()),
-        checked_at=timestamp(checked_at),
-        took_ms=round((time.monotonic() - started) * 1000),
-        findings=found,
-        data=data,
-    )
+def _publish(ctx: typer.Context, report: Report) -> ExitCode:
+    from obsctl.cli.output import publish
 
-
-def _publish(ctx: click.Context, report: Report) -> ExitCode:
     if report.data.get("dry_run"):
         note(ctx, "dry run: nothing was changed")
-    publish(ctx, report)
-    return Status(report.status).exit_code
+    publish(ctx, report, _LAYOUTS)
+    return report.status.exit_code
 
 
 def _host(fleet: Fleet, name: str | None) -> Host:
@@ -289,6 +292,10 @@ def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
     Raises:
         ObsctlError: it brought no report; with its own words and exit code, and UNKNOWN where it could not be heard.
     """
+    from obsctl.checks.ask import ssh
+    from obsctl.core.decoding import UndecodableError, decode_json
+    from obsctl.core.report import Report
+
     program = shlex.join([_PROGRAM, "consumer", *arguments, "--config", _CONFIG, "-q", "-o", "json"])
     command = (
         f'if [ "$(id -u)" = 0 ]; then runuser -u {_USER} -- {program}; else sudo -n -u {_USER} -- {program}; fi 2>&1'

@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import typer
 
-import click
+from obsctl.cli.commands import CheckCommand, alone, examples
+from obsctl.core.errors import ExitCode
 
-from obsctl.checks.health import describe_health, judge_health
-from obsctl.cli.checking import Check, check_options, run_check
-from obsctl.cli.settings import Command
-from obsctl.collect.health import collect_health
-from obsctl.contract import ExitCode
-from obsctl.snapshot.health import HealthSnapshot
+health = alone()
+status = alone()
 
 
-def _check(command: str) -> Check[HealthSnapshot]:
-    return Check(command, HealthSnapshot, collect_health, judge_health, describe_health)
-
-
-@click.command(cls=Command)
-@check_options
-@click.pass_context
-def health(ctx: click.Context, /, **options: Any) -> ExitCode:
+@health.command(
+    "health",
+    cls=CheckCommand,
+    epilog=examples("obsctl health", "obsctl health -o nagios", "obsctl health --watch 5 --until ok"),
+)
+def check_health(ctx: typer.Context) -> ExitCode:
     """Check every layer by asking it, and name what is wrong.
 
     Asks the VIP, each host's units (over ssh), the back ends, the cluster, the consumer's and the alerter's own health
     pages and the database, all at once; a dead host costs its own row, never the answer.
-
-    \b
-    Examples:
-      obsctl health
-      obsctl health -o nagios
-      obsctl health --watch 5 --until ok
     """
-    return run_check(ctx, _check("health"), **options)
+    from obsctl.checks.health.check import health_check
+    from obsctl.cli.checking import run_check
+
+    return run_check(ctx, health_check("health"))
 
 
-@click.command(cls=Command)
-@check_options
-@click.pass_context
-def status(ctx: click.Context, /, **options: Any) -> ExitCode:
-    """Show all layers on one screen; the same checks as `obsctl health`.
+@status.command("status", cls=CheckCommand, epilog=examples("obsctl status", "obsctl status --watch 2"))
+def show_status(ctx: typer.Context) -> ExitCode:
+    """Show all layers on one screen; the same checks as `obsctl health`."""
+    from obsctl.checks.health.check import health_check
+    from obsctl.cli.checking import run_check
 
-    \b
-    Examples:
-      obsctl status
-      obsctl status --watch 2
-    """
-    return run_check(ctx, _check("status"), **options)
+    return run_check(ctx, health_check("status"))

@@ -2,79 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-import click
+import typer
 
-from obsctl.checks.kafka import describe_cluster, describe_partitions, judge_cluster, judge_partitions
-from obsctl.cli.checking import Check, check_options, run_check
-from obsctl.cli.settings import Group
-from obsctl.collect.kafka import collect_cluster, collect_partitions
-from obsctl.contract import ExitCode
-from obsctl.snapshot.kafka import KafkaSnapshot
+from obsctl.cli.commands import CheckCommand, examples, group
+from obsctl.core.errors import ExitCode
 
-STATUS: Check[KafkaSnapshot] = Check("kafka status", KafkaSnapshot, collect_cluster, judge_cluster, describe_cluster)
-PARTITIONS: Check[KafkaSnapshot] = Check(
-    "kafka partitions", KafkaSnapshot, collect_partitions, judge_partitions, describe_partitions
+kafka = group(
+    "kafka",
+    help="Brokers, quorum, partitions, replicas, groups: see what the cluster can still lose.",
+    epilog=examples("obsctl kafka status", "obsctl kafka partitions --topic nginxlog"),
 )
 
 
-@click.group(cls=Group)
-def kafka() -> None:
-    """See what the cluster can still lose."""
-
-
-@kafka.command("status")
-@check_options
-@click.pass_context
-def status(ctx: click.Context, /, **options: Any) -> ExitCode:
+@kafka.command(
+    "status",
+    cls=CheckCommand,
+    epilog=examples("obsctl kafka status", "obsctl kafka status --watch 2 --until ok", "obsctl kafka status -o nagios"),
+)
+def status(ctx: typer.Context) -> ExitCode:
     """Check brokers, controller quorum, partitions, disks and groups.
 
     Every broker is asked in person and at the same time, with a deadline of its own: a dead or hung one costs its
     own row only.
-
-    \b
-    Examples:
-      obsctl kafka status
-      obsctl kafka status --until ok     after a restart, until the cluster is whole
-      obsctl kafka status -o nagios
     """
-    return run_check(ctx, STATUS, **options)
+    from obsctl.checks.kafka.check import cluster_check
+    from obsctl.cli.checking import run_check
+
+    return run_check(ctx, cluster_check())
 
 
-@kafka.command("partitions")
-@click.option("--topic", "topics", multiple=True, metavar="NAME", help="Show this topic only; may be repeated.")
-@check_options
-@click.pass_context
-def partitions(ctx: click.Context, /, topics: tuple[str, ...], **options: Any) -> ExitCode:
+@kafka.command(
+    "partitions",
+    cls=CheckCommand,
+    epilog=examples("obsctl kafka partitions", "obsctl kafka partitions --topic nginxlog -o json"),
+)
+def partitions(
+    ctx: typer.Context,
+    topic: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Show this topic only; may be given several times.")
+    ] = None,
+) -> ExitCode:
     """Show leader, ISR, offsets and the log end of every replica of each partition.
 
     START is the first offset kept, LSO the last stable one, HW the high watermark (what consumers may read), LEO the
-    log end offset of each replica (broker:offset), LAG how far the slowest replica that answered is behind its leader.
-    A leader's LEO running away from HW is the early sign of a replica that hangs.
-
-    \b
-    Examples:
-      obsctl kafka partitions
-      obsctl kafka partitions --topic nginxlog -o json
+    log end offset of each replica (broker:offset), LAG how many records the slowest replica that answered is behind
+    its leader. A leader's LEO running away from HW is the early sign of a replica that hangs.
     """
-    return run_check(ctx, _only(topics) if topics else PARTITIONS, **options)
+    from obsctl.checks.kafka.check import partitions_check
+    from obsctl.cli.checking import run_check
 
-
-def _only(topics: tuple[str, ...]) -> Check[KafkaSnapshot]:
-    from dataclasses import replace
-
-    from obsctl.contract import UsageError
-    from obsctl.fleet.model import Fleet
-
-    def describe(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
-        known = {partition.topic for partition in seen.partitions}
-        unknown = [topic for topic in topics if topic not in known]
-        if known and unknown:
-            raise UsageError(
-                f"the cluster has no topic {', '.join(unknown)}", hint="`obsctl kafka status` lists the topics"
-            )
-        data = describe_partitions(fleet, seen)
-        return {**data, "partitions": [row for row in data["partitions"] if row["topic"] in topics]}
-
-    return replace(PARTITIONS, describe=describe)
+    return run_check(ctx, partitions_check(topic or ()))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from obsctl.contract import ExitCode
+    from obsctl.core.errors import ExitCode
 
 _INTERRUPTED = 130
 

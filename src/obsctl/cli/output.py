@@ -6,21 +6,27 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
+import typer
 
 from obsctl.cli.settings import settings
-from obsctl.contract import ObsctlError, Report
+from obsctl.core.errors import ObsctlError
+from obsctl.core.layout import Layout
+
+if TYPE_CHECKING:
+    from obsctl.core.report import Report
 
 
-def publish(ctx: click.Context, report: Report, *, before: str = "") -> bool:
+def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), *, before: str = "") -> bool:
     """Print the report in the format that was asked for.
 
     A reader that has gone (``head``, a pager that was quit) takes nothing from the verdict, so it is no error.
 
     Args:
+        layouts: which lists of its data people see as tables, in this order.
         before: written ahead of it.
 
     Returns:
@@ -32,9 +38,8 @@ def publish(ctx: click.Context, report: Report, *, before: str = "") -> bool:
     from obsctl.render import render
 
     try:
-        click.echo(before + render(report, settings(ctx).output.value))
-    except BrokenPipeError:
-        let_go()
+        typer.echo(before + render(report, settings(ctx).output.value, layouts))
+    except ReaderGoneError:
         return False
     return True
 
@@ -50,30 +55,35 @@ def guard() -> None:
 
 
 class OutputError(ObsctlError):
-    """Standard output cannot be written: nobody knows the result."""
+    """Standard output cannot be written, so the result is lost."""
+
+
+class ReaderGoneError(Exception):
+    """Whoever read standard output has gone (``head``, a pager that was quit): no error, and not Typer's to handle."""
 
 
 class _Guarded(io.TextIOWrapper):
     def write(self, text: str) -> int:
-        with _in_words():
+        with _failures_named():
             return super().write(text)
 
     def flush(self) -> None:
-        with _in_words():
+        with _failures_named():
             super().flush()
 
 
 @contextlib.contextmanager
-def _in_words() -> Iterator[None]:
+def _failures_named() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise
+        _give_up()
+        raise ReaderGoneError from None
     except OSError as error:
-        let_go()
+        _give_up()
         raise OutputError(f"standard output cannot be written: {error.strerror}") from None
 
 
-def let_go() -> None:
+def _give_up() -> None:
     """Give up standard output: what its buffer still holds would fail again when the process ends."""
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process

@@ -1,17 +1,16 @@
-"""Options that every command takes, before or after its name, and where they are kept."""
+"""What the options that many commands take were set to: one object an invocation, on the root context."""
 
 from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-import click
+import typer
 
-from obsctl.contract import UsageError
+from obsctl.core.errors import UsageError
 
 
 class Output(enum.StrEnum):
@@ -25,102 +24,103 @@ class Output(enum.StrEnum):
     NAGIOS = "nagios"
 
 
+class Goal(enum.StrEnum):
+    """The verdicts that a watch can wait for."""
+
+    OK = "ok"
+
+
 @dataclass
 class Settings:
-    """What the shared options were set to; one object an invocation, on the root context."""
+    """The values of the options that :func:`shared` and :func:`checking` declare, under the same names."""
 
     output: Output = Output.TABLE
     inventory: str | None = None
     quiet: bool = False
+    from_file: Path | None = None
+    save_snapshot: Path | None = None
+    watch: float | None = None
+    until: Goal | None = None
 
 
-def settings(ctx: click.Context) -> Settings:
+_SHARED = "Options of every command"
+_CHECKING = "Options of every check"
+
+
+def shared(
+    ctx: typer.Context,
+    output: Annotated[
+        Output | None,
+        typer.Option(
+            "-o", "--output", metavar="FORMAT", rich_help_panel=_SHARED,
+            help=f"Format of the result: {', '.join(Output)} (default: table).",
+        ),
+    ] = None,
+    inventory: Annotated[
+        str | None,
+        typer.Option(
+            "-i", "--inventory", metavar="PATH", rich_help_panel=_SHARED,
+            help="Ansible inventory or fleet.json (default: the environment's OBSCTL_INVENTORY, this tree's lab or "
+            "prod, /etc/obsctl/fleet.json).",
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool,
+        typer.Option("-q", "--quiet", help="No progress and no hints on standard error.", rich_help_panel=_SHARED),
+    ] = False,
+) -> None:  # fmt: skip
+    """Declare the options that every command takes, before or after its name, and keep their values."""
+    _keep(ctx, output=output, inventory=inventory, quiet=quiet)
+
+
+def checking(
+    ctx: typer.Context,
+    from_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=_CHECKING,
+            help="Judge the snapshot in FILE, saved before by --save-snapshot; asks no host.",
+        ),
+    ] = None,
+    save_snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=_CHECKING,
+            help="Save what was seen in FILE, readable by you alone.",
+        ),
+    ] = None,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", rich_help_panel=_CHECKING,
+            help="Check again and again, so many seconds after the last answer (at most 86400), until Ctrl-C.",
+        ),
+    ] = None,
+    until: Annotated[
+        Goal | None,
+        typer.Option(metavar="ok", rich_help_panel=_CHECKING, help="With --watch: end as soon as the verdict is ok."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Declare the options that every check takes, after its name, and keep their values."""
+    _keep(ctx, from_file=from_file, save_snapshot=save_snapshot, watch=watch, until=until)
+
+
+def settings(ctx: typer.Context) -> Settings:
     """Return the invocation's settings."""
-    found: Settings = ctx.find_root().ensure_object(Settings)
-    return found
+    return ctx.find_root().ensure_object(Settings)
 
 
-def note(ctx: click.Context, text: str) -> None:
+def _keep(ctx: typer.Context, **given: Any) -> None:
+    for name, value in given.items():
+        # None or False: not given here, and what another level of the command line said stays.
+        if value is not None and value is not False:
+            setattr(settings(ctx), name, value)
+
+
+def note(ctx: typer.Context, text: str) -> None:
     """Write progress or a hint to standard error, unless --quiet."""
     if not settings(ctx).quiet:
-        click.echo(text, err=True)
-
-
-def _store(field: str, convert: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], None]:
-    def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
-        # None or False means "not given here": what another level of the command line said stays.
-        if value:
-            setattr(settings(ctx), field, convert(value))
-
-    return callback
-
-
-def _shared_options() -> list[click.Option]:
-    return [
-        click.Option(
-            ["-o", "--output"], type=click.Choice([o.value for o in Output]), expose_value=False,
-            callback=_store("output", Output), help="Format of the result (default: table).",
-        ),
-        click.Option(
-            ["-i", "--inventory"], metavar="PATH", expose_value=False, callback=_store("inventory", str),
-            help="Ansible inventory or fleet.json (default: OBSCTL_INVENTORY, this tree's lab or prod, "
-            "/etc/obsctl/fleet.json).",
-        ),
-        click.Option(
-            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_store("quiet", bool),
-            help="No progress and no hints on standard error.",
-        ),
-    ]  # fmt: skip
-
-
-class Command(click.Command):
-    """A command that takes the shared options."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
-        super().__init__(*args, **kwargs)
-        self.params.extend(_shared_options())
-
-
-class Group(click.Group):
-    """A group that takes the shared options and gives them to its commands."""
-
-    command_class = Command
-    group_class = type
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
-        super().__init__(*args, **kwargs)
-        self.params.extend(_shared_options())
-
-
-class LazyGroup(Group):
-    """A group whose commands are imported when they are called: ``--help`` loads none of them.
-
-    Args:
-        lazy: command name to (module, attribute, one-line help).
-    """
-
-    def __init__(self, *args: Any, lazy: dict[str, tuple[str, str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._lazy = lazy
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which they were declared."""
-        return [*self._lazy, *super().list_commands(ctx)]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command that was asked for."""
-        entry = self._lazy.get(cmd_name)
-        if entry is None:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(entry[0]), entry[1])
-        return command
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from the declared one-line helps."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry[2]) for name, entry in self._lazy.items()])
+        typer.echo(text, err=True)
 
 
 def require_terminal(what: str) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from obsctl.contract import ConfigError, MissingDependencyError
+from obsctl.core.errors import ConfigError, MissingDependencyError
 
 
 def run(

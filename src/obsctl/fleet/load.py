@@ -17,13 +17,13 @@ from pathlib import Path
 
 import msgspec
 
-from obsctl.cachedir import cache_root
-from obsctl.contract import ConfigError
-from obsctl.decoding import UndecodableError, decode_json
+from obsctl.core.cachedir import cache_root
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ConfigError
+from obsctl.core.lab_record import lab_of_tree_is_up, record_file
+from obsctl.core.secrets import open_vault
 from obsctl.fleet import ansible, vault
 from obsctl.fleet.model import SCHEMA, Fleet
-from obsctl.fleet.secrets import open_vault
-from obsctl.lab.state import lab_of_tree_is_up, record_file
 
 SYSTEM_FLEET = Path("/etc/obsctl/fleet.json")
 #: A cold start of Ansible with a large inventory; longer means that a script inventory hangs.

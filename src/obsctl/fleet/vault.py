@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 from obsctl.fleet import ansible
 
 _DEADLINE_S = 30.0

@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 
 #: The one release without updates and security archives beside it.
 UNSTABLE = "sid"

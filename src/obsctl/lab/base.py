@@ -15,11 +15,12 @@ import os
 import platform
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from obsctl.cachedir import cache_root
+from obsctl.core.cachedir import cache_root
 from obsctl.lab import apt, eltwin, processes
 from obsctl.lab.bootstrap import Note, bootstrap
 from obsctl.lab.mounts import detach
@@ -226,3 +227,10 @@ def _make_bootable(root: Path, ssh_unit: str) -> None:
     (root / "var/log/journal").mkdir(exist_ok=True)
     (root / "etc/systemd/journald.conf.d").mkdir(parents=True, exist_ok=True)
     (root / "etc/systemd/journald.conf.d/10-lab.conf").write_text("[Journal]\nSystemMaxUse=64M\n")
+
+
+if __name__ == "__main__":
+    # Builds the roots named, so that a later `obsctl lab up` finds them: ./test.sh does it beside other tests.
+    os.umask(0o022)
+    for system in sys.argv[1:]:
+        provide(system, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201 - a program of its own

@@ -18,8 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from obsctl.contract import RefusedError, UsageError
-from obsctl.lab import base, mounts, network, programs, ssh, standin_process, state
+from obsctl.core import lab_record
+from obsctl.core.errors import RefusedError, UsageError
+from obsctl.lab import base, mounts, network, programs, ssh, standin_process
 from obsctl.lab.errors import LabError
 from obsctl.lab.guest import Guest
 from obsctl.lab.spec import HostSpec, LabSpec
@@ -84,17 +85,17 @@ class Lab:
         programs.require(programs.TO_BUILD_AND_RUN, "obsctl lab up")
         standin_process.require()
         os.umask(0o022)
-        checkout = str(state.this_checkout())
+        checkout = str(lab_record.this_checkout())
         with self._exclusive(create=True):
             self._leave_another(checkout)
-            found = state.read(self.spec.state_dir)
+            found = lab_record.read(self.spec.state_dir)
             # A lab that is there keeps the bases that it stands on, whatever would be built today.
             record = found or self._new_record(checkout)
             began = time.monotonic()
             if record.ip_forward is None:
                 record = replace(record, ip_forward=network.ip_forward())
-            was_up = record.phase == state.UP
-            state.write(self.spec.state_dir, replace(record, phase=state.STARTING))
+            was_up = record.phase == lab_record.UP
+            lab_record.write(self.spec.state_dir, replace(record, phase=lab_record.STARTING))
             network.set_ip_forward("1")
             network.up(self.spec)
             self._make_secrets()
@@ -104,7 +105,7 @@ class Lab:
             # Hosts that an interrupted `up` started have not been waited for yet.
             self._wait_ready(started if was_up else guests)
             standin_process.start(self.spec)
-            state.write(self.spec.state_dir, replace(record, phase=state.UP))
+            lab_record.write(self.spec.state_dir, replace(record, phase=lab_record.UP))
         if started or not was_up:
             word = "up again" if found else "up"
             self.note(f"lab {word}: {', '.join(self.spec.names)} after {time.monotonic() - began:.1f} s")
@@ -174,6 +175,7 @@ class Lab:
             LabError: the host does not run.
         """
         self._set_cable(name, "down")
+        self.note(f"{name}: cable cut; `obsctl lab heal {name}` puts it back")
 
     def heal(self, name: str) -> None:
         """Put the host's cable back.
@@ -183,6 +185,7 @@ class Lab:
             LabError: the host does not run.
         """
         self._set_cable(name, "up")
+        self.note(f"{name}: cable plugged in")
 
     def ssh_command(self, name: str, argv: Sequence[str], *, terminal: bool = False) -> list[str]:
         """Return the argument list that runs ``argv`` on the host, or a shell without one.
@@ -197,10 +200,12 @@ class Lab:
 
     # --- how
 
-    def _new_record(self, checkout: str) -> state.LabState:
+    def _new_record(self, checkout: str) -> lab_record.LabState:
         systems = sorted({self.spec.os_of(host) for host in self.spec.hosts})
         bases = {system: str(base.provide(system, self.note)) for system in systems}
-        return state.LabState(checkout, self.spec.os, dict(self.spec.host_os), bases, state.STARTING, self.spec.bridge)
+        return lab_record.LabState(
+            checkout, self.spec.os, dict(self.spec.host_os), bases, lab_record.STARTING, self.spec.bridge
+        )
 
     def _set_cable(self, name: str, to: str) -> None:
         (guest,) = self._named([name])
@@ -214,14 +219,14 @@ class Lab:
         self._record()
         return [self._guests[name] for name in dict.fromkeys(names)]
 
-    def _record(self) -> state.LabState:
-        record = state.read(self.spec.state_dir)
+    def _record(self) -> lab_record.LabState:
+        record = lab_record.read(self.spec.state_dir)
         if record is None:
             raise UsageError("the lab is not up", hint="obsctl lab up")
         return record
 
     def _leave_another(self, checkout: str) -> None:
-        found = state.read(self.spec.state_dir)
+        found = lab_record.read(self.spec.state_dir)
         if found is None:
             if any(self.spec.state_dir.iterdir()):
                 self.note("a lab without a record is there: taking it down first")
@@ -232,7 +237,7 @@ class Lab:
         elif (found.os, found.host_os) != (self.spec.os, self.spec.host_os):
             others = "".join(f", {name}={system}" for name, system in found.host_os.items())
             reason = f"runs {found.os}{others}"
-        elif found.phase == state.STOPPING:
+        elif found.phase == lab_record.STOPPING:
             reason = "was half taken down"
         elif lost := [path for path in found.bases.values() if not Path(path).is_dir()]:
             reason = f"has lost its base root {lost[0]}"
@@ -241,7 +246,7 @@ class Lab:
         self.note(f"the lab that is there {reason}: taking it down first")
         self._take_down()
 
-    def _boot(self, guests: list[Guest], record: state.LabState) -> list[Guest]:
+    def _boot(self, guests: list[Guest], record: lab_record.LabState) -> list[Guest]:
         """Start those that do not run, all at once, and return them without waiting."""
         todo = [guest for guest in guests if not guest.running()]
         if todo:
@@ -304,9 +309,9 @@ class Lab:
                     file.write(secrets.token_hex(length // 2))
 
     def _take_down(self) -> None:
-        record = state.read(self.spec.state_dir)
+        record = lab_record.read(self.spec.state_dir)
         if record is not None:
-            state.write(self.spec.state_dir, replace(record, phase=state.STOPPING))
+            lab_record.write(self.spec.state_dir, replace(record, phase=lab_record.STOPPING))
         standin_process.stop(self.spec)
         guests = list(self._guests.values())
         with ThreadPoolExecutor(len(guests)) as pool:

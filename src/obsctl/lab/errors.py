@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obsctl.contract import ExitCode, ObsctlError
+from obsctl.core.errors import ExitCode, ObsctlError
 
 
 class LabError(ObsctlError):

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 
-from obsctl.contract import MissingDependencyError, RefusedError
+from obsctl.core.errors import MissingDependencyError, RefusedError
 from obsctl.lab.errors import LabError
 
 #: Program to the Debian package that brings it.

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from obsctl.contract import ObsctlError, UsageError
+from obsctl.core.errors import ObsctlError, UsageError
 
 #: What Filebeat ships from the host as combined format.
 TARGET = "/var/log/obs-replay/access.log"

@@ -7,12 +7,17 @@ person's and a test's) never touch each other and ``down`` knows its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-#: What ``lab up --os`` takes; each has a recipe in :mod:`obsctl.lab.base`.
+#: What a host may run; each has a recipe in :mod:`obsctl.lab.base`.
 OPERATING_SYSTEMS = ("debian12", "el9")
+#: The fleet that the tests use: both families have balancers and brokers, and MySQL needs EL.
+MIXED = "mixed"
+_MIXED_HOST_OS = {"node2": "el9", "node3": "el9", "db1": "el9"}
+#: What ``lab up --os`` takes: one system for all hosts, or ``mixed``.
+FLEETS = (*OPERATING_SYSTEMS, MIXED)
 
 
 @dataclass(frozen=True)
@@ -133,3 +138,18 @@ FLEET_LAB = LabSpec(
         HostSpec("app1", 31),
     ),
 )
+
+
+def fleet_lab(fleet: str, host_os: Mapping[str, str]) -> LabSpec:
+    """Return the lab of the design with the operating systems asked for.
+
+    Args:
+        fleet: one of :data:`FLEETS`.
+        host_os: systems of single hosts, which override the fleet's.
+
+    Raises:
+        ValueError: ``host_os`` names an unknown host.
+    """
+    if fleet == MIXED:
+        return replace(FLEET_LAB, host_os={**_MIXED_HOST_OS, **host_os})
+    return replace(FLEET_LAB, os=fleet, host_os=host_os)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from obsctl.contract import MissingDependencyError
+from obsctl.core.errors import MissingDependencyError
 from obsctl.lab import processes
 from obsctl.lab.errors import LabError
 from obsctl.lab.spec import LabSpec

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from obsctl.contract import Report
+from obsctl.core.layout import Layout
+from obsctl.core.report import Report
 from obsctl.render import machine, nagios
 from obsctl.render.table import table, wide
 
-_FORMATS: dict[str, Callable[[Report], str]] = {
-    "table": table,
-    "wide": wide,
+_FOR_PEOPLE = {"table": table, "wide": wide}
+_FOR_PROGRAMS = {
     "json": machine.as_json,
     "ndjson": machine.as_ndjson,
     "yaml": machine.as_yaml,
@@ -18,6 +18,12 @@ _FORMATS: dict[str, Callable[[Report], str]] = {
 }
 
 
-def render(report: Report, output: str) -> str:
-    """Return the report in one of the formats table, wide, json, ndjson, yaml, nagios; no trailing newline."""
-    return _FORMATS[output](report)
+def render(report: Report, output: str, layouts: Sequence[Layout] = ()) -> str:
+    """Return the report in one of the formats table, wide, json, ndjson, yaml, nagios; no trailing newline.
+
+    Args:
+        layouts: the tables that people see, in this order; programs get all of the report's data.
+    """
+    if output in _FOR_PEOPLE:
+        return _FOR_PEOPLE[output](report, layouts)
+    return _FOR_PROGRAMS[output](report)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from obsctl.contract import Report
+from obsctl.core.report import Report
 
 
 def as_json(report: Report) -> str:

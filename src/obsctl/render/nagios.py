@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from obsctl.contract import Report, Status
+from obsctl.core.report import Report, Status
 from obsctl.render.plain import label, plain
 
 _WORDS = {

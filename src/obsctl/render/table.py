@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from obsctl.contract import Report, Severity, Status
-from obsctl.render.layouts import LAYOUTS, Layout
+from obsctl.core.layout import Layout
+from obsctl.core.report import Report, Severity, Status
 from obsctl.render.plain import plain
 
 _COLOURS = {
@@ -30,17 +30,17 @@ _PIPE_WIDTH = 160
 _LEAST_WIDTH = 40
 
 
-def table(report: Report) -> str:
+def table(report: Report, layouts: Sequence[Layout]) -> str:
     """Return the report for a terminal: verdict, findings with hints, then the most useful columns."""
-    return _draw(report, wide_columns=False)
+    return _draw(report, layouts, wide_columns=False)
 
 
-def wide(report: Report) -> str:
+def wide(report: Report, layouts: Sequence[Layout]) -> str:
     """Return the same as :func:`table` with every column."""
-    return _draw(report, wide_columns=True)
+    return _draw(report, layouts, wide_columns=True)
 
 
-def _draw(report: Report, *, wide_columns: bool) -> str:
+def _draw(report: Report, layouts: Sequence[Layout], *, wide_columns: bool) -> str:
     from rich.console import Console
     from rich.text import Text
 
@@ -55,7 +55,7 @@ def _draw(report: Report, *, wide_columns: bool) -> str:
     console.print(head)
     if report.findings or report.errors:
         console.print(_problems(report))
-    for layout in LAYOUTS.get(report.command, ()):
+    for layout in layouts:
         _section(console, layout, report.data, wide_columns=wide_columns)
     # Tables pad their last column; blanks at a line's end only disturb who copies or compares.
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n"))

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from obsctl.cli import main
-from obsctl.contract import ExitCode
+from obsctl.core.errors import ExitCode
 from obsctl.fleet.model import Database, Fleet, Host
 
 PLAN = {

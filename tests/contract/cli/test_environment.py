@@ -55,6 +55,16 @@ def test_a_reader_that_has_gone_does_not_hide_the_verdict(fleet: str, output: st
     assert (process.returncode, complaint) == (2, b"")
 
 
+@pytest.mark.parametrize("argv", [("--help",), ("kafka", "-h"), ("explain",), ("explain", "LB_SKEW"), ("--version",)])
+def test_a_reader_of_a_text_may_leave(argv: tuple[str, ...]) -> None:
+    with subprocess.Popen([*_START, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        complaint = process.stderr.read()
+    assert (process.returncode, complaint) == (0, b"")
+
+
 def test_a_watch_ends_when_its_reader_has_gone(fleet: str) -> None:
     watch = [*_START, "-i", fleet, "kafka", "status", "--watch", "0.1", "-o", "json"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE) as process:
@@ -81,7 +91,7 @@ def test_ctrl_c_while_a_command_is_still_being_imported(fleet: str) -> None:
         "import sys\n"
         "class Early:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'click':\n"
+        "        if name == 'typer':\n"
         "            raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Early())\n"
         "from obsctl.cli.main import main\n"

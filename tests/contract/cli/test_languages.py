@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.collect import health, vip
+from obsctl.checks.health import collect as health
+from obsctl.checks.vip import collect as vip
 from obsctl.fleet.model import Database, Fleet, Host
 
 HOST = Host(name="node1", address="127.0.0.1", groups=("mysql",))
@@ -64,7 +65,7 @@ def test_names_of_a_host_are_utf_8_whatever_this_machine_speaks(tmp_path: Path) 
     client.write_text("#!/bin/sh\necho 'disk 8 12% /数据'\n")
     client.chmod(0o755)
     script = (
-        "from obsctl.collect import ssh\n"
+        "from obsctl.checks.ask import ssh\n"
         "from obsctl.fleet.model import Host\n"
         "answer = ssh.run(Host(name='n', address='127.0.0.1'), 'true', deadline_s=5)\n"
         "print(ascii(answer.output))"

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.contract.peers import peer
 
-from obsctl.collect import database, health, ssh, vip
+from obsctl.checks.ask import database, ssh
+from obsctl.checks.health import collect as health
+from obsctl.checks.kafka.snapshot import KafkaSnapshot
+from obsctl.checks.vip import collect as vip
+from obsctl.checks.vip.snapshot import VipSnapshot
 from obsctl.fleet.model import BackendNode, Database, Fleet, Host, Vip
-from obsctl.snapshot.kafka import KafkaSnapshot
-from obsctl.snapshot.vip import VipSnapshot
+from rig.peers import peer
 
 
 def trickle(line: socket.socket) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from obsctl.collect import ssh
-from obsctl.collect.vip import collect_vip
-from obsctl.contract import MissingDependencyError
+from obsctl.checks.ask import ssh
+from obsctl.checks.vip.collect import collect_vip
+from obsctl.core.errors import MissingDependencyError
 from obsctl.fleet.model import Fleet, Host, KeepalivedNode, Ssh, Vip
 
 HOST = Host(

@@ -21,18 +21,13 @@ from urllib.parse import quote
 import pytest
 
 from obsctl.lab import standins
+from rig.ports import free_port
+from rig.waiting import wait_for
 
 pytest.importorskip("aiosmtpd", reason="the mail stand-in needs the extra [lab]")
 
 TOKEN, SECRET = "the-token", "the-secret"
 MESSAGE = {"msgtype": "text", "text": {"content": "hello"}}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -64,14 +59,16 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
     ports = StandIns(free_port(), free_port())
     argv = [state, "127.0.0.1", ports.http_port, ports.smtp_port]
     running = subprocess.Popen([sys.executable, "-m", "obsctl.lab.standins", *map(str, argv)])
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
+
+    def answer() -> bool:
         try:
             socket.create_connection(("127.0.0.1", ports.smtp_port), 1).close()
             ports.received()
-            break
         except OSError:
-            time.sleep(0.05)
+            return False
+        return True
+
+    wait_for("the stand-ins answer", answer, seconds=15)
     yield ports
     running.terminate()
     assert running.wait(timeout=5) == 0

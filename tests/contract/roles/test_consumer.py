@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerting.config import load_config
+from obsctl.alerter import config as alerter_config
+from obsctl.consumer import config
+from obsctl.consumer.unit import supervisor, worker
 from obsctl.fleet.load import FleetSource, load
 from obsctl.fleet.model import Fleet
-from obsctl.pipeline import config, supervisor, worker
-from tests import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
+from rig import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
 
 BIN = Path(sys.executable).parent
 CHANNELS: list[dict[str, Any]] = [
@@ -148,7 +149,8 @@ def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
 
 
 def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
-    read = load_config(host_files / "alerter.yml")
+    read = alerter_config.load(host_files / "alerter.yml")
+    assert read.database == "obs"
     assert [channel.name for channel in read.channels] == ["ops robot", "hook", "mail"]
     assert [rule.name for rule in read.rules] == ["client-request-rate", "client-errors", "server-error-share"]
 

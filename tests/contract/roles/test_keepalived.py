@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.roles.conftest import Rendered, free_port
+from rig.ports import free_port
+from tests.contract.roles.conftest import Rendered
 
 
 def test_the_instance_never_preempts_and_weighs_nothing(rendered: Rendered) -> None:

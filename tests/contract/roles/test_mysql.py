@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 import yaml
 
-from obsctl.pipeline.mysql import PRIVILEGES
-from tests import collection  # noqa: F401  # lets Ansible and Python find obscraft.fleet in this tree
+from obsctl.store.mysql.schema import PRIVILEGES
+from rig import collection  # noqa: F401  # lets Ansible and Python find obscraft.fleet in this tree
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/mysql"
 

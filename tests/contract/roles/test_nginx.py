@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.pipeline.formats import nginx_json
+from obsctl.lines.formats import nginx_json
 from tests.contract.roles.conftest import ROOT, Rendered
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")

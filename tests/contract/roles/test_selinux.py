@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import collection  # noqa: F401  # makes ansible_collections importable
+from rig import collection  # noqa: F401  # makes ansible_collections importable
 
 from ansible_collections.obscraft.fleet.plugins.filter.platform_python import platform_python  # isort: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests import collection  # noqa: F401  # makes ansible_collections importable
+from rig import collection  # noqa: F401  # makes ansible_collections importable
 
 from ansible_collections.obscraft.fleet.plugins.filter.kafka_nodes import kafka_nodes  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.filter.kafka_topic_specs import kafka_topic_specs  # isort: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests import collection  # noqa: F401  # makes ansible_collections importable
+from rig import collection  # noqa: F401  # makes ansible_collections importable
 
 from ansible_collections.obscraft.fleet.plugins.filter.kafka_storage import kafka_storage_plan  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.modules import kafka_storage_info  # isort: skip

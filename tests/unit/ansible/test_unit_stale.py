@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import collection  # noqa: F401  # makes ansible_collections importable
+from rig import collection  # noqa: F401  # makes ansible_collections importable
 
 from ansible_collections.obscraft.fleet.plugins.modules import unit_stale  # isort: skip
 

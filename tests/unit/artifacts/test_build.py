@@ -13,7 +13,7 @@ import pytest
 from obsctl.artifacts.build import Action, build, preview
 from obsctl.artifacts.plan import Step, Wanted
 from obsctl.artifacts.store import Store
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 
 
 class Maker:

@@ -12,7 +12,7 @@ import pytest
 from obsctl.artifacts import lock, wheels
 from obsctl.artifacts.store import Store
 from obsctl.cli.main import run
-from obsctl.contract import ExitCode
+from obsctl.core.errors import ExitCode
 
 
 @pytest.fixture
@@ -58,10 +58,16 @@ def test_each_fault_has_its_code(folder: Path, capsys: pytest.CaptureFixture[str
     assert _verify(folder, capsys) == (ExitCode.WARNING, [("ARTIFACT_OUTDATED", "warning")])
 
 
-def test_every_code_has_its_page(project: Path) -> None:
-    source = (project / "src/obsctl/artifacts/verify.py").read_text()
-    codes = {word for word in source.split('"') if word.startswith("ARTIFACT_")}
-    assert codes == {page.stem for page in (project / "docs/runbooks").glob("ARTIFACT_*.md")}
+def test_a_folder_that_was_seen_is_judged_elsewhere(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "wheels/py3.11/own.whl").write_text("BYTES")
+    saved = str(tmp_path / "seen.json")
+    run(["artifacts", "verify", "--dest", str(folder), "--save-snapshot", saved, "-o", "json"])
+    here = json.loads(capsys.readouterr().out)
+    assert run(["artifacts", "verify", "--from-file", saved, "-o", "json"]) == ExitCode.CRITICAL
+    elsewhere = json.loads(capsys.readouterr().out)
+    assert elsewhere | {"took_ms": 0} == here | {"took_ms": 0}
 
 
 @pytest.mark.parametrize("option", ["--kafka-version", "--filebeat-version", "--python"])
@@ -92,5 +98,5 @@ def test_its_help_loads_no_client(project: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script, "artifacts", "build", "--help"], capture_output=True, text=True, check=True
     )
-    assert not {"urllib3", "rich", "obsctl.artifacts"} & set(done.stderr.split())
+    assert not {"urllib3", "obsctl.artifacts.plan"} & set(done.stderr.split())
     assert "--dry-run" in done.stdout

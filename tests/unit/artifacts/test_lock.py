@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from obsctl.artifacts import kafka, lock, refresh, wheels
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 
 LOCK = lock.load()
 

@@ -19,7 +19,7 @@ import pytest
 from obsctl.artifacts import filebeat, kafka, lock, programs, vendor, wheels
 from obsctl.artifacts.archive import pack
 from obsctl.artifacts.errors import BuildError, ChecksumError
-from obsctl.contract import ExitCode, MissingDependencyError
+from obsctl.core.errors import ExitCode, MissingDependencyError
 
 ARCHIVE = b"archive" * 1000
 SUM = hashlib.sha512(ARCHIVE).hexdigest()

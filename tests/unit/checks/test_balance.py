@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from obsctl.checks.balance import chi_square_p, describe_balancer, evenness, judge_balancer, shares, wilson
-from obsctl.contract import Severity, Status, verdict
+from obsctl.checks.balance.judge import chi_square_p, describe_balancer, evenness, judge_balancer, shares, wilson
+from obsctl.checks.balance.snapshot import BackendTally, BalancerSnapshot
+from obsctl.core.report import Severity, Status, verdict
 from obsctl.fleet.model import Fleet, Host, Vip
-from obsctl.snapshot.lb import BackendTally, BalancerSnapshot
 
 FLEET = Fleet(
     vip=Vip(address="198.18.0.100"),

@@ -9,10 +9,10 @@ import pytest
 from tests.unit.render.snapshots import CONSUMER_FLEET as FLEET
 from tests.unit.render.snapshots import CONSUMER_HELD, CONSUMER_WELL
 
-from obsctl.checks.consumer import describe_consumer, judge_consumer, judge_replay
-from obsctl.contract import Severity
+from obsctl.checks.consumer.judge import describe_consumer, judge_consumer, judge_replay
+from obsctl.checks.consumer.snapshot import ConsumerSnapshot, StoredSource, TableDays
+from obsctl.core.report import Severity
 from obsctl.fleet.model import Fleet
-from obsctl.snapshot.consumer import ConsumerSnapshot, StoredSource, TableDays
 
 
 def _codes(snapshot: ConsumerSnapshot, fleet: Fleet = FLEET) -> dict[str, Severity]:

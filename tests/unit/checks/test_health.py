@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from tests.unit.render.snapshots import ONE_HOLDER, WHOLE_CLUSTER
 
-from obsctl.checks.health import describe_health, judge_health
-from obsctl.collect.health import read_host, units_of
-from obsctl.contract import Fault, Severity
+from obsctl.checks.health.collect import read_host, units_of
+from obsctl.checks.health.judge import describe_health, judge_health
+from obsctl.checks.health.snapshot import BackendProbe, DatabaseProbe, Disk, HealthSnapshot, HostProbe
+from obsctl.checks.kafka.snapshot import Group
+from obsctl.core.report import Fault, Severity
 from obsctl.fleet.model import Database, Fleet, Host
-from obsctl.snapshot.health import BackendProbe, DatabaseProbe, Disk, HealthSnapshot, HostProbe
-from obsctl.snapshot.kafka import Group
 
 FLEET = Fleet(
     hosts=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from obsctl.checks.kafka import (
+from obsctl.checks.kafka.judge import (
     describe_cluster,
     describe_partitions,
     group_lag,
@@ -14,9 +14,9 @@ from obsctl.checks.kafka import (
     may_still_fail,
     replica_lag,
 )
-from obsctl.contract import Fault, Severity
+from obsctl.checks.kafka.snapshot import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
+from obsctl.core.report import Fault, Severity
 from obsctl.fleet.model import Fleet, Host, Kafka, KafkaNode, Topic
-from obsctl.snapshot.kafka import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
 
 GIB = 1 << 30
 FLEET = Fleet(

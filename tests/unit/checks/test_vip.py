@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from obsctl.checks.vip import describe_vip, judge_vip
-from obsctl.contract import Severity, Status, verdict
+from obsctl.checks.vip.judge import describe_vip, judge_vip
+from obsctl.checks.vip.snapshot import LbNode, VipSnapshot
+from obsctl.core.report import Severity, Status, verdict
 from obsctl.fleet.model import Fleet
-from obsctl.snapshot.vip import LbNode, VipSnapshot
 
 VIP = "198.18.0.100"
 

@@ -6,13 +6,15 @@ import json
 import stat
 from pathlib import Path
 
-import click
 import msgspec
 import pytest
+import typer
 import yaml
 
-from obsctl.cli import checking, main, program, settings
-from obsctl.contract import ExitCode, Fault, Finding, Severity
+from obsctl.checks.check import Check
+from obsctl.cli import checking, commands, main, program, settings
+from obsctl.core.errors import ExitCode
+from obsctl.core.report import Fault, Finding, Severity
 from obsctl.fleet.model import Fleet, Host
 
 
@@ -28,8 +30,8 @@ def _judge(fleet: Fleet, snapshot: Thermometer) -> list[Finding]:
     return [Finding(code="TOO_HOT", severity=severity, object=fleet.hosts[0].name, summary="too | hot", hint="open")]
 
 
-def _check(degrees: int | None, errors: tuple[Fault, ...] = ()) -> checking.Check[Thermometer]:
-    return checking.Check(
+def _check(degrees: int | None, errors: tuple[Fault, ...] = ()) -> Check[Thermometer]:
+    return Check(
         command="heat",
         snapshot_type=Thermometer,
         collect=lambda _fleet: Thermometer(degrees=degrees, errors=errors),
@@ -43,14 +45,15 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     fleet = tmp_path / "fleet.json"
     fleet.write_bytes(msgspec.json.encode(Fleet(hosts=(Host(name="node1", address="198.18.0.11"),))))
 
-    def go(check: checking.Check[Thermometer], *argv: str) -> ExitCode:
-        @click.command(cls=settings.Command)
-        @checking.check_options
-        @click.pass_context
-        def heat(ctx: click.Context, **options: object) -> ExitCode:
-            return checking.run_check(ctx, check, **options)
+    def go(check: Check[Thermometer], *argv: str) -> ExitCode:
+        app = commands.alone()
 
-        monkeypatch.setattr(program.cli, "get_command", lambda _ctx, _name: heat)
+        @app.command(cls=commands.CheckCommand)
+        def heat(ctx: typer.Context) -> ExitCode:
+            return checking.run_check(ctx, check)
+
+        found = typer.main.get_command(app)
+        monkeypatch.setattr(program.ROOT, "resolve_command", lambda _ctx, args: (args[0], found, args[1:]))
         return main.run(["-i", str(fleet), "heat", *argv])
 
     return go
@@ -155,7 +158,7 @@ def test_a_file_that_is_no_snapshot_is_refused(run, tmp_path: Path, content: byt
 
 def test_watch_until_ok_ends_at_ok(run, capsys: pytest.CaptureFixture[str]) -> None:
     seen = iter([35, 35, 20])
-    check = checking.Check(
+    check = Check(
         "heat", Thermometer, lambda _f: Thermometer(degrees=next(seen)), _judge, lambda _f, s: {"degrees": s.degrees}
     )
     assert run(check, "--watch", "0.01", "--until", "ok", "-o", "json") == 0
@@ -165,6 +168,15 @@ def test_watch_until_ok_ends_at_ok(run, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize("more", [("--until", "ok"), ("--watch", "1"), ("--watch", "1", "--until", "ok")])
 def test_a_saved_snapshot_cannot_be_waited_for(run, tmp_path: Path, more: tuple[str, ...]) -> None:
     assert run(_check(1), "--from-file", str(tmp_path / "x"), *more) == 64
+
+
+def test_an_end_of_no_watch_is_refused_with_what_to_type(run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(_check(20), "--until", "ok") == 64
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "obsctl: --until needs --watch: one check has only one verdict\n  hint: obsctl heat --watch 2 --until ok\n"
+    )
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e300"])
@@ -188,7 +200,7 @@ def test_what_a_host_calls_itself_cannot_draw_in_the_terminal(
     [(0.0, "0"), (1.5e-7, "0"), (0.00125, "0.00125"), (1e22, "1" + "0" * 22), (3, "3"), (float("inf"), "U")],
 )
 def test_a_number_of_nagios_has_no_exponent(run, value: float, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    check = checking.Check(
+    check = Check(
         "heat", Thermometer, lambda _f: Thermometer(degrees=1), _judge, lambda _f, _s: {"metrics": {"p": value}}
     )
     run(check, "-o", "nagios")
@@ -196,7 +208,7 @@ def test_a_number_of_nagios_has_no_exponent(run, value: float, text: str, capsys
 
 
 def test_a_number_of_nagios_has_a_name_without_separators(run, capsys: pytest.CaptureFixture[str]) -> None:
-    check = checking.Check(
+    check = Check(
         "heat",
         Thermometer,
         lambda _f: Thermometer(degrees=1),

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
+import typer
 
-from obsctl.cli import main, program, settings
-from obsctl.contract import ConfigError, ExitCode, MissingDependencyError, RefusedError
-from obsctl.fleet.secrets import Secret
+from obsctl.cli import commands, main, program, settings
+from obsctl.core.errors import ConfigError, ExitCode, MissingDependencyError, RefusedError
+from obsctl.core.secrets import Secret
 
 
 def _command(monkeypatch: pytest.MonkeyPatch, body: Callable[[], object]) -> None:
-    command = settings.Command("probe", callback=body)
-    monkeypatch.setattr(program.cli, "get_command", lambda _ctx, name: command if name == "probe" else None)
+    command = commands.Command("probe", callback=body)
+    monkeypatch.setattr(program.ROOT, "resolve_command", lambda _ctx, args: ("probe", command, args[1:]))
 
 
 def _raise(error: BaseException) -> Callable[[], object]:
@@ -33,10 +31,12 @@ def _raise(error: BaseException) -> Callable[[], object]:
         (ConfigError("x"), 78),
         (MissingDependencyError("x"), 69),
         (RefusedError("x"), 77),
-        (click.UsageError("x"), 64),
-        (click.BadParameter("x"), 64),
+        (typer.BadParameter("x"), 64),
+        (typer.Exit(1), 64),
         (KeyboardInterrupt(), 130),
-        (click.Abort(), 130),
+        (typer.Abort(), 130),
+        (EOFError(), 130),
+        (BrokenPipeError(32, "Broken pipe"), 70),
     ],
 )
 def test_exit_codes(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
@@ -49,9 +49,37 @@ def test_a_command_returns_its_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main.run(["probe"]) == 2
 
 
-def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["no-such-command"]) == 64
-    assert "no-such-command" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("helth",), "No such command 'helth'. Did you mean 'health'?\n  hint: obsctl --help"),
+        (("kafka", "stats"), "No such command 'stats'. Did you mean 'status'?\n  hint: obsctl kafka --help"),
+        (("status", "--wacht", "1"), "No such option: --wacht (Possible options: --watch)"),
+        (("no-such-command",), "No such command 'no-such-command'"),
+        (("verify", "lb", "-n", "5"), "Invalid value for '-n' / '--requests'"),
+        (("consumer", "reset", "--topic", "t", "--to", "0"), "Missing option '--partition'"),
+        (("-o", "xml", "status"), "'ndjson'"),
+    ],
+)
+def test_a_wrong_call_is_a_usage_error_with_the_nearest_name(
+    argv: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(argv) == 64
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("obsctl: ")
+    assert words in captured.err
+
+
+@pytest.mark.parametrize("argv", [(), ("kafka",)])
+def test_a_group_alone_shows_its_help_but_not_as_a_result(
+    argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(argv) == 64
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Examples:" in captured.err
+    assert "Missing command" in captured.err
 
 
 def test_an_expected_error_shows_its_hint_and_no_traceback(
@@ -77,22 +105,57 @@ def test_a_bug_becomes_a_report_file_without_secrets(
     assert "tok-en-4711" not in text + capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv", [["-o", "json", "probe"], ["probe", "-o", "json"], ["probe", "-ojson", "-q"]])
-def test_shared_options_stand_before_or_after_the_command(monkeypatch: pytest.MonkeyPatch, argv: list[str]) -> None:
-    seen: list[str] = []
-    _command(monkeypatch, lambda: seen.append(settings.settings(click.get_current_context()).output))
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[settings.Settings]:
+    """The settings with which a command named probe was called."""
+    seen: list[settings.Settings] = []
+    app = commands.alone()
+
+    @app.command(cls=commands.CheckCommand)
+    def probe(ctx: typer.Context) -> None:
+        seen.append(settings.settings(ctx))
+
+    found = typer.main.get_command(app)
+    monkeypatch.setattr(program.ROOT, "resolve_command", lambda _ctx, args: (args[0], found, args[1:]))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["-o", "json", "-i", "x", "-q", "probe"],
+        ["probe", "-o", "json", "-i", "x", "-q"],
+        ["-i", "x", "probe", "-ojson", "--quiet"],
+        ["--output=json", "-q", "probe", "--inventory=x"],
+    ],
+)
+def test_shared_options_stand_before_or_after_the_command(chosen: list[settings.Settings], argv: list[str]) -> None:
     assert main.run(argv) == 0
-    assert seen == ["json"]
+    assert chosen == [settings.Settings(output=settings.Output.JSON, inventory="x", quiet=True)]
 
 
-def test_the_last_word_on_an_option_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    _command(monkeypatch, lambda: seen.append(settings.settings(click.get_current_context()).output))
+def test_the_last_word_on_an_option_wins(chosen: list[settings.Settings]) -> None:
     assert main.run(["-o", "json", "probe", "-o", "yaml"]) == 0
-    assert seen == ["yaml"]
+    assert chosen[0].output is settings.Output.YAML
 
 
-def test_a_reader_that_leaves_makes_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdout", sys.stdout)  # click puts another one there
-    _command(monkeypatch, _raise(BrokenPipeError(errno.EPIPE, "Broken pipe")))
-    assert main.run(["probe"]) == 0
+def test_the_options_of_a_check_arrive_as_what_their_hints_say(chosen: list[settings.Settings]) -> None:
+    assert main.run(["probe", "--watch", "0.5", "--until", "ok", "--from-file", "a", "--save-snapshot", "b"]) == 0
+    assert chosen == [
+        settings.Settings(watch=0.5, until=settings.Goal.OK, from_file=Path("a"), save_snapshot=Path("b"))
+    ]
+
+
+def test_a_report_of_a_bug_shows_no_values_of_variables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def body() -> None:
+        word = "pass" + "word-4711"
+        raise RuntimeError(f"{len(word)} letters")
+
+    _command(monkeypatch, body)
+    assert main.run(["probe"]) == 70
+    (report,) = tmp_path.glob("obsctl-bug-*.txt")
+    assert "password-4711" not in report.read_text() + capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 from obsctl.fleet import load
 from obsctl.fleet.model import Fleet, Host
 

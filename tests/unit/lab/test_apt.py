@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.contract import ConfigError
+from obsctl.core.errors import ConfigError
 from obsctl.lab import apt
 
 STANZA = """\

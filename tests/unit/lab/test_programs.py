@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from obsctl.contract import MissingDependencyError, RefusedError
+from obsctl.core.errors import MissingDependencyError, RefusedError
 from obsctl.lab import programs
 from obsctl.lab.errors import LabError
 

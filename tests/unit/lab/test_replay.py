@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.contract import ExitCode, ObsctlError, UsageError
+from obsctl.core.errors import ExitCode, ObsctlError, UsageError
 from obsctl.lab import replay
 
 LINES = [f"{number} some line \xe9".encode("latin-1") for number in range(1000)]

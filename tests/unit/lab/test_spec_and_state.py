@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from obsctl.lab import state
+from obsctl.core import lab_record
 from obsctl.lab.base import RECIPES
-from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, HostSpec, LabSpec
+from obsctl.lab.spec import FLEET_LAB, OPERATING_SYSTEMS, HostSpec, LabSpec, fleet_lab
 
-RECORD = state.LabState("/somewhere", "debian12", {"db1": "el9"}, {"debian12": "/d", "el9": "/e"}, state.UP, "lo", "0")
+RECORD = lab_record.LabState(
+    "/somewhere", "debian12", {"db1": "el9"}, {"debian12": "/d", "el9": "/e"}, lab_record.UP, "lo", "0"
+)
 
 
 def test_the_inventory_names_the_hosts_that_the_lab_makes(project: Path) -> None:
@@ -40,6 +42,16 @@ def test_one_host_may_run_another_system() -> None:
         replace(FLEET_LAB, host_os={"db2": "el9"})
 
 
+def test_the_mixed_fleet_has_both_families_where_it_matters() -> None:
+    def systems(spec: LabSpec) -> dict[str, str]:
+        return {host.name: spec.os_of(host) for host in spec.hosts}
+
+    mixed = systems(fleet_lab("mixed", {}))
+    assert mixed == {"node1": "debian12", "node2": "el9", "node3": "el9", "db1": "el9", "app1": "debian12"}
+    assert systems(fleet_lab("mixed", {"db1": "debian12"})) == {**mixed, "db1": "debian12"}
+    assert set(systems(fleet_lab("el9", {})).values()) == {"el9"}
+
+
 def test_names_and_addresses() -> None:
     host = HostSpec("one", 11)
     spec = LabSpec("t-", IPv4Network("198.18.77.0/24"), "br-t", Path("/x"), (host,))
@@ -51,15 +63,15 @@ def test_names_and_addresses() -> None:
 
 
 def test_the_record_survives_a_round_trip(tmp_path: Path) -> None:
-    state.write(tmp_path, RECORD)
-    assert state.read(tmp_path) == RECORD
+    lab_record.write(tmp_path, RECORD)
+    assert lab_record.read(tmp_path) == RECORD
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"checkout": "/x"}', '{"unheard": 1}'])
 def test_a_record_that_nobody_can_read_is_no_record(tmp_path: Path, text: str) -> None:
     (tmp_path / "state.json").write_text(text)
-    assert state.read(tmp_path) is None
+    assert lab_record.read(tmp_path) is None
 
 
 def test_only_the_own_tree_and_only_when_up(tmp_path: Path) -> None:
@@ -67,12 +79,12 @@ def test_only_the_own_tree_and_only_when_up(tmp_path: Path) -> None:
     tree.mkdir()
     other.mkdir()
     (tmp_path / "link").symlink_to(tree)
-    assert not state.lab_of_tree_is_up(tree, tmp_path)
+    assert not lab_record.lab_of_tree_is_up(tree, tmp_path)
     mine = replace(RECORD, checkout=str(tree))
-    state.write(tmp_path, mine)
-    assert state.lab_of_tree_is_up(tree, tmp_path)
-    assert state.lab_of_tree_is_up(tmp_path / "link", tmp_path)
-    assert not state.lab_of_tree_is_up(other, tmp_path)
-    for gone in (replace(mine, phase=state.STARTING), replace(mine, bridge="br-nobody-has")):
-        state.write(tmp_path, gone)
-        assert not state.lab_of_tree_is_up(tree, tmp_path)
+    lab_record.write(tmp_path, mine)
+    assert lab_record.lab_of_tree_is_up(tree, tmp_path)
+    assert lab_record.lab_of_tree_is_up(tmp_path / "link", tmp_path)
+    assert not lab_record.lab_of_tree_is_up(other, tmp_path)
+    for gone in (replace(mine, phase=lab_record.STARTING), replace(mine, bridge="br-nobody-has")):
+        lab_record.write(tmp_path, gone)
+        assert not lab_record.lab_of_tree_is_up(tree, tmp_path)

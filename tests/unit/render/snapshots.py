@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
+from obsctl.checks.balance.snapshot import BackendTally, BalancerSnapshot
+from obsctl.checks.consumer.snapshot import ConsumerSnapshot, QuarantinedReason, StoredSource, StoreProbe, TableDays
+from obsctl.checks.health.snapshot import HostProbe
+from obsctl.checks.kafka.snapshot import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
+from obsctl.checks.vip.snapshot import LbNode, VipSnapshot
 from obsctl.fleet.model import BackendNode, Database, Fleet, Host, Kafka, KafkaNode, Topic, Vip
-from obsctl.snapshot.consumer import ConsumerSnapshot, QuarantinedReason, StoredSource, StoreProbe, TableDays
-from obsctl.snapshot.health import HostProbe
-from obsctl.snapshot.kafka import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
-from obsctl.snapshot.lb import BackendTally, BalancerSnapshot
-from obsctl.snapshot.vip import LbNode, VipSnapshot
 
 FLEET = Fleet(
     vip=Vip(address="198.18.0.100"),

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from obsctl.cli.checking import with_doc
-from obsctl.cli.consumer import STATUS as CONSUMER
-from obsctl.cli.kafka import PARTITIONS, STATUS
-from obsctl.cli.verify import VIP, balancer_check
-from obsctl.contract import Report, verdict
+from obsctl.checks.balance.check import balancer_check
+from obsctl.checks.consumer.check import consumer_check
+from obsctl.checks.kafka.check import cluster_check, partitions_check
+from obsctl.checks.vip.check import vip_check
+from obsctl.cli.reporting import Start
 from obsctl.render import render
 from tests.unit.render import snapshots
 
@@ -23,14 +25,14 @@ CASES = {
     "verify-lb-ok": (balancer_check(), snapshots.BALANCED),
     "verify-lb-silent": (balancer_check(), snapshots.SILENT_BACKEND),
     "verify-lb-dead-vip": (balancer_check(), snapshots.DEAD_VIP),
-    "verify-vip-ok": (VIP, snapshots.ONE_HOLDER),
-    "verify-vip-split": (VIP, snapshots.SPLIT_BRAIN),
-    "kafka-status-ok": (STATUS, snapshots.WHOLE_CLUSTER),
-    "kafka-status-broker-down": (STATUS, snapshots.BROKER_DOWN),
-    "kafka-status-unreachable": (STATUS, snapshots.UNREACHABLE),
-    "kafka-partitions-broker-down": (PARTITIONS, snapshots.BROKER_DOWN),
-    "consumer-status-ok": (CONSUMER, snapshots.CONSUMER_WELL),
-    "consumer-status-held": (CONSUMER, snapshots.CONSUMER_HELD),
+    "verify-vip-ok": (vip_check(), snapshots.ONE_HOLDER),
+    "verify-vip-split": (vip_check(), snapshots.SPLIT_BRAIN),
+    "kafka-status-ok": (cluster_check(), snapshots.WHOLE_CLUSTER),
+    "kafka-status-broker-down": (cluster_check(), snapshots.BROKER_DOWN),
+    "kafka-status-unreachable": (cluster_check(), snapshots.UNREACHABLE),
+    "kafka-partitions-broker-down": (partitions_check(), snapshots.BROKER_DOWN),
+    "consumer-status-ok": (consumer_check(), snapshots.CONSUMER_WELL),
+    "consumer-status-held": (consumer_check(), snapshots.CONSUMER_HELD),
 }
 
 
@@ -39,18 +41,11 @@ CASES = {
 def test_the_text_is_the_kept_one(name: str, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     check, snapshot = CASES[name]
-    fleet = snapshots.CONSUMER_FLEET if check is CONSUMER else snapshots.FLEET
-    findings = tuple(map(with_doc, check.judge(fleet, snapshot)))
-    report = Report(
-        command=check.command,
-        status=verdict(findings, snapshot.errors),
-        checked_at="2026-01-01T00:00:00.000Z",
-        took_ms=42,
-        findings=findings,
-        errors=snapshot.errors,
-        data=check.describe(fleet, snapshot),
+    fleet = snapshots.CONSUMER_FLEET if check.command.startswith("consumer") else snapshots.FLEET
+    report = Start(at=datetime(2026, 1, 1, tzinfo=UTC)).report(
+        check.command, check.describe(fleet, snapshot), check.judge(fleet, snapshot), snapshot.errors
     )
-    text = render(report, output) + "\n"
+    text = render(msgspec.structs.replace(report, took_ms=42), output, check.layouts) + "\n"
     kept = GOLDEN / f"{name}.{output}"
     if os.environ.get("OBSCTL_GOLDEN") == "write":
         kept.parent.mkdir(exist_ok=True)

@@ -1,3 +1,3 @@
 """The preflight's rules; loading the collection first makes ``ansible_collections.obscraft`` importable."""
 
-from tests import collection  # noqa: F401
+from rig import collection  # noqa: F401

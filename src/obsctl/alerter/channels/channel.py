@@ -1,0 +1,64 @@
+"""What all channels share: their common options, and what a channel can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Protocol
+
+from msgspec import Meta, Struct
+
+from obsctl.alerter.delivery import Delivery
+from obsctl.alerter.message import Message
+from obsctl.core.secrets import Secret
+
+#: Reads a reference such as ``file:/path``; raises ConfigError.
+Resolve = Callable[[str], Secret]
+
+#: DingTalk takes 20 messages a minute; the margin keeps out of its 10 minutes of silence.
+DEFAULT_PER_MINUTE = 18
+#: Marks an option whose value is a reference to a secret.
+SECRET = {"secret": True}
+
+
+class Channel(Protocol):
+    """What delivers a message."""
+
+    def send(self, message: Message) -> Delivery:
+        """Try once to deliver; never raises for what the other side does."""
+
+    def preview(self, message: Message) -> dict[str, Any]:
+        """Return what :meth:`send` would do, without any secret."""
+
+
+class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """A channel as configured, with its secrets still references; the fields are the options of alerter.yml."""
+
+    name: Annotated[str, Meta(min_length=1, description="Name of the channel; unique.")]
+    per_minute: Annotated[
+        int, Meta(ge=2, description="Attempts within any 60 seconds, at least 2 (one message and one digest).")
+    ] = DEFAULT_PER_MINUTE
+    keyword: Annotated[
+        str, Meta(description="One line that is added to each text, for robots and filters that ask for it.")
+    ] = ""
+
+    #: What the option that names the type means: the documentation.
+    tag_text: ClassVar[str] = "What takes the messages."
+    #: What counts as a delivery: the documentation.
+    delivered: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if not self.keyword.isprintable():
+            raise ValueError("keyword must be one line of printable text")
+
+    @property
+    def type(self) -> str:
+        """The channel's ``type`` in alerter.yml."""
+        return str(self.__struct_config__.tag)
+
+    def open(self, resolve: Resolve) -> Channel:
+        """Read the secrets and return the channel.
+
+        Raises:
+            ConfigError: a secret cannot be read or an option cannot work.
+        """
+        raise NotImplementedError

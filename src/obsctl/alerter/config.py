@@ -1,0 +1,121 @@
+"""``alerter.yml``: read, checked, and every mistake named with its place."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from obsctl.alerter.channels import registry as channel_kinds
+from obsctl.alerter.channels.channel import ChannelOptions
+from obsctl.alerter.rules import registry as rule_kinds
+from obsctl.alerter.rules.rule import Rule
+from obsctl.core.config_file import ConfigFile, InvalidValueError
+from obsctl.core.settings import Name, Network, Port, Section
+
+_Seconds = Annotated[int, Meta(ge=0)]
+
+
+class Topics(Section, frozen=True, kw_only=True):
+    """The topics that are read."""
+
+    access: Name = "nginxlog"
+
+
+class KafkaConfig(Section, frozen=True, kw_only=True):
+    """Where the lines come from.
+
+    Attributes:
+        bootstrap: brokers as ``HOST:PORT``.
+        group: positions are committed under this name, for lag display only.
+    """
+
+    bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    group: Name = "obsctl-alerter"
+    topics: Topics = Topics()
+
+
+class HealthConfig(Section, frozen=True, kw_only=True):
+    """Where /health and /metrics are served."""
+
+    address: Name = "127.0.0.1"
+    port: Port = 9601
+
+
+class _File(Section, frozen=True, kw_only=True):
+    kafka: KafkaConfig
+    state: Name
+    rules: list[dict[str, Any]]
+    channels: list[dict[str, Any]]
+    health: HealthConfig = HealthConfig()
+    database: Name = "obs"
+    lateness_s: _Seconds = 300
+    ahead_s: _Seconds = 60
+    shipping_s: _Seconds = 5
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What alerter.yml says.
+
+    Attributes:
+        kafka: where the lines come from.
+        state: the SQLite file.
+        rules: in the file's order.
+        channels: with their secrets still references.
+        health: where /health is served.
+        database: name of the database that holds the lines; stands in the messages' next steps.
+        lateness_s: lines older than this do not count, seconds.
+        ahead_s: lines further in the future than this do not count, seconds.
+        shipping_s: how long a line may take from the log file to Kafka, seconds.
+        trusted_proxies: networks whose X-Forwarded-For is believed; by default none.
+    """
+
+    kafka: KafkaConfig
+    state: Path
+    rules: tuple[Rule, ...]
+    channels: tuple[ChannelOptions, ...]
+    health: HealthConfig
+    database: str
+    lateness_s: int
+    ahead_s: int
+    shipping_s: int
+    trusted_proxies: tuple[Network, ...]
+
+
+def load(path: Path) -> AlerterConfig:
+    """Read and check alerter.yml.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or says something that cannot work.
+    """
+    file = ConfigFile(path)
+    raw = file.to(_File)
+    try:
+        return AlerterConfig(
+            kafka=raw.kafka,
+            state=Path(raw.state),
+            rules=tuple(rule_kinds.KINDS.read(raw.rules, "rules")),
+            channels=tuple(channel_kinds.KINDS.read(raw.channels, "channels")),
+            health=raw.health,
+            database=raw.database,
+            lateness_s=raw.lateness_s,
+            ahead_s=raw.ahead_s,
+            shipping_s=raw.shipping_s,
+            trusted_proxies=_networks(raw.trusted_proxies, "trusted_proxies"),
+        )
+    except InvalidValueError as fault:
+        raise file.error(fault) from None
+
+
+def _networks(entries: tuple[str, ...], key: str) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for number, entry in enumerate(entries):
+        try:
+            networks.append(ipaddress.ip_network(entry))
+        except ValueError as error:
+            raise InvalidValueError(f"{key}[{number}]", str(error)) from None
+    return tuple(networks)

@@ -1,0 +1,214 @@
+"""Messages on their way: what is due, what one attempt changed, and when to try again.
+
+A message is delivered when the vendor says so, and is kept until then. Each channel has its own pace: at most
+``per_minute`` attempts within any 60 seconds, the last of which is kept for a digest of everything that waits, and
+a pause after each failure.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.message import Message, digest, sent_again
+
+SCHEMA = """
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, incident TEXT NOT NULL, kind TEXT NOT NULL,
+  message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, unsure INTEGER NOT NULL DEFAULT 0,
+  created REAL NOT NULL, settled REAL, UNIQUE (channel, incident, kind)
+);
+CREATE INDEX outbox_open ON outbox (channel, attempts, id) WHERE state IN ('pending', 'sending');
+CREATE TABLE attempt (channel TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE pace (
+  channel TEXT PRIMARY KEY, failures INTEGER NOT NULL, next_try REAL NOT NULL, verdict TEXT NOT NULL,
+  code TEXT NOT NULL, summary TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+"""
+#: The span over which attempts are counted, seconds.
+_RATE_SPAN_S = 60.0
+#: A digest names each message; more would not fit into DingTalk's 20,000 bytes.
+_DIGEST_MESSAGES = 150
+#: Delivered messages are kept for questions, seconds.
+_KEEP_DELIVERED_S = 7 * 86400.0
+
+#: First pause and longest pause after failures in a row, seconds; each pause doubles the one before.
+_PAUSES: dict[Verdict, tuple[float, float]] = {
+    Verdict.UNREACHABLE: (2.0, 60.0),
+    # Each repetition of an unanswered attempt may be a second message for the reader.
+    Verdict.UNKNOWN: (10.0, 300.0),
+    # DingTalk's own silence lasts 10 minutes.
+    Verdict.THROTTLED: (60.0, 600.0),
+    # A mail server that greylists refuses for some minutes.
+    Verdict.DEFERRED: (60.0, 600.0),
+    # Only a person can change the answer.
+    Verdict.REFUSED: (300.0, 300.0),
+    Verdict.REDIRECTED: (300.0, 300.0),
+}
+_LONGEST_PAUSE_S = max(longest for _, longest in _PAUSES.values())
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What one attempt carries.
+
+    Attributes:
+        message: to send; a digest when it stands for several rows.
+        rows: the outbox rows that it delivers.
+    """
+
+    message: Message
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a channel is doing.
+
+    Attributes:
+        waiting: messages not yet delivered.
+        oldest: when the oldest of them was decided, seconds since the epoch; 0 for none.
+        verdict: of the last attempt, empty before the first.
+        code: of the last attempt.
+        summary: of the last attempt.
+        at: when it was, seconds since the epoch.
+        failures: failed attempts in a row.
+        next_try: not before this time, seconds since the epoch.
+    """
+
+    waiting: int = 0
+    oldest: float = 0.0
+    verdict: str = ""
+    code: str = ""
+    summary: str = ""
+    at: float = 0.0
+    failures: int = 0
+    next_try: float = 0.0
+
+
+def put(connection: sqlite3.Connection, message: Message, channels: Iterable[str], now: float) -> None:
+    """Add a message for each channel, within the caller's transaction; the same message is never added twice."""
+    body = msgspec.json.encode(message)
+    connection.executemany(
+        "INSERT INTO outbox (channel, incident, kind, message, state, created) VALUES (?, ?, ?, ?, 'pending', ?) "
+        "ON CONFLICT (channel, incident, kind) DO NOTHING",
+        [(channel, message.id, message.kind.value, body, now) for channel in channels],
+    )
+
+
+def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tuple[str, str]]:
+    """Take over what an earlier process left, within the caller's transaction.
+
+    What was being sent when it died may have arrived. A channel that refused may have been repaired meanwhile, so
+    it is tried at once. Returns (channel, title) of messages whose channel is no longer configured; they are
+    closed.
+    """
+    connection.execute("UPDATE outbox SET state = 'pending', unsure = 1 WHERE state = 'sending'")
+    connection.execute("UPDATE pace SET next_try = 0 WHERE verdict != ?", (Verdict.THROTTLED.value,))
+    names = list(channels)
+    marks = ", ".join("?" * len(names))
+    orphans = connection.execute(
+        f"SELECT id, channel, message FROM outbox WHERE state = 'pending' AND channel NOT IN ({marks})",  # noqa: S608
+        names,
+    ).fetchall()
+    connection.executemany("UPDATE outbox SET state = 'abandoned' WHERE id = ?", [(row[0],) for row in orphans])
+    return [(channel, _message(body).title) for _, channel, body in orphans]
+
+
+def claim(connection: sqlite3.Connection, channel: str, per_minute: int, now: float) -> Parcel | float:
+    """Take what is due, within the caller's transaction.
+
+    Args:
+        channel: its name.
+        per_minute: attempts allowed within any 60 seconds.
+        now: seconds since the epoch.
+
+    Returns:
+        What to send now, else the time at which to ask again (infinity: when something is put in).
+    """
+    waiting = connection.execute(
+        # A resolved message waits for its first one.
+        "SELECT id, message, unsure FROM outbox AS o WHERE channel = ? AND state = 'pending' AND NOT EXISTS ("
+        "SELECT 1 FROM outbox AS f WHERE f.channel = o.channel AND f.incident = o.incident AND f.id < o.id "
+        "AND f.state IN ('pending', 'sending')) ORDER BY attempts, id LIMIT ?",
+        (channel, per_minute + 1),
+    ).fetchall()
+    if not waiting:
+        return float("inf")
+    paused = connection.execute("SELECT next_try FROM pace WHERE channel = ?", (channel,)).fetchone()
+    # Attempts and pauses from the future were made before the machine's clock was set back.
+    if paused is not None and now < paused[0] <= now + _LONGEST_PAUSE_S:
+        return float(paused[0])
+    connection.execute("DELETE FROM attempt WHERE at <= ? OR at > ?", (now - _RATE_SPAN_S, now))
+    used, first = connection.execute("SELECT COUNT(*), MIN(at) FROM attempt WHERE channel = ?", (channel,)).fetchone()
+    left = per_minute - used
+    if left <= 0:
+        return float(first) + _RATE_SPAN_S
+    rows = waiting[:1]
+    if left == 1 and len(waiting) > 1:
+        rows = connection.execute(
+            "SELECT id, message, unsure FROM outbox WHERE channel = ? AND state = 'pending' ORDER BY id LIMIT ?",
+            (channel, _DIGEST_MESSAGES),
+        ).fetchall()
+    ids = tuple(row[0] for row in rows)
+    messages = [_message(row[1]) for row in rows]
+    message = messages[0] if len(messages) == 1 else digest(messages, now)
+    if any(row[2] for row in rows):
+        message = sent_again(message)
+    connection.executemany(
+        "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE id = ?", [(i,) for i in ids]
+    )
+    connection.execute("INSERT INTO attempt VALUES (?, ?)", (channel, now))
+    return Parcel(message, ids)
+
+
+def settle(connection: sqlite3.Connection, channel: str, parcel: Parcel, delivery: Delivery, now: float) -> Pace:
+    """Store the outcome of an attempt, within the caller's transaction, and return the channel's new pace."""
+    ids = [(now, i) for i in parcel.rows]
+    failures, next_try = 0, 0.0
+    if delivery.delivered:
+        connection.executemany("UPDATE outbox SET state = 'delivered', settled = ? WHERE id = ?", ids)
+        connection.execute(
+            "DELETE FROM outbox WHERE state IN ('delivered', 'abandoned') AND created < ?", (now - _KEEP_DELIVERED_S,)
+        )
+    else:
+        row = connection.execute("SELECT failures FROM pace WHERE channel = ?", (channel,)).fetchone()
+        failures = (row[0] if row else 0) + 1
+        next_try = now + pause(delivery.verdict, failures)
+        unsure = 1 if delivery.verdict is Verdict.UNKNOWN else 0
+        connection.executemany(
+            "UPDATE outbox SET state = 'pending', unsure = MAX(unsure, ?) WHERE id = ?",
+            [(unsure, i) for i in parcel.rows],
+        )
+    connection.execute(
+        "INSERT OR REPLACE INTO pace VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (channel, failures, next_try, delivery.verdict.value, delivery.code, delivery.summary, now),
+    )
+    return pace(connection, channel)
+
+
+def pause(verdict: Verdict, failures: int) -> float:
+    """Return the seconds to wait after the n-th failure in a row (n from 1)."""
+    first, longest = _PAUSES[verdict]
+    # The exponent is bounded because the number of failures is not.
+    return float(min(longest, first * 2 ** min(failures - 1, 16)))
+
+
+def pace(connection: sqlite3.Connection, channel: str) -> Pace:
+    """Return how the channel is doing."""
+    waiting, oldest = connection.execute(
+        "SELECT COUNT(*), COALESCE(MIN(created), 0) FROM outbox WHERE channel = ? AND state IN ('pending', 'sending')",
+        (channel,),
+    ).fetchone()
+    row = connection.execute(
+        "SELECT verdict, code, summary, at, failures, next_try FROM pace WHERE channel = ?", (channel,)
+    ).fetchone()
+    return Pace(waiting, oldest, *row) if row else Pace(waiting, oldest)
+
+
+def _message(body: bytes) -> Message:
+    return msgspec.json.decode(body, type=Message)

@@ -1,0 +1,114 @@
+"""One thread a channel: takes what is due from the outbox, tries once, and keeps the outcome."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from obsctl.alerter import outbox
+from obsctl.alerter.channels.channel import ChannelOptions, Resolve
+from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.outbox import Pace, Parcel
+from obsctl.alerter.state import connect, transaction
+from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import redact
+
+LOG = logging.getLogger(__name__)
+
+#: The outbox is looked at this often without being woken, seconds.
+_LOOK_EVERY_S = 5.0
+
+
+class Sender(threading.Thread):
+    """Delivers one channel's messages.
+
+    Args:
+        channel: where to, and how often.
+        state: the SQLite file.
+        resolve: reads its secrets, again for each attempt: a changed secret needs no restart.
+        on_failure: called when the thread cannot go on.
+    """
+
+    def __init__(self, channel: ChannelOptions, state: Path, resolve: Resolve, on_failure: Callable[[], None]) -> None:
+        super().__init__(name=f"channel {channel.name}", daemon=True)
+        self.channel = channel
+        self.pace = Pace()
+        self._state = state
+        self._resolve = resolve
+        self._on_failure = on_failure
+        self._wake = threading.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Say that there is something new in the outbox."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the attempt that is under way."""
+        self._stopping = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Deliver until stopped."""
+        try:
+            with closing(connect(self._state)) as connection:
+                while not self._stopping:
+                    self._wake.clear()
+                    wait_s = self._turn(connection)
+                    if wait_s > 0:
+                        self._wake.wait(wait_s)
+        except Exception:
+            # A channel that has silently stopped would be worse than a restart.
+            LOG.exception("a channel cannot go on", extra={"channel": self.channel.name})
+            self._on_failure()
+
+    def _turn(self, connection: sqlite3.Connection) -> float:
+        """Send what is due and return how long nothing else will be, seconds."""
+        name = self.channel.name
+        now = time.time()
+        with transaction(connection):
+            parcel = outbox.claim(connection, name, self.channel.per_minute, now)
+            self.pace = outbox.pace(connection, name)
+        if not isinstance(parcel, Parcel):
+            return min(max(parcel - now, 0.05), _LOOK_EVERY_S)
+        delivery = self._attempt(parcel)
+        with transaction(connection):
+            self.pace = outbox.settle(connection, name, parcel, delivery, time.time())
+        self._log(parcel, delivery)
+        return 0.0
+
+    def _attempt(self, parcel: Parcel) -> Delivery:
+        try:
+            return self.channel.open(self._resolve).send(parcel.message)
+        except ConfigError as error:
+            return Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
+        except Exception as error:
+            # One message must not end the channel. The text may hold anything, so only its type is shown.
+            return Delivery(
+                Verdict.UNKNOWN,
+                "",
+                f"internal error ({type(error).__name__}) while sending",
+                "report this, with the journal",
+            )
+
+    def _log(self, parcel: Parcel, delivery: Delivery) -> None:
+        about = {"channel": self.channel.name, "title": parcel.message.title, "result": delivery.summary}
+        if delivery.delivered:
+            LOG.info("message delivered", extra=about)
+            return
+        LOG.log(
+            logging.ERROR if delivery.verdict.permanent else logging.WARNING,
+            "message not delivered",
+            extra=about
+            | {
+                "verdict": delivery.verdict.value,
+                "waiting": self.pace.waiting,
+                "next_try_s": round(max(0.0, self.pace.next_try - time.time())),
+                "hint": delivery.hint,
+            },
+        )

@@ -1,0 +1,288 @@
+"""The alerter's process: ``obsctl-alerter --config /etc/obsctl/alerter.yml``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from obsctl import __version__
+from obsctl.alerter import config as settings
+from obsctl.alerter import outbox
+from obsctl.alerter.clock import EventClock
+from obsctl.alerter.config import AlerterConfig
+from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
+from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, metrics, page
+from obsctl.alerter.lines import LineReader
+from obsctl.alerter.message import about, utc
+from obsctl.alerter.reading import SILENT_S, Reading
+from obsctl.alerter.sender import Sender
+from obsctl.alerter.source import Record
+from obsctl.alerter.state import State, connect, transaction
+from obsctl.core import journal
+from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
+from obsctl.core.secrets import redact, resolve
+from obsctl.core.serve import Server
+from obsctl.lines.client_address import TrustedProxies
+
+LOG = logging.getLogger("obsctl.alerter")
+
+#: Records taken at once; a batch is one transaction.
+_BATCH = 2000
+#: How long to wait for records, seconds: part of the time from a line to its message.
+_WAIT_S = 0.2
+#: A message that waits longer makes the service degraded, seconds.
+_WAITS_TOO_LONG_S = 60.0
+#: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
+_EVICTION_SHOWN_S = 300.0
+
+
+class Alerter:
+    """Reads lines, decides, remembers, and has its senders deliver."""
+
+    def __init__(self, config: AlerterConfig) -> None:
+        self._config = config
+        self._state = State(config.state)
+        self._stopping = threading.Event()
+        self._failed = False
+        self._engine = Engine(config.rules, lateness_s=config.lateness_s, ahead_s=config.ahead_s)
+        self._clock = EventClock(config.shipping_s)
+        self._reading = Reading(config.kafka, self._state, self._clock, config.lateness_s)
+        self._lines = LineReader(TrustedProxies(config.trusted_proxies))
+        self._channels = [channel.name for channel in config.channels]
+        self._senders = [Sender(channel, config.state, resolve, self._fail) for channel in config.channels]
+        self._last_event = 0.0
+        self._event_time: float | None = None
+        self._turned_at = time.monotonic()
+        self._alerts: tuple[ActiveAlert, ...] = ()
+
+    def stop(self) -> None:
+        """End after the batch that is under way."""
+        self._stopping.set()
+
+    def run(self) -> ExitCode:
+        """Work until stopped.
+
+        Raises:
+            ConfigError: the health address cannot be used.
+            sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
+        """
+        server = self._serve()
+        self._reading.start()
+        self._recover()
+        for sender in self._senders:
+            sender.start()
+        try:
+            while not self._stopping.is_set():
+                self._batch(self._reading.turn(_BATCH, _WAIT_S))
+                self._turned_at = time.monotonic()
+        finally:
+            self._reading.stop()
+            for sender in self._senders:
+                sender.stop()
+            for sender in self._senders:
+                sender.join(timeout=10)
+            server.stop()
+            self._state.close()
+        return ExitCode.BUG if self._failed else ExitCode.OK
+
+    def health(self) -> Health:
+        """Return what /health shows; called from the server's threads."""
+        reasons = []
+        trouble = self._reading.trouble()
+        failing = trouble is not None and trouble.blind
+        if trouble is not None:
+            reasons.append(trouble.reason)
+        if time.monotonic() - self._turned_at > SILENT_S:
+            failing = True
+            reasons.append(
+                f"no batch was finished for {SILENT_S:g} s; is the disk that holds {self._config.state} full or slow?"
+            )
+        channels = []
+        for sender in self._senders:
+            pace = sender.pace
+            channels.append(
+                ChannelHealth(
+                    name=sender.channel.name,
+                    type=sender.channel.type,
+                    waiting=pace.waiting,
+                    oldest=pace.oldest,
+                    verdict=pace.verdict,
+                    code=pace.code,
+                    summary=pace.summary,
+                    at=pace.at,
+                    failures=pace.failures,
+                    next_try=pace.next_try,
+                )
+            )
+            if pace.failures:
+                reasons.append(f"channel {sender.channel.name}: {pace.verdict}: {pace.summary}")
+            elif pace.waiting and time.time() - pace.oldest > _WAITS_TOO_LONG_S:
+                reasons.append(f"channel {sender.channel.name}: {pace.waiting} messages wait to be delivered")
+        evicted = self._engine.evicted
+        for rule, forgotten in evicted.items():
+            if forgotten.at and time.time() - forgotten.at < _EVICTION_SHOWN_S:
+                reasons.append(
+                    f"rule {_name(rule)}: more than {MOST_KEYS:,} clients at a time; the counts of {forgotten.keys:,} "
+                    "clients with the fewest requests were dropped"
+                )
+        source = self._reading.source
+        skipped = self._engine.skipped
+        clock = self._event_time
+        return Health(
+            status="failing" if failing else "degraded" if reasons else "ok",
+            reason="; ".join(reasons),
+            lag=source.lag if source is not None and source.ends else None,
+            behind_s=None if clock is None else round(max(0.0, time.time() - clock), 1),
+            last_event_at=utc(self._last_event) if self._last_event else "",
+            counted=self._engine.counted,
+            firing=len(self._alerts),
+            waiting=sum(channel.waiting for channel in channels),
+            skipped={
+                "late": skipped.late,
+                "ahead": skipped.ahead,
+                "repeated": skipped.repeated,
+                "unreadable": self._lines.unreadable,
+            },
+            evicted={_name(rule): forgotten.keys for rule, forgotten in evicted.items()},
+            alerts=self._alerts,
+            channels=tuple(channels),
+            cluster={
+                "id": source.log.cluster if source else "",
+                "topic_id": source.log.topic_id if source else "",
+                "positions": {str(p): offset for p, offset in sorted(source.positions.copy().items())}
+                if source
+                else {},
+            },
+        )
+
+    def _serve(self) -> Server:
+        address, port = self._config.health.address, self._config.health.port
+        try:
+            return Server(address, port, health=lambda: page(self.health()), metrics=lambda: metrics(self.health()))
+        except OSError as error:
+            raise ConfigError(
+                f"the health address {address}:{port} cannot be used: {error.strerror}",
+                hint="another program has the port; set health.port (the role's consumer_alert_metrics_port)",
+            ) from None
+
+    def _fail(self) -> None:
+        self._failed = True
+        self._stopping.set()
+
+    def _recover(self) -> None:
+        """Take over what an earlier process left."""
+        now = time.time()
+        kept = self._state.load(self._engine.keep_from(now))
+        orphans = self._engine.restore(kept.cells, kept.alerts, now)
+        connection = connect(self._config.state)
+        with transaction(connection):
+            abandoned = outbox.recover(connection, self._channels)
+        connection.close()
+        for channel, title in abandoned:
+            LOG.error(
+                "a message is dropped, because its channel is no longer configured",
+                extra={"channel": channel, "title": title},
+            )
+        self._save(orphans)
+        if kept.alerts:
+            LOG.info("alerts taken over", extra={"alerts": len(kept.alerts), "firing": len(self._engine.firing)})
+
+    def _batch(self, records: list[Record]) -> None:
+        """Count the records, see what starts and what has ended, and keep all of it in one transaction."""
+        now = time.time()
+        events = []
+        for record in records:
+            event = self._lines.event(record.value)
+            if event is not None:
+                events.append(event)
+                self._clock.read(record.partition, min(event.time, now))
+                if event.time <= now + self._config.ahead_s:
+                    self._last_event = max(self._last_event, event.time)
+        transitions = self._engine.feed(events, now, self._state.known(event.identity for event in events))
+        self._event_time = self._clock.now(now)
+        transitions += self._engine.tick(self._event_time, now)
+        self._save(transitions)
+
+    def _save(self, transitions: list[Transition]) -> None:
+        changes = self._engine.take_changes()
+        source = self._reading.source
+        positions = source.take_moved() if source is not None else {}
+        if not (changes or transitions or positions):
+            return
+        messages = [about(transition, self._config.database) for transition in transitions]
+        self._state.save(
+            changes=changes,
+            log=source.log if source is not None else None,
+            positions=positions,
+            messages=messages,
+            channels=self._channels,
+            now=time.time(),
+        )
+        self._alerts = tuple(
+            ActiveAlert(rule=_name(a.rule_id), key=a.key, incident=a.incident, started=a.started)
+            for a in self._engine.firing
+        )
+        for message in messages:
+            LOG.info(message.title, extra={"incident": message.id, "kind": message.kind.value, "lines": message.lines})
+        if messages:
+            for sender in self._senders:
+                sender.wake()
+
+
+def _name(rule_id: str) -> str:
+    return rule_id.partition(":")[2]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the alerter and exit with its code, one of those that ``obsctl`` has."""
+    parser = argparse.ArgumentParser(prog="obsctl-alerter", description="Turn access-log lines into alerts.")
+    parser.add_argument("--config", type=Path, default=Path("/etc/obsctl/alerter.yml"), help="configuration (YAML)")
+    parser.add_argument("--check", action="store_true", help="only check the configuration and its secrets")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    parser.add_argument("--version", action="version", version=__version__)
+    arguments = parser.parse_args(argv)
+    try:
+        config = settings.load(arguments.config)
+        if arguments.check:
+            for channel in config.channels:
+                channel.open(resolve)
+            sys.exit(int(ExitCode.OK))
+    except ConfigError as error:
+        hint = f"hint: {redact(error.hint)}\n" if error.hint else ""
+        sys.stderr.write(f"obsctl-alerter: {redact(str(error))}\n{hint}")
+        sys.exit(int(ExitCode.CONFIG))
+    journal.start(logging.getLevelNamesMapping()[arguments.log_level.upper()])
+    try:
+        sys.exit(int(_run(config)))
+    except ObsctlError as error:
+        LOG.critical("the alerter cannot start", extra={"error": str(error), "hint": error.hint})
+        sys.exit(int(error.exit_code))
+    except Exception:
+        # What is in memory is worth nothing once the state cannot be written: systemd starts a new process.
+        LOG.exception("the alerter cannot go on")
+        sys.exit(int(ExitCode.BUG))
+
+
+def _run(config: AlerterConfig) -> ExitCode:
+    for channel in config.channels:
+        try:
+            channel.open(resolve)
+        except ConfigError as error:
+            # Loud, but no reason not to watch: the other channels work, and the secret is read again each time.
+            LOG.error(  # noqa: TRY400 - no traceback near secrets
+                "a channel cannot be used", extra={"channel": channel.name, "error": str(error), "hint": error.hint}
+            )
+    alerter = Alerter(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: alerter.stop())
+    return alerter.run()
+
+
+if __name__ == "__main__":
+    main()

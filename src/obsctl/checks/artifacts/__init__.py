@@ -1,0 +1,1 @@
+"""``artifacts verify``: is the artifact folder still what was built and locked?"""

@@ -1,0 +1,26 @@
+"""The check ``artifacts verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from obsctl.checks.artifacts.judge import describe_artifacts, judge_artifacts
+from obsctl.checks.artifacts.snapshot import ArtifactSnapshot
+from obsctl.checks.artifacts.tables import ARTIFACT_LAYOUTS
+from obsctl.checks.check import Check
+
+
+def artifacts_check(look: Callable[[], ArtifactSnapshot]) -> Check[ArtifactSnapshot]:
+    """Return the check of an artifact folder.
+
+    Args:
+        look: collects; only the artifacts' own commands know how they are made.
+    """
+    return Check(
+        "artifacts verify",
+        ArtifactSnapshot,
+        lambda _fleet: look(),
+        judge_artifacts,
+        describe_artifacts,
+        ARTIFACT_LAYOUTS,
+    )

@@ -1,0 +1,1 @@
+"""How the checks ask hosts: over ssh, over HTTP, and the database."""

@@ -1,0 +1,14 @@
+"""The tables in which people see what this check describes."""
+
+from __future__ import annotations
+
+from obsctl.core.layout import Layout
+
+BALANCER_LAYOUTS = (
+    Layout(
+        "backends",
+        "Back ends",
+        ("backend", "got", "got_share", "expected_share", "deviation", "ci95", "errors", "p50_ms", "p99_ms"),
+        percent=("got_share", "expected_share", "deviation", "ci95"),
+    ),
+)

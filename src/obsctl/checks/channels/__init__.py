@@ -1,0 +1,1 @@
+"""``alert test``: whether each alert channel takes a marked message."""

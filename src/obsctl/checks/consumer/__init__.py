@@ -1,0 +1,1 @@
+"""``consumer status``: positions, lag, quarantine."""

@@ -1,0 +1,1 @@
+"""``health`` and ``status``: every layer at once."""

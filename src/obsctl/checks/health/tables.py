@@ -1,0 +1,10 @@
+"""The tables in which people see what this check describes."""
+
+from __future__ import annotations
+
+from obsctl.core.layout import Layout
+
+HEALTH_LAYOUTS = (
+    Layout("layers", "Layers", ("layer", "status", "detail")),
+    Layout("hosts", "Hosts", ("host", "answers", "units", "fullest_disk")),
+)

@@ -1,0 +1,1 @@
+"""``kafka status`` and ``kafka partitions``: brokers, quorum, partitions, groups."""

@@ -1,0 +1,1 @@
+"""``lab status``: does each host of the embedded fleet run and answer?"""

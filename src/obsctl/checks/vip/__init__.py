@@ -1,0 +1,1 @@
+"""``verify vip``: who holds the virtual address, and who answers on it."""

@@ -1,0 +1,184 @@
+"""Exactly one node holds the virtual address, it is the one that answers, and another could take over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from obsctl.checks.vip.snapshot import LbNode, VipSnapshot
+from obsctl.core.report import Finding, Severity
+from obsctl.fleet.model import Fleet
+
+_ACTIVE = "active"
+
+
+def judge_vip(_fleet: Fleet, seen: VipSnapshot) -> list[Finding]:
+    """Return what is wrong with the virtual address.
+
+    A node that answers neither over ssh nor on its port 80 is taken for dead: redundancy is lost. One whose nginx
+    answers and that cannot be asked may hold the address as well, so the answer is then unknown.
+    """
+    if not seen.vip:
+        return []
+    asked = [node for node in seen.nodes if not node.failure]
+    holders = [node for node in asked if node.holds_vip]
+    return [
+        *_holders(seen, asked, holders),
+        *_answering(seen, asked, holders),
+        *_nginx(asked, holders),
+        *_keepalived(asked, holders),
+        *_unreachable(seen),
+    ]
+
+
+def _holders(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
+    names = [node.name for node in holders]
+    if not seen.nodes:
+        yield Finding(
+            code="VIP_HOLDER_UNKNOWN",
+            severity=Severity.UNKNOWN,
+            object=f"vip/{seen.vip}",
+            summary="the inventory names no balancer host that could be asked",
+            hint="put the balancers into the inventory's group lb",
+        )
+    elif len(holders) > 1:
+        yield Finding(
+            code="VIP_SPLIT_BRAIN",
+            severity=Severity.CRITICAL,
+            object=f"vip/{seen.vip}",
+            summary=f"{len(holders)} nodes hold it at once: {', '.join(names)}",
+            evidence={"holders": names, "neighbour_mac": seen.neighbour_mac},
+            hint="VRRP does not get through between them: check protocol 112 in the firewalls and unicast_peer; until "
+            "then stop keepalived on all but one",
+        )
+    elif not holders and asked and (len(asked) == len(seen.nodes) or seen.vip_failure):
+        yield Finding(
+            code="VIP_NO_HOLDER",
+            severity=Severity.CRITICAL,
+            object=f"vip/{seen.vip}",
+            summary=f"none of {len(asked)} nodes asked holds it",
+            evidence={"asked": [node.name for node in asked], "keepalived": {n.name: n.keepalived for n in asked}},
+            hint="on each lb host: journalctl -u keepalived -n 30; curl -i http://127.0.0.1:8081/nginx-health",
+        )
+    elif not holders and not seen.vip_failure:
+        yield Finding(
+            code="VIP_HOLDER_UNKNOWN",
+            severity=Severity.UNKNOWN,
+            object=f"vip/{seen.vip}",
+            summary="it answers, and no node that could be asked holds it: one of the others must"
+            if asked
+            else "it answers, and no node could be asked who holds it",
+            evidence={"asked": [node.name for node in asked]},
+            hint="make ssh to the nodes named below work, then run it again",
+        )
+
+
+def _answering(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
+    if seen.vip_failure and (holders or not asked):
+        yield Finding(
+            code="VIP_UNREACHABLE",
+            severity=Severity.CRITICAL,
+            object=f"vip/{seen.vip}",
+            summary=f"nothing answers on port {seen.port} from here: {seen.vip_failure}",
+            evidence={"holders": [node.name for node in holders], "reason": seen.vip_failure},
+            hint="is nginx up on the holder, and does a route (or a stale neighbour entry) lead there? ip neigh show",
+        )
+    receiver = receiver_of(seen)
+    if receiver is not None and holders and receiver not in holders:
+        yield Finding(
+            code="VIP_HOLDER_MISMATCH",
+            severity=Severity.CRITICAL if seen.vip_failure else Severity.WARNING,
+            object=f"vip/{seen.vip}",
+            summary=f"{holders[0].name} holds it, but what is sent from here reaches {receiver.name}",
+            evidence={"holder": holders[0].name, "reached": receiver.name, "neighbour_mac": seen.neighbour_mac},
+            hint="a stale neighbour entry: ip neigh flush to the address here; why was the gratuitous ARP lost?",
+        )
+
+
+def _nginx(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
+    for node in asked:
+        if node.nginx_failure:
+            holder = node in holders
+            yield Finding(
+                code="VIP_NGINX_DOWN",
+                severity=Severity.CRITICAL if holder else Severity.WARNING,
+                object=f"host/{node.name}",
+                summary=f"nginx does not answer there ({node.nginx_failure})"
+                + (" and the node holds the VIP" if holder else ": it cannot take over"),
+                evidence={"holds_vip": holder, "reason": node.nginx_failure},
+                hint=f"on {node.name}: systemctl status nginx; nginx -t",
+            )
+
+
+def _keepalived(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
+    for node in asked:
+        if node.keepalived != _ACTIVE:
+            holder = node in holders
+            yield Finding(
+                code="VIP_KEEPALIVED_DOWN",
+                severity=Severity.CRITICAL if holder else Severity.WARNING,
+                object=f"host/{node.name}",
+                summary=f"keepalived is {node.keepalived or 'not installed'}"
+                + (": the address stays there whatever happens" if holder else ": it cannot take over"),
+                evidence={"holds_vip": holder, "unit": node.keepalived},
+                hint=f"on {node.name}: systemctl status keepalived; journalctl -u keepalived -n 30",
+            )
+
+
+def _unreachable(seen: VipSnapshot) -> Iterator[Finding]:
+    for node in seen.nodes:
+        if not node.failure:
+            continue
+        dead = bool(node.nginx_failure)
+        yield Finding(
+            code="LB_NODE_UNREACHABLE" if dead else "LB_NODE_NOT_ASKED",
+            severity=Severity.WARNING if dead else Severity.UNKNOWN,
+            object=f"host/{node.name}",
+            summary=f"answers neither over ssh ({node.failure}) nor on port {seen.port}: it cannot take over"
+            if dead
+            else f"its nginx answers, but it cannot be asked whether it holds the VIP: {node.failure}",
+            evidence={"ssh": node.failure, "nginx": node.nginx_failure},
+            hint=f"is {node.name} ({node.address}) up and on the network?"
+            if dead
+            else f"ssh {node.address} true must work without a question",
+        )
+
+
+def receiver_of(seen: VipSnapshot) -> LbNode | None:
+    """Return the node that gets what is sent to the VIP from here, if that can be told.
+
+    The answer's own word comes first, then the neighbour table, which a router on the way makes useless.
+    """
+    if seen.answered_by:
+        return next((node for node in seen.nodes if node.name == seen.answered_by), None)
+    if not seen.neighbour_mac:
+        return None
+    return next((node for node in seen.nodes if seen.neighbour_mac in node.macs), None)
+
+
+def describe_vip(_fleet: Fleet, seen: VipSnapshot) -> dict[str, Any]:
+    """Return the report's data: the holder, who answers, and a row a node."""
+    receiver = receiver_of(seen)
+    holders = [node.name for node in seen.nodes if not node.failure and node.holds_vip]
+    return {
+        "metrics": {"holders": len(holders), "nodes": len(seen.nodes), "vip_answers": int(not seen.vip_failure)},
+        "vip": {
+            "address": seen.vip,
+            "holder": holders[0] if len(holders) == 1 else None,
+            "holders": holders,
+            "answers": not seen.vip_failure,
+            "answered_by": receiver.name if receiver else None,
+        },
+        "nodes": [
+            {
+                "node": node.name,
+                "address": node.address,
+                "holds_vip": None if node.failure else node.holds_vip,
+                "keepalived": None if node.failure else node.keepalived or "absent",
+                "nginx": "up" if not node.nginx_failure else "down",
+                "priority": node.priority,
+                "failure": node.failure or node.nginx_failure or None,
+            }
+            for node in seen.nodes
+        ],
+    }

@@ -1,0 +1,190 @@
+"""Work beside the stream, with a store connection of its own: partitions, retention, dead letters."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+
+import confluent_kafka
+
+from obsctl.consumer.config import Kafka
+from obsctl.consumer.telemetry import Telemetry
+from obsctl.core.backoff import Backoff
+from obsctl.kafka import clients
+from obsctl.store.interface import DeadLetter, Store, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+#: Partitions are made days ahead, so an hour is often enough; refused records should be seen within a minute.
+_UPKEEP_SECONDS = 3600.0
+#: How long after midnight (UTC) the upkeep begins: the server's clock shall have passed it as well.
+_AFTER_MIDNIGHT_SECONDS = 5.0
+_LETTERS_SECONDS = 60.0
+_LETTERS_AT_ONCE = 100
+_FLUSH_SECONDS = 30.0
+
+
+class Housekeeping:
+    """Runs the upkeep, at once, hourly and at each new day, and sends dead letters when due; in a thread of its own."""
+
+    def __init__(self, store: Store, kafka: Kafka, telemetry: Telemetry) -> None:
+        self._store = store
+        self._kafka = kafka
+        self._telemetry = telemetry
+        self._producer: confluent_kafka.Producer | None = None
+        self._failed = False
+        self._ready = threading.Event()
+        self._woken = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._telemetry.trouble("upkeep", "the tables have not been looked at yet")
+        self._thread.start()
+
+    def ready(self) -> bool:
+        """Return whether today has its partitions: rows must not come before them."""
+        return self._ready.is_set()
+
+    def letters_due(self) -> None:
+        """Say that dead letters are waiting."""
+        self._woken.set()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread, waiting at most ``timeout`` seconds for what it is doing."""
+        self._stop.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        backoff = Backoff()
+        due = time.monotonic()
+        while not self._stop.is_set():
+            if time.monotonic() >= due:
+                done = self._upkeep()
+                self._failed = not done
+                pause = seconds_to_upkeep(datetime.datetime.now(datetime.UTC)) if done else _LETTERS_SECONDS
+                due = time.monotonic() + pause
+            if self._ready.is_set():
+                self._send_letters()
+                self._woken.wait(min(_LETTERS_SECONDS, due - time.monotonic()))
+                self._woken.clear()
+            else:
+                due = time.monotonic() + backoff.delay()
+                self._stop.wait(due - time.monotonic())
+        self._store.close()
+
+    def _upkeep(self) -> bool:
+        """Do the upkeep; return whether nothing of it is left to do."""
+        try:
+            upkeep = self._store.upkeep()
+        except StoreUnavailableError as error:
+            if self._telemetry.trouble("upkeep", str(error), error.hint):
+                log.warning("the upkeep of the tables has to wait", extra={"error": str(error), "hint": error.hint})
+            return False
+        except Exception as error:
+            self._telemetry.trouble("upkeep", f"internal error: {error!r}", "report this, with the journal")
+            log.exception("the upkeep of the tables failed")
+            return False
+        if upkeep.ready:
+            self._ready.set()
+        if upkeep.busy:
+            message = f"somebody reads {', '.join(upkeep.busy)} and holds up the change of its partitions"
+            if self._telemetry.trouble("upkeep", message, "which session is it? SHOW FULL PROCESSLIST"):
+                log.warning("the upkeep of the tables has to wait", extra={"tables": upkeep.busy})
+            return False
+        if not upkeep.done and self._failed:
+            return False  # somebody else is at it, perhaps a statement that we gave up: no proof that it is well
+        self._telemetry.clear("upkeep")
+        if upkeep.done:
+            self._telemetry.beyond = dict(upkeep.beyond)
+            for table, count in upkeep.beyond.items():
+                if count:
+                    log.warning("rows from beyond the days prepared", extra={"table": table, "rows": count})
+        return True
+
+    def _send_letters(self) -> None:
+        """Send every letter that is due; those that no broker accepts stay due."""
+        try:
+            while letters := self._store.dead_letters(_LETTERS_AT_ONCE):
+                accepted = self._produce(letters)
+                self._store.settle_dead_letters(accepted)
+                self._telemetry.dead_letters += len(accepted)
+                if len(accepted) < len(letters):
+                    log.warning("dead letters have to wait", extra={"waiting": len(letters) - len(accepted)})
+                    return
+        except StoreUnavailableError as error:
+            log.info("dead letters have to wait for the database", extra={"error": str(error)})
+        except Exception:
+            log.exception("sending dead letters failed")
+
+    def _produce(self, letters: list[DeadLetter]) -> list[DeadLetter]:
+        if self._producer is None:
+            self._producer = confluent_kafka.Producer(
+                clients.settings(self._kafka.bootstrap, "obsctl-consumer-dlq")
+                | {
+                    "acks": "all",
+                    "delivery.timeout.ms": int(_FLUSH_SECONDS * 1000) - 5000,
+                    "message.max.bytes": 64 * 2**20,  # the broker's own limit decides
+                }
+            )
+        accepted, too_large = self._offer(letters, whole=True)
+        if too_large:
+            # The quarantine row is the record; a copy that no broker takes must not hold up those behind it.
+            accepted += self._offer(too_large, whole=False)[0]
+        return accepted
+
+    def _offer(self, letters: list[DeadLetter], *, whole: bool) -> tuple[list[DeadLetter], list[DeadLetter]]:
+        """Send the letters, with their values or with the headers alone; return those accepted and those too large."""
+        assert self._producer is not None  # noqa: S101 - _produce made it
+        accepted: list[DeadLetter] = []
+        too_large: list[DeadLetter] = []
+
+        def delivered(error: confluent_kafka.KafkaError | None, letter: DeadLetter) -> None:
+            if error is None:
+                accepted.append(letter)
+            elif error.code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+                too_large.append(letter)
+            else:
+                log.warning("a dead letter was not accepted", extra={"error": str(error)})
+
+        for letter in letters:
+            self._producer.produce(
+                self._kafka.topics.dlq,
+                value=letter.value if whole else None,
+                key=letter.line_id.hex(),
+                headers=_headers(letter) + ([] if whole else [("obs.value_omitted", b"too large")]),
+                on_delivery=lambda error, _, letter=letter: delivered(error, letter),
+            )
+        self._producer.flush(_FLUSH_SECONDS)
+        return accepted, too_large
+
+
+def seconds_to_upkeep(now: datetime.datetime) -> float:
+    """Return how long the next upkeep may wait: lines of a day that the retention lets go must not go to its partition.
+
+    Args:
+        now: the UTC time.
+    """
+    midnight = datetime.datetime.combine(now.date(), datetime.time(), datetime.UTC)
+    begins = midnight + datetime.timedelta(seconds=_AFTER_MIDNIGHT_SECONDS)
+    if begins <= now:
+        begins += datetime.timedelta(days=1)
+    return min(_UPKEEP_SECONDS, (begins - now).total_seconds())
+
+
+def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    return [
+        ("obs.line_id", letter.line_id.hex().encode()),
+        ("obs.error.reason", letter.reason.encode()),
+        ("obs.error.detail", letter.detail.encode()),
+        ("obs.topic", letter.topic.encode()),
+        ("obs.partition", str(letter.partition).encode()),
+        ("obs.offset", str(letter.offset).encode()),
+        ("obs.log_format", letter.log_format.encode()),
+        ("obs.host", letter.host.encode()),
+    ]

@@ -1,0 +1,122 @@
+"""Takes records from the client: a batch's worth, nothing foreign, nothing twice, no gap unseen."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from obsctl.consumer.config import BatchLimits
+from obsctl.consumer.stream.membership import is_fatal
+from obsctl.consumer.stream.progress import Gap, Progress
+from obsctl.kafka.partition import TopicPartition
+from obsctl.store.batch import Run
+
+log = logging.getLogger(__name__)
+
+#: A batch ends at this many bytes of records, whatever its lines: a bound for memory, not a tuning.
+_BATCH_BYTES = 8 * 2**20
+_CALL_LINES = 500
+_POLL_SECONDS = 0.2
+
+
+class Intake:
+    """Reads from a client what follows on the partitions' progress."""
+
+    def __init__(self, limits: BatchLimits, progress: Progress) -> None:
+        self._limits = limits
+        self._progress = progress
+        #: Of the records read last, on average; the first ones are expected to be large.
+        self._record_bytes = _BATCH_BYTES / 20
+
+    def glance(self, consumer: confluent_kafka.Consumer) -> list[Message]:
+        """Poll once: what keeps the membership alive while nothing may be read."""
+        return self._poll(consumer, _CALL_LINES, _POLL_SECONDS)
+
+    def collect(self, consumer: confluent_kafka.Consumer) -> list[Message]:
+        """Read for the batch's time, or until it is full."""
+        limits = self._limits
+        deadline = time.monotonic() + limits.interval_ms / 1000
+        messages: list[Message] = []
+        size = 0
+        while len(messages) < limits.lines and size < _BATCH_BYTES:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            # As many as the last ones let expect to fit: a call returns all that it was asked for.
+            room = int((_BATCH_BYTES - size) / self._record_bytes) + 1
+            got = self._poll(consumer, min(limits.lines - len(messages), _CALL_LINES, room), left)
+            if got:
+                more = sum(map(len, got))
+                self._record_bytes = max(more / len(got), 1.0)
+                size += more
+            messages += got
+        return messages
+
+    def accept(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> list[Run]:
+        """Return the records that follow without a gap on what was given before; drop the others.
+
+        What is dropped: partitions that are no longer ours, and what was fetched before a seek. A gap is believed
+        only when it is seen a second time, after a seek back to where it began.
+        """
+        expected: dict[TopicPartition, int] = dict(self._progress.next)
+        runs: list[Run] = []
+        part: TopicPartition | None = None
+        next_offset: int | None = None
+        run: Run | None = None
+        for message in messages:
+            if part is None or message.partition() != part.partition or message.topic() != part.topic:
+                if part is not None and next_offset is not None:
+                    expected[part] = next_offset
+                part, run = TopicPartition(message.topic(), message.partition()), None
+                next_offset = expected.get(part)
+            if next_offset is None:
+                continue
+            offset = message.offset()
+            if offset != next_offset:
+                if offset < next_offset:
+                    continue
+                if not self._believe(consumer, part, Gap(next_offset, offset)):
+                    del expected[part]
+                    next_offset = None
+                    continue
+                run = None
+            if run is None:
+                run = Run(part, offset, [])
+                runs.append(run)
+            run.values.append(message.value())
+            next_offset = offset + 1
+        return runs
+
+    def _poll(self, consumer: confluent_kafka.Consumer, count: int, timeout: float) -> list[Message]:
+        messages: list[Message] = consumer.consume(count, timeout)
+        errors = [m for m in messages if m.error() is not None]
+        if not errors:
+            return messages
+        for message in errors:
+            _note_error(message.error())
+        return [m for m in messages if m.error() is None]
+
+    def _believe(self, consumer: confluent_kafka.Consumer, part: TopicPartition, gap: Gap) -> bool:
+        if self._progress.gaps.get(part) == gap:
+            # The markers of a producer's transactions take offsets as well, so this is no proof of a loss.
+            log.warning("offsets skipped", extra={"partition": f"{part.topic}/{part.partition}", **gap._asdict()})
+            return True
+        self._progress.gaps[part] = gap
+        try:
+            consumer.seek(confluent_kafka.TopicPartition(part.topic, part.partition, gap.expected))
+        except KafkaException:
+            self._progress.let_wait(consumer, [part])
+        return False
+
+
+def _note_error(error: KafkaError) -> None:
+    # What the client wanted to read is gone from the broker, because the retention overtook it. It has stopped
+    # reading the partition then and refuses every seek, so a new client looks at the partition's bounds again.
+    gone = error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+    if gone or is_fatal(error):
+        raise KafkaException(error)
+    # Whether it lasts, and what it means, the questions for the ends will tell.
+    log.info("the Kafka client says", extra={"error": error.str()})

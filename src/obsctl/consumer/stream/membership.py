@@ -1,0 +1,191 @@
+"""The group: which partitions are ours, how they come and go, and what the group is told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
+
+from obsctl.consumer.config import Config
+from obsctl.consumer.stream.progress import Progress, names
+from obsctl.consumer.telemetry import Telemetry
+from obsctl.consumer.writer import Writer
+from obsctl.kafka import clients
+from obsctl.kafka.partition import TopicPartition
+
+log = logging.getLogger(__name__)
+
+#: Fetched ahead (bytes): smaller ones starve the fetch, larger ones only take memory.
+_PREFETCH_KIB = 32 * 1024
+_COMMIT_INTERVAL_SECONDS = 1.0
+#: The reader never stands still for longer than this and a drain, whatever is away.
+_STILL_SECONDS = 20.0
+#: So many session time-outs without a place in the group are no longer a rebalance.
+_PLACELESS_SESSIONS = 2
+
+
+class Membership:
+    """One client's place in the group.
+
+    Args:
+        take_results: takes what the writer has done so far; called when partitions are handed over.
+        stop: set when the consumer is to end; a stop waits for the lines in flight once.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        progress: Progress,
+        writer: Writer,
+        telemetry: Telemetry,
+        *,
+        take_results: Callable[[confluent_kafka.Consumer], None],
+        stop: threading.Event,
+    ) -> None:
+        self._config = config
+        self._progress = progress
+        self._writer = writer
+        self._telemetry = telemetry
+        self._take_results = take_results
+        self._stop = stop
+        self._drain_until = 0.0
+        self._committed_at = 0.0
+        #: Since when the group has given us no place, None while we have one (which may be without partitions).
+        self._placeless_since: float | None = time.monotonic()
+        #: What ended the client for good.
+        self.fatal: KafkaError | None = None
+
+    def settings(self) -> dict[str, object]:
+        """Return the client's settings."""
+        kafka = self._config.kafka
+        settings = clients.settings(kafka.bootstrap, kafka.group) | {
+            "group.id": kafka.group,
+            "session.timeout.ms": kafka.session_timeout_ms,
+            # Also how long the client waits for the answer to a join. If the coordinator's host dies in between, no
+            # packet will ever tell: with the default of five minutes nothing is read for so long.
+            "max.poll.interval.ms": max(
+                kafka.session_timeout_ms, int((_STILL_SECONDS + self._config.drain_seconds) * 1000)
+            ),
+            "heartbeat.interval.ms": max(kafka.session_timeout_ms // 4, 100),
+            "partition.assignment.strategy": "cooperative-sticky",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",  # where to go on is never the client's guess
+            "allow.auto.create.topics": False,
+            "queued.max.messages.kbytes": _PREFETCH_KIB,
+            # Compressed bytes, and log lines shrink tenfold: what one answer unpacks to must stay small as well.
+            "fetch.message.max.bytes": 2**20,
+            "fetch.max.bytes": 8 * 2**20,
+            "fetch.wait.max.ms": 100,
+            "error_cb": self._on_client_error,
+        }
+        if kafka.instance:
+            settings["group.instance.id"] = kafka.instance
+        return settings
+
+    def join(self, consumer: confluent_kafka.Consumer) -> None:
+        """Ask for a place in the group."""
+        topics = self._config.kafka.topics
+        consumer.subscribe(
+            [topics.access, topics.error],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    def drain(self, consumer: confluent_kafka.Consumer) -> None:
+        """Wait for the lines in flight; a stop has one such wait in all, however many hand-overs it takes."""
+        seconds = self._config.drain_seconds
+        if self._stop.is_set():
+            self._drain_until = self._drain_until or time.monotonic() + seconds
+            seconds = max(self._drain_until - time.monotonic(), 0)
+        self._writer.drain(seconds)
+        self._take_results(consumer)
+        self.commit(consumer, wait=True)
+
+    def commit(self, consumer: confluent_kafka.Consumer, *, wait: bool) -> None:
+        """Commit to the group, which shows the lag to people. Nobody reads it to go on from there."""
+        now = time.monotonic()
+        to_commit = self._progress.to_commit
+        if not to_commit or (not wait and now - self._committed_at < _COMMIT_INTERVAL_SECONDS):
+            return
+        offsets = [confluent_kafka.TopicPartition(*part, offset) for part, offset in to_commit.items()]
+        to_commit.clear()
+        self._committed_at = now
+        try:
+            consumer.commit(offsets=offsets, asynchronous=not wait)
+        except KafkaException as error:
+            log.debug("the group's offsets were not committed", extra={"error": str(error)})
+
+    def note_place(self) -> None:
+        """Without a place in the group nothing is read, and no partition has a lag that would show it."""
+        patience = _PLACELESS_SESSIONS * self._config.kafka.session_timeout_ms / 1000
+        if self._placeless_since is None or time.monotonic() - self._placeless_since < patience:
+            return
+        message = f"the group {self._config.kafka.group} has given this member no place yet"
+        hint = "does its coordinator answer? obsctl kafka status; the client asks again by itself within a minute"
+        if self._telemetry.trouble("group", message, hint):
+            log.warning("waiting for a place in the group", extra={"hint": hint})
+
+    def _on_assign(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
+        # Paused before anything is fetched; the seek follows. The offset is a number, because a logical one (begin,
+        # end) is looked up in the background, and its answer may come after the seek and undo it.
+        somewhere = [confluent_kafka.TopicPartition(p.topic, p.partition, 0) for p in parts]
+        consumer.incremental_assign(somewhere)
+        consumer.pause(somewhere)
+        self._progress.assigned([TopicPartition(p.topic, p.partition) for p in parts])
+        self._placeless_since = None
+        self._telemetry.clear("client")
+        if self._telemetry.clear("group"):
+            log.info("the group has given us a place")
+        if parts:
+            log.info("partitions assigned", extra={"partitions": names(parts)})
+
+    def _on_revoke(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
+        # Let the lines in flight be stored, so that the next owner does not read them again. If it does, nothing
+        # happens to them: the fence and the identity hold.
+        self.drain(consumer)
+        self._let_go(parts)
+        consumer.incremental_unassign(parts)
+        if parts:
+            log.info("partitions handed over", extra={"partitions": names(parts)})
+
+    def _on_lost(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
+        self._let_go(parts)
+        consumer.incremental_unassign(parts)
+        self._placeless_since = time.monotonic()
+        log.warning("partitions lost: this member was silent for too long", extra={"partitions": names(parts)})
+
+    def _let_go(self, parts: list[confluent_kafka.TopicPartition]) -> None:
+        for p in parts:
+            part = TopicPartition(p.topic, p.partition)
+            self._progress.let_go(part)
+            self._telemetry.clear(f"{part.topic}/{part.partition}")
+
+    def _on_client_error(self, error: KafkaError) -> None:
+        if is_fatal(error):
+            self.fatal = error
+            return
+        # One broker of several is no trouble of ours; the others lead its partitions.
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            note_kafka_away(self._telemetry, error.str())
+        else:
+            log.info("the Kafka client says", extra={"error": error.str()})
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether this client will never read again: a member of the same name came, or came and went with a coordinator.
+
+    Told as a message's error or to the call-back, and not always with the flag.
+    """
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL
+
+
+def note_kafka_away(telemetry: Telemetry, message: str) -> None:
+    """Note that no broker answers."""
+    if telemetry.trouble("kafka", message, "are the brokers up, and may this host reach their port?"):
+        log.warning("waiting for Kafka", extra={"error": message})

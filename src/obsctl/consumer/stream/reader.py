@@ -1,0 +1,129 @@
+"""Reads the topics as a member of the group, and hands batches to the writer.
+
+The group only says *which* partitions are ours (``membership``); *where* each goes on, the store says
+(``positioning``). A partition that was just assigned stays paused until the store has answered. While the writer has no
+room the reader keeps polling with all partitions paused, so that an absent database costs the group nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import confluent_kafka
+from confluent_kafka import KafkaException, Message
+
+from obsctl.consumer.assembler import Assembler
+from obsctl.consumer.config import Config
+from obsctl.consumer.stream.ends import Ends
+from obsctl.consumer.stream.intake import Intake
+from obsctl.consumer.stream.membership import Membership
+from obsctl.consumer.stream.positioning import Hold, Positioning
+from obsctl.consumer.stream.progress import Progress, names
+from obsctl.consumer.stream.watch import Watch
+from obsctl.consumer.telemetry import Telemetry
+from obsctl.consumer.writer import Fenced, Positioned, Stored, Writer
+from obsctl.kafka.partition import TopicPartition
+
+log = logging.getLogger(__name__)
+
+#: How long the reader stands still for the writer before it pauses; a pause throws away what was fetched ahead.
+_PATIENCE_SECONDS = 1.0
+#: Errors that end a consumer for good; a new one is made after this while.
+_RESTART_SECONDS = 5.0
+
+
+class Reader:
+    """Runs the stream, with one client after another, until it is told to stop."""
+
+    def __init__(
+        self,
+        config: Config,
+        assembler: Assembler,
+        writer: Writer,
+        *,
+        ends: Ends,
+        telemetry: Telemetry,
+    ) -> None:
+        self._config = config
+        self._assembler = assembler
+        self._writer = writer
+        self._ends = ends
+        self._telemetry = telemetry
+        self._held: dict[TopicPartition, Hold] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until ``stop`` is set, then hand over what is in flight within the drain time."""
+        while not stop.is_set():
+            self._begin(stop)
+            consumer = confluent_kafka.Consumer(self._membership.settings(), logger=logging.getLogger("kafka"))
+            try:
+                self._stream(consumer, stop)
+            except KafkaException as error:
+                self._telemetry.trouble("client", str(error), "a new client follows by itself; see the journal")
+                log.exception("the Kafka client gave up; a new one follows")
+                stop.wait(_RESTART_SECONDS)
+            finally:
+                self._membership.drain(consumer)
+                consumer.close()
+
+    def _begin(self, stop: threading.Event) -> None:
+        """Know nothing of any partition, as befits a new client."""
+        self._progress = Progress()
+        self._intake = Intake(self._config.batch, self._progress)
+        self._positioning = Positioning(self._progress, self._writer, self._ends, self._telemetry, held=self._held)
+        self._watch = Watch(self._progress, self._writer, self._ends, self._telemetry)
+        self._membership = Membership(
+            self._config, self._progress, self._writer, self._telemetry, take_results=self._take_results, stop=stop
+        )
+
+    def _stream(self, consumer: confluent_kafka.Consumer, stop: threading.Event) -> None:
+        progress = self._progress
+        self._membership.join(consumer)
+        while not stop.is_set():
+            if self._membership.fatal is not None:
+                raise KafkaException(self._membership.fatal)
+            self._take_results(consumer)
+            self._telemetry.positions = progress.positions()
+            self._positioning.ask(consumer)
+            self._membership.commit(consumer, wait=False)
+            if self._watch.look(consumer):
+                self._membership.note_place()
+            if not self._writer.has_room(0 if progress.paused else _PATIENCE_SECONDS):
+                progress.pause_all(consumer)
+                messages = self._intake.glance(consumer)
+            else:
+                progress.resume_all(consumer)
+                messages = self._intake.collect(consumer)
+            self._give(consumer, messages)
+
+    def _give(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> None:
+        runs = self._intake.accept(consumer, messages)
+        if not runs:
+            return
+        progress = self._progress
+        started = time.monotonic()
+        batch = self._assembler.assemble(runs, progress.sources, progress.next)
+        self._telemetry.assembled(batch.records, time.monotonic() - started)
+        progress.next.update(batch.ends)
+        self._writer.give(batch)
+
+    def _take_results(self, consumer: confluent_kafka.Consumer) -> None:
+        progress = self._progress
+        for result in self._writer.results():
+            if isinstance(result, Positioned):
+                self._positioning.take(consumer, result)
+            elif isinstance(result, Stored):
+                for part, offset in result.ends.items():
+                    if part in progress.next:
+                        progress.stored[part] = progress.to_commit[part] = offset
+            elif isinstance(result, Fenced):
+                self._step_back(consumer, result)
+
+    def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
+        """Somebody else moved the positions, or we did and did not hear of it: drop the batch and ask anew."""
+        self._telemetry.fenced()
+        parts = [part for part in fenced.parts if part in self._progress.next]
+        log.warning("a batch was fenced: the positions have moved meanwhile", extra={"partitions": names(parts)})
+        self._progress.let_wait(consumer, parts)

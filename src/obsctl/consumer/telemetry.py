@@ -1,0 +1,249 @@
+"""What a process of the consumer knows of itself: counters and states, written by its threads, told as a report."""
+
+from __future__ import annotations
+
+import bisect
+import datetime
+import threading
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from obsctl.kafka.partition import TopicPartition
+from obsctl.store.batch import Batch
+from obsctl.store.interface import Outcome
+
+#: Upper bounds of the buckets of times (seconds).
+SECONDS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Upper bounds of the buckets of batch sizes (records).
+RECORDS_BOUNDS = (1.0, 10.0, 100.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0, 50_000.0)
+#: What a person should know, and nothing waits for, is told for so long.
+_NOTICE_SECONDS = 24 * 3600.0
+#: A message and its hint are cut at this many characters: errors of drivers can hold whole statements.
+_TEXT_LENGTH = 500
+
+
+class Histogram(msgspec.Struct):
+    """How often a value fell into each bucket (the last one has no upper bound), and the sum of the values."""
+
+    buckets: list[int]
+    total: float = 0.0
+
+    def observe(self, value: float, bounds: tuple[float, ...]) -> None:
+        """Count a value."""
+        self.buckets[bisect.bisect_left(bounds, value)] += 1
+        self.total += value
+
+    def add(self, other: Histogram) -> None:
+        """Add what another one has counted in the same buckets."""
+        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.total += other.total
+
+
+def _times() -> Histogram:
+    return Histogram([0] * (len(SECONDS_BOUNDS) + 1))
+
+
+def _sizes() -> Histogram:
+    return Histogram([0] * (len(RECORDS_BOUNDS) + 1))
+
+
+class Counters(msgspec.Struct):
+    """What was counted since the start of a process; the counts of several processes add up.
+
+    Attributes:
+        refused: of the quarantined records, those that the store refused.
+        commit: seconds to store a batch.
+        assembly: seconds to parse one.
+        batch: records in one.
+        cpu_seconds: CPU time of the process.
+    """
+
+    stored: int = 0
+    quarantined: int = 0
+    known: int = 0
+    refused: int = 0
+    by_reason: dict[str, int] = msgspec.field(default_factory=dict)
+    attempts: int = 0
+    fenced: int = 0
+    missing_offsets: int = 0
+    commit: Histogram = msgspec.field(default_factory=_times)
+    assembly: Histogram = msgspec.field(default_factory=_times)
+    batch: Histogram = msgspec.field(default_factory=_sizes)
+    cpu_seconds: float = 0.0
+
+    @property
+    def records(self) -> int:
+        """Records that went through, whatever became of them."""
+        return self.stored + self.quarantined + self.known
+
+    def add(self, other: Counters) -> None:
+        """Add another process's counts."""
+        for name in ("stored", "quarantined", "known", "refused", "attempts", "fenced", "missing_offsets"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for reason, count in other.by_reason.items():
+            self.by_reason[reason] = self.by_reason.get(reason, 0) + count
+        self.commit.add(other.commit)
+        self.assembly.add(other.assembly)
+        self.batch.add(other.batch)
+        self.cpu_seconds += other.cpu_seconds
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Something in the way, or worth knowing: what, since when (ISO 8601), and what a person can do."""
+
+    message: str
+    hint: str
+    since: str
+
+
+class PartitionState(msgspec.Struct, frozen=True):
+    """How far a partition is stored.
+
+    Attributes:
+        next_offset: the first offset that is not stored; None while nobody has told.
+        end: the next offset to be written; None if no broker has told.
+    """
+
+    topic: str
+    partition: int
+    next_offset: int | None
+    end: int | None
+
+    @property
+    def lag(self) -> int | None:
+        """Records that are not stored yet, or None if that is not known."""
+        if self.next_offset is None or self.end is None:
+            return None
+        return max(self.end - self.next_offset, 0)
+
+
+class Report(msgspec.Struct):
+    """What a worker tells its supervisor.
+
+    Attributes:
+        last_commit: when a batch was stored last (seconds since the epoch).
+        last_row: when a new row was stored last.
+        newest_event: the latest event time stored, as UTC text; empty if none was.
+        partitions: those assigned to the worker.
+    """
+
+    counters: Counters
+    troubles: dict[str, Note]
+    notices: dict[str, Note]
+    partitions: list[PartitionState]
+    last_commit: float | None
+    last_row: float | None
+    newest_event: str
+
+
+class Telemetry:
+    """Counters since the start of the process, and the present state. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.counters = Counters()
+        self.last_commit: float | None = None
+        self.last_row: float | None = None
+        self.newest_event = ""
+        self.troubles: dict[str, Note] = {}
+        self._notices: dict[str, Note] = {}
+        #: The partitions assigned to this process: the first offset that is not stored, None while nobody has told.
+        self.positions: Mapping[TopicPartition, int | None] = {}
+        self.beyond: dict[str, int] = {}
+        self.dead_letters = 0
+
+    def assembled(self, records: int, seconds: float) -> None:
+        """Count a batch that was parsed, and how long that took."""
+        with self._lock:
+            self.counters.batch.observe(records, RECORDS_BOUNDS)
+            self.counters.assembly.observe(seconds, SECONDS_BOUNDS)
+
+    def stored(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
+        """Count a batch that was stored, and how long that took."""
+        counters = self.counters
+        with self._lock:
+            counters.stored += outcome.stored
+            counters.quarantined += outcome.quarantined
+            counters.known += outcome.known
+            counters.refused += outcome.refused
+            for row in batch.quarantined:
+                counters.by_reason[row.reason] = counters.by_reason.get(row.reason, 0) + 1
+            if outcome.refused:
+                counters.by_reason["refused"] = counters.by_reason.get("refused", 0) + outcome.refused
+            counters.attempts += outcome.attempts
+            counters.commit.observe(seconds, SECONDS_BOUNDS)
+            self.last_commit = time.time()
+            if outcome.stored:
+                self.last_row = self.last_commit
+            self.newest_event = max([self.newest_event, *batch.newest_event.values()])
+
+    def fenced(self) -> None:
+        """Count a batch that was dropped because the positions had moved."""
+        with self._lock:
+            self.counters.fenced += 1
+
+    def missing(self, offsets: int) -> None:
+        """Count offsets that the broker no longer had."""
+        with self._lock:
+            self.counters.missing_offsets += offsets
+
+    def trouble(self, subject: str, message: str, hint: str = "") -> bool:
+        """Note that something is in the way (``database``, ``kafka``, ``topic/0``); return whether that is news."""
+        with self._lock:
+            before = self.troubles.get(subject)
+            told = _note(message, hint, before.since if before else None)
+            self.troubles[subject] = told
+            return before is None or before.message != told.message
+
+    def clear(self, subject: str) -> bool:
+        """Note that a trouble is over; return whether there was one."""
+        with self._lock:
+            return self.troubles.pop(subject, None) is not None
+
+    def notice(self, subject: str, message: str, hint: str = "") -> bool:
+        """Note what a person should know and nothing waits for; kept for a day. Return whether that is news."""
+        with self._lock:
+            before = self._notices.get(subject)
+            told = _note(message, hint, None)
+            if before is not None and before.message == told.message:
+                return False
+            self._notices[subject] = told
+            return True
+
+    def notices(self) -> dict[str, Note]:
+        """Return the notices of the last day."""
+        oldest = _iso(time.time() - _NOTICE_SECONDS)
+        with self._lock:
+            self._notices = {subject: note for subject, note in self._notices.items() if note.since >= oldest}
+            return dict(self._notices)
+
+    def report(self, ends: Mapping[TopicPartition, int]) -> bytes:
+        """Return the present state as one line of JSON (a :class:`Report`).
+
+        Args:
+            ends: the partitions' next offsets to be written, as far as known.
+        """
+        notices = self.notices()
+        positions = self.positions
+        with self._lock:
+            self.counters.cpu_seconds = time.process_time()
+            report = Report(
+                self.counters,
+                self.troubles,
+                notices,
+                [PartitionState(*part, offset, ends.get(part)) for part, offset in sorted(positions.items())],
+                self.last_commit,
+                self.last_row,
+                self.newest_event,
+            )
+            return msgspec.json.encode(report) + b"\n"
+
+
+def _note(message: str, hint: str, since: str | None) -> Note:
+    return Note(message[:_TEXT_LENGTH], hint[:_TEXT_LENGTH], since or _iso(time.time()))
+
+
+def _iso(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""What a person does to the store: replay lines of the quarantine, move a position."""

@@ -1,0 +1,100 @@
+"""Moves lines out of the quarantine once the present parsers can read them, each to its table exactly once."""
+
+from __future__ import annotations
+
+import datetime
+
+import msgspec
+
+from obsctl.consumer import config
+from obsctl.consumer.assembler import Assembler
+from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.formats import registry
+from obsctl.lines.formats.line import Line
+from obsctl.store.batch import Run
+from obsctl.store.mysql.operations import Candidate, Kept, MySQLOperations, Released, Selection
+from obsctl.store.quarantine import Quarantined
+
+#: A transaction takes so many lines, and so many bytes of their records: short enough for the consumers to pass by.
+_LINES = 500
+_BYTES = 8 * 2**20
+
+
+class Result(msgspec.Struct):
+    """What a replay came to.
+
+    Attributes:
+        until: the moment (UTC) before which lines were looked at.
+        examined: lines looked at.
+        released: what became of them, or would become of them.
+        left: selected lines that were not looked at, because of the limit.
+    """
+
+    until: datetime.datetime
+    examined: int = 0
+    released: Released = msgspec.field(default_factory=Released)
+    left: int = 0
+
+
+def replay(
+    settings: config.Config,
+    reason: str,
+    since: datetime.datetime,
+    until: datetime.datetime | None = None,
+    *,
+    limit: int | None = None,
+    dry_run: bool = False,
+) -> Result:
+    """Move the selected lines.
+
+    Args:
+        reason: of the quarantine; ``refused`` for all that the database refused.
+        since, until: when the lines came there (UTC, without a zone); until now at the latest, and by default.
+        limit: lines to look at, at most.
+        dry_run: only say what would become of them.
+
+    Raises:
+        StoreUnavailableError: the database does not answer; what was moved before stays moved, and it can be repeated.
+    """
+    assembler = Assembler(
+        registry.formats(error_log_timezone=settings.error_log_timezone), TrustedProxies(settings.proxy_networks())
+    )
+    store = MySQLOperations(settings.database)
+    try:
+        # Not later than now, so that lines which come meanwhile cannot keep it going.
+        now = store.now()
+        selection = Selection(reason, since, min(until, now) if until else now)
+        result = Result(selection.until)
+        after: Candidate | None = None
+        while limit is None or result.examined < limit:
+            room = _LINES if limit is None else min(_LINES, limit - result.examined)
+            piece = _piece(store.candidates(selection, after, room))
+            if not piece:
+                break
+            line_ids = [candidate.line_id for candidate in piece]
+            act = store.weigh if dry_run else store.release
+            result.released.add(act(line_ids, lambda kept: _read(assembler, kept)))
+            result.examined += len(piece)
+            after = piece[-1]
+        if after is not None:
+            result.left = store.count(selection, after)
+    finally:
+        store.close()
+    return result
+
+
+def _piece(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the first of them whose values fit into a transaction; at least one, if there is any."""
+    size = 0
+    for index, candidate in enumerate(candidates):
+        size += candidate.size
+        if size > _BYTES and index:
+            return candidates[:index]
+    return candidates
+
+
+def _read(assembler: Assembler, kept: Kept) -> Line | Quarantined:
+    run = Run(kept.part, kept.offset, [kept.value])
+    batch = assembler.assemble([run], {kept.part: kept.source}, {kept.part: kept.offset})
+    lines: list[Line | Quarantined] = [*batch.access, *batch.errors, *batch.quarantined]
+    return lines[0]  # of one record one becomes

@@ -1,0 +1,180 @@
+"""Moves a partition's position on purpose, and says before what that means.
+
+The consumers may run: the position is moved under the lock that their transactions begin with, and the next one of a
+consumer that believes in the old position is fenced. It then asks where to go on, as after any other fence. A partition
+without new lines is asked about every ten seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import msgspec
+from confluent_kafka import KafkaException
+
+from obsctl.consumer import config
+from obsctl.core.errors import ObsctlError, RefusedError
+from obsctl.kafka import clients, topics
+from obsctl.kafka.partition import TopicPartition
+from obsctl.store.interface import StoreUnavailableError
+from obsctl.store.mysql.operations import MySQLOperations
+
+EARLIEST, LATEST = "earliest", "latest"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What moving a position means (offsets, and counts of offsets).
+
+    Attributes:
+        position: where the partition goes on now.
+        first: the first offset that the broker has.
+        end: the next one to be written there.
+        target: where it shall go on.
+        read_again: offsets that are read a second time; each line stays one row.
+        skipped: offsets that the broker has and nobody will read.
+        gone: offsets between the position and the target that the broker no longer has.
+    """
+
+    topic: str
+    partition: int
+    cluster_id: str
+    topic_id: str
+    source_id: int
+    position: int
+    first: int
+    end: int
+    target: int
+    read_again: int
+    skipped: int
+    gone: int
+
+    def in_words(self) -> str:
+        """Return the plan as a sentence for people."""
+        if self.target == self.position:
+            return f"{self.topic}/{self.partition} is at {self.position} already: nothing is to be moved"
+        effects = []
+        if self.read_again:
+            effects.append(f"{self.read_again} offsets are read again, and no line is stored a second time")
+        if self.skipped:
+            effects.append(f"{self.skipped} offsets are skipped: lines in them that are not stored yet never will be")
+        if self.gone:
+            effects.append(f"{self.gone} offsets are given up that the broker no longer has")
+        if self.position > self.end:
+            effects.append(f"the position lies {self.position - self.end} offsets beyond the broker's end")
+        return (
+            f"{self.topic}/{self.partition} goes from {self.position} to {self.target}"
+            f" (the broker has {self.first} to {self.end}): {'; '.join(effects) or 'no offset is passed over'}"
+        )
+
+
+def weigh(position: int, bounds: topics.Bounds, target: int) -> tuple[int, int, int]:
+    """Return how many offsets are read again, skipped, and given up when a position moves to a target.
+
+    Args:
+        target: within the bounds.
+    """
+    read_again = max(min(position, bounds.end) - target, 0)
+    skipped = max(target - max(position, bounds.first), 0)
+    gone = max(min(bounds.first, target) - position, 0)
+    return read_again, skipped, gone
+
+
+def plan(settings: config.Config, part: TopicPartition, to: str) -> Plan:
+    """Return what moving a partition's position means; change nothing.
+
+    Args:
+        to: ``earliest``, ``latest`` or an offset.
+
+    Raises:
+        RefusedError: there is no such partition or position, or the broker does not have the offset.
+        ObsctlError: the brokers or the database do not answer.
+    """
+    with _in_words():
+        client = clients.admin(settings.kafka.bootstrap, f"{settings.kafka.group}-reset")
+        cluster = topics.identify(client, [part.topic])
+        if part.topic not in cluster.topic_ids:
+            raise RefusedError(f"the cluster has no topic {part.topic}", hint="obsctl kafka partitions lists them")
+        topic = client.list_topics(part.topic, timeout=topics.TIMEOUT_SECONDS).topics[part.topic]
+        if part.partition not in topic.partitions:
+            raise RefusedError(
+                f"{part.topic} has no partition {part.partition}", hint=f"it has 0 to {len(topic.partitions) - 1}"
+            )
+        bounds = topics.bounds(client, part)
+        with _store(settings) as store:
+            found = store.position(cluster.cluster_id, part, cluster.topic_ids[part.topic])
+    if found is None:
+        raise RefusedError(
+            f"the database has no position of {part.topic}/{part.partition} as it is now",
+            hint="the consumer makes one when it first reads it, and begins at the first offset",
+        )
+    target = {EARLIEST: bounds.first, LATEST: bounds.end}.get(to)
+    target = int(to) if target is None else target
+    if not bounds.first <= target <= bounds.end:
+        raise RefusedError(
+            f"the broker has offsets {bounds.first} to {bounds.end} of {part.topic}/{part.partition}, not {target}",
+            hint="--to earliest or --to latest",
+        )
+    read_again, skipped, gone = weigh(found.next_offset, bounds, target)
+    return Plan(
+        topic=part.topic,
+        partition=part.partition,
+        cluster_id=cluster.cluster_id,
+        topic_id=cluster.topic_ids[part.topic],
+        source_id=found.source_id,
+        position=found.next_offset,
+        first=bounds.first,
+        end=bounds.end,
+        target=target,
+        read_again=read_again,
+        skipped=skipped,
+        gone=gone,
+    )
+
+
+def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
+    """Move the position; return the plan as it came to be, for a consumer may have gone on meanwhile.
+
+    Args:
+        at_least: the position that the person has seen. It may have grown since: then less is skipped, or more is read
+            again, and nothing is lost. One that lies before it was moved by somebody else, and would skip what nobody
+            has agreed to.
+
+    Raises:
+        RefusedError: the position lies before ``at_least``; nothing was moved.
+        ObsctlError: the database does not answer; whether the position was moved is not known.
+    """
+    if planned.target == planned.position:
+        return planned
+    with _in_words(), _store(settings) as store:
+        was = store.move(planned.source_id, planned.target, at_least=at_least)
+    if was is None:
+        raise RefusedError(
+            f"the position of {planned.topic}/{planned.partition} was moved back behind {at_least} meanwhile",
+            hint="look again with --dry-run",
+        )
+    end = planned.end if was == planned.position else max(planned.end, was)
+    read_again, skipped, gone = weigh(was, topics.Bounds(planned.first, end), planned.target)
+    return msgspec.structs.replace(planned, position=was, read_again=read_again, skipped=skipped, gone=gone)
+
+
+@contextlib.contextmanager
+def _store(settings: config.Config) -> Iterator[MySQLOperations]:
+    store = MySQLOperations(settings.database)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn what the brokers and the database say into errors for people."""
+    try:
+        yield
+    except KafkaException as error:
+        raise ObsctlError(
+            f"Kafka: {error.args[0].str()}", hint="are the brokers up, has the partition a leader? obsctl kafka status"
+        ) from None
+    except StoreUnavailableError as error:
+        raise ObsctlError(str(error), hint=error.hint) from None

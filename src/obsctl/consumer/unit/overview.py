@@ -1,0 +1,141 @@
+"""The unit as a whole: what its supervisor and its workers know, put together. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from obsctl.consumer.telemetry import Counters, Note, PartitionState, Report, Telemetry
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """A worker as its supervisor sees it.
+
+    Attributes:
+        state: ``starting`` (nothing said yet), ``running``, ``silent`` or ``restarting`` (no process at the moment).
+        pid: its process, None if there is none.
+        restarts: how often it was started again.
+        stuck_restarts: how many of these because it was silent or stood still.
+        report: what it said last; None if its process has not said anything.
+        past: what its earlier processes have counted.
+        trouble: what the supervisor has to say about it.
+    """
+
+    number: int
+    state: str
+    pid: int | None
+    restarts: int
+    stuck_restarts: int
+    report: Report | None
+    past: Counters
+    trouble: Note | None
+
+    @property
+    def current(self) -> Report | None:
+        """The report, if it is of the present: what a silent worker does is not known."""
+        return self.report if self.state == "running" else None
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A partition and the worker that holds it."""
+
+    progress: PartitionState
+    worker: int
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """What the unit's pages show.
+
+    Attributes:
+        started: when the unit was started (seconds since the epoch, as the other times).
+        database_up: whether the database answers; None if no worker has told.
+        lines_per_second: records that went through lately; None until it is known.
+    """
+
+    started: float
+    troubles: dict[str, Note]
+    notices: dict[str, Note]
+    counters: Counters
+    database_up: bool | None
+    lines_per_second: float | None
+    last_commit: float | None
+    last_row: float | None
+    newest_event: str
+    partitions: Sequence[Placed]
+    workers: Sequence[WorkerState]
+    beyond: dict[str, int]
+    dead_letters: int
+
+    @property
+    def status(self) -> str:
+        """``ok``, or ``waiting`` if anything is in the way."""
+        return "waiting" if self.troubles else "ok"
+
+
+def gather(
+    own: Telemetry, workers: Sequence[WorkerState], *, started: float, lines_per_second: float | None
+) -> Overview:
+    """Put together what the supervisor (``own``) and the workers know."""
+    current = [worker.current for worker in workers if worker.current is not None]
+    reports = [worker.report for worker in workers if worker.report is not None]
+    counters = Counters()
+    for worker in workers:
+        counters.add(worker.past)
+    for report in reports:
+        counters.add(report.counters)
+    return Overview(
+        started=started,
+        troubles=_troubles(own, workers),
+        notices=_notices(reports),
+        counters=counters,
+        database_up=all("database" not in report.troubles for report in current) if current else None,
+        lines_per_second=lines_per_second,
+        last_commit=max((r.last_commit for r in reports if r.last_commit is not None), default=None),
+        last_row=max((r.last_row for r in reports if r.last_row is not None), default=None),
+        newest_event=max((report.newest_event for report in reports), default=""),
+        partitions=_partitions(workers),
+        workers=workers,
+        beyond=dict(own.beyond),
+        dead_letters=own.dead_letters,
+    )
+
+
+def _troubles(own: Telemetry, workers: Iterable[WorkerState]) -> dict[str, Note]:
+    """Return everybody's troubles; of those that several have the one that began first."""
+    told = dict(own.troubles)
+    for worker in workers:
+        if worker.trouble is not None:
+            told[f"worker {worker.number}"] = worker.trouble
+        for subject, trouble in (worker.current.troubles if worker.current else {}).items():
+            if subject not in told or trouble.since < told[subject].since:
+                told[subject] = trouble
+    return told
+
+
+def _notices(reports: Iterable[Report]) -> dict[str, Note]:
+    """Return everybody's notices; of those of one subject the youngest."""
+    told: dict[str, Note] = {}
+    for report in reports:
+        for subject, note in report.notices.items():
+            if subject not in told or note.since > told[subject].since:
+                told[subject] = note
+    return told
+
+
+def _partitions(workers: Iterable[WorkerState]) -> list[Placed]:
+    """Return each partition once: as the worker knows it that was heard, else as one whose state is not known."""
+    places: dict[tuple[str, int], Placed] = {}
+    for worker in sorted(workers, key=lambda worker: worker.current is not None):
+        for part in worker.report.partitions if worker.report else ():
+            known = part if worker.current else PartitionState(part.topic, part.partition, None, None)
+            places[part.topic, part.partition] = Placed(known, worker.number)
+    return [places[place] for place in sorted(places)]
+
+
+def iso(moment: float | None) -> str | None:
+    """Return a time as ISO 8601 in UTC."""
+    if moment is None:
+        return None
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,238 @@
+"""A worker as its supervisor has it: started, listened to, replaced when it ends, falls silent or stands still."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import IO
+
+import msgspec
+
+from obsctl.consumer.config import Config
+from obsctl.consumer.telemetry import Counters, Note, Report
+from obsctl.consumer.unit.overview import WorkerState
+from obsctl.consumer.unit.stall import Stillness
+from obsctl.core.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+#: A report comes every second; after this without one the worker counts as silent.
+SILENT_SECONDS = 5.0
+#: For so long a replaced worker is a trouble, and so long has one to live for the next wait to be short again.
+_REMEMBERED_SECONDS = 60.0
+#: A longer report is none (bytes).
+_REPORT_BYTES = 2**20
+_FIRST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 30.0
+_LISTENER_SECONDS = 1.0
+#: A start loads libraries, which takes its time on a machine that has much to do.
+FIRST_WORD_SECONDS = 30.0
+
+
+class Child:
+    """One of the unit's workers, over all its restarts. ``state`` may be called from any thread, the rest from one."""
+
+    def __init__(self, number: int, settings: Config) -> None:
+        self.number = number
+        self._settings = settings.of_worker(number)
+        #: A hand-over waits for lines in flight, and nothing moves meanwhile.
+        self._still_limit = settings.stuck_seconds + settings.drain_seconds
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._listener = threading.Thread()
+        self._backoff = Backoff(_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS)
+        self._due = 0.0
+        self._started = 0.0
+        #: When the present process was started, or heard last; and the last word of any of them (else the first start).
+        self._heard = time.monotonic()
+        self._last_word: float | None = None
+        self._report: Report | None = None
+        self._past = Counters()
+        self._stillness = Stillness()
+        self._restarts = 0
+        self._stuck_restarts = 0
+        #: Why the present process was killed; empty if it was not.
+        self._sentence = ""
+        #: Why the last process ended, and when by the wall clock.
+        self._ending = ""
+        self._ended_at = 0.0
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    def turn(self, now: float) -> None:
+        """Do what is due: start, notice an end, kill what is silent or stands still."""
+        if self._process is None:
+            if now >= self._due:
+                self._start(now)
+            return
+        code = self._process.poll()
+        if code is not None:
+            self._bury(_ending(code), now)
+        elif not self._sentence and (fault := self._fault(now)):
+            self._sentence = fault
+            self._stuck_restarts += 1
+            log.error("a worker is replaced", extra={"worker": self.number, "reason": fault})
+            self._process.kill()
+
+    def terminate(self) -> None:
+        """Ask the process to store what is in flight and to end."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            self._process.kill()
+
+    def gone(self) -> bool:
+        """Return whether there is no process (any more)."""
+        return self._process is None or self._process.poll() is not None
+
+    def _start(self, now: float) -> None:
+        if self._last_word is None:
+            self._last_word = now
+        try:
+            process = subprocess.Popen(
+                # Not its own folder's modules (-P); no signal of the terminal's, the supervisor passes them on.
+                [sys.executable, "-P", "-m", "obsctl.consumer.unit.worker", str(self.number)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=0,
+            )
+        except OSError as error:
+            log.error("a worker cannot be started", extra={"worker": self.number, "error": str(error)})  # noqa: TRY400
+            self._wait(f"it could not be started: {error}", now)
+            return
+        assert process.stdin is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101
+        with self._lock:
+            self._process = process
+            self._report = None
+        self._started = self._heard = now
+        self._stillness = Stillness()
+        self._sentence = ""
+        self._listener = threading.Thread(
+            target=self._listen, args=(process.stdout,), name=f"worker-{self.number}", daemon=True
+        )
+        self._listener.start()
+        try:
+            process.stdin.write(msgspec.json.encode(self._settings) + b"\n")
+            process.stdin.flush()
+        except OSError as error:
+            log.info("a worker ended at once", extra={"worker": self.number, "error": str(error)})
+
+    def _listen(self, reports: IO[bytes]) -> None:
+        while line := reports.readline(_REPORT_BYTES):
+            try:
+                report = msgspec.json.decode(line, type=Report)
+            except msgspec.MsgspecError as error:
+                log.warning("a worker's report is unreadable", extra={"worker": self.number, "error": str(error)})
+                continue
+            with self._lock:
+                self._report = report
+                self._heard = self._last_word = time.monotonic()
+
+    def _bury(self, ending: str, now: float) -> None:
+        assert self._process is not None  # noqa: S101
+        self._listener.join(_LISTENER_SECONDS)  # what it said last counts
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):  # what it did not read is still to be written
+                pipe.close()  # type: ignore[union-attr]
+        ending = self._sentence or ending
+        log.error("a worker has ended", extra={"worker": self.number, "pid": self._process.pid, "reason": ending})
+        with self._lock:
+            if self._report is not None:
+                self._past.add(self._report.counters)
+            self._report = None
+            self._process = None
+        if now - self._started > _REMEMBERED_SECONDS:
+            self._backoff.reset()
+        self._wait(ending, now)
+
+    def _wait(self, ending: str, now: float) -> None:
+        self._restarts += 1
+        self._ending, self._ended_at = ending, time.time()
+        self._due = now + self._backoff.delay()
+
+    # -- judgement ---------------------------------------------------------------------------------------------
+
+    def quiet_seconds(self, now: float) -> float:
+        """Return for how long nothing was heard of this worker, however often it was started meanwhile."""
+        return now - self._last_word if self._last_word is not None else 0.0
+
+    def refused(self) -> int:
+        """Return how many records the store has refused so far."""
+        with self._lock:
+            return self._past.refused + (self._report.counters.refused if self._report else 0)
+
+    def _fault(self, now: float) -> str:
+        with self._lock:
+            report, heard = self._report, self._heard
+        patience = self._settings.stuck_seconds
+        if report is None:
+            patience = max(patience, FIRST_WORD_SECONDS)
+        if now - heard > patience:
+            return f"it was silent for {now - heard:.0f} s"
+        if report is None:
+            return ""
+        # As of its report: what it does not tell is silence, not standing still.
+        still = self._stillness.look(report, heard)
+        if still > self._still_limit:
+            return f"it stored nothing for {still:.0f} s, while lines came to its partitions and nothing was in its way"
+        return ""
+
+    def state(self, now: float) -> WorkerState:
+        """Return what is to be said about this worker at the monotonic time ``now``."""
+        with self._lock:
+            process, report, heard = self._process, self._report, self._heard
+            past = Counters()
+            past.add(self._past)
+        if process is None:
+            state = "restarting" if self._ending else "starting"
+        elif now - heard > SILENT_SECONDS:
+            state = "silent"
+        else:
+            state = "running" if report is not None else "starting"
+        return WorkerState(
+            number=self.number,
+            state=state,
+            pid=process.pid if process else None,
+            restarts=self._restarts,
+            stuck_restarts=self._stuck_restarts,
+            report=report,
+            past=past,
+            trouble=self._trouble(state, now - heard),
+        )
+
+    def _trouble(self, state: str, silent: float) -> Note | None:
+        hint = f"the journal says more: journalctl -u obsctl-consumer | grep '\"worker\":{self.number}'"
+        if state == "silent":
+            message = f"it has said nothing for {silent:.0f} s; what its partitions do is not known"
+            return Note(message, "it is replaced if it stays so; is the host out of memory or CPU?", _ago(silent))
+        if self._ending and (state != "running" or time.time() - self._ended_at < _REMEMBERED_SECONDS):
+            message = f"its process ended and {'is' if state != 'running' else 'was'} replaced: {self._ending}"
+            return Note(message, hint, _ago(time.time() - self._ended_at))
+        if state == "starting":
+            return Note("it has said nothing yet", "a start takes a second or two", _ago(silent))
+        return None
+
+
+def _ending(code: int) -> str:
+    """Return what an exit code means."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _ago(seconds: float) -> str:
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
+    return moment.isoformat(timespec="seconds")

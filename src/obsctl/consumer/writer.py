@@ -1,0 +1,185 @@
+"""The thread that stores: it alone talks to the store, so that a slow or absent database never stops the polling.
+
+Tasks are done in the order given, and each until it succeeds: while the store is away the thread waits and tries
+again. Results come back in the same order. It is safe to leave a task running whose partitions are lost: the store's
+fence decides.
+"""
+
+from __future__ import annotations
+
+import collections
+import gc
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from obsctl.consumer.telemetry import Telemetry
+from obsctl.core.backoff import Backoff
+from obsctl.kafka.partition import TopicPartition
+from obsctl.store.batch import Batch
+from obsctl.store.interface import FencedError, Position, Store, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+#: Tasks given and not done. One is being stored while the next one is read; more would only take memory.
+_DEPTH = 2
+
+
+class Stored(NamedTuple):
+    """A batch is stored. Told without the batch, whose rows are let go: they are most of the memory.
+
+    Attributes:
+        ends: the offset to read next, by partition.
+    """
+
+    ends: Mapping[TopicPartition, int]
+
+
+class Fenced(NamedTuple):
+    """A batch was not stored, because the positions are not those it starts from."""
+
+    parts: Sequence[TopicPartition]
+
+
+class Question(NamedTuple):
+    """Which partitions' positions are asked for: the cluster, and each one's topic id."""
+
+    cluster_id: str
+    topic_ids: Mapping[TopicPartition, str]
+
+
+class Positioned(NamedTuple):
+    """The positions that were asked for."""
+
+    question: Question
+    positions: Mapping[TopicPartition, Position]
+
+
+Result = Stored | Fenced | Positioned
+
+
+class Writer:
+    """Stores batches and reads positions in a thread of its own, which begins with the construction."""
+
+    def __init__(self, store: Store, telemetry: Telemetry) -> None:
+        self._store = store
+        self._telemetry = telemetry
+        self._tasks: collections.deque[Batch | Question] = collections.deque()
+        self._results: collections.deque[Result] = collections.deque()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._available = True
+        #: When the task under way began; None between two.
+        self._began: float | None = None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def has_room(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for room for one more task; return whether there is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._tasks) < _DEPTH, timeout)
+
+    def give(self, batch: Batch) -> None:
+        """Have a batch stored."""
+        self._give(batch)
+
+    def ask(self, question: Question) -> None:
+        """Have positions read, after what was given before."""
+        self._give(question)
+
+    def busy_seconds(self) -> float:
+        """Return for how long the store has not answered the present question."""
+        began = self._began
+        return time.monotonic() - began if began is not None else 0.0
+
+    def results(self) -> list[Result]:
+        """Take the results that are there."""
+        with self._changed:
+            taken = list(self._results)
+            self._results.clear()
+        return taken
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all tasks are done, at most ``timeout`` seconds and not for an absent store; return whether."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._tasks or not self._available, timeout)
+            return not self._tasks
+
+    def stop(self, timeout: float) -> None:
+        """End the thread; a transaction under way is waited for, at most ``timeout`` seconds."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
+    def _give(self, task: Batch | Question) -> None:
+        with self._changed:
+            self._tasks.append(task)
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._next()
+        self._store.close()
+
+    def _next(self) -> None:
+        """Wait for a task and do it. When this returns, nothing holds its batch any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._tasks or self._stopping.is_set())
+            if self._stopping.is_set():
+                return
+            task = self._tasks[0]
+        result = self._until_done(task)
+        with self._changed:
+            if result is not None:
+                self._results.append(result)
+                self._tasks.popleft()
+            self._changed.notify_all()
+
+    def _until_done(self, task: Batch | Question) -> Result | None:
+        """Do a task until it succeeds; None if the thread is to end before."""
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            self._began = time.monotonic()
+            try:
+                result = self._do(task)
+            except StoreUnavailableError as error:
+                if self._telemetry.trouble("database", str(error), error.hint):
+                    log.warning("waiting for the database", extra={"error": str(error), "hint": error.hint})
+            except Exception as error:
+                # A fault of this program. The batch is still in Kafka, so waiting loses nothing; ending would.
+                self._telemetry.trouble("database", f"internal error: {error!r}", "report this, with the journal")
+                log.exception("storing failed for a reason that is not the database's")
+                self._store.close()
+            else:
+                self._set_available(True)
+                if self._telemetry.clear("database"):
+                    log.info("the database answers again")
+                return result
+            finally:
+                self._began = None
+            self._set_available(False)
+            # A failed connection leaves rings of objects behind, almost a megabyte of certificates among them, and a
+            # worker makes few objects meanwhile that would have them looked for.
+            gc.collect()
+            self._stopping.wait(backoff.delay())
+        return None
+
+    def _do(self, task: Batch | Question) -> Result:
+        if isinstance(task, Question):
+            return Positioned(task, self._store.positions(task.cluster_id, task.topic_ids))
+        started = time.monotonic()
+        try:
+            outcome = self._store.commit(task)
+        except FencedError:
+            return Fenced(tuple(task.partitions.values()))
+        self._telemetry.stored(task, outcome, time.monotonic() - started)
+        return Stored(task.ends)
+
+    def _set_available(self, available: bool) -> None:
+        if available != self._available:
+            with self._changed:
+                self._available = available
+                self._changed.notify_all()

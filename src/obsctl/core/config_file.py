@@ -1,0 +1,137 @@
+"""How both daemons read their configuration: YAML into a typed struct, and each mistake named by file, line and key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import yaml
+
+from obsctl.core.errors import ConfigError
+
+T = TypeVar("T")
+
+_PLACED = re.compile(r"(?s)(?P<what>.*) - at `(?P<place>(?:key in )?\$.*)`")
+_STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
+#: msgspec names the key only inside these sentences.
+_UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
+
+
+class InvalidValueError(ValueError):
+    """A value that has the right type and yet cannot work.
+
+    Args:
+        key: where it stands, such as ``rules[0].share``; empty for the whole file.
+        what: what is wrong with it, without secrets.
+        hint: what to write instead.
+    """
+
+    def __init__(self, key: str, what: str, *, hint: str = "") -> None:
+        super().__init__(what)
+        self.key = key
+        self.hint = hint
+
+
+class ConfigFile:
+    """A file that was read, and can say on which line a key stands.
+
+    Args:
+        path: of the file, named in every error.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML in UTF-8, or gives a key twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="give the file with --config") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: is not text in UTF-8") from None
+        try:
+            loader = yaml.SafeLoader(text)
+            self._root = loader.get_single_node()
+            _refuse_repeated_keys(self._root, path)
+            self._document = None if self._root is None else loader.construct_document(self._root)
+        except yaml.reader.ReaderError:
+            raise ConfigError(f"{path}: holds a control character") from None
+        except yaml.MarkedYAMLError as error:
+            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise ConfigError(f"{path}{line}: is not YAML: {error.problem}") from None
+        except RecursionError:
+            raise ConfigError(f"{path}: is nested too deeply") from None
+        except ValueError as error:
+            # A date or a number that YAML recognises by its form and Python cannot hold.
+            raise ConfigError(f"{path}: is not YAML: {error}") from None
+
+    def to(self, kind: type[T]) -> T:
+        """Return the document as a value of the type.
+
+        Raises:
+            ConfigError: a key is missing, unknown, or of another type.
+        """
+        try:
+            return msgspec.convert(self._document, kind)
+        except msgspec.ValidationError as error:
+            raise self.error(located(error)) from None
+        except RecursionError:
+            raise ConfigError(f"{self.path}: is nested too deeply") from None
+
+    def error(self, fault: InvalidValueError) -> ConfigError:
+        """Return the error for a value that cannot work."""
+        unknown = _UNKNOWN_KEY.match(str(fault))
+        line = self._line(f"{fault.key}.{unknown['key']}" if unknown else fault.key)
+        return ConfigError(f"{self.path}{line}: {fault.key or 'top level'}: {fault}", hint=fault.hint)
+
+    def _line(self, key: str) -> str:
+        """Return ``:LINE`` of a key, or of the nearest one above it that the file has; empty for an empty file."""
+        node = mark = self._root
+        for step in _STEP.finditer(f".{key}" if key and key[0] not in ".[" else key):
+            if step["key"] is not None and isinstance(node, yaml.MappingNode):
+                pairs = [(k, v) for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == step["key"]]
+                if not pairs:
+                    break
+                mark, node = pairs[-1]
+            elif (
+                step["index"] is not None
+                and isinstance(node, yaml.SequenceNode)
+                and int(step["index"]) < len(node.value)
+            ):
+                mark = node = node.value[int(step["index"])]
+            else:
+                break
+        return "" if mark is None else f":{mark.start_mark.line + 1}"
+
+
+def located(error: msgspec.ValidationError) -> InvalidValueError:
+    """Return msgspec's error with the key apart from the text."""
+    match = _PLACED.fullmatch(str(error))
+    what, key = (match["what"], match["place"].removeprefix("key in ")[1:].lstrip(".")) if match else (str(error), "")
+    return InvalidValueError(key, what)
+
+
+def _refuse_repeated_keys(root: yaml.Node | None, path: Path) -> None:
+    """Refuse a key that is given twice: YAML would silently take the last one."""
+    seen: set[int] = set()
+    nodes = [] if root is None else [root]
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in node.value:
+                nodes.append(value)
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                line = key.start_mark.line + 1
+                if key.value in lines and key.value != "<<":
+                    raise ConfigError(f"{path}:{line}: {key.value} is given twice, first in line {lines[key.value]}")
+                lines[key.value] = line

@@ -1,0 +1,139 @@
+"""One limit by the clock for a whole conversation, whatever library holds it.
+
+Libraries bound each packet: a peer that sends a byte now and then keeps them waiting for ever. Here the sockets
+themselves are shut down when the time is over, which every library notices, also below TLS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+class Deadline:
+    """The time that one conversation has, from entering the block to leaving it.
+
+    Args:
+        seconds: from now on.
+
+    Raises:
+        TimeoutError: on leaving the block, if the conversation was cut; it takes the place of whatever the library
+            made of the cut, a failure or an answer that only looks complete.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._lines: list[socket.socket] = []
+        self._over = False
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for line in self._lines:
+                line.close()
+            self._lines.clear()
+            cut = self._over
+        if cut and (error is None or isinstance(error, Exception)):
+            raise TimeoutError("the time for the whole conversation is over") from error
+
+    def connect(self, host: str, port: int, *, at_most_s: float = float("inf")) -> socket.socket:
+        """Return a connection that is shut down when the time is over.
+
+        Args:
+            host: address or name.
+            port: TCP port.
+            at_most_s: seconds for connecting alone.
+
+        Raises:
+            TimeoutError: no connection in time, resolving the name included.
+            OSError: the name does not resolve, the port is closed, there is no route.
+        """
+        ends = min(self._ends, time.monotonic() + at_most_s)
+        addresses = _resolve(host, port, ends)
+        connection = self._first_that_answers(addresses, ends)
+        connection.settimeout(max(0.001, self._left()))
+        with self._lock:
+            # A second descriptor: TLS takes the first one over, and shutting down means the connection, not it.
+            self._lines.append(connection.dup())
+            over = self._over
+        if over:
+            self._cut()
+        return connection
+
+    @staticmethod
+    def _first_that_answers(addresses: Sequence[_Address], ends: float) -> socket.socket:
+        """Connect to the first address that answers; one that does not answer leaves the others their share of time."""
+        fault: OSError = OSError("the name has no address")
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            connection = None
+            try:
+                connection = socket.socket(family, kind, protocol)
+                connection.settimeout(max(0.001, (ends - time.monotonic()) / (len(addresses) - number)))
+                connection.connect(address)
+            except OSError as error:
+                fault = error
+                if connection is not None:
+                    connection.close()
+            else:
+                return connection
+        raise fault
+
+    def _left(self) -> float:
+        return self._ends - time.monotonic()
+
+    def _cut(self) -> None:
+        with self._lock:
+            self._over = True
+            for line in self._lines:
+                with contextlib.suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+
+
+def _resolve(host: str, port: int, ends: float) -> Sequence[_Address]:
+    """Return the addresses of a host.
+
+    The resolver keeps its own time, half a minute where no name server answers, and cannot be interrupted: so it works
+    on a thread of its own, which is left behind when the time is over.
+
+    Args:
+        ends: by the monotonic clock, seconds.
+
+    Raises:
+        TimeoutError: no answer in time.
+        OSError: there is no such host.
+    """
+    answers: queue.SimpleQueue[Sequence[_Address] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answers.put(error)
+        except UnicodeError:
+            answers.put(OSError(f"{host}:{port} is no address"))
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.001, ends - time.monotonic()))
+    except queue.Empty:
+        raise TimeoutError(f"the name {host} was not resolved in time") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer

@@ -1,0 +1,18 @@
+"""How people see a list of a report's ``data``: declared beside what fills it, drawn by ``render``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Layout(NamedTuple):
+    """One table: the key in ``data``, its title, the columns always shown and those of ``-o wide``.
+
+    ``percent`` names the columns whose numbers are parts of one.
+    """
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    wide: tuple[str, ...] = ()
+    percent: tuple[str, ...] = ()

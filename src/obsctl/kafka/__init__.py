@@ -1,0 +1,1 @@
+"""What both daemons ask Kafka: partitions, topics, offsets, and how a client is set up."""

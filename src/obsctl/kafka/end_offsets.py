@@ -1,0 +1,73 @@
+"""How far partitions reach: the offset that each one's next record will get, or that its first since a moment got."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import confluent_kafka
+from confluent_kafka import IsolationLevel, KafkaException
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from obsctl.kafka.partition import TopicPartition
+
+
+class EndOffsets(NamedTuple):
+    """The answers for some partitions.
+
+    Attributes:
+        ends: the offset that was asked for.
+        faults: why a partition gave no answer, in the client's words; one without a leader must not hide the others.
+    """
+
+    ends: dict[TopicPartition, int]
+    faults: dict[TopicPartition, str]
+
+
+def ask(client: AdminClient, parts: Collection[TopicPartition], timeout_s: float) -> EndOffsets:
+    """Ask the partitions' leaders for their end offsets (uncommitted records included).
+
+    Args:
+        timeout_s: seconds that the answers may take.
+
+    Raises:
+        KafkaException: no broker answers.
+    """
+    return _ask(client, parts, OffsetSpec.latest(), timeout_s)
+
+
+def since(client: AdminClient, parts: Collection[TopicPartition], moment: float, timeout_s: float) -> EndOffsets:
+    """Ask for the first record of each partition that was written at a moment or later; its end where there is none.
+
+    Args:
+        moment: seconds since the epoch, compared with the records' own timestamps.
+        timeout_s: seconds that the answers may take, twice.
+
+    Raises:
+        KafkaException: no broker answers.
+    """
+    # The ends come first: what is written between the two questions is then not passed over.
+    ends = ask(client, parts, timeout_s)
+    found = _ask(client, ends.ends.keys(), OffsetSpec.for_timestamp(int(moment * 1000)), timeout_s)
+    starts = {part: offset if offset >= 0 else ends.ends[part] for part, offset in found.ends.items()}
+    return EndOffsets(starts, ends.faults | found.faults)
+
+
+def _ask(client: AdminClient, parts: Collection[TopicPartition], spec: OffsetSpec, timeout_s: float) -> EndOffsets:
+    answers: dict[Any, Any] = (
+        client.list_offsets(
+            {confluent_kafka.TopicPartition(*part): spec for part in parts},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=timeout_s,
+        )
+        if parts
+        else {}
+    )
+    found = EndOffsets({}, {})
+    for place, answer in answers.items():
+        part = TopicPartition(place.topic, place.partition)
+        try:
+            found.ends[part] = int(answer.result().offset)
+        except KafkaException as error:
+            found.faults[part] = error.args[0].str()
+    return found

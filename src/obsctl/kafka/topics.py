@@ -1,0 +1,76 @@
+"""Which cluster this is and which topics these are (KIP-516), and between which offsets a partition lies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import confluent_kafka
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from obsctl.kafka.partition import TopicPartition
+
+TIMEOUT_SECONDS = 5.0
+#: What a broker says of a topic without an id: the zero UUID.
+_NO_ID = "A" * 22
+
+
+class Cluster(NamedTuple):
+    """Which cluster answers, and the ids of its topics by name; topics that do not exist are missing."""
+
+    cluster_id: str
+    topic_ids: Mapping[str, str]
+
+
+class Bounds(NamedTuple):
+    """The first offset that a partition still has, and the next one to be written."""
+
+    first: int
+    end: int
+
+
+def identify(client: AdminClient, topics: Collection[str]) -> Cluster:
+    """Ask which cluster this is and which topics these are; waits up to ten seconds for the answers.
+
+    Raises:
+        KafkaException: no broker answers.
+    """
+    cluster_id = client.list_topics(timeout=TIMEOUT_SECONDS).cluster_id
+    return Cluster(cluster_id, ask_ids(client, topics))
+
+
+def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
+    """Ask for the ids of those of the topics that exist; a broker without topic ids tells an empty one.
+
+    Raises:
+        KafkaException: no broker answers.
+    """
+    answers = client.describe_topics(TopicCollection(sorted(topics)), request_timeout=TIMEOUT_SECONDS)
+    topic_ids = {}
+    for name, answer in answers.items():
+        try:
+            told = str(answer.result().topic_id)
+        except KafkaException as error:
+            if error.args[0].code() < KafkaError.NO_ERROR:  # the client's own: nobody has answered
+                raise
+        else:
+            topic_ids[name] = "" if told == _NO_ID else told
+    return topic_ids
+
+
+def bounds(client: AdminClient, part: TopicPartition) -> Bounds:
+    """Ask where a partition begins and ends; waits up to ten seconds.
+
+    Raises:
+        KafkaException: its leader does not answer, or there is no such partition.
+    """
+    return Bounds(*(_offset(client, part, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())))
+
+
+def _offset(client: AdminClient, part: TopicPartition, spec: OffsetSpec) -> int:
+    place = confluent_kafka.TopicPartition(part.topic, part.partition)
+    answers: dict[Any, Any] = client.list_offsets(
+        {place: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_SECONDS
+    )
+    return int(answers[place].result().offset)

@@ -1,0 +1,77 @@
+"""Who made the request: the peer, unless the peer is a proxy that we trust to say for whom it speaks."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from functools import lru_cache
+
+from obsctl.core.settings import Network
+
+
+class TrustedProxies:
+    """The proxies whose ``X-Forwarded-For`` is believed."""
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        self._networks = tuple(networks)
+        self._trusts = lru_cache(maxsize=65_536)(self._is_trusted)
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def client(self, peer: str, forwarded_for: str) -> str:
+        """Return the client's address.
+
+        The list grows to the right, each proxy adding the peer it saw. So it is read from the right, and the first
+        address that is no trusted proxy is the client: what stands left of it, a client can invent. An entry that is
+        no address ends the walk, because who wrote it cannot be trusted either.
+
+        Args:
+            peer: the address that the connection came from.
+            forwarded_for: the header's value; may be empty.
+        """
+        client = peer
+        if not forwarded_for or not self._trusts(peer):
+            return client
+        for entry in reversed(forwarded_for.split(",")):
+            address = _without_port(entry.strip())
+            if address is None:
+                return client
+            client = address
+            if not self._trusts(client):
+                return client
+        return client
+
+    def _is_trusted(self, text: str) -> bool:
+        try:
+            address = _unmapped(text)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+
+def _without_port(entry: str) -> str | None:
+    """Return an entry's address in its usual form (``[::1]:80`` and ``10.0.0.1:80`` occur); None if it is none.
+
+    An address with a scope (``fe80::1%eth0``) says nothing on another machine, and the scope may be any text.
+    """
+    if "%" in entry:
+        return None
+    if entry.startswith("["):
+        entry = entry[1:].partition("]")[0]
+    elif entry.count(":") == 1:
+        entry = entry.partition(":")[0]
+    try:
+        return str(_unmapped(entry))
+    except ValueError:
+        return None
+
+
+def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address; an IPv4-mapped one (``::ffff:10.0.0.5``, as a dual-stack socket shows IPv4) as IPv4.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,260 @@
+r"""``combined``: the access log format of nginx and Apache, with what real logs make of it.
+
+``ADDR IDENT USER [TIME] "REQUEST" STATUS BYTES "REFERER" "USER AGENT"``, also without the last two (common), with a
+virtual host before it, with ``"X-FORWARDED-FOR"`` before or after it, with a list of addresses that ends with ADDR in
+its place, and each of these as a quoted whole line of a dump. Fields that a custom format appends (``rt=0.010``) are
+not read. Inside quotes Apache writes ``\"`` and nginx ``\x22``; such escapes stay as logged.
+
+ADDR must be an address or a host name (:mod:`obsctl.lines.formats.peer`). What a client chooses (user, request,
+referer, agent) may be any text that the quoting leaves intact, and the line is still read: a client must not be able to
+hide its requests from what is counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from obsctl.lines.formats import clock
+from obsctl.lines.formats.line import SHORT, SURELY_TEXT, UNSEEN, AccessLine, LineError, fit
+from obsctl.lines.formats.peer import PEERS, SOCKET, address
+
+#: By the word of the line, which holds one of the request's quotes.
+_METHODS = {f'"{name}': name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH")}
+_PROTOCOLS = {f'{name}"': name for name in ("HTTP/1.1", "HTTP/2.0", "HTTP/1.0", "HTTP/3.0")}
+#: Of ``+0100]``.
+_ZONE_LENGTH = 6
+#: A number of so many digits fits its column.
+_SIZE_DIGITS = 18
+_STATUSES = {f"{number:03d}": number for number in range(1000)}
+
+# An HTTP request, no escape, no blank in the user, no quote among appended fields.
+_usual = re.compile(
+    r'([^\s,]+) - (\S+) \[([^\]]{26})\] "([A-Z]{1,32}) ([^ "\\]+) (HTTP/[0-9.]{1,4})" (\d{3}) (\d{1,18}) '
+    r'"([^"\\]*)" "([^"\\]*)"(?: "([^"\\]*)")?(?: [^"\\\[ ][^"\\\[]*)?',
+    re.ASCII,
+).fullmatch
+
+# Possessive throughout, so that a hostile line costs one pass and no backtracking.
+_QUOTED = r'"(?:[^"\\]|\\.)*+"'
+_FIELD = r'"((?:[^"\\]|\\.)*+)"'
+_TIME = r"[^\[\]]{1,64}"
+#: Appended fields, if any: after a blank, and every quote closed, which those of a line that was cut may not be.
+_MORE = rf'(?: (?:[^"]++|{_QUOTED})*+)?'
+_unusual = re.compile(
+    # A user may hold brackets, but no quote: servers escape it.
+    rf'(?P<who>(?:[^\[]++|\[(?!{_TIME}\] "))*+)\[(?P<time>{_TIME})\] '
+    rf"{_FIELD} (?P<status>\d{{1,3}}) (?P<bytes>\d{{1,18}}|-)"
+    rf'(?: {_FIELD} {_FIELD}(?: {_FIELD})?(?P<more>{_MORE})|(?P<more_of_common>(?! "){_MORE}))',
+    re.DOTALL | re.ASCII,
+).fullmatch
+_quotes = re.compile(_QUOTED, re.DOTALL)
+#: Another line's time and the quote of its request: the line feed between the two was lost.
+_second_line = re.compile(r'\[\d\d/\w{3}/\d{4}:[^\[\]]{1,40}\] "', re.ASCII).search
+# A virtual host may stand before the list; that it is one, the single peer and the dash behind the list say.
+_quoted = re.compile(r'(?:([^\s",]++) (?="[^"]*+" [^\s,]++ - [^ ]*+ ))?"([^"]*+)" ').match
+#: Between addresses and names; a blank behind a comma is within a list.
+_apart = re.compile(r"(?<!,) ").split
+_port = re.compile(r".+:\d{1,5}", re.ASCII).fullmatch
+#: A name (also ``_`` and ``*.example.com``) or an address in brackets, perhaps with a port.
+_vhost = re.compile(r'(?:\[[0-9A-Fa-f:.]+\]|(?=[^:]*[^\W\d])[^\s:,"|<>@=/()\[\]]+)(?::\d{1,5})?').fullmatch
+_method = re.compile(r"[A-Za-z_-]+", re.ASCII).fullmatch
+#: HTTP's, and those of RTSP and SIP, which scanners send.
+_protocol = re.compile(r"[A-Z][A-Z0-9]{1,9}/[0-9.]{1,4}", re.ASCII).fullmatch
+_UNLIKE = "not a combined or common access line"
+
+
+def parse(text: str) -> AccessLine:
+    """Parse a line.
+
+    Most lines are read by cutting them at blanks, which takes less time than the pattern does. Whatever is unlike most
+    is left to the patterns; they read also those lines, and with the same result, which a test holds.
+
+    Raises:
+        LineError: it is no combined or common line, its time or its peer is invalid, or a number is out of its bounds.
+    """
+    try:
+        addr, ident, user, day, zone, method, uri, protocol, status, size, rest = text.split(" ", 10)
+        before, referer, between, agent, after = rest.split('"')
+        method = _METHODS[method]
+        protocol = _PROTOCOLS[protocol]
+        code = _STATUSES[status]
+        ts = clock.BRACKETED[day + zone]
+        peer = PEERS[addr]
+    except (ValueError, KeyError):  # also an invalid time or peer
+        return parse_by_pattern(text)
+    if (
+        ident != "-"
+        or between != " "
+        or before
+        or after
+        or len(zone) != _ZONE_LENGTH
+        or "\\" in text
+        or '"' in uri
+        or not (uri and user)
+        # Of what counts as white space for the pattern, only the blank is printable.
+        or not user.isprintable()
+        or not (size.isdigit() and len(size) <= _SIZE_DIGITS)
+        or not text.isascii()
+        or len(text) > SURELY_TEXT
+        or len(user) > SHORT
+    ):
+        return parse_by_pattern(text)
+    return AccessLine(
+        ts,
+        peer,
+        code,
+        int(size),
+        "" if user == "-" else user,
+        method,
+        uri,
+        protocol,
+        "" if referer == "-" else referer,
+        "" if agent == "-" else agent,
+    )
+
+
+def parse_by_pattern(text: str) -> AccessLine:
+    """Parse a line, whatever it is like; as :func:`parse`."""
+    return _parse_usual(text) or _parse_unusual(text)
+
+
+def _parse_usual(text: str) -> AccessLine | None:
+    match = _usual(text)
+    if match is None:
+        return None
+    addr, user, time, method, uri, protocol, status, size, referer, agent, forwarded = match.groups()
+    try:
+        peer = PEERS[addr]
+    except LineError:
+        return None
+    access = AccessLine(
+        ts=clock.LOCAL[time] + ".000",
+        client_addr=peer,
+        status=int(status),
+        bytes=int(size),
+        remote_user=_absent(user),
+        method=method,
+        uri=uri,
+        protocol=protocol,
+        referer=_absent(referer),
+        user_agent=_absent(agent),
+        x_forwarded_for=_absent(forwarded) if forwarded else "",
+    )
+    if len(text) > SURELY_TEXT or len(user) > SHORT:
+        fit(access)
+    return access
+
+
+def _parse_unusual(text: str) -> AccessLine:
+    stripped = text.lstrip(UNSEEN).strip()
+    match = _unusual(stripped)
+    if match is None and stripped[:1] == '"' == stripped[-1:]:
+        match = _unusual(stripped[1:-1])
+    if match is None:
+        raise LineError("parse", _UNLIKE)
+    request, _, _, referer, agent, forwarded, more, more_of_common = match.groups()[2:]
+    if _second_line(_quotes.sub('""', more or more_of_common or "")):
+        raise LineError("parse", "two access lines without a line feed between them")
+    vhost, proxies, addr, user = _split_who(match["who"])
+    method, uri, protocol = _split_request(request)
+    access = AccessLine(
+        ts=clock.LOCAL[match["time"]] + ".000",
+        client_addr=addr,
+        status=int(match["status"]),
+        bytes=0 if match["bytes"] == "-" else int(match["bytes"]),
+        remote_user=_absent(user),
+        method=method,
+        uri=uri,
+        protocol=protocol,
+        referer=_absent(referer or ""),
+        user_agent=_absent(agent or ""),
+        x_forwarded_for=_absent(forwarded or "") or proxies,
+        vhost=vhost,
+    )
+    fit(access)
+    return access
+
+
+def _split_who(who: str) -> tuple[str, str, str, str]:
+    """Return virtual host, X-Forwarded-For, peer and user.
+
+    ``[VHOST ]["X-FORWARDED-FOR" ][VHOST ][ADDR, ADDR ]ADDR IDENT USER ``, where the user may hold blanks or nothing, or
+    ``ADDR, ADDR, ADDR IDENT USER ``, of which the last address is the peer.
+    """
+    vhost, forwarded = "", ""
+    quoted = _quoted(who)
+    if quoted is not None:
+        vhost, who = quoted[1] or "", who[quoted.end() :]
+        if who.startswith("- "):
+            who = f"{quoted[2]} {who}"  # the peer itself is quoted
+        else:
+            forwarded = _absent(quoted[2])
+    words = who.split(" ")[:-1]
+    host, addresses = _take_prefix(words)
+    vhost, forwarded = vhost or host, forwarded or addresses
+    count = next((i for i, word in enumerate(words, 1) if not word.endswith(",")), 0)
+    *before, peer = "".join(words[:count]).split(",")
+    if before:
+        if not vhost and not address(peer):
+            raise LineError("parse", _UNLIKE)
+        forwarded = ", ".join(before)
+        words[:count] = [peer]
+    if not vhost and len(words) > 3 and (address(words[1]) or (_port(words[0]) and not address(words[0]))):
+        vhost = words.pop(0)
+    if len(words) < 3 or not words[0]:
+        raise LineError("parse", _UNLIKE)
+    return _judge_who(vhost, words[0], words[1], words[2:], forwarded)
+
+
+def _judge_who(vhost: str, peer: str, ident: str, user: list[str], forwarded: str) -> tuple[str, str, str, str]:
+    """Return the same as :func:`_split_who` if it is credible.
+
+    An address with a dash behind it is the peer: whatever follows may be a user. A name, or an IDENT that is no dash,
+    may be the first words of a prefix; the line's own peer and dash are then among what looks like the user.
+    """
+    found = PEERS[peer]
+    certain = bool(address(peer)) or peer.startswith(SOCKET)
+    if ident == "-":
+        prefixed = not certain and any(address(word) and after == "-" for word, after in itertools.pairwise(user))
+    else:
+        prefixed = len(user) > 1 and any(word == "-" or address(word) for word in user)
+    if prefixed:
+        raise LineError("client", f"{peer[:40]!r} begins a prefix that this format does not know")
+    if vhost and not _vhost(vhost) and not address(vhost):
+        if not certain:
+            raise LineError("client", f"{vhost[:40]!r} begins a prefix that this format does not know")
+        vhost = ""
+    # More than one word, of which the first is a dash, is an absent user and a field too many.
+    return vhost, forwarded, found, "" if user[0] == "-" else " ".join(user)
+
+
+def _take_prefix(words: list[str]) -> tuple[str, str]:
+    """Take virtual host and X-Forwarded-For out of the words; where the IDENT is the usual dash, it shows the peer."""
+    ident = next((i for i, word in enumerate(words[1:-1], 1) if word == "-"), 0)
+    if not ident:
+        return "", ""
+    pieces = _apart(" ".join(words[:ident]))
+    if len(pieces) == 2 and "." in pieces[1] and address(pieces[0]) and not address(pieces[1].rpartition(",")[2]):
+        pieces.reverse()  # a custom format that has the virtual host behind the address
+    vhost = pieces.pop(0) if len(pieces) > 1 and "," not in pieces[0] else ""
+    forwarded = pieces.pop(0) if len(pieces) > 1 and "," in pieces[0] and "," not in pieces[1] else ""
+    if len(pieces) != 1 or pieces[0][-1:] in ("", " ", ","):
+        return "", ""
+    words[:ident] = pieces[0].split(" ")
+    return vhost, forwarded
+
+
+def _split_request(request: str) -> tuple[str, str, str]:
+    """Return method, target and protocol; what is no request (empty, a TLS greeting) is all target."""
+    method, blank, rest = request.partition(" ")
+    if not blank or not _method(method):
+        return "", _absent(request), ""
+    target, blank, protocol = rest.rpartition(" ")
+    if blank and _protocol(protocol):
+        return method, target.rstrip(" "), protocol
+    return (method, rest, "") if method.isupper() else ("", _absent(request), "")
+
+
+def _absent(text: str) -> str:
+    return "" if text == "-" else text

@@ -1,0 +1,246 @@
+"""What a parsed line is, whatever its format was: a row of its table.
+
+The fields have the names of the table's columns, and are given to the store in this order. A field's type says what its
+column takes: this is the one place for it, which the parsers and :func:`fit` read, and which the tests compare with the
+migrations and docs/reference/schema.md.
+"""
+
+from __future__ import annotations
+
+import operator
+import typing
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+#: Characters that most text columns take.
+SHORT = 255
+#: Bytes that a TEXT and a MEDIUMTEXT column take.
+_TEXT_BYTES, _MEDIUMTEXT_BYTES = 2**16 - 1, 2**24 - 1
+#: Characters that surely fit a TEXT column: four bytes are the most that one takes in UTF-8.
+_CHARACTER_BYTES = 4
+SURELY_TEXT = _TEXT_BYTES // _CHARACTER_BYTES
+#: What may stand before a line and is no part of it: the NULs that a writer leaves after a copy-and-truncate rotation,
+#: and a byte order mark.
+UNSEEN = "\0\ufeff"
+#: Columns of 64 bits, nginx's three digits of a status, and thirty years of a request.
+NUMBER_MAX = 2**63 - 1
+STATUS_MAX = 999
+SECONDS_MAX = 1e9
+
+
+class Absent:
+    """What a number is that the line does not hold. There is one, :data:`ABSENT`; the store knows how to write it."""
+
+    __slots__ = ()
+
+
+ABSENT = Absent()
+
+
+class Keep(Enum):
+    """What is kept of a text that is longer than its column, where it is not simply the beginning.
+
+    A list is cut between two entries: half an address is another address, and half a number another number.
+    """
+
+    FIRST_ENTRIES = "first entries"
+    #: X-Forwarded-For grows to the right, and only what trusted proxies have added there can be believed.
+    LAST_ENTRIES = "last entries"
+
+
+# ``max_length`` is a number of characters that surely fit; where the column counts bytes, ``extra`` says how many.
+Short = Annotated[str, Meta(max_length=SHORT)]
+Method = Annotated[str, Meta(max_length=32)]
+Protocol = Annotated[str, Meta(max_length=16)]
+RequestId = Annotated[str, Meta(max_length=64)]
+Text = Annotated[str, Meta(max_length=SURELY_TEXT, extra={"bytes": _TEXT_BYTES})]
+MediumText = Annotated[str, Meta(max_length=_MEDIUMTEXT_BYTES // _CHARACTER_BYTES, extra={"bytes": _MEDIUMTEXT_BYTES})]
+ForwardedFor = Annotated[Text, Keep.LAST_ENTRIES]
+ShortList = Annotated[Short, Keep.FIRST_ENTRIES]
+LongList = Annotated[str, Meta(max_length=1024), Keep.FIRST_ENTRIES]
+
+
+class LineError(ValueError):
+    """A line that its format does not know.
+
+    Attributes:
+        reason: a short stable word for the quarantine.
+        detail: what is wrong, for people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class _Line(msgspec.Struct, array_like=True, gc=False, kw_only=True):
+    """Where a line came from. Parsers do not know it; the assembler fills it in.
+
+    Attributes:
+        log_format: what the shipper called its format.
+        host: who wrote it, by its inventory name.
+        source_id: the store's name for the partition that it was read from.
+        kafka_offset: its place there.
+        line_id: its identity (16 bytes).
+    """
+
+    log_format: str = ""
+    host: str = ""
+    source_id: int = 0
+    kafka_offset: int = 0
+    line_id: bytes = b""
+
+
+class AccessLine(_Line, array_like=True, gc=False):
+    """One request as a balancer logged it. What the line does not say is an empty text or :data:`ABSENT`.
+
+    Attributes:
+        ts: the event's time in UTC as ``YYYY-MM-DD HH:MM:SS.mmm``, ready for the store and for sorting.
+        client_addr: the peer of the connection; behind trusted proxies the assembler puts the client here.
+        bytes: bytes of the answer's body.
+        uri: the request's target as logged; the whole request where it is no HTTP request (then no method).
+        request_time: seconds.
+        proxy_addr: the peer that spoke for the client; empty if the client is the peer.
+        cut_fields: names of the fields that were longer than their columns, or cut in the log, separated by commas.
+    """
+
+    ts: str
+    client_addr: Short
+    status: int
+    bytes: int
+    remote_user: Short = ""
+    method: Method = ""
+    uri: Text = ""
+    protocol: Protocol = ""
+    referer: Text = ""
+    user_agent: Text = ""
+    x_forwarded_for: ForwardedFor = ""
+    vhost: Short = ""
+    request_id: RequestId = ""
+    client_request_id: Short = ""
+    request_length: int | Absent = ABSENT
+    request_time: float | Absent = ABSENT
+    upstream_addr: LongList = ""
+    upstream_status: ShortList = ""
+    upstream_response_time: ShortList = ""
+    upstream_connect_time: ShortList = ""
+    proxy_addr: Short = ""
+    cut_fields: str = ""
+
+
+class ErrorLine(_Line, array_like=True, gc=False):
+    """One line of nginx's error log; ``ts`` and ``cut_fields`` as in :class:`AccessLine`."""
+
+    ts: str
+    level: str
+    pid: int
+    tid: int
+    message: MediumText
+    connection_id: int | Absent = ABSENT
+    client_addr: Short = ""
+    server_name: Short = ""
+    request: Text = ""
+    upstream: Text = ""
+    vhost: Short = ""
+    referer: Text = ""
+    cut_fields: str = ""
+
+
+#: What a parser makes of a line.
+Line = AccessLine | ErrorLine
+
+
+class Width(NamedTuple):
+    """What a text column takes.
+
+    Attributes:
+        characters: so many surely fit.
+        bytes: the limit in UTF-8, where the column counts bytes; else 0.
+        keep: what is kept of a longer text; None is its beginning.
+    """
+
+    characters: int
+    bytes: int = 0
+    keep: Keep | None = None
+
+    def cut(self, text: str) -> str:
+        """Return as much of a text as the column takes, in whole characters; in a list, whole entries."""
+        if len(text) <= self.characters or (self.bytes and len(text.encode()) <= self.bytes):
+            return text
+        last = self.keep is Keep.LAST_ENTRIES
+        if not self.bytes:
+            kept = text[-self.characters :] if last else text[: self.characters]
+        else:
+            encoded = text.encode()
+            kept = (encoded[-self.bytes :] if last else encoded[: self.bytes]).decode(errors="ignore")
+        if last:
+            return kept.partition(",")[2].lstrip() or kept
+        if self.keep is Keep.FIRST_ENTRIES:
+            # nginx writes ", " between servers, and " : " where a request was passed on to another group of them.
+            return kept[: max(kept.rfind(", "), kept.rfind(" : "))] if ", " in kept or " : " in kept else kept
+        return kept
+
+
+def widths(line: type[Line]) -> dict[str, Width]:
+    """Return what the text columns of a table take, by the name of the field."""
+    found = {}
+    for name, hint in typing.get_type_hints(line, include_extras=True).items():
+        kept = next((note for note in typing.get_args(hint) if isinstance(note, Keep)), None)
+        for note in typing.get_args(hint):
+            if isinstance(note, Meta) and note.max_length:
+                found[name] = Width(note.max_length, (note.extra or {}).get("bytes", 0), kept)
+    return found
+
+
+class _Table(NamedTuple):
+    """The text columns of a table: the same fields' values, and how many characters of each surely fit."""
+
+    widths: dict[str, Width]
+    texts: Callable[[Any], tuple[str, ...]]
+    characters: tuple[int, ...]
+
+    @classmethod
+    def of(cls, line: type[Line]) -> _Table:
+        found = widths(line)
+        return cls(found, operator.attrgetter(*found), tuple(width.characters for width in found.values()))
+
+
+_ACCESS, _ERROR = _Table.of(AccessLine), _Table.of(ErrorLine)
+
+
+def fit(line: Line) -> None:
+    """Make a line fit its columns: cut the texts that are longer, and name them in ``cut_fields``.
+
+    A request is counted and stored whatever its client sends: a line that a long header would send into the quarantine
+    could not be counted.
+
+    Raises:
+        LineError: a number is out of its column's range. The database would refuse it as well, but then a whole batch
+            has to be unrolled to find it.
+    """
+    table = _ERROR
+    if type(line) is AccessLine:
+        table = _ACCESS
+        if not (0 <= line.status <= STATUS_MAX and 0 <= line.bytes <= NUMBER_MAX):
+            raise LineError("field_range", "status or bytes is out of range")
+        if not isinstance(line.request_length, Absent) and not 0 <= line.request_length <= NUMBER_MAX:
+            raise LineError("field_range", "request_length is out of range")
+        if not isinstance(line.request_time, Absent) and not 0 <= line.request_time <= SECONDS_MAX:
+            raise LineError("field_range", "request_time is out of range")
+    if any(map(operator.gt, map(len, table.texts(line)), table.characters)):
+        _cut(line, table)
+
+
+def _cut(line: Line, table: _Table) -> None:
+    marks = line.cut_fields.split(",") if line.cut_fields else []
+    for (name, width), text in zip(table.widths.items(), table.texts(line), strict=True):
+        kept = width.cut(text)
+        if kept != text:
+            setattr(line, name, kept)
+            marks += [name] if name not in marks else []
+    line.cut_fields = ",".join(marks)

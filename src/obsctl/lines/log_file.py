@@ -1,0 +1,21 @@
+"""Which log a file belongs to: rotation renames the file, and its lines stay those of the same log."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+#: ``20260131`` or ``2026-01-31``, and a time of day or an epoch behind it: ``20260131-1769817600``.
+_DATE = r"(?:19|20)\d\d-?[01]\d-?[0-3]\d(?:[-_.T]?\d{2,10})*"
+#: A date at the name's end, or before its ending (logrotate's ``dateext`` and ``extension``); ``.old``.
+_DATED = re.compile(rf"(?<=[^/])(?:[-_.]{_DATE}(?=\.[A-Za-z]+\Z|\Z)|\.old\Z)")
+#: A number is a rotation's only behind a name with an ending: ``access.log.1`` is, ``port.8080`` is not.
+_NUMBERED = re.compile(r"(?<=[^/])(\.[A-Za-z][^/]*)\.\d{1,3}\Z")
+
+
+@lru_cache(maxsize=4096)
+def log_of(path: str) -> str:
+    """Return the path that a log file has before any rotation renames it."""
+    while (shorter := _NUMBERED.sub(r"\1", _DATED.sub("", path))) != path:
+        path = shorter
+    return path

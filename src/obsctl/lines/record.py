@@ -1,0 +1,143 @@
+"""What the shipper puts into Kafka: one JSON object a line.
+
+``{"message": LINE, "host": {"name": …}, "log": {"offset": BYTES, "file": {"path": …}},
+"fields": {"log_format": …, "log_input": …, "log_files": …}}``; anything else in the object is not read. The path is
+read only where ``log_files`` is ``many``: the input has several logs, which the offset alone does not tell apart.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from obsctl.lines.log_file import log_of
+
+#: Characters of a host's name that a stored row takes; a longer one is no inventory name.
+HOST_LENGTH = 64
+
+
+#: What ``fields.log_files`` says of an input whose lines come from several logs.
+SEVERAL_LOGS = "many"
+
+
+class Host(msgspec.Struct, gc=False):
+    """The host that wrote the line, by its inventory name."""
+
+    name: str
+
+
+class Log(msgspec.Struct, gc=False):
+    """Where the line begins in its file (bytes), and the file as the shipper names it, in JSON."""
+
+    offset: int
+    file: msgspec.Raw = msgspec.Raw()
+
+
+class File(msgspec.Struct, gc=False):
+    """The file that the line was read from."""
+
+    path: str
+
+
+class Fields(msgspec.Struct, gc=False, frozen=True):
+    """What the shipper's input says of its lines."""
+
+    log_format: str = ""
+    log_input: str = ""
+    log_files: str = ""
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """A record as the shipper promises it. Filebeat writes its parts in another order each time."""
+
+    message: str
+    host: Host
+    log: Log
+    fields: Fields = Fields()
+
+
+class _Remains(msgspec.Struct):
+    """What can still be read of a record that is not an :class:`Envelope`: anything may be absent or of any type."""
+
+    message: msgspec.Raw = msgspec.Raw()
+    host: msgspec.Raw = msgspec.Raw()
+    log: msgspec.Raw = msgspec.Raw()
+    fields: msgspec.Raw = msgspec.Raw()
+
+
+class RecordError(ValueError):
+    """A record that is no envelope.
+
+    Attributes:
+        reason: a short stable word for the quarantine.
+        detail: what is wrong, for people.
+        origin: host, input, log file (see :func:`log_file`), byte offset and the raw ``message`` (empty where there is
+            none), if all but the last can be read; else None.
+        log_format: the format the shipper names, or an empty string.
+    """
+
+    def __init__(
+        self, reason: str, detail: str, origin: tuple[str, str, str, int, bytes] | None = None, log_format: str = ""
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.origin = origin
+        self.log_format = log_format
+
+
+#: What msgspec raises for bad JSON, types and UTF-8, and for brackets nested a thousand deep.
+UNREADABLE = (ValueError, RecursionError)
+
+_decode = msgspec.json.Decoder(Envelope).decode
+_decode_remains = msgspec.json.Decoder(_Remains).decode
+_decode_host = msgspec.json.Decoder(Host).decode
+_decode_log = msgspec.json.Decoder(Log).decode
+_decode_fields = msgspec.json.Decoder(Fields).decode
+_decode_file = msgspec.json.Decoder(File).decode
+
+
+def read(value: bytes | None) -> Envelope:
+    """Read a record's value.
+
+    Raises:
+        RecordError: the value is null, no JSON object, or lacks what a line needs.
+    """
+    if value is None:
+        raise RecordError("null_value", "the record has no value")
+    try:
+        return _decode(value)
+    except UNREADABLE as error:
+        raise _diagnose(value, str(error)) from None
+
+
+def log_file(fields: Fields, log: Log) -> str:
+    """Return the path of the log that a line is of, for an input of several logs; else an empty text.
+
+    Raises:
+        RecordError: the input has several logs, and the record does not name the file.
+    """
+    if fields.log_files != SEVERAL_LOGS:
+        return ""
+    try:
+        return log_of(_decode_file(log.file).path)
+    except UNREADABLE as error:
+        detail = f"log.file.path is missing, and the input {fields.log_input!r} has several logs: {error}"
+        raise RecordError("envelope", detail, log_format=fields.log_format) from None
+
+
+def _diagnose(value: bytes, detail: str) -> RecordError:
+    try:
+        remains = _decode_remains(value)
+    except UNREADABLE:
+        return RecordError("not_json", detail)
+    try:
+        fields = _decode_fields(remains.fields) if remains.fields else Fields()
+        host, log = _decode_host(remains.host), _decode_log(remains.log)
+        file = log_file(fields, log)
+    except UNREADABLE:
+        return RecordError("envelope", detail)
+    except RecordError as error:
+        return error
+    message = bytes(remains.message)
+    reason = "no_message" if message in (b"", b"null") else "envelope"
+    return RecordError(reason, detail, (host.name, fields.log_input, file, log.offset, message), fields.log_format)

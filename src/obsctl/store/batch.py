@@ -1,0 +1,82 @@
+"""A batch: what one transaction stores, ready but independent of the store."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from obsctl.kafka.partition import TopicPartition
+from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
+from obsctl.store.quarantine import Quarantined
+
+
+class Source(NamedTuple):
+    """A partition of a topic of a cluster as the store knows it."""
+
+    source_id: int
+    cluster_id: str
+    topic_id: str = ""
+
+
+class Run(NamedTuple):
+    """Records of a partition without a gap between them: the first one's offset, and their values."""
+
+    part: TopicPartition
+    first: int
+    values: list[bytes | None]
+
+
+class Step(NamedTuple):
+    """How a batch moves a source: from the offset that the store must hold to the next one to read."""
+
+    expected: int
+    next: int
+
+
+class Batch(msgspec.Struct):
+    """What one transaction stores. Lines are in the order of their keys, no identity occurs twice.
+
+    Attributes:
+        steps: by source id.
+        partitions: the Kafka partitions it was read from, by source id.
+        runs: the records themselves.
+        repeated: records whose identity occurred before in this same batch.
+        newest_event: the latest event time by source id, as UTC text; sources without a line are missing.
+    """
+
+    steps: dict[int, Step]
+    partitions: dict[int, TopicPartition]
+    runs: Sequence[Run] = ()
+    access: Sequence[AccessLine] = ()
+    errors: Sequence[ErrorLine] = ()
+    quarantined: Sequence[Quarantined] = ()
+    repeated: int = 0
+    newest_event: Mapping[int, str] = {}
+
+    @property
+    def records(self) -> int:
+        """Records read, repeated ones included."""
+        return sum(len(run.values) for run in self.runs)
+
+    @property
+    def ends(self) -> dict[TopicPartition, int]:
+        """The offset to read next, by partition."""
+        return {part: self.steps[source_id].next for source_id, part in self.partitions.items()}
+
+    def value(self, line: Line) -> bytes | None:
+        """Return the record of one of its lines as Kafka holds it, for the case that the store refuses the line."""
+        part, offset = self.partitions[line.source_id], line.kafka_offset
+        (run,) = (r for r in self.runs if r.part == part and r.first <= offset < r.first + len(r.values))
+        return run.values[offset - run.first]
+
+
+def skip(source_id: int, part: TopicPartition, step: Step) -> Batch:
+    """Return a batch that holds no line and moves one source over offsets that the broker no longer has."""
+    return Batch({source_id: step}, {source_id: part})
+
+
+#: The order in which a table keeps its lines: what writers insert in it, they rarely lock crosswise.
+by_key = operator.attrgetter("ts", "line_id")

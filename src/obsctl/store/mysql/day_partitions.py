@@ -1,0 +1,157 @@
+"""Day partitions: created ahead, dropped after the retention, and the two that catch what lies outside.
+
+``p_old`` holds lines older than the retention; they are deleted in chunks once they have been *stored* for as long.
+``p_max`` holds lines from beyond the days prepared. Names and bounds are the UTC day: ``p20260102`` holds the 2nd.
+
+A partition that was dropped by hand is created again: the plan is made from the bounds that the server reports, and a
+range that lacks its day, or an end that is missing, is repaired.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+OLD = "p_old"
+BEYOND = "p_max"
+#: Days prepared beyond today. A consumer that is down for a week still finds its partitions.
+DAYS_AHEAD = 7
+#: Tables that are partitioned, and their partition column.
+TABLES = {"access_log": "ts", "error_log": "ts", "rollup_minute": "minute"}
+
+_ONE_DAY = datetime.timedelta(days=1)
+
+
+class Partition(NamedTuple):
+    """A partition as the server describes it: ``before`` is the day its rows are older than; None for no bound."""
+
+    name: str
+    before: datetime.date | None
+
+
+class Change(NamedTuple):
+    """A statement of the upkeep, and what it means to people."""
+
+    summary: str
+    sql: str
+
+
+def plan(table: str, existing: Sequence[Partition], today: datetime.date, retention_days: int) -> list[Change]:
+    """Return the statements that bring a table's partitions to this day, in order; none if nothing is to do.
+
+    Args:
+        table: a name of :data:`TABLES`.
+        existing: in the order of their bounds; at least one.
+        today: the UTC day.
+        retention_days: whole days kept, today included.
+    """
+    oldest = today - (retention_days - 1) * _ONE_DAY
+    parts = list(existing)
+    return [
+        *_restore_ends(table, parts, oldest),
+        *_retire(table, parts, oldest),
+        *_prepare(table, parts, oldest, today + DAYS_AHEAD * _ONE_DAY),
+    ]
+
+
+def holds(existing: Sequence[Partition], day: datetime.date) -> bool:
+    """Return whether a partition of its own takes a day's rows."""
+    bounds = [p.before for p in existing]
+    return (day, day + _ONE_DAY) in itertools.pairwise(bounds)
+
+
+def partition_again(table: str, today: datetime.date) -> str:
+    """Return the statement for a table that is not partitioned at all; it copies every row."""
+    return (
+        f"ALTER TABLE {table} PARTITION BY RANGE COLUMNS({TABLES[table]}) "
+        f"(PARTITION {OLD} VALUES LESS THAN ('{today}'), PARTITION {BEYOND} VALUES LESS THAN (MAXVALUE))"
+    )
+
+
+# Each of the steps below yields its statements and changes ``parts`` as they change the table.
+
+
+def _restore_ends(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
+    """Create p_max and p_old where somebody has dropped or renamed them."""
+    last = parts[-1]
+    if last.before is not None:
+        parts.append(Partition(BEYOND, None))
+        yield Change(
+            f"{table}: restored {BEYOND}, which was missing",
+            f"ALTER TABLE {table} ADD PARTITION (PARTITION {BEYOND} VALUES LESS THAN (MAXVALUE))",
+        )
+    elif last.name != BEYOND:
+        parts[-1] = Partition(BEYOND, None)
+        yield _reorganize(table, [last], [parts[-1]], f"renamed {last.name} to {BEYOND}")
+    first = parts[0]
+    if first.name != OLD:
+        # What was older than the first day has fallen into it, and would be dropped with it.
+        parts.insert(0, Partition(OLD, min(oldest, first.before - _ONE_DAY) if first.before else oldest))
+        yield _reorganize(table, [first], parts[:2], f"restored {OLD}, which was missing")
+
+
+def _retire(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
+    """Empty the expired days and give their range to p_old.
+
+    A dropped range partition leaves its range to the *next* one. Lines of that day that still arrive would then go
+    with that next day, tomorrow, and not be kept for the retention from their arrival. So the youngest expired day is
+    emptied, as quick as a drop, and joined to p_old; those before it are dropped.
+    """
+    expired = [p for p in parts[1:] if p.before is not None and p.before <= oldest]
+    if not expired:
+        return
+    *older, last = expired
+    if older:
+        names = ", ".join(p.name for p in older)
+        yield Change(f"{table}: dropped {names}", f"ALTER TABLE {table} DROP PARTITION {names}")
+    yield Change(f"{table}: emptied {last.name}", f"ALTER TABLE {table} TRUNCATE PARTITION {last.name}")
+    old = Partition(OLD, last.before)
+    yield _reorganize(table, [parts[0], last], [old], f"{OLD} now ends before {last.before}")
+    parts[: 1 + len(expired)] = [old]
+
+
+def _prepare(table: str, parts: list[Partition], oldest: datetime.date, last: datetime.date) -> Iterator[Change]:
+    """Give every day from ``oldest`` (or the end of p_old, if that is later) to ``last`` a partition of its own."""
+    before, *rest = parts
+    for part in rest:
+        begins, ends = before.before, part.before
+        assert begins is not None  # noqa: S101  only the last one has no bound
+        first = max(begins, oldest)
+        # A partition that reaches beyond the days prepared keeps what lies there.
+        reaches_beyond = ends is None or ends > last + _ONE_DAY
+        stop = last + _ONE_DAY if ends is None or reaches_beyond else ends
+        if first < stop and (reaches_beyond or stop - begins > _ONE_DAY):
+            days = [first + n * _ONE_DAY for n in range((stop - first).days)]
+            new = [Partition(f"p{day:%Y%m%d}", day + _ONE_DAY) for day in days]
+            # The days between p_old's end and the retention belong to p_old, not to the first day.
+            widen = before.name == OLD and begins < first
+            yield _reorganize(
+                table,
+                [before, part] if widen else [part],
+                [Partition(OLD, first)] * widen + new + [part] * reaches_beyond,
+                f"created {' to '.join(dict.fromkeys((new[0].name, new[-1].name)))}",
+            )
+        before = part
+
+
+def _reorganize(table: str, taken: Sequence[Partition], new: Sequence[Partition], summary: str) -> Change:
+    into = ", ".join(f"PARTITION {p.name} VALUES LESS THAN ({_bound(p)})" for p in new)
+    names = ", ".join(p.name for p in taken)
+    return Change(f"{table}: {summary}", f"ALTER TABLE {table} REORGANIZE PARTITION {names} INTO ({into})")
+
+
+def _bound(part: Partition) -> str:
+    return "MAXVALUE" if part.before is None else f"'{part.before}'"
+
+
+def from_server(rows: Sequence[tuple[str, str]]) -> list[Partition]:
+    """Read partitions from the server's (name, description) pairs in the order of their position.
+
+    The description is ``'2026-01-03'`` or ``'2026-01-03 00:00:00'``, with the quotes, or ``MAXVALUE``.
+    """
+    return [
+        Partition(name, None if text.upper() == "MAXVALUE" else datetime.date.fromisoformat(text.strip("'")[:10]))
+        for name, text in rows
+    ]

@@ -1,0 +1,243 @@
+"""One connection to the database: opened when it is needed, its errors sorted, closed when it is of no more use."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import pymysql
+
+from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import redact, resolve
+from obsctl.store.interface import StoreUnavailableError
+from obsctl.store.mysql import rows
+from obsctl.store.mysql.loading import Loaded, LoadingConnection
+from obsctl.store.mysql.schema import SCHEMA_VERSION
+from obsctl.store.settings import Database
+
+T = TypeVar("T")
+
+#: Deadlock, lock wait, record changed since the last read: the transaction did nothing wrong and is tried again.
+RETRIED = frozenset({1213, 1205, 1020})
+_RETRIES = 20
+_CONNECT_S = 5
+#: How long a statement may take before the server counts as dead: a partition must not be held for the operating
+#: system's many minutes.
+_IO_S = 60
+_STATEMENT_BYTES = 4 * 2**20
+#: A packet holds more than the rows: command, head and tail of the statement.
+_PACKET_MARGIN = 16 * 1024
+#: With less, next to nothing is left for the rows.
+_LEAST_PACKET_BYTES = 2 * _PACKET_MARGIN
+
+_READ_ONLY = "the server takes no writes: is it a replica, or started so? SHOW VARIABLES LIKE '%read_only%'"
+_HINTS = {
+    1036: f"{_READ_ONLY} (innodb_read_only and innodb_force_recovery have this effect too)",
+    1040: "too many connections: SHOW PROCESSLIST says whose they are; raise max_connections if they are all needed",
+    1044: "grant the user its privileges: run the mysql role again",
+    1045: "the user or its password is refused: compare the secret's file with the mysql role's",
+    1049: "the database is missing: run the mysql role",
+    1054: "a column is missing: apply the migrations (run the mysql role)",
+    1114: "the disk is full: free space on the database's host",
+    1129: "the server blocks this host after many connections that broke off: as root on the database's host run "
+    "FLUSH HOSTS (on MySQL 8.4 and newer TRUNCATE TABLE performance_schema.host_cache), and find what connects there "
+    "without logging in",
+    1142: "a privilege is missing: run the mysql role again",
+    1146: "a table is missing: apply the migrations (run the mysql role)",
+    1290: _READ_ONLY,
+    1526: "no partition takes rows of this time, and the consumer's upkeep creates them: SHOW CREATE TABLE access_log",
+    1792: _READ_ONLY,
+    1836: _READ_ONLY,
+    **dict.fromkeys((2002, 2003, 2006, 2013), "is the database up, and may this host reach its port?"),
+}
+
+
+class ConflictError(StoreUnavailableError):
+    """A deadlock or a lock wait ended the transaction; it may be tried again."""
+
+
+class Session:
+    """One connection at a time, used by one thread. Every method below ``guard`` needs the connection it opens.
+
+    Args:
+        database: how to reach it; the password is read again for each connection.
+
+    Attributes:
+        opened: how many connections were opened so far.
+        loads: whether the server takes rows by LOAD DATA LOCAL.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.opened = 0
+        self.loads = False
+        self.connection: LoadingConnection | None = None
+        self._used_at = 0.0
+        self._packet_bytes = _STATEMENT_BYTES
+
+    # -- a unit of work ----------------------------------------------------------------------------------------
+
+    def guard(self, action: Callable[[], T]) -> T:
+        """Run an action on an open connection and sort its errors; what it leaves open is rolled back.
+
+        Raises:
+            ConflictError: it lost a deadlock or waited too long for a lock.
+            StoreUnavailableError: the database cannot be used; whether the action took effect is not known.
+        """
+        try:
+            self._open()
+            return action()
+        except StoreUnavailableError:
+            self.close()  # what was found wrong with the connection is to be found again
+            raise
+        except pymysql.MySQLError as error:
+            code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+            if code in RETRIED and self.rollback():
+                raise ConflictError(str(error)) from None
+            self.close()
+            message = redact(str(error.args[1] if len(error.args) > 1 else error))
+            raise StoreUnavailableError(f"database error {code}: {message}", _HINTS.get(code, "")) from None
+        except (OSError, ConfigError) as error:
+            self.close()
+            hint = error.hint if isinstance(error, ConfigError) else ""
+            raise StoreUnavailableError(redact(str(error)), hint) from None
+        except Exception:
+            self.rollback()
+            raise
+
+    def rollback(self) -> bool:
+        """Roll back; return whether the connection still works."""
+        try:
+            if self.connection is not None:
+                self.connection.rollback()
+        except (pymysql.MySQLError, OSError):
+            self.close()
+        return self.connection is not None
+
+    def close(self) -> None:
+        """Close the connection; the server rolls back what it had open. Never raises."""
+        if self.connection is not None:
+            with contextlib.suppress(pymysql.Error, OSError):
+                self.connection.close()
+            self.connection = None
+
+    # -- statements --------------------------------------------------------------------------------------------
+
+    def run(self, statement: str | bytes, *, commit: bool = False) -> int:
+        """Run a statement; return the rows it affected."""
+        affected = self._connection.query(statement)
+        if commit:
+            self._connection.commit()
+        return affected
+
+    def insert(self, around: tuple[bytes, bytes], literals: Sequence[bytes]) -> int:
+        """Insert rows, given as tuples of literals, between a statement's head and tail; return the rows affected."""
+        return self.run(around[0] + b",".join(literals) + around[1])
+
+    def select(self, query: str) -> tuple[tuple[Any, ...], ...]:
+        """Return the rows of a query. It begins a transaction: end it by ``commit``."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+
+    def read(self, query: str) -> tuple[tuple[Any, ...], ...]:
+        """Return the rows of a query that is a transaction of its own: an open one blocks each change of its tables."""
+        found = self.select(query)
+        self.commit()
+        return found
+
+    def load(self, statement: bytes, lines: bytes) -> Loaded:
+        """Run a LOAD DATA LOCAL with these lines as its file."""
+        return self._connection.load(statement, lines, self.row_bytes)
+
+    def commit(self) -> None:
+        """Commit the transaction."""
+        self._connection.commit()
+
+    @contextlib.contextmanager
+    def patience(self, seconds: int) -> Iterator[None]:
+        """Wait longer for answers on the open connection; PyMySQL has no public way to say so."""
+        connection: Any = self._connection
+        connection._read_timeout = seconds
+        try:
+            yield
+        finally:
+            connection._read_timeout = _IO_S
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that one row of a statement may have."""
+        return self._packet_bytes - _PACKET_MARGIN
+
+    @property
+    def statement_bytes(self) -> int:
+        """Bytes of rows that a statement is given."""
+        return min(_STATEMENT_BYTES, self.row_bytes // 2)
+
+    # -- the connection ----------------------------------------------------------------------------------------
+
+    @property
+    def _connection(self) -> LoadingConnection:
+        assert self.connection is not None, "statements run inside guard(), which connects"  # noqa: S101
+        return self.connection
+
+    def _open(self) -> None:
+        now = time.monotonic()
+        if self.connection is not None and now - self._used_at < rows.IDLE_SECONDS / 2:
+            self._used_at = now
+            return
+        self.close()  # the server may have closed it already, or do so at any moment
+        self._used_at = now
+        database = self.database
+        self.connection = LoadingConnection(
+            host=database.host,
+            port=database.port,
+            user=database.user,
+            password=resolve(database.password).reveal(),
+            database=database.name,
+            charset="utf8mb4",
+            autocommit=False,
+            connect_timeout=_CONNECT_S,
+            read_timeout=_IO_S,
+            write_timeout=_IO_S,
+        )
+        self.run(rows.SESSION)
+        self.run(rows.READ_COMMITTED)
+        self._require_schema()
+        ((packet, loads),) = self.read("SELECT @@max_allowed_packet,@@local_infile")
+        self._packet_bytes, self.loads = int(packet), bool(loads)
+        if self._packet_bytes < _LEAST_PACKET_BYTES:
+            raise StoreUnavailableError(
+                f"the server's max_allowed_packet is {packet} bytes, which is too little for rows",
+                "on the database's host: SET GLOBAL max_allowed_packet=16777216, and the same in its configuration",
+            )
+        self.opened += 1
+
+    def _require_schema(self) -> None:
+        ((newest,),) = self.select("SELECT MAX(version) FROM schema_migrations")
+        if newest is None or int(newest) < SCHEMA_VERSION:
+            raise StoreUnavailableError(
+                f"the schema is at version {newest or 0}, this consumer needs {SCHEMA_VERSION}",
+                "apply the migrations: ansible-playbook site.yml --limit mysql",
+            )
+
+
+def retry_conflicts(action: Callable[[], T]) -> T:
+    """Run a transaction until it no longer loses to others, with a short random pause between two tries.
+
+    Raises:
+        StoreUnavailableError: it lost each time.
+    """
+    for retry in range(1, _RETRIES + 2):
+        try:
+            return action()
+        except ConflictError as error:
+            last = str(error)
+        time.sleep(random.uniform(0, 0.01 * min(retry, 10)))  # noqa: S311  spreads, hides nothing
+    raise StoreUnavailableError(
+        f"the transaction keeps losing deadlocks ({_RETRIES} retries): {last}",
+        "on the database's host: SHOW ENGINE INNODB STATUS names the other transaction",
+    )

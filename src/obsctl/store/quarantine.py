@@ -1,0 +1,37 @@
+"""A record that could not become a row: kept as Kafka held it, with the reason and the place."""
+
+from __future__ import annotations
+
+import msgspec
+
+#: Characters that the columns take.
+DETAIL_LENGTH = 1024
+HOST_LENGTH = 255
+FORMAT_LENGTH = 16
+
+#: Prefix of the reason of a row that the database refused; the error's number follows.
+REFUSED = "refused_"
+
+
+class Quarantined(msgspec.Struct):
+    """A record for the quarantine.
+
+    Attributes:
+        line_id: its identity (16 bytes).
+        log_format: what the shipper called it; may be empty or unknown.
+        reason: a short stable word: null_value, not_json, envelope, no_message, format, parse, time, client,
+            field_length, field_range, refused_NUMBER (the database's error).
+        detail: what is wrong, for people.
+        value: the record's value as Kafka holds it.
+        dead_letter: a copy goes to the dead letter topic.
+    """
+
+    line_id: bytes
+    source_id: int
+    offset: int
+    log_format: str
+    host: str
+    reason: str
+    detail: str
+    value: bytes | None
+    dead_letter: bool = False

@@ -1,0 +1,19 @@
+"""How the database is reached."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from obsctl.core.settings import Name, Port, Section
+
+
+class Database(Section, frozen=True, kw_only=True):
+    """How to reach the database; ``password`` is a reference (``file:/path`` or ``env:NAME``), never a value."""
+
+    host: Name
+    port: Port = 3306
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_]{1,64}$")] = "obs"
+    user: Name = "obs_consumer"
+    password: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]

@@ -1,0 +1,31 @@
+"""Where things are that the servers need, and whether they are there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obsctl"
+#: The program of a MySQL server to test with, instead of MariaDB.
+MYSQLD = os.environ.get("OBSCTL_TEST_MYSQLD", "")
+
+
+def kafka_archive() -> Path | None:
+    """Return the newest Kafka archive of the artifact folder, or None."""
+    found = sorted((CACHE / "artifacts" / "kafka").glob("kafka_*.tgz"))
+    return found[-1] if found else None
+
+
+def missing_tools() -> str:
+    """Return why the servers cannot be started here, or an empty string."""
+    if shutil.which("java") is None:
+        return "java is not installed"
+    if kafka_archive() is None:
+        return f"no Kafka archive in {CACHE / 'artifacts' / 'kafka'} (obsctl artifacts build)"
+    if MYSQLD:
+        return "" if shutil.which(MYSQLD) else f"OBSCTL_TEST_MYSQLD names no program: {MYSQLD}"
+    if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
+        return "mariadb-server is not installed"
+    return ""

@@ -1,0 +1,37 @@
+"""What the alerter says about itself when its memory is not enough."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from obsctl.alerter.config import load
+from obsctl.alerter.engine import Evicted
+from obsctl.alerter.health import metrics
+from obsctl.alerter.service import Alerter
+
+RULE = "requests_per_client:client-request-rate"
+
+
+def alerter(folder: Path) -> Alerter:
+    path = folder / "alerter.yml"
+    path.write_text(
+        f"kafka: {{bootstrap: ['127.0.0.1:1']}}\nstate: {folder}/state.db\nchannels: []\n"
+        "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
+    )
+    return Alerter(load(path))
+
+
+def test_counts_that_were_dropped_are_shown(tmp_path: Path) -> None:
+    service = alerter(tmp_path)
+    assert service.health().evicted == {"client-request-rate": 0}
+    service._engine.evicted[RULE] = Evicted(keys=10_000, at=time.time())
+    health = service.health()
+    assert "rule client-request-rate: more than 100,000 clients at a time" in health.reason
+    assert 'obsctl_alerter_keys_evicted_total{rule="client-request-rate"} 10000' in metrics(health)
+
+
+def test_they_are_not_shown_for_ever(tmp_path: Path) -> None:
+    service = alerter(tmp_path)
+    service._engine.evicted[RULE] = Evicted(keys=10_000, at=time.time() - 301)
+    assert "clients at a time" not in service.health().reason

@@ -1,0 +1,202 @@
+"""Pace, digest, retries and restarts of the outbox, on a clock of the test's own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from obsctl.alerter import outbox
+from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.outbox import Parcel
+from obsctl.alerter.state import State, connect, transaction
+
+OK = Delivery(Verdict.DELIVERED, "0", "errcode 0")
+
+
+def failed(verdict: Verdict) -> Delivery:
+    return Delivery(verdict, "", "no", "do this")
+
+
+def message(number: int, kind: Kind = Kind.FIRING) -> Message:
+    return Message(id=f"incident-{number}", kind=kind, title=f"[{kind.upper()}] rule key-{number}")
+
+
+class Bench:
+    """An outbox with one channel and a vendor that does what the test says."""
+
+    def __init__(self, path: Path) -> None:
+        State(path).close()
+        self.connection: sqlite3.Connection = connect(path)
+        self.now = 1_000_000.0
+        self.sent: list[tuple[float, Message]] = []
+
+    def put(self, *messages: Message) -> None:
+        with transaction(self.connection):
+            for one in messages:
+                outbox.put(self.connection, one, ["robot"], self.now)
+
+    def claim(self, per_minute: int = 18) -> Parcel | float:
+        with transaction(self.connection):
+            return outbox.claim(self.connection, "robot", per_minute, self.now)
+
+    def settle(self, parcel: Parcel, delivery: Delivery) -> outbox.Pace:
+        with transaction(self.connection):
+            return outbox.settle(self.connection, "robot", parcel, delivery, self.now)
+
+    def run(self, seconds: float, delivery: Delivery = OK, per_minute: int = 18) -> None:
+        """Send what is due until the clock has moved on by so many seconds."""
+        end = self.now + seconds
+        while self.now <= end:
+            parcel = self.claim(per_minute)
+            if isinstance(parcel, Parcel):
+                self.sent.append((self.now, parcel.message))
+                self.settle(parcel, delivery)
+            else:
+                self.now = max(self.now + 0.01, min(parcel, end + 0.01))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path / "state.db")
+    yield made
+    made.connection.close()
+
+
+def test_a_message_is_sent_once(bench: Bench) -> None:
+    bench.put(message(1))
+    bench.put(message(1))
+    bench.run(600)
+    assert [m.title for _, m in bench.sent] == ["[FIRING] rule key-1"]
+
+
+def test_100_at_once_are_17_and_a_digest_that_names_the_other_83(bench: Bench) -> None:
+    bench.put(*(message(n) for n in range(100)))
+    bench.run(30)
+    assert len(bench.sent) == 18
+    last = bench.sent[-1][1]
+    assert last.title == "[DIGEST] 83 alert messages: 83 firing, 0 resolved"
+    named = {m.title for _, m in bench.sent[:-1]} | set(last.lines[1:])
+    assert named == {f"[FIRING] rule key-{n}" for n in range(100)}
+
+
+def test_no_60_seconds_see_more_than_18_attempts_and_nothing_is_lost(bench: Bench) -> None:
+    put = 0
+    for _ in range(300):
+        bench.put(*(message(put + n) for n in range(5)))
+        put += 5
+        bench.run(1)
+    bench.run(200)
+    times = [at for at, _ in bench.sent]
+    assert all(later - first > 59.9 for first, later in zip(times, times[18:], strict=False))
+    named = set()
+    for _, one in bench.sent:
+        named |= set(one.lines[1:]) if one.kind is Kind.DIGEST else {one.title}
+    assert named == {f"[FIRING] rule key-{n}" for n in range(put)}
+
+
+def test_a_digest_fits_the_vendor_and_the_rest_comes_with_the_next(bench: Bench) -> None:
+    bench.put(*(message(n) for n in range(500)))
+    bench.run(130)
+    sizes = [len(m.lines) - 1 for _, m in bench.sent if m.kind is Kind.DIGEST]
+    assert max(sizes) <= 150
+    assert len(bench.sent) - len(sizes) + sum(sizes) == 500
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.DELIVERED])
+def test_every_failure_is_tried_again_until_delivered(bench: Bench, verdict: Verdict) -> None:
+    bench.put(message(1))
+    bench.run(1800, failed(verdict))
+    assert len(bench.sent) >= 3
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(bench.sent)]
+    assert gaps == sorted(gaps)
+    bench.run(700, OK)
+    assert outbox.pace(bench.connection, "robot").waiting == 0
+
+
+def test_a_refusal_is_tried_every_5_minutes_only(bench: Bench) -> None:
+    bench.put(message(1))
+    bench.run(3000, failed(Verdict.REFUSED))
+    assert 10 <= len(bench.sent) <= 11
+
+
+def test_only_an_unanswered_attempt_is_marked_as_sent_again(bench: Bench) -> None:
+    bench.put(message(1))
+    bench.run(0, failed(Verdict.UNREACHABLE))
+    bench.run(3, failed(Verdict.UNKNOWN))
+    bench.run(60, OK)
+    texts = ["sent again" in " ".join(m.lines) for _, m in bench.sent]
+    assert texts == [False, False, True]
+
+
+def test_a_message_that_is_refused_does_not_hold_up_the_others(bench: Bench) -> None:
+    bench.put(message(1), message(2))
+    first = bench.claim()
+    assert isinstance(first, Parcel)
+    bench.settle(first, failed(Verdict.REFUSED))
+    bench.now += 301
+    second = bench.claim()
+    assert isinstance(second, Parcel)
+    assert second.message.id == "incident-2"
+
+
+def test_the_resolved_message_waits_for_the_first(bench: Bench) -> None:
+    bench.put(message(1), message(1, Kind.RESOLVED))
+    first = bench.claim()
+    assert isinstance(first, Parcel)
+    assert bench.claim() == float("inf")
+    bench.settle(first, failed(Verdict.UNREACHABLE))
+    bench.run(30)
+    assert [m.kind for _, m in bench.sent] == [Kind.FIRING, Kind.RESOLVED]
+
+
+def test_what_was_under_way_at_a_crash_is_sent_again_and_marked(bench: Bench) -> None:
+    bench.put(message(1))
+    assert isinstance(bench.claim(), Parcel)
+    with transaction(bench.connection):
+        assert outbox.recover(bench.connection, ["robot"]) == []
+    bench.run(1)
+    assert len(bench.sent) == 1
+    assert "sent again" in bench.sent[0][1].lines[-1]
+
+
+def test_the_pace_survives_a_restart(bench: Bench) -> None:
+    bench.put(*(message(n) for n in range(100)))
+    bench.run(5)
+    with transaction(bench.connection):
+        outbox.recover(bench.connection, ["robot"])
+    bench.put(message(200))
+    assert isinstance(bench.claim(), float)
+
+
+def test_a_restart_tries_a_refusing_channel_at_once_but_not_a_throttled_one(bench: Bench) -> None:
+    for verdict, due in ((Verdict.REFUSED, True), (Verdict.THROTTLED, False)):
+        bench.put(message(hash(verdict)))
+        parcel = bench.claim()
+        assert isinstance(parcel, Parcel)
+        bench.settle(parcel, failed(verdict))
+        with transaction(bench.connection):
+            outbox.recover(bench.connection, ["robot"])
+        assert isinstance(bench.claim(), Parcel) is due
+        if due:
+            with transaction(bench.connection):
+                outbox.recover(bench.connection, ["robot"])
+
+
+def test_messages_of_a_channel_that_is_gone_are_named(bench: Bench) -> None:
+    bench.put(message(1))
+    with transaction(bench.connection):
+        assert outbox.recover(bench.connection, ["mail"]) == [("robot", "[FIRING] rule key-1")]
+    assert bench.claim() == float("inf")
+
+
+def test_a_clock_that_is_set_back_does_not_silence_a_channel(bench: Bench) -> None:
+    bench.put(message(1))
+    bench.run(0, failed(Verdict.REFUSED))
+    bench.now -= 86_400
+    bench.run(1)
+    assert outbox.pace(bench.connection, "robot").waiting == 0

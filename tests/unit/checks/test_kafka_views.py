@@ -1,0 +1,86 @@
+"""Brokers that disagree: which view of a partition counts, and what the statements make together."""
+
+from __future__ import annotations
+
+from obsctl.checks.kafka.collect import PartitionView, Statement, assemble, freshest
+from obsctl.fleet.model import Host, KafkaNode
+
+HOSTS = [Host(name=f"node{i}", address=f"198.18.0.1{i}", kafka=KafkaNode(node_id=i)) for i in (1, 2, 3)]
+
+
+def told(node_id: int, **parts: object) -> Statement:
+    """Return the statement of a broker that has answered everything."""
+    return Statement(node_id, **{"failure": "", "broken_off": "", **parts})  # type: ignore[arg-type]
+
+
+def view(leader: int, epoch: int, isr: tuple[int, ...]) -> PartitionView:
+    return PartitionView(topic="t", partition=0, leader=leader, leader_epoch=epoch, replicas=(1, 2, 3), isr=isr)
+
+
+def test_a_higher_leader_epoch_wins_although_it_is_alone() -> None:
+    new = view(2, 5, (2, 3))
+    assert freshest({1: view(1, 4, (1, 2, 3)), 2: new, 3: view(1, 4, (1, 2, 3))}) is new
+
+
+def test_the_leaders_own_view_of_its_isr_wins() -> None:
+    own = view(2, 5, (1, 2))
+    assert freshest({1: view(2, 5, (1, 2, 3)), 2: own, 3: view(2, 5, (1, 2, 3))}) is own
+
+
+def test_a_resumed_broker_with_the_old_isr_is_outvoted() -> None:
+    # The leader 2 does not answer; 3 was just resumed and still believes that it is in sync.
+    assert freshest({1: view(2, 5, (1, 2)), 3: view(2, 5, (1, 2, 3))}).isr == (1, 2)
+
+
+def test_a_resumed_leader_that_was_replaced_does_not_count() -> None:
+    assert freshest({1: view(1, 4, (1, 2, 3)), 2: view(2, 5, (2, 3)), 3: view(2, 5, (2, 3))}).leader == 2
+
+
+def test_statements_come_together() -> None:
+    key = ("t", 0)
+    one = told(1, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 10}, min_isr={"t": 2})
+    one.start, one.lso, one.hw = {key: 0}, {key: 8}, {key: 9}
+    two = told(2, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 9})
+    snapshot = assemble(HOSTS, [one, two, Statement(3, failure="connection refused")])
+    (partition,) = snapshot.partitions
+    assert partition.leo == {1: 10, 2: 9, 3: None}
+    assert (partition.start, partition.lso, partition.hw, partition.min_isr) == (0, 8, 9, 2)
+    assert [broker.registered for broker in snapshot.brokers] == [True, True, False]
+    assert [broker.answered for broker in snapshot.brokers] == [True, True, False]
+
+
+def test_offsets_of_a_leader_that_is_silent_are_unknown_not_zero() -> None:
+    two = told(2, listed=(1, 2), views=[view(1, 5, (1, 2))], leo={("t", 0): 9})
+    (partition,) = assemble(
+        HOSTS, [Statement(1, failure="no answer"), two, Statement(3, failure="no answer")]
+    ).partitions
+    assert (partition.leader, partition.hw, partition.leo) == (1, None, {1: None, 2: 9, 3: None})
+
+
+def test_an_answer_that_broke_off_is_an_error() -> None:
+    one = told(1, listed=(1,), views=[view(1, 5, (1,))], broken_off="closed the connection")
+    (fault,) = assemble(HOSTS[:1], [one]).errors
+    assert (fault.code, fault.object) == ("KAFKA_ANSWER_CUT", "broker/1")
+
+
+def test_a_refused_quorum_is_an_error_only_if_nobody_told() -> None:
+    one, two = told(1, listed=(1,), quorum_refused=31), told(2, listed=(1,))
+    assert [fault.code for fault in assemble(HOSTS[:2], [one, two]).errors] == ["KAFKA_QUORUM_UNREADABLE"]
+
+
+def test_a_broker_that_has_said_nothing_yet_does_not_count_as_answering() -> None:
+    (broker,) = assemble(HOSTS[:1], [Statement(1)]).brokers
+    assert (broker.answered, broker.failure) == (False, "no answer within the deadline")
+
+
+def test_what_is_refused_names_broker_and_question() -> None:
+    one = told(1, listed=(1,), views=[view(1, 5, (1,))])
+    one.refused = {("DescribeLogDirs", 31): [""], ("ListOffsets", 29): [f"t-{n}" for n in range(6)]}
+    assert [(f.code, f.object, f.summary) for f in assemble(HOSTS[:1], [one]).errors] == [
+        ("KAFKA_ANSWER_REFUSED", "broker/1", "refuses DescribeLogDirs: CLUSTER_AUTHORIZATION_FAILED (error 31)"),
+        (
+            "KAFKA_ANSWER_REFUSED",
+            "broker/1",
+            "refuses ListOffsets for t-0, t-1, t-2, t-3 and 2 more: TOPIC_AUTHORIZATION_FAILED (error 29)",
+        ),
+    ]
