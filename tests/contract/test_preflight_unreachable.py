@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from rig import sshd
 from rig.ansible_cores import programs_of
-from tests.contract import sshd
+from rig.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SOUND = Path(__file__).parent / "inventories" / "preflight" / "sound"
@@ -79,7 +80,7 @@ def run(core: str, folder: Path, hosts: dict[str, Any], *options: str, values: d
 
 def away(**more: Any) -> dict[str, Any]:
     """Return the variables of a host on whose port nothing listens."""
-    return {"ansible_connection": "ssh", "ansible_ssh_host": "127.0.0.1", "ansible_port": sshd.closed_port()} | more
+    return {"ansible_connection": "ssh", "ansible_ssh_host": "127.0.0.1", "ansible_port": free_port()} | more
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +204,7 @@ def test_ssh_says_why(core, tmp_path, server):
 def test_a_jump_host_is_named_with_its_own_error(core, tmp_path, server):
     """With a shared connection ssh throws the jump host's words away: they are asked for."""
     arguments = f"-o UserKnownHostsFile={server.known_hosts}"
-    port = sshd.closed_port()
+    port = free_port()
     through = f"ssh -F none {arguments} -i {server.key} -p {server.port} -W %h:%p 127.0.0.1"
     login = {"ansible_connection": "ssh", "ansible_ssh_private_key_file": str(server.key)}
     shared = "-F none -o ControlMaster=auto -o ControlPersist=5s"

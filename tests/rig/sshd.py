@@ -8,10 +8,12 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from rig.ports import free_port
+from rig.waiting import wait_for
 
 PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 #: Where sshd wants an empty directory when root starts it.
@@ -43,7 +45,7 @@ def running(folder: Path) -> Iterator[Sshd]:
     assert PROGRAM, "sshd is not installed"
     for name in ("host", "user", "other"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    port = closed_port()
+    port = free_port()
     (folder / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
         f"PidFile none\nStrictModes no\nUsePAM no\nAllowUsers {getpass.getuser()}\nPermitRootLogin yes\n",
@@ -55,7 +57,7 @@ def running(folder: Path) -> Iterator[Sshd]:
         _PRIVILEGE_SEPARATION.mkdir(mode=0o755)
     server = subprocess.Popen([PROGRAM, "-D", "-f", folder / "config", "-E", folder / "log"])
     try:
-        _wait(port, server)
+        wait_for("sshd listens", lambda: _listens(port, server), seconds=10)
         yield Sshd(port, folder / "user", folder / "other", folder / "known_hosts", folder)
     finally:
         server.terminate()
@@ -64,18 +66,10 @@ def running(folder: Path) -> Iterator[Sshd]:
             _PRIVILEGE_SEPARATION.rmdir()
 
 
-def closed_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 10
-    while time.monotonic() < end and server.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"sshd does not listen on port {port} (exit code {server.poll()})")
+def _listens(port: int, server: subprocess.Popen[bytes]) -> bool:
+    assert server.poll() is None, f"sshd ended with {server.returncode}"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
