@@ -84,8 +84,8 @@ build_artifacts() { # half a second where nothing has changed
 
 prepare_contract() {
   legacy
-  # Without root the tests of these two say that they were skipped, and why.
-  [ "$(id -u)" != 0 ] || ./scripts/install-packages nginx keepalived
+  # Without root the tests of these say that they were skipped, and why.
+  [ "$(id -u)" != 0 ] || ./scripts/install-packages nginx keepalived openssh-server
   build_artifacts
 }
 
@@ -117,8 +117,8 @@ by_file=(--dist loadfile --no-loadscope-reorder)
 lint() {
   stage "lint"
   ./scripts/install-packages shellcheck
-  ruff check src tests bench
-  ruff format --check src tests bench
+  ruff check src tests bench plugins
+  ruff format --check src tests bench plugins
   mypy
   lint-imports
   yamllint -s .

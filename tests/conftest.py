@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Files of minutes: begun last, they would run on alone when the other processes have nothing left.
 _LONG = (
     "contract/test_preflight.py",
+    "contract/test_preflight_unreachable.py",
     "integration/test_conservation.py",
     "integration/test_consumer.py",
     "integration/test_positions.py",

@@ -4,136 +4,191 @@
 
 from __future__ import annotations
 
-import collections.abc
+import functools
 import pathlib
+import re
+import shlex
 import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import yaml
+from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import connection_loader
 from ansible.release import __version__ as core_version
-
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS
 from ansible_collections.obscraft.fleet.plugins.lookup import secret
-from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules as rules
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_channels import ON_THE_WIRE
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import read_look, said_once
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
+    ROLES_OF_GROUP,
+    Fleet,
+    Problem,
+    Variables,
+)
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.rules import find_problems
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.secrets import secret_fault
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 #: Variables that name files of the control node, and the group whose hosts need them.
 FILES = (("kafka", "kafka_archive"), ("filebeat", "filebeat_archive"))
+#: Widths of the report, in characters.
+HOST_WIDTH, TEXT_WIDTH = 24, 100
+
+Specs = Mapping[str, Mapping[str, Any]]
 
 
-class ActionModule(ActionBase):
-    """Compare the inventory with the rules; see ``preflight_rules``."""
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """Compare the inventory with the rules; see ``plugin_utils/preflight``."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("register",))
+    _VALID_ARGS = frozenset(("looks",))
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return ``problems``, failed when there are any."""
-        result = super().run(tmp, task_vars)
-        fleet = gather(self._templar, task_vars["hostvars"], task_vars["groups"], self._task.args["register"])
-        problems = rules.find_problems(fleet)
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        known = task_vars or {}
+        fleet = gather(self._templar, known["hostvars"], known["groups"], self._task.args["looks"])
+        problems = find_problems(fleet)
         result.update(changed=False, problems=[problem._asdict() for problem in problems])
         if problems:
             result.update(failed=True, msg=report(problems))
         return result
 
 
-def gather(templar, hostvars, groups, register):
+def gather(templar: Any, hostvars: Any, groups: Mapping[str, Sequence[str]], looks: Sequence[str]) -> Fleet:
     """Return what the rules judge.
 
     Args:
         templar: an Ansible templar; its variables do not matter.
         hostvars: the variables of all hosts, Ansible's own object.
         groups: group to its hosts.
-        register: name of the variable with what the host said about itself.
+        looks: names of the variables with what the host said about itself; a later one counts where it is there.
     """
     specs = {path.name: role_options(path) for path in sorted(ROLES.iterdir()) if path.is_dir()}
-    defaults = {}
+    defaults: dict[str, Any] = {}
     for path in sorted(ROLES.iterdir()):
         defaults.update(read_yaml(path / "defaults" / "main.yml"))
-    members = {host for name in rules.ROLES_OF_GROUP for host in groups.get(name, ())}
+    members = {host for name in ROLES_OF_GROUP for host in groups.get(name, ())}
     hosts = {host: HostView(templar, host, hostvars, groups, defaults) for host in sorted(members)}
-    return rules.Fleet(
+    return Fleet(
         hosts=hosts,
-        groups={name: list(groups.get(name, ())) for name in rules.ROLES_OF_GROUP},
+        groups={name: list(groups.get(name, ())) for name in ROLES_OF_GROUP},
         inventory_names={host: view.inventory_names() for host, view in hosts.items()},
         broken={host: view.broken(specs) for host, view in hosts.items()},
         specs=specs,
-        looks={host: look_of(view, register) for host, view in hosts.items() if register in view},
+        looks={host: read_look(said) for host, view in hosts.items() for said in answer_of(view, looks)},
         core=tuple(int(part) for part in core_version.split(".")[:2]),
         missing_files=missing_files(hosts, groups),
         unusable_secrets={host: unusable_secrets(view, specs) for host, view in hosts.items()},
+        login=given_login(),
     )
 
 
-class HostView(collections.abc.Mapping):
+def answer_of(view: Variables, looks: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Return the last answer of a host, none for one that was not asked."""
+    return [view[name] for name in looks if name in view and not view[name].get("skipped")][-1:]
+
+
+def given_login() -> dict[str, str]:
+    """Return what the command line or ansible.cfg gives where the inventory is silent; ``inventory``: its options."""
+    line = context.CLIARGS
+    # Its settings are known once it is loaded.
+    connection_loader.get("ssh", class_only=True)
+    configured = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh")
+    given = {
+        "ansible_user": line.get("remote_user") or constants.DEFAULT_REMOTE_USER,
+        "ansible_port": constants.DEFAULT_REMOTE_PORT,
+        "ansible_connection": line.get("connection") or "",
+        "ansible_ssh_private_key_file": line.get("private_key_file") or constants.DEFAULT_PRIVATE_KEY_FILE,
+        "ansible_ssh_args": line.get("ssh_args") or configured,
+        "ansible_ssh_common_args": line.get("ssh_common_args"),
+        "ansible_ssh_extra_args": line.get("ssh_extra_args"),
+        # The password itself is nobody's business here.
+        "ansible_password": "given" if line.get("ask_pass") or line.get("connection_password_file") else "",
+        "inventory": " ".join(f"-i {shlex.quote(source)}" for source in line.get("inventory") or ()),
+    }
+    return {name: str(value) for name, value in given.items() if value}
+
+
+class HostView(Mapping[str, Any]):
     """A host's variables over the roles' defaults, each templated when it is asked for.
 
     A variable whose template fails is absent, so that one bad value costs one problem and not the whole answer.
     """
 
-    def __init__(self, templar, host, hostvars, groups, defaults):
+    def __init__(
+        self, templar: Any, host: str, hostvars: Any, groups: Mapping[str, Sequence[str]], defaults: Variables
+    ) -> None:
         self._own = hostvars[host]
         self._raw = layered(hostvars, host, groups, defaults)
         self._templar = templar.copy_with_new_env(available_variables=self._raw)
-        self._values = {}
-        self._faults = {}
+        self._values: dict[str, Any] = {}
+        self._faults: dict[str, str] = {}
 
-    def inventory_names(self):
+    def inventory_names(self) -> set[str]:
         """Return the names that the inventory or the command line sets."""
         return set(self._own)
 
-    def broken(self, specs):
-        """Return the declared variables whose value cannot be computed, with the reason."""
-        for options in specs.values():
-            for name in options:
-                self.get(name)
+    def broken(self, specs: Specs) -> dict[str, str]:
+        """Return the declared variables, and those of the login, whose value cannot be computed, with the reason."""
+        login = [
+            name
+            for name in self._own
+            if name.startswith("ansible_") and not isinstance(self._raw.get(name), (Mapping, list))
+        ]
+        for name in [option for options in specs.values() for option in options] + login:
+            self.get(name)
         return dict(self._faults)
 
-    def secret_fault(self, reference):
+    def secret_fault(self, reference: object, *, on_the_wire: bool) -> str | None:
         """Return why a reference gives no secret on this host, or None; never the secret."""
         try:
-            return rules.secret_fault(secret.resolve(str(reference), self._raw, self._templar))
+            value = secret.resolve(str(reference), self._raw, self._templar)
         except AnsibleError as error:
             text = " ".join(str(error).split())
             # What a template complains about may hold a value; the lookup's own words never do.
             return text[len("secret: ") :] if text.startswith("secret: ") else f"{reference}: its template fails"
+        return secret_fault(value, on_the_wire=on_the_wire)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         if name not in self._values and name not in self._faults:
             self._resolve(name)
         if name in self._faults:
             raise KeyError(name)
         return self._values[name]
 
-    def _resolve(self, name):
+    def _resolve(self, name: str) -> None:
         raw = self._raw[name]
         try:
             # Not through hostvars: before 2.19 that hands out a template that cannot be resolved as it stands.
-            self._values[name] = self._templar.template(raw)
+            value = self._templar.template(raw)
+            # Before 2.19 a variable of `!vault` stays encrypted until it is read as a text.
+            self._values[name] = str(value) if type(value).__name__ == "AnsibleVaultEncryptedUnicode" else value
         except Exception as error:  # whatever a template raises is a fact about the inventory
-            self._faults[name] = " ".join(str(error).split())
+            self._faults[name] = said_once(str(error))
 
-    def __contains__(self, name):
-        return self.get(name) is not None
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._raw)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._raw)
 
 
-def layered(hostvars, host, groups, defaults):
+def layered(hostvars: Any, host: str, groups: Mapping[str, Sequence[str]], defaults: Variables) -> dict[str, Any]:
     """Return the host's variables over the defaults, untemplated, as the plain dictionary that a templar wants."""
     # The view's mapping itself would template each variable, and fail at the first that cannot be.
     own = getattr(hostvars[host], "_vars", hostvars[host])
     return {**{name: trusted(value) for name, value in defaults.items()}, **own, "hostvars": hostvars, "groups": groups}
 
 
-def trusted(value):
+def trusted(value: Any) -> Any:
     """Mark the collection's own defaults as templates: since 2.19 only trusted text is templated."""
     try:
         from ansible.template import trust_as_template
@@ -148,62 +203,85 @@ def trusted(value):
     return value
 
 
-def role_options(path):
+def role_options(path: pathlib.Path) -> dict[str, Any]:
     """Return the options of a role's main entry point."""
     specs = read_yaml(path / "meta" / "argument_specs.yml").get("argument_specs") or {}
     return (specs.get("main") or {}).get("options") or {}
 
 
-def read_yaml(path):
+def read_yaml(path: pathlib.Path) -> dict[str, Any]:
     """Return a YAML file's mapping; empty where there is no file."""
+    return dict(_parsed(path))
+
+
+@functools.cache
+def _parsed(path: pathlib.Path) -> dict[str, Any]:
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
-def unusable_secrets(view, specs):
+def unusable_secrets(view: HostView, specs: Specs) -> dict[str, str]:
     """Return secret to the reason why it cannot be used, for the roles that run on the host."""
-    found = {}
-    for group, names in rules.ROLES_OF_GROUP.items():
+    found: dict[str, tuple[object, bool]] = {}
+    for group, names in ROLES_OF_GROUP.items():
         if group not in view["group_names"]:
             continue
         options = {name: spec for role in names for name, spec in specs.get(role, {}).items()}
         # What cannot even be templated is named as such.
-        found.update({name: view[name] for name, spec in options.items() if spec.get("no_log") and name in view})
-    for channel in (view.get("consumer_alert_channels") or []) if "consumer" in view["group_names"] else []:
-        if isinstance(channel, collections.abc.Mapping):
-            given = {option: channel[option] for option in SECRET_OPTIONS if channel.get(option)}
-            found.update({f"{option} of alert channel {channel.get('name')}": v for option, v in given.items()})
-    faults = {name: view.secret_fault(reference) for name, reference in found.items()}
+        found.update(
+            {name: (view[name], False) for name, spec in options.items() if spec.get("no_log") and name in view}
+        )
+    found.update(channel_secrets(view) if "consumer" in view["group_names"] else {})
+    faults = {
+        name: view.secret_fault(reference, on_the_wire=on_the_wire) for name, (reference, on_the_wire) in found.items()
+    }
     return {name: reason for name, reason in faults.items() if reason}
 
 
-def look_of(view, register):
-    """Return what a host said about itself."""
-    answer = view[register]
-    if answer.get("unreachable"):
-        return {"unreachable": " ".join(str(answer.get("msg", "")).split())}
-    return rules.parse_look(answer.get("stdout", ""))
+def channel_secrets(view: Variables) -> dict[str, tuple[object, bool]]:
+    """Return the alert channels' secrets by their name: the reference, and whether it is sent as it is."""
+    found: dict[str, tuple[object, bool]] = {}
+    channels = view.get("consumer_alert_channels")
+    # What is of another kind is named as such.
+    for channel in channels if isinstance(channels, Iterable) else ():
+        if isinstance(channel, Mapping):
+            found |= {
+                f"{option} of alert channel {channel.get('name')}": (
+                    channel[option],
+                    (channel.get("type"), option) in ON_THE_WIRE,
+                )
+                for option in SECRET_OPTIONS
+                if channel.get(option)
+            }
+    return found
 
 
-def missing_files(hosts, groups):
+def missing_files(hosts: Mapping[str, Variables], groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return the files that the control node lacks, by the variable that names them."""
     missing = {}
     for group, variable in FILES:
         for host in groups.get(group, ()):
             path = hosts[host].get(variable)
-            if path and not pathlib.Path(path).expanduser().is_file():
-                missing[variable] = path
+            if path and not pathlib.Path(str(path)).expanduser().is_file():
+                missing[variable] = str(path)
     return missing
 
 
-def report(problems):
+def report(problems: Sequence[Problem]) -> str:
     """Return the problems as a text for people: host, what is wrong, what to do."""
-    width = min(24, max(len(problem.host) for problem in problems))
+    width = min(HOST_WIDTH, max(len(problem.host) for problem in problems))
     gap = " " * (width + 2)
     lines = [f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found; no host was touched.", ""]
     for problem in problems:
         head = problem.host.ljust(width)
         # A long list of hosts gets a line of its own.
         first = f"{head}  " if len(problem.host) <= width else f"{problem.host}\n{gap}"
-        lines.append(first + textwrap.fill(problem.problem, 100, subsequent_indent=gap))
-        lines.append(gap + "-> " + textwrap.fill(problem.fix, 97, subsequent_indent=gap + "   "))
+        lines.append(first + _folded(problem.problem, gap))
+        lines.append(gap + "-> " + _folded(problem.fix, gap + "   "))
     return "\n".join(lines)
+
+
+def _folded(text: str, gap: str) -> str:
+    # A command (in backticks), a path or an address that is cut in two can be neither read nor copied.
+    whole = re.sub(r"`[^`]*`", lambda command: command.group().replace(" ", "\0"), text)
+    lines = textwrap.fill(whole, TEXT_WIDTH, subsequent_indent=gap, break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\0", " ")

@@ -42,21 +42,30 @@ _value:
 """
 
 import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 SECRET_OPTIONS = ("token", "secret", "password")
 REFERENCE = re.compile(r"^(file|env|vault):.")
 
 
-def alert_channels(channels, folder):
+def secret_file(channel: Mapping[str, Any], option: str) -> str:
+    """Return the name of the file on the host that holds a channel's secret."""
+    return f"alert_{re.sub('[^A-Za-z0-9_-]', '_', str(channel['name']))}_{option}"
+
+
+def alert_channels(channels: Iterable[Mapping[str, Any]], folder: str) -> dict[str, list[dict[str, Any]]]:
     """Return the channels as a host reads them, as the control node reads them, and the secrets between the two."""
-    on_host, on_control, secrets = [], [], []
+    on_host: list[dict[str, Any]] = []
+    on_control: list[dict[str, Any]] = []
+    secrets: list[dict[str, Any]] = []
     for channel in channels:
         here, there = dict(channel), dict(channel)
         for option in SECRET_OPTIONS:
             source = channel.get(option)
             if not source:
                 continue
-            path = f"{folder}/alert_{re.sub('[^A-Za-z0-9_-]', '_', channel['name'])}_{option}"
+            path = f"{folder}/{secret_file(channel, option)}"
             secrets.append({"path": path, "source": source})
             here[option] = f"file:{path}"
             there[option] = source if REFERENCE.match(str(source)) else ""
@@ -68,5 +77,5 @@ def alert_channels(channels, folder):
 class FilterModule:
     """Offers the filter to Ansible."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"alert_channels": alert_channels}

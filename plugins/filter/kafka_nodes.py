@@ -35,14 +35,17 @@ _value:
   elements: dict
 """
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-def kafka_nodes(hosts):
+
+def kafka_nodes(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the nodes, sorted by id.
 
     Raises:
         KeyError: a host has no ``kafka_node_id``.
     """
-    nodes = []
+    nodes: list[dict[str, Any]] = []
     for variables in hosts:
         host = variables["inventory_hostname"]
         roles = variables.get("kafka_process_roles", ["broker", "controller"])
@@ -57,11 +60,11 @@ def kafka_nodes(hosts):
                 "controller": "controller" in roles,
             }
         )
-    return sorted(nodes, key=lambda node: node["id"])
+    return sorted(nodes, key=lambda node: int(node["id"]))
 
 
 class FilterModule:
     """The filter of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"kafka_nodes": kafka_nodes}

@@ -9,8 +9,6 @@ and a node that knows a cluster without holding its data has lost a disk, or has
 
 from __future__ import annotations
 
-import os
-
 DOCUMENTATION = r"""
 ---
 name: kafka_storage_plan
@@ -54,8 +52,20 @@ _value:
   type: dict
 """
 
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
 
-def kafka_storage_plan(storage, node_ids, cluster_id="", allow_lost=()):
+#: What one node says about its storage, as the module kafka_storage_info returns it.
+State = Mapping[str, Any]
+
+
+def kafka_storage_plan(
+    storage: Mapping[str, State],
+    node_ids: Mapping[str, int | str],
+    cluster_id: str = "",
+    allow_lost: Collection[str] = (),
+) -> dict[str, Any]:
     """Return ``{"cluster_id": str, "format": [host], "problems": [str]}``.
 
     Args:
@@ -89,12 +99,14 @@ def kafka_storage_plan(storage, node_ids, cluster_id="", allow_lost=()):
     return {"cluster_id": chosen, "format": sorted(empty), "problems": []}
 
 
-def _ids(state):
+def _ids(state: State) -> set[str]:
     """The cluster ids that a node's storage and the file beside it name."""
     return {*state["cluster_ids"], *filter(None, [state["known_cluster_id"]])}
 
 
-def _lost(read, formatted, empty, ids):
+def _lost(
+    read: Mapping[str, State], formatted: Mapping[str, State], empty: Sequence[str], ids: Sequence[str]
+) -> list[str]:
     """Empty nodes of a cluster that has, or had, data."""
     lived = [host for host, state in formatted.items() if state["has_lived"]]
     orphans = [host for host in empty if read[host]["known_cluster_id"]]
@@ -105,30 +117,28 @@ def _lost(read, formatted, empty, ids):
     problem = f"no storage on {_names(lost)}, while {where}: "
     if orphans:
         problem += f"{_names(orphans)} belongs to cluster {', '.join(ids)}, so its disk is lost or not mounted, or "
-        problem += "kafka_data_dir has changed. Mount the disk or put the variable right. "
+        problem += "kafka_data_dir has changed. Mount the disk, or correct the variable. "
     else:
         problem += f"{_names(lost)} lost its disk or is new. "
     problem += (
-        "An empty controller can help to elect a leader that lost data, so it is not formatted unasked. Check that "
-        "the others are healthy, then name it: "
+        "An empty controller can help to elect a leader that lost data, so it is formatted only where you name it. "
+        "Check that the others are healthy, then set "
         f"kafka_allow_format_lost_nodes: [{', '.join(sorted(lost))}]"
     )
     return [problem]
 
 
-def _damaged(formatted, node_ids):
+def _damaged(formatted: Mapping[str, State], node_ids: Mapping[str, int | str]) -> list[str]:
     """Nodes whose own directories contradict each other or the inventory."""
     problems = []
     for host, state in formatted.items():
         if len(state["cluster_ids"]) > 1:
-            problems.append(
-                f"{host}: its directories belong to different clusters: {', '.join(state['cluster_ids'])}"
-            )
+            problems.append(f"{host}: its directories belong to different clusters: {', '.join(state['cluster_ids'])}")
         if state["node_ids"] and state["node_ids"] != [int(node_ids[host])]:
             found = ", ".join(str(n) for n in state["node_ids"])
             problems.append(
                 f"{host}: its storage is of node id {found}, the inventory says kafka_node_id: {node_ids[host]}. "
-                "Node ids belong to disks: put the inventory right"
+                "Node ids belong to disks: correct the inventory"
             )
         if state["unformatted_dirs"]:
             problems.append(
@@ -138,28 +148,30 @@ def _damaged(formatted, node_ids):
     return problems
 
 
-def _foreign(read):
+def _foreign(read: Mapping[str, State]) -> list[str]:
     """Directories beside the partitions, with which a broker does not start."""
     problems = []
     for host, state in read.items():
-        for path in state["foreign_dirs"]:
-            above = os.path.dirname(path)
+        for path in map(PurePosixPath, state["foreign_dirs"]):
+            above = path.parent
             problem = f"{host}: {path} is not a partition, and Kafka does not start with it: "
             if not state["formatted"]:
                 problem += (
                     f"set kafka_data_dir (or log.dirs in kafka_properties) to a directory below, such as {above}/data"
                 )
-            elif os.path.basename(path) == "lost+found":
-                problem += f"`rmdir {path}` on {host} removes it while it is empty; fsck makes it again when it needs it"
+            elif path.name == "lost+found":
+                problem += (
+                    f"`rmdir {path}` on {host} removes it while it is empty; fsck makes it again when it needs it"
+                )
             else:
                 problem += f"move it out of {above}"
             problems.append(problem)
     return problems
 
 
-def _mixed(read, cluster_id):
+def _mixed(read: Mapping[str, State], cluster_id: str) -> list[str]:
     """Nodes of different clusters, or of another one than the inventory's."""
-    by_id = {}
+    by_id: dict[str, list[str]] = {}
     for host, state in read.items():
         for found in sorted(_ids(state)):
             stored = found in state["cluster_ids"]
@@ -175,22 +187,22 @@ def _mixed(read, cluster_id):
         if cluster_id and found != cluster_id:
             problems.append(
                 f"cluster id {found} on {_names(hosts)}, the inventory says kafka_cluster_id: {cluster_id}. "
-                "Put the inventory right, or find out whose disk this is"
+                "Correct the inventory, or find out whose disk this is"
             )
     return problems
 
 
-def _candidate(read, node_ids):
+def _candidate(read: Mapping[str, State], node_ids: Iterable[str]) -> str:
     # Every node proposes a random id; that of the inventory's first node counts, so that all agree without a vote.
-    return read[next(host for host in node_ids if host in read)]["candidate_id"] if read else ""
+    return str(read[next(host for host in node_ids if host in read)]["candidate_id"]) if read else ""
 
 
-def _names(hosts):
+def _names(hosts: Iterable[str]) -> str:
     return ", ".join(sorted(hosts))
 
 
 class FilterModule:
     """The filter of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"kafka_storage_plan": kafka_storage_plan}

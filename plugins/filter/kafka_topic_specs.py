@@ -10,7 +10,8 @@ name: kafka_topic_specs
 short_description: Complete a list of topics with copies and min ISR
 version_added: 0.1.0
 description:
-  - C(min.insync.replicas) is always set on the topic itself, because from Kafka 4.1 on the brokers' default may go away.
+  - C(min.insync.replicas) is always set on the topic itself, because from Kafka 4.1 on the brokers' default may
+    go away.
 options:
   _input:
     description: Topics with C(name), C(partitions) and, where wanted, C(configs).
@@ -42,8 +43,13 @@ _value:
   elements: dict
 """
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-def kafka_topic_specs(topics, replication_factor, min_insync_replicas):
+
+def kafka_topic_specs(
+    topics: Iterable[Mapping[str, Any]], replication_factor: int | str, min_insync_replicas: int | str
+) -> list[dict[str, Any]]:
     """Return the topics with ``replication_factor`` and ``min.insync.replicas``; a topic's own configs win."""
     return [
         {
@@ -59,5 +65,5 @@ def kafka_topic_specs(topics, replication_factor, min_insync_replicas):
 class FilterModule:
     """The filter of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"kafka_topic_specs": kafka_topic_specs}

@@ -35,12 +35,14 @@ _value:
 """
 
 import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 #: An address without a port means 80; a Unix socket has none.
 PORT = re.compile(r"^(?:(?:\[[^\]]*\]|[^:\s]+):)?(\d+)$")
 
 
-def listen_ports(directives):
+def listen_ports(directives: Iterable[object]) -> list[int]:
     """Return the ports, each once."""
     addresses = [str(directive).split()[0] for directive in directives]
     found = [PORT.match(address) for address in addresses if not address.startswith("unix:")]
@@ -50,5 +52,5 @@ def listen_ports(directives):
 class FilterModule:
     """The filter of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"listen_ports": listen_ports}

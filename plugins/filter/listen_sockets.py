@@ -34,17 +34,23 @@ _value:
   elements: str
 """
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import listen_ports
 
+#: What nginx listens on where a directive names a port alone.
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # compared, not bound
 
-def listen_sockets(directives):
+
+def listen_sockets(directives: Iterable[object]) -> list[str]:
     """Return C(address:port), each once."""
     found = []
     for directive in directives:
         for port in listen_ports([directive]):
-            word = str(directive).split()[0]
-            end = ":%d" % port
-            address = "0.0.0.0" if word == str(port) else word[: -len(end)] if word.endswith(end) else word
+            word = str(directive).split(maxsplit=1)[0]
+            end = f":{port}"
+            address = EVERY_ADDRESS if word == str(port) else word[: -len(end)] if word.endswith(end) else word
             found.append(address + end)
     return list(dict.fromkeys(found))
 
@@ -52,5 +58,5 @@ def listen_sockets(directives):
 class FilterModule:
     """The filter of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"listen_sockets": listen_sockets}

@@ -37,8 +37,11 @@ _value:
   type: str
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
 
-def platform_python(facts):
+
+def platform_python(facts: Mapping[str, Any]) -> str:
     """Return the path of the platform's Python."""
     if facts["os_family"] != "RedHat":
         return "/usr/bin/python3"
@@ -48,5 +51,5 @@ def platform_python(facts):
 class FilterModule:
     """The filter of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"platform_python": platform_python}

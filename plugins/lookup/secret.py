@@ -40,21 +40,23 @@ _raw:
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 
-class LookupModule(LookupBase):
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
     """Resolve references to secrets on the control node."""
 
-    def run(self, terms, variables=None, **kwargs):
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         return [resolve(str(term), variables or {}, self._templar) for term in terms]
 
 
-def resolve(reference, variables, templar):
+def resolve(reference: str, variables: Mapping[str, Any], templar: Any) -> str:
     """Return the secret that a reference names.
 
     Args:
@@ -80,13 +82,13 @@ def resolve(reference, variables, templar):
     return value
 
 
-def _from_inventory(reference, name, variables, templar):
+def _from_inventory(reference: str, name: str, variables: Mapping[str, Any], templar: Any) -> str:
     if name not in variables:
         raise AnsibleError(f"secret: {reference}: the inventory has no variable of this name")
     return str(templar.template(variables[name]))
 
 
-def _from_file(reference, name):
+def _from_file(reference: str, name: str) -> str:
     try:
         return Path(name).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:

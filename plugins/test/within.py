@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Iterable
 
 DOCUMENTATION = r"""
 ---
@@ -40,7 +41,7 @@ _value:
 """
 
 
-def within(address, networks):
+def within(address: str, networks: Iterable[str]) -> bool:
     """Return whether the address lies in one of the networks.
 
     Raises:
@@ -53,5 +54,5 @@ def within(address, networks):
 class TestModule:
     """The test of this file."""
 
-    def tests(self):
+    def tests(self) -> dict[str, Callable[..., bool]]:
         return {"within": within}

@@ -16,13 +16,13 @@ from rig import ansible_inventory
 def report(folder: Path) -> dict[str, list[Any]]:
     """Return the problems of the folder's sound inventory, and of each fault laid over it."""
     from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
-    from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import rules
 
     found = {}
     for fault in [folder / "sound", *sorted(folder.glob("*.yml"))]:
         templar, hostvars, groups = ansible_inventory.read([folder / "sound", fault])
-        fleet = fleet_preflight.gather(templar, hostvars, groups, "look")
-        found[fault.stem] = [list(problem) for problem in preflight_rules.find_problems(fleet)]
+        fleet = fleet_preflight.gather(templar, hostvars, groups, ["look"])
+        found[fault.stem] = [list(problem) for problem in rules.find_problems(fleet)]
     return found
 
 

@@ -29,62 +29,157 @@ class Expected(NamedTuple):
 #: Inventory to what the preflight must say about it, and nothing else.
 EXPECTED = {
     "address-is-a-name": Expected("node1", "ansible_host is node1.example.com, not an IP", "kafka_advertised_host"),
+    "address-is-broadcast": Expected("node3", "192.168.100.255, which no host of the network", "ansible_host"),
+    "address-is-ipv6": Expected("app1", "ansible_host is 2001:db8::161: an IPv6 fleet is not supported", "IPv4"),
+    "address-is-loopback": Expected("db1", "ansible_host is 127.0.0.1, a loopback address", "other hosts reach"),
+    "address-twice": Expected("node1, node2", "share the address 192.168.100.150", "ansible_host"),
+    "advertised-host-is-loopback": Expected(
+        "node2", "kafka_advertised_host is 127.0.0.1, a loopback address", "other hosts reach"
+    ),
     "archive-absent": Expected("control node", "kafka_archive does not exist", "obsctl artifacts build"),
     "auth-pass-empty": Expected(LB, "keepalived_auth_pass cannot be used: a secret in the inventory is empty", "vault"),
     "auth-pass-not-plain": Expected(LB, "keepalived_auth_pass has a character", "letters, digits"),
     "auth-pass-too-long": Expected(LB, "keepalived_auth_pass has 17 characters", "at most 8"),
     "channel-incomplete": Expected("app1", "alert channel ops has no url", "needs url, token"),
+    "channel-name-twice": Expected("app1", "2 alert channels have the name ops", "of its own"),
+    "channel-option-of-another-type": Expected(
+        "app1", "has recipients, which the type dingtalk does not take", "it takes name"
+    ),
+    "channel-password-in-clear": Expected("app1", "has a password but no starttls", "starttls: true"),
+    "channel-port-465": Expected("app1", "port 465 expects TLS from the first byte", "port: 587"),
+    "channel-recipients-in-one": Expected(
+        "app1", "recipients has 'b@example.com,c@example.com'", "an entry of the list"
+    ),
+    "channel-secrets-in-one-file": Expected("app1", "would keep their secrets in one file", "differ"),
+    "channel-sender-with-name": Expected("app1", "sender has 'Alerts <a@example.com>'", "NAME@DOMAIN"),
+    "channel-token-beyond-ascii": Expected(
+        "app1", "token of alert channel ops cannot be used: it holds a line break or", "on one line"
+    ),
     "channel-type-unknown": Expected("app1", "must be one of: dingtalk, smtp, webhook, got: slack", "argument_specs"),
     "channel-url-with-token": Expected("app1", "alert channel ops carries its access_token", "token or secret"),
+    "channel-without-scheme": Expected("app1", "its url does not begin with https://", "https://HOST"),
     "control-node-locked-out": Expected(EVERYBODY, "lock this control node (192.168.100.10)", "fleet_admin_sources"),
+    "data-dir-has-a-stranger": Expected("node1", "/var/lib/kafka/nginxlog-0 copy is no partition", "move it"),
+    "data-dir-has-lost-found": Expected(
+        "node1", "/var/lib/kafka/lost+found is no partition", "kafka_data_dir: /var/lib/kafka/data"
+    ),
+    "database-name-too-long": Expected("db1", "mysql_database has 68 characters", "at most 64"),
     "disk-of-brokers-only": Expected(LB, "with 3 copies over 3 brokers need 824", "larger disk"),
     "disk-too-small": Expected("node2", "/var/lib/kafka has room for 200 GiB", "larger disk"),
-    "el8-with-newer-core": Expected("db1", "Rocky Linux 8.9 manages its packages by a Python", "obscraft[legacy]"),
+    "duration-without-unit": Expected(LB, "filebeat_scan_interval is '10', not a duration", "250ms"),
     "el7-backend": Expected("node1", "EL7 host in the group backend", "EL8 or newer"),
     "el7-consumer": Expected("app1", "EL7 host in the group consumer", "EL8 or newer"),
+    "el8-with-newer-core": Expected("db1", "package manager of Rocky Linux 8.9 runs on a Python", "obscraft[legacy]"),
     "filebeat-too-old": Expected(LB, "filebeat_version is 7.10.0: the role filebeat is for 7.17", "filebeat_version"),
+    "filebeat-name-shared": Expected(LB, "share filebeat_name balancer", "host variable"),
     "flavor-unknown": Expected("db1", "must be one of: mysql, mariadb, got: postgres", "roles/mysql"),
-    "host-unreachable": Expected("node3", "does not answer: Connection timed out", "ansible_host"),
+    "heap-above-memory": Expected(
+        "node1", "kafka_heap is 64g, but the host has 2048 MiB of memory", "lower kafka_heap"
+    ),
+    "heap-below-minimum": Expected(LB, "kafka_heap is 1m, which is less than the 128 MiB", "1g is usual"),
+    "heap-not-a-size": Expected(LB, "kafka_heap is '1GB', not a number of bytes", "like 1g"),
+    "host-key-unknown": Expected(
+        "node3", "host key is unknown", "`ssh-keyscan -p 2222 192.168.100.152 >> ~/.ssh/known_hosts`"
+    ),
+    "host-name-not-plain": Expected("node 4", "its name has a character", "letters, digits"),
+    "host-name-too-long": Expected(
+        "a-name-of-seventy-characters-that-somebody-generated-from-a-cloud-tagss",
+        "too long: 71 characters where a host name may have 63",
+        "shorter name",
+    ),
+    "host-unreachable": Expected("node3", "cannot be reached: no answer from 192.168.100.152 port 22", "nc -vz"),
+    "host-without-a-shell": Expected(
+        "db1", "does not run a shell command; it says: This account is currently", "login shell"
+    ),
     "java-too-old": Expected(LB, "Kafka 4.1.0 needs Java 17 or newer, java_version gives 11", "java_version to 17"),
+    "listen-port-out-of-range": Expected(LB, "nginx_listen has '80000 default_server'", "such as 80"),
+    "listeners-with-tls-only": Expected(LB, "speak to port 9092 without TLS", "keep PLAINTEXT://:9092"),
+    "login-variable-unresolvable": Expected(
+        "db1", "ansible_password has no value: 'vault_ssh_password' is undefined", "vault.yml"
+    ),
+    "memory-shared": Expected(
+        "db1", "kafka_heap and mysql_buffer_pool are 5g and 5G, but the host has 8192 MiB", "more memory"
+    ),
     "message-too-large": Expected(LB, "is 10000000, but message.max.bytes is 1048588", "at most 1048588"),
     "min-isr-not-below-replication": Expected(LB, "kafka_min_insync_replicas is 3", "below 3"),
     "mysql-5.7": Expected("db1", "database server 5.7.44", "upgrade"),
-    "mysql-on-debian": Expected("db1", "no MySQL of its own", "mysql_flavor to mariadb"),
+    "mysql-on-debian": Expected("db1", "offers MariaDB but not MySQL", "mysql_flavor to mariadb"),
     "name-does-not-resolve": Expected("node2", "cannot resolve kafka03", "/etc/hosts"),
     "name-is-itself": Expected("node2", "resolves kafka03 to 127.0.1.1", "address of kafka03"),
     "node-id-twice": Expected("node1, node2", "share kafka_node_id 1", "its own kafka_node_id"),
+    "partitions-zero": Expected(LB, "partitions of topic nginxlog is 0", "range"),
+    "path-is-the-root": Expected(LB, "filebeat_home is /, which belongs to the system", "of its own"),
+    "path-not-absolute": Expected(LB, "kafka_data_dir is 'var/lib/kafka', not an absolute path", "from / on"),
     "port-differs": Expected(LB, "nginx_backend_port is 8080, but backend_port is 8000", "same value"),
-    "priority-out-of-range": Expected("node1", "keepalived_priority is 300, not within 1 and 254", "range"),
+    "port-out-of-range": Expected("db1", "mysql_port is 70000, not between 1 and 65535", "range"),
+    "ports-collide": Expected(LB, "nginx_listen 8080 and backend_port take the same port 8080", "another port"),
+    "priority-out-of-range": Expected("node1", "keepalived_priority is 300, not between 1 and 254", "range"),
     "priority-twice": Expected("node1, node2", "share keepalived_priority 100", "its own keepalived_priority"),
     "process-role-mistyped": Expected(LB, "controler", "roles/kafka"),
-    "processes-out-of-range": Expected("app1", "consumer_processes is 16, not within 0 and 8", "range"),
-    "python-absent": Expected("db1", "has no Python", "install python3"),
+    "processes-out-of-range": Expected("app1", "consumer_processes is 16, not between 0 and 8", "range"),
+    "python-absent": Expected("db1", "has no Python", "apt-get install python3"),
     "python-too-old": Expected("db1", "Debian 10 has Python 3.7", "obscraft[legacy]"),
     "replication-above-brokers": Expected(LB, "kafka_replication_factor is 4, but there are 3 brokers", "at most 3"),
+    "retention-negative": Expected(LB, "kafka_retention_hours is -1, not 1 or more", "range"),
+    "rule-without-threshold": Expected("app1", "alert rule floods has no threshold", "needs threshold"),
     "secret-environment-unset": Expected("app1", "token of alert channel ops cannot be used: env:OBSCTL", "env:NAME"),
     "secret-file-absent": Expected("db1", "file:/nonexistent/password cannot be read: No such file", "file:/path"),
-    "secret-is-the-examples": Expected("db1", "mysql_reader_password cannot be used: still the example's", "vault"),
+    "secret-is-the-examples": Expected(
+        "db1", "mysql_reader_password cannot be used: it is still the example's", "vault"
+    ),
     "secret-not-in-vault": Expected("db1", "mysql_reader_password cannot be used: vault:nothing: the inven", "vault"),
     "secret-not-set": Expected("db1", "mysql_consumer_password cannot be used: a secret in the inv", "vault:VARIABLE"),
+    "segment-above-disk": Expected("node2", "one segment fills the disk", "lower kafka_segment_bytes"),
+    "segment-below-minimum": Expected(LB, "kafka_segment_bytes is 512, not 1048576 or more", "range"),
+    "source-is-a-name": Expected(EVERYBODY, "fleet_admin_sources has 'bastion.example.com'", "192.0.2.0/24"),
     "timezone-differs": Expected("node3", "shows Europe/Berlin, but app1 reads its error lines as Asia", "group_vars"),
     "timezone-not-told": Expected("node2", "shows +0800, but app1 reads its error lines as UTC", "set common_timezone"),
-    "timezone-unknown": Expected(EVERYBODY, "common_timezone is Asia/Beijing, which the host", "such as Asia/Shanghai"),
-    "topic-not-created": Expected(LB, "filebeat_topic_access is weblog, a topic that nobody creates", "kafka_topics"),
+    "timezone-unknown": Expected(
+        EVERYBODY, "common_timezone is Asia/Beijing, which is not a time zone", "such as Asia/Shanghai"
+    ),
+    "topic-config-in-words": Expected(
+        LB, "min.insync.replicas of topic nginxlog is 'two', not a whole number", "whole number"
+    ),
     "topic-differs": Expected(LB, "but consumer_topics.access is access-log", "same value"),
+    "topic-name-bad": Expected(LB, "kafka_topics has 'nginx/log'", "at most 249 letters"),
+    "topic-not-created": Expected(
+        LB, "filebeat_topic_access is weblog, a topic that is not in kafka_topics", "kafka_topics"
+    ),
+    "topic-twice": Expected(LB, "kafka_topics has nginxlog 2 times", "remove"),
     "value-of-wrong-kind": Expected(EVERYBODY, "kafka_replication_factor is 'three', not a whole number", "set it to"),
     "variable-mistyped": Expected(EVERYBODY, "kafka_retention_hour", "did you mean kafka_retention_hours?"),
     "variable-required": Expected("node2", "kafka_node_id is not set", "set it"),
     "variable-unresolvable": Expected(EVERYBODY, "mysql_consumer_password has no value", "define"),
+    "version-is-none": Expected(LB, "filebeat_version is 'latest', not a version", "like"),
     "vip-is-a-host": Expected("fleet", "fleet_vip 192.168.100.151 is the address of node2", "no host has"),
-    "vip-prefix-wrong": Expected(LB, "fleet_vip_prefix is 240, no prefix length", "such as 24"),
+    "vip-is-broadcast": Expected(LB, "192.168.100.255, the broadcast address of 192.168.100.0/24", "free address"),
+    "vip-is-ipv6": Expected(LB, "fleet_vip is 2001:db8::100: an IPv6 fleet is not supported", "IPv4"),
+    "vip-is-multicast": Expected(LB, "224.0.0.18, a multicast address", "free address"),
+    "vip-is-network": Expected(LB, "192.168.100.0, the network's own address of", "free address"),
+    "vip-is-not-an-address": Expected(LB, "fleet_vip is 'vip.example.com', not an address", "free address"),
+    "vip-is-unspecified": Expected(LB, "0.0.0.0, the unspecified address", "free address"),
     "vip-outside": Expected(LB, "outside of the virtual address's network", "fleet_vip_prefix"),
+    "vip-prefix-of-one-address": Expected(LB, "fleet_vip_prefix is 32: such a network cannot hold", "such as 24"),
+    "vip-prefix-wrong": Expected(LB, "fleet_vip_prefix is 240, no prefix length", "such as 24"),
     "vrid-differs": Expected("fleet", "different keepalived_vrid (51, 52)", "one keepalived_vrid"),
-    "vrid-out-of-range": Expected(LB, "keepalived_vrid is 999, not within 1 and 255", "range"),
+    "vrid-out-of-range": Expected(LB, "keepalived_vrid is 999, not between 1 and 255", "range"),
     "vrid-twice": Expected("fleet", "share keepalived_vrid 51", "its own keepalived_vrid"),
     "weight-below-gap": Expected(
-        LB, "keepalived_check_weight -5 does not bridge the priorities' gap of 20", "more than 20"
+        LB, "keepalived_check_weight -5 is not larger than the priorities' gap of 20", "more than 20"
     ),
     "weight-with-nopreempt": Expected(LB, "keepalived_check_weight is -60 with nopreempt", "to 0"),
+}
+
+#: What follows from a fault and is named as well.
+CONSEQUENCES = {
+    "el7-backend": "runs on a Python",
+    "el7-consumer": "runs on a Python",
+    "login-variable-unresolvable": "one of its inventory values cannot be computed",
+    "mysql-5.7": "runs on a Python",
+    "process-role-mistyped": "no Kafka host is a controller",
+    "python-absent": "offers MariaDB but not MySQL",
+    "topic-differs": "consumer_topics.access is access-log, a topic that is not in kafka_topics",
+    "topic-not-created": "consumer_topics.access is weblog, a topic that is not in kafka_topics",
 }
 
 #: What is no fault for ansible-core 2.16.
@@ -94,9 +189,9 @@ ONLY_NEWER_CORES = {"el8-with-newer-core", "python-too-old"}
 def problems_of(*sources: Path):
     templar, hostvars, groups = ansible_inventory.read(sources)
     from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
-    from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import rules
 
-    return preflight_rules.find_problems(fleet_preflight.gather(templar, hostvars, groups, "look"))
+    return rules.find_problems(fleet_preflight.gather(templar, hostvars, groups, ["look"]))
 
 
 def test_sound_inventory_has_no_problem():
@@ -120,6 +215,8 @@ def test_fault_is_named_with_host_and_fix(fault):
     assert len(named) == 1, found
     assert named[0].host == expected.host
     assert expected.fix in named[0].fix
+    others = [p for p in found if p not in named]
+    assert all(fault in CONSEQUENCES and CONSEQUENCES[fault] in p.problem for p in others), others
 
 
 def test_faults_are_the_same_under_the_oldest_core():
@@ -168,9 +265,9 @@ WRONG = (
 def test_no_value_of_any_variable_makes_a_rule_fail():
     templar, hostvars, groups = ansible_inventory.read([FAULTS / "sound"])
     from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
-    from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import rules
 
-    sound = fleet_preflight.gather(templar, hostvars, groups, "look")
+    sound = fleet_preflight.gather(templar, hostvars, groups, ["look"])
     hosts = {host: {name: view[name] for name in view if name in view} for host, view in sound.hosts.items()}
     options = {option for spec in sound.specs.values() for option in spec} | {"ansible_host"}
     for option in sorted(options):
@@ -179,7 +276,7 @@ def test_no_value_of_any_variable_makes_a_rule_fail():
                 hosts={host: {**variables, option: value} for host, variables in hosts.items()},
                 inventory_names={host: names | {option} for host, names in sound.inventory_names.items()},
             )
-            for problem in preflight_rules.find_problems(fleet):
+            for problem in rules.find_problems(fleet):
                 assert problem.host, (option, value)
                 assert problem.fix, (option, value)
                 assert "cannot judge" not in problem.problem, (option, value, problem)
@@ -188,13 +285,13 @@ def test_no_value_of_any_variable_makes_a_rule_fail():
 def test_a_rule_that_fails_is_a_problem_and_hides_no_other(monkeypatch):
     templar, hostvars, groups = ansible_inventory.read([FAULTS / "sound", FAULTS / "node-id-twice.yml"])
     from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
-    from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import rules
 
     def broken(_fleet):
         raise ValueError("secret-word")
 
-    monkeypatch.setattr(preflight_rules, "RULES", (broken, *preflight_rules.RULES))
-    found = preflight_rules.find_problems(fleet_preflight.gather(templar, hostvars, groups, "look"))
+    monkeypatch.setattr(rules, "RULES", (broken, *rules.RULES))
+    found = rules.find_problems(fleet_preflight.gather(templar, hostvars, groups, ["look"]))
     assert [p.problem for p in found] == [
         "the check broken cannot judge this inventory (ValueError)",
         "share kafka_node_id 1",

@@ -29,10 +29,11 @@ from obsctl.alerter.config import _File
 from obsctl.alerter.kinds import Kinds
 from obsctl.alerter.rules import registry as rules
 from obsctl.alerter.rules.rule import Rule
+from rig import collection  # noqa: F401 - lets plugins be imported
 
 # The plugins can be imported once the loader above has run.
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS  # isort: skip
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight_rules import CHANNEL_NEEDS  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_channels import KINDS as PREFLIGHT  # isort: skip
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reference" / "alerting.md"
@@ -213,7 +214,7 @@ def test_the_secrets_that_the_role_writes_are_those_of_the_channels() -> None:
 def test_the_preflight_asks_for_what_the_channel_needs(tag: str) -> None:
     mine = options(channels.KINDS.by_tag[tag])
     needed = {option.name for option in mine if option.required} - {"name"}
-    assert set(CHANNEL_NEEDS.get(tag, ())) == needed, f"CHANNEL_NEEDS of the preflight: {tag}"
+    assert set(PREFLIGHT[tag].needed) == needed, f"KINDS of the preflight's alert_channels: {tag}"
 
 
 class _Yaml(yaml.SafeDumper):

@@ -1,0 +1,225 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""Alert channels: what obsctl-alerter would refuse at its start, asked before a host is touched.
+
+The alerter's own checks are in ``obsctl`` (its package ``channels``), which the control node need not have; a contract
+test fails by name where the two differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS, secret_file
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
+
+#: Options that a channel of any type takes.
+COMMON = ("name", "type", "per_minute", "keyword")
+
+
+class Kind(NamedTuple):
+    """The options of a channel's type beside the common ones."""
+
+    needed: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+KINDS = {
+    "dingtalk": Kind(("url", "token"), ("proxy", "ca_file", "secret")),
+    "webhook": Kind(("url",), ("proxy", "ca_file", "token")),
+    "smtp": Kind(("host", "sender", "recipients"), ("port", "username", "password", "starttls")),
+}
+#: The alerter's file is JSON, in which a number in quotes is none; what is not here is a text.
+TYPES: dict[str, type] = {
+    "per_minute": int,
+    "port": int,
+    "starttls": bool,
+    "recipients": list,
+    "window_s": int,
+    "resolve_after_s": int,
+    "threshold": int,
+    "min_requests": int,
+    "share": float,
+    "ignore_clients": list,
+}
+_IN_WORDS = {
+    int: ("a number", "write it without quotes, or with the filter int"),
+    float: ("a number", "write it without quotes, or with the filter float"),
+    bool: ("true or false", "write true or false without quotes, or with the filter bool"),
+    str: ("a text", "write it in quotes"),
+}
+#: The token of these types goes into a header, smtp's password into a command: printable ASCII only.
+ON_THE_WIRE = (("webhook", "token"), ("smtp", "password"))
+#: NAME@DOMAIN, as every mail server takes it.
+MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\Z")
+#: A host's name or its address.
+MAIL_HOST = re.compile(r"[\w.-]+\Z|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\Z")
+#: What a url's query calls a secret.
+SECRET_KEY = re.compile(r"(?i)token|secret|passw|sign")
+#: Where mail servers wait for TLS from the first byte.
+SMTPS_PORT = 465
+
+Fault = tuple[str, str]
+
+
+def alert_channels(fleet: Fleet) -> Iterator[Problem]:
+    for host, variables in fleet.group("consumer"):
+        channels = variables.get("consumer_alert_channels") or []
+        for channel in channels:
+            for what, fix in _faults(channel):
+                yield Problem(host, what, fix)
+        names = Counter(str(channel.get("name")) for channel in channels)
+        for name, times in names.items():
+            if times > 1:
+                yield Problem(
+                    host, f"{times} alert channels have the name {name}", "give each channel a name of its own"
+                )
+        for path, sharing in _shared_files(channels).items():
+            yield Problem(
+                host,
+                f"the alert channels {' and '.join(sharing)} would keep their secrets in one file, {path}",
+                "give them names that differ in their letters or digits",
+            )
+
+
+def _shared_files(channels: list[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the files that secrets of several channels would go to, with the channels' names."""
+    users: dict[str, list[str]] = {}
+    for channel in channels:
+        for option in SECRET_OPTIONS:
+            if channel.get(option) and str(channel.get("name")) not in users.get(secret_file(channel, option), []):
+                users.setdefault(secret_file(channel, option), []).append(str(channel.get("name")))
+    return {path: names for path, names in users.items() if len(names) > 1}
+
+
+def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield (what is wrong, what to do) about one channel."""
+    what, type_ = f"alert channel {channel.get('name')}", str(channel.get("type"))
+    kind = KINDS.get(type_)
+    # An unknown type is named by the role's own specification.
+    if kind is None:
+        return
+    missing = [option for option in kind.needed if not channel.get(option)]
+    if missing:
+        yield (
+            f"{what} has no {' and no '.join(missing)}",
+            f"a channel of the type {type_} needs {', '.join(kind.needed)}",
+        )
+    foreign = [
+        option
+        for option, value in channel.items()
+        if value is not None and option not in (*COMMON, *kind.needed, *kind.others)
+    ]
+    if foreign:
+        taken = ", ".join((*COMMON, *kind.needed, *kind.others))
+        yield f"{what} has {', '.join(foreign)}, which the type {type_} does not take", f"it takes {taken}"
+    yield from mistyped(what, channel, but=SECRET_OPTIONS)
+    if channel.get("per_minute") is not None and int(channel["per_minute"]) < 2:
+        yield f"{what}: per_minute is {channel['per_minute']}", "set it to 2 or more: one message and one digest"
+    if not str(channel.get("keyword") or "").isprintable():
+        yield f"{what}: its keyword holds a line break or a control character", "write the keyword on one line"
+    if channel.get("url"):
+        yield from _url_faults(f"{what}: its url", str(channel["url"]))
+        yield from _telling(what, str(channel["url"]))
+    if channel.get("proxy"):
+        yield from _url_faults(f"{what}: its proxy", str(channel["proxy"]))
+        if "@" in str(channel["proxy"]):
+            yield (
+                f"{what}: its proxy holds a login, and would stand in a file that all may read",
+                "leave proxy out, and set HTTPS_PROXY on the consumer's host: `systemctl edit obsctl-alerter`",
+            )
+    if type_ == "smtp":
+        yield from _mail_faults(what, channel)
+
+
+def mistyped(what: str, options: Mapping[str, Any], but: Sequence[str] = ()) -> Iterator[Fault]:
+    """Yield (what is wrong, what to do) about options that are not of the type that the alerter's file wants.
+
+    Args:
+        what: the channel or rule.
+        options: its options; what another rule of the preflight refuses at all is not named again.
+        but: options that the role replaces by a text of its own.
+    """
+    for option, value in options.items():
+        wanted = TYPES.get(option, str)
+        if option in but or value is None or isinstance(value, (Mapping, list)):
+            continue
+        is_it = isinstance(value, (int, float) if wanted is float else wanted) and (
+            wanted is bool or not isinstance(value, bool)
+        )
+        if not is_it and wanted in _IN_WORDS:
+            words, fix = _IN_WORDS[wanted]
+            yield f"{what}: {option} is not {words} but {_written(value)}", fix
+
+
+def _written(value: Any) -> str:
+    """Return how a value is written, not the value: it may be a secret."""
+    return "a text in quotes" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
+
+
+def _url_faults(what: str, url: str) -> Iterator[Fault]:
+    fix = "write https://HOST[:PORT]/PATH"
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:
+        # The parser's own words may hold a piece of the url, and that may be a secret.
+        yield f"{what} has no valid host or port", fix
+        return
+    if parts.scheme not in ("http", "https") or not host:
+        yield f"{what} does not begin with https:// or http:// and a host", fix
+    elif " " in url or not url.isprintable():
+        yield f"{what} holds a blank or a control character", fix
+
+
+def _telling(what: str, url: str) -> Iterator[Fault]:
+    """Yield that a url carries a secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    telling = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True) if SECRET_KEY.search(key)]
+    if telling or parts.password:
+        yield (
+            f"the url of {what} carries its {', '.join(telling) or 'password'}: it would stand in a file that all may "
+            "read",
+            "take it out of the url; the option token or secret takes it, as a reference",
+        )
+
+
+def _mail_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
+    host, port = str(channel.get("host") or ""), int(channel.get("port") or 25)
+    if host and not MAIL_HOST.match(host):
+        # Somebody may have written a whole url, with the password before the host.
+        shown = host.rpartition("@")[2]
+        yield f"{what}: host is {shown!r}, not a mail server's name", "write the name alone; the port goes into port"
+    if channel.get("port") is not None and not 0 < int(channel["port"]) < 2**16:
+        yield f"{what}: port is {channel['port']}, not between 1 and 65535", "587 with starttls: true, or 25, is usual"
+    if port == SMTPS_PORT:
+        yield (
+            f"{what}: port {SMTPS_PORT} expects TLS from the first byte, which the alerter does not speak",
+            "set port: 587 and starttls: true; nearly every mail server offers both",
+        )
+    given = [("sender", channel.get("sender"))]
+    given += [("recipients", address) for address in channel.get("recipients") or []]
+    for option, address in given:
+        if address and not MAIL_ADDRESS.match(str(address)):
+            yield (
+                f"{what}: {option} has {str(address)!r}, not a plain mail address",
+                "write NAME@DOMAIN in ASCII, without the person's name; each recipient is an entry of the list",
+            )
+    if bool(channel.get("username")) != bool(channel.get("password")):
+        there, absent = ("username", "password") if channel.get("username") else ("password", "username")
+        yield f"{what} has {there} but no {absent}", f"set {absent}, or leave both out"
+    if not str(channel.get("username") or "").isascii():
+        yield f"{what}: username holds characters beyond ASCII", "give the mail account a name in ASCII"
+    if channel.get("password") and str(channel.get("starttls", False)).lower() not in ("true", "yes", "on", "1"):
+        yield (
+            f"{what} has a password but no starttls: the password would cross the network in clear",
+            "set starttls: true, or leave username and password out",
+        )

@@ -1,0 +1,288 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""Addresses of hosts, the virtual address, names, ports, and who may come."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import PORT
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: Variables that list addresses and networks; whether bits of a host are refused in a network (192.0.2.1/24).
+SOURCES = (
+    ("fleet_admin_sources", False),
+    ("firewall_admin_sources", False),
+    ("mysql_client_sources", False),
+    ("nginx_trusted_proxies", False),
+    ("consumer_trusted_proxies", True),
+)
+IPV6_FIX = (
+    "give every host and the virtual address an IPv4 address: VRRP, firewall rules, database accounts and Kafka's "
+    "listeners are written for IPv4 here"
+)
+
+
+def parse_address(text: Any) -> Address | None:
+    """Return an IP address, None where the text is not one."""
+    try:
+        return ipaddress.ip_address(str(text))
+    except ValueError:
+        return None
+
+
+def within(address: str, network: Any) -> bool:
+    """Whether an address lies in a network; not in what is none."""
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(str(network), strict=False)
+    except ValueError:
+        return False
+
+
+def _unusable(address: Address) -> str | None:
+    """Return what an address is, where no host of a fleet can have it."""
+    kinds = (
+        (address.is_unspecified, "the unspecified address"),
+        (address.is_loopback, "a loopback address, which every host has for itself"),
+        (address.is_multicast, "a multicast address"),
+        (address == ipaddress.IPv4Address("255.255.255.255"), "the broadcast address"),
+        (address.is_link_local, "a link-local address"),
+        (address.is_reserved, "a reserved address"),
+        (address in ipaddress.ip_network("0.0.0.0/8"), "an address of the network 0.0.0.0/8, which no host can have"),
+    )
+    return next((what for is_so, what in kinds if is_so), None)
+
+
+def addresses(fleet: Fleet) -> Iterator[Problem]:
+    """Each host has an IPv4 address of its own under which the others reach it."""
+    by_address: dict[Address, list[str]] = defaultdict(list)
+    for host, variables in fleet.hosts.items():
+        own = variables.get("ansible_host")
+        if own is None and "ansible_host" in fleet.broken.get(host, {}):
+            continue
+        address = parse_address(own)
+        if address is None:
+            yield Problem(
+                host,
+                f"ansible_host is {own}, not an IP address" if own else "ansible_host is not set",
+                "set it to the host's address: firewall rules, VRRP and database accounts are bound to addresses. A "
+                "name for Kafka's clients goes into kafka_advertised_host",
+            )
+        elif address.version == 6:
+            yield Problem(host, f"ansible_host is {own}: an IPv6 fleet is not supported", IPV6_FIX)
+        elif what := _unusable(address):
+            yield Problem(
+                host,
+                f"ansible_host is {own}, {what}",
+                "set it to the address under which the other hosts reach this one",
+            )
+        else:
+            by_address[address].append(host)
+    for address, hosts in by_address.items():
+        if len(hosts) > 1:
+            yield Problem(
+                ", ".join(hosts),
+                f"share the address {address}",
+                "correct ansible_host; one machine with several tasks is one host that is in several groups",
+            )
+
+
+def advertised_hosts(fleet: Fleet) -> Iterator[Problem]:
+    """What Kafka hands to its clients; where it follows ansible_host, that one is judged."""
+    for host, variables in fleet.group("kafka"):
+        given = variables.get("kafka_advertised_host")
+        address = parse_address(given)
+        if address is None or str(given) == str(variables.get("ansible_host")):
+            continue
+        if address.version == 6:
+            yield Problem(host, f"kafka_advertised_host is {given}: an IPv6 fleet is not supported", IPV6_FIX)
+        elif what := _unusable(address):
+            yield Problem(
+                host,
+                f"kafka_advertised_host is {given}, {what}",
+                "set it to the address or name under which the other hosts reach this broker",
+            )
+
+
+def virtual_address(fleet: Fleet) -> Iterator[Problem]:
+    hosts = {variables.get("ansible_host"): host for host, variables in fleet.hosts.items()}
+    for host, variables in fleet.group("lb"):
+        name = "keepalived_vip" if "keepalived_vip" in fleet.inventory_names.get(host, ()) else "fleet_vip"
+        vip = str(variables.get(name) or "")
+        address = parse_address(vip)
+        if address is None:
+            what = f"{name} is {vip!r}, not an address" if vip else f"{name} is empty"
+            yield Problem(host, what, f"set {name} to a free address of the balancers' network")
+        elif address.version == 6:
+            yield Problem(host, f"{name} is {vip}: an IPv6 fleet is not supported", IPV6_FIX)
+        elif kind := _unusable(address):
+            yield Problem(host, f"{name} is {vip}, {kind}", f"set {name} to a free address of the balancers' network")
+        elif vip in hosts:
+            yield Problem("fleet", f"{name} {vip} is the address of {hosts[vip]}", "choose an address that no host has")
+        else:
+            yield from _in_its_network(host, variables, name, address)
+
+
+def _in_its_network(host: str, variables: Variables, name: str, vip: Address) -> Iterator[Problem]:
+    """The virtual address and the balancer's own lie in one network, and the former can be a host's there."""
+    prefix = variables.get(f"{name}_prefix", 24)
+    fix = f"set {name}_prefix to the network's prefix length, such as 24"
+    try:
+        network = ipaddress.ip_network(f"{vip}/{prefix}", strict=False)
+    except ValueError:
+        yield Problem(host, f"{name}_prefix is {prefix}, no prefix length of {vip}", fix)
+        return
+    if network.prefixlen in (0, 32):
+        yield Problem(
+            host, f"{name}_prefix is {prefix}: such a network cannot hold the virtual address and the balancers", fix
+        )
+        return
+    # A network of two addresses (RFC 3021) has neither.
+    if network.prefixlen < 31 and vip in (network.network_address, network.broadcast_address):
+        what = "the network's own address" if vip == network.network_address else "the broadcast address"
+        yield Problem(
+            host,
+            f"{name} is {vip}, {what} of {network}",
+            f"set {name} to a free address of the balancers' network, or correct {name}_prefix",
+        )
+    own = parse_address(variables.get("ansible_host"))
+    # What the host's own address cannot be is another rule's matter.
+    if own is None or own.version == 6 or _unusable(own):
+        return
+    if own not in network:
+        yield Problem(
+            host,
+            f"its address is outside of the virtual address's network {network}",
+            f"correct {name} or {name}_prefix: VRRP works within one network",
+        )
+    elif network.prefixlen < 31 and own in (network.network_address, network.broadcast_address):
+        yield Problem(
+            host,
+            f"ansible_host is {own}, which no host of the network {network} can have",
+            f"correct ansible_host or {name}_prefix",
+        )
+
+
+def sources(fleet: Fleet) -> Iterator[Problem]:
+    for host, names in fleet.inventory_names.items():
+        for name, strict in SOURCES:
+            for source in (fleet.hosts[host].get(name) or []) if name in names else []:
+                # What is in front of nginx may be a program on the same machine.
+                if str(source) == "unix:" and name == "nginx_trusted_proxies":
+                    continue
+                try:
+                    ipaddress.ip_network(str(source), strict=strict)
+                except ValueError:
+                    yield Problem(
+                        host,
+                        f"{name} has {str(source)!r}, neither an address nor a network",
+                        "write addresses (192.0.2.10) or networks (192.0.2.0/24)",
+                    )
+
+
+def names_resolve(fleet: Fleet) -> Iterator[Problem]:
+    for host, look in fleet.answers():
+        for name, found in look.names:
+            if not found:
+                yield Problem(
+                    host, f"cannot resolve {name}", f"add {name} to DNS or /etc/hosts of this host, or use addresses"
+                )
+            elif name != host and found.startswith("127."):
+                yield Problem(
+                    host,
+                    f"resolves {name} to {found}, itself",
+                    f"put the address of {name} into DNS or /etc/hosts of this host",
+                )
+
+
+def lock_out(fleet: Fleet) -> Iterator[Problem]:
+    for host, look in fleet.answers():
+        client = look.ssh_client
+        allowed = fleet.hosts.get(host, {}).get("firewall_admin_sources") or []
+        if parse_address(client) and not any(within(client, source) for source in allowed):
+            yield Problem(
+                host,
+                f"the firewall would lock this control node ({client}) out",
+                f"add {client} to fleet_admin_sources",
+            )
+
+
+class Listener(NamedTuple):
+    """A variable that names a port which a role listens on.
+
+    Attributes:
+        group: whose hosts listen.
+        name: the variable.
+        address: the address, or the variable with it; empty for all addresses.
+        role: the entry of kafka_process_roles that it needs, empty for none.
+    """
+
+    group: str
+    name: str
+    address: str = ""
+    role: str = ""
+
+
+_LOCAL = "127.0.0.1"
+LISTENERS = (
+    Listener("lb", "nginx_check_port", _LOCAL),
+    Listener("backend", "backend_port", "backend_address"),
+    Listener("kafka", "kafka_broker_port", role="broker"),
+    Listener("kafka", "kafka_controller_port", role="controller"),
+    Listener("filebeat", "filebeat_http_port", _LOCAL),
+    Listener("mysql", "mysql_port", "mysql_bind_address"),
+    Listener("consumer", "consumer_metrics_port", _LOCAL),
+    Listener("consumer", "consumer_alert_metrics_port", _LOCAL),
+)
+
+
+def ports(fleet: Fleet) -> Iterator[Problem]:
+    """No two services of a host listen on one port of one address."""
+    taken: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+    for host, variables in fleet.group("lb"):
+        for directive in variables.get("nginx_listen") or []:
+            socket = _nginx_socket(str(directive))
+            if socket is None:
+                continue
+            address, port = socket
+            if not 0 < port < 2**16:
+                yield Problem(
+                    host,
+                    f"nginx_listen has {str(directive)!r}, whose port is not between 1 and 65535",
+                    "write what follows nginx's listen, such as 80 or 192.0.2.10:80",
+                )
+            taken[host].append((f"nginx_listen {directive}", address, port))
+    for listener in LISTENERS:
+        for host, variables in fleet.group(listener.group):
+            number = variables.get(listener.name)
+            if number is None or (listener.role and listener.role not in (variables.get("kafka_process_roles") or [])):
+                continue
+            address = str(variables.get(listener.address) or "") if "_" in listener.address else listener.address
+            taken[host].append((listener.name, address, int(number)))
+    for host, listening in taken.items():
+        for place, (name, address, port) in enumerate(listening):
+            for other, its_address, its_port in listening[:place]:
+                if port == its_port and _overlap(address, its_address):
+                    yield Problem(
+                        host,
+                        f"{other} and {name} take the same port {port}",
+                        f"give one of the two another port: {other}, {name}",
+                    )
+
+
+def _nginx_socket(directive: str) -> tuple[str, int] | None:
+    """Return address and port of a listen directive, None for a Unix socket or what is none."""
+    place = directive.split(maxsplit=1)[0] if directive.split() else ""
+    if not place or place.startswith("unix:"):
+        return None
+    match = PORT.match(place)
+    return (place[: match.start(1)].rstrip(":"), int(match.group(1))) if match else (place, 80)
+
+
+def _overlap(one: str, other: str) -> bool:
+    everything = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104  # compared, not bound
+    return one == other or one in everything or other in everything

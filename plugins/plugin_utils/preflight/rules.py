@@ -1,0 +1,129 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""All rules in their order, and the one way to ask them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
+    agreement,
+    alert_channels,
+    alert_rules,
+    database,
+    kafka,
+    memory,
+    names,
+    network,
+    platforms,
+    reach,
+    secrets,
+    time_zones,
+    values,
+    vrrp,
+)
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Rule
+
+#: A new rule is a function in its subject's module, an entry here, and an inventory that it finds fault with.
+RULES: tuple[Rule, ...] = (
+    names.groups_are_there,
+    names.host_names,
+    names.own_names,
+    names.shared_variables,
+    reach.unreachable,
+    platforms.target_python,
+    platforms.operating_systems,
+    names.required_variables,
+    values.specifications,
+    values.ranges,
+    values.sizes,
+    values.durations,
+    values.texts,
+    values.paths,
+    values.versions,
+    alert_channels.alert_channels,
+    alert_rules.alert_rules,
+    names.unresolvable_variables,
+    secrets.secrets,
+    names.mistyped_variables,
+    secrets.artifacts,
+    kafka.node_ids,
+    kafka.replication,
+    kafka.topics,
+    kafka.listeners,
+    kafka.java_for_kafka,
+    kafka.disks,
+    kafka.foreign_directories,
+    memory.memory,
+    database.old_mysql,
+    database.mysql_on_debian,
+    network.virtual_address,
+    vrrp.vrrp,
+    agreement.agreeing_variables,
+    kafka.topics_exist,
+    kafka.message_sizes,
+    time_zones.time_zones,
+    time_zones.error_log_zone,
+    network.addresses,
+    network.advertised_hosts,
+    network.sources,
+    network.ports,
+    network.names_resolve,
+    network.lock_out,
+)
+
+
+def find_problems(fleet: Fleet) -> list[Problem]:
+    """Return all problems, those that several hosts share as one, in the rules' order."""
+    misfits = list(values.wrong_types(fleet))
+    fleet = _without(fleet, misfits)
+    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for found in [problem for _name, problem in misfits] + [found for rule in RULES for found in _judge(rule, fleet)]:
+        hosts = shared[found.problem, found.fix]
+        if found.host not in hosts:
+            hosts.append(found.host)
+    return [Problem(", ".join(hosts), problem, fix) for (problem, fix), hosts in shared.items()]
+
+
+def _judge(rule: Rule, fleet: Fleet) -> list[Problem]:
+    """Return what a rule finds; one that fails is a problem itself and hides none of the others."""
+    try:
+        return list(rule(fleet))
+    except Exception as error:  # the text may hold a value, and a value may be a secret
+        name = getattr(rule, "__name__", "of this collection")
+        what = f"the check {name} cannot judge this inventory ({type(error).__name__})"
+        return [Problem("fleet", what, "look for a value of the wrong kind in what the check is about")]
+
+
+def _without(fleet: Fleet, misfits: list[tuple[str, Problem]]) -> Fleet:
+    """Return the fleet without the values of the wrong kind, so that no other rule stumbles over them."""
+    hidden: dict[str, set[str]] = defaultdict(set)
+    for name, problem in misfits:
+        hidden[problem.host].add(name)
+    hosts = {h: _Without(view, hidden[h]) if h in hidden else view for h, view in fleet.hosts.items()}
+    broken = {h: {**fleet.broken.get(h, {}), **dict.fromkeys(hidden.get(h, ()))} for h in {**fleet.broken, **hidden}}
+    return fleet._replace(hosts=hosts, broken=broken)
+
+
+class _Without(Mapping[str, Any]):
+    """A host's variables but some."""
+
+    def __init__(self, variables: Mapping[str, Any], hidden: set[str]) -> None:
+        self._variables = variables
+        self._hidden = hidden
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._hidden:
+            raise KeyError(name)
+        return self._variables[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name not in self._hidden and name in self._variables
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._variables if name not in self._hidden)
+
+    def __len__(self) -> int:
+        return sum(1 for _name in self)

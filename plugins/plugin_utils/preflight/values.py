@@ -1,0 +1,322 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""Single values: of the wrong kind, out of range, or not in the notation that the program wants."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
+    ROLES_OF_GROUP,
+    Fleet,
+    Problem,
+    first_sentence,
+    is_list,
+)
+
+INT_MAX = 2**31 - 1
+#: Characters of a value that are shown; of a longer one its length.
+SHOWN = 40
+MIB = 1024**2
+#: Pattern of a variable's name, least and greatest value; the first that fits counts.
+RANGES = (
+    ("keepalived_vrid", 1, 255),
+    ("keepalived_priority", 1, 254),
+    ("keepalived_advert_int", 1, 255),
+    ("keepalived_check_weight", -253, 253),
+    ("keepalived_check_*", 1, 65535),
+    ("keepalived_garp_*", 0, 86400),
+    ("kafka_node_id", 0, INT_MAX),
+    ("kafka_replication_factor", 1, 2**15 - 1),
+    ("kafka_min_insync_replicas", 1, 2**15 - 1),
+    ("kafka_retention_hours", 1, INT_MAX),
+    # Kafka 4 takes no less than a MiB.
+    ("kafka_segment_bytes", MIB, INT_MAX),
+    ("kafka_expected_gib_per_day", 0, 10**6),
+    ("kafka_start_timeout", 1, 86400),
+    ("java_version", 8, 99),
+    # These five are the consumer's own bounds (obsctl.pipeline.config).
+    ("consumer_processes", 0, 8),
+    ("consumer_batch_lines", 1, 50_000),
+    ("consumer_batch_interval_ms", 10, 10_000),
+    ("consumer_retention_days", 1, 366),
+    ("*_port", 1, 65535),
+    ("backend_workers", 1, 1024),
+    ("backend_threads", 1, 1024),
+    ("backend_*", 0, INT_MAX),
+    ("filebeat_*_bytes", 1024, INT_MAX),
+    ("mysql_max_connections", 1, 100_000),
+    ("nginx_worker_*", 1, INT_MAX),
+    ("nginx_connect_timeout_ms", 1, 75_000),
+    ("nginx_read_timeout", 1, INT_MAX),
+    ("nginx_*", 0, INT_MAX),
+)
+#: The oldest versions that the roles' configuration is for.
+OLDEST = (("filebeat_version", (7, 17)), ("kafka_version", (3, 6)))
+
+
+class Size(NamedTuple):
+    """A variable that holds a number of bytes with a unit.
+
+    Attributes:
+        name: the variable.
+        units: the letters that the program takes.
+        least: bytes below which the program does not start or cannot work.
+        also: other values that it takes.
+        example: a good value.
+    """
+
+    name: str
+    units: str
+    least: int
+    also: str
+    example: str
+
+
+SIZES = (
+    Size("kafka_heap", "kKmMgGtT", 128 * MIB, "", "1g"),
+    # InnoDB's own minimum.
+    Size("mysql_buffer_pool", "kKmMgG", 5 * MIB, "", "1G"),
+    Size("mysql_max_allowed_packet", "kKmMgG", MIB, "", "64M"),
+    Size("consumer_memory_max", "KMGT", 64 * MIB, r"infinity|\d{1,3}%", "512M"),
+    Size("consumer_alert_memory_max", "KMGT", 64 * MIB, r"infinity|\d{1,3}%", "512M"),
+    Size("nginx_client_max_body_size", "kKmMgG", 0, "", "8m"),
+    # Empty: by time only.
+    Size("nginx_logrotate_maxsize", "kMG", 1, r"\s*", "500M"),
+)
+#: Where nothing of ours can be: the root directory, and what the kernel shows.
+NOT_OURS = ("", "/proc", "/sys", "/dev")
+#: A duration as Go reads it.
+DURATION = re.compile(r"(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+\Z")
+DURATIONS = ("filebeat_scan_interval", "filebeat_backoff_max", "filebeat_close_inactive")
+
+
+class Text(NamedTuple):
+    """A variable whose text another program restricts: pattern of its name, the pattern of its value, in words."""
+
+    name: str
+    form: re.Pattern[str]
+    words: str
+
+
+#: Linux's name of a user or a group.
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
+_ACCOUNT_WORDS = "at most 32 lower-case letters, digits, _ and -, a letter first"
+TEXTS = (
+    Text("mysql_*_user", re.compile(r"[A-Za-z0-9_.-]{1,32}\Z"), "at most 32 letters, digits, dots, _ and -"),
+    Text("*_database_user", re.compile(r"[A-Za-z0-9_.-]{1,32}\Z"), "at most 32 letters, digits, dots, _ and -"),
+    Text("mysql_database", re.compile(r"[A-Za-z0-9_]{1,64}\Z"), "at most 64 letters, digits and _"),
+    Text("consumer_database_name", re.compile(r"[A-Za-z0-9_]{1,64}\Z"), "at most 64 letters, digits and _"),
+    Text("kafka_user", _ACCOUNT, _ACCOUNT_WORDS),
+    Text("filebeat_user", _ACCOUNT, _ACCOUNT_WORDS),
+    Text("backend_user", _ACCOUNT, _ACCOUNT_WORDS),
+    Text("firewall_zone", re.compile(r"[A-Za-z0-9_-]{1,17}\Z"), "at most 17 letters, digits, _ and -"),
+    Text("consumer_group", re.compile(r"\S{1,249}\Z"), "at most 249 characters without a blank"),
+    Text("consumer_alert_group", re.compile(r"\S{1,249}\Z"), "at most 249 characters without a blank"),
+    Text("consumer_instance", re.compile(r"[A-Za-z0-9._-]{0,240}\Z"), "at most 240 letters, digits, dots, _ and -"),
+    Text("kafka_cluster_id", re.compile(r"([A-Za-z0-9_-]{22})?\Z"), "22 letters, digits, _ and -, or empty"),
+)
+
+
+def wrong_types(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
+    """Yield (variable, problem) for what the inventory sets to a value that is not of the declared kind."""
+    declared = {option: spec for options in fleet.specs.values() for option, spec in options.items()}
+    declared["ansible_host"] = {"type": "str"}
+    for host, names in fleet.inventory_names.items():
+        for name in sorted(names & declared.keys()):
+            spec, value = declared[name], fleet.hosts[host].get(name)
+            if value is None:
+                # A required one is reported by required_variables.
+                if name not in fleet.broken.get(host, {}) and spec.get("default") is not None:
+                    yield name, Problem(host, f"{name} is empty", "give it a value, or leave it out for the default")
+                continue
+            for place, wrong, kind in _misfits(name, value, spec):
+                fix = f"set it to {_KINDS[kind]}: {first_sentence(spec.get('description'))}"
+                yield name, Problem(host, f"{place} is {_shown(wrong, kind)}, not {_KINDS[kind]}", fix)
+                break
+
+
+#: What argument_specs call a type, in words.
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping",
+    "str": "a text",
+    "path": "a path",
+}
+_BOOLEANS = ("yes", "no", "on", "off", "true", "false", "y", "n", "t", "f", "1", "0")
+
+
+def _misfits(place: str, value: Any, spec: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Yield (place, value, wanted type) for a value and what is in it."""
+    kind = spec.get("type", "str")
+    if kind not in _KINDS:
+        return
+    if not _is_of(kind, value):
+        yield place, value, kind
+    elif kind == "list" and spec.get("elements"):
+        entry = {**spec, "type": spec["elements"], "elements": None}
+        for number, item in enumerate(value):
+            yield from _misfits(f"{place}[{number}]", item, entry)
+    elif kind == "dict":
+        for name, option in (spec.get("options") or {}).items():
+            if value.get(name) is not None:
+                yield from _misfits(f"{place}.{name}", value[name], option)
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    is_mapping = isinstance(value, Mapping)
+    if kind == "list":
+        return is_list(value)
+    if kind == "dict":
+        return is_mapping
+    if kind == "bool":
+        return isinstance(value, bool) or str(value).lower() in _BOOLEANS
+    if kind == "int":
+        return not isinstance(value, bool) and re.fullmatch(r"\s*-?\d+\s*", str(value)) is not None
+    if kind == "float":
+        return not isinstance(value, bool) and re.fullmatch(r"\s*-?\d+(\.\d*)?\s*", str(value)) is not None
+    return not (is_list(value) or is_mapping or value is None)
+
+
+def _shown(value: Any, kind: str) -> str:
+    """Return a value in words; only where a number belongs its own text, for a text may be a secret."""
+    if kind in ("int", "float", "bool") and isinstance(value, (str, int, float)):
+        return repr(value)[:40]
+    if value is None:
+        return "empty"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if is_list(value) else "a single value"
+
+
+def specifications(fleet: Fleet) -> Iterator[Problem]:
+    """What Ansible's own validation of the roles' arguments says, before a host is touched."""
+    for group, roles in ROLES_OF_GROUP.items():
+        for host, variables in fleet.group(group):
+            for role in roles:
+                # What is absent, and why, is reported by others.
+                spec = {
+                    name: {**option, "required": False}
+                    for name, option in fleet.specs.get(role, {}).items()
+                    if name in variables
+                }
+                values = {name: _plain(variables[name]) for name in spec}
+                for message in ArgumentSpecValidator(spec).validate(values).error_messages:
+                    yield Problem(
+                        host,
+                        f"role {role}: {message}",
+                        f"correct it; roles/{role}/meta/argument_specs.yml explains each value",
+                    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in the plain containers that the validation can copy."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if is_list(value) else value
+
+
+def ranges(fleet: Fleet) -> Iterator[Problem]:
+    numbers = {
+        name
+        for options in fleet.specs.values()
+        for name, option in options.items()
+        if option.get("type") in ("int", "float")
+    }
+    for _group, host, name, value in fleet.options():
+        bounds = next(((low, high) for pattern, low, high in RANGES if fnmatch.fnmatchcase(name, pattern)), None)
+        if name in numbers and bounds and not bounds[0] <= float(value) <= bounds[1]:
+            yield Problem(
+                host, f"{name} is {value}, {out_of(float(value), *bounds)}", "set it to a number in that range"
+            )
+
+
+def out_of(value: float, low: int, high: int) -> str:
+    """Return the words for a number that is not in a range."""
+    return f"not {low} or more" if high == INT_MAX and value < low else f"not between {low} and {high}"
+
+
+def parse_size(text: Any) -> int | None:
+    """Return the bytes of a number with a unit (``512m``, ``1G``), None where it is not one."""
+    match = re.fullmatch(r"(\d+)([kmgt]?)", str(text).strip(), re.IGNORECASE)
+    return int(match.group(1)) * 1024 ** " kmgt".index(match.group(2).lower() or " ") if match else None
+
+
+def sizes(fleet: Fleet) -> Iterator[Problem]:
+    known = {size.name: size for size in SIZES}
+    for _group, host, name, value in fleet.options():
+        size, text = known.get(name), str(value)
+        if size is None or (size.also and re.fullmatch(size.also, text)):
+            continue
+        found = parse_size(text) if re.fullmatch(rf"\d+[{size.units}]?", text) else None
+        if found is None:
+            yield Problem(
+                host,
+                f"{name} is {text!r}, not a number of bytes with a unit ({', '.join(size.units)})",
+                f"write it like {size.example}",
+            )
+        elif found < size.least:
+            least = f"{size.least // MIB} MiB" if size.least >= MIB else f"{size.least} byte"
+            yield Problem(
+                host,
+                f"{name} is {text}, which is less than the {least} that it needs",
+                f"raise it; {size.example} is usual",
+            )
+
+
+def durations(fleet: Fleet) -> Iterator[Problem]:
+    for _group, host, name, value in fleet.options():
+        if name in DURATIONS and not DURATION.match(str(value)):
+            yield Problem(
+                host, f"{name} is {str(value)!r}, not a duration", "write it with its unit, such as 250ms or 26h"
+            )
+
+
+def texts(fleet: Fleet) -> Iterator[Problem]:
+    for _group, host, name, value in fleet.options():
+        for text in TEXTS:
+            if fnmatch.fnmatchcase(name, text.name) and not text.form.match(str(value)):
+                long = len(str(value)) > SHOWN
+                what = f"has {len(str(value))} characters" if long else f"is {str(value)!r}, which is not allowed"
+                yield Problem(host, f"{name} {what}", f"use {text.words}")
+
+
+def paths(fleet: Fleet) -> Iterator[Problem]:
+    """Directories and programs of a host; what the control node holds is another rule's matter."""
+    wanted = {
+        name
+        for options in fleet.specs.values()
+        for name, option in options.items()
+        if option.get("type") == "path" and not name.endswith("_archive")
+    }
+    for _group, host, name, value in fleet.options():
+        if name not in wanted:
+            continue
+        if not str(value).startswith("/"):
+            yield Problem(host, f"{name} is {str(value)!r}, not an absolute path", "write the whole path, from / on")
+        elif str(value).rstrip("/") in NOT_OURS:
+            yield Problem(host, f"{name} is {value}, which belongs to the system", "name a directory of its own")
+
+
+def versions(fleet: Fleet) -> Iterator[Problem]:
+    oldest = dict(OLDEST)
+    for group, host, name, value in fleet.options():
+        if name not in oldest:
+            continue
+        found = re.match(r"(\d+)\.(\d+)", str(value))
+        least = ".".join(str(part) for part in oldest[name])
+        if found is None:
+            yield Problem(host, f"{name} is {str(value)!r}, not a version", f"write it like {least}.0")
+        elif tuple(int(part) for part in found.groups()) < oldest[name]:
+            yield Problem(
+                host,
+                f"{name} is {value}: the role {group} is for {least} and newer",
+                f"raise {name} to {least} or newer",
+            )

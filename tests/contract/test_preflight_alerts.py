@@ -1,0 +1,248 @@
+"""The preflight asks of alert channels and rules what the alerter asks: both descriptions, compared by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from obsctl.alerter import config
+from obsctl.alerter.channels import registry as sender
+from obsctl.alerter.rules import registry as rule_kinds
+from obsctl.alerter.rules.rule import Level
+from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import Secret
+
+from rig import collection  # isort: skip  # lets Ansible find obscraft.fleet in this tree
+
+from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_channels, alert_rules  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet  # isort: skip
+
+SPEC = yaml.safe_load((collection.ROOT / "roles/consumer/meta/argument_specs.yml").read_text(encoding="utf-8"))
+OPTIONS = SPEC["argument_specs"]["main"]["options"]["consumer_alert_channels"]["options"]
+MAIL = {"name": "ops", "type": "smtp", "host": "mail.example.com", "sender": "a@x.org", "recipients": ["b@x.org"]}
+ROBOT = {"name": "ops", "type": "dingtalk", "url": "https://oapi.dingtalk.com/robot/send", "token": "file:/token"}
+HOOK = {"name": "ops", "type": "webhook", "url": "https://hooks.example.com/a"}
+
+
+SOUND = Fleet(
+    hosts={},
+    groups={"consumer": ["app1"]},
+    inventory_names={},
+    broken={},
+    specs={},
+    looks={},
+    core=(2, 19),
+    missing_files={},
+    unusable_secrets={},
+)
+
+
+def of_sender(kind: str) -> dict[str, bool]:
+    """Return the options that the alerter takes for a type, and whether it cannot do without them."""
+    return {"type": True} | {
+        field.encode_name: field.required for field in msgspec.structs.fields(sender.KINDS.by_tag[kind])
+    }
+
+
+def test_both_know_the_same_types():
+    assert set(alert_channels.KINDS) == set(sender.KINDS.by_tag) == set(OPTIONS["type"]["choices"])
+
+
+@pytest.mark.parametrize("kind", sorted(alert_channels.KINDS))
+def test_both_know_the_same_options_of(kind):
+    ours, theirs = alert_channels.KINDS[kind], of_sender(kind)
+    assert {*alert_channels.COMMON, *ours.needed, *ours.others} == set(theirs)
+    assert {"name", "type", *ours.needed} == {option for option, required in theirs.items() if required}
+
+
+def test_the_role_declares_each_option_of_any_type():
+    assert set(OPTIONS) == {option for kind in sender.KINDS.by_tag for option in of_sender(kind)}
+    assert {option for option, spec in OPTIONS.items() if spec.get("required")} == {"name", "type"}
+
+
+@pytest.mark.parametrize("kind", sorted(alert_channels.KINDS))
+def test_what_the_sender_resolves_is_what_the_role_keeps_in_files(kind):
+    base = {"dingtalk": ROBOT, "webhook": HOOK, "smtp": MAIL}[kind]
+    taken = [option for option in SECRET_OPTIONS if option in of_sender(kind)]
+    entry = base | {option: f"file:/{option}" for option in taken}
+    resolved: list[str] = []
+
+    def resolve(reference: str) -> Secret:
+        resolved.append(reference)
+        return Secret("word", reference)
+
+    entry |= {"username": "a", "starttls": True} if kind == "smtp" else {}
+    sender.parse_channels([entry], "test")[0].open(resolve)
+    assert sorted(resolved) == sorted(f"file:/{option}" for option in taken)
+
+
+def ours(*channels: dict[str, Any]) -> list[str]:
+    """Return what the preflight says about the channels of a consumer's host."""
+    fleet = SOUND._replace(hosts={"app1": {"consumer_alert_channels": list(channels)}})
+    return [problem.problem for problem in alert_channels.alert_channels(fleet)]
+
+
+def theirs(*channels: dict[str, Any]) -> str | None:
+    """Return what the alerter says about the channels at its start, None where it starts."""
+    try:
+        for spec in sender.parse_channels(channels, "alerter.yml"):
+            spec.open(lambda reference: Secret("word", reference))
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+GOOD = {
+    "robot": [ROBOT],
+    "signed robot with a keyword": [ROBOT | {"secret": "file:/secret", "keyword": "alert", "per_minute": 2}],
+    "hook": [HOOK],
+    "hook through a proxy": [HOOK | {"proxy": "http://proxy.example.com:3128"}],
+    "hook of an IPv6 address": [HOOK | {"url": "http://[2001:db8::1]:8080/a"}],
+    "hook with a name beyond ASCII": [HOOK | {"url": "https://b\u00fccher.example/"}],
+    "mail": [MAIL],
+    "mail with a login": [MAIL | {"port": 587, "starttls": True, "username": "a", "password": "file:/password"}],
+    "mail to an address": [MAIL | {"host": "192.0.2.25"}],
+    "two of a type": [HOOK, HOOK | {"name": "other"}],
+}
+BAD = {
+    "no scheme": [HOOK | {"url": "hooks.example.com/a"}],
+    "another scheme": [HOOK | {"url": "ftp://hooks.example.com/a"}],
+    "no host": [HOOK | {"url": "https:///a"}],
+    "a port that is none": [HOOK | {"url": "https://hooks.example.com:https/a"}],
+    "a port beyond the last": [ROBOT | {"url": "https://oapi.dingtalk.com:99999/robot/send"}],
+    "a blank in the url": [HOOK | {"url": "https://hooks.example.com/a b"}],
+    "a line break in the url": [HOOK | {"url": "https://hooks.example.com/a\nb"}],
+    "the token in the url": [ROBOT | {"url": "https://oapi.dingtalk.com/robot/send?access_token=three"}],
+    "a proxy without a scheme": [HOOK | {"proxy": "proxy.example.com:3128"}],
+    "a login in the proxy": [HOOK | {"proxy": "http://me:word@proxy.example.com:3128"}],
+    "an empty url": [HOOK | {"url": ""}],
+    "a display name": [MAIL | {"sender": "Alerts <a@x.org>"}],
+    "a recipient's display name": [MAIL | {"recipients": ["b@x.org", "Bob <c@x.org>"]}],
+    "a comma list": [MAIL | {"recipients": ["b@x.org, c@x.org"]}],
+    "an address beyond ASCII": [MAIL | {"recipients": ["b\u00fc@x.org"]}],
+    "nobody": [MAIL | {"recipients": []}],
+    "no server": [MAIL | {"host": ""}],
+    "port 0": [MAIL | {"port": 0}],
+    "a port beyond 65535": [MAIL | {"port": 70000}],
+    "a password in clear": [MAIL | {"username": "a", "password": "file:/password"}],
+    "a user without a password": [MAIL | {"username": "a", "starttls": True}],
+    "a password without a user": [MAIL | {"password": "file:/password", "starttls": True}],
+    "a user beyond ASCII": [MAIL | {"username": "\u00fc", "password": "file:/password", "starttls": True}],
+    "an option of another type": [HOOK | {"recipients": ["b@x.org"]}],
+    "one message a minute": [ROBOT | {"per_minute": 1}],
+    "a keyword of two lines": [ROBOT | {"keyword": "a\nb"}],
+    "a number in quotes": [MAIL | {"port": "587"}],
+    "a word for true": [MAIL | {"starttls": "yes"}],
+    "a number for a text": [ROBOT | {"keyword": 7}],
+    "one name twice": [HOOK, ROBOT],
+}
+#: What the alerter starts with, and what yet cannot arrive.
+STRICTER = {
+    "a comma list without a blank": [MAIL | {"recipients": ["b@x.org,c@x.org"]}],
+    "a sender without a domain": [MAIL | {"sender": "alerts"}],
+    "the port in the server's name": [MAIL | {"host": "mail.example.com:587"}],
+    "TLS from the first byte": [MAIL | {"port": 465}],
+}
+
+
+@pytest.mark.parametrize("case", sorted(GOOD))
+def test_both_take(case):
+    assert (ours(*GOOD[case]), theirs(*GOOD[case])) == ([], None)
+
+
+@pytest.mark.parametrize("case", sorted(BAD))
+def test_both_refuse(case):
+    assert theirs(*BAD[case]) is not None
+    assert len(ours(*BAD[case])) == 1, ours(*BAD[case])
+
+
+RULES_BY_KIND = rule_kinds.KINDS.by_tag
+RULE_OPTIONS = SPEC["argument_specs"]["main"]["options"]["consumer_alert_rules"]["options"]
+CALM = {"name": "calm", "kind": "requests_per_client", "threshold": 100}
+SHARE = {"name": "share", "kind": "status_5xx_share", "share": 0.05, "min_requests": 100}
+
+
+def test_both_know_the_same_kinds_of_rules():
+    assert set(alert_rules.KINDS) == set(RULES_BY_KIND) == set(RULE_OPTIONS["kind"]["choices"])
+    assert set(RULE_OPTIONS["severity"]["choices"]) == {level.value for level in Level}
+
+
+@pytest.mark.parametrize("kind", sorted(alert_rules.KINDS))
+def test_both_know_the_same_options_of_a_rule(kind):
+    ours, theirs = alert_rules.KINDS[kind], msgspec.structs.fields(RULES_BY_KIND[kind])
+    assert {*alert_rules.COMMON, *ours.needed, *ours.others} == {"kind", *(field.encode_name for field in theirs)}
+    assert {"name", *ours.needed} == {field.encode_name for field in theirs if field.required}
+
+
+def test_the_role_declares_each_option_of_any_rule():
+    assert set(RULE_OPTIONS) == {"kind"} | {
+        field.encode_name for rule in RULES_BY_KIND.values() for field in msgspec.structs.fields(rule)
+    }
+
+
+def rules_ours(*rules: dict[str, Any]) -> list[str]:
+    fleet = SOUND._replace(hosts={"app1": {"consumer_alert_rules": list(rules)}})
+    return [problem.problem for problem in alert_rules.alert_rules(fleet)]
+
+
+def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
+    file = folder / "alerter.yml"
+    document = {"kafka": {"bootstrap": ["k:9092"]}, "state": "/s", "rules": list(rules), "channels": []}
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    try:
+        config.load(file)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+GOOD_RULES = {
+    "requests": [CALM | {"ignore_clients": ["192.0.2.1", "198.51.100.0/24"], "window_s": 3600, "resolve_after_s": 1}],
+    "client errors": [CALM | {"kind": "status_4xx", "severity": "critical"}],
+    "a share": [SHARE],
+    "all of them": [SHARE | {"share": 1}],
+}
+BAD_RULES = {
+    "no threshold": [{"name": "calm", "kind": "status_4xx"}],
+    "threshold 0": [CALM | {"threshold": 0}],
+    "a negative threshold": [CALM | {"threshold": -100}],
+    "a threshold in quotes": [CALM | {"threshold": "100"}],
+    "no window": [CALM | {"window_s": 0}],
+    "a window of a day": [CALM | {"window_s": 86400}],
+    "over before it is over": [CALM | {"resolve_after_s": 0}],
+    "a share in per cent": [SHARE | {"share": 5}],
+    "no share": [SHARE | {"share": 0}],
+    "no requests": [SHARE | {"min_requests": 0}],
+    "a name for a client": [CALM | {"ignore_clients": ["monitor.example.com"]}],
+    "bits of a host in a network": [CALM | {"ignore_clients": ["192.0.2.1/24"]}],
+    "an option of another kind": [CALM | {"share": 0.5}],
+    "one name twice": [CALM, CALM],
+}
+
+
+@pytest.mark.parametrize("case", sorted(GOOD_RULES))
+def test_both_take_the_rule(case, tmp_path):
+    assert (rules_ours(*GOOD_RULES[case]), rules_theirs(tmp_path, *GOOD_RULES[case])) == ([], None)
+
+
+@pytest.mark.parametrize("case", sorted(BAD_RULES))
+def test_both_refuse_the_rule(case, tmp_path):
+    assert rules_theirs(tmp_path, *BAD_RULES[case]) is not None
+    assert len(rules_ours(*BAD_RULES[case])) == 1, rules_ours(*BAD_RULES[case])
+
+
+@pytest.mark.parametrize("case", sorted(STRICTER))
+def test_the_preflight_alone_refuses(case):
+    assert len(ours(*STRICTER[case])) == 1, ours(*STRICTER[case])
+
+
+def test_a_url_is_not_shown():
+    """Its path may be a secret."""
+    said = ours(HOOK | {"url": "hooks.example.com/T00/B00/secret-word"})
+    assert said
+    assert "secret-word" not in str(said)
