@@ -251,6 +251,19 @@ def test_a_handshake_that_does_not_end_is_cut(talk: Callable[[socket.socket], No
     assert (delivery.verdict, "no TLS connection within" in delivery.summary) == (Verdict.UNREACHABLE, True)
 
 
+@pytest.mark.parametrize("through_proxy", [False, True])
+def test_a_peer_that_hangs_up_before_the_request_has_not_taken_the_message(through_proxy: bool) -> None:
+    with peer(lambda line: line.recv(1)) as port:
+        url, options = (
+            ("https://robot.invalid/", {"proxy": f"http://127.0.0.1:{port}"})
+            if through_proxy
+            else (f"https://127.0.0.1:{port}/", {})
+        )
+        delivery = send(url, **options)
+    assert delivery.verdict is Verdict.UNREACHABLE
+    assert ("was closed before" in delivery.summary) or ("no trusted TLS" in delivery.summary)
+
+
 def endless_answer(line: socket.socket) -> None:
     request_of(line)
     line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")

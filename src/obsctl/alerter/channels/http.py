@@ -137,7 +137,8 @@ class Endpoint:
             return Delivery(
                 Verdict.UNREACHABLE,
                 "",
-                f"{self.where} cannot be reached: the proxy that the environment names is none for HTTP",
+                f"{self.where} cannot be reached: the environment (HTTPS_PROXY, ALL_PROXY) names a proxy that is "
+                "not one for HTTP",
                 "set the channel's proxy to http://HOST:PORT, or add the host to NO_PROXY",
             )
         trip = _Trip(self.where, origin(proxy))
@@ -214,7 +215,11 @@ class _Trip:
         refused = _TUNNEL_REFUSED.match(str(self.fault))
         if refused:
             return self._unreachable(f"it refuses to connect (HTTP {refused[1]})")
-        return self._unreachable("the connection was refused or there is no route")
+        if self.step == "connect":
+            return self._unreachable("the connection was refused or there is no route")
+        return self._unreachable(
+            "the connection was closed before " + ("it answered" if self.step == "tunnel" else "TLS was set up")
+        )
 
     def _unreachable(self, why: str) -> Delivery:
         if self.proxy:
