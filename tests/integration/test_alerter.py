@@ -354,8 +354,7 @@ class OwnBroker:
         """Have another cluster at the same address."""
         self.node.kill()
         shutil.rmtree(self.node.folder / "data")
-        arguments = ["format", "--cluster-id=anotherClusterAAAAAAAA", "--config", str(self.node._config)]
-        self.node._java("kafka.tools.StorageTool", *arguments)
+        self.node._java.format(self.node._config, "anotherClusterAAAAAAAA")
         self.node.start()
 
 
