@@ -211,10 +211,18 @@ class Rig:
         path = self.folder / f"{group}.yml"
         database = self._database()
         settings = {
-            "kafka": {"bootstrap": [self.kafka.bootstrap], "group": group, "instance": "bench"},
+            "kafka": {
+                "bootstrap": [self.kafka.bootstrap],
+                "group": group,
+                "instance": "bench",
+                "topics": {"access": "nginxlog", "error": "nginxlog-error", "dlq": "nginxlog-dlq"},
+            },
             "database": {name: getattr(database, name) for name in database.__struct_fields__},
-            "health": {"port": free_port()},
+            "batch": {"lines": 10_000, "interval_ms": 200},
+            "health": {"address": "127.0.0.1", "port": free_port()},
             "retention_days": RETENTION_DAYS,
+            "trusted_proxies": [],
+            "error_log_timezone": "UTC",
             "processes": processes,
         }
         path.write_text(yaml.safe_dump(settings))

@@ -58,6 +58,12 @@ def test_the_reference_lists_the_same_groups():
     assert ", ".join(f"`{group}`" for group in GROUPS) in text
 
 
+@pytest.mark.parametrize("inventory", ["prod", "lab"])
+def test_an_example_has_every_group(inventory):
+    hosts = yaml.safe_load((ROOT / "inventories" / inventory / "hosts.yml").read_text(encoding="utf-8"))
+    assert set(hosts["all"]["children"]) >= set(GROUPS)
+
+
 def test_each_group_runs_roles_that_there_are():
     roles = {path.name for path in (ROOT / "roles").iterdir() if path.is_dir()}
     assert {role for of_group in ROLES_OF_GROUP.values() for role in of_group} <= roles

@@ -54,7 +54,9 @@ class Watch:
                 {
                     "kafka": {"bootstrap": [kafka.bootstrap], "group": self.topic, "topics": {"access": self.topic}},
                     "state": str(folder / "state.db"),
-                    "health": {"port": self.port},
+                    "database": "obs",
+                    "trusted_proxies": [],
+                    "health": {"address": "127.0.0.1", "port": self.port},
                     "shipping_s": 1,
                     "rules": [
                         {

@@ -43,7 +43,7 @@ def _letter(number: int, value: bytes) -> DeadLetter:
 def test_a_letter_above_the_brokers_limit_goes_without_its_value(kafka: KafkaNode) -> None:
     kafka.create_topic("letters-dlq", 1)
     ledger = _Ledger([_letter(1, b"x" * 2_000_000), _letter(2, b"small")])
-    settings = Kafka(bootstrap=(kafka.bootstrap,), topics=Topics(dlq="letters-dlq"))
+    settings = Kafka(bootstrap=(kafka.bootstrap,), group="g", topics=Topics(access="a", error="e", dlq="letters-dlq"))
     housekeeping = Housekeeping(ledger, settings, Telemetry())  # type: ignore[arg-type]
     housekeeping.start()
     housekeeping.letters_due()

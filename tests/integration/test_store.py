@@ -46,7 +46,11 @@ class Database:
             grant(cursor, self.name, "obs_consumer", PASSWORD)
         (folder / "password").write_text(PASSWORD)
         self.settings = config.Database(
-            host="127.0.0.1", port=server.port, name=self.name, password=f"file:{folder / 'password'}"
+            host="127.0.0.1",
+            port=server.port,
+            name=self.name,
+            user="obs_consumer",
+            password=f"file:{folder / 'password'}",
         )
         self.stores: list[MySQLStore] = []
 

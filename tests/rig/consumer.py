@@ -62,7 +62,10 @@ class Pipeline:
             },
             "batch": {"lines": 500, "interval_ms": 100},
             "processes": 1,
-            "health": {"port": free_port()},
+            "retention_days": 30,
+            "trusted_proxies": [],
+            "error_log_timezone": "UTC",
+            "health": {"address": "127.0.0.1", "port": free_port()},
         } | changes
 
     def start(self, instance: str = "one", **changes: Any) -> Consumer:

@@ -1,4 +1,7 @@
-"""``alerter.yml``: read, checked, and every mistake named with its place."""
+"""``alerter.yml``: read, checked, and every mistake named with its place.
+
+What the role always writes has no default here: it stands in the role.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _Seconds = Annotated[int, Meta(ge=0)]
 class Topics(Section, frozen=True, kw_only=True):
     """The topics that are read."""
 
-    access: Name = "nginxlog"
+    access: Name
 
 
 class KafkaConfig(Section, frozen=True, kw_only=True):
@@ -34,15 +37,15 @@ class KafkaConfig(Section, frozen=True, kw_only=True):
     """
 
     bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1)]
-    group: Name = "obsctl-alerter"
-    topics: Topics = Topics()
+    group: Name
+    topics: Topics
 
 
 class HealthConfig(Section, frozen=True, kw_only=True):
     """Where /health and /metrics are served."""
 
-    address: Name = "127.0.0.1"
-    port: Port = 9601
+    address: Name
+    port: Port
 
 
 class _File(Section, frozen=True, kw_only=True):
@@ -50,12 +53,12 @@ class _File(Section, frozen=True, kw_only=True):
     state: Name
     rules: list[dict[str, Any]]
     channels: list[dict[str, Any]]
-    health: HealthConfig = HealthConfig()
-    database: Name = "obs"
+    health: HealthConfig
+    database: Name
     lateness_s: _Seconds = 300
     ahead_s: _Seconds = 60
     shipping_s: _Seconds = 5
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...]
 
 
 class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,7 @@
-"""The consumer's configuration file, ``/etc/obsctl/consumer.yml``."""
+"""The consumer's configuration file, ``/etc/obsctl/consumer.yml``.
+
+What the role always writes has no default here: it stands in the role.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ MOST_PROCESSES = 8
 class Topics(Section, frozen=True, kw_only=True):
     """Which topics are read, and where copies of refused records go."""
 
-    access: Name = "nginxlog"
-    error: Name = "nginxlog-error"
-    dlq: Name = "nginxlog-dlq"
+    access: Name
+    error: Name
+    dlq: Name
 
 
 class Kafka(Section, frozen=True, kw_only=True):
@@ -36,8 +39,8 @@ class Kafka(Section, frozen=True, kw_only=True):
     """
 
     bootstrap: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
-    group: Name = "obsctl-consumer"
-    topics: Topics = Topics()
+    group: Name
+    topics: Topics
     instance: str = ""
     session_timeout_ms: Annotated[int, msgspec.Meta(ge=1000, le=300_000)] = 10_000
 
@@ -45,15 +48,15 @@ class Kafka(Section, frozen=True, kw_only=True):
 class BatchLimits(Section, frozen=True, kw_only=True):
     """A batch is stored when it holds ``lines`` lines or ``interval_ms`` have passed, whichever comes first."""
 
-    lines: Annotated[int, msgspec.Meta(ge=1, le=50_000)] = 10_000
-    interval_ms: Annotated[int, msgspec.Meta(ge=10, le=10_000)] = 200
+    lines: Annotated[int, msgspec.Meta(ge=1, le=50_000)]
+    interval_ms: Annotated[int, msgspec.Meta(ge=10, le=10_000)]
 
 
 class Health(Section, frozen=True, kw_only=True):
     """Where the process answers for itself: ``/health`` (JSON) and ``/metrics`` (Prometheus)."""
 
-    address: Name = "127.0.0.1"
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 9600
+    address: Name
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -70,14 +73,14 @@ class Config(Section, frozen=True, kw_only=True):
 
     kafka: Kafka
     database: Database
-    batch: BatchLimits = BatchLimits()
-    retention_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30
-    trusted_proxies: tuple[str, ...] = ()
-    error_log_timezone: str = "UTC"
+    batch: BatchLimits
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=366)]
+    trusted_proxies: tuple[str, ...]
+    error_log_timezone: str
     drain_seconds: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
-    processes: Annotated[int, msgspec.Meta(ge=0, le=MOST_PROCESSES)] = 0
+    processes: Annotated[int, msgspec.Meta(ge=0, le=MOST_PROCESSES)]
     stuck_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 30.0
-    health: Health = Health()
+    health: Health
 
     def workers(self) -> int:
         """Return the number of worker processes to run."""

@@ -16,12 +16,18 @@ SCHEMA = "obsctl/fleet/v1"
 
 
 class Ssh(msgspec.Struct, frozen=True, kw_only=True):
-    """How to log in to a host; empty values leave the choice to ssh's own configuration."""
+    """How to log in to a host; empty values leave the choice to ssh's own configuration.
+
+    Attributes:
+        common_args: arguments of the ssh client, as a shell would split them.
+        password: Ansible logs in with a password; this program uses keys alone.
+    """
 
     user: str = ""
     port: int = 22
     key_file: str = ""
     common_args: str = ""
+    password: bool = False
 
 
 class KafkaNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +64,25 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
     def ssh_command(self) -> str:
         """Return the command by which a person logs in to the host as this program does."""
-        words = ["ssh", "-p", str(self.ssh.port)]
+        return shlex.join(["ssh", *self._login(), self.address, "true"])
+
+    def login_hint(self) -> str:
+        """Return what a person can do about a login that failed: a command, and what it shows."""
+        if self.ssh.password:
+            return (
+                "the inventory logs in to it with a password, and obsctl uses keys alone: "
+                f"{shlex.join(['ssh-copy-id', '-p', str(self.ssh.port), self._account()])}"
+            )
+        return f"this must work without a question: {self.ssh_command()}"
+
+    def _account(self) -> str:
+        return f"{self.ssh.user}@{self.address}" if self.ssh.user else self.address
+
+    def _login(self) -> list[str]:
+        words = ["-p", str(self.ssh.port)]
         words += ["-l", self.ssh.user] if self.ssh.user else []
         words += ["-i", os.path.expanduser(self.ssh.key_file)] if self.ssh.key_file else []  # noqa: PTH111 - ssh wants text
-        return shlex.join([*words, *shlex.split(self.ssh.common_args), self.address, "true"])
+        return [*words, *shlex.split(self.ssh.common_args)]
 
 
 class Vip(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ class Database(Section, frozen=True, kw_only=True):
     """How to reach the database; ``password`` is a reference (``file:/path`` or ``env:NAME``), never a value."""
 
     host: Name
-    port: Port = 3306
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_]{1,64}$")] = "obs"
-    user: Name = "obs_consumer"
+    port: Port
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_]{1,64}$")]
+    user: Name
     password: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rig import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
-
-from ansible_collections.obscraft.fleet.plugins.plugin_utils import preflight_rules  # isort: skip
-
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def _load(path: str) -> Any:
     return yaml.safe_load((ROOT / path).read_text())
-
-
-#: The one list.
-GROUPS: list[str] = _load("roles/fleet_document/vars/main.yml")["__fleet_document_groups"]
-
-
-@pytest.mark.parametrize("playbook", ["common", "firewall", "preflight"])
-def test_a_playbook_of_all_hosts_names_every_group(playbook: str) -> None:
-    (play,) = _load(f"ansible/playbooks/{playbook}.yml")
-    assert play["hosts"].split(":") == GROUPS
-
-
-def test_the_preflight_knows_every_group() -> None:
-    assert list(preflight_rules.ROLES_OF_GROUP) == GROUPS
-
-
-@pytest.mark.parametrize("inventory", ["prod", "lab"])
-def test_an_example_has_every_group(inventory: str) -> None:
-    assert set(_load(f"inventories/{inventory}/hosts.yml")["all"]["children"]) >= set(GROUPS)
-
-
-def test_the_page_lists_every_group() -> None:
-    page = (ROOT / "docs/reference/fleet.md").read_text()
-    listed = re.search(r"Only the groups that mean something to the product are\s+listed: ([^.]*)[.]", page)
-    assert listed is not None
-    assert re.findall(r"`(\w+)`", listed[1]) == GROUPS
 
 
 def test_the_topics_are_named_once() -> None:

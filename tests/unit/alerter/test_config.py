@@ -19,6 +19,8 @@ from obsctl.core.errors import ConfigError
 GOOD: dict[str, Any] = {
     "kafka": {"bootstrap": ["198.18.0.11:9092"], "group": "obsctl-alerter", "topics": {"access": "nginxlog"}},
     "state": "/var/lib/obsctl-alerter/state.db",
+    "database": "obs",
+    "trusted_proxies": [],
     "health": {"address": "127.0.0.1", "port": 9601},
     "rules": [
         {"name": "client-request-rate", "kind": "requests_per_client", "threshold": 100, "window_s": 60},
@@ -94,8 +96,9 @@ def test_each_mistake_is_named(tmp_path: Path, changes: dict[str, Any], words: s
 def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
     path = tmp_path / "alerter.yml"
     path.write_text(
-        "kafka: {bootstrap: [a:1]}\nstate: x\nchannels: []\nrules:\n"
+        "kafka: {bootstrap: [a:1], group: g, topics: {access: t}}\nstate: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
+        "database: obs\ntrusted_proxies: []\nhealth: {address: 127.0.0.1, port: 9601}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):
         load(path)

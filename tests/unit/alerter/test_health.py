@@ -16,7 +16,8 @@ RULE = "requests_per_client:client-request-rate"
 def alerter(folder: Path) -> Alerter:
     path = folder / "alerter.yml"
     path.write_text(
-        f"kafka: {{bootstrap: ['127.0.0.1:1']}}\nstate: {folder}/state.db\nchannels: []\n"
+        f"kafka: {{bootstrap: ['127.0.0.1:1'], group: g, topics: {{access: t}}}}\nstate: {folder}/state.db\n"
+        "channels: []\ndatabase: obs\ntrusted_proxies: []\nhealth: {address: 127.0.0.1, port: 9601}\n"
         "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
     )
     return Alerter(load(path))

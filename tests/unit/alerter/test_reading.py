@@ -11,7 +11,7 @@ import pytest
 
 from obsctl.alerter import reading
 from obsctl.alerter.clock import EventClock
-from obsctl.alerter.config import KafkaConfig
+from obsctl.alerter.config import KafkaConfig, Topics
 from obsctl.alerter.engine import Changes
 from obsctl.alerter.log import Log
 from obsctl.alerter.probe import Answer
@@ -77,7 +77,9 @@ class Bench:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         self.clock = EventClock(0)
         self.state = state
-        self.reading = Reading(KafkaConfig(bootstrap=("b:1",)), state, self.clock, 300)
+        self.reading = Reading(
+            KafkaConfig(bootstrap=("b:1",), group="g", topics=Topics(access="nginxlog")), state, self.clock, 300
+        )
 
     def hear(self, log: Log | None, ends: Mapping[int, int], starts: Mapping[int, int] | None = None) -> Source | None:
         """Have the cluster say so, and return what is read then."""

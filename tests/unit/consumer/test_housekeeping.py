@@ -10,11 +10,11 @@ import pytest
 from confluent_kafka import KafkaError
 
 from obsctl.consumer import housekeeping as module
-from obsctl.consumer.config import Kafka
 from obsctl.consumer.housekeeping import Housekeeping, seconds_to_upkeep
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.store.interface import DeadLetter, StoreUnavailableError, Upkeep
 from rig.waiting import wait_for
+from tests.unit.consumer.settings import kafka
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def housekeeping(
     store: FakeStore, telemetry: Telemetry, producers: list[FakeProducer], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Housekeeping]:
     monkeypatch.setattr(module.Backoff, "delay", lambda _: 0.01)
-    made = Housekeeping(store, Kafka(bootstrap=("127.0.0.1:1",)), telemetry)  # type: ignore[arg-type]
+    made = Housekeeping(store, kafka(), telemetry)  # type: ignore[arg-type]
     yield made
     made.stop(5)
     assert store.closed

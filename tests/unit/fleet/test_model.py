@@ -16,3 +16,11 @@ def test_the_ssh_command_can_be_typed_as_it_stands() -> None:
     assert words == [
         "ssh", "-p", "2222", "-l", "ops", "-i", key, "-o", "ProxyCommand=nc %h %p", "-4", "192.0.2.1", "true",
     ]  # fmt: skip
+
+
+def test_a_login_by_password_is_said_to_need_a_key() -> None:
+    host = Host(name="n", address="192.0.2.1", ssh=Ssh(user="ops", port=2222, password=True))
+    assert host.login_hint().endswith("ssh-copy-id -p 2222 ops@192.0.2.1")
+    assert "keys alone" in host.login_hint()
+    keyed = Host(name="n", address="192.0.2.1")
+    assert keyed.login_hint() == "this must work without a question: ssh -p 22 192.0.2.1 true"

@@ -10,7 +10,7 @@ from obsctl.store.mysql import session as module
 from obsctl.store.mysql.session import ConflictError, Session, retry_conflicts
 from obsctl.store.settings import Database
 
-SETTINGS = Database(host="db1", password="env:NOT_READ")
+SETTINGS = Database(host="db1", port=3306, name="obs", user="u", password="env:NOT_READ")
 
 
 @pytest.fixture

@@ -75,6 +75,8 @@ def run(host: Host, command: str, *, deadline_s: float) -> Answer:
 
 def _client(host: Host, deadline_s: float) -> list[str]:
     options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={max(1, int(deadline_s))}", "-o", "LogLevel=ERROR"]
+    # A connection that outlives its client would hold the pipes open; the first value counts.
+    options += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
     if host.ssh.user:
         options += ["-l", host.ssh.user]
     if host.ssh.key_file:

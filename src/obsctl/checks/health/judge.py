@@ -132,7 +132,7 @@ def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
             severity=Severity.CRITICAL if single else Severity.WARNING,
             object=f"host/{probe.name}",
             summary=f"does not answer over ssh ({probe.failure}); it runs {', '.join(_runs(host))}",
-            hint=f"{host.ssh_command()} shows why; if nothing answers there: ping {host.address}, then its console"
+            hint=f"{host.login_hint()}; if nothing answers there: ping {host.address}, then its console"
             if host
             else f"ping {probe.name}; then its console",
         )

@@ -155,7 +155,7 @@ def _unreachable(fleet: Fleet, seen: VipSnapshot) -> Iterator[Finding]:
             evidence={"ssh": node.failure, "nginx": node.nginx_failure},
             hint=f"ping {node.address}; its console"
             if dead
-            else f"this must work without a question: {host.ssh_command() if host else f'ssh {node.address} true'}",
+            else (host.login_hint() if host else f"this must work without a question: ssh {node.address} true"),
         )
 
 

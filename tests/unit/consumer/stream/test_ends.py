@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from obsctl.consumer.config import Kafka
 from obsctl.consumer.stream import ends as module
 from obsctl.consumer.stream.ends import Ends
 from obsctl.consumer.telemetry import Telemetry
@@ -16,6 +15,7 @@ from obsctl.kafka.end_offsets import EndOffsets
 from obsctl.kafka.topics import Cluster
 from rig.waiting import wait_for
 from tests.unit.consumer.doubles import PART
+from tests.unit.consumer.settings import kafka
 
 OTHER = PART._replace(partition=1)
 
@@ -60,7 +60,7 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 def ends(brokers: Brokers, telemetry: Telemetry) -> Any:
-    made = Ends(Kafka(bootstrap=("127.0.0.1:1",)), telemetry)
+    made = Ends(kafka(), telemetry)
     made.start()
     yield made
     made.stop()
@@ -124,6 +124,6 @@ def test_a_partition_without_a_leader_is_named_and_costs_the_others_nothing(
 
 
 def test_what_is_identified_is_known_at_once(brokers: Brokers, telemetry: Telemetry) -> None:
-    ends = Ends(Kafka(bootstrap=("127.0.0.1:1",)), telemetry)
+    ends = Ends(kafka(), telemetry)
     assert ends.identify(["nginxlog-error"]).cluster_id == "cluster"
     assert ends.topic_ids == {"nginxlog-error": "id2"}

@@ -29,7 +29,7 @@ def progress(client: FakeClient) -> Progress:
 
 @pytest.fixture
 def intake(progress: Progress) -> Intake:
-    return Intake(BatchLimits(interval_ms=10_000), progress)  # the machine may be busy
+    return Intake(BatchLimits(lines=10_000, interval_ms=10_000), progress)  # the machine may be busy
 
 
 def offsets(intake: Intake, client: FakeClient, *messages: FakeMessage) -> list[int]:

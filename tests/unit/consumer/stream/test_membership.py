@@ -9,20 +9,19 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError
 
-from obsctl.consumer.config import Config, Kafka
 from obsctl.consumer.stream import membership as module
 from obsctl.consumer.stream.membership import Membership
 from obsctl.consumer.stream.progress import Progress
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.batch import Source
-from obsctl.store.settings import Database
 from tests.unit.consumer.doubles import PART, Clock, FakeClient, FakeWriter
+from tests.unit.consumer.settings import config, database, kafka
 
 OTHER = PART._replace(partition=1)
-CONFIG = Config(
-    kafka=Kafka(bootstrap=("127.0.0.1:1",), session_timeout_ms=6000),
-    database=Database(host="h", password="env:X"),
+CONFIG = config(
+    kafka=kafka(session_timeout_ms=6000),
+    database=database(),
     drain_seconds=10,
 )
 
@@ -145,7 +144,7 @@ def test_what_ends_the_client_is_kept_and_what_one_broker_says_is_no_trouble(ben
 def test_a_join_that_is_never_answered_is_tried_again_within_a_minute(bench: Bench) -> None:
     # The client waits for this and three seconds more.
     settings = Membership(
-        Config(kafka=Kafka(bootstrap=("127.0.0.1:1",)), database=CONFIG.database),
+        config(kafka=kafka(), database=CONFIG.database),
         Progress(), None, Telemetry(), take_results=print, stop=threading.Event(),  # type: ignore[arg-type]  # nothing is stored
     ).settings()  # fmt: skip
     assert settings["max.poll.interval.ms"] <= 57_000  # type: ignore[operator]

@@ -10,7 +10,7 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from obsctl.consumer.config import BatchLimits, Config, Kafka
+from obsctl.consumer.config import BatchLimits
 from obsctl.consumer.stream import reader as module
 from obsctl.consumer.stream.reader import Reader
 from obsctl.consumer.telemetry import Telemetry
@@ -18,13 +18,13 @@ from obsctl.consumer.writer import Fenced, Positioned, Question, Stored
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.batch import Batch, Run, Step
 from obsctl.store.interface import Position
-from obsctl.store.settings import Database
 from tests.unit.consumer.doubles import PART, Clock, FakeClient, FakeEnds, FakeWriter
 from tests.unit.consumer.messages import FakeError, FakeMessage
+from tests.unit.consumer.settings import config, database, kafka
 
-CONFIG = Config(
-    kafka=Kafka(bootstrap=("127.0.0.1:1",)),
-    database=Database(host="h", password="env:X"),
+CONFIG = config(
+    kafka=kafka(),
+    database=database(),
     batch=BatchLimits(interval_ms=10, lines=10),
 )
 

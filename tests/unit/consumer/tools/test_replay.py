@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from obsctl.consumer.config import Config, Kafka
 from obsctl.consumer.tools import replay as module
 from obsctl.consumer.tools.replay import Result, replay
 from obsctl.kafka.partition import TopicPartition
@@ -18,10 +17,10 @@ from obsctl.store.batch import Source
 from obsctl.store.interface import StoreUnavailableError
 from obsctl.store.mysql.operations import Candidate, Kept, Released, Selection
 from obsctl.store.quarantine import Quarantined
-from obsctl.store.settings import Database
 from rig.records import json_line, record
+from tests.unit.consumer.settings import config, database, kafka
 
-CONFIG = Config(kafka=Kafka(bootstrap=("127.0.0.1:1",)), database=Database(host="h", password="env:X"))
+CONFIG = config(kafka=kafka(), database=database())
 #: As the store's columns hold times: UTC, without a zone.
 SINCE, NOON, NOW = (datetime.datetime(2026, 1, day, hour) for day, hour in ((1, 0), (1, 12), (2, 0)))  # noqa: DTZ001
 

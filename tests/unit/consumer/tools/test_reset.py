@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from obsctl.consumer.config import Config, Kafka
 from obsctl.consumer.tools import reset as module
 from obsctl.consumer.tools.reset import Plan, carry_out, plan, weigh
 from obsctl.core.errors import ObsctlError, RefusedError
 from obsctl.kafka.topics import Bounds, Cluster
 from obsctl.store.interface import Position, StoreUnavailableError
-from obsctl.store.settings import Database
 from tests.unit.consumer.doubles import PART
+from tests.unit.consumer.settings import config, database, kafka
 
-CONFIG = Config(kafka=Kafka(bootstrap=("127.0.0.1:1",)), database=Database(host="h", password="env:X"))
+CONFIG = config(kafka=kafka(), database=database())
 
 
 class World:

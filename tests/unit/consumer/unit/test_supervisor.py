@@ -17,17 +17,17 @@ from obsctl.consumer.unit import worker
 from obsctl.consumer.unit.supervisor import Supervisor
 from obsctl.consumer.unit.worker_process import FIRST_REPORT_S
 from obsctl.core.consumer_page import Note
-from obsctl.store.settings import Database
 from tests.unit.consumer.doubles import Clock
+from tests.unit.consumer.settings import config, database, kafka
 from tests.unit.consumer.unit.builders import worker as worker_state
 
-CONFIG = Config(
-    kafka=Kafka(bootstrap=("127.0.0.1:1",)),
-    database=Database(host="h", password="env:X"),
+CONFIG = config(
+    kafka=kafka(),
+    database=database(),
     processes=2,
     stuck_seconds=40,
     drain_seconds=5,
-    health=Health(port=0),
+    health=Health(address="127.0.0.1", port=0),
 )
 
 
@@ -227,6 +227,6 @@ def test_a_taken_port_costs_the_page_only(bench: Bench) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        bench.supervisor._settings = msgspec.structs.replace(CONFIG, health=Health(port=port))
+        bench.supervisor._settings = msgspec.structs.replace(CONFIG, health=Health(address="127.0.0.1", port=port))
         bench.run(5)
     assert all(child.turns for child in bench.children)

@@ -9,18 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from obsctl.consumer.config import Config, Kafka
+from obsctl.consumer.config import Config
 from obsctl.consumer.telemetry import Counters, PartitionState, Report
 from obsctl.consumer.unit import worker_process as module
 from obsctl.consumer.unit.worker_process import FIRST_REPORT_S, Child
 from obsctl.core.consumer_page import Note
-from obsctl.store.settings import Database
 from rig.waiting import wait_for
 from tests.unit.consumer.doubles import Clock
+from tests.unit.consumer.settings import config, database, kafka
 
-CONFIG = Config(
-    kafka=Kafka(bootstrap=("127.0.0.1:1",), instance="app1"),
-    database=Database(host="h", password="env:X"),
+CONFIG = config(
+    kafka=kafka(instance="app1"),
+    database=database(),
     stuck_seconds=10,
     drain_seconds=5,
 )
