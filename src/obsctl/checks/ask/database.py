@@ -10,20 +10,11 @@ from obsctl.core.deadline import Deadline
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact, resolve
 from obsctl.fleet.model import Fleet
+from obsctl.store.mysql import questions
 
 #: Seconds; for connecting alone, and for all questions together.
 _CONNECT_S = 3.0
 _DEADLINE_S = 6.0
-
-_VERSION = "SELECT VERSION()"
-# A position moves with every stored batch, so this needs no scan of the large tables.
-_BEHIND = "SELECT TIMESTAMPDIFF(SECOND, MAX(updated_at), UTC_TIMESTAMP()) FROM log_source WHERE next_offset > 0"
-_QUARANTINED = "SELECT COUNT(*) FROM quarantine WHERE stored_at > UTC_TIMESTAMP() - INTERVAL 1 DAY"
-_CATCH_ALL = (
-    "SELECT COALESCE(SUM(table_rows), 0) FROM information_schema.partitions "
-    "WHERE table_schema = DATABASE() AND partition_name = 'p_max'"
-)
-
 
 T = TypeVar("T")
 
@@ -88,10 +79,10 @@ def ask(fleet: Fleet, question: Callable[[Any], T]) -> T:
 
 def _probe(cursor: Any) -> DatabaseProbe:
     return DatabaseProbe(
-        version=str(_one(cursor, _VERSION)),
-        behind_s=_number(cursor, _BEHIND),
-        quarantined_last_day=_number(cursor, _QUARANTINED),
-        catch_all_rows=_number(cursor, _CATCH_ALL),
+        version=str(_one(cursor, questions.VERSION)),
+        behind_s=_number(cursor, questions.SECONDS_SINCE_STORED),
+        quarantined_last_day=_number(cursor, questions.QUARANTINED_LAST_DAY),
+        catch_all_rows=_number(cursor, questions.BEYOND_ROWS),
     )
 
 

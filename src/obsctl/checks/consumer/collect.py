@@ -12,27 +12,10 @@ from obsctl.checks.health.collect import probe_host
 from obsctl.checks.kafka.collect import collect_partitions
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.fleet.model import Fleet
+from obsctl.store.mysql import questions
 
 #: Between the two looks that make a rate (seconds).
 _RATE_S = 1.0
-
-_SOURCES = (
-    "SELECT source_id, cluster_id, topic, partition_id, topic_id, next_offset, newest_event, "
-    "TIMESTAMPDIFF(SECOND, newest_event, UTC_TIMESTAMP()), TIMESTAMPDIFF(SECOND, updated_at, UTC_TIMESTAMP()) "
-    "FROM log_source ORDER BY topic, partition_id, source_id"
-)
-_RECORDS = "SELECT COALESCE(SUM(next_offset), 0) FROM log_source"
-_QUARANTINE = (
-    "SELECT reason, COUNT(*), MIN(stored_at), MAX(stored_at), "
-    "COALESCE(SUM(stored_at > UTC_TIMESTAMP() - INTERVAL 1 DAY), 0), COALESCE(SUM(dead_letter = 0), 0) "
-    "FROM quarantine GROUP BY reason ORDER BY reason"
-)
-_DAYS = (
-    "SELECT table_name, DATEDIFF(STR_TO_DATE(MAX(IF(partition_name REGEXP '^p[0-9]+$', SUBSTRING(partition_name, 2), "
-    "NULL)), '%Y%m%d'), UTC_DATE()), COALESCE(SUM(IF(partition_name = 'p_max', table_rows, 0)), 0) "
-    "FROM information_schema.partitions WHERE table_schema = DATABASE() AND partition_name IS NOT NULL "
-    "GROUP BY table_name ORDER BY table_name"
-)
 
 
 def collect_consumer(fleet: Fleet) -> ConsumerSnapshot:
@@ -70,13 +53,13 @@ def _probe(fleet: Fleet) -> StoreProbe:
 
 
 def _ask(cursor: Any) -> StoreProbe:
-    before, began = _rows(cursor, _RECORDS)[0][0], time.monotonic()
-    quarantine = _rows(cursor, _QUARANTINE)
-    days = _rows(cursor, _DAYS)
+    before, began = _rows(cursor, questions.RECORDS)[0][0], time.monotonic()
+    quarantine = _rows(cursor, questions.QUARANTINE_BY_REASON)
+    days = _rows(cursor, questions.DAYS_AHEAD)
     time.sleep(max(_RATE_S - (time.monotonic() - began), 0))
-    after, seconds = _rows(cursor, _RECORDS)[0][0], time.monotonic() - began
+    after, seconds = _rows(cursor, questions.RECORDS)[0][0], time.monotonic() - began
     return StoreProbe(
-        sources=tuple(_source(row) for row in _rows(cursor, _SOURCES)),
+        sources=tuple(_source(row) for row in _rows(cursor, questions.SOURCES)),
         rate=round((int(after) - int(before)) / seconds, 1),
         quarantine=tuple(
             QuarantinedReason(reason=reason, lines=int(lines), first=str(first), last=str(last))

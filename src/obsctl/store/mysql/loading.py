@@ -10,6 +10,8 @@ behaviour.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pymysql
@@ -17,7 +19,7 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import OKPacketWrapper
 
-#: Bytes of a packet, at most. Each one waits for the interpreter's lock, which the reading thread is slow to let go.
+#: Bytes of a packet, at most. Each one waits for the interpreter's lock, which the reading thread is slow to release.
 _PIECE_BYTES = 2**20
 
 
@@ -38,6 +40,16 @@ class LoadingConnection(Connection):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(client_flag=CLIENT.LOCAL_FILES, **settings)
+
+    @contextlib.contextmanager
+    def patience(self, seconds: int) -> Iterator[None]:
+        """Wait up to so many seconds for each answer inside the block."""
+        driver: Any = self
+        usual, driver._read_timeout = driver._read_timeout, seconds
+        try:
+            yield
+        finally:
+            driver._read_timeout = usual
 
     def load(self, statement: bytes, rows: bytes, packet_bytes: int) -> Loaded:
         """Run a ``LOAD DATA LOCAL`` and give it the rows in place of the file that it names.

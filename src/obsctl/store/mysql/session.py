@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import pymysql
@@ -157,15 +157,9 @@ class Session:
         """Commit the transaction."""
         self._connection.commit()
 
-    @contextlib.contextmanager
-    def patience(self, seconds: int) -> Iterator[None]:
-        """Wait longer for answers on the open connection; PyMySQL has no public way to say so."""
-        connection: Any = self._connection
-        connection._read_timeout = seconds
-        try:
-            yield
-        finally:
-            connection._read_timeout = _IO_S
+    def patience(self, seconds: int) -> contextlib.AbstractContextManager[None]:
+        """Wait longer for answers inside the block."""
+        return self._connection.patience(seconds)
 
     @property
     def row_bytes(self) -> int:
