@@ -87,7 +87,8 @@ def site(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fle
             fleet.ssh(host, "sh", "-c", _FORGET)
         for node in NODES:
             fleet.ssh(node, "systemctl", "start", "nginx", check=False)
-        _apply(INVENTORY, "Etc/UTC")
+        # By the name that the consumer's configuration has without the setting.
+        _apply(INVENTORY, "UTC")
     for node in NODES:
         assert "0.0.0.0:80" in _sockets(fleet, node)
         assert fleet.ssh(node, "sysctl", "-n", SETTING) == "0\n"
