@@ -163,11 +163,11 @@ everything() { # unit, contract and integration in turn would leave the cores id
   local lint roots
   stage "artifacts and environments"
   ./scripts/install-packages shellcheck
-  prepare_contract
-  prepare_integration
-  prepare_lab
   beside "lint" ./test.sh lint
   lint=$!
+  prepare_lab
+  prepare_contract
+  prepare_integration
   beside "roots of the lab's hosts" python -m obsctl.lab.base debian12 el9
   roots=$!
   stage "unit, contract, integration (seconds of three processes)"
