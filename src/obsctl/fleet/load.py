@@ -2,7 +2,7 @@
 
 Reading an inventory takes Ansible a second or two, so the answer is kept in the user's cache. The key covers every
 file that Ansible reads (hosts, group_vars, host_vars, ansible.cfg, the roles' defaults, the lab's record); an
-inventory that is a script answers anew each time and is never kept.
+inventory that is a script may answer differently each time and is never kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def find(inventory: str | None, *, cwd: Path | None = None) -> FleetSource:
 
 @contextlib.contextmanager
 def _in_words() -> Iterator[None]:
-    """Turn what the file system says about a path into a sentence."""
+    """Turn what the file system says about a path into an error with a hint."""
     try:
         yield
     except OSError as error:

@@ -82,9 +82,9 @@ class Guest:
         )
 
     def crash(self) -> bool:
-        """End the guest as a crash does: at once, and without a word to anybody.
+        """End the guest as a crash does: at once, and without closing its connections.
 
-        The cable goes first. The kernel closes a killed program's connections in good order, and peers would be told
+        The cable goes first. The kernel closes a killed program's connections in good order, and peers would be notified
         at once of a death that in earnest they have to find out by themselves.
 
         What the guest had not written to disk is *not* lost: the page cache is this machine's.

@@ -10,7 +10,7 @@ from obsctl.checks.artifacts.snapshot import ArtifactFile, ArtifactSnapshot
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
-#: State of a file to the finding's code, its severity and its sentence.
+#: State of a file to the finding's code, its severity and its summary.
 _FAULTS = {
     "missing": ("ARTIFACT_MISSING", Severity.CRITICAL, "the file is gone"),
     "changed": ("ARTIFACT_CHANGED", Severity.CRITICAL, "the file is not the one that was built"),

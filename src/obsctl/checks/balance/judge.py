@@ -122,7 +122,7 @@ def _unreachable(seen: BalancerSnapshot) -> Finding:
         object=f"vip/{seen.target}",
         summary=f"nothing answers{before}: {reasons}",
         evidence={"sent": seen.sent, "answered": seen.answered, "failures": seen.failures},
-        hint="obsctl verify vip tells whether a node holds the address and whether its nginx runs",
+        hint="obsctl verify vip shows which node holds the address and whether its nginx runs",
     )
 
 

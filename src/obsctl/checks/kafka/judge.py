@@ -17,7 +17,7 @@ from obsctl.fleet.model import Fleet
 #: A voter that did not hold everything for longer than this is not counted on. Voters fetch every half second, and
 #: the leader gives up its office when a majority has not fetched for two.
 VOTER_BEHIND_MS = 3_000
-#: The same in records, for brokers that do not tell the time (before 3.3).
+#: The same in records, for brokers that do not report the time (before 3.3).
 VOTER_BEHIND_RECORDS = 1_000
 #: Messages not yet read by a group; at 1,000 lines a second this is most of a minute.
 LAG_WARNING = 50_000
@@ -388,7 +388,7 @@ def _disks(brokers: Sequence[Broker]) -> Iterator[Finding]:
 
 
 def free_share(directory: LogDir) -> float | None:
-    """Return which share of the directory's volume is free (0 to 1), ``None`` where the broker does not tell."""
+    """Return which share of the directory's volume is free (0 to 1), ``None`` where the broker does not report it."""
     if not directory.total_bytes or directory.usable_bytes is None:
         return None
     return directory.usable_bytes / directory.total_bytes

@@ -32,7 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         end: the next one to be written there.
         target: where it shall go on.
         read_again: offsets that are read a second time; each line stays one row.
-        skipped: offsets that the broker has and nobody will read.
+        skipped: offsets that the broker has and that will not be read.
         gone: offsets between the position and the target that the broker no longer has.
     """
 
@@ -142,7 +142,7 @@ def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
 
     Args:
         at_least: the position that the person has seen. It may have grown since: then less is skipped, or more is read
-            again, and nothing is lost. One that lies before it was moved by somebody else, and would skip what nobody
+            again, and nothing is lost. One that lies before it was moved by somebody else, and would skip what no consumer
             has agreed to.
 
     Raises:

@@ -17,7 +17,7 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import OKPacketWrapper
 
-#: Bytes of a packet, at most. Each one waits for the interpreter's lock, which the reading thread is slow to let go.
+#: Bytes of a packet, at most. Each one waits for the interpreter's lock, which the reading thread is slow to release.
 _PIECE_BYTES = 2**20
 
 
