@@ -1,4 +1,4 @@
-"""What a service reports to systemd: that it runs, how it does, that it lives (``sd_notify(3)``, datagrams to a socket)."""
+"""What a service reports to systemd: that it runs, its state, a sign of life (``sd_notify(3)``)."""
 
 from __future__ import annotations
 

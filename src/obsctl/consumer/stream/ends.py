@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
 _BROKERS_HINT = "are the brokers up, and does a firewall let this host reach their port? obsctl kafka status"
-_TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i INVENTORY creates the topics that the inventory names"
+_TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i inventories/prod creates the topics that the inventory names"
 
 
 class Ends(threading.Thread):
