@@ -184,7 +184,7 @@ class Rig:
             sys.exit(f"{whose} stored {count} rows of {self.rows}")
 
     def _begin(self) -> str:
-        """Make the tables anew, with the days' partitions; return a consumer group that nobody knows."""
+        """Create the tables again, with the days' partitions; return a consumer group that has not been used."""
         with self.mariadb.root() as cursor:
             make_schema(cursor, DATABASE)
             grant(cursor, DATABASE, USER, PASSWORD)

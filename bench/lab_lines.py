@@ -59,7 +59,7 @@ while True:
 print(written)
 """
 
-# Prints "PROBE WRITTEN READABLE" (seconds since 1970) for each probe, at its end: nobody reads before, and a full pipe
+# Prints "PROBE WRITTEN READABLE" (seconds since 1970) for each probe, at its end: nothing reads before, and a full pipe
 # would hold it up. Each balancer writes its probes in their order, so what is still to come is younger than the last
 # one of an unbroken row: the query reads from there.
 _POLLER = """

@@ -32,7 +32,7 @@ def arguments(purpose: str, runs: int) -> argparse.Namespace:
 
 
 def say(text: str) -> None:
-    """Tell on standard error how it goes."""
+    """Report progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 

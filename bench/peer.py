@@ -1,4 +1,4 @@
-"""Redpanda Connect, built from its Go module, and what it is told to do."""
+"""Redpanda Connect, built from its Go module, and its configuration."""
 
 from __future__ import annotations
 

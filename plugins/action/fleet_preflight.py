@@ -107,7 +107,7 @@ def given_login() -> dict[str, str]:
         "ansible_ssh_args": line.get("ssh_args") or configured,
         "ansible_ssh_common_args": line.get("ssh_common_args"),
         "ansible_ssh_extra_args": line.get("ssh_extra_args"),
-        # The password itself is nobody's business here.
+        # The password itself is not needed here.
         "ansible_password": "given" if line.get("ask_pass") or line.get("connection_password_file") else "",
         "inventory": " ".join(f"-i {shlex.quote(source)}" for source in line.get("inventory") or ()),
     }

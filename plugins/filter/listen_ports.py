@@ -10,7 +10,7 @@ name: listen_ports
 short_description: The TCP ports of nginx's listen directives
 version_added: 0.1.0
 description:
-  - The firewall and whoever asks through the virtual address take the ports from where nginx has them.
+  - The firewall, and the checks that ask through the virtual address, use the ports that nginx has.
 options:
   _input:
     description: What follows C(listen), once an address.

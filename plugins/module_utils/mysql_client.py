@@ -13,7 +13,7 @@ __metaclass__ = type
 import re
 
 _ERROR = re.compile(r"ERROR (\d+) \(([0-9A-Z]+)\)(?: at line (\d+))?: (.*)", re.S)
-#: Client error numbers of "no server there": socket absent, nobody listens, server goes away while it starts or stops.
+#: Client error numbers of "no server there": socket absent, nothing listens, server goes away while it starts or stops.
 _NO_SERVER = frozenset((2002, 2003, 2006, 2013, 2026))
 #: The server's numbers of "root may not log in like this": by a password, or with one that must be changed first.
 ROOT_REFUSED = frozenset((1045, 1698, 1820, 1862))
@@ -88,6 +88,6 @@ def identifier(name):
 def _as_error(text):
     found = _ERROR.search(text)
     if not found:
-        return ClientError(text.strip() or "the client ended without a word")
+        return ClientError(text.strip() or "the client ended without a message")
     number, _state, line, message = found.groups()
     return ClientError(message.strip(), int(number), int(line or 0))

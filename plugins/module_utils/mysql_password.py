@@ -1,6 +1,6 @@
 # Copyright: The ObsCraft authors
 # Apache License 2.0 (see LICENSE)
-"""Compare a password with what the server stores, without logging in and without setting it anew.
+"""Compare a password with what the server stores, without logging in and without setting it again.
 
 An account is bound to the address that it comes from, so the host that provisions it cannot log in with it; and
 setting the password on every run would report a change on every run.

@@ -183,7 +183,7 @@ def _few(names):
 
 
 def process_of(shown, read_command):
-    """Return (fault, address) of the unit's process; the address is None where it does not tell.
+    """Return (fault, address) of the unit's process; the address is None where it is not given.
 
     Args:
         shown: what C(systemctl show --property=ActiveState,MainPID) printed.
@@ -194,8 +194,8 @@ def process_of(shown, read_command):
     if state != "active":
         return "its unit is %s" % state, None
     words = read_command(properties["MainPID"]).decode("utf-8", "replace").split("\0")
-    told = [word[len(ADDRESS_OPTION) :] for word in words if word.startswith(ADDRESS_OPTION)]
-    return None, told[-1] if told else None
+    given = [word[len(ADDRESS_OPTION) :] for word in words if word.startswith(ADDRESS_OPTION)]
+    return None, given[-1] if given else None
 
 
 def command_line(pid):
@@ -227,7 +227,8 @@ def look(params, process=(None, None)):
     }
     own = [address] if params["broker"] else []
     try:
-        # Whoever answers tells where the others are, which in the middle of a change of ports no inventory knows.
+        # The broker that answers lists the addresses of the others; during a change of ports the inventory has only
+        # the new ones.
         seeds = params["bootstrap"] if view["own_fault"] else own + params["bootstrap"]
         known = wire.metadata(seeds, _REQUEST_TIMEOUT)["brokers"]
         # The node's own view comes last: just after a restart it may hold an old ISR.

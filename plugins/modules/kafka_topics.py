@@ -85,7 +85,7 @@ configured:
   type: dict
   returned: success
 differences:
-  description: What differs and cannot be changed in place, one sentence each.
+  description: What differs and cannot be changed in place, one message each.
   type: list
   elements: str
   returned: success
@@ -234,8 +234,8 @@ def main():
     for topic in topics:
         topic["configs"] = dict((key, config_text(value)) for key, value in topic["configs"].items())
     (existing, configs), todo = settle(module, module.params["bootstrap"], topics)
-    for sentence in todo["differences"]:
-        module.warn(sentence)
+    for difference in todo["differences"]:
+        module.warn(difference)
     module.exit_json(
         changed=bool(todo["create"] or todo["raise"] or todo["configure"]),
         created=[topic["name"] for topic in todo["create"]],

@@ -219,7 +219,7 @@ def claim_root(module, client, program):
 
 
 def refused(error, found):
-    """Return the error that tells a person how to open root's way in."""
+    """Return the error that shows how to give root access again."""
     return ClientError(
         "root cannot log in over the socket (%s), and %s. Log in with root's password once (mysql -u root -p) and run: %s;"
         % (error.message, found, _BY_SOCKET),
@@ -248,7 +248,7 @@ def with_password(module, program, password, script):
 
 
 def root_plan(server):
-    """Return (words, statement) for root on the socket only, and nobody without a name."""
+    """Return (words, statement) for root on the socket only, and for removing accounts without a name."""
     plan = []
     found = server.accounts(["root", ""])
     for user, host in sorted(found):

@@ -125,7 +125,7 @@ def main():
     command = ["systemctl", "show", "--property=" + ",".join(PROPERTIES), module.params["unit"]]
     rc, shown, said = module.run_command(command)
     if rc != 0:
-        module.fail_json(msg="systemctl does not tell about %s: %s" % (module.params["unit"], said.strip()))
+        module.fail_json(msg="systemctl show %s failed: %s" % (module.params["unit"], said.strip()))
     properties = parse(shown)
     files, reload_mark = module.params["files"], module.params["reload_mark"]
     unread = unread_files(properties, files, reload_mark, modified, time.time(), monotonic())

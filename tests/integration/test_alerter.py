@@ -277,7 +277,7 @@ def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions:
     watch.produce_again()
     watch.send(watch.requests(60), partitions)
     pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 40)
-    assert_was_not_well(pages, "made again")
+    assert_was_not_well(pages, "created again")
     assert watch.health()["status"] == "ok"
     assert watch.health()["cluster"]["topic_id"] not in ("", before)
     assert watch.health()["cluster"]["positions"].keys() == {str(number) for number in range(partitions)}
@@ -453,7 +453,7 @@ def test_a_topic_made_again_while_one_of_three_brokers_hangs(kafka_libs: Path, t
             watch.produce_again()
             watch.send(watch.requests(60))
             pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 60)
-            assert_was_not_well(pages, "made again")
+            assert_was_not_well(pages, "created again")
             watch.send(watch.requests(120))
             settled(watch, both(CLIENT), 40)
             watch.kill()

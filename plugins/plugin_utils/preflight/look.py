@@ -51,7 +51,7 @@ class Look:
 
 
 def said_once(text: str) -> str:
-    """Return a message of Ansible on one line; before 2.19 it says the same sentence once a level."""
+    """Return a message of Ansible on one line; before 2.19 it repeats the same message once a level."""
     sentences = " ".join(text.split()).removesuffix(".").split(". ")
     return ". ".join(dict.fromkeys(sentences))
 

@@ -21,7 +21,7 @@ SHARED = ("fleet_vip", "fleet_admin_sources", "fleet_artifacts_dir")
 OWN_NAMES = (
     ("filebeat", "filebeat_name", "lines of equal text and place in two hosts' logs would be taken for one"),
     ("consumer", "consumer_instance", "each would take the other's partitions away"),
-    ("backend", "backend_name", "their answers could not be told apart"),
+    ("backend", "backend_name", "their answers could not be distinguished"),
 )
 #: Characters of a host name, and of each part between its dots (RFC 1123; 64 is Linux's own limit).
 NAME_MAX, PART_MAX = 64, 63
@@ -52,7 +52,7 @@ def host_names(fleet: Fleet) -> Iterator[Problem]:
 
 
 def own_names(fleet: Fleet) -> Iterator[Problem]:
-    """A name that tells hosts apart, set once for several of them."""
+    """A name that distinguishes hosts, set once for several of them."""
     for group, variable, why in OWN_NAMES:
         users: dict[str, list[str]] = {}
         for host, variables in fleet.group(group):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 
-#: A VRRP password is cut here without a word.
+#: A VRRP password is silently cut here.
 AUTH_PASS_MAX = 8
 # Blanks, quotes, # and ! end the word or begin a comment in keepalived.conf.
 AUTH_PASS_PLAIN = re.compile(r"[A-Za-z0-9._-]+\Z")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 class Log(NamedTuple):
     """One topic of one cluster, from its creation to its deletion.
 
-    A topic that is deleted and made again under the same name is another log: its offsets begin at 0 again.
+    A topic that is deleted and created again under the same name is another log: its offsets begin at 0 again.
 
     Attributes:
         cluster: the cluster's id.

@@ -1,4 +1,4 @@
-"""Which log is read, and from where: also after the topic was made again or the cluster rebuilt under the alerter.
+"""Which log is read, and from where: also after the topic was created again or the cluster rebuilt under the alerter.
 
 Where a position is known for the log, reading goes on there. Where none is known, or the log does not have it (any
 more), reading begins with the first record that may still count: the identities of counted lines are known, so none
@@ -23,13 +23,13 @@ LOG = logging.getLogger(__name__)
 _COMMIT_EVERY_S = 5.0
 #: Kafka counts as gone when it has not answered for this long, seconds.
 SILENT_S = 30.0
-#: A topic that was made again is not read before this time has passed: a broker that does not know it yet would
+#: A topic that was created again is not read before this time has passed: a broker that does not know it yet would
 #: still give the old one's records at the new one's offsets. Later it is fenced (broker.session.timeout.ms is 9 s).
 #: For so long, too, an answer that names the log that was left comes from such a broker.
 SETTLE_S = 10.0
 #: A client whose partitions are stuck is replaced this often, seconds: what it believes may be the cause.
 _REOPEN_S = 60.0
-_MADE_AGAIN = f"was deleted and made again; reading goes on within {SETTLE_S:g} s, there is nothing to do"
+_CREATED_AGAIN = f"was deleted and created again; reading goes on within {SETTLE_S:g} s, there is nothing to do"
 
 
 class Trouble(NamedTuple):
@@ -166,7 +166,7 @@ class Reading:
             origin, positions = "its end", dict(answer.ends)
         else:
             if self._state.knows(log.topic, log.cluster) and now - self._next[1] < SETTLE_S:
-                self._why = _MADE_AGAIN
+                self._why = _CREATED_AGAIN
                 return
             # All its partitions are new to the source: they are found like any other that has no position.
             origin, positions = f"the first record of the last {self._lateness_s:g} s", {}
@@ -186,11 +186,11 @@ class Reading:
     def _leave(self, source: Source, log: Log) -> None:
         same = source.log.cluster == log.cluster
         LOG.warning(
-            "the topic was deleted and made again" if same else "the brokers belong to another cluster now",
+            "the topic was deleted and created again" if same else "the brokers belong to another cluster now",
             extra={"topic": log.topic, "was": source.log._asdict(), "is": log._asdict()},
         )
         self._left[source.log] = time.monotonic()
-        self._why = _MADE_AGAIN
+        self._why = _CREATED_AGAIN
         self._source = None
         # Partitions that no longer exist must not hold the clock; nothing ends before each new one has been heard.
         self._clock.restart()

@@ -93,7 +93,7 @@ class Sender(threading.Thread):
                 Verdict.UNKNOWN,
                 "",
                 f"internal error ({type(error).__name__}) while sending",
-                "report this, with the journal",
+                "a bug in obsctl: report it with journalctl -u obsctl-alerter -n 100",
             )
 
     def _log(self, parcel: Parcel, delivery: Delivery) -> None:

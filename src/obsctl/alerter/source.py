@@ -44,7 +44,7 @@ class Record(NamedTuple):
 class Source:
     """Reads the partitions of one log.
 
-    A client of its own for each log: librdkafka keeps what it knew of a topic that was made again under its name.
+    A client of its own for each log: librdkafka keeps what it knew of a topic that was created again under its name.
 
     Args:
         config: the brokers.

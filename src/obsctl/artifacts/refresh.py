@@ -26,7 +26,7 @@ def refresh(
     pythons: Sequence[str],
     notify: Notify,
 ) -> Lock:
-    """Return the lock with these parts and versions locked anew; the rest stays as it was.
+    """Return the lock with these parts and versions locked again; the rest stays as it was.
 
     Raises:
         ObsctlError: a registry could not be asked, or a tool is missing.

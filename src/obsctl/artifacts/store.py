@@ -75,7 +75,7 @@ class Store:
         except UndecodableError as error:
             raise ConfigError(
                 f"{path} is damaged: {error}",
-                hint=f"remove it; `obsctl artifacts build --dest {self.root}` makes it anew",
+                hint=f"remove it; `obsctl artifacts build --dest {self.root}` builds it again",
             ) from None
         return {artifact.path: artifact for artifact in manifest.artifacts}
 

@@ -45,7 +45,7 @@ def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), 
 
 
 def guard() -> None:
-    """Have standard output say in words why it cannot be written, whoever writes to it."""
+    """Have every write to standard output say in words why it failed."""
     plain = sys.stdout
     if type(plain) is io.TextIOWrapper:
         encoding, errors, by_line = plain.encoding, plain.errors, plain.line_buffering
@@ -59,7 +59,7 @@ class OutputError(ObsctlError):
 
 
 class ReaderGoneError(Exception):
-    """Whoever read standard output has gone (``head``, a pager that was quit): no error, and not Typer's to handle."""
+    """The reader of standard output has gone (``head``, a pager that was quit): no error, and not Typer's to handle."""
 
 
 class _Guarded(io.TextIOWrapper):

@@ -22,7 +22,7 @@ class Start:
 
     Attributes:
         at: the moment, for people.
-        clock: the same on a clock that nobody sets (seconds), for how long it took.
+        clock: the same on the monotonic clock (seconds), for how long it took.
     """
 
     at: datetime = field(default_factory=lambda: datetime.now(UTC))

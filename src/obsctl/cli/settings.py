@@ -124,6 +124,6 @@ def note(ctx: typer.Context, text: str) -> None:
 
 
 def require_terminal(what: str) -> None:
-    """Refuse an action that needs a person's answer where nobody can give one."""
+    """Refuse an action that needs a person's answer where there is no terminal to ask on."""
     if not sys.stdin.isatty():
         raise UsageError(f"{what} asks for confirmation and there is no terminal", hint="add --yes")

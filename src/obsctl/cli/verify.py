@@ -39,7 +39,7 @@ def lb(
     """Send requests through the VIP, each on a new connection, and compare who answered with who should have.
 
     A warning needs both a chi-square p below .01 and a deviation above 15 %: neither noise nor a large number of
-    requests alarms. A back end that gets nothing, and one that nobody configured, are critical.
+    requests alarms. A back end that gets nothing, and one that is not configured, are critical.
     """
     from obsctl.checks.balance.check import balancer_check
     from obsctl.cli.checking import run_check
@@ -52,7 +52,7 @@ def vip(ctx: typer.Context) -> ExitCode:
     """Check that exactly one node holds the VIP, that it is the one that answers, and that another can take over.
 
     Every lb node is asked over ssh, and the address itself from here: the answer's X-Balancer header, or on the same
-    segment the neighbour table, tells which node really gets the packets.
+    segment the neighbour table, shows which node really gets the packets.
     """
     from obsctl.checks.vip.check import vip_check
     from obsctl.cli.checking import run_check

@@ -26,7 +26,7 @@ class _Stream(NamedTuple):
     Attributes:
         file: the record's ``log.file``; looked at where the input has several logs.
         begun: see :func:`identity.of_origin`.
-        parse: None for a format that nobody knows.
+        parse: None for a format that is not known.
     """
 
     host: str

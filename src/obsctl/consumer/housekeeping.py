@@ -142,7 +142,7 @@ class Housekeeping:
             )
         accepted, too_large = self._offer(letters, whole=True)
         if too_large:
-            # The quarantine row is the record; a copy that no broker takes must not hold up those behind it.
+            # The quarantine row is the record; a copy that no broker takes must not block those after it.
             accepted += self._offer(too_large, whole=False)[0]
         return accepted
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 _PLACED = re.compile(r"(?s)(?P<what>.*) - at `(?P<place>(?:key in )?\$.*)`")
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
-#: msgspec names the key only inside these sentences.
+#: msgspec names the key only inside these messages.
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 
 

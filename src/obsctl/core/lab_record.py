@@ -54,7 +54,7 @@ def record_file(state_dir: Path = _STATE_DIR) -> Path:
 
 
 def read(state_dir: Path = _STATE_DIR) -> LabState | None:
-    """Return the record, or None where there is no lab or a record that nobody can read."""
+    """Return the record, or None where there is no lab or its record cannot be read."""
     try:
         return LabState(**json.loads(record_file(state_dir).read_text()))
     except (OSError, ValueError, TypeError):

@@ -77,7 +77,7 @@ def resolve(reference: str) -> Secret:
         value = _vault(name)
     elif kind == "vault":
         raise ConfigError(
-            f"the secret {reference} lies in the inventory's vault, which is not at hand here",
+            f"the secret {reference} lies in the inventory's vault, which cannot be read here",
             hint="run this on the control node with --inventory, or use a file: or env: reference",
         )
     else:

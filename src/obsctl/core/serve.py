@@ -55,7 +55,7 @@ class Metric(NamedTuple):
     Attributes:
         name: without the daemon's prefix.
         kind: ``counter``, ``gauge`` or ``histogram``.
-        text: what it counts, one sentence.
+        text: what it counts, on one line.
         samples: in the order in which they are written.
     """
 

@@ -1,4 +1,4 @@
-"""What a service tells systemd: that it runs, how it does, that it lives (``sd_notify(3)``, datagrams to a socket)."""
+"""What a service reports to systemd: that it runs, its state, a sign of life (``sd_notify(3)``)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Notifier:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                # Never wait: whoever asks for signs of life must not be what stops them.
+                # Never wait: sending a sign of life must not block the process that has to give it.
                 channel.setblocking(False)
                 channel.sendto("\n".join(states).encode(), address)
         except OSError as error:

@@ -2,7 +2,7 @@
 
 Reading an inventory takes Ansible a second or two, so the answer is kept in the user's cache. The key covers every
 file that Ansible reads (hosts, group_vars, host_vars, ansible.cfg, the roles' defaults, the lab's record); an
-inventory that is a script answers anew each time and is never kept.
+inventory that is a script may answer differently each time and is never kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def find(inventory: str | None, *, cwd: Path | None = None) -> FleetSource:
 
 @contextlib.contextmanager
 def _in_words() -> Iterator[None]:
-    """Turn what the file system says about a path into a sentence."""
+    """Turn what the file system says about a path into an error with a hint."""
     try:
         yield
     except OSError as error:
@@ -229,12 +229,17 @@ def _ask_ansible(inventory: Path) -> bytes:
             [str(playbook), "-i", str(inventory), "-e", f"fleet_out={out}"],
             purpose=f"the inventory {inventory}",
             deadline_s=_ANSIBLE_DEADLINE_S,
-            hint="run ansible-inventory --list -i on it and see what hangs",
+            hint=f"ansible-inventory --graph -i {inventory} shows whether a plugin or a script of the inventory hangs",
             environment={"ANSIBLE_RETRY_FILES_ENABLED": "0"},
             cwd=playbook.resolve().parents[2],
         )
         if done.returncode != 0 or not out.is_file():
-            raise ConfigError(f"Ansible cannot read {inventory}:\n{_complaint(done.stdout + done.stderr)}")
+            raise ConfigError(
+                f"Ansible cannot read {inventory}:\n{_complaint(done.stdout + done.stderr)}",
+                hint=f"ansible-playbook playbooks/preflight.yml -i {inventory} names what is wrong in the inventory; "
+                "where the vault has no password: export ANSIBLE_VAULT_PASSWORD_FILE=~/.obsctl-vault-password names a "
+                "file that holds it",
+            )
         return out.read_bytes()
 
 

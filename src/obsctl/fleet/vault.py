@@ -10,7 +10,10 @@ from obsctl.core.errors import ConfigError
 from obsctl.fleet import ansible
 
 _DEADLINE_S = 30.0
-_HINT = "set ANSIBLE_VAULT_PASSWORD_FILE, or vault_password_file in ansible.cfg; then: ansible-inventory --list -i ..."
+_HINT = (
+    "is the variable in the inventory's group_vars/all/vault.yml, and does Ansible know the vault's password? "
+    "export ANSIBLE_VAULT_PASSWORD_FILE=~/.obsctl-vault-password names a file that holds it"
+)
 
 
 def reader(inventory: Path) -> Callable[[str], str]:

@@ -17,7 +17,7 @@ def settings(bootstrap: Sequence[str], client_id: str) -> dict[str, object]:
     return {
         "bootstrap.servers": ",".join(bootstrap),
         "client.id": client_id,
-        # A host that died without a word is noticed, and its return soon.
+        # A host that died without closing its connections is noticed, and its return soon.
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 3000,
         "topic.metadata.refresh.interval.ms": 30_000,

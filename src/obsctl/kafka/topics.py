@@ -41,7 +41,7 @@ def identify(client: AdminClient, topics: Collection[str]) -> Cluster:
 
 
 def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
-    """Ask for the ids of those of the topics that exist; a broker without topic ids tells an empty one.
+    """Ask for the ids of those of the topics that exist; a broker without topic ids reports an empty one.
 
     Raises:
         KafkaException: no broker answers.
@@ -50,12 +50,12 @@ def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
     topic_ids = {}
     for name, answer in answers.items():
         try:
-            told = str(answer.result().topic_id)
+            reported = str(answer.result().topic_id)
         except KafkaException as error:
-            if error.args[0].code() < KafkaError.NO_ERROR:  # the client's own: nobody has answered
+            if error.args[0].code() < KafkaError.NO_ERROR:  # the client's own: no broker has answered
                 raise
         else:
-            topic_ids[name] = "" if told == _NO_ID else told
+            topic_ids[name] = "" if reported == _NO_ID else reported
     return topic_ids
 
 

@@ -43,7 +43,7 @@ class Recipe:
         ssh_unit: the unit of the system's sshd.
         lasts: how long making it takes, for the person who waits.
         convert: makes another system's twin of the Debian root in a directory, or None.
-        ingredients: tells what ``convert`` works with, so that a change of it makes a new root.
+        ingredients: names what ``convert`` works with, so that a change of it makes a new root.
     """
 
     title: str
@@ -202,7 +202,7 @@ def _bootstrap(recipe: Recipe, sources: apt.AptSources, root: Path, note: Note) 
     fetch = 'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --quiet --download-only install'
     options = [
         "--variant=minbase",
-        # Unpacking is what an installation spends its time on: no fsync a file, no files that nobody opens.
+        # Unpacking is what an installation spends its time on: no fsync a file, no files that are never opened.
         "--dpkgopt=force-unsafe-io",
         "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         "--dpkgopt=path-exclude=/usr/share/locale/*",

@@ -29,7 +29,7 @@ Note = Callable[[str], None]
 
 _READY_S = 90.0
 _POLL_S = 0.1
-#: Secret files and their lengths in characters; VRRP takes eight and cuts the rest without a word.
+#: Secret files and their lengths in characters; VRRP takes eight and silently cuts the rest.
 _SECRETS = {
     "mysql_consumer": 32,
     "mysql_reader": 32,
@@ -354,7 +354,7 @@ class Lab:
                 except BlockingIOError:
                     self.note("another command is changing the lab; waiting for it")
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
-                # While we waited it may have been removed, or removed and made again: then this is no lock.
+                # While we waited it may have been removed, or removed and created again: then this is no lock.
                 if not directory.exists() or not os.path.samestat(os.fstat(descriptor), directory.stat()):
                     continue
                 try:

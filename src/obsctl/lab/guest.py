@@ -82,10 +82,10 @@ class Guest:
         )
 
     def crash(self) -> bool:
-        """End the guest as a crash does: at once, and without a word to anybody.
+        """End the guest as a crash does: at once, and without closing its connections.
 
-        The cable goes first. The kernel closes a killed program's connections in good order, and peers would be told
-        at once of a death that in earnest they have to find out by themselves.
+        The cable goes first. The kernel closes a killed program's connections in good order, so peers would notice
+        at once what they have to find out by time-outs when a machine crashes.
 
         What the guest had not written to disk is *not* lost: the page cache is this machine's.
 

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-#: systemd-nspawn's exit status when the guest asked for a reboot and nobody but us can start it again.
+#: systemd-nspawn's exit status when the guest asked for a reboot, and only this process can start it again.
 _REBOOT = 133
 
 

@@ -35,7 +35,7 @@ def require(programs: Iterable[str], what: str) -> None:
 
     Args:
         programs: keys of the package table.
-        what: what is about to be done, as the subject of the sentence.
+        what: what is about to be done, as the subject of a message.
 
     Raises:
         RefusedError: not root, or root without the right to mount and to change links.

@@ -85,7 +85,7 @@ def replay(path: Path, command: list[str], rate: float | None, note: Callable[[s
     assert writer.stdin is not None  # noqa: S101 - a pipe was asked for
     assert writer.stdout is not None  # noqa: S101
     written = 0
-    told = began = time.monotonic()
+    reported = began = time.monotonic()
     try:
         for count, block in _paced(_lines(path), rate, stopping):
             if not _deliver(block, writer.stdin, writer.stdout):
@@ -94,9 +94,9 @@ def replay(path: Path, command: list[str], rate: float | None, note: Callable[[s
                     f"of the next {count:,} it is not known"
                 )
             written += count
-            if time.monotonic() - told > _PROGRESS_S:
-                told = time.monotonic()
-                note(f"{written:,} of {total:,} lines written ({written / (told - began):,.0f}/s)")
+            if time.monotonic() - reported > _PROGRESS_S:
+                reported = time.monotonic()
+                note(f"{written:,} of {total:,} lines written ({written / (reported - began):,.0f}/s)")
     except KeyboardInterrupt:
         # The second one: the host does not answer, and what is on its way is given up.
         writer.kill()

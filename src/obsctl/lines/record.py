@@ -2,7 +2,7 @@
 
 ``{"message": LINE, "host": {"name": …}, "log": {"offset": BYTES, "file": {"path": …}},
 "fields": {"log_format": …, "log_input": …, "log_files": …}}``; anything else in the object is not read. The path is
-read only where ``log_files`` is ``many``: the input has several logs, which the offset alone does not tell apart.
+read only where ``log_files`` is ``many``: the input has several logs, which the offset alone does not distinguish.
 """
 
 from __future__ import annotations

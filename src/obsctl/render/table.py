@@ -24,7 +24,7 @@ _SEVERITY_COLOURS = {
     Severity.CRITICAL: "bold red",
     Severity.UNKNOWN: "magenta",
 }
-#: Wide enough for every column where nobody sees a terminal (a pipe, a file).
+#: Wide enough for every column where there is no terminal (a pipe, a file).
 _PIPE_WIDTH = 160
 #: Below that nothing of a table is left.
 _LEAST_WIDTH = 40

@@ -96,7 +96,7 @@ class Store(Protocol):
         """Return where each partition goes on; one that the store has never seen begins at offset 0.
 
         Args:
-            topic_ids: Kafka's id of each partition's topic; one made anew under an old name has another.
+            topic_ids: Kafka's id of each partition's topic; one created again under an old name has another.
         """
 
     def commit(self, batch: Batch) -> Outcome:
@@ -113,10 +113,10 @@ class Store(Protocol):
         """Note that the copies have been accepted."""
 
     def upkeep(self) -> Upkeep:
-        """Make room for the days to come, and let go what is older than the retention. Repeatable at any time."""
+        """Create partitions for the days to come, and drop what is older than the retention. Repeatable at any time."""
 
     def close(self) -> None:
-        """Let go of the connection. Never raises."""
+        """Close the connection. Never raises."""
 
 
 class Upkeep(msgspec.Struct, frozen=True):

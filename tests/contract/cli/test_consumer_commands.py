@@ -184,7 +184,7 @@ def test_a_status_without_the_readers_password_is_unknown(ssh: Ssh, capsys, tmp_
     hosts = (Host(name="app1", address="192.0.2.1", groups=("consumer",)),)
     database = Database(host="127.0.0.1", port=1, reader_password=f"file:{tmp_path}/nowhere")
     ssh.fleet.write_bytes(msgspec.json.encode(Fleet(hosts=hosts, database=database)))
-    page = json.dumps({"status": "ok", "lines": {"stored": 7}, "notices": {"nginxlog": {"message": "made again"}}})
+    page = json.dumps({"status": "ok", "lines": {"stored": 7}, "notices": {"nginxlog": {"message": "created again"}}})
     ssh.answers((f"unit obsctl-consumer active\nunit obsctl-alerter failed\npage consumer {page}", 0))
     assert run(ssh, "status") == 3
     out = capsys.readouterr().out

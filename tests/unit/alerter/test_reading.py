@@ -133,7 +133,7 @@ def test_a_topic_made_again_is_read_when_no_broker_serves_the_old_one_any_more(b
     bench.clock.caught_up(5, 90.0)
     assert bench.hear(AGAIN, dict.fromkeys(range(3), 7)) is None
     assert bench.reading.trouble() == (True, bench.reason)
-    assert "made again" in bench.reason
+    assert "created again" in bench.reason
     bench.now += SETTLE_S / 2
     assert bench.hear(LOG, dict.fromkeys(range(6), 500)) is None, "a broker that does not know yet"
     bench.now += SETTLE_S / 2 + 0.1

@@ -22,7 +22,7 @@ def test_the_three_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_vaulted_variable_is_read_through_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_vault", None)
-    with pytest.raises(ConfigError, match="not at hand"):
+    with pytest.raises(ConfigError, match="cannot be read here"):
         resolve("vault:token")
     secrets.open_vault(lambda name: f"vaulted-{name}")
     assert resolve("vault:token").reveal() == "vaulted-token"

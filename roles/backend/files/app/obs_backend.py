@@ -1,4 +1,4 @@
-"""The back end behind the balancers: a small web application that tells who answered, and how long it took.
+"""The back end behind the balancers: a small web application that reports who answered, and how long it took.
 
 ``GET /`` names the host, ``/healthz`` is the readiness probe, ``/slow?ms=N`` answers after N milliseconds and
 ``/status/CODE`` answers with that status; the last two exist for drills. Every request is one JSON line on standard

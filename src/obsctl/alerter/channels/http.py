@@ -408,7 +408,7 @@ def out_of_order(answer: Answer, where: str) -> Delivery | None:
             Verdict.UNREACHABLE,
             str(answer.status),
             f"{where} is out of order (HTTP {answer.status})",
-            "try again later; if it stays, ask whoever runs that service",
+            "try again later; if it stays, ask those who run that service",
         )
     return None
 

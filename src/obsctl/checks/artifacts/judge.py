@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from obsctl.checks.artifacts.snapshot import ArtifactFile, ArtifactSnapshot
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
-#: State of a file to the finding's code, its severity and its sentence.
+#: State of a file to the finding's code, its severity and its summary.
 _FAULTS = {
     "missing": ("ARTIFACT_MISSING", Severity.CRITICAL, "the file is gone"),
     "changed": ("ARTIFACT_CHANGED", Severity.CRITICAL, "the file is not the one that was built"),
@@ -30,7 +31,9 @@ def judge_artifacts(_fleet: Fleet, seen: ArtifactSnapshot) -> list[Finding]:
                 hint="obsctl artifacts build",
             )
         ]
-    return [_fault(file) for file in seen.files if file.state in _FAULTS] + [_unlisted(path) for path in seen.unlisted]
+    return [_fault(file) for file in seen.files if file.state in _FAULTS] + [
+        _unlisted(seen.folder, path) for path in seen.unlisted
+    ]
 
 
 def describe_artifacts(_fleet: Fleet, seen: ArtifactSnapshot) -> dict[str, Any]:
@@ -51,11 +54,11 @@ def _fault(file: ArtifactFile) -> Finding:
     )
 
 
-def _unlisted(path: str) -> Finding:
+def _unlisted(folder: str, path: str) -> Finding:
     return Finding(
         code="ARTIFACT_UNLISTED",
         severity=Severity.WARNING,
         object=path,
         summary="no build put this file here; pip on the hosts may take it",
-        hint="remove it",
+        hint=f"rm {shlex.quote(f'{folder}/{path}')}",
     )

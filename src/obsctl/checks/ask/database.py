@@ -30,7 +30,7 @@ def probe(fleet: Fleet) -> DatabaseProbe:
 
 
 class NotAskedError(Exception):
-    """The reader's password is not at hand here."""
+    """The reader's password cannot be read here."""
 
 
 class SilentError(Exception):

@@ -89,7 +89,7 @@ def collect_balancer(
 
     Args:
         requests: how many; by default :func:`default_requests`.
-        lanes: how many at the same time. More than one makes ``least_conn`` prefer whoever is quicker, so an
+        lanes: how many at the same time. More than one makes ``least_conn`` prefer the quicker back end, so an
             uneven share is then no proof of a fault.
         run_deadline_s: seconds after which no further request is sent.
     """

@@ -122,7 +122,7 @@ def _unreachable(seen: BalancerSnapshot) -> Finding:
         object=f"vip/{seen.target}",
         summary=f"nothing answers{before}: {reasons}",
         evidence={"sent": seen.sent, "answered": seen.answered, "failures": seen.failures},
-        hint="obsctl verify vip tells whether a node holds the address and whether its nginx runs",
+        hint="obsctl verify vip shows which node holds the address and whether its nginx runs",
     )
 
 
@@ -138,7 +138,7 @@ def _backends(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
             object="lb",
             summary=f"only {named} answers name a back end: too few to say which of {len(configured)} get their share",
             evidence={"answers": named, "needed": _MIN_FOR_SILENCE * len(configured)},
-            hint="see the other findings; without any, give -n a larger number",
+            hint="the other findings say why; if there is none: obsctl verify lb -n 600",
         )
     for share in everyone:
         host = configured.get(share.backend)
@@ -149,7 +149,8 @@ def _backends(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
                 object=f"backend/{share.backend}",
                 summary=f"{share.got} answers came from a back end that the inventory does not know",
                 evidence={"got": share.got, "share": round(share.got / named, 4)},
-                hint="look for it in the upstream block on the lb hosts (nginx -T), then run site.yml",
+                hint="on the lb hosts: nginx -T | sed -n '/upstream/,/}/p' shows whether it is listed; "
+                "ansible-playbook playbooks/nginx.yml -i inventories/prod writes the list from the inventory",
             )
         elif share.got == 0 and named >= _MIN_FOR_SILENCE * len(configured):
             port = host.backend.port if host.backend else 8080
@@ -167,9 +168,11 @@ def _backends(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
             code="LB_UNKNOWN_BACKEND",
             severity=Severity.CRITICAL,
             object="backend/(unnamed)",
-            summary=f"{unnamed.answers} good answers carry no X-Backend-Server: something else serves the VIP",
+            summary=f"{unnamed.answers} good answers carry no X-Backend-Server header: they come from "
+            " no back end of the fleet",
             evidence={"got": unnamed.answers},
-            hint="curl -i the VIP and see who it is; only the back ends set that header",
+            hint=f"curl -si http://{seen.target}/ | head shows who answers; on the lb hosts: nginx -T | sed -n "
+            "'/upstream/,/}/p' lists the members of the upstream block, which must all be back ends of the fleet",
         )
 
 
@@ -220,7 +223,7 @@ def _errors(seen: BalancerSnapshot) -> Iterator[Finding]:
             "by_backend": {tally.name or "nginx itself": tally.errors for tally in seen.backends if tally.errors},
             "reasons": seen.failures,
         },
-        hint="on the VIP's holder: tail /var/log/nginx/error.log",
+        hint="obsctl verify vip names the VIP's holder; there: tail /var/log/nginx/error.log",
     )
 
 

@@ -65,7 +65,8 @@ def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
                     severity=Severity.UNKNOWN,
                     object=f"layer/{layer}",
                     summary=f"not checked: the inventory lacks the settings needed to reach {layer}",
-                    hint="docs/reference/fleet.md lists them, and the groups that the hosts belong to",
+                    hint="ansible-playbook playbooks/preflight.yml -i inventories/prod names what is missing; "
+                    "docs/reference/fleet.md lists the settings and groups",
                 )
             )
     for probe in snapshot.hosts:
@@ -151,7 +152,7 @@ def _position(place: _Place) -> Iterator[Finding]:
             object=f"partition/{place.name}",
             summary=f"the database is at offset {source.next_offset}, the broker ends at {place.end}",
             evidence=evidence,
-            hint=f"was the cluster restored from a snapshot? {reset} --dry-run",
+            hint=f"was the cluster restored from a snapshot? {reset} --dry-run shows what would be read again",
         )
     elif partition.start is not None and 0 < source.next_offset < partition.start:
         yield Finding(

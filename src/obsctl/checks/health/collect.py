@@ -48,7 +48,7 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
         MissingDependencyError: there is no ssh client.
     """
     backends = fleet.group("backend")
-    # One thread for each question: a dead host holds up its own answer only.
+    # One thread for each question: a dead host delays its own answer only.
     with ThreadPoolExecutor(max_workers=len(fleet.hosts) + len(backends) + 3) as pool:
         vip = pool.submit(collect_vip, fleet) if fleet.vip else None
         kafka = pool.submit(collect_cluster, fleet) if fleet.group("kafka") else None

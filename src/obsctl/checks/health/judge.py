@@ -106,7 +106,8 @@ def _not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Findin
                 severity=Severity.UNKNOWN,
                 object=f"layer/{layer.name}",
                 summary=f"not checked: the inventory lacks the settings needed to reach {layer.name}",
-                hint=f"docs/reference/fleet.md lists them; its hosts belong to the group {layer.groups[0]}",
+                hint="ansible-playbook playbooks/preflight.yml -i inventories/prod names what is missing; "
+                f"docs/reference/fleet.md lists the settings, and its hosts belong to the group {layer.groups[0]}",
             )
 
 
@@ -132,9 +133,9 @@ def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
             severity=Severity.CRITICAL if single else Severity.WARNING,
             object=f"host/{probe.name}",
             summary=f"does not answer over ssh ({probe.failure}); it runs {', '.join(_runs(host))}",
-            hint=f"{host.login_hint()}; if nothing answers there: ping {host.address}, then its console"
+            hint=f"{host.login_hint()}; if nothing answers there: ping {host.address}, then look at its console"
             if host
-            else f"ping {probe.name}; then its console",
+            else f"ping {probe.name}; if nothing answers, look at its console",
         )
         return
     for unit, state in probe.units.items():
@@ -234,7 +235,8 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             severity=Severity.UNKNOWN,
             object="layer/database",
             summary=f"not checked: {database.failure}",
-            hint="check the reference to the reading user's password in the inventory, and that you may read it",
+            hint="mysql_reader_password in the inventory refers to the reading user's password: does what it names "
+            "exist, and may you read it?",
         )
         return
     if database.failure:
@@ -254,7 +256,7 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             object=where,
             summary=f"{database.quarantined_last_day} lines went to quarantine in the last 24 hours",
             evidence={"lines": database.quarantined_last_day},
-            hint=f"in database {fleet.database.name}: {_QUARANTINE_QUESTION}",
+            hint=f"on the database's host: mysql {fleet.database.name} -e '{_QUARANTINE_QUESTION}'",
         )
     if database.catch_all_rows:
         yield Finding(

@@ -128,7 +128,7 @@ def _ask_controller(host: Host, answers: BrokerAnswers, deadline: float) -> None
     """Ask a controller itself, where its port is open to us.
 
     Brokers pass the question on over one connection, which a hung controller blocks for half a minute after its
-    successor has been elected. Nobody waits for this answer when a broker has brought one: the port is usually
+    successor has been elected. This answer is not waited for when a broker has given one: the port is usually
     closed to all but the cluster.
     """
     from obsctl.checks.kafka import wire
@@ -155,7 +155,7 @@ def _question(host: Host, answers: BrokerAnswers, deadline: float, whole: bool) 
             answers.broken_off = ""
             answers.answer_ms = round((time.monotonic() - started) * 1000)
             if whole:
-                # Last, because the broker forwards it to the controller and holds up all that follows until that
+                # Last, because the broker forwards it to the controller and answers nothing that follows until that
                 # answers.
                 _read_quorum(answers, conversation.ask([wire.quorum()])[0])
     except wire.BrokerSilentError as silence:

@@ -17,7 +17,7 @@ from obsctl.fleet.model import Fleet
 #: A voter that did not hold everything for longer than this is not counted on. Voters fetch every half second, and
 #: the leader gives up its office when a majority has not fetched for two.
 VOTER_BEHIND_MS = 3_000
-#: The same in records, for brokers that do not tell the time (before 3.3).
+#: The same in records, for brokers that do not report the time (before 3.3).
 VOTER_BEHIND_RECORDS = 1_000
 #: Messages not yet read by a group; at 1,000 lines a second this is most of a minute.
 LAG_WARNING = 50_000
@@ -166,8 +166,16 @@ def _brokers(seen: KafkaSnapshot) -> Iterator[Finding]:
             object="kafka",
             summary=f"the brokers belong to {len(clusters)} different clusters",
             evidence={f"broker/{broker.node_id}": broker.cluster_id for broker in seen.brokers if broker.cluster_id},
-            hint="stop the one that differs and compare its meta.properties; never format anything that holds data",
+            hint=f"on {', '.join(_of_the_smaller_cluster(seen))}: systemctl stop kafka, and compare cluster.id in "
+            "meta.properties of its data directory with that of the others; never format a directory that holds data",
         )
+
+
+def _of_the_smaller_cluster(seen: KafkaSnapshot) -> list[str]:
+    """Return the hosts of the brokers whose cluster id is not the one that most brokers have."""
+    ids = Counter(broker.cluster_id for broker in seen.brokers if broker.cluster_id)
+    usual = ids.most_common(1)[0][0]
+    return [broker.host for broker in seen.brokers if broker.cluster_id and broker.cluster_id != usual]
 
 
 def _down(broker: Broker, partitions: Sequence[Partition]) -> Finding:
@@ -295,7 +303,7 @@ def _topics(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 object=f"topic/{name}",
                 summary=f"the topic does not exist, the inventory wants it with {partitions} partitions",
                 evidence={"wanted_partitions": partitions},
-                hint="ansible-playbook playbooks/kafka.yml -i INVENTORY creates it",
+                hint="ansible-playbook playbooks/kafka.yml -i inventories/prod creates it",
             )
         elif len(by_topic[name]) < partitions:
             yield Finding(
@@ -304,7 +312,8 @@ def _topics(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 object=f"topic/{name}",
                 summary=f"has {len(by_topic[name])} partitions, the inventory wants {partitions}",
                 evidence={"partitions": len(by_topic[name]), "wanted": partitions},
-                hint="ansible-playbook playbooks/kafka.yml -i INVENTORY adds them; keys move to other partitions then",
+                hint="ansible-playbook playbooks/kafka.yml -i inventories/prod adds them; keys then move to "
+                "other partitions",
             )
     factor = min(fleet.kafka.replication_factor, len(seen.brokers))
     for name, members in sorted(by_topic.items()):
@@ -323,7 +332,7 @@ def _durability(name: str, partitions: Sequence[Partition], factor: int, min_isr
             summary=f"{len(thin)} of {len(partitions)} partitions have {fewest} replicas, the inventory wants {factor}",
             evidence={"partitions": [p.name for p in thin], "replicas": fewest, "wanted": factor},
             hint=f"one dead broker loses or stops them; obsctl kafka partitions --topic {name} -o wide shows the "
-            "replicas, and this finding's page how to add some",
+            "replicas, obsctl explain KAFKA_REPLICATION_FACTOR how to add some",
         )
     configured = {p.min_isr for p in partitions if p.min_isr is not None}
     if not partitions[0].internal and configured and min(configured) < min_isr:
@@ -333,7 +342,7 @@ def _durability(name: str, partitions: Sequence[Partition], factor: int, min_isr
             object=f"topic/{name}",
             summary=f"min.insync.replicas is {min(configured)}, the inventory wants {min_isr}: acks=all promises less",
             evidence={"min_insync_replicas": min(configured), "wanted": min_isr},
-            hint="ansible-playbook playbooks/kafka.yml -i INVENTORY sets it for each topic",
+            hint="ansible-playbook playbooks/kafka.yml -i inventories/prod sets it for each topic",
         )
 
 
@@ -388,7 +397,7 @@ def _disks(brokers: Sequence[Broker]) -> Iterator[Finding]:
 
 
 def free_share(directory: LogDir) -> float | None:
-    """Return which share of the directory's volume is free (0 to 1), ``None`` where the broker does not tell."""
+    """Return which share of the directory's volume is free (0 to 1), ``None`` where the broker does not report it."""
     if not directory.total_bytes or directory.usable_bytes is None:
         return None
     return directory.usable_bytes / directory.total_bytes

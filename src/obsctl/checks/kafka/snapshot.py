@@ -8,7 +8,7 @@ from obsctl.core.report import Fault
 
 
 class LogDir(msgspec.Struct, frozen=True, kw_only=True):
-    """One log directory of a broker; sizes in bytes, ``None`` where the broker does not tell (before 3.3)."""
+    """One log directory of a broker; sizes in bytes, ``None`` where the broker does not report it (before 3.3)."""
 
     path: str
     healthy: bool = True
@@ -47,7 +47,7 @@ class Voter(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         lag: metadata records behind the leader's log end.
         behind_ms: since it last held everything, by the leader's clock; ``None`` for a voter that never did since
-            this leader began, and for all of them (the leader too) where brokers do not tell.
+            this leader began, and for all of them (the leader too) where brokers do not report it.
     """
 
     node_id: int
@@ -75,7 +75,7 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
         lso: last stable offset.
         hw: high watermark.
         settled: everything before this offset has been there for five minutes.
-        leo: broker id to the log end offset of the replica there, ``None`` if that broker did not tell.
+        leo: broker id to the log end offset of the replica there, ``None`` if that broker did not report it.
     """
 
     topic: str

@@ -69,7 +69,8 @@ def _holders(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbNod
             object=f"vip/{seen.vip}",
             summary=f"none of the {len(asked)} balancers that answered holds it",
             evidence={"asked": [node.name for node in asked], "keepalived": {n.name: n.keepalived for n in asked}},
-            hint="for three seconds of a failover this is normal; on each lb host: journalctl -u keepalived -n 30; "
+            hint="a failover takes about three seconds: obsctl verify vip --watch 2 --until ok waits for its end; if "
+            f"it stays, on {', '.join(node.name for node in asked)}: journalctl -u keepalived -n 30; "
             "systemctl status nginx",
         )
     elif not holders and not seen.vip_failure:
@@ -93,8 +94,8 @@ def _answering(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbN
             object=f"vip/{seen.vip}",
             summary=f"nothing answers on port {seen.port} from here: {seen.vip_failure}",
             evidence={"holders": [node.name for node in holders], "reason": seen.vip_failure},
-            hint="does nginx run on the holder (systemctl status nginx), and does this machine send to it? "
-            f"ip neigh show to {seen.vip}",
+            hint=(f"on {holders[0].name}: systemctl status nginx; " if holders else "")
+            + f"here: ip neigh show to {seen.vip} shows which machine gets the packets",
         )
     receiver = receiver_of(seen)
     if receiver is not None and holders and receiver not in holders:
@@ -151,9 +152,9 @@ def _unreachable(fleet: Fleet, seen: VipSnapshot) -> Iterator[Finding]:
             object=f"host/{node.name}",
             summary=f"answers neither over ssh ({node.failure}) nor on port {seen.port}: it cannot take over"
             if dead
-            else f"its nginx answers, but it cannot be asked whether it holds the VIP: {node.failure}",
+            else f"its nginx answers, but obsctl cannot ask over ssh whether it holds the VIP: {node.failure}",
             evidence={"ssh": node.failure, "nginx": node.nginx_failure},
-            hint=f"ping {node.address}; its console"
+            hint=f"ping {node.address}; if nothing answers, look at its console"
             if dead
             else (host.login_hint() if host else f"this must work without a question: ssh {node.address} true"),
         )

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
 _BROKERS_HINT = "are the brokers up, and does a firewall let this host reach their port? obsctl kafka status"
-_TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i INVENTORY creates the topics that the inventory names"
+_TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i inventories/prod creates the topics that the inventory names"
 
 
 class Ends(threading.Thread):
@@ -46,7 +46,7 @@ class Ends(threading.Thread):
             except KafkaException as error:
                 note_kafka_away(self._telemetry, error.args[0].str())
             except Exception as error:
-                # Without the ends nobody would see that a partition is behind, or that its topic is another one.
+                # Without the ends it could not be seen that a partition is behind, or that its topic is another one.
                 self._telemetry.trouble("kafka", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
                 log.exception("asking the brokers for the topics' ends failed")
             self._stopping.wait(_EVERY_S)

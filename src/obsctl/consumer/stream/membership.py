@@ -107,7 +107,7 @@ class Membership:
         self.commit(consumer, wait=True)
 
     def commit(self, consumer: confluent_kafka.Consumer, *, wait: bool) -> None:
-        """Commit to the group, which shows the lag to people. Nobody reads it to go on from there."""
+        """Commit to the group, which shows the lag to people. It never decides where to read on."""
         now = time.monotonic()
         to_commit = self._progress.to_commit
         if not to_commit or (not wait and now - self._committed_at < _COMMIT_INTERVAL_S):

@@ -128,7 +128,7 @@ class Positioning:
         """Take back partitions whose position somebody else has moved, or that a restored database no longer knows.
 
         The answer follows the results of all that was given to the writer before it, so what is known as stored is
-        what the store holds, if nobody else has moved it.
+        what the store holds, unless it was moved by another process.
         """
         progress = self._progress
         moved = [

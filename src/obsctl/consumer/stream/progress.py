@@ -35,7 +35,7 @@ class Progress:
         gaps: the last gap seen in a partition.
         last_seen: when a partition was seen first at its present offset (offset, monotonic seconds).
         ask_again_at: when positions may be asked for again (monotonic seconds).
-        paused: whether the reading of all of them is held up by ourselves.
+        paused: whether we have paused the reading of all of them.
     """
 
     def __init__(self) -> None:

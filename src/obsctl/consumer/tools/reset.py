@@ -32,7 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         end: the next one to be written there.
         target: where it shall go on.
         read_again: offsets that are read a second time; each line stays one row.
-        skipped: offsets that the broker has and nobody will read.
+        skipped: offsets that the broker has and that will not be read.
         gone: offsets between the position and the target that the broker no longer has.
     """
 
@@ -142,8 +142,8 @@ def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
 
     Args:
         at_least: the position that the person has seen. It may have grown since: then less is skipped, or more is read
-            again, and nothing is lost. One that lies before it was moved by somebody else, and would skip what nobody
-            has agreed to.
+            again, and nothing is lost. One that lies before it was moved by somebody else, and would skip more than
+            the person has agreed to.
 
     Raises:
         RefusedError: the position lies before ``at_least``; nothing was moved.
@@ -156,7 +156,7 @@ def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
     if was is None:
         raise RefusedError(
             f"nothing was moved: the position of {planned.part} was moved back by somebody else, below {at_least}",
-            hint="look at it again with --dry-run",
+            hint="the same command with --dry-run shows where it is now",
         )
     end = planned.end if was == planned.position else max(planned.end, was)
     read_again, skipped, gone = weigh(was, topics.Bounds(planned.first, end), planned.target)

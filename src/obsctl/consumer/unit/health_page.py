@@ -102,7 +102,7 @@ def _metrics(seen: Overview) -> Iterator[Metric]:
         "Workers replaced because they were silent or stored nothing.",
         sum(worker.stuck_restarts for worker in seen.workers),
     )
-    yield single("troubles", "gauge", "Faults that hold up the storing; 0 is well.", len(seen.troubles))
+    yield single("troubles", "gauge", "Troubles that block the storing of lines; 0 is well.", len(seen.troubles))
     yield single("database_up", "gauge", "1 if the database answers all workers.", seen.database_up)
     yield single("lines_per_second", "gauge", "Records that went through in the last seconds.", seen.lines_per_second)
     yield single("last_commit_timestamp_seconds", "gauge", "When a batch was stored last.", _rounded(seen.last_commit))

@@ -77,7 +77,7 @@ def run(settings: Config, stop: threading.Event, reports: int) -> None:
 
 
 class _Reporter(threading.Thread):
-    """Sends reports to the supervisor; one that does not read them holds up this thread alone."""
+    """Sends reports to the supervisor; one that does not read them blocks this thread alone."""
 
     def __init__(self, telemetry: Telemetry, ends: Ends, out: int) -> None:
         super().__init__(name="reporter", daemon=True)

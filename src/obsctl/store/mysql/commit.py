@@ -100,7 +100,7 @@ class Committer:
                 stored, quarantined, refused = retry_conflicts(attempt)
             except KnownRowsError:
                 found = self._session.guard(functools.partial(self._read_known, batch))
-                # What LOAD DATA left out and is not there, the server refuses; INSERT tells which row, and why.
+                # The server refuses what LOAD DATA left out and is not there; INSERT names the row and the reason.
                 loads = not found <= known
                 known |= found
             else:

@@ -23,7 +23,7 @@ from obsctl.store.rollup import LATENCY_BOUNDS_MS, Key, Totals
 
 #: Seconds after which the server gives up a silent session and rolls back what it had open. A consumer that freezes,
 #: or whose cable is pulled, in the middle of a transaction holds the rows of its positions locked; by default for the
-#: eight hours of wait_timeout, in which nobody could take its partitions over.
+#: eight hours of wait_timeout, in which no other consumer could take its partitions over.
 IDLE_SECONDS = 15
 #: Strict, so that nothing is cut or replaced silently; every time of a column is UTC.
 SESSION = (

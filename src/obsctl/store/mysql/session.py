@@ -34,19 +34,21 @@ _PACKET_MARGIN = 16 * 1024
 _LEAST_PACKET_BYTES = 2 * _PACKET_MARGIN
 
 _READ_ONLY = "the server takes no writes: is it a replica, or started so? SHOW VARIABLES LIKE '%read_only%'"
+#: The command that brings accounts and schema to what the inventory says, on the control node.
+_ROLE = "ansible-playbook playbooks/mysql.yml -i inventories/prod"
 _HINTS = {
     1036: f"{_READ_ONLY} (innodb_read_only and innodb_force_recovery have this effect too)",
     1040: "too many connections: SHOW PROCESSLIST says whose they are; raise max_connections if they are all needed",
-    1044: "grant the user its privileges: run the mysql role again",
-    1045: "the user or its password is refused: compare the secret's file with the mysql role's",
-    1049: "the database is missing: run the mysql role",
-    1054: "a column is missing: apply the migrations (run the mysql role)",
+    1044: f"the user has no privileges on the database: {_ROLE} grants them",
+    1045: f"the user or its password is refused: {_ROLE} sets the password that the inventory has",
+    1049: f"the database is missing: {_ROLE} creates it",
+    1054: f"a column is missing: {_ROLE} applies the migrations",
     1114: "the disk is full: free space on the database's host",
     1129: "the server blocks this host after many connections that broke off: as root on the database's host run "
     "FLUSH HOSTS (on MySQL 8.4 and newer TRUNCATE TABLE performance_schema.host_cache), and find what connects there "
     "without logging in",
-    1142: "a privilege is missing: run the mysql role again",
-    1146: "a table is missing: apply the migrations (run the mysql role)",
+    1142: f"a privilege is missing: {_ROLE} grants it",
+    1146: f"a table is missing: {_ROLE} applies the migrations",
     1290: _READ_ONLY,
     1526: "no partition takes rows of this time, and the consumer's upkeep creates them: SHOW CREATE TABLE access_log",
     1792: _READ_ONLY,
@@ -215,7 +217,7 @@ class Session:
         if newest is None or int(newest) < SCHEMA_VERSION:
             raise StoreUnavailableError(
                 f"the schema is at version {newest or 0}, this consumer needs {SCHEMA_VERSION}",
-                "apply the migrations: ansible-playbook site.yml --limit mysql",
+                "apply the migrations: ansible-playbook playbooks/mysql.yml -i inventories/prod",
             )
 
 
