@@ -140,7 +140,7 @@ def test_a_taken_port_costs_the_health_page_only(pipeline: Pipeline) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        consumer = pipeline.start(health={"port": taken.getsockname()[1]})
+        consumer = pipeline.start(health={"address": "127.0.0.1", "port": taken.getsockname()[1]})
         pipeline.send(values(100))
         pipeline.wait_kept(100)
         assert "no health page" in consumer.messages()

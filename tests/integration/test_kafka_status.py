@@ -107,7 +107,7 @@ def test_settings_of_a_topic_that_does_not_exist_are_left_out(conversation: wire
 def test_a_closed_port_and_an_overrun_deadline_are_silence(brokers: Brokers) -> None:
     with pytest.raises(wire.BrokerSilentError, match="refused"):
         wire.Conversation("127.0.0.1", 1, time.monotonic() + 5)
-    with pytest.raises(wire.BrokerSilentError, match="deadline"):
+    with pytest.raises(wire.BrokerSilentError, match="no answer in time"):
         wire.Conversation("127.0.0.1", brokers.ports[1], time.monotonic() - 1)
 
 
