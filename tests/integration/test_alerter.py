@@ -138,9 +138,10 @@ class Watch:
         pages: list[dict[str, Any]] = []
 
         def look() -> bool:
+            over = done()
             with contextlib.suppress(OSError):
                 pages.append(self.health())
-            return done()
+            return over
 
         wait_for(lambda: f"{pages[-1:]}\n{self.log()}", look, seconds=seconds)
         return pages
