@@ -127,7 +127,7 @@ class Watch:
     def send(self, records: list[bytes], partitions: int = 6) -> None:
         for number, value in enumerate(records):
             self._producer.produce(self.topic, value, partition=number % partitions)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(90) == 0
 
     def produce_again(self) -> None:
         """Take a new producer: the old one may know a topic or a cluster that is gone."""
