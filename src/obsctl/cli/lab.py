@@ -94,8 +94,8 @@ def up(
         str,
         typer.Option(
             "--os", metavar="OS", callback=_fleet, autocompletion=_fleets, show_default=False,
-            help=f"Operating system of the hosts: {', '.join(FLEETS)} (default: {FLEETS[0]}); el9 is a twin of CentOS "
-            "Stream 9 (docs/guides/lab.md), mixed has both.",
+            help=f"Operating system of the hosts: {', '.join(FLEETS)} (default: {FLEETS[0]}); el9 is an EL twin, like "
+            "CentOS Stream 9 (docs/guides/lab.md), mixed has both.",
         ),
     ] = FLEETS[0],
     host_os: Annotated[
