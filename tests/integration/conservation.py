@@ -1,8 +1,8 @@
 """The conservation oracle: whatever is killed and whenever, each line is in one table exactly once, as it was sent.
 
-It sends lines with known ids, some of them again as a shipper does after a crash, and injects faults meanwhile: consumers,
-database and broker are killed or hang, hosts crash, cables are pulled, at random moments and at each place of the
-transaction. After each fault the tables must be as if nothing had been, and a fresh line must pass.
+It sends lines with known ids, some of them again as a shipper does after a crash, and injects faults meanwhile:
+consumers, database and broker are killed or hang, hosts crash, cables are pulled, at random moments and at each place
+of the transaction. After each fault the tables must be as if nothing had been, and a fresh line must pass.
 
     python -m tests.integration.conservation --points 1000 --seed 1
     python -m tests.integration.conservation --points 1000 --seed 1 --from 400 --progress conservation-1.jsonl

@@ -98,7 +98,7 @@ def test_a_killed_worker_is_replaced(pipeline: Pipeline, unit: Consumer) -> None
     assert again["pid"] != victim
     assert (again["restarts"], again["stuck_restarts"]) == (1, 0)
     assert "SIGKILL" in unit.health()["troubles"]["worker 1"]["message"]
-    # What it had stored and not yet reported is nowhere counted: of the first 3000, those of its two partitions at most.
+    # What it had stored and not yet reported is not counted: of the first 3000, those of its two partitions at most.
     wait_for(lambda: str(unit.health()), lambda: unit.health()["lines"]["stored"] >= 4600, seconds=10)
     assert_conserved(pipeline.query)
     # It is reported for a minute.
