@@ -1,7 +1,7 @@
 """A column of the log tables: the type of the field, the migrations, the statements and the page agree on it.
 
-A new column is a migration and SCHEMA_VERSION, a field of AccessLine or ErrorLine, a row of docs/reference/schema.md and
-log-format.md, and the parsers that fill it. Each test names the column that was forgotten in one of these places.
+A new column is a migration and SCHEMA_VERSION, a field of AccessLine or ErrorLine, a row of docs/reference/schema.md
+and log-format.md, and the parsers that fill it. Each test names the column that was forgotten in one of these places.
 """
 
 from __future__ import annotations
