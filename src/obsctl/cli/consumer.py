@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 consumer = group(
     "consumer",
-    help="See where the consumer stands, and put right what it cannot by itself.",
+    help="Show positions, lag and quarantine; move lines out of the quarantine, or a position.",
     epilog=examples("obsctl consumer status", "obsctl consumer replay --reason parse --since 7d --dry-run"),
 )
 
