@@ -30,7 +30,7 @@ CASES = {
     "no route": (
         LOGIN,
         "ssh: connect to host 192.0.2.11 port 2222: No route to host",
-        "no way leads to 192.0.2.11 port 2222",
+        "there is no route to 192.0.2.11 port 2222",
         "`ip route get 192.0.2.11`",
     ),
     "unknown name": (
