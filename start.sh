@@ -9,7 +9,7 @@ Usage: ./start.sh [--os debian12|el9|mixed | --down | --help]
 
   ./start.sh            install what is needed, build the artifacts, start the lab (five
                         systemd hosts), run site.yml on it, send traffic, show the status
-  ./start.sh --os el9   the same on twins of CentOS Stream 9 (docs/guides/lab.md), or with
+  ./start.sh --os el9   the same on EL twins, like CentOS Stream 9 (docs/guides/lab.md), or with
                         mixed on hosts of both systems, as the tests do; a lab of another
                         system is taken down first
   ./start.sh --down     take the lab down again; nothing stays but the packages that were

@@ -272,8 +272,9 @@ def quorum(addresses, timeout):
     A voter is C({id, log_end_offset, behind_ms}): milliseconds since it was last caught up, by the leader's clock.
 
     Raises:
-        KafkaError: nobody answered, or no leader is known.
+        KafkaError: no broker answered, or no leader is known.
     """
+
     def one_partition(body, index):
         body.put("i", index).tags()
 
@@ -317,6 +318,7 @@ def _read_quorum_node(answer):
 
 def topic_configs(addresses, topics, keys, timeout):
     """Return C({topic: {key: (value, is_set_on_the_topic)}}) for the given keys of the given topics."""
+
     def one_resource(body, name):
         body.put("b", RESOURCE_TOPIC).string(name)
         body.array(sorted(keys), lambda b, key: b.string(key)).tags()
@@ -357,6 +359,7 @@ def create_topics(addresses, topics, timeout):
     Raises:
         KafkaError: the cluster refused; the message names each refused topic.
     """
+
     def one_config(body, pair):
         body.string(pair[0]).string(pair[1]).tags()
 
@@ -382,6 +385,7 @@ def _read_created(answer):
 
 def create_partitions(addresses, counts, timeout):
     """Raise topics (name to new number of partitions)."""
+
     def one_topic(body, pair):
         body.string(pair[0]).put("i", pair[1]).array(None, None).tags()
 
@@ -395,7 +399,7 @@ def elect_preferred_leaders(addresses, timeout):
     """Give each partition's lead back to its first replica; return how many leads have moved.
 
     Raises:
-        KafkaError: nobody answered, or the cluster refused.
+        KafkaError: no broker answered, or the cluster refused.
     """
     body = Writer().put("b", 0).array(None, None).put("i", int(timeout * 1000)).tags().data
     answer = first_answer(addresses, ELECT_LEADERS, body, timeout + 2)
@@ -417,6 +421,7 @@ def _read_elected(answer):
 
 def set_topic_configs(addresses, changes, timeout):
     """Set configs (topic to {key: value}); other keys stay as they are."""
+
     def one_config(body, pair):
         body.string(pair[0]).put("b", 0).string(pair[1]).tags()
 

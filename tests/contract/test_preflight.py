@@ -133,7 +133,7 @@ EXPECTED = {
     "segment-below-minimum": Expected(LB, "kafka_segment_bytes is 512, not 1048576 or more", "range"),
     "source-is-a-name": Expected(EVERYBODY, "fleet_admin_sources has 'bastion.example.com'", "192.0.2.0/24"),
     "timezone-differs": Expected("node3", "shows Europe/Berlin, but app1 reads its error lines as Asia", "group_vars"),
-    "timezone-not-told": Expected("node2", "shows +0800, but app1 reads its error lines as UTC", "set common_timezone"),
+    "timezone-not-set": Expected("node2", "shows +0800, but app1 reads its error lines as UTC", "set common_timezone"),
     "timezone-unknown": Expected(
         EVERYBODY, "common_timezone is Asia/Beijing, which is not a time zone", "such as Asia/Shanghai"
     ),

@@ -192,7 +192,15 @@ def rules_ours(*rules: dict[str, Any]) -> list[str]:
 
 def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
     file = folder / "alerter.yml"
-    document = {"kafka": {"bootstrap": ["k:9092"]}, "state": "/s", "rules": list(rules), "channels": []}
+    document = {
+        "kafka": {"bootstrap": ["k:9092"], "group": "alerter", "topics": {"access": "nginxlog"}},
+        "state": "/s",
+        "health": {"address": "127.0.0.1", "port": 9601},
+        "database": "obs",
+        "trusted_proxies": [],
+        "rules": list(rules),
+        "channels": [],
+    }
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
     try:
         config.load(file)

@@ -54,7 +54,7 @@ def run(core: str, folder: Path, hosts: dict[str, Any], *options: str, values: d
         values: variables of all hosts.
     """
     program = (Path(sys.executable).parent if core == "own" else programs_of(core)) / "ansible-playbook"
-    # This machine answers for whoever is not said to be elsewhere.
+    # This machine answers for every host whose address is not given.
     sound = {"ansible_connection": "local", "mysql_flavor": "mariadb", "kafka_expected_gib_per_day": 0}
     inventory = {"all": {"vars": sound | {"traces": str(folder / "traces")} | (values or {}), "hosts": hosts}}
     (folder / "traces").mkdir(parents=True)
@@ -260,5 +260,5 @@ def test_a_password_of_the_inventory_is_tried_and_never_shown(core, tmp_path, se
 
 
 def commands(fix: str) -> list[str]:
-    """Return the commands that a fix tells people to type."""
+    """Return the commands that a fix gives people to type."""
     return re.findall(r"`([^`]+)`", fix)

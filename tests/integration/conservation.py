@@ -1,8 +1,8 @@
 """The conservation oracle: whatever is killed and whenever, each line is in one table exactly once, as it was sent.
 
-It sends lines with known ids, some of them again as a shipper does after a crash, and strikes meanwhile: consumers,
-database and broker are killed or hang, hosts crash, cables are pulled, at random moments and at each place of the
-transaction. After each blow all must be as if nothing had been, and a fresh line must pass.
+It sends lines with known ids, some of them again as a shipper does after a crash, and injects faults meanwhile:
+consumers, database and broker are killed or hang, hosts crash, cables are pulled, at random moments and at each place
+of the transaction. After each fault the tables must be as if nothing had been, and a fresh line must pass.
 
     python -m tests.integration.conservation --points 1000 --seed 1
     python -m tests.integration.conservation --points 1000 --seed 1 --from 400 --progress conservation-1.jsonl
@@ -59,7 +59,7 @@ REFUSAL = (
     " THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT='not now'; END IF",
 )
 LINES_A_POINT = 240
-#: How long the lines of a point take to be sent; the blow falls in between.
+#: How long the lines of a point take to be sent; the fault is injected meanwhile.
 FEED_SECONDS = 0.8
 #: Points on one database and its topics: a check reads all of them.
 ROUND = 20
@@ -307,17 +307,17 @@ def _assert_equal(table: str, got: collections.Counter[Any], expected: Any) -> N
     assert missing + surplus == collections.Counter(), found
 
 
-# -- blows -----------------------------------------------------------------------------------------------------
+# -- faults ----------------------------------------------------------------------------------------------------
 
 
 def at_random(victim: str) -> Callable[[Oracle], None]:
-    """Kill somebody at a random moment, and start it again."""
+    """Kill a victim at a random moment, and start it again."""
 
-    def strike(o: Oracle) -> None:
+    def inject(o: Oracle) -> None:
         o.pause(0, FEED_SECONDS)
         _kill(o, victim, o.any_slot(), o.chance.uniform(0, 0.5))
 
-    return strike
+    return inject
 
 
 def _kill(o: Oracle, victim: str, slot: int, seconds: float) -> None:
@@ -351,9 +351,9 @@ def while_it_starts(o: Oracle) -> None:
 
 
 def hang(victim: str, shortest: float, longest: float) -> Callable[[Oracle], None]:
-    """Stop somebody where it is for a while; its connections stay."""
+    """Stop a victim where it is for a while; its connections stay."""
 
-    def strike(o: Oracle) -> None:
+    def inject(o: Oracle) -> None:
         o.pause(0, FEED_SECONDS / 2)
         consumer = o.consumers[o.any_slot()]
         # Listed once: who was stopped is to go on, even if another was started in its place meanwhile.
@@ -367,7 +367,7 @@ def hang(victim: str, shortest: float, longest: float) -> Callable[[Oracle], Non
         o.pause(shortest, longest)
         send(signal.SIGCONT)
 
-    return strike
+    return inject
 
 
 def kill_worker(o: Oracle) -> None:
@@ -386,14 +386,14 @@ def _send(pids: Sequence[int], number: signal.Signals) -> None:
 def pull_cable(whose: str) -> Callable[[Oracle], None]:
     """Pull the cable to the database of one consumer, or that to the broker of all, and put it back."""
 
-    def strike(o: Oracle) -> None:
+    def inject(o: Oracle) -> None:
         o.pause(0, FEED_SECONDS / 2)
         cable = o.servers.cable if whose == "broker" else o.cables[o.any_slot()]
         cable.cut()
         o.pause(0.5, 3)
         cable.heal()
 
-    return strike
+    return inject
 
 
 def crash_consumers_host(o: Oracle) -> None:
@@ -416,9 +416,9 @@ def crash_databases_host(o: Oracle) -> None:
 
 
 def at_place(place: Place, victim: str) -> Callable[[Oracle], None]:
-    """Strike when a consumer reaches a place of its transaction: it is held there until the blow has fallen."""
+    """Inject when a consumer reaches a place of its transaction: it is held there until the fault has been injected."""
 
-    def strike(o: Oracle) -> None:
+    def inject(o: Oracle) -> None:
         trap = Trap(place)
         for cable in o.cables:
             cable.trap = trap
@@ -446,13 +446,13 @@ def at_place(place: Place, victim: str) -> Callable[[Oracle], None]:
             trap.release()
             o.kafka.start()
 
-    return strike
+    return inject
 
 
 def in_rebalance(victim: str) -> Callable[[Oracle], None]:
-    """A member joins; strike when the others hand partitions over to it. It leaves again, or dies."""
+    """A member joins; inject when the others hand partitions over to it. It leaves again, or dies."""
 
-    def strike(o: Oracle) -> None:
+    def inject(o: Oracle) -> None:
         third = o.join()
         wait_for(
             lambda: "the third member does not start", lambda: _count(third, "started") > 0, seconds=_REACH_SECONDS
@@ -473,13 +473,13 @@ def in_rebalance(victim: str) -> Callable[[Oracle], None]:
         else:
             assert third.terminate() == 0, "the member that left did not end well"
 
-    return strike
+    return inject
 
 
 def in_replay(victim: str) -> Callable[[Oracle], None]:
-    """Strike when a replay has moved lines and not yet committed; then let another one do it."""
+    """Inject when a replay has moved lines and not yet committed; then let another one do it."""
 
-    def strike(o: Oracle) -> None:
+    def inject(o: Oracle) -> None:
         o.pipeline.query(f"UPDATE poison_from SET n={o.first}")
         o.tools.trap = trap = Trap(Place.MOVE)
         tool = o.replay()
@@ -501,13 +501,13 @@ def in_replay(victim: str) -> Callable[[Oracle], None]:
         assert o.replay().wait(60) in {0, 1}, "a replay does not end well"  # 1: some are refused again
         o.moved()
 
-    return strike
+    return inject
 
 
 def in_migration(victim: str) -> Callable[[Oracle], None]:
     """Take the tables back to the first version, and migrate them while consumers wait for it."""
 
-    def strike(o: Oracle) -> None:
+    def inject(o: Oracle) -> None:
         for consumer in o.consumers:
             consumer.kill()
         o.pipeline.query(
@@ -539,7 +539,7 @@ def in_migration(victim: str) -> Callable[[Oracle], None]:
             _kill(o, "consumer", slot, 0)
         (trap.release if o.chance.random() < 0.5 else trap.drop)()
 
-    return strike
+    return inject
 
 
 def _migrate(o: Oracle) -> None:
@@ -560,10 +560,10 @@ def _count(consumer: Consumer, message: str) -> int:
 
 @dataclass(frozen=True)
 class Fault:
-    """A blow, and how often it is in a deck."""
+    """What is done to the pipeline, and how often it is in a schedule."""
 
     name: str
-    strike: Callable[[Oracle], None]
+    inject: Callable[[Oracle], None]
     count: int = 1
 
 
@@ -599,21 +599,21 @@ FAULTS = [
     *(Fault(f"in a replay: {victim}", in_replay(victim)) for victim in ("replay", "database", "consumer")),
     *(Fault(f"in a migration: {victim}", in_migration(victim)) for victim in ("database", "consumer")),
 ]
-DECK = [fault for fault in FAULTS for _ in range(fault.count)]
+SCHEDULE = [fault for fault in FAULTS for _ in range(fault.count)]
 
 
 def fault_of(seed: int, point: int) -> Fault:
-    """Return a point's fault: each deck holds every fault, in an order of its own."""
-    deck = list(DECK)
-    random.Random(f"{seed}:{point // len(deck)}").shuffle(deck)  # noqa: S311
-    return deck[point % len(deck)]
+    """Return a point's fault: each schedule holds every fault, in an order of its own."""
+    schedule = list(SCHEDULE)
+    random.Random(f"{seed}:{point // len(schedule)}").shuffle(schedule)  # noqa: S311
+    return schedule[point % len(schedule)]
 
 
 # -- the run ---------------------------------------------------------------------------------------------------
 
 
 def run(servers: Servers, folder: Path, seed: int, points: range) -> Iterator[dict[str, Any]]:
-    """Run the points, and yield what each came to; behind one that failed all begins anew."""
+    """Run the points, and yield what each came to; after one that failed, servers and tables are new."""
     numbers = iter(points)
     for number in range(len(points)):
         results = _run_round(servers, folder / f"round-{number}", seed, numbers)
@@ -657,7 +657,7 @@ def _run_round(servers: Servers, folder: Path, seed: int, numbers: Iterator[int]
 def _point(oracle: Oracle, fault: Fault) -> None:
     feed = oracle.feed(LINES_A_POINT, FEED_SECONDS)
     try:
-        fault.strike(oracle)
+        fault.inject(oracle)
     finally:
         feed.join()
     oracle.feed(1, 0).join()  # a fresh line passes
@@ -670,9 +670,9 @@ def main(argv: list[str] | None = None) -> int:
         description="The conservation oracle: whatever is killed, each line is stored exactly once.",
         epilog="example: python -m tests.integration.conservation --points 1000 --seed 1",
     )
-    parser.add_argument("--points", type=int, default=len(DECK), help="the last point's number, plus one")
+    parser.add_argument("--points", type=int, default=len(SCHEDULE), help="the last point's number, plus one")
     parser.add_argument("--seed", type=int, default=20260102)
-    parser.add_argument("--from", type=int, dest="first", help="the first point (default: behind the last one done)")
+    parser.add_argument("--from", type=int, dest="first", help="the first point (default: after the last one done)")
     parser.add_argument("--progress", type=Path, help="a line of JSON a point (default: conservation-SEED.jsonl)")
     arguments = parser.parse_args(argv)
     if reason := missing_tools():

@@ -93,7 +93,7 @@ _ODD = "\0\x01\t\n\r\"'\\%_\x1a;--😀\u2028ü\ufffd"
 _BROKEN = [
     _broken("a line of no format", "parse", lambda n: record(f"rubbish {n}", n)),
     _broken("an empty line", "parse", lambda n: record("", n)),
-    _broken("a format that nobody knows", "format", lambda n: record("x", n, log_format="syslog")),
+    _broken("a format that is not known", "format", lambda n: record("x", n, log_format="syslog")),
     _broken("no format", "format", lambda n: record(json_line(n), n, log_format="")),
     _broken("a line of 900 kB", "parse", lambda n: record("x" * 900_000, n)),
     _broken("a host longer than its column", "field_length", lambda n: record(json_line(n), n, host="h" * 300)),

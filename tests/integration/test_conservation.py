@@ -1,4 +1,4 @@
-"""Conservation of lines over crash points: one deck of blows, each kind at least once. More: conservation.py."""
+"""Conservation of lines over crash points: one schedule of faults, each at least once. More: conservation.py."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 from rig.tools import missing_tools
 from tests.integration import conservation
 
-POINTS = int(os.environ.get("OBSCTL_CRASH_POINTS", str(len(conservation.DECK))))
+POINTS = int(os.environ.get("OBSCTL_CRASH_POINTS", str(len(conservation.SCHEDULE))))
 SEED = int(os.environ.get("OBSCTL_CRASH_SEED", "20260102"))
 
 
-def test_a_deck_holds_every_fault() -> None:
-    assert len(conservation.DECK) == 50
-    dealt = {conservation.fault_of(SEED, point).name for point in range(len(conservation.DECK))}
-    assert dealt == {fault.name for fault in conservation.FAULTS}
+def test_a_schedule_holds_every_fault() -> None:
+    assert len(conservation.SCHEDULE) == 50
+    named = {conservation.fault_of(SEED, point).name for point in range(len(conservation.SCHEDULE))}
+    assert named == {fault.name for fault in conservation.FAULTS}
 
 
 @pytest.mark.timeout(300 + POINTS * 60)
-def test_every_line_once_whatever_is_struck(kafka_libs: Path, tmp_path: Path) -> None:
+def test_every_line_once_whatever_fails(kafka_libs: Path, tmp_path: Path) -> None:
     if reason := missing_tools():
         pytest.skip(reason)
     servers = conservation.Servers(kafka_libs, tmp_path)

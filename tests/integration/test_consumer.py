@@ -300,7 +300,7 @@ def test_a_member_whose_place_was_taken_comes_back(pipeline: Pipeline) -> None:
 def test_a_zombie_stores_nothing(pipeline: Pipeline) -> None:
     """A unit stopped for longer than its session, while another takes over: it wakes with lines in its hands.
 
-    It may be stopped inside its transaction, with its positions locked: the server has to let go of them in time.
+    It may be stopped inside its transaction, with its positions locked: the server has to release them in time.
     """
     zombie = pipeline.start("one", stuck_seconds=120)
     pipeline.send(values(300))
@@ -350,7 +350,7 @@ def test_a_running_consumer_goes_on_behind_records_that_the_broker_deleted(pipel
     finally:
         pipeline.mariadb.start()
     pipeline.wait_positions(30_300)
-    time.sleep(2)  # until the worker has told
+    time.sleep(2)  # until the worker has reported
     missing = consumer.health()["missing_offsets"]
     assert 0 < missing <= 10_000 - kept
     assert pipeline.kept() == 30_300 - missing

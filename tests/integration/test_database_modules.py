@@ -122,12 +122,12 @@ def test_a_lock_that_is_held_too_long_is_told(modules: Modules) -> None:
 
 
 def test_check_mode_without_a_server_lists_everything(modules: Modules) -> None:
-    nobody = {"socket": "/nonexistent/server.sock"}
-    result = modules.migrate(MIGRATIONS, check=True, **nobody)
+    nowhere = {"socket": "/nonexistent/server.sock"}
+    result = modules.migrate(MIGRATIONS, check=True, **nowhere)
     assert (result["changed"], result["pending"]) == (True, sorted(MIGRATIONS))
     assert "no server answers root yet" in result["msg"]
-    assert modules.run("mysql_accounts", check=True, database="app", accounts=[], **nobody)["changed"] is True
-    assert modules.migrate(MIGRATIONS, **nobody)["state"] == "FAILED!"
+    assert modules.run("mysql_accounts", check=True, database="app", accounts=[], **nowhere)["changed"] is True
+    assert modules.migrate(MIGRATIONS, **nowhere)["state"] == "FAILED!"
 
 
 def _account(**changes: Any) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def teach(pipeline: Pipeline) -> None:
 def test_lines_move_once(pipeline: Pipeline, operator: Operator) -> None:
     consumer = pipeline.start()
     lines = unread(1203)
-    pipeline.send([*lines, *unread(5, first=9000, log_format="nobody's"), b"rubbish"])
+    pipeline.send([*lines, *unread(5, first=9000, log_format="unknown"), b"rubbish"])
     pipeline.wait_kept(1209)
     assert pipeline.count("quarantine") == 1209
     teach(pipeline)

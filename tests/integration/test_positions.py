@@ -127,12 +127,12 @@ def test_a_database_that_knows_less_than_the_group_was_told(pipeline: Pipeline) 
     pipeline.kafka.delete_records(pipeline.access, {1: 140})
     again = pipeline.start()
     pipeline.wait_kept(860)
-    told = again.wait_health(lambda page: page["lines"]["stored"] == 560)["notices"]
+    noticed = again.wait_health(lambda page: page["lines"]["stored"] == 560)["notices"]
     for number in range(3):
-        message = told[f"{pipeline.access}/{number} database"]["message"]
+        message = noticed[f"{pipeline.access}/{number} database"]["message"]
         assert "the database is at offset 100, but 300 was committed to the group before" in message
         assert "200 offsets are read again" in message
-    assert "offsets 100 to 139 are missing" in told[f"{pipeline.access}/1 missing"]["message"]
+    assert "offsets 100 to 139 are missing" in noticed[f"{pipeline.access}/1 missing"]["message"]
     assert again.health()["missing_offsets"] == 40
     assert any("committed to the group before" in message for message in again.messages())
     assert_conserved(pipeline.query)
@@ -147,16 +147,16 @@ def test_a_cluster_built_anew(pipeline: Pipeline, kafka_libs: Path, tmp_path: Pa
     assert consumer.terminate() == 0
     folder = tmp_path / "kafka"
     folder.mkdir()
-    anew = KafkaNode(kafka_libs, folder, cluster_id="obsTestClusterBBBBBBBB")
+    rebuilt = KafkaNode(kafka_libs, folder, cluster_id="obsTestClusterBBBBBBBB")
     try:
-        anew.start()
+        rebuilt.start()
         for topic, partitions in ((pipeline.access, 3), (pipeline.error, 1), (pipeline.dlq, 1)):
-            anew.create_topic(topic, partitions)
-        producer = anew.producer()
+            rebuilt.create_topic(topic, partitions)
+        producer = rebuilt.producer()
         for value in (*sent[:30], *values(60, first=300)):  # the shipper sends some of them again
             producer.produce(pipeline.access, value, partition=1)
         assert producer.flush(30) == 0
-        again = pipeline.start(kafka=pipeline.config()["kafka"] | {"bootstrap": [anew.bootstrap]})
+        again = pipeline.start(kafka=pipeline.config()["kafka"] | {"bootstrap": [rebuilt.bootstrap]})
         pipeline.wait_kept(360)
         again.wait_health(lambda page: page["lines"]["known"] == 30)
         assert "of another cluster only" in notices(again)[pipeline.access]["message"]
@@ -167,7 +167,7 @@ def test_a_cluster_built_anew(pipeline: Pipeline, kafka_libs: Path, tmp_path: Pa
         assert_conserved(pipeline.query)
         assert again.terminate() == 0
     finally:
-        anew.kill()
+        rebuilt.kill()
 
 
 def test_a_position_moved_by_hand_is_noticed_also_where_no_line_arrives(pipeline: Pipeline) -> None:

@@ -98,10 +98,10 @@ def test_a_killed_worker_is_replaced(pipeline: Pipeline, unit: Consumer) -> None
     assert again["pid"] != victim
     assert (again["restarts"], again["stuck_restarts"]) == (1, 0)
     assert "SIGKILL" in unit.health()["troubles"]["worker 1"]["message"]
-    # What it had stored and not yet told is nowhere counted: of the first 3000, those of its two partitions at most.
+    # What it had stored and not yet reported is not counted: of the first 3000, those of its two partitions at most.
     wait_for(lambda: str(unit.health()), lambda: unit.health()["lines"]["stored"] >= 4600, seconds=10)
     assert_conserved(pipeline.query)
-    # It is told for a minute.
+    # It is reported for a minute.
     unit.wait_health(lambda page: page["status"] == "ok" and not page["troubles"], timeout=90)
 
 
@@ -179,7 +179,7 @@ class _Tracer:
     """Stops a single thread of another process, as ptrace(2) can and no signal does."""
 
     SEIZE, INTERRUPT = 0x4206, 0x4207
-    #: ``__WALL`` of waitpid(2): also those that are nobody's child.
+    #: ``__WALL`` of waitpid(2): also those that are no child of this process.
     ALL = 0x40000000
 
     def __init__(self) -> None:

@@ -122,7 +122,7 @@ class Fleet:
         return int(answer.out) if answer.code == 0 and answer.out.strip().isdigit() else -1
 
     def holder(self) -> str | None:
-        """The one node that has the VIP; None while nobody or more than one has."""
+        """The one node that has the VIP; None while no node or more than one has it."""
         having = [node for node in NODES if VIP in self.ssh(node, "ip", "-o", "-4", "addr", check=False, timeout=20)]
         return having[0] if len(having) == 1 else None
 

@@ -76,7 +76,7 @@ def test_five_rotations_under_200_lines_a_second_lose_nothing(healthy: Fleet) ->
 
 def test_a_lost_registry_resends_everything_and_changes_no_row_and_no_rollup(healthy: Fleet) -> None:
     marker = f"resend-{uuid.uuid4().hex}"
-    # On node2 itself, so that its files hold lines whoever has the VIP.
+    # On node2 itself, so that its files hold lines, whichever node has the VIP.
     healthy.ssh("node2", "sh", "-c", f"for n in $(seq 200); do curl -s -o /dev/null 127.0.0.1/{marker}?n=$n; done")
     wait_for("200 rows", lambda: _rows(healthy, marker) == 200, seconds=30)
     rows = "SELECT COUNT(*) FROM access_log WHERE host = 'node2'"

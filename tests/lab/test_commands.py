@@ -1,4 +1,4 @@
-"""The commands tell the truth about the real fleet, healthy and broken on purpose."""
+"""The commands report the truth about the real fleet, healthy and broken on purpose."""
 
 from __future__ import annotations
 

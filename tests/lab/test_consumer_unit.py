@@ -42,7 +42,7 @@ def test_a_killed_worker_is_replaced_and_reported(healthy: Fleet) -> None:
 
 
 def test_a_supervisor_that_hangs_is_restarted_by_systemd(fleet: Fleet) -> None:
-    # It still reports the worker of the test before, for a minute that nobody has to wait for.
+    # It still reports the worker of the test before, for a minute that this test need not wait for.
     main = _main_pid(fleet)
     workers = [str(worker["pid"]) for worker in _page(fleet)["workers"]]
     assert all(alive.isdigit() for alive in (main, *workers)), (main, workers)

@@ -1,4 +1,4 @@
-"""What takes minutes of a fleet that nobody disturbs: an alert from its cause to its end, and a dry run meanwhile."""
+"""What takes minutes of a fleet without other faults: an alert from its cause to its end, and a dry run meanwhile."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ DATABASE, CONSUMER = "app1", "node3"
 UNITS = ("obsctl-consumer", "obsctl-alerter")
 LIMIT = ("--limit", f"{DATABASE},{CONSUMER}")
 PLAYBOOKS = [f"playbooks/{name}.yml" for name in ("firewall", "mysql", "consumer")]
-#: The pair is no part of the fleet's own groups, and nobody is alerted twice.
+#: The pair is no part of the fleet's own groups, and no person is alerted twice.
 VARIABLES = json.dumps(
     {"consumer_group": "drill-consumer", "consumer_alert_group": "drill-alerter", "consumer_alert_channels": []}
 )

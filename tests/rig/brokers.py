@@ -84,7 +84,7 @@ class Brokers:
         admin.create_topics([topic])[TOPIC].result(30)
 
     def produce(self, partition: int, lines: int, *, acks: str, leader: int | None = None) -> None:
-        """Write so many lines to one partition; who names its leader asks nobody else the way, who might hang."""
+        """Write so many lines to one partition; with its leader named, no other broker is asked, which might hang."""
         bootstrap = f"127.0.0.1:{self.ports[leader]}" if leader else self.bootstrap
         producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "acks": acks, "log_level": 0})
         for number in range(lines):

@@ -35,7 +35,7 @@ class Place(enum.Enum):
 
 
 class Trap:
-    """Holds the connection that reaches a place first, until it is let go."""
+    """Holds the connection that reaches a place first, until it is released."""
 
     def __init__(self, place: Place) -> None:
         self.place = place

@@ -205,7 +205,7 @@ class Consumer:
         return list(self.health()["workers"])
 
     def wait_health(self, condition: Callable[[dict[str, Any]], bool], timeout: float = 30.0) -> dict[str, Any]:
-        """Wait until the page fulfils a condition, and return it: it shows what the workers told a moment ago."""
+        """Wait until the page fulfils a condition, and return it: it shows what the workers last reported."""
 
         def holds() -> bool:
             page = self.health()

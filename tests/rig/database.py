@@ -79,7 +79,7 @@ class MariaDB:
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Iterator[pymysql.cursors.Cursor]:
         """Yield a cursor of the administrator, with autocommit."""
-        # Over the socket nobody listens; to make a TLS context costs more than all else here.
+        # Nothing can be read on a local socket; to make a TLS context costs more than all else here.
         connection = pymysql.connect(
             unix_socket=self.socket,
             user="root",

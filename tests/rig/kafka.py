@@ -18,7 +18,7 @@ from rig.ports import free_port
 from rig.server import START_SECONDS, ServerProcess
 from rig.waiting import wait_for
 
-#: Any will do: the nodes are told apart by their ports.
+#: Any will do: the nodes differ by their ports.
 CLUSTER_ID = "obsTestClusterAAAAAAAA"
 #: A test's broker has little to do and shall start soon.
 SMALL_JAVA = ("-Xmx384m", "-XX:TieredStopAtLevel=1")
@@ -62,7 +62,7 @@ class KafkaNode:
     Args:
         libs: the unpacked archive's libs.
         folder: for its configuration, data and output.
-        cable: leads to a second listener; who comes that way is told to come back that way.
+        cable: leads to a second listener; a client that comes that way gets that address for its next connections.
         settings: what its server.properties says otherwise.
         java: options of the virtual machine.
         cluster_id: the id that the cluster is formatted with.

@@ -19,7 +19,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 SHARED = ("fleet_vip", "fleet_admin_sources", "fleet_artifacts_dir")
 #: Group, variable, and what happens when two hosts of the group have one value.
 OWN_NAMES = (
-    ("filebeat", "filebeat_name", "lines of equal text and place in two hosts' logs would be taken for one"),
+    ("filebeat", "filebeat_name", "equal lines at the same offset of two hosts' logs would be stored as one"),
     ("consumer", "consumer_instance", "each would take the other's partitions away"),
     ("backend", "backend_name", "their answers could not be distinguished"),
 )

@@ -262,7 +262,7 @@ CAUSES = (
     Cause(
         r"connect to (host|address) (?P<place>\S+) port \d+: .*(No route to host|unreachable|Host is down)"
         r"|No route to host|Network is unreachable",
-        "no way leads to {place} port {said_port}",
+        "there is no route to {place} port {said_port}",
         "is it switched on, and is ansible_host right? `ip route get {place}` and `ping -c 1 {place}`",
         jump="does the jump host answer? `ping -c 1 {place}`",
     ),

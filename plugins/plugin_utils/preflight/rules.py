@@ -94,7 +94,13 @@ def _judge(rule: Rule, fleet: Fleet) -> list[Problem]:
     except Exception as error:  # the text may hold a value, and a value may be a secret
         name = getattr(rule, "__name__", "of this collection")
         what = f"the check {name} cannot judge this inventory ({type(error).__name__})"
-        return [Problem("fleet", what, "look for a value of the wrong kind in what the check is about")]
+        return [
+            Problem(
+                "fleet",
+                what,
+                "a value that this check reads has the wrong type: compare them with roles/*/meta/argument_specs.yml",
+            )
+        ]
 
 
 def _without(fleet: Fleet, misfits: list[tuple[str, Problem]]) -> Fleet:

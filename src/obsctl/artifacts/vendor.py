@@ -98,7 +98,7 @@ def _get(url: str) -> urllib3.BaseHTTPResponse:
     proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme)
     pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
     if proxy is None:
-        _knock(host, parts.port or {"http": 80, "https": 443}[parts.scheme])
+        _probe(host, parts.port or {"http": 80, "https": 443}[parts.scheme])
     return pool.request(
         "GET",
         url,
@@ -109,7 +109,7 @@ def _get(url: str) -> urllib3.BaseHTTPResponse:
     )
 
 
-def _knock(host: str, port: int) -> None:
+def _probe(host: str, port: int) -> None:
     # A resolver that does not answer takes 10 s and more, and no time-out of a socket covers it: hence the thread.
     outcome: list[OSError | None] = []
 

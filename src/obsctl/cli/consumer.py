@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 consumer = group(
     "consumer",
-    help="See where the consumer stands, and put right what it cannot by itself.",
+    help="Show positions, lag and quarantine; move lines out of the quarantine, or a position.",
     epilog=examples("obsctl consumer status", "obsctl consumer replay --reason parse --since 7d --dry-run"),
 )
 
@@ -315,6 +315,8 @@ def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
         message = "; ".join(line for line in words if not line.startswith("hint: ")) or "it said nothing"
         raise _RemoteError(
             f"{host.name}: {message}",
-            hint="; ".join(hints) or f"on {host.name}: is {_PROGRAM} of this version? Run the consumer role again",
+            hint="; ".join(hints)
+            or f"on {host.name}: is {_PROGRAM} of this version? ansible-playbook "
+            "playbooks/consumer.yml -i inventories/prod installs it",
             exit_code=_REMOTE_ERRORS.get(answer.status, ExitCode.UNKNOWN),
         ) from None

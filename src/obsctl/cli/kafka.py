@@ -24,8 +24,8 @@ kafka = group(
 def status(ctx: typer.Context) -> ExitCode:
     """Check brokers, controller quorum, partitions, disks and groups.
 
-    Every broker is asked in person and at the same time, with a deadline of its own: a dead or hung one costs its
-    own row only.
+    Every broker is asked itself, all at the same time, each with its own deadline: a dead or hung one costs its own
+    row only.
     """
     from obsctl.checks.kafka.check import cluster_check
     from obsctl.cli.checking import run_check

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 lab = group(
     "lab",
-    help="""Run five real systemd hosts on this machine, and do to them what happens to hosts.
+    help="""Run five real systemd hosts on this machine; crash them, cut their cables, start them again.
 
     node1, node2, node3, db1 and app1 at 198.18.0.11-13, .21 and .31, with a robot and a mail server that stand in for
     the outside world at http://198.18.0.1:9580 and on port 9525. Needs root.
@@ -94,8 +94,8 @@ def up(
         str,
         typer.Option(
             "--os", metavar="OS", callback=_fleet, autocompletion=_fleets, show_default=False,
-            help=f"Operating system of the hosts: {', '.join(FLEETS)} (default: {FLEETS[0]}); el9 is a twin of CentOS "
-            "Stream 9 (docs/guides/lab.md), mixed has both.",
+            help=f"Operating system of the hosts: {', '.join(FLEETS)} (default: {FLEETS[0]}); el9 is an EL twin, like "
+            "CentOS Stream 9 (docs/guides/lab.md), mixed has both.",
         ),
     ] = FLEETS[0],
     host_os: Annotated[

@@ -29,7 +29,7 @@ _COMMANDS = {
     "health": _Known("obsctl.cli.health", "health", "Check every layer and name what is wrong."),
     "verify": _Known("obsctl.cli.verify", "verify", "Measure the balancer and the VIP."),
     "kafka": _Known("obsctl.cli.kafka", "kafka", "Brokers, quorum, partitions, replicas, groups."),
-    "consumer": _Known("obsctl.cli.consumer", "consumer", "Positions, quarantine, and what only a person may move."),
+    "consumer": _Known("obsctl.cli.consumer", "consumer", "Positions, lag, quarantine; replay lines, reset positions."),
     "alert": _Known("obsctl.cli.alert", "alert", "Prove that alerts arrive."),
     "explain": _Known("obsctl.cli.explain", "explain", "What a finding's code means and what to do."),
     "lab": _Known("obsctl.cli.lab", "lab", "The embedded fleet of real hosts on this machine."),

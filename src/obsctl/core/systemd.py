@@ -19,7 +19,7 @@ class Notifier:
         self._address = environment.pop(_VARIABLE, "")
         self._refused = False
 
-    def tell(self, *states: str) -> None:
+    def send(self, *states: str) -> None:
         """Send assignments such as ``READY=1`` or ``STATUS=...``; a manager that does not listen stops nothing."""
         if not self._address:
             return

@@ -42,7 +42,7 @@ class Recipe:
         at_hand_bare: the same without recommendations (pip would bring a compiler along).
         ssh_unit: the unit of the system's sshd.
         lasts: how long making it takes, for the person who waits.
-        convert: makes another system's twin of the Debian root in a directory, or None.
+        convert: turns the Debian root in a directory into an EL twin, or None.
         ingredients: names what ``convert`` works with, so that a change of it makes a new root.
     """
 
@@ -75,7 +75,7 @@ RECIPES = {
         at_hand_bare=("gnupg", "python3-dev", "python3-pip"),
     ),
     "el9": Recipe(
-        title="a twin of CentOS Stream 9",
+        title="an EL twin of CentOS Stream 9",
         codename="bookworm",
         installed=(*_NAKED, *eltwin.USERLAND),
         ssh_unit="sshd.service",

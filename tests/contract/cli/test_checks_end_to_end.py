@@ -59,7 +59,7 @@ def balancer() -> Iterator[Balancer]:
 
 @pytest.fixture
 def hung() -> Iterator[int]:
-    """The port of a process that was stopped: the kernel takes the connection and nobody ever answers."""
+    """The port of a process that was stopped: the kernel takes the connection and no process ever answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 

@@ -24,7 +24,7 @@ case ${LC_ALL:-${LC_MESSAGES:-$LANG}} in C) echo "%s" ;; *) echo "%s" ;; esac
 
 @pytest.fixture
 def chinese(tmp_path: Path) -> dict[str, str]:
-    """An environment whose programs speak Chinese unless they are told otherwise."""
+    """An environment whose programs speak Chinese unless LC_ALL says otherwise."""
     for name, words, others in (
         ("systemctl", "active", "运行"),
         ("df", "Filesystem 1024-blocks Used Available Capacity Mounted\n/dev/x 9 1 8 12% /", "文件系统"),

@@ -53,7 +53,7 @@ _PLAYBOOK = """
 
 @pytest.fixture
 def restart(tmp_path: Path):
-    """Return a function that restarts the cluster it is told and returns the journal."""
+    """Return a function that restarts the given cluster and returns the journal."""
     collection = tmp_path / "collections/ansible_collections/obscraft/fleet"
     modules = collection / "plugins/modules"
     modules.mkdir(parents=True)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def nginx(rendered: Rendered) -> Iterator[Rendered]:
-    """A running nginx with the rendered configuration; its back ends are addresses that nobody has."""
+    """A running nginx with the rendered configuration; its back ends are addresses that no host has."""
     config = rendered.folder / "nginx-here.conf"
     config.write_text(re.sub(r"^user .*$", "user root;", rendered.text("nginx-here.conf"), flags=re.M))
     with _running(config, rendered.port):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from obsctl.alerter.channels.registry import KINDS
 from obsctl.alerter.config import load
 from obsctl.alerter.rules.requests_per_client import RequestsPerClient
 from obsctl.alerter.rules.rule import Level
@@ -77,7 +78,7 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"trusted_proxies": ["proxy1"]}, "trusted_proxies[0]: 'proxy1' does not appear"),
         (
             {"channels": [{"name": "x", "type": "pager"}]},
-            "channels[0].type: must be one of dingtalk, smtp, webhook (of x)",
+            f"channels[0].type: must be one of {', '.join(KINDS.by_tag)} (of x)",
         ),
         ({"channels": [{"name": "x", "type": "dingtalk", "url": "http://a/"}]}, "missing required field `token`"),
         ({"channels": [GOOD["channels"][1] | {"tokn": "env:X"}]}, "channels[0]: Object contains unknown field `tokn`"),

@@ -82,10 +82,10 @@ def test_a_wrong_checksum_stops_and_leaves_nothing(site, tmp_path: Path) -> None
 
 
 def test_a_vendor_that_cannot_be_reached_is_passed_over(tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
         said: list[str] = []
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/k.tgz"
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/k.tgz"
         assert not vendor.fetch([url], tmp_path / "k.tgz", SUM, said.append)
     assert "cannot be reached" in said[0]
 

@@ -170,7 +170,7 @@ def test_a_partition_without_a_leader_is_offline_and_nothing_else() -> None:
         ((voter(1, 0), voter(2, None), voter(3, None)), 0),
         ((voter(1, 0), voter(2), voter(3), voter(4), voter(5)), 2),
         ((voter(1, 0),), 0),
-        # Brokers before 3.3 tell no times: the lag in records decides.
+        # Brokers before 3.3 report no times: the lag in records decides.
         ((voter(1, None), voter(2, None), voter(3, None, lag=5_000)), 0),
         ((voter(1, None), voter(2, None), voter(3, None, lag=5)), 1),
     ],

@@ -8,7 +8,7 @@ from obsctl.fleet.model import Host, KafkaNode
 HOSTS = [Host(name=f"node{i}", address=f"198.18.0.1{i}", kafka=KafkaNode(node_id=i)) for i in (1, 2, 3)]
 
 
-def told(node_id: int, **parts: object) -> BrokerAnswers:
+def answers(node_id: int, **parts: object) -> BrokerAnswers:
     """Return the answers of a broker that has answered everything."""
     return BrokerAnswers(node_id, **{"failure": "", "broken_off": "", **parts})  # type: ignore[arg-type]
 
@@ -38,9 +38,9 @@ def test_a_resumed_leader_that_was_replaced_does_not_count() -> None:
 
 def test_the_answers_come_together() -> None:
     key = ("t", 0)
-    one = told(1, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 10}, min_isr={"t": 2})
+    one = answers(1, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 10}, min_isr={"t": 2})
     one.start, one.lso, one.hw = {key: 0}, {key: 8}, {key: 9}
-    two = told(2, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 9})
+    two = answers(2, cluster_id="c", listed=(1, 2), views=[view(1, 5, (1, 2))], leo={key: 9})
     snapshot = assemble(HOSTS, [one, two, BrokerAnswers(3, failure="connection refused")])
     (partition,) = snapshot.partitions
     assert partition.leo == {1: 10, 2: 9, 3: None}
@@ -50,7 +50,7 @@ def test_the_answers_come_together() -> None:
 
 
 def test_offsets_of_a_leader_that_is_silent_are_unknown_not_zero() -> None:
-    two = told(2, listed=(1, 2), views=[view(1, 5, (1, 2))], leo={("t", 0): 9})
+    two = answers(2, listed=(1, 2), views=[view(1, 5, (1, 2))], leo={("t", 0): 9})
     (partition,) = assemble(
         HOSTS, [BrokerAnswers(1, failure="no answer"), two, BrokerAnswers(3, failure="no answer")]
     ).partitions
@@ -58,13 +58,13 @@ def test_offsets_of_a_leader_that_is_silent_are_unknown_not_zero() -> None:
 
 
 def test_an_answer_that_broke_off_is_an_error() -> None:
-    one = told(1, listed=(1,), views=[view(1, 5, (1,))], broken_off="closed the connection")
+    one = answers(1, listed=(1,), views=[view(1, 5, (1,))], broken_off="closed the connection")
     (fault,) = assemble(HOSTS[:1], [one]).errors
     assert (fault.code, fault.object) == ("KAFKA_ANSWER_CUT", "broker/1")
 
 
 def test_a_refused_quorum_is_an_error_only_if_nobody_told() -> None:
-    one, two = told(1, listed=(1,), quorum_refused=31), told(2, listed=(1,))
+    one, two = answers(1, listed=(1,), quorum_refused=31), answers(2, listed=(1,))
     assert [fault.code for fault in assemble(HOSTS[:2], [one, two]).errors] == ["KAFKA_QUORUM_UNREADABLE"]
 
 
@@ -74,7 +74,7 @@ def test_a_broker_that_has_said_nothing_yet_does_not_count_as_answering() -> Non
 
 
 def test_what_is_refused_names_broker_and_question() -> None:
-    one = told(1, listed=(1,), views=[view(1, 5, (1,))])
+    one = answers(1, listed=(1,), views=[view(1, 5, (1,))])
     one.refused = {("DescribeLogDirs", 31): [""], ("ListOffsets", 29): [f"t-{n}" for n in range(6)]}
     assert [(f.code, f.object, f.summary) for f in assemble(HOSTS[:1], [one]).errors] == [
         ("KAFKA_ANSWER_REFUSED", "broker/1", "refuses DescribeLogDirs: CLUSTER_AUTHORIZATION_FAILED (error 31)"),

@@ -20,18 +20,18 @@ def test_states_arrive_in_one_datagram(tmp_path: Path, abstract: bool) -> None:
         manager.bind("\0" + name[1:] if abstract else name)
         manager.settimeout(5)
         notifier = Notifier(environment)
-        notifier.tell("READY=1", "STATUS=running")
+        notifier.send("READY=1", "STATUS=running")
         assert manager.recv(1000) == b"READY=1\nSTATUS=running"
     assert environment == {"OTHER": "1"}, "children must not speak for their parent"
 
 
 def test_without_a_manager_nothing_happens() -> None:
-    Notifier({}).tell("READY=1")
+    Notifier({}).send("READY=1")
 
 
 def test_a_manager_that_is_not_there_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
     with caplog.at_level(logging.WARNING):
-        notifier.tell("WATCHDOG=1")
-        notifier.tell("WATCHDOG=1")
+        notifier.send("WATCHDOG=1")
+        notifier.send("WATCHDOG=1")
     assert caplog.messages == ["the service manager does not listen"]

@@ -109,7 +109,7 @@ def test_what_the_roles_install_on_el_is_in_the_repository(project: Path) -> Non
             if name.endswith("_packages"):
                 wanted |= plain_names(value)
     assert {"nginx", "mysql-server", "python3.11", "python3-policycoreutils"} <= wanted
-    # The other flavour; nobody has tried it on a twin.
+    # The other flavour; it was not tried on an EL twin.
     assert wanted - {"mariadb-server"} <= set(PACKAGES)
 
 

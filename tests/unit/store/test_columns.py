@@ -1,7 +1,7 @@
 """A column of the log tables: the type of the field, the migrations, the statements and the page agree on it.
 
-A new column is a migration, a field of AccessLine or ErrorLine, a row of docs/reference/schema.md, and the parsers that
-fill it. Each test names the column that was forgotten in one of these places.
+A new column is a migration and SCHEMA_VERSION, a field of AccessLine or ErrorLine, a row of docs/reference/schema.md
+and log-format.md, and the parsers that fill it. Each test names the column that was forgotten in one of these places.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from obsctl.lines.formats import nginx_json
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Keep, Line, Width, fit, widths
-from obsctl.store.mysql import rows
+from obsctl.store.mysql import rows, schema
 
 TABLES: dict[str, type[Line]] = {"access_log": AccessLine, "error_log": ErrorLine}
 #: Filled in by the server.
@@ -49,6 +49,15 @@ def test_every_column_is_a_field_and_every_field_a_column(migrations: str, table
     columns, fields = set(types(migrations, table)) - OF_THE_SERVER, set(TABLES[table].__struct_fields__)
     assert columns - fields == set(), "columns without a field in formats/line.py"
     assert fields - columns == set(), "fields without a column in roles/mysql/files/migrations"
+
+
+def test_the_schema_that_the_code_needs_has_every_column(project: Path) -> None:
+    """Else a consumer starts on a schema without the column, and each of its batches is refused."""
+    files = sorted((project / "roles/mysql/files/migrations").glob("*.sql"))
+    needed = "\n".join(path.read_text() for path in files if int(path.name[:4]) <= schema.SCHEMA_VERSION)
+    for table, line in TABLES.items():
+        late = set(line.__struct_fields__) - set(types(needed, table))
+        assert late == set(), f"SCHEMA_VERSION is {schema.SCHEMA_VERSION}, and a newer migration makes these of {table}"
 
 
 @pytest.mark.parametrize(("table", "name"), COLUMNS)

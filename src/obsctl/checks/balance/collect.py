@@ -22,7 +22,7 @@ RUN_DEADLINE_S = 60.0
 HOPELESS_IN_A_ROW = 2
 #: The same once something has answered: a VIP that moves is silent for about three seconds.
 LOST_IN_A_ROW = 4
-#: So many failed answers with no good one, and the rest would tell nothing new.
+#: So many failed answers with no good one, and more of them would show nothing new.
 ONLY_ERRORS = 30
 #: Each is a turn on all back ends; fewer than this many requests say nothing.
 MIN_REQUESTS = 600

@@ -209,7 +209,7 @@ def _service(host: str, service: str, page: Page) -> Iterator[Finding]:
                 for key, value in msgspec.structs.asdict(page).items()
                 if isinstance(value, int | float | str) and value != ""
             },
-            hint=_advice(page) or f"on {host}: journalctl -u {unit} -n 50",
+            hint=_advice(host, page),
         )
 
 
@@ -386,10 +386,15 @@ def _reason(page: ConsumerPage | AlerterPage) -> str:
     return "; ".join(f"{name}: {trouble.message}" for name, trouble in page.troubles.items()) or "no reason given"
 
 
-def _advice(page: ConsumerPage | AlerterPage) -> str:
+def _advice(host: str, page: ConsumerPage | AlerterPage) -> str:
     """The service's own hints, each once: it knows its troubles best."""
-    hints = [trouble.hint for trouble in page.troubles.values()] if isinstance(page, ConsumerPage) else []
-    return "; ".join(dict.fromkeys(hint for hint in hints if hint))
+    if isinstance(page, AlerterPage):
+        return (
+            f"on {host}: journalctl -u obsctl-alerter -n 50; if a channel fails: obsctl alert test, and after the fix "
+            f"on {host}: systemctl restart obsctl-alerter, which sends at once"
+        )
+    hints = dict.fromkeys(trouble.hint for trouble in page.troubles.values() if trouble.hint)
+    return "; ".join(hints) or f"on {host}: journalctl -u obsctl-consumer -n 50"
 
 
 def _only_replaced(page: ConsumerPage) -> bool:

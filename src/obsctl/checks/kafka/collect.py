@@ -162,7 +162,7 @@ def _question(host: Host, answers: BrokerAnswers, deadline: float, whole: bool) 
         _break_off(answers, str(silence))
     except Exception as error:
         # What could be decoded need not make sense.
-        _break_off(answers, f"its answer makes no sense ({type(error).__name__})")
+        _break_off(answers, f"its answer cannot be decoded ({type(error).__name__})")
 
 
 def _break_off(answers: BrokerAnswers, why: str) -> None:

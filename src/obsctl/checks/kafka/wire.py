@@ -81,7 +81,7 @@ class Conversation:
         except OSError as error:
             raise BrokerSilentError(in_words(error)) from None
         except UnicodeError:
-            raise BrokerSilentError("its address is none") from None
+            raise BrokerSilentError("its address is not valid") from None
         try:
             self._learn_versions()
         except Exception:
@@ -134,7 +134,7 @@ class Conversation:
             return [answer for _, answer in self._codec.receive_bytes(data)]
         except Exception as error:
             # The codec takes the bytes for what was asked for, and fails in any way on what is something else.
-            raise BrokerSilentError(f"answered what is not Kafka ({type(error).__name__})") from None
+            raise BrokerSilentError(f"what answers there is not Kafka ({type(error).__name__})") from None
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()

@@ -66,7 +66,7 @@ class Supervisor:
         store = MySQLStore(settings.database, settings.retention_days)
         housekeeping = Housekeeping(store, settings.kafka, self._telemetry)
         housekeeping.start()
-        self._notifier.tell("READY=1", "STATUS=starting")
+        self._notifier.send("READY=1", "STATUS=starting")
         while not stop.is_set():
             time.sleep(_TURN_S)  # not stop.wait(): a signal's handler sets it, and may come when its lock is held
             now = time.monotonic()
@@ -74,7 +74,7 @@ class Supervisor:
             if housekeeping.ready():
                 self._turn(housekeeping, now)
             self._notify(now)
-        self._notifier.tell("STOPPING=1", "STATUS=storing what is in flight")
+        self._notifier.send("STOPPING=1", "STATUS=storing what is in flight")
         self._end()
         housekeeping.stop(worker.STOP_S)
         log.info("stopped", extra={"records": self.overview().counters.records})
@@ -127,7 +127,7 @@ class Supervisor:
                 extra={"workers": lost},
             )
         self._watchdog_stopped = bool(lost)
-        self._notifier.tell(f"STATUS={_status(seen)}", *([] if lost else ["WATCHDOG=1"]))
+        self._notifier.send(f"STATUS={_status(seen)}", *([] if lost else ["WATCHDOG=1"]))
 
     def _end(self) -> None:
         for child in self._children:

@@ -22,7 +22,7 @@ _KEYRING = "/build/keyring"
 def build(workshop: Workshop, target: Path, note: Note) -> None:
     """Make every package, sign packages and metadata with a key made for this, and leave the repository.
 
-    The private key stays in the workshop and goes with it: nobody can sign anything later.
+    The private key stays in the workshop and goes with it: nothing can be signed later.
 
     Args:
         workshop: where it is made.

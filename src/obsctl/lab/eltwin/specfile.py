@@ -34,10 +34,10 @@ AutoReqProv: no
 
 def of_release() -> str:
     """Return the spec of the package that stands for the naked root."""
-    head = _HEAD.format(name=RELEASE_PACKAGE, version="9", summary="EL's names of the twin's own userland")
+    head = _HEAD.format(name=RELEASE_PACKAGE, version="9", summary="EL's names of the EL twin's own userland")
     # A path is provided without a version.
     provides = "".join(f"Provides: {name}{'' if name.startswith('/') else ' = 9'}\n" for name in _USERLAND)
-    return f"{head}{provides}%description\nThe twin's userland is Debian's.\n%files\n"
+    return f"{head}{provides}%description\nThe EL twin's userland is Debian's.\n%files\n"
 
 
 def of_package(

@@ -15,7 +15,7 @@ from obsctl.lab.programs import run
 _TOOLS = ("createrepo-c", "gpg", "gpg-agent", "patchelf")
 #: Needed by Debian's packages only to be installed, or to be started by what EL starts otherwise.
 _LEFT_OUT = {"adduser", "anacron", "cron", "cron-daemon-common", "init-system-helpers", "sensible-utils", "ucf"}
-#: Namespaces of its own: its mounts are nobody else's, and with the first process all others end.
+#: Namespaces of its own: its mounts are seen by no other process, and all end with the first process.
 _ALONE = ("unshare", "--mount", "--ipc", "--uts", "--pid", "--fork", "--kill-child")
 _ENTER = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
 

@@ -30,7 +30,7 @@ CASES = {
     "no route": (
         LOGIN,
         "ssh: connect to host 192.0.2.11 port 2222: No route to host",
-        "no way leads to 192.0.2.11 port 2222",
+        "there is no route to 192.0.2.11 port 2222",
         "`ip route get 192.0.2.11`",
     ),
     "unknown name": (
@@ -150,7 +150,7 @@ CASES = {
 }
 
 
-def told(variables, words):
+def problem_of(variables, words):
     look = read_look({"unreachable": True, "msg": f"{VIA_SSH}{words}"})
     found = list(
         reach.unreachable(
@@ -164,7 +164,7 @@ def told(variables, words):
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_the_cause_and_the_command(case):
     variables, words, reason, fix = CASES[case]
-    problem = told(variables, words)
+    problem = problem_of(variables, words)
     assert problem.host == "node1"
     assert reason in problem.problem
     assert fix in problem.fix
@@ -173,7 +173,7 @@ def test_the_cause_and_the_command(case):
 
 
 def test_all_useful_lines_are_kept_and_no_other():
-    problem = told(
+    problem = problem_of(
         LOGIN,
         "Warning: Permanently added '[192.0.2.11]:2222' (ED25519) to the list of known hosts.\r\n"
         "debug1: Exit status 255\nfirst thing\nsecond thing\nfirst thing\n\nConnection to 192.0.2.11 closed.\r\n",
@@ -183,7 +183,7 @@ def test_all_useful_lines_are_kept_and_no_other():
 
 def test_arguments_that_may_hold_a_secret_are_not_shown():
     variables = LOGIN | {"ansible_ssh_common_args": "-o ProxyCommand='sshpass -p secret-word ssh -W %h:%p bastion'"}
-    problem = told(variables, "mux_client_request_session: read failed")
+    problem = problem_of(variables, "mux_client_request_session: read failed")
     assert "secret-word" not in str(problem)
     assert "through the jump host" in problem.problem
     assert "`ansible -m ansible.builtin.raw -a true -i inventories/mine node1`" in problem.fix

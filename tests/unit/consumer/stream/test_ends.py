@@ -21,7 +21,7 @@ OTHER = PART._replace(partition=1)
 
 
 class Brokers:
-    """A cluster with the access topic (two partitions) and, unless told otherwise, the error topic (none)."""
+    """A cluster with the access topic (two partitions) and, unless given otherwise, the error topic (none)."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.topics: dict[str, Any] = {

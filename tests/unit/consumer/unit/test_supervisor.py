@@ -108,7 +108,7 @@ class Bench(Clock):
     def children(self) -> list[FakeChild]:
         return self.supervisor._children  # type: ignore[return-value]
 
-    def tell(self, *states: str) -> None:
+    def send(self, *states: str) -> None:
         self.states += [(self.now, state) for state in states]
 
     def said(self, state: str) -> list[float]:
