@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from obsctl.fleet.model import Fleet, Host, KafkaNode
+from rig.waiting import wait_for
 
 _START = [sys.executable, "-c", "from obsctl.cli.main import main; main()"]
 
@@ -103,11 +105,26 @@ def test_ctrl_c_while_a_command_is_still_being_imported(fleet: str) -> None:
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
+def wait_until_idle(pid: int) -> None:
+    """Wait until a process uses no CPU time between two looks: it has printed, tidied up, and waits."""
+
+    def used() -> list[str]:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+
+    def idle() -> bool:
+        before = used()
+        time.sleep(0.2)
+        return used() == before
+
+    wait_for("the command waits", idle, seconds=20)
+
+
 def test_ctrl_c_while_a_command_waits(fleet: str) -> None:
     watch = [*_START, "-i", fleet, "kafka", "status", "--watch", "60", "-o", "json"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        wait_until_idle(process.pid)
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=20)
     assert (process.returncode, complaint.strip()) == (130, "interrupted")
