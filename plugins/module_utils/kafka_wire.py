@@ -274,7 +274,6 @@ def quorum(addresses, timeout):
     Raises:
         KafkaError: no broker answered, or no leader is known.
     """
-
     def one_partition(body, index):
         body.put("i", index).tags()
 
@@ -318,7 +317,6 @@ def _read_quorum_node(answer):
 
 def topic_configs(addresses, topics, keys, timeout):
     """Return C({topic: {key: (value, is_set_on_the_topic)}}) for the given keys of the given topics."""
-
     def one_resource(body, name):
         body.put("b", RESOURCE_TOPIC).string(name)
         body.array(sorted(keys), lambda b, key: b.string(key)).tags()
@@ -359,7 +357,6 @@ def create_topics(addresses, topics, timeout):
     Raises:
         KafkaError: the cluster refused; the message names each refused topic.
     """
-
     def one_config(body, pair):
         body.string(pair[0]).string(pair[1]).tags()
 
@@ -385,7 +382,6 @@ def _read_created(answer):
 
 def create_partitions(addresses, counts, timeout):
     """Raise topics (name to new number of partitions)."""
-
     def one_topic(body, pair):
         body.string(pair[0]).put("i", pair[1]).array(None, None).tags()
 
@@ -421,7 +417,6 @@ def _read_elected(answer):
 
 def set_topic_configs(addresses, changes, timeout):
     """Set configs (topic to {key: value}); other keys stay as they are."""
-
     def one_config(body, pair):
         body.string(pair[0]).put("b", 0).string(pair[1]).tags()
 

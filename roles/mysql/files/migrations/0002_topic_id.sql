@@ -1,7 +1,7 @@
--- A topic that was deleted and created again is another source: Kafka's own id of the topic (KIP-516) becomes part of the
+-- A topic that was deleted and made again is another source: Kafka's own id of the topic (KIP-516) becomes part of the
 -- position's key. '' = not known yet; the consumer fills it in when it looks at the partition the next time.
 -- Consumers of the version before go on meanwhile: they name their columns, and a new row of theirs gets ''.
--- Not every server has ADD COLUMN IF NOT EXISTS. One ALTER happens whole or not at all, so its column shows whether
+-- Not every server has ADD COLUMN IF NOT EXISTS. One ALTER happens whole or not at all, so its column tells whether
 -- it did.
 SET @change = (SELECT IF(COUNT(*) > 0, 'DO 0', 'ALTER TABLE log_source
   ADD COLUMN topic_id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '''' AFTER partition_id,

@@ -169,7 +169,7 @@ def _backends(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
             severity=Severity.CRITICAL,
             object="backend/(unnamed)",
             summary=f"{unnamed.answers} good answers carry no X-Backend-Server header: they come from "
-            " no back end of the fleet",
+            "no back end of the fleet",
             evidence={"got": unnamed.answers},
             hint=f"curl -si http://{seen.target}/ | head shows who answers; on the lb hosts: nginx -T | sed -n "
             "'/upstream/,/}/p' lists the members of the upstream block, which must all be back ends of the fleet",
