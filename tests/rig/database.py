@@ -14,7 +14,7 @@ import pymysql
 
 from obsctl.store.mysql.schema import PRIVILEGES
 from rig.ports import free_port
-from rig.server import START_SECONDS, ServerProcess
+from rig.server import START_SECONDS, Server, ServerProcess
 from rig.tools import MYSQLD, REPOSITORY
 from rig.waiting import wait_for
 
@@ -22,7 +22,7 @@ MIGRATIONS = REPOSITORY / "roles" / "mysql" / "files" / "migrations"
 SMALL_MARIADB = ("--innodb-buffer-pool-size=256M",)
 
 
-class MariaDB:
+class MariaDB(Server):
     """A MariaDB server of its own: a socket, a loopback port, a data folder. ``options`` are further ones of it."""
 
     #: Its error number for a row that violates a CHECK.
@@ -72,10 +72,6 @@ class MariaDB:
             return True
         return False
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Iterator[pymysql.cursors.Cursor]:
         """Yield a cursor of the administrator, with autocommit."""
@@ -97,25 +93,6 @@ class MariaDB:
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
         Path(self.socket).unlink(missing_ok=True)
-
-    @property
-    def running(self) -> bool:
-        return self._process.running
-
-    def send(self, number: signal.Signals) -> None:
-        """Send the process a signal."""
-        self._process.send(number)
-
-    def freeze(self) -> None:
-        """Stop the process where it is: it accepts connections and answers nothing."""
-        self.send(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self.send(signal.SIGCONT)
-
-    def kill(self) -> None:
-        self._process.end(signal.SIGKILL)
 
 
 class MySQL(MariaDB):

@@ -15,7 +15,7 @@ import confluent_kafka.admin
 
 from rig.cable import Cable
 from rig.ports import free_port
-from rig.server import START_SECONDS, ServerProcess
+from rig.server import START_SECONDS, Server, ServerProcess
 from rig.waiting import wait_for
 
 #: Any will do: the nodes differ by their ports.
@@ -56,7 +56,7 @@ def text_of(properties: Mapping[str, object]) -> str:
     return "".join(f"{key}={value}\n" for key, value in properties.items())
 
 
-class KafkaNode:
+class KafkaNode(Server):
     """One broker and controller in one process, KRaft, on loopback.
 
     Args:
@@ -122,10 +122,6 @@ class KafkaNode:
             return bool(self.admin().list_topics(timeout=1).brokers)
         return False
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def admin(self) -> confluent_kafka.admin.AdminClient:
         return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
@@ -153,22 +149,3 @@ class KafkaNode:
 
     def stop(self) -> None:
         self._process.end(signal.SIGTERM)
-
-    @property
-    def running(self) -> bool:
-        return self._process.running
-
-    def send(self, number: signal.Signals) -> None:
-        """Send the process a signal."""
-        self._process.send(number)
-
-    def freeze(self) -> None:
-        """Stop the process where it is: connections stay, and nothing is answered."""
-        self.send(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self.send(signal.SIGCONT)
-
-    def kill(self) -> None:
-        self._process.end(signal.SIGKILL)

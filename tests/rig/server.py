@@ -43,3 +43,32 @@ class ServerProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
             self._process.wait(timeout)
+
+
+class Server:
+    """What both kinds of servers can have done to them; :attr:`_process` runs them."""
+
+    _process: ServerProcess
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send(number)
+
+    def freeze(self) -> None:
+        """Stop the process where it is: connections stay or are accepted, and nothing is answered."""
+        self.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.send(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.end(signal.SIGKILL)
