@@ -126,7 +126,7 @@ class Reader:
                 self._step_back(consumer, result)
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
-        """Drop a batch and look its positions up again: they were moved by another process, or by us without an answer."""
+        """Drop a batch and look its positions up again: another process moved them, or we did without an answer."""
         self._telemetry.fenced()
         parts = [part for part in fenced.parts if part in self._progress.next]
         log.warning(
