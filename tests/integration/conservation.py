@@ -8,7 +8,7 @@ of the transaction. After each fault the tables must be as if nothing had been, 
     python -m tests.integration.conservation --points 1000 --seed 1 --from 400 --progress conservation-1.jsonl
 
 A point's fault and moments come from the seed and its number alone. Each point is a line of the progress file; without
-``--from`` a run goes on behind the last point that stands there.
+``--from`` a run continues after the last point in it.
 """
 
 from __future__ import annotations

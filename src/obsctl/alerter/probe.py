@@ -100,7 +100,7 @@ class Probe(threading.Thread):
             return Answer(None, asked_at)
         found = end_offsets.ask(self._admin, [self._part(number) for number in topic.partitions], _TIMEOUT_S)
         for part, fault in found.faults.items():
-            # One partition without a leader must not hide the others; its clock just stands still.
+            # One partition without a leader must not hide the others; its clock just does not advance.
             LOG.debug("a partition does not answer", extra={"partition": str(part), "error": fault})
         log = Log(metadata.cluster_id, self._topic, topic_ids[self._topic])
         ends = {part.partition: end for part, end in found.ends.items()}

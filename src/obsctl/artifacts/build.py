@@ -32,7 +32,7 @@ class Outcome:
 
 
 def preview(store: Store, steps: Sequence[Step]) -> list[Outcome]:
-    """Tell what a build would keep and what it would make; writes nothing."""
+    """Return what a build would keep and what it would make; writes nothing."""
     listed = store.artifacts()
     return [
         Outcome(step.title, item.path, Action.KEPT if there else Action.MISSING, there)

@@ -84,7 +84,7 @@ class Store:
         return sorted(str(path.relative_to(self.root)) for path in self.root.glob("[!.]*/**/*") if path.is_file())
 
     def intact(self, artifact: Artifact) -> bool:
-        """Tell whether the file is there, byte for byte as it was put."""
+        """Return whether the file is there, byte for byte as it was put."""
         path = self.root / artifact.path
         try:
             return path.stat().st_size == artifact.size_bytes and sha256(path) == artifact.sha256

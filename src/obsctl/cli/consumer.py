@@ -159,7 +159,7 @@ def reset(
     expected: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="OFFSET", help="Refuse if the position lies before it: somebody else has moved it back."
+            min=0, metavar="OFFSET", help="Refuse if the position lies before it: another reset has moved it back."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would mean.")] = False,

@@ -68,11 +68,11 @@ class ConsumerPage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         status: ``ok``, or ``waiting`` while there is a trouble.
         troubles: what is in the way, by subject (``database``, ``kafka``, ``nginxlog/0``, ``worker 1``).
-        notices: what somebody should know and nothing waits for, by subject; kept for a day.
+        notices: what a person should know and the consumer does not wait for, by subject; kept for a day.
         lines_per_second: records that went through lately.
         quarantined_by_reason: records sent to the quarantine.
         batches: batches stored.
-        fenced: batches dropped because somebody else had moved their positions.
+        fenced: batches dropped because another process had moved their positions.
         missing_offsets: offsets that the broker deleted before they were read.
         dead_letters: copies of refused records that the dead letter topic accepted.
         dead_letter_topic: its name.

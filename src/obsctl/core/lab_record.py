@@ -69,7 +69,7 @@ def write(state_dir: Path, state: LabState) -> None:
 
 
 def lab_of_tree_is_up(tree: Path, state_dir: Path = _STATE_DIR) -> bool:
-    """Tell whether the machine's lab is up and was started from this tree."""
+    """Return whether the machine's lab is up and was started from this tree."""
     state = read(state_dir)
     return (
         state is not None

@@ -100,12 +100,16 @@ def load(source: FleetSource) -> Fleet:
     cached = _cache_file(source.path)
     if cached is not None and cached.is_file():
         with contextlib.suppress(ConfigError, OSError):
-            return _decode(cached.read_bytes(), str(cached))
+            return _of(source, _decode(cached.read_bytes(), str(cached)))
     raw = _ask_ansible(source.path)
     fleet = _decode(raw, str(source.path))
     if cached is not None:
         _keep(cached, raw)
-    return fleet
+    return _of(source, fleet)
+
+
+def _of(source: FleetSource, fleet: Fleet) -> Fleet:
+    return msgspec.structs.replace(fleet, inventory=str(source.path))
 
 
 def _is_fleet_json(path: Path) -> bool:

@@ -141,7 +141,12 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole inventory as data."""
+    """The whole inventory as data.
+
+    Attributes:
+        inventory: the Ansible inventory that it was read from, for commands in hints; an example where it came from a
+            fleet.json. No part of the document.
+    """
 
     schema: str = SCHEMA
     vip: Vip | None = None
@@ -151,6 +156,11 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     alerter: Alerter = Alerter()
     database: Database = Database()
     alert_channels: tuple[dict[str, Any], ...] = ()
+    inventory: str = "inventories/prod"
+
+    def playbook(self, name: str) -> str:
+        """Return the command that runs one of the playbooks on this inventory."""
+        return f"ansible-playbook playbooks/{name}.yml -i {shlex.quote(self.inventory)}"
 
     def group(self, name: str) -> tuple[Host, ...]:
         """Return the hosts of a group (``lb``, ``backend``, ``kafka``, ...), in the inventory's order."""

@@ -47,7 +47,7 @@ class HostStatus:
     Attributes:
         name, address: the host.
         os: key of the recipe of its root.
-        running: somebody keeps the guest running.
+        running: a keeper process runs the guest.
         cable: ``up``, ``cut`` or ``none``.
         ssh: its sshd greets.
     """

@@ -49,7 +49,7 @@ class Guest:
             written.touch()
 
     def running(self) -> bool:
-        """Tell whether somebody keeps the guest running (it may still be on its way up)."""
+        """Return whether a keeper process runs the guest (it may still be on its way up)."""
         return bool(self._keepers() or self._containers())
 
     def start(self) -> None:

@@ -26,7 +26,7 @@ def set_ip_forward(value: str) -> None:
 
 
 def link_exists(name: str) -> bool:
-    """Tell whether this machine has a link of that name."""
+    """Return whether this machine has a link of that name."""
     return Path("/sys/class/net", name).exists()
 
 

@@ -25,7 +25,7 @@ class Process:
     argv: tuple[str, ...]
 
     def alive(self) -> bool:
-        """Tell whether this process, and not a later one of the same id, still runs (a zombie does not)."""
+        """Return whether this process, and not a later one of the same id, still runs (a zombie does not)."""
         return _argv(self.pid) == self.argv
 
 

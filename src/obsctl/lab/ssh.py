@@ -60,7 +60,7 @@ def command(spec: LabSpec, host: HostSpec, argv: Sequence[str] = (), *, terminal
 
 
 def answers(spec: LabSpec, host: HostSpec, seconds: float = 1.0) -> bool:
-    """Tell whether the guest's sshd greets."""
+    """Return whether the guest's sshd greets."""
     try:
         with socket.create_connection((str(spec.address(host)), 22), timeout=seconds) as connection:
             connection.settimeout(seconds)

@@ -32,7 +32,7 @@ def require() -> None:
 
 
 def running(spec: LabSpec) -> bool:
-    """Tell whether the stand-ins of this lab run."""
+    """Return whether the stand-ins of this lab run."""
     return bool(processes.of_module(_MODULE, str(spec.state_dir)))
 
 

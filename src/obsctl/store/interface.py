@@ -27,7 +27,7 @@ class Origin(enum.Enum):
 
 
 class Position(NamedTuple):
-    """Where a partition goes on.
+    """Where a partition is read on.
 
     Attributes:
         source_id: the store's name for this partition of this topic of this cluster.
@@ -85,7 +85,7 @@ class StoreUnavailableError(Exception):
 
 
 class FencedError(Exception):
-    """The store's positions are not those that the batch starts from: somebody else has moved them. Nothing was
+    """The store's positions are not those that the batch starts from: another process has moved them. Nothing was
     stored; read the positions again."""
 
 
@@ -93,7 +93,7 @@ class Store(Protocol):
     """Keeps lines, each once. Every method may raise StoreUnavailableError. One thread uses one store."""
 
     def positions(self, cluster_id: str, topic_ids: Mapping[TopicPartition, str]) -> Mapping[TopicPartition, Position]:
-        """Return where each partition goes on; one that the store has never seen begins at offset 0.
+        """Return where each partition is read on; one that the store has never seen begins at offset 0.
 
         Args:
             topic_ids: Kafka's id of each partition's topic; one created again under an old name has another.

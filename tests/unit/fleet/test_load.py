@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,18 @@ def test_a_fleet_file_is_read(tmp_path: Path) -> None:
     assert [host.name for host in fleet.group("lb")] == ["n"]
     assert fleet.host("n") is not None
     assert fleet.host("m") is None
+
+
+@pytest.mark.parametrize("name", ["prod", "our hosts"])
+def test_a_hint_names_the_inventory_that_was_read(tree: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """On another one the command would change other hosts; the second time the fleet comes from the cache."""
+    inventory = tree / "inventories" / name
+    inventory.mkdir(exist_ok=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tree / "cache"))
+    monkeypatch.setattr(load, "_ask_ansible", lambda _inventory: msgspec.json.encode(Fleet()))
+    for _ in range(2):
+        fleet = load.load(load.FleetSource(inventory, "test"))
+        assert fleet.playbook("kafka") == f"ansible-playbook playbooks/kafka.yml -i {shlex.quote(str(inventory))}"
 
 
 @pytest.mark.parametrize("hosts", ['[{"name": "n"}]', '"x"', "[1]"])

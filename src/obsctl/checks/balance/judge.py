@@ -150,7 +150,7 @@ def _backends(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
                 summary=f"{share.got} answers came from a back end that the inventory does not know",
                 evidence={"got": share.got, "share": round(share.got / named, 4)},
                 hint="on the lb hosts: nginx -T | sed -n '/upstream/,/}/p' shows whether it is listed; "
-                "ansible-playbook playbooks/nginx.yml -i inventories/prod writes the list from the inventory",
+                f"{fleet.playbook('nginx')} writes the list from the inventory",
             )
         elif share.got == 0 and named >= _MIN_FOR_SILENCE * len(configured):
             port = host.backend.port if host.backend else 8080

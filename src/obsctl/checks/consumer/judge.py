@@ -65,7 +65,7 @@ def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
                     severity=Severity.UNKNOWN,
                     object=f"layer/{layer}",
                     summary=f"not checked: the inventory lacks the settings needed to reach {layer}",
-                    hint="ansible-playbook playbooks/preflight.yml -i inventories/prod names what is missing; "
+                    hint=f"{fleet.playbook('preflight')} names what is missing; "
                     "docs/reference/fleet.md lists the settings and groups",
                 )
             )

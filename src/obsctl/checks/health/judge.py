@@ -106,7 +106,7 @@ def _not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Findin
                 severity=Severity.UNKNOWN,
                 object=f"layer/{layer.name}",
                 summary=f"not checked: the inventory lacks the settings needed to reach {layer.name}",
-                hint="ansible-playbook playbooks/preflight.yml -i inventories/prod names what is missing; "
+                hint=f"{fleet.playbook('preflight')} names what is missing; "
                 f"docs/reference/fleet.md lists the settings, and its hosts belong to the group {layer.groups[0]}",
             )
 

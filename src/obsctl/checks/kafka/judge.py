@@ -303,7 +303,7 @@ def _topics(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 object=f"topic/{name}",
                 summary=f"the topic does not exist, the inventory wants it with {partitions} partitions",
                 evidence={"wanted_partitions": partitions},
-                hint="ansible-playbook playbooks/kafka.yml -i inventories/prod creates it",
+                hint=f"{fleet.playbook('kafka')} creates it",
             )
         elif len(by_topic[name]) < partitions:
             yield Finding(
@@ -312,16 +312,16 @@ def _topics(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
                 object=f"topic/{name}",
                 summary=f"has {len(by_topic[name])} partitions, the inventory wants {partitions}",
                 evidence={"partitions": len(by_topic[name]), "wanted": partitions},
-                hint="ansible-playbook playbooks/kafka.yml -i inventories/prod adds them; keys then move to "
-                "other partitions",
+                hint=f"{fleet.playbook('kafka')} adds them; keys then move to other partitions",
             )
     factor = min(fleet.kafka.replication_factor, len(seen.brokers))
     for name, members in sorted(by_topic.items()):
         if name in wanted or members[0].internal:
-            yield from _durability(name, members, factor, fleet.kafka.min_insync_replicas)
+            yield from _durability(fleet, name, members, factor)
 
 
-def _durability(name: str, partitions: Sequence[Partition], factor: int, min_isr: int) -> Iterator[Finding]:
+def _durability(fleet: Fleet, name: str, partitions: Sequence[Partition], factor: int) -> Iterator[Finding]:
+    min_isr = fleet.kafka.min_insync_replicas
     thin = [p for p in partitions if len(p.replicas) < factor]
     if thin:
         fewest = min(len(p.replicas) for p in thin)
@@ -342,7 +342,7 @@ def _durability(name: str, partitions: Sequence[Partition], factor: int, min_isr
             object=f"topic/{name}",
             summary=f"min.insync.replicas is {min(configured)}, the inventory wants {min_isr}: acks=all promises less",
             evidence={"min_insync_replicas": min(configured), "wanted": min_isr},
-            hint="ansible-playbook playbooks/kafka.yml -i inventories/prod sets it for each topic",
+            hint=f"{fleet.playbook('kafka')} sets it for each topic",
         )
 
 

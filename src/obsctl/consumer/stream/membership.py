@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: Fetched ahead (bytes): smaller ones starve the fetch, larger ones only take memory.
 _PREFETCH_KIB = 32 * 1024
 _COMMIT_INTERVAL_S = 1.0
-#: The reader never stands still for longer than this and a drain, whatever is away.
+#: The reader is never blocked for longer than this and a drain, whatever is away.
 _STILL_S = 20.0
 #: A join that takes so many session time-outs is no longer a rebalance.
 _JOIN_SESSIONS = 2

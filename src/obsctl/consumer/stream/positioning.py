@@ -125,7 +125,7 @@ class Positioning:
         self._writer.ask(self._verification)
 
     def _leave_moved(self, consumer: confluent_kafka.Consumer, answer: Positioned) -> None:
-        """Take back partitions whose position somebody else has moved, or that a restored database no longer knows.
+        """Take back partitions whose position another process has moved, or that a restored database no longer knows.
 
         The answer follows the results of all that was given to the writer before it, so what is known as stored is
         what the store holds, unless it was moved by another process.
@@ -139,7 +139,7 @@ class Positioning:
             and (progress.sources[part].source_id, progress.stored[part]) != position[:2]
         ]
         if moved:
-            log.warning("positions were moved by somebody else", extra={"partitions": names(moved)})
+            log.warning("positions were moved by another consumer or a reset", extra={"partitions": names(moved)})
             progress.await_positions(consumer, moved)
 
     def _ask_later(self) -> None:
@@ -215,7 +215,7 @@ class Positioning:
         return True
 
     def _from_held(self, part: TopicPartition, position: Position) -> int:
-        """Return where a partition goes on that may have been held.
+        """Return where a partition is read on that may have been held.
 
         Either a new leader has learnt what its predecessor had acknowledged, or the broker has lost records and written
         others at their offsets. Reading again from the lowest end that was seen is right for both.

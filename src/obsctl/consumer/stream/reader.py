@@ -1,6 +1,6 @@
 """Reads the topics as a member of the group, and hands batches to the writer.
 
-The group only says *which* partitions are ours (``membership``); *where* each goes on, the store says
+The group only says *which* partitions are ours (``membership``); *where* each is read on, the store says
 (``positioning``). The client is given a partition when the store has answered, with its offset. While the writer has no
 room the reader keeps polling with all partitions paused, so that an absent database costs the group nothing.
 """
@@ -28,7 +28,7 @@ from obsctl.kafka.partition import TopicPartition
 
 log = logging.getLogger(__name__)
 
-#: How long the reader stands still for the writer before it pauses; a pause throws away what was fetched ahead.
+#: How long the reader waits for the writer before it pauses; a pause throws away what was fetched ahead.
 _PATIENCE_S = 1.0
 #: So long after an error that ends a client for good a new one is made.
 _RESTART_S = 5.0
@@ -126,7 +126,7 @@ class Reader:
                 self._step_back(consumer, result)
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
-        """Drop a batch: somebody else moved the positions, or we did and got no answer. They are asked for again."""
+        """Drop a batch and look its positions up again: another process moved them, or we did without an answer."""
         self._telemetry.fenced()
         parts = [part for part in fenced.parts if part in self._progress.next]
         log.warning(

@@ -27,7 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What moving a position means (offsets, and counts of offsets).
 
     Attributes:
-        position: where the partition goes on now.
+        position: the offset at which the partition is read on now.
         first: the first offset that the broker has.
         end: the next one to be written there.
         target: where it shall go on.
@@ -142,7 +142,7 @@ def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
 
     Args:
         at_least: the position that the person has seen. It may have grown since: then less is skipped, or more is read
-            again, and nothing is lost. One that lies before it was moved by somebody else, and would skip more than
+            again, and nothing is lost. One that lies before it was moved by another reset, and would skip more than
             the person has agreed to.
 
     Raises:
@@ -155,7 +155,7 @@ def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
         was = store.move(planned.source_id, planned.target, at_least=at_least)
     if was is None:
         raise RefusedError(
-            f"nothing was moved: the position of {planned.part} was moved back by somebody else, below {at_least}",
+            f"nothing was moved: the position of {planned.part} was moved back by another reset, below {at_least}",
             hint="the same command with --dry-run shows where it is now",
         )
     end = planned.end if was == planned.position else max(planned.end, was)

@@ -17,7 +17,7 @@ class WorkerState(msgspec.Struct, frozen=True):
         state: ``starting`` (no report yet), ``running``, ``silent`` or ``restarting`` (no process at the moment).
         pid: its process, None if there is none.
         restarts: how often it was started again.
-        stuck_restarts: how many of these because it was silent or stood still.
+        stuck_restarts: how many of these because it was silent or had stalled.
         report: its last one; None if its process has sent none.
         past: what its earlier processes have counted.
         trouble: what the supervisor reports about it.

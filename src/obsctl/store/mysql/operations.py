@@ -225,7 +225,7 @@ class MySQLOperations:
     # -- positions ---------------------------------------------------------------------------------------------
 
     def position(self, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
-        """Return where a partition goes on, or None for one that the store has never seen."""
+        """Return where a partition is read on, or None for one that the store has never seen."""
         return self._session.guard(lambda: positions.position(self._session, cluster_id, part, topic_id))
 
     def move(self, source_id: int, to: int, *, at_least: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Where each partition goes on: a row of ``log_source`` for each partition of each topic of each cluster."""
+"""Where each partition is read on: a row of ``log_source`` for each partition of each topic of each cluster."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def positions(
 
 
 def position(session: Session, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
-    """Return where a partition goes on, or None for one that the store has never seen."""
+    """Return where a partition is read on, or None for one that the store has never seen."""
     rows = session.read(
         "SELECT source_id,next_offset FROM log_source"
         f" WHERE cluster_id='{text(cluster_id)}' AND topic='{text(part.topic)}'"

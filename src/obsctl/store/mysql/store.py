@@ -36,7 +36,7 @@ class MySQLStore:
         self._upkeep = TableUpkeep(self.session, retention_days, today)
 
     def positions(self, cluster_id: str, topic_ids: Mapping[TopicPartition, str]) -> dict[TopicPartition, Position]:
-        """Return where each partition goes on, and remember the new ones."""
+        """Return where each partition is read on, and remember the new ones."""
         return self.session.guard(lambda: positions(self.session, cluster_id, topic_ids))
 
     def commit(self, batch: Batch) -> Outcome:
