@@ -121,7 +121,13 @@ def wait_until_idle(pid: int) -> None:
 
 def test_ctrl_c_while_a_command_waits(fleet: str) -> None:
     watch = [*_START, "-i", fleet, "kafka", "status", "--watch", "60", "-o", "json"]
-    with subprocess.Popen(watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        watch,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  a shell's background job ignores it
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         wait_until_idle(process.pid)
