@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from rig import ansible_inventory
 from rig.ansible_cores import programs_of
@@ -72,6 +73,13 @@ EXPECTED = {
     "el8-with-newer-core": Expected("db1", "package manager of Rocky Linux 8.9 runs on a Python", "obscraft[legacy]"),
     "filebeat-too-old": Expected(LB, "filebeat_version is 7.10.0: the role filebeat is for 7.17", "filebeat_version"),
     "filebeat-name-shared": Expected(LB, "share filebeat_name balancer", "host variable"),
+    "filebeat-input-id-twice": Expected(LB, "two inputs have the id shop", "an id of its own"),
+    "filebeat-input-overlaps": Expected(
+        LB,
+        "nginx/access.log* of the input nginx-access and /var/log/nginx/acc*.log* of vhosts match the same",
+        "narrow",
+    ),
+    "filebeat-input-relative": Expected(LB, "'shop.log*' of the input shop in filebeat_inputs is not an abs", "from /"),
     "flavor-unknown": Expected("db1", "must be one of: mysql, mariadb, got: postgres", "roles/mysql"),
     "heap-above-memory": Expected(
         "node1", "kafka_heap is 64g, but the host has 2048 MiB of memory", "lower kafka_heap"
@@ -235,6 +243,15 @@ def test_faults_are_the_same_under_the_oldest_core():
         assert len(named) == 1, (fault, problems)
         assert named[0][0] == EXPECTED[fault].host, fault
         assert EXPECTED[fault].fix in named[0][2], fault
+
+
+def test_the_roles_own_inputs_are_known_to_the_preflight():
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.filebeat import OWN_INPUTS
+
+    own = yaml.safe_load((ROOT / "roles/filebeat/vars/main.yml").read_text())
+    assert [(name, [f"{{{{ {folder} }}}}/{glob}"]) for name, folder, glob in OWN_INPUTS] == [
+        (entry["id"], entry["paths"]) for entry in own["__filebeat_standard_inputs"] + own["__filebeat_replay_inputs"]
+    ]
 
 
 def test_a_value_of_the_wrong_kind_hides_no_other_problem():

@@ -504,6 +504,58 @@ def test_a_table_without_partitions_is_named_with_the_statement_that_mends_it(db
     assert db.count("access_log") == 5
 
 
+@pytest.mark.parametrize(
+    ("clause", "named"),
+    [
+        ("HASH (TO_DAYS(ts)) PARTITIONS 4", "HASH"),
+        ("RANGE (TO_DAYS(ts)) (PARTITION p_old VALUES LESS THAN (730000), PARTITION p_max VALUES LESS THAN MAXVALUE)",
+         "RANGE \\("),
+        ("RANGE COLUMNS (line_id) (PARTITION p_old VALUES LESS THAN ('5'), PARTITION p_max VALUES LESS THAN"
+         " (MAXVALUE))", "line_id"),
+        ("RANGE COLUMNS (ts) SUBPARTITION BY KEY (line_id) SUBPARTITIONS 2 (PARTITION p_old VALUES LESS THAN"
+         " ('2026-03-01'), PARTITION p_max VALUES LESS THAN (MAXVALUE))", "subpartitions"),
+    ],
+)  # fmt: skip
+def test_a_table_partitioned_otherwise_is_named_with_the_statement_that_mends_it(
+    db: Database, clause: str, named: str
+) -> None:
+    store = db.store()
+    store.upkeep()
+    store.commit(batch_of(store, lines(5)))
+    db.query(f"ALTER TABLE access_log PARTITION BY {clause}")
+    with pytest.raises(StoreUnavailableError, match=f"access_log is partitioned by .*{named}") as refusal:
+        store.upkeep()
+    db.query(refusal.value.hint.partition(' -e "')[2].removesuffix('"'))
+    assert store.upkeep().ready
+    assert db.count("access_log") == 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["p20260310 INTO (PARTITION p20260311x VALUES LESS THAN ('2026-03-11'))",
+         "p20260311,p20260312 INTO (PARTITION p20260311 VALUES LESS THAN ('2026-03-13'))"],
+        ["p_max INTO (PARTITION `the rest` VALUES LESS THAN (MAXVALUE))",
+         "p_old INTO (PARTITION p_max VALUES LESS THAN ('2026-03-08'))"],
+        ["p_old INTO (PARTITION `very old` VALUES LESS THAN ('1999-01-01'), PARTITION P_Old VALUES LESS THAN"
+         " ('2026-03-08'))", "p_max INTO (PARTITION P_MAX VALUES LESS THAN (MAXVALUE))"],
+        ["p_old,p20260308,p20260309,p20260310,p20260311 INTO (PARTITION p_old VALUES LESS THAN ('2026-03-12'))"],
+        ["p20260310,p20260311 INTO (PARTITION `a-b` VALUES LESS THAN ('2026-03-12'))"],
+    ],
+)  # fmt: skip
+def test_partitions_changed_by_hand_are_made_again_and_lose_no_row(db: Database, changes: list[str]) -> None:
+    store = db.store()
+    store.upkeep()
+    days = [NOON + n * 86400 for n in (-3000, -1, 0, 1, 40)]
+    store.commit(batch_of(store, [record(json_line(n, msec=moment), n) for n, moment in enumerate(days)]))
+    for change in changes:
+        db.query(f"ALTER TABLE access_log REORGANIZE PARTITION {change}")
+    assert store.upkeep().ready
+    assert store.upkeep().changes == ()
+    assert db.count("access_log") == 5
+    assert (db.count("access_log PARTITION (p_old)"), db.count("access_log PARTITION (p_max)")) == (1, 1)
+
+
 def test_a_server_that_became_read_only_is_named(db: Database) -> None:
     store = db.store()
     batch = batch_of(store, lines(5))

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -45,13 +45,20 @@ def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), 
 
 
 def guard() -> None:
-    """Have every write to standard output say in words why it failed."""
-    plain = sys.stdout
-    if type(plain) is io.TextIOWrapper:
-        encoding, errors, by_line = plain.encoding, plain.errors, plain.line_buffering
-        guarded = _Guarded(plain.detach(), encoding, errors, line_buffering=by_line)
-        # Both names, for the terminal's width is asked of the second one.
-        sys.stdout = sys.__stdout__ = guarded  # type: ignore[misc]
+    """Have every write to standard output say in words why it failed, and none to standard error end the program.
+
+    A stream that the caller has closed (``>&-``) takes everything: nobody wants to read it, and the exit code says the
+    verdict.
+    """
+    if sys.stdout is None:
+        sys.stdout = _nowhere()
+    if sys.stderr is None:
+        sys.stderr = _nowhere()
+    # Both names of each, for the terminal's width is asked of the second one.
+    if type(sys.stdout) is io.TextIOWrapper:
+        sys.stdout = sys.__stdout__ = _Guarded(**_taken(sys.stdout))  # type: ignore[misc]
+    if type(sys.stderr) is io.TextIOWrapper:
+        sys.stderr = sys.__stderr__ = _Heedless(**_taken(sys.stderr))  # type: ignore[misc]
 
 
 class OutputError(ObsctlError):
@@ -72,6 +79,34 @@ class _Guarded(io.TextIOWrapper):
             super().flush()
 
 
+class _Heedless(io.TextIOWrapper):
+    """Standard error: if it cannot be written, the result and the exit code still can be had."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            # What its buffer still holds would fail again when the process ends, and change the exit code.
+            sys.stderr = _nowhere()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            sys.stderr = _nowhere()
+
+
+def _taken(plain: io.TextIOWrapper) -> dict[str, Any]:
+    """Take a stream's buffer; return the arguments of a stream that writes the same way."""
+    like = {"encoding": plain.encoding, "errors": plain.errors, "line_buffering": plain.line_buffering}
+    return {"buffer": plain.detach(), **like}
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")  # for the rest of the process
+
+
 @contextlib.contextmanager
 def _failures_named() -> Iterator[None]:
     try:
@@ -86,4 +121,4 @@ def _failures_named() -> Iterator[None]:
 
 def _give_up() -> None:
     """Give up standard output: what its buffer still holds would fail again when the process ends."""
-    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
+    sys.stdout = _nowhere()

@@ -237,7 +237,12 @@ def _ask_ansible(inventory: Path) -> bytes:
             environment={"ANSIBLE_RETRY_FILES_ENABLED": "0"},
             cwd=playbook.resolve().parents[2],
         )
-        if done.returncode != 0 or not out.is_file():
+        if done.returncode == 0 and not out.is_file():
+            raise ConfigError(
+                f"the inventory {inventory} names no host",
+                hint=f"ansible-inventory --graph -i {inventory} shows what Ansible reads there",
+            )
+        if done.returncode != 0:
             raise ConfigError(
                 f"Ansible cannot read {inventory}:\n{_complaint(done.stdout + done.stderr)}",
                 hint=f"ansible-playbook playbooks/preflight.yml -i {inventory} names what is wrong in the inventory; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -86,6 +87,16 @@ def test_an_output_that_cannot_be_written_is_said_and_is_not_ok(fleet: str, argv
         3,
         "obsctl: standard output cannot be written: No space left on device\n",
     )
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&- <&-", ">/dev/null 2>/dev/full", ">/dev/null 2>&-"])
+@pytest.mark.parametrize(("argv", "code"), [(["kafka", "status"], 2), (["kafka", "frob"], 64), ([], 64)])
+def test_streams_that_nobody_reads_take_nothing_from_the_exit_code(
+    fleet: str, redirection: str, argv: list[str], code: int
+) -> None:
+    command = shlex.join([*_START, *(["-i", fleet, *argv] if argv else [])])
+    done = subprocess.run(["sh", "-c", f"{command} {redirection}"], timeout=60, check=False)
+    assert done.returncode == code
 
 
 def test_ctrl_c_while_a_command_is_still_being_imported(fleet: str) -> None:

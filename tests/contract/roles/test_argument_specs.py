@@ -46,3 +46,18 @@ def test_specification_and_defaults_agree(role: str) -> None:
         assert name.startswith((f"{role}_", *(("fleet_",) if role in SHARED else ()))), name
         assert option.get("description"), name
         assert option.get("type"), name
+
+
+@pytest.mark.parametrize("path", sorted(ROLES.rglob("*.yml")), ids=lambda path: str(path.relative_to(ROLES)))
+def test_no_key_is_given_twice(path: Path) -> None:
+    """Also not by a merge (``<<``) beside it: Ansible warns about each, in every run of every playbook."""
+    nodes = [node for node in [yaml.compose(path.read_text(), _Loader)] if node]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            assert len(keys) == len(set(keys)), keys
+            assert keys == ["<<"] or "<<" not in keys, keys
+            nodes += [value for _, value in node.value]

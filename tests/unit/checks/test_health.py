@@ -260,6 +260,14 @@ def test_an_empty_inventory_is_not_ok() -> None:
     assert (finding.code, finding.severity) == ("HEALTH_LAYER_NOT_ASKED", Severity.UNKNOWN)
 
 
+def test_hosts_in_no_group_of_the_fleet_are_not_ok() -> None:
+    """A mistyped group's name: the host answers, and no layer has anything to ask."""
+    fleet = Fleet(hosts=(Host(name="node1", address="192.0.2.1", groups=("loadbalancers",)),))
+    (finding,) = judge_health(fleet, HealthSnapshot(hosts=(_host("node1", units={}),)))
+    assert (finding.code, finding.severity) == ("HEALTH_LAYER_NOT_ASKED", Severity.UNKNOWN)
+    assert "lb, backend, filebeat, kafka, consumer, mysql" in finding.summary
+
+
 def test_a_consumer_needs_more_than_itself() -> None:
     fleet = Fleet(hosts=(Host(name="app1", address="192.0.2.4", groups=("consumer",)),))
     seen = HealthSnapshot(hosts=(_host("app1", units=_units(fleet.hosts[0]), **_PAGES),))

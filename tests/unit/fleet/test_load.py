@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,15 @@ def test_the_complaint_about_an_inventory_says_why_and_where() -> None:
         "Origin: hosts.yml:4:1",
         "[WARNING]: Unable to parse hosts.yml as an inventory source",
     ]
+
+
+def test_an_inventory_without_a_host_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible says that no host matches, and succeeds."""
+    done = subprocess.CompletedProcess([], 0, "skipping: no hosts matched\n", "")
+    monkeypatch.setattr(load.ansible, "run", lambda *_arguments, **_options: done)
+    with pytest.raises(ConfigError, match="names no host") as caught:
+        load.load(load.FleetSource(tmp_path, "test"))
+    assert "ansible-inventory --graph" in caught.value.hint
 
 
 def _described(path: Path, change: Callable[[dict[str, Any]], None]) -> load.FleetSource:

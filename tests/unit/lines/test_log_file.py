@@ -20,10 +20,18 @@ from obsctl.lines.log_file import log_of
         "access-20260131.log",
         "access.log-20260131.1",
         "access.log.old",
+        "access.log-202601",
+        "access.log.2026-01",
+        "access.log-1769817600",
     ],
 )
 def test_a_rotated_file_is_the_same_log(rotated: str) -> None:
     assert log_of(f"/var/log/nginx/{rotated}") == "/var/log/nginx/access.log"
+
+
+@pytest.mark.parametrize("rotated", ["access_log.1", "access_log-20260131", "access_log-202601"])
+def test_apaches_name_has_no_ending_and_is_rotated_as_well(rotated: str) -> None:
+    assert log_of(f"/var/log/httpd/{rotated}") == "/var/log/httpd/access_log"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +44,9 @@ def test_a_rotated_file_is_the_same_log(rotated: str) -> None:
         "/var/log/nginx/access.80",
         "/var/log/nginx/20260131.log",
         "/var/log/20260131/a.log",
+        "/var/log/nginx/tenant-201011.log",
+        "/var/log/nginx/tenant-1769817600.log",
+        "/var/log/nginx/tenant-201011",
         "/srv/v1.2/logs/a",
         "relative.log",
         "",

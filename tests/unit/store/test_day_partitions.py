@@ -15,14 +15,14 @@ DAY = datetime.timedelta(days=1)
 def carry_out(existing: list[Partition], changes: list[Change]) -> list[Partition]:
     """Do to a list what the statements do to a table; checks that ranges are never lost."""
     parts = {p.name: p.before for p in existing}
-    for change in changes:
-        if drop := re.search(r"DROP PARTITION (.+)", change.sql):
+    for sql in (change.sql.replace("`", "") for change in changes):
+        if drop := re.search(r"DROP PARTITION (.+)", sql):
             for name in drop[1].split(", "):
                 del parts[name]
-        elif change.sql.endswith("ADD PARTITION (PARTITION p_max VALUES LESS THAN (MAXVALUE))"):
+        elif sql.endswith("ADD PARTITION (PARTITION p_max VALUES LESS THAN (MAXVALUE))"):
             assert None not in parts.values(), "nothing can be added behind a partition without a bound"
             parts["p_max"] = None
-        elif into := re.search(r"REORGANIZE PARTITION (.+) INTO \((.+)\)$", change.sql):
+        elif into := re.search(r"REORGANIZE PARTITION (.+) INTO \((.+)\)$", sql):
             taken = into[1].split(", ")
             upper = parts[taken[-1]]
             new = {
@@ -104,6 +104,14 @@ def test_reading_both_servers_descriptions() -> None:
     ]
 
 
+def test_a_bound_within_a_day_counts_as_the_days_end() -> None:
+    """Else half a day would be dropped a day too early."""
+    assert from_server([("noon", "'2026-03-08 12:00:00'"), ("Rest", "'2026-03-09 00:00:00.000'")]) == [
+        Partition("noon", datetime.date(2026, 3, 9)),
+        Partition("rest", datetime.date(2026, 3, 9)),
+    ]
+
+
 def assert_sound(parts: list[Partition], today: datetime.date) -> None:
     assert parts[0].name == "p_old"
     assert parts[-1] == Partition("p_max", None)
@@ -157,3 +165,45 @@ def test_whatever_was_dropped_is_repaired() -> None:
         repaired = carry_out(damaged, plan("access_log", damaged, today, retention))
         assert_sound(repaired, today)
         assert plan("access_log", repaired, today, retention) == [], damaged
+
+
+def test_whatever_was_renamed_is_repaired() -> None:
+    draw = random.Random(2)  # noqa: S311  the same draws each time
+    for _ in range(2000):
+        retention = draw.randint(1, 10)
+        parts = carry_out(fresh(), plan("access_log", fresh(), TODAY, retention))
+        left = [p for p in parts if draw.random() < 0.8] or parts
+        names = [p.name for p in draw.sample(parts, len(left))] if draw.random() < 0.7 else [p.name for p in left]
+        damaged = [Partition(name, part.before) for name, part in zip(names, left, strict=True)]
+        today = TODAY + draw.choice((0, 0, 1, 3, 30)) * DAY
+        repaired = carry_out(damaged, plan("access_log", damaged, today, retention))
+        assert_sound(repaired, today)
+        assert plan("access_log", repaired, today, retention) == [], damaged
+
+
+def test_rows_kept_by_their_arrival_are_not_emptied_with_a_day() -> None:
+    parts = carry_out(fresh(), plan("access_log", fresh(), TODAY, 3))
+    for damaged in (
+        [Partition("somebodys", datetime.date(1999, 1, 1)), *parts],
+        [Partition("p_max", parts[0].before), *parts[1:-1], Partition("rest", None)],
+    ):
+        changes = plan("access_log", damaged, TODAY, 3)
+        assert not [c for c in changes if "TRUNCATE" in c.sql or "DROP" in c.sql]
+        assert carry_out(damaged, changes) == parts
+
+
+def test_p_old_that_a_clock_ahead_has_widened_gives_today_back() -> None:
+    parts = carry_out(fresh(), plan("access_log", fresh(), TODAY + 20 * DAY, 3))
+    assert not holds(parts, TODAY)
+    repaired = carry_out(parts, plan("access_log", parts, TODAY, 3))
+    assert_sound(repaired, TODAY)
+    assert plan("access_log", repaired, TODAY, 3) == []
+    # The statement for a table without partitions leaves the days before today in p_old: they stay there.
+    again = [Partition("p_old", TODAY), *parts[-1:]]
+    assert not [c for c in plan("access_log", again, TODAY, 3) if "which p_old held" in c.summary]
+
+
+def test_names_that_people_chose_are_quoted() -> None:
+    foreign = [Partition("p_old", TODAY - 9 * DAY), Partition("my `part-1", TODAY + DAY), Partition("p_max", None)]
+    (first, *_) = plan("access_log", foreign, TODAY, 3)
+    assert "REORGANIZE PARTITION p_old, `my ``part-1` INTO" in first.sql

@@ -89,12 +89,15 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
 
 def _not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the layers about which nothing is known: missing data is never OK."""
-    if not fleet.hosts:
+    groups = {group: None for layer in _LAYERS for group in layer.groups}
+    if not any(map(fleet.group, groups)):
         yield Finding(
             code="HEALTH_LAYER_NOT_ASKED",
             severity=Severity.UNKNOWN,
             object="fleet",
-            summary="the inventory names no host, so nothing was checked",
+            summary="the inventory names no host, so nothing was checked"
+            if not fleet.hosts
+            else f"no host is in one of the groups {', '.join(groups)}, so no layer was checked",
             hint="choose another inventory with --inventory, or put the hosts into their groups",
         )
     entries: tuple[Finding | Fault, ...] = (*findings, *snapshot.errors)
@@ -127,12 +130,13 @@ def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
     """Yield what is wrong with a host: itself, its units, its disks, what its health pages say."""
     host = fleet.host(probe.name)
     if not probe.answered:
+        runs = ", ".join(_runs(host))
         single = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
         yield Finding(
             code="HEALTH_HOST_DOWN",
             severity=Severity.CRITICAL if single else Severity.WARNING,
             object=f"host/{probe.name}",
-            summary=f"does not answer over ssh ({probe.failure}); it runs {', '.join(_runs(host))}",
+            summary=f"does not answer over ssh ({probe.failure}){f'; it runs {runs}' * bool(runs)}",
             hint=f"{host.login_hint()}; if nothing answers there: ping {host.address}, then look at its console"
             if host
             else f"ping {probe.name}; if nothing answers, look at its console",

@@ -3,14 +3,15 @@
 ``p_old`` holds lines older than the retention; they are deleted in chunks once they have been *stored* for as long.
 ``p_max`` holds lines from beyond the days prepared. Names and bounds are the UTC day: ``p20260102`` holds the 2nd.
 
-A partition that was dropped by hand is created again: the plan is made from the bounds that the server reports, and a
-range that lacks its day, or an end that is missing, is repaired.
+A partition that was dropped or renamed by hand is made again: the plan is made from the bounds that the server reports,
+and a range that lacks its day, an end that is missing, or a name in another's place is repaired.
 """
 
 from __future__ import annotations
 
 import datetime
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ DAYS_AHEAD = 7
 TABLES = {"access_log": "ts", "error_log": "ts", "rollup_minute": "minute"}
 
 _ONE_DAY = datetime.timedelta(days=1)
+_MIDNIGHT = "00:00:00"
+_day_name = re.compile(r"p\d{8}").fullmatch
 
 
 class Partition(NamedTuple):
@@ -47,12 +50,14 @@ def plan(table: str, existing: Sequence[Partition], today: datetime.date, retent
         today: the UTC day.
         retention_days: whole days kept, today included.
     """
-    oldest = today - (retention_days - 1) * _ONE_DAY
+    oldest, last = today - (retention_days - 1) * _ONE_DAY, today + DAYS_AHEAD * _ONE_DAY
     parts = list(existing)
     return [
+        *_free_names(table, parts),
         *_restore_ends(table, parts, oldest),
+        *_narrow_old(table, parts, oldest, today, last),
         *_retire(table, parts, oldest),
-        *_prepare(table, parts, oldest, today + DAYS_AHEAD * _ONE_DAY),
+        *_prepare(table, parts, oldest, last),
     ]
 
 
@@ -63,7 +68,7 @@ def holds(existing: Sequence[Partition], day: datetime.date) -> bool:
 
 
 def partition_again(table: str, today: datetime.date) -> str:
-    """Return the statement for a table that is not partitioned at all; it copies every row."""
+    """Return the statement for a table that is not partitioned, or not by days; it copies every row."""
     return (
         f"ALTER TABLE {table} PARTITION BY RANGE COLUMNS({TABLES[table]}) "
         f"(PARTITION {OLD} VALUES LESS THAN ('{today}'), PARTITION {BEYOND} VALUES LESS THAN (MAXVALUE))"
@@ -71,6 +76,30 @@ def partition_again(table: str, today: datetime.date) -> str:
 
 
 # Each of the steps below yields its statements and changes ``parts`` as they change the table.
+
+
+def _free_names(table: str, parts: list[Partition]) -> Iterator[Change]:
+    """Rename partitions whose names belong to another place: there the server would refuse the name as taken."""
+    place = next((place for place, part in enumerate(parts) if part.name == OLD), 0)
+    if place and parts[place].before is not None:
+        # Its rows are kept by the time of their arrival, so they must not be taken for an expired day's.
+        old = Partition(OLD, parts[place].before)
+        yield _reorganize(table, parts[: place + 1], [old], f"joined what lies before {OLD} to it")
+        parts[: place + 1] = [old]
+    for place, part in enumerate(parts):
+        if part.name == OLD:
+            fits = part.before is not None
+        elif part.name == BEYOND or part.before is None:
+            fits = part.before is None
+        else:
+            fits = not _day_name(part.name) or part.name == _name(part.before - _ONE_DAY)
+        if not fits:
+            taken = {p.name for p in parts}
+            names = [f"p_moved{n}" for n in range(1, len(parts) + 2)]
+            if part.before is not None:
+                names.insert(0, _name(part.before - _ONE_DAY))
+            parts[place] = Partition(next(name for name in names if name not in taken), part.before)
+            yield _reorganize(table, [part], [parts[place]], f"renamed {part.name} to {parts[place].name}")
 
 
 def _restore_ends(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
@@ -86,10 +115,28 @@ def _restore_ends(table: str, parts: list[Partition], oldest: datetime.date) -> 
         parts[-1] = Partition(BEYOND, None)
         yield _reorganize(table, [last], [parts[-1]], f"renamed {last.name} to {BEYOND}")
     first = parts[0]
-    if first.name != OLD:
+    if first.name != OLD and first.before is not None and first.before <= oldest:
+        parts[0] = Partition(OLD, first.before)
+        yield _reorganize(table, [first], [parts[0]], f"renamed {first.name} to {OLD}")
+    elif first.name != OLD:
         # What was older than the first day has fallen into it, and would be dropped with it.
         parts.insert(0, Partition(OLD, min(oldest, first.before - _ONE_DAY) if first.before else oldest))
         yield _reorganize(table, [first], parts[:2], f"restored {OLD}, which was missing")
+
+
+def _narrow_old(
+    table: str, parts: list[Partition], oldest: datetime.date, today: datetime.date, last: datetime.date
+) -> Iterator[Change]:
+    """Take today, and what lies behind it, out of a p_old that reaches so far: after a clock that was days ahead."""
+    old = parts[0]
+    if old.before is None or old.before <= today:
+        return
+    ends = min(old.before, last + _ONE_DAY)
+    new = [Partition(OLD, oldest), *_days(oldest, ends)]
+    if ends < old.before:
+        new.append(Partition(_name(old.before - _ONE_DAY), old.before))
+    yield _reorganize(table, [old], new, f"created {new[1].name} to {new[-1].name}, which {OLD} held")
+    parts[:1] = new
 
 
 def _retire(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
@@ -105,8 +152,8 @@ def _retire(table: str, parts: list[Partition], oldest: datetime.date) -> Iterat
     *older, last = expired
     if older:
         names = ", ".join(p.name for p in older)
-        yield Change(f"{table}: dropped {names}", f"ALTER TABLE {table} DROP PARTITION {names}")
-    yield Change(f"{table}: emptied {last.name}", f"ALTER TABLE {table} TRUNCATE PARTITION {last.name}")
+        yield Change(f"{table}: dropped {names}", f"ALTER TABLE {table} DROP PARTITION {_quoted(older)}")
+    yield Change(f"{table}: emptied {last.name}", f"ALTER TABLE {table} TRUNCATE PARTITION {_quoted([last])}")
     old = Partition(OLD, last.before)
     yield _reorganize(table, [parts[0], last], [old], f"{OLD} now ends before {last.before}")
     parts[: 1 + len(expired)] = [old]
@@ -123,8 +170,7 @@ def _prepare(table: str, parts: list[Partition], oldest: datetime.date, last: da
         reaches_beyond = ends is None or ends > last + _ONE_DAY
         stop = last + _ONE_DAY if ends is None or reaches_beyond else ends
         if first < stop and (reaches_beyond or stop - begins > _ONE_DAY):
-            days = [first + n * _ONE_DAY for n in range((stop - first).days)]
-            new = [Partition(f"p{day:%Y%m%d}", day + _ONE_DAY) for day in days]
+            new = _days(first, stop)
             # The days between p_old's end and the retention belong to p_old, not to the first day.
             widen = before.name == OLD and begins < first
             yield _reorganize(
@@ -137,9 +183,25 @@ def _prepare(table: str, parts: list[Partition], oldest: datetime.date, last: da
 
 
 def _reorganize(table: str, taken: Sequence[Partition], new: Sequence[Partition], summary: str) -> Change:
-    into = ", ".join(f"PARTITION {p.name} VALUES LESS THAN ({_bound(p)})" for p in new)
-    names = ", ".join(p.name for p in taken)
-    return Change(f"{table}: {summary}", f"ALTER TABLE {table} REORGANIZE PARTITION {names} INTO ({into})")
+    into = ", ".join(f"PARTITION {_quoted([p])} VALUES LESS THAN ({_bound(p)})" for p in new)
+    return Change(f"{table}: {summary}", f"ALTER TABLE {table} REORGANIZE PARTITION {_quoted(taken)} INTO ({into})")
+
+
+def _days(first: datetime.date, stop: datetime.date) -> list[Partition]:
+    """Return a partition for each day from ``first`` to the one before ``stop``."""
+    days = [first + n * _ONE_DAY for n in range((stop - first).days)]
+    return [Partition(_name(day), day + _ONE_DAY) for day in days]
+
+
+def _name(day: datetime.date) -> str:
+    return f"p{day:%Y%m%d}"
+
+
+def _quoted(parts: Sequence[Partition]) -> str:
+    """Return names for a statement. Those that people chose may hold anything; ours need no quotes."""
+    return ", ".join(
+        p.name if p.name in (OLD, BEYOND) or _day_name(p.name) else f"`{p.name.replace('`', '``')}`" for p in parts
+    )
 
 
 def _bound(part: Partition) -> str:
@@ -149,9 +211,15 @@ def _bound(part: Partition) -> str:
 def from_server(rows: Sequence[tuple[str, str]]) -> list[Partition]:
     """Read partitions from the server's (name, description) pairs in the order of their position.
 
-    The description is ``'2026-01-03'`` or ``'2026-01-03 00:00:00'``, with the quotes, or ``MAXVALUE``.
+    The description is ``'2026-01-03'`` or ``'2026-01-03 00:00:00'``, with the quotes, or ``MAXVALUE``. A bound that
+    somebody has set within a day counts as that day's end, so that no row is dropped before its day is over. Servers do
+    not tell upper from lower case in names.
     """
-    return [
-        Partition(name, None if text.upper() == "MAXVALUE" else datetime.date.fromisoformat(text.strip("'")[:10]))
-        for name, text in rows
-    ]
+    return [Partition(name.lower(), _before(text.strip("'"))) for name, text in rows]
+
+
+def _before(bound: str) -> datetime.date | None:
+    if bound.upper() == "MAXVALUE":
+        return None
+    day, _, time = bound.partition(" ")
+    return datetime.date.fromisoformat(day) + (_ONE_DAY if time and not time.startswith(_MIDNIGHT) else 0 * _ONE_DAY)

@@ -20,6 +20,8 @@ _CHANGE_S = 1800
 _CHANGE_WAIT_S = 1
 _CHUNK_ROWS = 5000
 _CHUNKS_A_RUN = 200
+#: What the servers say of a change that does not fit the partitions: a name is taken, or bounds that do not meet.
+_MISFITS = frozenset({1493, 1517, 1520})
 #: Beyond this many, p_max is not counted further.
 _COUNT_LIMIT = 100_000
 
@@ -71,7 +73,8 @@ class TableUpkeep:
 
     def _partitions(self, table: str) -> list[day_partitions.Partition]:
         found = self._session.read(
-            "SELECT partition_name,partition_description FROM information_schema.partitions"
+            "SELECT partition_name,partition_description,partition_method,partition_expression,subpartition_name"
+            " FROM information_schema.partitions"
             f" WHERE table_schema=DATABASE() AND table_name='{table}' AND partition_name IS NOT NULL"
             " ORDER BY partition_ordinal_position"
         )
@@ -80,7 +83,15 @@ class TableUpkeep:
                 f"the table {table} has no partitions, or does not exist",
                 f"if it exists, partition it (this copies all its rows): {self._partition_again(table)}",
             )
-        return day_partitions.from_server([(str(name), str(text)) for name, text in found])
+        column = day_partitions.TABLES[table]
+        for _, _, method, expression, subpartition in found:
+            if (method, str(expression).strip("`")) != ("RANGE COLUMNS", column) or subpartition:
+                kind = f"{method} ({expression}){' with subpartitions' * bool(subpartition)}"
+                raise StoreUnavailableError(
+                    f"the table {table} is partitioned by {kind}, not by RANGE COLUMNS ({column}) alone",
+                    f"partition it again (this copies all its rows): {self._partition_again(table)}",
+                )
+        return day_partitions.from_server([(str(name), str(text)) for name, text, *_ in found])
 
     def _partition_again(self, table: str) -> str:
         return f'mysql {self._session.database.name} -e "{day_partitions.partition_again(table, self._day())}"'
@@ -96,8 +107,16 @@ class TableUpkeep:
         if changes:
             session.run(f"SET SESSION lock_wait_timeout={_CHANGE_WAIT_S}")
         for change in changes:
-            with session.patience(_CHANGE_S):
-                session.run(change.sql)
+            try:
+                with session.patience(_CHANGE_S):
+                    session.run(change.sql)
+            except pymysql.MySQLError as error:
+                if error.args[:1] and error.args[0] in _MISFITS:
+                    raise StoreUnavailableError(
+                        f"the partitions of {table} are not as the upkeep makes them: {error.args[-1]}",
+                        f"partition it again (this copies all its rows): {self._partition_again(table)}",
+                    ) from None
+                raise
             log.info("partitions changed", extra={"change": change.summary})
             done.append(change.summary)
         return done
