@@ -47,7 +47,7 @@ def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), 
 def guard() -> None:
     """Have every write to standard output say in words why it failed, and none to standard error end the program.
 
-    A stream that the caller has closed (``>&-``) takes everything: nobody wants to read it, and the exit code says the
+    A stream that the caller has closed (``>&-``) takes everything: no reader is there, and the exit code says the
     verdict.
     """
     if sys.stdout is None:
