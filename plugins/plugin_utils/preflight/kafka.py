@@ -133,6 +133,19 @@ def topics(fleet: Fleet) -> Iterator[Problem]:
                 )
 
 
+def topic_uses(fleet: Fleet) -> Iterator[Problem]:
+    """Each use has a topic: an inventory that overrides fleet_topics replaces all three."""
+    for host, variables in fleet.group("kafka"):
+        uses = variables.get("fleet_topics")
+        missing = [use for use in ("access", "error", "dlq") if not ((uses or {}).get(use) or {}).get("name")]
+        if uses is not None and missing:
+            yield Problem(
+                host,
+                f"fleet_topics names no topic for {', '.join(missing)}",
+                "give access, error and dlq a name and partitions each, or leave fleet_topics out for the default",
+            )
+
+
 def topics_exist(fleet: Fleet) -> Iterator[Problem]:
     made = {topic.get("name") for _host, v in fleet.group("kafka") for topic in v.get("kafka_topics") or []}
     used = [("filebeat", "filebeat_topic_access"), ("filebeat", "filebeat_topic_error")]

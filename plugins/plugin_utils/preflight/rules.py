@@ -63,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     network.virtual_address,
     vrrp.vrrp,
     agreement.agreeing_variables,
+    kafka.topic_uses,
     kafka.topics_exist,
     kafka.message_sizes,
     filebeat.inputs,

@@ -105,6 +105,19 @@ def test_what_counts_as_one_log(tmp_path: Path, paths: list[str], many: bool) ->
     assert ("log_files" in config["filebeat.inputs"][-1]["fields"]) is many
 
 
+@pytest.mark.parametrize("name", ["yes", "123", "a: b", "[x", "null"])
+@pytest.mark.parametrize("path", ["/srv/a: b/x.log", "/srv/a #b/x.log", '/srv/"a"/x.log', "/srv/{a,b}/x.log"])
+def test_ids_and_paths_stay_the_texts_that_they_are(tmp_path: Path, name: str, path: str) -> None:
+    """The consumer refuses lines whose ``log_input`` is no text."""
+    one = {"id": name, "paths": [path], "log_type": "access", "log_format": "combined"}
+    variables = {"filebeat_inputs": [one], "filebeat_kafka_hosts": ["192.0.2.1:9092"]}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"filebeat": {"hosts": {"node1": variables}}}))
+    config = yaml.safe_load(RenderedNode(inventory, "node1", "filebeat").file("filebeat.yml.j2"))
+    last = config["filebeat.inputs"][-1]
+    assert (last["id"], last["paths"], last["fields"]["log_input"]) == (name, [path], name)
+
+
 @VERSIONS
 def test_the_fingerprint_is_off_from_8(rendered: Rendered, version: str) -> None:
     for one in _config(rendered, version)["filebeat.inputs"]:

@@ -49,6 +49,37 @@ def test_keepalived_accepts_it(rendered: Rendered, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def _multicasts(interface: str) -> bool:
+    return bool(int(Path(f"/sys/class/net/{interface}/flags").read_text(), 16) & 0x1000)
+
+
+@pytest.mark.skipif(shutil.which("keepalived") is None, reason="keepalived is not installed")
+@pytest.mark.parametrize("balancers", [1, 2])
+def test_keepalived_accepts_a_fleet_of_one_balancer(tmp_path: Path, balancers: int) -> None:
+    interface = next((name for _, name in socket.if_nameindex() if name != "lo" and _multicasts(name)), None)
+    if interface is None:
+        pytest.skip("this machine has no interface but the loopback that takes multicast")
+    hosts = {
+        f"node{n}": {
+            "ansible_host": f"192.0.2.{n}",
+            "keepalived_priority": 100 - n,
+            "keepalived_interface": interface,
+            "keepalived_auth_pass": "eight888",
+            "fleet_vip": "192.0.2.100",
+            "fleet_vip_prefix": 24,
+        }
+        for n in range(1, balancers + 1)
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"lb": {"hosts": hosts}}))
+    text = RenderedNode(inventory, "node1", "keepalived").file("keepalived.conf.j2")
+    config = tmp_path / "keepalived.conf"
+    text = text.replace("keepalived_script", "root", 1)
+    config.write_text(text.replace("/usr/libexec/keepalived/obs-check-nginx", "/bin/true"))
+    done = subprocess.run(["keepalived", "-t", "-f", config], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("recorded", "address", "interface"),
     [
