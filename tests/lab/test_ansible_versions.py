@@ -34,7 +34,7 @@ WRITTEN = (
     ("node2", "filebeat", "/etc/filebeat/filebeat.yml"),
 )
 #: In the names of the tasks that find a unit older than its files, and notify the handlers that apply them.
-_FINDS_STALE = "on disk"
+_FINDS_STALE = "with the disk"
 
 
 def _interpreter(version: str) -> Path:
