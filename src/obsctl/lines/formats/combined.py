@@ -35,15 +35,18 @@ _usual = re.compile(
     re.ASCII,
 ).fullmatch
 
-# Possessive throughout, so that a hostile line costs one pass and no backtracking.
-_QUOTED = r'"(?:[^"\\]|\\.)*+"'
-_FIELD = r'"((?:[^"\\]|\\.)*+)"'
+# Unrolled, so that a hostile line costs one pass: what an iteration of a group gives back never fits what follows it.
+# Only character classes are possessive: before Python 3.11.5 a possessive group may match wrongly
+# (https://github.com/python/cpython/issues/106052), and hosts of Debian 12 have 3.11.2.
+_ESCAPED = r'[^"\\]*+(?:\\.[^"\\]*+)*'
+_QUOTED = rf'"{_ESCAPED}"'
+_FIELD = rf'"({_ESCAPED})"'
 _TIME = r"[^\[\]]{1,64}"
 #: Appended fields, if any: after a blank, and every quote closed, which those of a line that was cut may not be.
-_MORE = rf'(?: (?:[^"]++|{_QUOTED})*+)?'
+_MORE = rf'(?: [^"]*+(?:{_QUOTED}[^"]*+)*)?'
 _unusual = re.compile(
     # A user may hold brackets, but no quote: servers escape it.
-    rf'(?P<who>(?:[^\[]++|\[(?!{_TIME}\] "))*+)\[(?P<time>{_TIME})\] '
+    rf'(?P<who>[^\[]*+(?:\[(?!{_TIME}\] ")[^\[]*+)*)\[(?P<time>{_TIME})\] '
     rf"{_FIELD} (?P<status>\d{{1,3}}) (?P<bytes>\d{{1,18}}|-)"
     rf'(?: {_FIELD} {_FIELD}(?: {_FIELD})?(?P<more>{_MORE})|(?P<more_of_common>(?! "){_MORE}))',
     re.DOTALL | re.ASCII,

@@ -94,7 +94,7 @@ _Raw = msgspec.defstruct(
 _COLUMNS = {
     name: {"remote_addr": "client_addr", "host": "vhost"}.get(name, name) for name in _Usual.__struct_fields__[2:]
 }
-_STRING = r'"(?:[^"\\]|\\.)*+'
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*'
 #: A field with the comma behind it, and the beginning of one.
 _whole_pair = re.compile(rf'\s*"[^"\\]*":\s*(?:{_STRING}"|[-+.0-9a-zA-Z]+)\s*,', re.DOTALL).match
 _cut_pair = re.compile(rf'\s*(?:"([^"\\]*)(?:"\s*:?\s*(?:{_STRING}\\?"?|[-+.0-9a-zA-Z]*))?)?', re.DOTALL).fullmatch
