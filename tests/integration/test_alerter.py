@@ -443,20 +443,22 @@ def test_a_topic_made_again_while_one_of_three_brokers_hangs(kafka_libs: Path, t
         brokers.start(1, 2, 3)
         with serving() as vendor:
             watch = Watch(Three(brokers), tmp_path, vendor)
-            watch.start()
-            watch.send(watch.requests(90, "192.0.2.1"))
-            wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=20)
-            brokers.suspend(3)
-            time.sleep(4)  # until it is fenced, and the others lead
-            watch.kafka.delete_topic(watch.topic)
-            watch.kafka.create_topic(watch.topic, 6)
-            brokers.resume(3)
-            watch.produce_again()
-            watch.send(watch.requests(60))
-            pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 60)
-            assert_was_not_well(pages, "created again")
-            watch.send(watch.requests(120))
-            settled(watch, both(CLIENT), 40)
-            watch.kill()
+            try:
+                watch.start()
+                watch.send(watch.requests(90, "192.0.2.1"))
+                wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=20)
+                brokers.suspend(3)
+                time.sleep(4)  # until it is fenced, and the others lead
+                watch.kafka.delete_topic(watch.topic)
+                watch.kafka.create_topic(watch.topic, 6)
+                brokers.resume(3)
+                watch.produce_again()
+                watch.send(watch.requests(60))
+                pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 60)
+                assert_was_not_well(pages, "created again")
+                watch.send(watch.requests(120))
+                settled(watch, both(CLIENT), 40)
+            finally:
+                watch.kill()
     finally:
         brokers.close()
