@@ -68,15 +68,21 @@ class Brokers:
 
         def registered() -> bool:
             with contextlib.suppress(confluent_kafka.KafkaException):
-                return set(nodes) <= set(self.admin().list_topics(timeout=2).brokers)
+                return set(nodes) <= self.named_by(*self.ports)
             return False
 
         wait_for(
             f"the brokers {nodes} are registered, see {self._folder}", registered, seconds=START_SECONDS, every=0.2
         )
 
-    def admin(self) -> confluent_kafka.admin.AdminClient:
-        return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+    def admin(self, *nodes: int) -> confluent_kafka.admin.AdminClient:
+        """Return a client that asks these nodes first, or any."""
+        bootstrap = ",".join(f"127.0.0.1:{self.ports[node]}" for node in nodes) or self.bootstrap
+        return confluent_kafka.admin.AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+    def named_by(self, *nodes: int) -> set[int]:
+        """Return the brokers that these nodes name to clients: those that are not fenced."""
+        return set(self.admin(*nodes).list_topics(timeout=2).brokers)
 
     def create_topic(self) -> None:
         topic = confluent_kafka.admin.NewTopic(TOPIC, PARTITIONS, 3)

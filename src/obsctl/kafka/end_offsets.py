@@ -33,7 +33,10 @@ def ask(client: AdminClient, parts: Collection[TopicPartition], timeout_s: float
     Raises:
         KafkaException: no broker answers.
     """
-    return _ask(client, parts, OffsetSpec.latest(), timeout_s)
+    found = _ask(client, parts, OffsetSpec.latest(), timeout_s)
+    # Without an error, and without an offset either: a leader that was just elected does not know its end yet.
+    unknown = {part: "its leader does not know the end yet" for part, end in found.ends.items() if end < 0}
+    return EndOffsets({part: end for part, end in found.ends.items() if end >= 0}, found.faults | unknown)
 
 
 def since(client: AdminClient, parts: Collection[TopicPartition], moment: float, timeout_s: float) -> EndOffsets:

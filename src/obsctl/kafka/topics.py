@@ -73,4 +73,7 @@ def _offset(client: AdminClient, part: TopicPartition, spec: OffsetSpec) -> int:
     answers: dict[Any, Any] = client.list_offsets(
         {place: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_SECONDS
     )
-    return int(answers[place].result().offset)
+    offset = int(answers[place].result().offset)
+    if offset < 0:  # a leader that was just elected does not know its bounds yet
+        raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
+    return offset
