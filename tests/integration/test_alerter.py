@@ -125,16 +125,24 @@ class Watch:
         ]
 
     def send(self, records: list[bytes], partitions: int = 6) -> None:
-        failed: list[str] = []
+        """Write the records, again where a broker did not know a new topic's partition yet."""
+        left = [(number % partitions, value) for number, value in enumerate(records)]
 
-        def delivered(error: confluent_kafka.KafkaError | None, _: confluent_kafka.Message) -> None:
-            if error is not None:
-                failed.append(error.str())
+        def write() -> bool:
+            failed: list[str] = []
+            for place in list(left):
+                self._producer.produce(
+                    self.topic,
+                    place[1],
+                    partition=place[0],
+                    on_delivery=lambda error, _, place=place: (
+                        failed.append(error.str()) if error else left.remove(place)
+                    ),
+                )
+            assert self._producer.flush(90) == 0
+            return not failed
 
-        for number, value in enumerate(records):
-            self._producer.produce(self.topic, value, partition=number % partitions, on_delivery=delivered)
-        assert self._producer.flush(90) == 0
-        assert not failed, failed
+        wait_for(lambda: f"{len(left)} records are not delivered", write, seconds=60, every=1)
 
     def produce_again(self) -> None:
         """Take a new producer: the old one may know a topic or a cluster that is gone."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from obsctl.alerter.events import Event
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
-from obsctl.lines.formats.line import AccessLine, LineError
+from obsctl.lines.formats.line import AccessLine
 from obsctl.lines.formats.registry import formats
 
 
@@ -27,10 +27,10 @@ class LineReader:
     def event(self, value: bytes) -> Event | None:
         """Return the request that the record's line is about, or None when there is none or it cannot be read."""
         try:
-            envelope = record.read(value)
+            envelope = record.decode(value)
             file = record.log_file(envelope.fields, envelope.log)
             line = self._formats[envelope.fields.log_format](envelope.message)
-        except (record.RecordError, LineError, KeyError):
+        except (*record.UNREADABLE, KeyError):  # a record, a line or a format that cannot be read
             self.unreadable += 1
             return None
         if not isinstance(line, AccessLine):

@@ -24,14 +24,14 @@ class _Stream(NamedTuple):
     """What lines of one log in one format have in common.
 
     Attributes:
-        file: the record's ``log.file``; looked at where the input has several logs.
+        file: the record's ``log.file`` where the input has several logs; else None.
         begun: see :func:`identity.of_origin`.
         parse: None for a format that is not known.
     """
 
     host: str
     fields: record.Fields
-    file: msgspec.Raw
+    file: msgspec.Raw | None
     begun: blake2b
     parse: Parse | None
 
@@ -90,25 +90,26 @@ class Assembler:
 
     def _read(self, value: bytes | None, source: Source, part: TopicPartition, offset: int) -> Line | Quarantined:
         source_id = source.source_id
-        stream = self._stream
+        host, fields, file, begun, parse = self._stream
         try:
-            envelope = record.read(value)
+            envelope = record.decode(value or b"")
             # Most often the line is of the same stream as the one before it.
             if (
-                envelope.host.name != stream.host
-                or envelope.fields != stream.fields
-                or (stream.fields.log_files and envelope.log.file != stream.file)
+                envelope.host.name != host
+                or envelope.fields != fields
+                or (file is not None and envelope.log.file != file)
             ):
-                stream = self._stream = self._stream_of(envelope.host.name, envelope.fields, envelope.log)
-        except record.RecordError as error:
+                self._stream = self._stream_of(envelope.host.name, envelope.fields, envelope.log)
+                host, fields, file, begun, parse = self._stream
+        except record.UNREADABLE as error:
+            refusal = error if isinstance(error, record.RecordError) else record.refusal(value, error)
             line_id = (
                 identity.of_record(source.cluster_id, *part, offset, value or b"")
-                if error.origin is None
-                else identity.of_broken_line(*error.origin)
+                if refusal.origin is None
+                else identity.of_broken_line(*refusal.origin)
             )
-            host = error.origin[0] if error.origin else ""
-            return _refuse(line_id, source_id, offset, error.log_format, host, error.reason, error.detail, value)
-        host, fields, _, begun, parse = stream
+            host = refusal.origin[0] if refusal.origin else ""
+            return _refuse(line_id, source_id, offset, refusal.log_format, host, refusal.reason, refusal.detail, value)
         log_format = fields.log_format
         text = envelope.message
         line_id = identity.of_line(begun, envelope.log.offset, text)
@@ -134,7 +135,8 @@ class Assembler:
 
     def _stream_of(self, host: str, fields: record.Fields, log: record.Log) -> _Stream:
         begun = identity.of_origin(host, fields.log_input, record.log_file(fields, log))
-        return _Stream(host, fields, log.file, begun, self._formats.get(fields.log_format))
+        file = log.file if fields.log_files else None
+        return _Stream(host, fields, file, begun, self._formats.get(fields.log_format))
 
 
 def _refuse(  # noqa: PLR0917  the order of Quarantined
