@@ -1,0 +1,81 @@
+"""An alert: one rule's condition for one key, from its start to its end."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from typing import NamedTuple
+
+import msgspec
+
+#: What an alert is about: the values of the rule's ``by`` fields, in their order; empty for the whole fleet.
+Key = tuple[str, ...]
+
+
+class Level(enum.StrEnum):
+    """How bad a rule's condition is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class AlertState(enum.StrEnum):
+    """Whether an alert's condition is on."""
+
+    FIRING = "firing"
+    #: Kept for a while, so that late lines of an ended condition do not start it again.
+    ENDED = "ended"
+
+
+class Measure(NamedTuple):
+    """What a window shows.
+
+    Attributes:
+        value: what the rule compares with its limit: a number of lines, a share, a factor, seconds; more is worse.
+        hits: lines that the rule is about.
+        total: lines that it was compared with; the same as ``hits`` where it compares with none.
+    """
+
+    value: float
+    hits: int
+    total: int
+
+
+class Alert(msgspec.Struct, kw_only=True):
+    """One rule's condition for one key.
+
+    Attributes:
+        rule: the rule's name.
+        kind: its kind: an alert of another kind under the same name is not its own.
+        severity: how bad it is now; a condition may get worse.
+        labels: the key with the names of its fields, in the rule's order.
+        incident: the same in all messages of this condition, and in no other.
+        state: on or ended.
+        started: end of the first window that fulfilled the condition, event second.
+        last_true: end of the latest one, event second.
+        peak: the worst window.
+        ended: event second at which the end was decided; 0 while firing.
+    """
+
+    rule: str
+    kind: str
+    severity: Level
+    labels: dict[str, str]
+    incident: str
+    state: AlertState
+    started: int
+    last_true: int
+    peak: Measure
+    ended: int = 0
+
+    @property
+    def key(self) -> Key:
+        """The values of the labels."""
+        return tuple(self.labels.values())
+
+
+def incident_of(rule: str, key: Key, started: int) -> str:
+    """Return an id that the same condition gets again should the decision be made twice (a crash in between)."""
+    place = "\0".join((rule, *key, str(started)))
+    return hashlib.blake2b(place.encode(errors="surrogatepass"), digest_size=6).hexdigest()
