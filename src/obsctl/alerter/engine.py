@@ -1,22 +1,30 @@
-"""Decides when a condition starts and when it has ended; pure: events and times in, transitions out.
+"""Decides when a condition starts and when it has ended; pure: lines and times in, transitions out.
 
-A condition starts when any window that contains a line just read fulfils the rule, whatever the order in which
-lines arrive. It has ended when no window that ended within the rule's hold time fulfils it, by the event clock.
-What changed since the last call is kept as :class:`Changes`, for the state file.
+A batch of lines is counted first, by rule, key and second; then only the windows whose counts changed are judged. A
+condition starts when any window that contains a line just read fulfils the rule, whatever the order in which lines
+arrive. It has ended when no window that ended within the rule's hold time fulfils it, by the event clock.
+
+Nothing here is written line by line: Kafka keeps the lines. A snapshot holds the windows of a moment, and whoever loads
+it reads on from the positions of that moment. The alerts are kept as they change, so what is read a second time
+decides nothing a second time.
 """
 
 from __future__ import annotations
 
-import enum
-import hashlib
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
+
+from obsctl.alerter.alerts import Alert, AlertState, Key, Measure, incident_of
 from obsctl.alerter.events import Event
-from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.window import Count, Window
+from obsctl.alerter.recent import Recent
+from obsctl.alerter.rules.rule import Lines, Log, Rule
+from obsctl.alerter.sample import Sample, Top
+from obsctl.alerter.window import Window, hits
+from obsctl.lines.formats.line import AccessLine
 
 #: How often counts that are too old for every window are dropped, seconds.
 _PRUNE_EVERY_S = 10.0
@@ -24,39 +32,8 @@ _PRUNE_EVERY_S = 10.0
 MOST_KEYS = 100_000
 #: The share of them that is dropped at once when there are more: to look for the smallest costs as much for one.
 _EVICTED_SHARE = 0.1
-
-
-class AlertState(enum.StrEnum):
-    """Whether an alert's condition is on."""
-
-    FIRING = "firing"
-    #: Kept for a while, so that late lines of an ended condition do not start it again.
-    ENDED = "ended"
-
-
-@dataclass
-class Alert:
-    """One rule's condition for one key.
-
-    Attributes:
-        rule_id: :attr:`Rule.id`.
-        key: whom it concerns.
-        incident: the same in the first and the resolved message, and in no other.
-        state: on or ended.
-        started: end of the first window that fulfilled the condition, event second.
-        last_true: end of the latest one, event second.
-        peak: the worst window's count.
-        ended: event second at which the end was decided; 0 while firing.
-    """
-
-    rule_id: str
-    key: str
-    incident: str
-    state: AlertState
-    started: int
-    last_true: int
-    peak: Count
-    ended: int = 0
+#: Conditions that start at a time of which a message says more than the count: to look takes some milliseconds each.
+_MOST_TOPS = 5
 
 
 class Transition(NamedTuple):
@@ -65,45 +42,42 @@ class Transition(NamedTuple):
     Attributes:
         alert: a copy that does not change any more.
         rule: its rule; None when the configuration no longer has it.
-        hosts: requests by host of the worst window, most first.
+        top: what the lines of the worst window have most often.
     """
 
     alert: Alert
     rule: Rule | None
-    hosts: tuple[tuple[str, int], ...] = ()
-
-
-class Cell(NamedTuple):
-    """Where a count is kept."""
-
-    rule_id: str
-    key: str
-    second: int
-    host: str
+    top: Top = {}  # noqa: RUF012  never changed
 
 
 @dataclass
 class Changes:
-    """What the state file does not know yet.
+    """The alerts that the state file does not know yet.
 
     Attributes:
-        cells: counts, as they are now.
-        seen: identities of lines counted, with their second.
-        alerts: alerts new or changed, by rule id and key.
-        gone: alerts dropped, by rule id and key.
-        evicted: rule ids and keys whose counts, but those in ``cells``, are to be dropped.
-        keep_from: everything before this event second is to be dropped; None: nothing to drop.
+        alerts: started or ended, by rule and key.
+        gone: dropped, by rule and key.
     """
 
-    cells: dict[Cell, Count] = field(default_factory=dict)
-    seen: list[tuple[int, int]] = field(default_factory=list)
-    alerts: dict[tuple[str, str], Alert] = field(default_factory=dict)
-    gone: set[tuple[str, str]] = field(default_factory=set)
-    evicted: set[tuple[str, str]] = field(default_factory=set)
-    keep_from: int | None = None
+    alerts: dict[tuple[str, Key], Alert] = field(default_factory=dict)
+    gone: set[tuple[str, Key]] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return self != Changes()
+
+
+class Snapshot(msgspec.Struct, array_like=True):
+    """The windows of a moment.
+
+    Attributes:
+        windows: by :attr:`Rule.id`: keys with their windows' own form.
+        recent: :meth:`Recent.dump`.
+        head: latest second that was counted.
+    """
+
+    windows: dict[str, list[tuple[Any, list[Any]]]]
+    recent: bytes
+    head: int
 
 
 @dataclass
@@ -128,11 +102,21 @@ class Evicted:
     at: float = 0.0
 
 
+class _Watched:
+    """A rule, with its windows by key."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.count = rule.counter()
+        self.windows: dict[Any, Window] = {}
+        self.evicted = Evicted()
+
+
 class Engine:
     """The windows and alerts of all rules.
 
     Args:
-        rules: the rules, with distinct ids.
+        rules: the rules, with distinct names.
         lateness_s: lines older than this are not counted: a replay of old logs is not news.
         ahead_s: lines further in the future than this are not counted: their host's clock is wrong.
         most_keys: how many keys a rule counts at a time. Beyond them those with the fewest hits, of these the
@@ -142,35 +126,60 @@ class Engine:
     def __init__(self, rules: Sequence[Rule], *, lateness_s: float, ahead_s: float, most_keys: int = MOST_KEYS) -> None:
         self.skipped = Skipped()
         self.counted = 0
-        self.evicted = {rule.id: Evicted() for rule in rules}
-        self._rules = {rule.id: rule for rule in rules}
+        self._watched = {rule.name: _Watched(rule) for rule in rules}
+        self._by_log = {log: [w for w in self._watched.values() if w.rule.log is log] for log in Log}
         self._lateness_s = lateness_s
         self._ahead_s = ahead_s
         self._most_keys = most_keys
-        self._windows: dict[str, dict[str, Window]] = {rule.id: {} for rule in rules}
-        self._alerts: dict[tuple[str, str], Alert] = {}
+        self._recent = Recent()
+        self._sample = Sample()
+        self._alerts: dict[tuple[str, Key], Alert] = {}
         self._head = 0
         self._pruned_at = 0.0
         # Ahead of every clock: the first look at one is treated like a clock set back, whatever was restored.
         self._wall = float("inf")
         self._changes = Changes()
 
-    def restore(self, cells: Iterable[tuple[Cell, Count]], alerts: Iterable[Alert], now: float) -> list[Transition]:
-        """Take over what an earlier process kept; returns the end of alerts whose rule no longer exists.
+    def snapshot(self) -> bytes:
+        """Return the windows as they are now, for :meth:`restore`."""
+        return msgspec.msgpack.encode(
+            Snapshot(
+                {
+                    watched.rule.id: [(key, window.dump()) for key, window in watched.windows.items()]
+                    for watched in self._watched.values()
+                },
+                self._recent.dump(),
+                self._head,
+            )
+        )
 
-        Args:
-            cells: read one by one, so that they may be more than the memory holds.
-            alerts: all of them.
-            now: wall-clock time, seconds since the epoch.
+    def restore(self, snapshot: bytes, now: float) -> bool:
+        """Take over the windows of an earlier process.
+
+        Returns:
+            Whether all were taken. If not, a rule is new or was changed: then none is taken, and the windows come from
+            reading again what still counts.
         """
-        for cell, count in cells:
-            if cell.rule_id in self._rules:
-                self._window(cell.rule_id, cell.key, now).add(cell.second, cell.host, count)
-                self._head = max(self._head, cell.second)
+        try:
+            kept = msgspec.msgpack.decode(snapshot, type=Snapshot)
+        except msgspec.DecodeError:
+            return False
+        if any(watched.rule.id not in kept.windows for watched in self._watched.values()):
+            return False
+        for watched in self._watched.values():
+            for key, dumped in kept.windows[watched.rule.id]:
+                self._window(watched, tuple(key) if isinstance(key, list) else key, now).load(dumped)
+        self._recent.load(kept.recent)
+        self._head = kept.head
+        return True
+
+    def take_over(self, alerts: Iterable[Alert]) -> list[Transition]:
+        """Take over the alerts of an earlier process; returns the end of those whose rule no longer exists."""
         orphans = []
         for alert in alerts:
-            place = (alert.rule_id, alert.key)
-            if alert.rule_id in self._rules:
+            place = (alert.rule, alert.key)
+            watched = self._watched.get(alert.rule)
+            if watched is not None and watched.rule.kind == alert.kind and tuple(alert.labels) == watched.rule.fields:
                 self._alerts[place] = alert
                 continue
             self._changes.gone.add(place)
@@ -180,71 +189,67 @@ class Engine:
         return orphans
 
     @property
+    def evicted(self) -> dict[str, Evicted]:
+        """What was dropped to make room, by the rule's name."""
+        return {name: watched.evicted for name, watched in self._watched.items()}
+
+    @property
     def firing(self) -> list[Alert]:
         """The alerts whose condition is on."""
         return [alert for alert in self._alerts.values() if alert.state is AlertState.FIRING]
 
-    def feed(self, events: Iterable[Event], now: float, known: Iterable[int] = ()) -> list[Transition]:
-        """Count the events and return the conditions that start with them.
+    def feed(self, events: Iterable[Event], now: float) -> list[Transition]:
+        """Count the lines and return the conditions that start with them.
 
         Args:
             events: in any order.
             now: wall-clock time, seconds since the epoch.
-            known: identities of lines that were counted before; those among the events are enough.
         """
         self._look_at(now)
-        seen = set(known)
-        touched: dict[tuple[str, str], tuple[int, int]] = {}
-        for event in events:
-            if not self._accept(event, now, seen):
+        started: list[Transition] = []
+        for log, lines in self._accepted(events, now).items():
+            if not lines:
                 continue
-            second = int(event.time)
-            self._head = max(self._head, second)
-            for rule_id, rule in self._rules.items():
-                key = rule.key(event)
-                if key is None:
-                    continue
-                place = (rule_id, key)
-                count = Count(1, 1 if rule.is_hit(event) else 0)
-                cell = self._window(*place, now).add(second, event.host, count)
-                self._changes.cells[Cell(rule_id, key, second, event.host)] = cell
-                first, last = touched.get(place, (second, second))
-                touched[place] = (min(first, second), max(last, second))
-        started = []
-        for place, (first, last) in touched.items():
-            # What made room for others within this batch had too few hits for a condition.
-            if place[1] in self._windows[place[0]]:
-                transition = self._judge(place, first, last)
-                if transition is not None:
-                    started.append(transition)
+            self._head = max(self._head, max(lines, key=_second)[0])
+            self._sample.add(log, lines)
+            for watched in self._by_log[log]:
+                self._count(watched, lines, now, started)
         return started
 
     def tick(self, clock: float | None, now: float) -> list[Transition]:
-        """Return the conditions that have ended.
+        """Return the conditions that have ended, and those that time alone has started.
 
         Args:
             clock: event time reached (:class:`obsctl.alerter.clock.EventClock`), None when unknown.
             now: wall-clock time, seconds since the epoch.
         """
         self._look_at(now)
-        ended = []
+        changed: list[Transition] = []
         # Lines older than the lateness are not counted, so in a backlog that old nothing can be seen to end.
         if clock is not None and clock >= now - self._lateness_s:
             reached = int(min(clock, now))
+            for watched in self._watched.values():
+                if watched.rule.clocked:
+                    self._watch_time(watched, reached, changed)
             for alert in self.firing:
                 if self._has_ended(alert, reached):
                     alert.state, alert.ended = AlertState.ENDED, reached
-                    self._changes.alerts[(alert.rule_id, alert.key)] = alert
-                    ended.append(Transition(_copy(alert), self._rules[alert.rule_id]))
+                    self._changes.alerts[alert.rule, alert.key] = alert
+                    changed.append(Transition(_copy(alert), self._watched[alert.rule].rule))
         if not 0 <= now - self._pruned_at < _PRUNE_EVERY_S:
             self._pruned_at = now
             self._prune(now)
-        return ended
+        return changed
 
     def take_changes(self) -> Changes:
-        """Return what changed since the last call."""
+        """Return the alerts that have changed since the last call."""
         changes, self._changes = self._changes, Changes()
         return changes
+
+    def keep_from(self, now: float) -> int:
+        """Return the event second before which no count is needed any more."""
+        longest = max((watched.rule.window_s for watched in self._watched.values()), default=0)
+        return int(now - self._lateness_s) - longest - 1
 
     def _look_at(self, now: float) -> None:
         """Take note of the wall clock; once it was set back, nothing is kept as having happened in its future.
@@ -260,110 +265,139 @@ class Engine:
                 alert.ended = min(alert.ended, int(now))
         self._wall = now
 
-    def keep_from(self, now: float) -> int:
-        """Return the event second before which no count and no identity is needed any more."""
-        longest = max((rule.window_s for rule in self._rules.values()), default=0)
-        return int(now - self._lateness_s) - longest - 1
+    def _accepted(self, events: Iterable[Event], now: float) -> dict[Log, list[tuple[int, Any]]]:
+        """Return the lines that count, by log."""
+        access: list[tuple[int, Any]] = []
+        errors: list[tuple[int, Any]] = []
+        oldest, newest = now - self._lateness_s, now + self._ahead_s
+        is_new = self._recent.add
+        for event in events:
+            if event.time < oldest:
+                self.skipped.late += 1
+            elif event.time > newest:
+                self.skipped.ahead += 1
+            elif not is_new(event.identity):
+                self.skipped.repeated += 1
+            elif type(event.line) is AccessLine:
+                access.append((int(event.time), event.line))
+            else:
+                errors.append((int(event.time), event.line))
+        self.counted += len(access) + len(errors)
+        return {Log.ACCESS: access, Log.ERROR: errors}
 
-    def _accept(self, event: Event, now: float, seen: set[int]) -> bool:
-        if event.time < now - self._lateness_s:
-            self.skipped.late += 1
-        elif event.time > now + self._ahead_s:
-            self.skipped.ahead += 1
-        elif event.identity in seen:
-            self.skipped.repeated += 1
-        else:
-            seen.add(event.identity)
-            self._changes.seen.append((event.identity, int(event.time)))
-            self.counted += 1
-            return True
-        return False
+    def _count(self, watched: _Watched, lines: Lines, now: float, started: list[Transition]) -> None:
+        """Count lines under a rule, and see what starts with them."""
+        touched: dict[Any, tuple[int, int]] = {}
+        for (key, second), count in watched.count(lines).items():
+            self._window(watched, key, now).add(second, count)
+            first, last = touched.get(key, (second, second))
+            touched[key] = (min(first, second), max(last, second))
+        for key, (first, last) in touched.items():
+            window = watched.windows.get(key)
+            # What made room for others within this batch had too few hits for a condition.
+            if window is not None and watched.rule.possible(window):
+                # Every window that contains one of these seconds and is over by the latest line.
+                self._judge(watched, key, first, min(last + watched.rule.window_s - 1, self._head), started)
 
-    def _window(self, rule_id: str, key: str, now: float) -> Window:
-        windows = self._windows[rule_id]
+    def _watch_time(self, watched: _Watched, reached: int, started: list[Transition]) -> None:
+        for key in watched.rule.expected():
+            if key not in watched.windows:
+                # Watched from now on: what was silent before this is not known.
+                watched.windows[key] = window = watched.rule.new_window()
+                window.add(reached, 0)
+        for key in watched.windows:
+            self._judge(watched, key, reached, reached, started)
+
+    def _window(self, watched: _Watched, key: Any, now: float) -> Window:
+        windows = watched.windows
         window = windows.get(key)
         if window is None:
             if len(windows) >= self._most_keys:
-                self._evict(rule_id, now)
-            window = windows[key] = Window()
+                self._evict(watched, now)
+            window = windows[key] = watched.rule.new_window()
         return window
 
-    def _evict(self, rule_id: str, now: float) -> None:
-        windows = self._windows[rule_id]
+    def _evict(self, watched: _Watched, now: float) -> None:
+        windows = watched.windows
         excess = max(1, int(self._most_keys * _EVICTED_SHARE))
-        smallest = heapq.nsmallest(excess, windows, key=lambda key: (windows[key].total.hits, windows[key].latest))
-        for key in smallest:
-            del windows[key]
-        gone = {(rule_id, key) for key in smallest}
-        self._changes.evicted |= gone
-        self._changes.cells = {c: n for c, n in self._changes.cells.items() if (c.rule_id, c.key) not in gone}
-        self.evicted[rule_id].keys += len(gone)
-        self.evicted[rule_id].at = now
 
-    def _judge(self, place: tuple[str, str], first: int, last: int) -> Transition | None:
-        """Look at every window that contains a second from ``first`` to ``last`` and is over by the latest line."""
-        rule, window, alert = self._rules[place[0]], self._windows[place[0]][place[1]], self._alerts.get(place)
-        if not rule.possible(window.total):
-            return None
+        def weight(key: Any) -> tuple[int, int]:
+            return hits(windows[key].kept), windows[key].latest
+
+        for key in heapq.nsmallest(excess, windows, key=weight):
+            del windows[key]
+        watched.evicted.keys += excess
+        watched.evicted.at = now
+
+    def _judge(self, watched: _Watched, key: Any, first: int, last: int, started: list[Transition]) -> None:
+        """Look at every window that ends from ``first`` to ``last``."""
+        rule, window = watched.rule, watched.windows[key]
+        labels = rule.labels(key)
+        place = (rule.name, tuple(labels.values()))
+        alert = self._alerts.get(place)
         if alert is not None and alert.state is AlertState.ENDED:
             first = max(first, alert.ended + 1)
-        true = [
-            (end, count)
-            for end, count in window.sliding(first, min(last + rule.window_s - 1, self._head), rule.window_s)
-            if rule.holds(count)
-        ]
+        true = list(rule.holding(window, first, last))
         if not true:
-            return None
-        worst_end, worst = true[0]
-        for end, count in true[1:]:
-            if rule.worse(count, worst):
-                worst_end, worst = end, count
+            return
+        worst_end, worst = max(true, key=_value)
         if alert is not None and alert.state is AlertState.FIRING:
-            self._still_on(alert, rule, true[-1][0], worst)
-            return None
-        started = true[0][0]
-        alert = Alert(*place, _incident(*place, started), AlertState.FIRING, started, true[-1][0], worst)
-        self._alerts[place] = alert
-        self._changes.alerts[place] = alert
-        hosts = tuple(window.hosts(worst_end, rule.window_s).most_common())
-        return Transition(_copy(alert), rule, hosts)
-
-    def _still_on(self, alert: Alert, rule: Rule, last_true: int, count: Count) -> None:
-        alert.last_true = max(alert.last_true, last_true)
-        if rule.worse(count, alert.peak):
-            alert.peak = count
-        self._changes.alerts[(alert.rule_id, alert.key)] = alert
+            _still_on(alert, true[-1][0], worst)
+            return
+        began = true[0][0]
+        alert = Alert(
+            rule=rule.name,
+            kind=rule.kind,
+            severity=rule.severity,
+            labels=labels,
+            incident=incident_of(*place, began),
+            state=AlertState.FIRING,
+            started=began,
+            last_true=true[-1][0],
+            peak=worst,
+        )
+        self._alerts[place] = self._changes.alerts[place] = alert
+        top = self._sample.top(rule, watched.count, key, worst_end) if len(started) < _MOST_TOPS else {}
+        started.append(Transition(_copy(alert), rule, top))
 
     def _has_ended(self, alert: Alert, clock: int) -> bool:
-        rule = self._rules[alert.rule_id]
+        watched = self._watched[alert.rule]
+        rule = watched.rule
         if clock - alert.last_true < rule.resolve_after_s:
             return False
-        window = self._windows[alert.rule_id].get(alert.key)
+        key = alert.key if len(rule.fields) != 1 else alert.key[0]
+        window = watched.windows.get(key)
         if window is not None:
-            for end, count in window.sliding(clock - rule.resolve_after_s + 1, clock, rule.window_s):
-                if rule.holds(count):
-                    self._still_on(alert, rule, end, count)
+            for end, measure in rule.still_holding(window, clock - rule.resolve_after_s + 1, clock):
+                _still_on(alert, end, measure)
         return clock - alert.last_true >= rule.resolve_after_s
 
     def _prune(self, now: float) -> None:
         keep_from = self.keep_from(now)
-        for windows in self._windows.values():
-            for key, window in list(windows.items()):
+        for watched in self._watched.values():
+            for key, window in list(watched.windows.items()):
                 window.forget(keep_from)
                 if not window:
-                    del windows[key]
+                    del watched.windows[key]
         for place, alert in list(self._alerts.items()):
             if alert.state is AlertState.ENDED and alert.ended < keep_from:
                 del self._alerts[place]
                 self._changes.alerts.pop(place, None)
                 self._changes.gone.add(place)
-        self._changes.keep_from = keep_from
+
+
+def _still_on(alert: Alert, last_true: int, measure: Measure) -> None:
+    alert.last_true = max(alert.last_true, last_true)
+    alert.peak = max(alert.peak, measure)
+
+
+def _second(entry: tuple[int, Any]) -> int:
+    return entry[0]
+
+
+def _value(entry: tuple[int, Measure]) -> Measure:
+    return entry[1]
 
 
 def _copy(alert: Alert) -> Alert:
-    return Alert(**vars(alert))
-
-
-def _incident(rule_id: str, key: str, started: int) -> str:
-    """Return an id that the same condition gets again should the decision be made twice (a crash in between)."""
-    return hashlib.blake2b(f"{rule_id}\0{key}\0{started}".encode(), digest_size=6).hexdigest()
+    return msgspec.structs.replace(alert)

@@ -1,23 +1,21 @@
-"""What a rule looks at: one request, at the time that its line states."""
+"""What rules look at: one line of a log, at the time that it states."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
+
+from obsctl.lines.formats.line import Line
 
 
-class Event(NamedTuple):
-    """One request.
+class Event(msgspec.Struct, gc=False):
+    """One line.
 
     Attributes:
         identity: the line's identity, 64 bits; a resend of the line has the same.
         time: seconds since the epoch, from the line.
-        client: address of the client.
-        status: HTTP status that was answered.
-        host: inventory name of the host whose log holds the line.
+        line: the line, with the host that wrote it and, behind trusted proxies, the client.
     """
 
     identity: int
     time: float
-    client: str
-    status: int
-    host: str
+    line: Line

@@ -32,7 +32,7 @@ class ActiveAlert(msgspec.Struct, frozen=True, kw_only=True):
     """A condition that is on."""
 
     rule: str
-    key: str
+    labels: dict[str, str]
     incident: str
     started: int
 

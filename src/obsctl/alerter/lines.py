@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from obsctl.alerter.events import Event
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats.line import AccessLine
 from obsctl.lines.formats.registry import formats
+
+_CACHE_SIZE = 10_000
 
 
 class LineReader:
@@ -20,33 +21,37 @@ class LineReader:
     """
 
     def __init__(self, proxies: TrustedProxies) -> None:
-        self._proxies = proxies
+        self._proxies = proxies if proxies else None
         self.unreadable = 0
         self._formats = formats()
 
     def event(self, value: bytes) -> Event | None:
-        """Return the request that the record's line is about, or None when there is none or it cannot be read."""
+        """Return the line of a record, or None where it cannot be read."""
         try:
             envelope = record.decode(value)
-            file = record.log_file(envelope.fields, envelope.log)
-            line = self._formats[envelope.fields.log_format](envelope.message)
+            host, fields = envelope.host.name, envelope.fields
+            begun = identity.of_origin(host, fields.log_input, record.log_file(fields, envelope.log))
+            line = self._formats[fields.log_format](envelope.message)
         except (*record.UNREADABLE, KeyError):  # a record, a line or a format that cannot be read
             self.unreadable += 1
             return None
-        if not isinstance(line, AccessLine):
-            return None
-        begun = identity.of_origin(envelope.host.name, envelope.fields.log_input, file)
+        line.host = host
+        if self._proxies and type(line) is AccessLine:
+            line.client_addr = self._proxies.client(line.client_addr, line.x_forwarded_for)
         full = identity.of_line(begun, envelope.log.offset, envelope.message)
-        return Event(
-            # Half of it is plenty for the lines of some minutes, and fits SQLite's integer key.
-            identity=int.from_bytes(full[:8], "big", signed=True),
-            time=_second(line.ts[:19]) + float(line.ts[19:] or 0),
-            client=self._proxies.client(line.client_addr, line.x_forwarded_for),
-            status=line.status,
-            host=envelope.host.name,
-        )
+        # Half of it is plenty for the lines of some minutes.
+        return Event(int.from_bytes(full[:8], "big"), SECONDS[line.ts[:19]] + float(line.ts[19:]), line)
 
 
-@lru_cache(maxsize=10_000)
-def _second(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+class _Seconds(dict[str, int]):
+    """``YYYY-MM-DD HH:MM:SS`` in UTC → seconds since the epoch; lines name each second many times."""
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= _CACHE_SIZE:
+            self.clear()
+        self[text] = value = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+        return value
+
+
+#: A look-up, not a function.
+SECONDS: dict[str, int] = _Seconds()

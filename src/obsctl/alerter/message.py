@@ -10,10 +10,13 @@ from typing import Any
 
 import msgspec
 
-from obsctl.alerter.engine import AlertState, Transition
+from obsctl.alerter.alerts import AlertState
+from obsctl.alerter.engine import Transition
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]|[`'\\*\[\]<>|]")
 _LONGEST_KEY = 80
+#: What a message calls the key of a rule that looks at the whole fleet.
+FLEET = "fleet"
 
 
 class Kind(enum.StrEnum):
@@ -51,14 +54,14 @@ def about(transition: Transition, database: str) -> Message:
         database: name of the database that holds the lines.
     """
     alert, rule = transition.alert, transition.rule
-    name = rule.name if rule is not None else alert.rule_id.partition(":")[2]
-    key = _printable(alert.key)
+    labels = {field: _printable(value) for field, value in alert.labels.items()}
+    key = " ".join(labels.values()) or FLEET
     kind = Kind.FIRING if alert.state is AlertState.FIRING else Kind.RESOLVED
     facts: dict[str, Any] = {
-        "rule": name,
-        "key": alert.key,
+        "rule": alert.rule,
+        "labels": alert.labels,
         "started_at": utc(alert.started),
-        "requests": alert.peak.total,
+        "lines": alert.peak.total,
         "hits": alert.peak.hits,
     }
     lines = []
@@ -71,16 +74,17 @@ def about(transition: Transition, database: str) -> Message:
     if kind is Kind.RESOLVED:
         facts["ended_at"] = utc(alert.last_true)
         lines.append(f"ended: {utc(alert.last_true)}, after {_span(alert.last_true - alert.started)}")
-    if transition.hosts:
-        facts["hosts"] = dict(transition.hosts)
-        lines.append("seen on: " + ", ".join(f"{_printable(host)} ({n})" for host, n in transition.hosts))
+    if transition.top:
+        facts["top"] = {field: dict(values) for field, values in transition.top.items()}
+        for field, values in transition.top.items():
+            lines.append(f"top {field}: " + ", ".join(f"{_printable(value)} ({n})" for value, n in values))
     if rule is None:
         lines.append("the rule is no longer configured")
     elif kind is Kind.FIRING:
-        lines += [f"severity: {rule.severity.value}", "next: " + rule.next_step(key, database)]
+        lines += [f"severity: {rule.severity.value}", "next: " + rule.next_step(labels, database)]
     lines.append(f"incident: {alert.incident}")
     return Message(
-        id=alert.incident, kind=kind, title=f"[{kind.upper()}] {name} {key}", lines=tuple(lines), facts=facts
+        id=alert.incident, kind=kind, title=f"[{kind.upper()}] {alert.rule} {key}", lines=tuple(lines), facts=facts
     )
 
 

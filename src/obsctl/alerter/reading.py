@@ -68,8 +68,8 @@ class Reading:
         self._why = "is being looked up"
         #: The log that will be read, and since when it is known (monotonic seconds).
         self._next: tuple[Log, float] | None = None
-        #: When a log was left (monotonic seconds).
-        self._left: dict[Log, float] = {}
+        #: When a log was left (monotonic seconds), and how far it had been read.
+        self._left: dict[Log, tuple[float, dict[int, int]]] = {}
         self._committed_at = 0.0
         self._opened_at = 0.0
 
@@ -139,7 +139,7 @@ class Reading:
             return
         if self._source is not None and self._source.log == answer.log:
             self._learn_more(self._source, answer)
-        elif time.monotonic() - self._left.get(answer.log, float("-inf")) > SETTLE_S:
+        elif answer.log not in self._left or time.monotonic() - self._left[answer.log][0] > SETTLE_S:
             self._change(answer.log, answer)
 
     def _learn_more(self, source: Source, answer: Answer) -> None:
@@ -159,7 +159,8 @@ class Reading:
             self._leave(self._source, log)
         if self._next is None or self._next[0] != log:
             self._next = (log, now)
-        kept = self._state.positions(log)
+        # What this process has read is ahead of the last snapshot.
+        kept = self._left[log][1] if log in self._left else self._state.positions(log)
         if kept:
             origin, positions = "where it was left", kept
         elif not self._state.knows(log.topic):
@@ -189,7 +190,7 @@ class Reading:
             "the topic was deleted and created again" if same else "the brokers belong to another cluster now",
             extra={"topic": log.topic, "was": source.log._asdict(), "is": log._asdict()},
         )
-        self._left[source.log] = time.monotonic()
+        self._left[source.log] = (time.monotonic(), dict(source.positions))
         self._why = _CREATED_AGAIN
         self._source = None
         # Partitions that no longer exist must not hold the clock; nothing ends before each new one has been heard.

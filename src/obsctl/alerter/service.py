@@ -22,7 +22,7 @@ from obsctl.alerter.lines import LineReader
 from obsctl.alerter.message import about, utc
 from obsctl.alerter.reading import SILENT_S, Reading
 from obsctl.alerter.sender import Sender
-from obsctl.alerter.source import Record
+from obsctl.alerter.source import Record, Source
 from obsctl.alerter.state import State, connect, transaction
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
@@ -36,6 +36,8 @@ LOG = logging.getLogger("obsctl.alerter")
 _BATCH = 2000
 #: How long to wait for records, seconds: part of the time from a line to its message.
 _WAIT_S = 0.2
+#: How often the windows are written, seconds: so much is read again at the most after a crash.
+_SNAPSHOT_EVERY_S = 30.0
 #: A message that waits longer makes the service degraded, seconds.
 _WAITS_TOO_LONG_S = 60.0
 #: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
@@ -60,6 +62,8 @@ class Alerter:
         self._event_time: float | None = None
         self._turned_at = time.monotonic()
         self._alerts: tuple[ActiveAlert, ...] = ()
+        self._saved_source: Source | None = None
+        self._saved_at = time.monotonic()
 
     def stop(self) -> None:
         """End after the batch that is under way."""
@@ -81,6 +85,7 @@ class Alerter:
             while not self._stopping.is_set():
                 self._batch(self._reading.turn(_BATCH, _WAIT_S))
                 self._turned_at = time.monotonic()
+            self._save_snapshot()
         finally:
             self._reading.stop()
             for sender in self._senders:
@@ -128,8 +133,8 @@ class Alerter:
         for rule, forgotten in evicted.items():
             if forgotten.at and time.time() - forgotten.at < _EVICTION_SHOWN_S:
                 reasons.append(
-                    f"rule {_name(rule)}: more than {MOST_KEYS:,} clients at a time; the counts of {forgotten.keys:,} "
-                    "clients with the fewest requests were dropped"
+                    f"rule {rule}: more than {MOST_KEYS:,} keys at a time; the counts of {forgotten.keys:,} keys with "
+                    "the fewest lines were dropped"
                 )
         source = self._reading.source
         skipped = self._engine.skipped
@@ -149,7 +154,7 @@ class Alerter:
                 "repeated": skipped.repeated,
                 "unreadable": self._lines.unreadable,
             },
-            evicted={_name(rule): forgotten.keys for rule, forgotten in evicted.items()},
+            evicted={rule: forgotten.keys for rule, forgotten in evicted.items()},
             alerts=self._alerts,
             channels=tuple(channels),
             cluster={
@@ -177,9 +182,11 @@ class Alerter:
 
     def _recover(self) -> None:
         """Take over what an earlier process left."""
-        now = time.time()
-        kept = self._state.load(self._engine.keep_from(now))
-        orphans = self._engine.restore(kept.cells, kept.alerts, now)
+        kept = self._state.load()
+        if not self._engine.restore(kept.snapshot, time.time()):
+            # The lines that still count are read again.
+            self._state.drop_snapshot()
+        orphans = self._engine.take_over(kept.alerts)
         connection = connect(self._config.state)
         with transaction(connection):
             abandoned = outbox.recover(connection, self._channels)
@@ -194,7 +201,7 @@ class Alerter:
             LOG.info("alerts taken over", extra={"alerts": len(kept.alerts), "firing": len(self._engine.firing)})
 
     def _batch(self, records: list[Record]) -> None:
-        """Count the records, see what starts and what has ended, and keep all of it in one transaction."""
+        """Count the records, see what starts and what has ended, and keep it."""
         now = time.time()
         events = []
         for record in records:
@@ -204,28 +211,22 @@ class Alerter:
                 self._clock.read(record.partition, min(event.time, now))
                 if event.time <= now + self._config.ahead_s:
                     self._last_event = max(self._last_event, event.time)
-        transitions = self._engine.feed(events, now, self._state.known(event.identity for event in events))
+        transitions = self._engine.feed(events, now)
         self._event_time = self._clock.now(now)
         transitions += self._engine.tick(self._event_time, now)
         self._save(transitions)
+        source = self._reading.source
+        if source is not self._saved_source or time.monotonic() - self._saved_at > _SNAPSHOT_EVERY_S:
+            self._save_snapshot()
 
     def _save(self, transitions: list[Transition]) -> None:
         changes = self._engine.take_changes()
-        source = self._reading.source
-        positions = source.take_moved() if source is not None else {}
-        if not (changes or transitions or positions):
+        if not (changes or transitions):
             return
         messages = [about(transition, self._config.database) for transition in transitions]
-        self._state.save(
-            changes=changes,
-            log=source.log if source is not None else None,
-            positions=positions,
-            messages=messages,
-            channels=self._channels,
-            now=time.time(),
-        )
+        self._state.save(changes, messages, self._channels, time.time())
         self._alerts = tuple(
-            ActiveAlert(rule=_name(a.rule_id), key=a.key, incident=a.incident, started=a.started)
+            ActiveAlert(rule=a.rule, labels=a.labels, incident=a.incident, started=a.started)
             for a in self._engine.firing
         )
         for message in messages:
@@ -234,9 +235,16 @@ class Alerter:
             for sender in self._senders:
                 sender.wake()
 
-
-def _name(rule_id: str) -> str:
-    return rule_id.partition(":")[2]
+    def _save_snapshot(self) -> None:
+        """Write the windows with the positions that they belong to; at once when another log is read."""
+        source = self._reading.source
+        self._state.save_snapshot(
+            self._engine.snapshot(),
+            self._engine.firing,
+            source.log if source is not None else None,
+            source.positions if source is not None else {},
+        )
+        self._saved_source, self._saved_at = source, time.monotonic()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -63,7 +63,6 @@ class Source:
         self.positions = dict(positions)
         self.ends: dict[int, int] = {}
         self.lost: set[int] = set()
-        self._moved: set[int] = set(positions)
         self._open: dict[int, deque[tuple[float, int]]] = {}
         #: Position when the last answer was learnt, by partition, and when that was (seconds since the epoch).
         self._noted: dict[int, tuple[int, float]] = {}
@@ -84,7 +83,6 @@ class Source:
                 self._take_error(error, partition)
             elif partition not in self.lost:
                 self.positions[partition] = offset + 1
-                self._moved.add(partition)
                 records.append(Record(partition, offset, message.value() or b""))
         return records
 
@@ -115,7 +113,6 @@ class Source:
         LOG.warning("partitions are read from a new position", extra={"topic": self.log.topic, "positions": found})
         self.positions |= found
         self.lost = self.lost - found.keys()
-        self._moved |= found.keys()
         for partition in found:
             self._noted.pop(partition, None)
         self._assign()
@@ -127,11 +124,6 @@ class Source:
             while partition not in self.lost and answers and self.positions.get(partition, -1) >= answers[0][1]:
                 moments[partition] = answers.popleft()[0]
         return moments
-
-    def take_moved(self) -> dict[int, int]:
-        """Return the positions that have changed since the last call."""
-        moved, self._moved = self._moved, set()
-        return {partition: self.positions[partition] for partition in moved}
 
     @property
     def lag(self) -> int:

@@ -1,60 +1,46 @@
-"""The alerter's memory: one SQLite file, and one transaction for all that a batch of lines changed.
+"""The alerter's memory: one SQLite file.
 
-Positions, counts, alerts and messages to send move together, so whatever moment the process dies at, the next one
-reads on from the same line with the same counts, and a message that was decided is in the outbox exactly once.
+A snapshot holds the windows of a moment with the positions that had been read; an alerter that loads it reads on from
+there. Alerts and the messages that they make are written as they change, in one transaction. So whatever moment the
+process dies at, the next one counts every line once, and a message that was decided is in the outbox exactly once: what
+is read a second time meets alerts that are known.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from obsctl.alerter import outbox
-from obsctl.alerter.engine import Alert, AlertState, Cell, Changes
+from obsctl.alerter.alerts import Alert, AlertState, Key, Level, Measure
+from obsctl.alerter.engine import Changes
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Message
-from obsctl.alerter.window import Count
 from obsctl.core.errors import ConfigError, RefusedError
 
-_VERSION = 2
+_VERSION = 3
 #: How long a writer waits for another one, seconds.
 _BUSY_S = 10.0
-_POSITION = """
+#: ``next_offset`` is NULL where a log is known and no windows belong to a position: what still counts is read again.
+_SCHEMA = """
 CREATE TABLE position (
   cluster TEXT NOT NULL, topic TEXT NOT NULL, topic_id TEXT NOT NULL, partition INTEGER NOT NULL,
-  next_offset INTEGER NOT NULL,
+  next_offset INTEGER,
   PRIMARY KEY (cluster, topic, topic_id, partition)
 ) WITHOUT ROWID;
+CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
+CREATE TABLE alert (rule TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (rule, key)) WITHOUT ROWID;
 """
-#: Version 1 did not know topic ids; what it kept becomes the first log's that asks for it.
-_FROM_1 = (
-    "ALTER TABLE position RENAME TO position_1",
-    _POSITION,
-    "INSERT INTO position SELECT cluster, topic, '', partition, next_offset FROM position_1",
-    "DROP TABLE position_1",
-)
-_SCHEMA = """
-CREATE TABLE cell (
-  rule TEXT NOT NULL, key TEXT NOT NULL, second INTEGER NOT NULL, host TEXT NOT NULL,
-  total INTEGER NOT NULL, hits INTEGER NOT NULL,
-  PRIMARY KEY (rule, key, second, host)
-) WITHOUT ROWID;
-CREATE INDEX cell_second ON cell (second);
-CREATE TABLE seen (identity INTEGER PRIMARY KEY, second INTEGER NOT NULL);
-CREATE INDEX seen_second ON seen (second);
-CREATE TABLE alert (
-  rule TEXT NOT NULL, key TEXT NOT NULL, incident TEXT NOT NULL, state TEXT NOT NULL, started INTEGER NOT NULL,
-  last_true INTEGER NOT NULL, peak_total INTEGER NOT NULL, peak_hits INTEGER NOT NULL, ended INTEGER NOT NULL,
-  PRIMARY KEY (rule, key)
-) WITHOUT ROWID;
-"""
+#: Fields of the keys that kinds of rules had in versions 1 and 2; all others were about the fleet.
+_KEYS_BEFORE_3 = {"requests_per_client": "client_addr"}
 
 
 @dataclass(frozen=True)
@@ -62,11 +48,11 @@ class Kept:
     """What an earlier process left.
 
     Attributes:
-        cells: counts, read from the file one by one while they are asked for.
+        snapshot: of its windows; empty for none.
         alerts: all of them.
     """
 
-    cells: Iterator[tuple[Cell, Count]]
+    snapshot: bytes
     alerts: list[Alert]
 
 
@@ -117,43 +103,26 @@ class State:
         self._connection.close()
         self._lock.close()
 
-    def load(self, keep_from: int) -> Kept:
-        """Read counts and alerts.
+    def load(self) -> Kept:
+        """Read the windows and the alerts."""
+        row = self._connection.execute("SELECT body FROM snapshot").fetchone()
+        alerts = self._connection.execute("SELECT body FROM alert ORDER BY rule, key").fetchall()
+        return Kept(row[0] if row else b"", [msgspec.json.decode(body, type=Alert) for (body,) in alerts])
 
-        Args:
-            keep_from: counts and identities before this event second are dropped first: after a long rest that is
-                nearly all, and what does not fit into memory must not keep the alerter from starting.
-        """
+    def drop_snapshot(self) -> None:
+        """Forget the windows, and with them how far the lines were read."""
         with transaction(self._connection):
-            self._forget(keep_from)
-        execute = self._connection.execute
-        return Kept(
-            cells=(
-                (Cell(*row[:4]), Count(*row[4:]))
-                for row in execute("SELECT rule, key, second, host, total, hits FROM cell")
-            ),
-            alerts=[
-                Alert(rule, key, incident, AlertState(state), started, last, Count(total, hits), ended)
-                for rule, key, incident, state, started, last, total, hits, ended in execute(
-                    "SELECT rule, key, incident, state, started, last_true, peak_total, peak_hits, ended FROM alert"
-                )
-            ],
-        )
-
-    def known(self, identities: Iterable[int]) -> set[int]:
-        """Return those of the identities whose lines were counted before."""
-        asked = json.dumps(list(identities))
-        rows = self._connection.execute(
-            "SELECT identity FROM seen WHERE identity IN (SELECT value FROM json_each(?))", (asked,)
-        )
-        return {row[0] for row in rows}
+            self._connection.execute("DELETE FROM snapshot")
+            self._connection.execute("UPDATE position SET next_offset = NULL")
 
     def positions(self, log: Log) -> dict[int, int]:
-        """Return the next offset to read, by partition; empty where nothing of this log was read."""
-        select = "SELECT partition, next_offset FROM position WHERE cluster = ? AND topic = ? AND topic_id = ?"
-        rows = self._connection.execute(select, log).fetchall()
-        # Positions of an earlier release have no topic id.
-        return dict(rows or self._connection.execute(select, log._replace(topic_id="")).fetchall())
+        """Return the next offset to read, by partition; empty where the windows know nothing of this log."""
+        rows = self._connection.execute(
+            "SELECT partition, next_offset FROM position WHERE cluster = ? AND topic = ? AND topic_id = ? "
+            "AND next_offset IS NOT NULL",
+            log,
+        )
+        return dict(rows.fetchall())
 
     def knows(self, topic: str, cluster: str | None = None) -> bool:
         """Whether anything was ever read of a topic of that name, in that cluster or (None) in any."""
@@ -162,76 +131,116 @@ class State:
         ).fetchone()
         return row is not None
 
-    def save(
-        self,
-        *,
-        changes: Changes,
-        log: Log | None,
-        positions: Mapping[int, int],
-        messages: list[Message],
-        channels: list[str],
-        now: float,
-    ) -> None:
-        """Write everything in one transaction.
+    def save(self, changes: Changes, messages: Iterable[Message], channels: Collection[str], now: float) -> None:
+        """Write alerts and messages in one transaction.
 
         Args:
             changes: from the engine.
-            log: what the positions belong to; None without positions.
-            positions: next offset to read, by partition. Those of other topics of the same name and cluster are
-                dropped: such a topic was deleted.
             messages: to be sent to each of the channels.
             channels: names.
             now: wall-clock time, seconds since the epoch.
         """
         with transaction(self._connection):
-            many = self._connection.executemany
-            if log is not None and positions:
-                self._connection.execute("DELETE FROM position WHERE cluster = ? AND topic = ? AND topic_id != ?", log)
-                many(
-                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
-                    [(*log, partition, offset) for partition, offset in positions.items()],
-                )
-            many("DELETE FROM cell WHERE rule = ? AND key = ?", list(changes.evicted))
-            many(
-                "INSERT INTO cell VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (rule, key, second, host) DO UPDATE SET total = excluded.total, hits = excluded.hits",
-                [(*cell, *count) for cell, count in changes.cells.items()],
+            self._connection.executemany(
+                "DELETE FROM alert WHERE rule = ? AND key = ?", [(rule, _text(key)) for rule, key in changes.gone]
             )
-            many("INSERT OR REPLACE INTO seen VALUES (?, ?)", changes.seen)
-            many("DELETE FROM alert WHERE rule = ? AND key = ?", list(changes.gone))
-            many(
-                "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (a.rule_id, a.key, a.incident, a.state.value, a.started, a.last_true, *a.peak, a.ended)
-                    for a in changes.alerts.values()
-                ],
-            )
-            if changes.keep_from is not None:
-                self._forget(changes.keep_from)
+            self._put_alerts(changes.alerts.values())
             for message in messages:
                 outbox.put(self._connection, message, channels, now)
 
-    def _forget(self, keep_from: int) -> None:
-        self._connection.execute("DELETE FROM cell WHERE second < ?", (keep_from,))
-        self._connection.execute("DELETE FROM seen WHERE second < ?", (keep_from,))
+    def save_snapshot(
+        self, snapshot: bytes, alerts: Iterable[Alert], log: Log | None, positions: Mapping[int, int]
+    ) -> None:
+        """Write the windows of a moment in one transaction.
+
+        Args:
+            snapshot: :meth:`Engine.snapshot`.
+            alerts: those whose condition is on, as they are at this moment.
+            log: what the positions belong to; None without positions.
+            positions: next offset to read, by partition. Those of other topics of the same name and cluster are
+                dropped: such a topic was deleted.
+        """
+        with transaction(self._connection):
+            self._connection.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?)", (snapshot,))
+            self._put_alerts(alerts)
+            if log is None or not positions:
+                return  # what is known of an earlier log keeps this from being a first start
+            self._connection.execute("DELETE FROM position WHERE cluster = ? AND topic = ? AND topic_id != ?", log)
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
+                [(*log, partition, offset) for partition, offset in positions.items()],
+            )
+
+    def _put_alerts(self, alerts: Iterable[Alert]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO alert VALUES (?, ?, ?)",
+            [(alert.rule, _text(alert.key), msgspec.json.encode(alert)) for alert in alerts],
+        )
 
     def _prepare(self) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            with transaction(self._connection):
-                for statement in (_POSITION + _SCHEMA + outbox.SCHEMA).split(";\n"):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
-        elif version == 1:
-            with transaction(self._connection):
-                for statement in _FROM_1:
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
-        elif version != _VERSION:
+        if version == _VERSION:
+            return
+        if version > _VERSION:
             raise ConfigError(
                 f"the state {self.path} has version {version}, this alerter reads {_VERSION}",
                 hint="install the release that wrote it; or move the file away, then reading begins at the topic's end",
             )
+        with transaction(self._connection):
+            if version == 0:
+                self._run(_SCHEMA + outbox.SCHEMA)
+            else:
+                self._migrate(version)
+            self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _migrate(self, version: int) -> None:
+        """Take over alerts and outbox of an earlier release; its counts are read again from Kafka."""
+        execute = self._connection.execute
+        logs = execute(
+            f"SELECT DISTINCT cluster, topic, {'topic_id' if version > 1 else chr(39) * 2}, partition FROM position"  # noqa: S608
+        ).fetchall()
+        alerts = execute(
+            "SELECT rule, key, incident, state, started, last_true, peak_total, peak_hits, ended FROM alert"
+        ).fetchall()
+        self._run("DROP TABLE position;\nDROP TABLE alert;\nDROP TABLE cell;\nDROP TABLE seen;\n" + _SCHEMA)
+        self._connection.executemany("INSERT INTO position VALUES (?, ?, ?, ?, NULL)", logs)
+        self._put_alerts(_alert_before_3(*row) for row in alerts)
+
+    def _run(self, script: str) -> None:
+        for statement in script.split(";\n"):
+            self._connection.execute(statement)
+
+
+def _text(key: Key) -> str:
+    return msgspec.json.encode(key).decode()
+
+
+def _alert_before_3(  # noqa: PLR0917  the columns' order
+    rule: str,
+    key: str,
+    incident: str,
+    state: str,
+    started: int,
+    last_true: int,
+    lines: int,
+    hits: int,
+    ended: int,
+) -> Alert:
+    kind, _, name = rule.partition(":")
+    field = _KEYS_BEFORE_3.get(kind)
+    share = kind == "status_5xx_share"
+    return Alert(
+        rule=name,
+        kind=kind,
+        severity=Level.WARNING,
+        labels={field: key} if field else {},
+        incident=incident,
+        state=AlertState(state),
+        started=started,
+        last_true=last_true,
+        peak=Measure(hits / max(1, lines) if share else float(hits), hits, lines),
+        ended=ended,
+    )
 
 
 def _hold(path: Path) -> IO[bytes]:

@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 
 from obsctl.alerter.config import load
-from obsctl.alerter.engine import Evicted
 from obsctl.alerter.health import metrics
 from obsctl.alerter.service import Alerter
 
-RULE = "requests_per_client:client-request-rate"
+RULE = "client-request-rate"
 
 
 def alerter(folder: Path) -> Alerter:
@@ -26,13 +25,13 @@ def alerter(folder: Path) -> Alerter:
 def test_counts_that_were_dropped_are_shown(tmp_path: Path) -> None:
     service = alerter(tmp_path)
     assert service.health().evicted == {"client-request-rate": 0}
-    service._engine.evicted[RULE] = Evicted(keys=10_000, at=time.time())
+    service._engine.evicted[RULE].keys, service._engine.evicted[RULE].at = 10_000, time.time()
     health = service.health()
-    assert "rule client-request-rate: more than 100,000 clients at a time" in health.reason
+    assert "rule client-request-rate: more than 100,000 keys at a time" in health.reason
     assert 'obsctl_alerter_keys_evicted_total{rule="client-request-rate"} 10000' in metrics(health)
 
 
 def test_they_are_not_shown_for_ever(tmp_path: Path) -> None:
     service = alerter(tmp_path)
-    service._engine.evicted[RULE] = Evicted(keys=10_000, at=time.time() - 301)
-    assert "clients at a time" not in service.health().reason
+    service._engine.evicted[RULE].keys, service._engine.evicted[RULE].at = 10_000, time.time() - 301
+    assert "keys at a time" not in service.health().reason

@@ -15,14 +15,14 @@ def test_the_first_message_has_all_that_somebody_at_night_needs() -> None:
     for part in (
         "200 requests in 60 s",
         "threshold: 100 requests",
-        "seen on: node1 (100), node2 (100)",
+        "top host: node1 (100), node2 (100)",
         "severity: warning",
         "next: SELECT",
         "client_addr = '203.0.113.9'",
         message.id,
     ):
         assert part in text
-    assert message.facts["hosts"] == {"node1": 100, "node2": 100}
+    assert message.facts["top"]["host"] == {"node1": 100, "node2": 100}
 
 
 def test_the_resolved_message_says_how_bad_and_how_long() -> None:

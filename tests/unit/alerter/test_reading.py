@@ -12,13 +12,11 @@ import pytest
 from obsctl.alerter import reading
 from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import KafkaConfig, Topics
-from obsctl.alerter.engine import Changes
 from obsctl.alerter.log import Log
 from obsctl.alerter.probe import Answer
 from obsctl.alerter.reading import SETTLE_S, Reading
 from obsctl.alerter.source import Source
 from obsctl.alerter.state import State
-from tests.unit.alerter.builders import T
 
 LOG = Log("cluster", "nginxlog", "first-id")
 AGAIN = LOG._replace(topic_id="second-id")
@@ -87,9 +85,7 @@ class Bench:
         self.reading.turn(100, 0)
         source = self.reading.source
         if source is not None:
-            self.state.save(
-                changes=Changes(), log=source.log, positions=source.take_moved(), messages=[], channels=[], now=T
-            )
+            self.state.save_snapshot(b"", [], source.log, source.positions)
         return source
 
     @property
@@ -117,7 +113,7 @@ def test_the_very_first_start_begins_at_the_end(bench: Bench) -> None:
 
 
 def test_another_start_begins_where_it_was_left_and_new_partitions_are_looked_up(bench: Bench) -> None:
-    bench.state.save(changes=Changes(), log=LOG, positions={0: 40}, messages=[], channels=[], now=T)
+    bench.state.save_snapshot(b"", [], LOG, {0: 40})
     bench.hear(LOG, {0: 50, 1: 70})
     assert Client.made[-1].assigned == {0: 40}
     assert bench.probe.wanted == {1}

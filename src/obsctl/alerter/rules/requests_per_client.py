@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from obsctl.alerter.events import Event
-from obsctl.alerter.rules.rule import CountingRule
-from obsctl.alerter.window import Count
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, lines_counter
 from obsctl.core.settings import Network
 
 
@@ -34,43 +34,44 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
             except ValueError as error:
                 raise ValueError(f"ignore_clients[{number}]: {error}") from None
 
-    def key(self, event: Event) -> str | None:
-        """Return the client's address."""
-        return None if not event.client or _is_within(event.client, self.ignore_clients) else event.client
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The client's address."""
+        return ("client_addr",)
 
-    def is_hit(self, event: Event) -> bool:
-        """Count every request."""
-        del event
-        return True
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Count every request of a client that is not ignored."""
+        networks = tuple(ipaddress.ip_network(text) for text in self.ignore_clients)
 
-    def measured(self, count: Count) -> str:
+        @lru_cache(maxsize=10_000)
+        def is_counted(client: str) -> bool:
+            return bool(client) and not _is_within(client, networks)
+
+        def matches(line: Any) -> bool:
+            return is_counted(line.client_addr)
+
+        return lines_counter(lambda line: line.client_addr, matches)
+
+    def measured(self, measure: Measure) -> str:
         """Return the number of requests."""
-        return f"{count.hits} requests"
+        return f"{measure.hits} requests"
 
     @property
     def limit(self) -> str:
         """The threshold."""
         return f"{self.threshold} requests in {self.window_s} s from one client"
 
-    def next_step(self, key: str, database: str) -> str:
+    def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """What the client asks for."""
         return (
             f"SELECT uri, status, COUNT(*) FROM {database}.access_log WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE "
-            f"AND client_addr = '{key}' GROUP BY uri, status ORDER BY 3 DESC LIMIT 10"
+            f"AND client_addr = '{labels['client_addr']}' GROUP BY uri, status ORDER BY 3 DESC LIMIT 10"
         )
 
 
-@lru_cache(maxsize=10_000)
-def _is_within(client: str, networks: tuple[str, ...]) -> bool:
-    if not networks:
-        return False
+def _is_within(client: str, networks: tuple[Network, ...]) -> bool:
     try:
         address = ipaddress.ip_address(client)
     except ValueError:
         return False
-    return any(address in network for network in _networks(networks))
-
-
-@lru_cache(maxsize=100)
-def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(text) for text in texts)
+    return any(address in network for network in networks)

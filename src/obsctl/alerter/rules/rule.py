@@ -1,4 +1,4 @@
-"""What all rules share: whom an event concerns, whether it counts, and when a window's count is a condition.
+"""What all rules share: which lines they look at, under which key they count them, and when a window is a condition.
 
 A rule keeps nothing and knows no clock; :mod:`obsctl.alerter.engine` holds the windows and asks it.
 """
@@ -6,25 +6,32 @@ A rule keeps nothing and knows no clock; :mod:`obsctl.alerter.engine` holds the 
 from __future__ import annotations
 
 import enum
-from typing import Annotated, ClassVar
+import hashlib
+import operator
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import Meta, Struct
 
-from obsctl.alerter.events import Event
-from obsctl.alerter.window import Count
+from obsctl.alerter.alerts import Level, Measure
+from obsctl.alerter.window import HIT, LINE, Window, hits, total
+from obsctl.lines.formats.line import Line
 
-#: The key of rules that look at the whole fleet.
-FLEET = "fleet"
-#: The longest window; all its seconds are kept for each client.
+#: The longest window; all its seconds are kept for each key.
 LONGEST_WINDOW_S = 3600
+#: Lines with their seconds of event time.
+Lines = Sequence[tuple[int, Line]]
+#: Counts (:mod:`obsctl.alerter.window`) by key as the line holds it and second.
+Counts = dict[tuple[Any, int], int]
 
 
-class Level(enum.StrEnum):
-    """How bad a rule's condition is."""
+class Log(enum.StrEnum):
+    """Which lines a rule looks at."""
 
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
+    ACCESS = "access"
+    ERROR = "error"
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -45,6 +52,8 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     condition: ClassVar[str] = ""
     #: Whom one alert is about: the documentation.
     one_alert_for: ClassVar[str] = "the fleet"
+    #: Whether time alone can start the condition; then it is judged at each step of the event clock as well.
+    clocked: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
@@ -53,32 +62,66 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 
     @property
     def id(self) -> str:
-        """The rule's name in the state: counts of another kind under the same name are not its own."""
-        return f"{self.kind}:{self.name}"
+        """The rule and all its options: counts of another one are not its own."""
+        options = hashlib.blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
+        return f"{self.name}:{options}"
 
-    def key(self, event: Event) -> str | None:
-        """Return whom the event concerns (one alert a key), or None when the rule does not look at it."""
-        del event
-        return FLEET
+    @property
+    def log(self) -> Log:
+        """Which lines the rule looks at."""
+        return Log.ACCESS
 
-    def is_hit(self, event: Event) -> bool:
-        """Whether the event is one of those that the rule is about."""
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields whose values are the key."""
+        return ()
+
+    def labels(self, key: Any) -> dict[str, str]:
+        """Return a key, as the counts have it, with the names of its fields."""
+        values = key if len(self.fields) != 1 else (key,)
+        return {field: str(value) for field, value in zip(self.fields, values, strict=True)}
+
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Return the function that counts a batch of lines; made once, because it may be compiled."""
         raise NotImplementedError
 
-    def holds(self, count: Count) -> bool:
-        """Whether a window with this count fulfils the condition."""
-        raise NotImplementedError
+    def new_window(self) -> Window:
+        """Return an empty window."""
+        return Window()
 
-    def possible(self, kept: Count) -> bool:
+    def expected(self) -> Sequence[Any]:
+        """Return the keys that are watched although no line had them yet."""
+        return ()
+
+    def possible(self, window: Window) -> bool:
         """Whether any window within these counts could hold; a cheap no saves the sums."""
         raise NotImplementedError
 
-    def worse(self, one: Count, other: Count) -> bool:
-        """Whether the first count is further beyond the threshold than the second."""
+    def holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield those windows that end from ``first`` to ``last``, inclusive, and fulfil the condition, in order.
+
+        Yields:
+            The window's last second, and what it shows.
+        """
+        for end, count in window.sliding(first, last, self.window_s):
+            measure = self.measure(count)
+            if self.holds(measure):
+                yield end, measure
+
+    def still_holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield the windows that keep a condition on; more than those that start it, where there is a hysteresis."""
+        return self.holding(window, first, last)
+
+    def measure(self, count: int) -> Measure:
+        """Return what a count shows."""
+        return Measure(float(hits(count)), hits(count), total(count))
+
+    def holds(self, measure: Measure) -> bool:
+        """Whether a window that shows this fulfils the condition."""
         raise NotImplementedError
 
-    def measured(self, count: Count) -> str:
-        """Return the count in words, such as ``200 requests``."""
+    def measured(self, measure: Measure) -> str:
+        """Return it in words, such as ``200 requests``."""
         raise NotImplementedError
 
     @property
@@ -86,11 +129,11 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         """The threshold in words."""
         raise NotImplementedError
 
-    def next_step(self, key: str, database: str) -> str:
+    def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """Return what a person runs after a message.
 
         Args:
-            key: whom the alert is about, printable.
+            labels: what the alert is about, printable.
             database: name of the database that holds the lines.
         """
         raise NotImplementedError
@@ -101,14 +144,63 @@ class CountingRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     threshold: Annotated[int, Meta(ge=1, description="Hits in one window that fulfil the condition.")]
 
-    def holds(self, count: Count) -> bool:
+    def holds(self, measure: Measure) -> bool:
         """At least ``threshold`` hits."""
-        return count.hits >= self.threshold
+        return measure.hits >= self.threshold
 
-    def possible(self, kept: Count) -> bool:
+    def possible(self, window: Window) -> bool:
         """A window never holds more than all windows together."""
-        return kept.hits >= self.threshold
+        return hits(window.kept) >= self.threshold
 
-    def worse(self, one: Count, other: Count) -> bool:
-        """More hits are worse."""
-        return one.hits > other.hits
+
+class ShareRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of enough lines of a window, a share are hits."""
+
+    def measure(self, count: int) -> Measure:
+        """Return the share."""
+        of = total(count)
+        return Measure(hits(count) / of if of else 0.0, hits(count), of)
+
+    @staticmethod
+    def reaches(measure: Measure, share: float) -> bool:
+        """Whether hits are at least that share."""
+        # 0.05 * 100 is a little above 5 in binary.
+        return measure.hits > 0 and measure.hits >= share * measure.total - 1e-9
+
+
+def lines_counter(
+    key: Callable[[Line], Any] | None,
+    matches: Callable[[Line], object] | None,
+    is_hit: Callable[[Line], object] | None = None,
+) -> Callable[[Lines], Counts]:
+    """Return the function that counts a batch of lines.
+
+    Args:
+        key: of a line; None: all have the same one, the fleet.
+        matches: whether the rule looks at the line; None: at every one.
+        is_hit: whether it is one of those that the rule is about; None: every one.
+    """
+
+    def count(lines: Lines) -> Counts:
+        counts: Counts = {}
+        get = counts.get
+        for second, line in lines:
+            if matches is None or matches(line):
+                place = (key(line) if key is not None else (), second)
+                counts[place] = get(place, 0) + (HIT if is_hit is None or is_hit(line) else LINE)
+        return counts
+
+    return count
+
+
+def key_of(fields: Sequence[str], line: type[Line]) -> Callable[[Line], Any] | None:
+    """Return the function that takes a key out of a line: one text, or a tuple of several; None for no fields."""
+    if not fields:
+        return None
+    values = operator.attrgetter(*fields)
+    types = typing.get_type_hints(line)
+    if all(types[field] is str for field in fields):
+        return values
+    if len(fields) == 1:
+        return lambda one: str(values(one))
+    return lambda one: tuple(map(str, values(one)))

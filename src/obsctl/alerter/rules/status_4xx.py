@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
-from obsctl.alerter.events import Event
-from obsctl.alerter.rules.rule import FLEET, CountingRule
-from obsctl.alerter.window import Count
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, lines_counter
 
 
 class Status4xx(CountingRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status_4xx"):
@@ -14,27 +14,27 @@ class Status4xx(CountingRule, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     condition: ClassVar[str] = "at least `threshold` answers had a status from 400 to 499"
 
-    def is_hit(self, event: Event) -> bool:
+    def counter(self) -> Callable[[Lines], Counts]:
         """Count statuses 400 to 499."""
-        return 400 <= event.status < 500
+        return lines_counter(None, _is_4xx)
 
-    def key(self, event: Event) -> str | None:
-        """Return the fleet for a hit; other requests do not matter here."""
-        return FLEET if self.is_hit(event) else None
-
-    def measured(self, count: Count) -> str:
+    def measured(self, measure: Measure) -> str:
         """Return the number of answers."""
-        return f"{count.hits} answers with 4xx"
+        return f"{measure.hits} answers with 4xx"
 
     @property
     def limit(self) -> str:
         """The threshold."""
         return f"{self.threshold} answers with 4xx in {self.window_s} s"
 
-    def next_step(self, key: str, database: str) -> str:
+    def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """Who gets them and for what."""
-        del key
+        del labels
         return (
             f"SELECT client_addr, uri, status, COUNT(*) FROM {database}.access_log WHERE ts > UTC_TIMESTAMP() - "
             "INTERVAL 10 MINUTE AND status BETWEEN 400 AND 499 GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 10"
         )
+
+
+def _is_4xx(line: Any) -> Any:
+    return 400 <= line.status < 500
