@@ -193,7 +193,11 @@ def rules_ours(*rules: dict[str, Any]) -> list[str]:
 def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
     file = folder / "alerter.yml"
     document = {
-        "kafka": {"bootstrap": ["k:9092"], "group": "alerter", "topics": {"access": "nginxlog"}},
+        "kafka": {
+            "bootstrap": ["k:9092"],
+            "group": "alerter",
+            "topics": {"access": "nginxlog", "error": "nginxlog-error"},
+        },
         "state": "/s",
         "health": {"address": "127.0.0.1", "port": 9601},
         "database": "obs",

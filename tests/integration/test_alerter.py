@@ -52,7 +52,11 @@ class Watch:
         self._config.write_text(
             yaml.safe_dump(
                 {
-                    "kafka": {"bootstrap": [kafka.bootstrap], "group": self.topic, "topics": {"access": self.topic}},
+                    "kafka": {
+                        "bootstrap": [kafka.bootstrap],
+                        "group": self.topic,
+                        "topics": {"access": self.topic, "error": f"{self.topic}-error"},
+                    },
                     "state": str(folder / "state.db"),
                     "database": "obs",
                     "trusted_proxies": [],
@@ -287,7 +291,7 @@ def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions:
     watch.start()
     watch.send(watch.requests(90, "192.0.2.1"))
     wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
-    before = watch.health()["cluster"]["topic_id"]
+    before = watch.health()["topics"][watch.topic]["id"]
     watch.kafka.delete_topic(watch.topic)
     watch.kafka.create_topic(watch.topic, partitions)
     watch.produce_again()
@@ -295,8 +299,8 @@ def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions:
     pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 40)
     assert_was_not_well(pages, "created again")
     assert watch.health()["status"] == "ok"
-    assert watch.health()["cluster"]["topic_id"] not in ("", before)
-    assert watch.health()["cluster"]["positions"].keys() == {str(number) for number in range(partitions)}
+    assert watch.health()["topics"][watch.topic]["id"] not in ("", before)
+    assert watch.health()["topics"][watch.topic]["positions"].keys() == {str(number) for number in range(partitions)}
     watch.send(watch.requests(120), partitions)
     settled(watch, both(CLIENT), 40)
 
@@ -397,7 +401,7 @@ def test_a_cluster_that_is_rebuilt_under_the_alerter(broken: tuple[OwnBroker, Wa
     watch.produce_again()
     watch.send(watch.requests(120))
     settled(watch, both(CLIENT), 60)
-    assert watch.health()["cluster"]["id"] == "anotherClusterAAAAAAAA"
+    assert watch.health()["cluster"] == "anotherClusterAAAAAAAA"
     assert watch.health()["status"] == "ok"
 
 

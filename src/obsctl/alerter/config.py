@@ -23,9 +23,10 @@ _Seconds = Annotated[int, Meta(ge=0)]
 
 
 class Topics(Section, frozen=True, kw_only=True):
-    """The topics that are read."""
+    """The topics that are read; that of the error logs only if a rule looks at their lines."""
 
     access: Name
+    error: Name
 
 
 class KafkaConfig(Section, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from obsctl.alerter.events import Event
 from obsctl.alerter.recent import Recent
 from obsctl.alerter.rules.rule import Lines, Log, Rule
 from obsctl.alerter.sample import Sample, Top
-from obsctl.alerter.window import Window, hits
+from obsctl.alerter.window import Window
 from obsctl.lines.formats.line import AccessLine
 
 #: How often counts that are too old for every window are dropped, seconds.
@@ -71,11 +71,13 @@ class Snapshot(msgspec.Struct, array_like=True):
 
     Attributes:
         windows: by :attr:`Rule.id`: keys with their windows' own form.
+        since: first second that each rule has counted, in the same way.
         recent: :meth:`Recent.dump`.
         head: latest second that was counted.
     """
 
     windows: dict[str, list[tuple[Any, list[Any]]]]
+    since: dict[str, int]
     recent: bytes
     head: int
 
@@ -109,6 +111,8 @@ class _Watched:
         self.rule = rule
         self.count = rule.counter()
         self.windows: dict[Any, Window] = {}
+        #: The first second that was counted; what the rule saw before it, it does not know.
+        self.since = 0
         self.evicted = Evicted()
 
 
@@ -148,6 +152,7 @@ class Engine:
                     watched.rule.id: [(key, window.dump()) for key, window in watched.windows.items()]
                     for watched in self._watched.values()
                 },
+                {watched.rule.id: watched.since for watched in self._watched.values()},
                 self._recent.dump(),
                 self._head,
             )
@@ -167,6 +172,7 @@ class Engine:
         if any(watched.rule.id not in kept.windows for watched in self._watched.values()):
             return False
         for watched in self._watched.values():
+            watched.since = kept.since[watched.rule.id]
             for key, dumped in kept.windows[watched.rule.id]:
                 self._window(watched, tuple(key) if isinstance(key, list) else key, now).load(dumped)
         self._recent.load(kept.recent)
@@ -246,11 +252,6 @@ class Engine:
         changes, self._changes = self._changes, Changes()
         return changes
 
-    def keep_from(self, now: float) -> int:
-        """Return the event second before which no count is needed any more."""
-        longest = max((watched.rule.window_s for watched in self._watched.values()), default=0)
-        return int(now - self._lateness_s) - longest - 1
-
     def _look_at(self, now: float) -> None:
         """Take note of the wall clock; once it was set back, nothing is kept as having happened in its future.
 
@@ -288,6 +289,7 @@ class Engine:
     def _count(self, watched: _Watched, lines: Lines, now: float, started: list[Transition]) -> None:
         """Count lines under a rule, and see what starts with them."""
         touched: dict[Any, tuple[int, int]] = {}
+        watched.since = watched.since or min(lines, key=_second)[0]
         for (key, second), count in watched.count(lines).items():
             self._window(watched, key, now).add(second, count)
             first, last = touched.get(key, (second, second))
@@ -305,24 +307,25 @@ class Engine:
                 # Watched from now on: what was silent before this is not known.
                 watched.windows[key] = window = watched.rule.new_window()
                 window.add(reached, 0)
-        for key in watched.windows:
+        for key in list(watched.windows):
             self._judge(watched, key, reached, reached, started)
 
     def _window(self, watched: _Watched, key: Any, now: float) -> Window:
         windows = watched.windows
         window = windows.get(key)
         if window is None:
-            if len(windows) >= self._most_keys:
+            if len(windows) >= min(self._most_keys, watched.rule.most_keys or self._most_keys):
                 self._evict(watched, now)
             window = windows[key] = watched.rule.new_window()
+            window.since = watched.since
         return window
 
     def _evict(self, watched: _Watched, now: float) -> None:
         windows = watched.windows
-        excess = max(1, int(self._most_keys * _EVICTED_SHARE))
+        excess = max(1, int(len(windows) * _EVICTED_SHARE))
 
         def weight(key: Any) -> tuple[int, int]:
-            return hits(windows[key].kept), windows[key].latest
+            return windows[key].weight, windows[key].latest
 
         for key in heapq.nsmallest(excess, windows, key=weight):
             del windows[key]
@@ -373,14 +376,16 @@ class Engine:
         return clock - alert.last_true >= rule.resolve_after_s
 
     def _prune(self, now: float) -> None:
-        keep_from = self.keep_from(now)
+        oldest = int(now - self._lateness_s) - 1
+        longest = 0
         for watched in self._watched.values():
+            longest = max(longest, watched.rule.keep_s)
             for key, window in list(watched.windows.items()):
-                window.forget(keep_from)
+                window.forget(oldest - watched.rule.keep_s)
                 if not window:
                     del watched.windows[key]
         for place, alert in list(self._alerts.items()):
-            if alert.state is AlertState.ENDED and alert.ended < keep_from:
+            if alert.state is AlertState.ENDED and alert.ended < oldest - longest:
                 del self._alerts[place]
                 self._changes.alerts.pop(place, None)
                 self._changes.gone.add(place)

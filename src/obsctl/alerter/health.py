@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -37,6 +36,13 @@ class ActiveAlert(msgspec.Struct, frozen=True, kw_only=True):
     started: int
 
 
+class TopicRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A topic's id, and the next offset to read by partition."""
+
+    id: str
+    positions: dict[str, int]
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The body of ``/health``.
 
@@ -52,7 +58,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         waiting: messages not delivered yet, over all channels.
         skipped: lines not counted since the start, by reason.
         evicted: keys whose counts were dropped to keep memory bounded, since the start, by rule.
-        cluster: the cluster's ``id``, the ``topic_id``, and ``positions`` (next offset by partition).
+        cluster: the cluster's id; empty while it is not known.
+        topics: the topics that are read, by name.
     """
 
     schema: str = SCHEMA
@@ -68,7 +75,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     evicted: dict[str, int]
     alerts: tuple[ActiveAlert, ...]
     channels: tuple[ChannelHealth, ...]
-    cluster: dict[str, Any]
+    cluster: str
+    topics: dict[str, TopicRead]
 
 
 def page(health: Health) -> serve.Health:

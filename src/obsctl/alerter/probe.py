@@ -44,12 +44,12 @@ class Answer:
 
 
 class Probe(threading.Thread):
-    """Asks every second; answers come by :meth:`take`."""
+    """Asks about a topic every second; answers come by :meth:`take`."""
 
-    def __init__(self, config: KafkaConfig) -> None:
-        super().__init__(name="probe", daemon=True)
+    def __init__(self, config: KafkaConfig, topic: str) -> None:
+        super().__init__(name=f"probe {topic}", daemon=True)
         self._admin = clients.admin(config.bootstrap, "obsctl-alerter")
-        self._topic = config.topics.access
+        self._topic = topic
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._wanted: tuple[frozenset[int], float] = (frozenset(), 0.0)

@@ -45,22 +45,23 @@ class Trouble(NamedTuple):
 
 
 class Reading:
-    """Follows the topic, whichever log it is.
+    """Follows a topic, whichever log it is.
 
     Args:
-        config: brokers and topic.
+        config: the brokers.
+        topic: its name.
         state: keeps the positions.
         clock: waits for the partitions that are read.
         lateness_s: records older than this no longer count, seconds.
     """
 
-    def __init__(self, config: KafkaConfig, state: State, clock: EventClock, lateness_s: float) -> None:
+    def __init__(self, config: KafkaConfig, topic: str, state: State, clock: EventClock, lateness_s: float) -> None:
         self._config = config
         self._state = state
-        self._clock = clock
+        self.clock = clock
         self._lateness_s = lateness_s
-        self._topic = config.topics.access
-        self._probe = Probe(config)
+        self._topic = topic
+        self._probe = Probe(config, topic)
         self._source: Source | None = None
         self._answered_at = float("-inf")
         self._missing = False
@@ -98,7 +99,7 @@ class Reading:
             return []
         records = source.read(most, wait_s)
         for partition, moment in source.reached().items():
-            self._clock.caught_up(partition, moment)
+            self.clock.caught_up(partition, moment)
         now = time.monotonic()
         if now - self._committed_at > _COMMIT_EVERY_S:
             self._committed_at = now
@@ -144,7 +145,7 @@ class Reading:
 
     def _learn_more(self, source: Source, answer: Answer) -> None:
         for partition in answer.ends:
-            self._clock.track(partition)
+            self.clock.track(partition)
         source.find(answer.starts)
         source.learn(answer)
         if source.stuck() and time.monotonic() - self._opened_at > _REOPEN_S:
@@ -194,7 +195,7 @@ class Reading:
         self._why = _CREATED_AGAIN
         self._source = None
         # Partitions that no longer exist must not hold the clock; nothing ends before each new one has been heard.
-        self._clock.restart()
+        self.clock.restart()
         source.abandon()
 
     def _since(self) -> float:

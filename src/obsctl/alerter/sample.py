@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from obsctl.alerter.rules.rule import Counts, Lines, Log, Rule
-from obsctl.alerter.window import hits
 
 #: Lines of each log that are kept; about 12 MiB.
 LINES = 10_000
@@ -51,7 +50,7 @@ class Sample:
         found: dict[str, Counter[str]] = {field: Counter() for field in fields}
         for entry in self._lines[rule.log]:
             if last - rule.window_s < entry[0] <= last and any(
-                place[0] == key and hits(number) for place, number in count([entry]).items()
+                place[0] == key and rule.is_hit(number) for place, number in count([entry]).items()
             ):
                 for field, value in zip(fields, values(entry[1]), strict=True):
                     found[field][str(value)] += 1

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from obsctl import __version__
@@ -17,10 +17,12 @@ from obsctl.alerter import outbox
 from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import AlerterConfig
 from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
-from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, metrics, page
+from obsctl.alerter.events import Event
+from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, TopicRead, metrics, page
 from obsctl.alerter.lines import LineReader
 from obsctl.alerter.message import about, utc
 from obsctl.alerter.reading import SILENT_S, Reading
+from obsctl.alerter.rules.rule import Log as LineLog
 from obsctl.alerter.sender import Sender
 from obsctl.alerter.source import Record, Source
 from obsctl.alerter.state import State, connect, transaction
@@ -53,8 +55,12 @@ class Alerter:
         self._stopping = threading.Event()
         self._failed = False
         self._engine = Engine(config.rules, lateness_s=config.lateness_s, ahead_s=config.ahead_s)
-        self._clock = EventClock(config.shipping_s)
-        self._reading = Reading(config.kafka, self._state, self._clock, config.lateness_s)
+        logs = {rule.log for rule in config.rules}
+        topics = [config.kafka.topics.access] + ([config.kafka.topics.error] if LineLog.ERROR in logs else [])
+        self._readings = [
+            Reading(config.kafka, topic, self._state, EventClock(config.shipping_s), config.lateness_s)
+            for topic in topics
+        ]
         self._lines = LineReader(TrustedProxies(config.trusted_proxies))
         self._channels = [channel.name for channel in config.channels]
         self._senders = [Sender(channel, config.state, resolve, self._fail) for channel in config.channels]
@@ -62,7 +68,7 @@ class Alerter:
         self._event_time: float | None = None
         self._turned_at = time.monotonic()
         self._alerts: tuple[ActiveAlert, ...] = ()
-        self._saved_source: Source | None = None
+        self._saved_sources: list[Source | None] = []
         self._saved_at = time.monotonic()
 
     def stop(self) -> None:
@@ -77,17 +83,19 @@ class Alerter:
             sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
         """
         server = self._serve()
-        self._reading.start()
+        for reading in self._readings:
+            reading.start()
         self._recover()
         for sender in self._senders:
             sender.start()
         try:
             while not self._stopping.is_set():
-                self._batch(self._reading.turn(_BATCH, _WAIT_S))
+                self._batch()
                 self._turned_at = time.monotonic()
             self._save_snapshot()
         finally:
-            self._reading.stop()
+            for reading in self._readings:
+                reading.stop()
             for sender in self._senders:
                 sender.stop()
             for sender in self._senders:
@@ -99,10 +107,9 @@ class Alerter:
     def health(self) -> Health:
         """Return what /health shows; called from the server's threads."""
         reasons = []
-        trouble = self._reading.trouble()
-        failing = trouble is not None and trouble.blind
-        if trouble is not None:
-            reasons.append(trouble.reason)
+        troubles = [trouble for reading in self._readings if (trouble := reading.trouble()) is not None]
+        failing = any(trouble.blind for trouble in troubles)
+        reasons += [trouble.reason for trouble in troubles]
         if time.monotonic() - self._turned_at > SILENT_S:
             failing = True
             reasons.append(
@@ -136,13 +143,14 @@ class Alerter:
                     f"rule {rule}: more than {MOST_KEYS:,} keys at a time; the counts of {forgotten.keys:,} keys with "
                     "the fewest lines were dropped"
                 )
-        source = self._reading.source
+        sources = [reading.source for reading in self._readings]
+        found = [source for source in sources if source is not None]
         skipped = self._engine.skipped
         clock = self._event_time
         return Health(
             status="failing" if failing else "degraded" if reasons else "ok",
             reason="; ".join(reasons),
-            lag=source.lag if source is not None and source.ends else None,
+            lag=sum(source.lag for source in found) if all(s is not None and s.ends for s in sources) else None,
             behind_s=None if clock is None else round(max(0.0, time.time() - clock), 1),
             last_event_at=utc(self._last_event) if self._last_event else "",
             counted=self._engine.counted,
@@ -157,12 +165,13 @@ class Alerter:
             evicted={rule: forgotten.keys for rule, forgotten in evicted.items()},
             alerts=self._alerts,
             channels=tuple(channels),
-            cluster={
-                "id": source.log.cluster if source else "",
-                "topic_id": source.log.topic_id if source else "",
-                "positions": {str(p): offset for p, offset in sorted(source.positions.copy().items())}
-                if source
-                else {},
+            cluster=found[0].log.cluster if found else "",
+            topics={
+                source.log.topic: TopicRead(
+                    id=source.log.topic_id,
+                    positions={str(part): offset for part, offset in sorted(source.positions.copy().items())},
+                )
+                for source in found
             },
         )
 
@@ -200,24 +209,31 @@ class Alerter:
         if kept.alerts:
             LOG.info("alerts taken over", extra={"alerts": len(kept.alerts), "firing": len(self._engine.firing)})
 
-    def _batch(self, records: list[Record]) -> None:
-        """Count the records, see what starts and what has ended, and keep it."""
+    def _batch(self) -> None:
+        """Read lines, count them, see what starts and what has ended, and keep it."""
+        events: list[Event] = []
+        for reading, wait_s in zip(self._readings, (_WAIT_S, 0.0), strict=False):
+            records = reading.turn(_BATCH, wait_s)
+            events += self._events(reading, records)
         now = time.time()
-        events = []
+        transitions = self._engine.feed(events, now)
+        clocks = [reading.clock.now(now) for reading in self._readings]
+        self._event_time = None if None in clocks else min(clock for clock in clocks if clock is not None)
+        transitions += self._engine.tick(self._event_time, now)
+        self._save(transitions)
+        sources = [reading.source for reading in self._readings]
+        if sources != self._saved_sources or time.monotonic() - self._saved_at > _SNAPSHOT_EVERY_S:
+            self._save_snapshot()
+
+    def _events(self, reading: Reading, records: list[Record]) -> Iterator[Event]:
+        now = time.time()
         for record in records:
             event = self._lines.event(record.value)
             if event is not None:
-                events.append(event)
-                self._clock.read(record.partition, min(event.time, now))
+                reading.clock.read(record.partition, min(event.time, now))
                 if event.time <= now + self._config.ahead_s:
                     self._last_event = max(self._last_event, event.time)
-        transitions = self._engine.feed(events, now)
-        self._event_time = self._clock.now(now)
-        transitions += self._engine.tick(self._event_time, now)
-        self._save(transitions)
-        source = self._reading.source
-        if source is not self._saved_source or time.monotonic() - self._saved_at > _SNAPSHOT_EVERY_S:
-            self._save_snapshot()
+                yield event
 
     def _save(self, transitions: list[Transition]) -> None:
         changes = self._engine.take_changes()
@@ -237,14 +253,10 @@ class Alerter:
 
     def _save_snapshot(self) -> None:
         """Write the windows with the positions that they belong to; at once when another log is read."""
-        source = self._reading.source
-        self._state.save_snapshot(
-            self._engine.snapshot(),
-            self._engine.firing,
-            source.log if source is not None else None,
-            source.positions if source is not None else {},
-        )
-        self._saved_source, self._saved_at = source, time.monotonic()
+        sources = [reading.source for reading in self._readings]
+        reached = [(source.log, source.positions) for source in sources if source is not None]
+        self._state.save_snapshot(self._engine.snapshot(), self._engine.firing, reached)
+        self._saved_sources, self._saved_at = sources, time.monotonic()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

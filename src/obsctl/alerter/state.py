@@ -149,27 +149,27 @@ class State:
                 outbox.put(self._connection, message, channels, now)
 
     def save_snapshot(
-        self, snapshot: bytes, alerts: Iterable[Alert], log: Log | None, positions: Mapping[int, int]
+        self, snapshot: bytes, alerts: Iterable[Alert], reached: Iterable[tuple[Log, Mapping[int, int]]]
     ) -> None:
         """Write the windows of a moment in one transaction.
 
         Args:
             snapshot: :meth:`Engine.snapshot`.
             alerts: those whose condition is on, as they are at this moment.
-            log: what the positions belong to; None without positions.
-            positions: next offset to read, by partition. Those of other topics of the same name and cluster are
-                dropped: such a topic was deleted.
+            reached: the logs that are read, with the next offset by partition. The positions of other topics of the
+                same name and cluster are dropped: such a topic was deleted.
         """
         with transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?)", (snapshot,))
             self._put_alerts(alerts)
-            if log is None or not positions:
-                return  # what is known of an earlier log keeps this from being a first start
-            self._connection.execute("DELETE FROM position WHERE cluster = ? AND topic = ? AND topic_id != ?", log)
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
-                [(*log, partition, offset) for partition, offset in positions.items()],
-            )
+            for log, positions in reached:
+                if not positions:
+                    continue  # what is known of an earlier log keeps this from being a first start
+                self._connection.execute("DELETE FROM position WHERE cluster = ? AND topic = ? AND topic_id != ?", log)
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
+                    [(*log, partition, offset) for partition, offset in positions.items()],
+                )
 
     def _put_alerts(self, alerts: Iterable[Alert]) -> None:
         self._connection.executemany(

@@ -10,6 +10,7 @@ sums of both, and there may be a hundred thousand keys with a dictionary of them
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 #: One line that is not a hit, and one that is.
 LINE = 1
@@ -34,9 +35,11 @@ class Window:
     what keeps the alerter small, and the few windows that are ever summed can afford the sum.
     """
 
-    __slots__ = ("cells", "kept")
+    __slots__ = ("cells", "kept", "since")
 
     def __init__(self) -> None:
+        #: The first second that its rule counted anything of, whatever its key.
+        self.since = 0
         #: By second.
         self.cells: dict[int, int] = {}
         #: The sum of all cells: no window can hold more, which settles most questions without a sum.
@@ -46,11 +49,16 @@ class Window:
         return bool(self.cells)
 
     @property
+    def weight(self) -> int:
+        """How much would be lost with it: keys of little weight make room for others."""
+        return hits(self.kept)
+
+    @property
     def latest(self) -> int:
         """The latest second that holds anything; 0 for none."""
         return max(self.cells, default=0)
 
-    def add(self, second: int, count: int) -> None:
+    def add(self, second: int, count: Any) -> None:
         """Count lines of a second."""
         self.cells[second] = self.cells.get(second, 0) + count
         self.kept += count
@@ -75,11 +83,60 @@ class Window:
             count += get(end, 0) - get(end - seconds, 0)
             yield end, count
 
-    def dump(self) -> list[int]:
-        """Return the cells as a list for a snapshot: second, count, second, count, …"""
-        return [number for cell in self.cells.items() for number in cell]
+    def dump(self) -> list[Any]:
+        """Return it as a list for a snapshot: since, second, count, second, count, …"""
+        return [self.since, *(number for cell in self.cells.items() for number in cell)]
 
-    def load(self, dumped: Sequence[int]) -> None:
+    def load(self, dumped: Sequence[Any]) -> None:
         """Take the cells of a snapshot."""
-        self.cells = dict(zip(dumped[::2], dumped[1::2], strict=True))
+        self.since = dumped[0]
+        self.cells = dict(zip(dumped[1::2], dumped[2::2], strict=True))
         self.kept = sum(self.cells.values())
+
+
+class LastSeen(Window):
+    """The first and the latest second of a key, for kinds that need no counts; it is kept while the rule says so.
+
+    Args:
+        keep_s: it is dropped after so many seconds without a line.
+    """
+
+    __slots__ = ("_keep_s", "first", "last")
+
+    def __init__(self, keep_s: int) -> None:
+        super().__init__()
+        self._keep_s = keep_s
+        self.first = 0
+        self.last = 0
+
+    def __bool__(self) -> bool:
+        return self.last > 0
+
+    @property
+    def weight(self) -> int:
+        """The longest silent make room first."""
+        return 0
+
+    @property
+    def latest(self) -> int:
+        """The latest second; 0 for none."""
+        return self.last
+
+    def add(self, second: int, count: Any) -> None:
+        """Take note of a line, however many there are of the second."""
+        del count
+        self.first = min(self.first or second, second)
+        self.last = max(self.last, second)
+
+    def forget(self, before: int) -> None:
+        """Drop it when it was silent for too long; ``before`` is what counts would be dropped by."""
+        if self.last < before - self._keep_s:
+            self.last = 0
+
+    def dump(self) -> list[Any]:
+        """Return it as a list for a snapshot."""
+        return [self.since, self.first, self.last]
+
+    def load(self, dumped: Sequence[Any]) -> None:
+        """Take it from a snapshot."""
+        self.since, self.first, self.last = dumped

@@ -160,7 +160,7 @@ def test_every_kind_describes_all_of_its_options(name: str, tag: str) -> None:
 @pytest.mark.parametrize(
     ("package", "kinds", "shared"),
     [
-        (rules_package, rules.KINDS, {"rule", "registry"}),
+        (rules_package, rules.KINDS, {"rule", "share", "registry"}),
         (channels_package, channels.KINDS, {"channel", "http", "registry"}),
     ],
 )

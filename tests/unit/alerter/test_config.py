@@ -18,7 +18,11 @@ from obsctl.alerter.rules.status_5xx_share import Status5xxShare
 from obsctl.core.errors import ConfigError
 
 GOOD: dict[str, Any] = {
-    "kafka": {"bootstrap": ["198.18.0.11:9092"], "group": "obsctl-alerter", "topics": {"access": "nginxlog"}},
+    "kafka": {
+        "bootstrap": ["198.18.0.11:9092"],
+        "group": "obsctl-alerter",
+        "topics": {"access": "nginxlog", "error": "nginxlog-error"},
+    },
     "state": "/var/lib/obsctl-alerter/state.db",
     "database": "obs",
     "trusted_proxies": [],
@@ -34,6 +38,8 @@ GOOD: dict[str, Any] = {
         {"name": "mail", "type": "smtp", "host": "mail.example.com", "sender": "a@b.io", "recipients": ["c@d.io"]},
     ],
 }  # fmt: skip
+
+MATCH = {"name": "x", "kind": "match"}
 
 
 def write(tmp_path: Path, **changes: Any) -> Path:
@@ -59,7 +65,7 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"health": {"port": 0}}, "health.port: "),
         (
             {"rules": [{"name": "x", "kind": "status_3xx"}]},
-            "rules[0].kind: must be one of requests_per_client, status_4xx",
+            "rules[0].kind: must be one of cardinality, change, flatline, frequency, match",
         ),
         (
             {"rules": [{"name": "x", "kind": "status_4xx"}]},
@@ -71,6 +77,26 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"rules": [GOOD["rules"][2] | {"share": 5}]}, "rules[0].share: Expected `float` <= 1"),
         ({"rules": [GOOD["rules"][2] | {"share": 0}]}, "rules[0].share: Expected `float` > 0"),
         ({"rules": [GOOD["rules"][0], GOOD["rules"][0]]}, "rules[1].name: the name is used twice"),
+        ({"rules": [MATCH | {"filter": "stauts:500"}]}, "did you mean status"),
+        ({"rules": [MATCH | {"filter": "status:abc"}]}, "status:404"),
+        ({"rules": [MATCH | {"filter": "status:500 AND ("}]}, "filter, column "),
+        ({"rules": [MATCH | {"by": ["clientaddr"]}]}, "by[0]: access lines have no field 'clientaddr'; did you mean"),
+        ({"rules": [MATCH | {"lines": "error", "by": ["uri"]}]}, "by[0]: error lines have no field 'uri'"),
+        ({"rules": [MATCH | {"lines": "syslog"}]}, "rules[0].lines: Invalid enum value"),
+        ({"rules": [MATCH | {"kind": "percentile", "above": 1.0, "of": "uri"}]}, "of: uri is a text, not a number"),
+        ({"rules": [MATCH | {"kind": "percentile", "above": 1.0, "percentile": 100}]}, "Expected `float` < 100"),
+        ({"rules": [MATCH | {"kind": "ratio", "hits": "", "share": 0.1}]}, "rules[0].hits: Expected `str` of length"),
+        (
+            {"rules": [MATCH | {"kind": "ratio", "hits": "status:500", "share": 0.1, "resolve_share": 0.2}]},
+            "at most share",
+        ),
+        ({"rules": [MATCH | {"kind": "flatline", "expect": ["node1"]}]}, "expect needs exactly one field in by"),
+        ({"rules": [MATCH | {"kind": "new_term"}]}, "by must name at least one field"),
+        (
+            {"rules": [MATCH | {"kind": "cardinality", "of": "url", "threshold": 5}]},
+            "of: access lines have no field 'url'",
+        ),
+        ({"rules": [MATCH | {"kind": "spike", "factor": 1}]}, "rules[0].factor: Expected `float` > 1"),
         (
             {"rules": [GOOD["rules"][0] | {"ignore_clients": ["10.0.0.1/24"]}]},
             "rules[0]: ignore_clients[0]: 10.0.0.1/24",
@@ -97,7 +123,7 @@ def test_each_mistake_is_named(tmp_path: Path, changes: dict[str, Any], words: s
 def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
     path = tmp_path / "alerter.yml"
     path.write_text(
-        "kafka: {bootstrap: [a:1], group: g, topics: {access: t}}\nstate: x\nchannels: []\nrules:\n"
+        "kafka: {bootstrap: [a:1], group: g, topics: {access: t, error: e}}\nstate: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
         "database: obs\ntrusted_proxies: []\nhealth: {address: 127.0.0.1, port: 9601}\n"
     )

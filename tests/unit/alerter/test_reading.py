@@ -52,7 +52,7 @@ class Client:
 class Probe:
     """In place of the thread that asks: hands out what the test puts in."""
 
-    def __init__(self, _config: KafkaConfig) -> None:
+    def __init__(self, _config: KafkaConfig, _topic: str) -> None:
         self.answers: list[Answer] = []
         self.wanted: set[int] = set()
 
@@ -76,7 +76,11 @@ class Bench:
         self.clock = EventClock(0)
         self.state = state
         self.reading = Reading(
-            KafkaConfig(bootstrap=("b:1",), group="g", topics=Topics(access="nginxlog")), state, self.clock, 300
+            KafkaConfig(bootstrap=("b:1",), group="g", topics=Topics(access="nginxlog", error="e")),
+            "nginxlog",
+            state,
+            self.clock,
+            300,
         )
 
     def hear(self, log: Log | None, ends: Mapping[int, int], starts: Mapping[int, int] | None = None) -> Source | None:
@@ -85,7 +89,7 @@ class Bench:
         self.reading.turn(100, 0)
         source = self.reading.source
         if source is not None:
-            self.state.save_snapshot(b"", [], source.log, source.positions)
+            self.state.save_snapshot(b"", [], [(source.log, source.positions)])
         return source
 
     @property
@@ -113,7 +117,7 @@ def test_the_very_first_start_begins_at_the_end(bench: Bench) -> None:
 
 
 def test_another_start_begins_where_it_was_left_and_new_partitions_are_looked_up(bench: Bench) -> None:
-    bench.state.save_snapshot(b"", [], LOG, {0: 40})
+    bench.state.save_snapshot(b"", [], [(LOG, {0: 40})])
     bench.hear(LOG, {0: 50, 1: 70})
     assert Client.made[-1].assigned == {0: 40}
     assert bench.probe.wanted == {1}

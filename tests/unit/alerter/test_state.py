@@ -22,7 +22,7 @@ LOG = Log("cluster", "nginxlog", "first-id")
 
 
 def snapshot(state: State, machine: Engine, offset: int) -> None:
-    state.save_snapshot(machine.snapshot(), machine.firing, LOG, {0: offset})
+    state.save_snapshot(machine.snapshot(), machine.firing, [(LOG, {0: offset})])
 
 
 def restored(state: State) -> Engine:
@@ -119,12 +119,12 @@ def test_a_topic_that_was_created_again_has_no_positions_and_the_first_ones_are_
 ) -> None:
     state = State(tmp_path / "state.db")
     again, elsewhere = LOG._replace(topic_id="second-id"), LOG._replace(cluster="another")
-    state.save_snapshot(b"", [], LOG, {0: 500})
-    state.save_snapshot(b"", [], elsewhere, {0: 7})
+    state.save_snapshot(b"", [], [(LOG, {0: 500})])
+    state.save_snapshot(b"", [], [(elsewhere, {0: 7})])
     assert state.positions(again) == {}
-    state.save_snapshot(b"", [], again, {})
+    state.save_snapshot(b"", [], [(again, {})])
     assert state.knows("nginxlog", "cluster")
-    state.save_snapshot(b"", [], again, {0: 3})
+    state.save_snapshot(b"", [], [(again, {0: 3})])
     assert (state.positions(again), state.positions(LOG), state.positions(elsewhere)) == ({0: 3}, {}, {0: 7})
     assert not state.knows("other")
     state.close()

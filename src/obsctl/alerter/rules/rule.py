@@ -5,6 +5,7 @@ A rule keeps nothing and knows no clock; :mod:`obsctl.alerter.engine` holds the 
 
 from __future__ import annotations
 
+import difflib
 import enum
 import hashlib
 import operator
@@ -17,7 +18,11 @@ from msgspec import Meta, Struct
 
 from obsctl.alerter.alerts import Level, Measure
 from obsctl.alerter.window import HIT, LINE, Window, hits, total
-from obsctl.lines.formats.line import Line
+from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
+from obsctl.query.errors import QueryError
+from obsctl.query.fields import ACCESS, ERROR, Field, Table
+from obsctl.query.parse import parse
+from obsctl.query.predicate import compile_predicate
 
 #: The longest window; all its seconds are kept for each key.
 LONGEST_WINDOW_S = 3600
@@ -32,6 +37,11 @@ class Log(enum.StrEnum):
 
     ACCESS = "access"
     ERROR = "error"
+
+
+#: The fields of each log's lines, and what a line of it is.
+TABLES: Mapping[Log, Table] = {Log.ACCESS: ACCESS, Log.ERROR: ERROR}
+LINE_TYPES: Mapping[Log, type[Line]] = {Log.ACCESS: AccessLine, Log.ERROR: ErrorLine}
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -52,6 +62,8 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     condition: ClassVar[str] = ""
     #: Whom one alert is about: the documentation.
     one_alert_for: ClassVar[str] = "the fleet"
+    #: Keys that are counted at a time, at the most; None: as many as all rules may.
+    most_keys: ClassVar[int | None] = None
     #: Whether time alone can start the condition; then it is judged at each step of the event clock as well.
     clocked: ClassVar[bool] = False
 
@@ -75,6 +87,11 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     def fields(self) -> tuple[str, ...]:
         """The fields whose values are the key."""
         return ()
+
+    @property
+    def keep_s(self) -> int:
+        """For how long counts are needed (seconds before the latest window's end)."""
+        return self.window_s
 
     def labels(self, key: Any) -> dict[str, str]:
         """Return a key, as the counts have it, with the names of its fields."""
@@ -111,6 +128,10 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     def still_holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
         """Yield the windows that keep a condition on; more than those that start it, where there is a hysteresis."""
         return self.holding(window, first, last)
+
+    def is_hit(self, count: Any) -> bool:
+        """Whether a line that was counted as this is one of those that the rule is about."""
+        return hits(count) > 0
 
     def measure(self, count: int) -> Measure:
         """Return what a count shows."""
@@ -153,19 +174,88 @@ class CountingRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return hits(window.kept) >= self.threshold
 
 
-class ShareRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of enough lines of a window, a share are hits."""
+class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which lines are looked at, and what one alert is about, say the options."""
 
-    def measure(self, count: int) -> Measure:
-        """Return the share."""
-        of = total(count)
-        return Measure(hits(count) / of if of else 0.0, hits(count), of)
+    lines: Annotated[Log, Meta(description="Which log's lines are looked at.")] = Log.ACCESS
+    filter: Annotated[
+        str,
+        Meta(description="Only these lines count (docs/reference/query-language.md); empty for all."),
+    ] = ""
+    by: Annotated[
+        tuple[str, ...],
+        Meta(description="Fields of the line: each combination of their values is counted by itself and has an alert."),
+    ] = ()
 
-    @staticmethod
-    def reaches(measure: Measure, share: float) -> bool:
-        """Whether hits are at least that share."""
-        # 0.05 * 100 is a little above 5 in binary.
-        return measure.hits > 0 and measure.hits >= share * measure.total - 1e-9
+    one_alert_for: ClassVar[str] = "each combination of the fields in `by`"
+
+    def __post_init__(self) -> None:
+        self.predicate("filter")
+        for number, name in enumerate(self.by):
+            self.field(f"by[{number}]", name)
+
+    @property
+    def log(self) -> Log:
+        """Which lines the rule looks at."""
+        return self.lines
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields whose values are the key."""
+        return self.by
+
+    @property
+    def table(self) -> Table:
+        """The fields that its lines have."""
+        return TABLES[self.lines]
+
+    def predicate(self, option: str) -> Callable[[Line], bool] | None:
+        """Return what says whether a line fits the filter of an option; None where the option is empty.
+
+        Raises:
+            ValueError: it is no filter, or not one for these lines.
+        """
+        text = str(getattr(self, option))
+        if not text:
+            return None
+        try:
+            return compile_predicate(parse(text, self.table), self.table)
+        except QueryError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            raise ValueError(f"{option}, column {error.column}: {error.problem}{hint}\n{error.pointer}") from None
+
+    def field(self, option: str, name: str) -> Field:
+        """Return the field that an option names.
+
+        Raises:
+            ValueError: these lines have none of that name.
+        """
+        found = self.table.fields.get(name)
+        if found is None:
+            close = difflib.get_close_matches(name, self.table.fields, 1)
+            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(self.table.fields)}"
+            raise ValueError(f"{option}: {self.lines.value} lines have no field {name!r}{hint}")
+        return found
+
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Count the lines that fit the filter."""
+        return lines_counter(key_of(self.by, LINE_TYPES[self.lines]), self.predicate("filter"), self.hit_predicate())
+
+    def hit_predicate(self) -> Callable[[Line], bool] | None:
+        """Return what says whether a line is a hit; None: each one that fits the filter."""
+        return None
+
+    def next_step(self, labels: Mapping[str, str], database: str) -> str:
+        """Look at the lines."""
+        where = "".join(f" AND {field} = '{value}'" for field, value in labels.items())
+        return (
+            f"SELECT * FROM {database}.{self.table.name} WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE{where} "
+            "ORDER BY ts DESC LIMIT 20"
+        )
+
+    def of_key(self) -> str:
+        """Return how a limit says whom it is for: `` for each client_addr``."""
+        return f" for each {', '.join(self.by)}" if self.by else ""
 
 
 def lines_counter(

@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import Counts, Lines, ShareRule, lines_counter
+from obsctl.alerter.rules.rule import Counts, Lines, Rule, lines_counter
+from obsctl.alerter.rules.share import reaches, share_of
 from obsctl.alerter.window import Window, hits, total
 
 
-class Status5xxShare(ShareRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status_5xx_share"):
+class Status5xxShare(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status_5xx_share"):
     """At least the ``share`` of the fleet's answers are 5xx, of at least ``min_requests`` in the window."""
 
     share: Annotated[
@@ -27,9 +28,13 @@ class Status5xxShare(ShareRule, frozen=True, kw_only=True, forbid_unknown_fields
         """Count all answers; hits are statuses 500 to 599."""
         return lines_counter(None, None, _is_5xx)
 
+    def measure(self, count: int) -> Measure:
+        """Return the share."""
+        return share_of(count)
+
     def holds(self, measure: Measure) -> bool:
         """Enough requests to speak of a share, at least one 5xx, and the share reached."""
-        return measure.total >= self.min_requests and self.reaches(measure, self.share)
+        return measure.total >= self.min_requests and reaches(measure, self.share)
 
     def possible(self, window: Window) -> bool:
         """A part can have a greater share than the whole, but not more requests."""

@@ -1,0 +1,128 @@
+"""Many different values, such as one client that asks for very many targets."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of
+from obsctl.alerter.window import Window
+
+#: Values of a key that are remembered beyond the threshold: it holds by then, and more would only cost memory.
+_SPARE = 1000
+
+
+class Values(Window):
+    """The values that a key has had, with the latest second of each.
+
+    Args:
+        most: so many are remembered; the oldest make room.
+    """
+
+    __slots__ = ("_most", "seconds")
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self.seconds: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.seconds)
+
+    @property
+    def weight(self) -> int:
+        """The number of values."""
+        return len(self.seconds)
+
+    @property
+    def latest(self) -> int:
+        """The latest second of any value; 0 for none."""
+        return max(self.seconds.values(), default=0)
+
+    def add(self, second: int, count: Any) -> None:
+        """Take the values of a second."""
+        for value in count:
+            self.seconds[value] = max(second, self.seconds.get(value, 0))
+        if len(self.seconds) > self._most:
+            newest = sorted(self.seconds.items(), key=operator.itemgetter(1), reverse=True)
+            self.seconds = dict(newest[: self._most])
+
+    def forget(self, before: int) -> None:
+        """Drop the values whose latest second is before this one."""
+        self.seconds = {value: second for value, second in self.seconds.items() if second >= before}
+
+    def different(self, last: int, seconds: int) -> int:
+        """Return how many values the window of so many seconds that ends with ``last`` holds."""
+        return sum(last - seconds < second <= last for second in self.seconds.values())
+
+    def dump(self) -> list[Any]:
+        """Return it as a list for a snapshot."""
+        return [self.since, self.seconds]
+
+    def load(self, dumped: Sequence[Any]) -> None:
+        """Take it from a snapshot."""
+        self.since, self.seconds = dumped
+
+
+class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="cardinality"):
+    """At least ``threshold`` different values of a field within the window."""
+
+    of: Annotated[str, Meta(description="The field whose different values are counted.")]
+    threshold: Annotated[int, Meta(ge=2, le=100_000, description="Different values that fulfil the condition.")]
+
+    condition: ClassVar[str] = (
+        "the lines that fit the `filter` have at least `threshold` different values of the field `of`"
+    )
+    most_keys: ClassVar[int | None] = 20_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.field("of", self.of)
+
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Collect the values by key and second."""
+        fits, value = self.predicate("filter"), operator.attrgetter(self.of)
+        key = key_of(self.by, LINE_TYPES[self.lines])
+
+        def collect(lines: Lines) -> Counts:
+            found: dict[tuple[Any, int], Any] = {}
+            for second, line in lines:
+                if fits is None or fits(line):
+                    found.setdefault((key(line) if key is not None else (), second), set()).add(str(value(line)))
+            return found
+
+        return collect
+
+    def new_window(self) -> Window:
+        """Return what remembers the values."""
+        return Values(self.threshold + _SPARE)
+
+    def is_hit(self, count: Any) -> bool:
+        """Each line has a value."""
+        return bool(count)
+
+    def possible(self, window: Window) -> bool:
+        """A window never holds more values than are remembered."""
+        return window.weight >= self.threshold
+
+    def holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield the latest window that holds a line; only the latest second of a value is known."""
+        assert isinstance(window, Values)  # noqa: S101  its own
+        end = min(last, max(first, window.latest))
+        if first <= end:
+            different = window.different(end, self.window_s)
+            if different >= self.threshold:
+                yield end, Measure(float(different), different, different)
+
+    def measured(self, measure: Measure) -> str:
+        """Return the number of values."""
+        return f"{measure.hits} different values of {self.of}"
+
+    @property
+    def limit(self) -> str:
+        """The threshold."""
+        return f"{self.threshold} different values of {self.of} in {self.window_s} s{self.of_key()}"

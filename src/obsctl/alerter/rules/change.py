@@ -1,0 +1,116 @@
+"""A value that is another one than before, such as the server that answers for a virtual host."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of
+from obsctl.alerter.window import Window
+
+_DAY_S = 86_400
+
+
+class Value(Window):
+    """The latest value of a key, its second, and when it changed last."""
+
+    __slots__ = ("changed", "second", "value")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = ""
+        self.second = 0
+        self.changed = 0
+
+    def __bool__(self) -> bool:
+        return self.second > 0
+
+    @property
+    def weight(self) -> int:
+        """The longest silent make room first."""
+        return 0
+
+    @property
+    def latest(self) -> int:
+        """The second of the value."""
+        return self.second
+
+    def add(self, second: int, count: Any) -> None:
+        """Take the value of a second; an older one than the latest is no news."""
+        if second >= self.second:
+            if self.second and count != self.value:
+                self.changed = second
+            self.value, self.second = count, second
+
+    def forget(self, before: int) -> None:
+        """Drop a value that no line has had for a day."""
+        if self.second < before - _DAY_S:
+            self.second = 0
+
+    def dump(self) -> list[Any]:
+        """Return it as a list for a snapshot."""
+        return [self.since, self.value, self.second, self.changed]
+
+    def load(self, dumped: Sequence[Any]) -> None:
+        """Take it from a snapshot."""
+        self.since, self.value, self.second, self.changed = dumped
+
+
+class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="change"):
+    """The value of a field is another one than in the line before."""
+
+    of: Annotated[str, Meta(description="The field whose value is compared with the one before.")]
+
+    condition: ClassVar[str] = "of the lines that fit the `filter`, the field `of` has another value than before"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.field("of", self.of)
+
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Take the last value of each second."""
+        fits, value = self.predicate("filter"), operator.attrgetter(self.of)
+        key = key_of(self.by, LINE_TYPES[self.lines])
+
+        def last_values(lines: Lines) -> Counts:
+            found: dict[tuple[Any, int], Any] = {}
+            for second, line in lines:
+                if fits is None or fits(line):
+                    found[key(line) if key is not None else (), second] = str(value(line))
+            # In the order of time: the partitions of a topic are read in any.
+            return dict(sorted(found.items(), key=lambda entry: entry[0][1]))
+
+        return last_values
+
+    def new_window(self) -> Window:
+        """Return what remembers the value."""
+        return Value()
+
+    def is_hit(self, count: Any) -> bool:
+        """Each line has a value."""
+        return bool(count)
+
+    def possible(self, window: Window) -> bool:
+        """There has to be a change."""
+        assert isinstance(window, Value)  # noqa: S101  its own
+        return window.changed > 0
+
+    def holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield the second of the latest change."""
+        assert isinstance(window, Value)  # noqa: S101  its own
+        if first <= window.changed <= last:
+            yield window.changed, Measure(1.0, 1, 1)
+
+    def measured(self, measure: Measure) -> str:
+        """Say what has changed."""
+        del measure
+        return f"{self.of} has changed"
+
+    @property
+    def limit(self) -> str:
+        """What counts as a change."""
+        return f"another {self.of} than before{self.of_key()}"

@@ -1,0 +1,70 @@
+"""Silence: a host, a back end or everything has stopped writing lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
+from obsctl.alerter.window import LastSeen, Window
+
+_DAY_S = 86_400
+
+
+class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="flatline"):
+    """No line that fits the filter for the length of the window."""
+
+    expect: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Values of the one field in `by` that must have lines, also those that were silent since the "
+            "start; others are not watched. Empty: each value is watched from its first line on, for a day."
+        ),
+    ] = ()
+
+    condition: ClassVar[str] = "no line fits the `filter`"
+    clocked: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.expect and len(self.by) != 1:
+            raise ValueError("expect needs exactly one field in by: the one whose values it names")
+
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Take the seconds of the lines that fit, of the expected values where they are named."""
+        count, expected = super().counter(), frozenset(self.expect)
+        if not expected:
+            return count
+        return lambda lines: {place: number for place, number in count(lines).items() if place[0] in expected}
+
+    def new_window(self) -> Window:
+        """Return what remembers the latest line."""
+        return LastSeen(_DAY_S)
+
+    def expected(self) -> Sequence[Any]:
+        """Return the values that must have lines; without fields the whole fleet must."""
+        return self.expect if self.by else ((),)
+
+    def possible(self, window: Window) -> bool:
+        """A line that was just read begins no silence; time alone does."""
+        del window
+        return False
+
+    def holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield the latest second while the silence lasts."""
+        silent = last - window.latest
+        if silent >= self.window_s and first <= last:
+            yield last, Measure(float(silent), 0, 0)
+
+    def measured(self, measure: Measure) -> str:
+        """Return how long it was silent."""
+        return f"no line for {measure.value:.0f} s"
+
+    @property
+    def limit(self) -> str:
+        """The silence."""
+        what = f" with {self.filter}" if self.filter else ""
+        return f"no line{what} for {self.window_s} s{self.of_key()}"

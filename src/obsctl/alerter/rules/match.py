@@ -1,0 +1,32 @@
+"""Lines that nobody wants to see: each one is a condition."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import FilteredRule
+from obsctl.alerter.window import Window, hits
+
+
+class Match(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="match"):
+    """At least one line that fits the filter within the window."""
+
+    condition: ClassVar[str] = "a line fits the `filter`"
+
+    def holds(self, measure: Measure) -> bool:
+        """One line is enough."""
+        return measure.hits > 0
+
+    def possible(self, window: Window) -> bool:
+        """There has to be a line."""
+        return hits(window.kept) > 0
+
+    def measured(self, measure: Measure) -> str:
+        """Return the number of lines."""
+        return f"{measure.hits} line{'s' if measure.hits != 1 else ''}"
+
+    @property
+    def limit(self) -> str:
+        """What fits."""
+        return f"a line of the {self.lines.value} log with {self.filter or 'anything'}{self.of_key()}"

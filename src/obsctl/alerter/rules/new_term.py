@@ -1,0 +1,57 @@
+"""A value that was never there before, such as a new virtual host or a new kind of error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import FilteredRule
+from obsctl.alerter.window import LastSeen, Window
+
+_DAY_S = 86_400
+
+
+class NewTerm(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="new_term"):
+    """A combination of the fields in ``by`` that no line had before."""
+
+    learn_s: Annotated[
+        int, Meta(ge=1, description="So long after the first line all values are taken as known (seconds).")
+    ] = _DAY_S
+    forget_s: Annotated[
+        int, Meta(ge=60, description="A value that no line had for so long is new when it comes again (seconds).")
+    ] = 30 * _DAY_S
+
+    condition: ClassVar[str] = "a line that fits the `filter` has values of the fields in `by` that no line had before"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.by:
+            raise ValueError("by must name at least one field: the one whose new values are looked for")
+
+    def new_window(self) -> Window:
+        """Return what remembers when the value came first and last."""
+        return LastSeen(self.forget_s)
+
+    def possible(self, window: Window) -> bool:
+        """Only a value that is not known from the time of learning is new."""
+        assert isinstance(window, LastSeen)  # noqa: S101  its own
+        return window.first - window.since >= self.learn_s
+
+    def holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield the second of the first line that had the value."""
+        assert isinstance(window, LastSeen)  # noqa: S101  its own
+        if self.possible(window) and first <= window.first <= last:
+            yield window.first, Measure(1.0, 1, 1)
+
+    def measured(self, measure: Measure) -> str:
+        """Say what is new."""
+        del measure
+        return f"a new {', '.join(self.by)}"
+
+    @property
+    def limit(self) -> str:
+        """What counts as new."""
+        return f"a {', '.join(self.by)} that no line had for {self.forget_s // _DAY_S} days"

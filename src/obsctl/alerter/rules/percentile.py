@@ -1,0 +1,74 @@
+"""The slow end of a number, such as the 95th percentile of the request times."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of, lines_counter
+from obsctl.alerter.rules.share import share_of
+from obsctl.alerter.window import Window, hits, total
+from obsctl.lines.formats.line import Absent, Line
+from obsctl.query.fields import Kind
+
+
+class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="percentile"):
+    """The percentile of a number is above a limit.
+
+    It is, exactly if more than the rest of the lines (5 % for the 95th) are above the limit. So those are counted, and
+    no values are kept.
+    """
+
+    of: Annotated[str, Meta(description="The number, a field of the line.")] = "request_time"
+    percentile: Annotated[float, Meta(gt=0, lt=100, description="Which percentile, such as 95 or 99.")] = 95.0
+    above: Annotated[float, Meta(ge=0, description="The percentile above which the condition holds, in its own unit.")]
+    min_lines: Annotated[
+        int, Meta(ge=1, description="With fewer lines that have the number in a window there is no condition.")
+    ] = 100
+
+    condition: ClassVar[str] = "of at least `min_lines` lines, the `percentile` of the number `of` is above the limit"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        field = self.field("of", self.of)
+        if field.many or field.kind not in (Kind.INTEGER, Kind.DECIMAL):
+            raise ValueError(f"of: {self.of} is a {field.kind.value}{' list' if field.many else ''}, not a number")
+
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Count the lines that have the number; hits are those above the limit."""
+        value, above = operator.attrgetter(self.of), self.above
+        fits = self.predicate("filter")
+
+        def matches(line: Line) -> bool:
+            return type(value(line)) is not Absent and (fits is None or fits(line))
+
+        return lines_counter(key_of(self.by, LINE_TYPES[self.lines]), matches, lambda line: value(line) > above)
+
+    def measure(self, count: int) -> Measure:
+        """Return the share."""
+        return share_of(count)
+
+    def holds(self, measure: Measure) -> bool:
+        """Enough lines, and more of them above the limit than the percentile leaves."""
+        rest = (100 - self.percentile) / 100
+        return measure.total >= self.min_lines and measure.hits > rest * measure.total + 1e-9
+
+    def possible(self, window: Window) -> bool:
+        """A part can have a greater share than the whole, but not more lines."""
+        return total(window.kept) >= self.min_lines and hits(window.kept) > 0
+
+    def measured(self, measure: Measure) -> str:
+        """Return the share above the limit."""
+        return f"{100 * measure.value:.1f} % of {measure.total} lines with {self.of} above {self.above:g}"
+
+    @property
+    def limit(self) -> str:
+        """The threshold and the sample."""
+        return (
+            f"the {self.percentile:g}th percentile of {self.of} above {self.above:g} in {self.window_s} s, of at least "
+            f"{self.min_lines} lines{self.of_key()}"
+        )

@@ -1,0 +1,71 @@
+"""Too large a part of the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import FilteredRule
+from obsctl.alerter.rules.share import reaches, share_of
+from obsctl.alerter.window import Window, hits, total
+from obsctl.lines.formats.line import Line
+
+
+class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ratio"):
+    """Of the lines that fit the filter, a share fit a second one as well."""
+
+    hits: Annotated[
+        str, Meta(min_length=1, description="Of the lines that fit `filter`, those that fit this one are the share.")
+    ]
+    share: Annotated[
+        float, Meta(gt=0, le=1, description="Part that fulfils the condition, above 0 to 1 (0.05 is 5 %).")
+    ]
+    resolve_share: Annotated[
+        float | None,
+        Meta(description="The condition goes on while at least this part fits (hysteresis); by default `share`."),
+    ] = None
+    min_lines: Annotated[int, Meta(ge=1, description="With fewer lines in a window there is no condition.")] = 100
+
+    condition: ClassVar[str] = "of at least `min_lines` lines that fit the `filter`, at least the `share` fit `hits`"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.predicate("hits")
+        if self.resolve_share is not None and not 0 < self.resolve_share <= self.share:
+            raise ValueError("resolve_share must be above 0 and at most share")
+
+    def hit_predicate(self) -> Callable[[Line], bool] | None:
+        """Return what says whether a line fits the second filter."""
+        return self.predicate("hits")
+
+    def measure(self, count: int) -> Measure:
+        """Return the share."""
+        return share_of(count)
+
+    def holds(self, measure: Measure) -> bool:
+        """Enough lines to speak of a share, and the share reached."""
+        return measure.total >= self.min_lines and reaches(measure, self.share)
+
+    def still_holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield windows that reach the lower share."""
+        share = self.share if self.resolve_share is None else self.resolve_share
+        for end, count in window.sliding(first, last, self.window_s):
+            measure = self.measure(count)
+            if measure.total >= self.min_lines and reaches(measure, share):
+                yield end, measure
+
+    def possible(self, window: Window) -> bool:
+        """A part can have a greater share than the whole, but not more lines."""
+        return total(window.kept) >= self.min_lines and hits(window.kept) > 0
+
+    def measured(self, measure: Measure) -> str:
+        """Return the share with its sample."""
+        return f"{100 * measure.value:.1f} % of lines with {self.hits} ({measure.hits} of {measure.total})"
+
+    @property
+    def limit(self) -> str:
+        """The threshold and the sample."""
+        return f"{100 * self.share:g} % in {self.window_s} s, of at least {self.min_lines} lines{self.of_key()}"

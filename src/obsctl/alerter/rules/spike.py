@@ -1,0 +1,91 @@
+"""Suddenly many lines, compared with what was usual for the same key a moment ago."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from obsctl.alerter.alerts import Measure
+from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
+from obsctl.alerter.window import Window, hits
+
+#: A window has so many cells; more would only cost memory, since the baseline is many windows long.
+_CELLS = 12
+#: The part of the baseline that must have been counted before anything is compared with it.
+_KNOWN = 1 / 3
+
+
+class Spike(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="spike"):
+    """The window holds at least ``factor`` times the lines that a window held on average in the time before it."""
+
+    factor: Annotated[float, Meta(gt=1, description="How many times the usual number fulfils the condition.")]
+    min_lines: Annotated[
+        int, Meta(ge=1, description="With fewer lines in a window there is no condition, however few are usual.")
+    ] = 100
+    baseline_s: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=86_400,
+            description="How far back the usual number is taken from, 60 to 86400 seconds before the window. Nothing "
+            "is compared before a third of it was read.",
+        ),
+    ] = 1800
+
+    condition: ClassVar[str] = (
+        "at least `min_lines` lines fit the `filter`, and at least `factor` times what a window held on average in the "
+        "`baseline_s` before it"
+    )
+    most_keys: ClassVar[int | None] = 5000
+
+    @property
+    def keep_s(self) -> int:
+        """The window and the time before it."""
+        return self.window_s + self.baseline_s
+
+    def counter(self) -> Callable[[Lines], Counts]:
+        """Count the lines that fit, in seconds that are rounded up to the end of a cell."""
+        count, width = super().counter(), max(1, self.window_s // _CELLS)
+
+        def in_cells(lines: Lines) -> Counts:
+            counts: Counts = {}
+            for (key, second), number in count(lines).items():
+                place = (key, second - second % width + width - 1)
+                counts[place] = counts.get(place, 0) + number
+            return counts
+
+        return in_cells
+
+    def possible(self, window: Window) -> bool:
+        """A window never holds more than all windows together."""
+        return hits(window.kept) >= self.min_lines
+
+    def holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
+        """Yield the windows that hold many times the usual number."""
+        before = window.sliding(first - self.window_s, last - self.window_s, self.baseline_s)
+        for (end, count), (_, usual) in zip(window.sliding(first, last, self.window_s), before, strict=True):
+            known = min(self.baseline_s, end - self.window_s - window.since)
+            if known >= self.baseline_s * _KNOWN:
+                expected = max(1.0, hits(usual) * self.window_s / known)
+                measure = Measure(hits(count) / expected, hits(count), round(expected))
+                if measure.hits >= self.min_lines and measure.value >= self.factor:
+                    yield end, measure
+
+    def measured(self, measure: Measure) -> str:
+        """Return the number and the usual one."""
+        return f"{measure.hits} lines, {measure.value:.1f} times the usual {measure.total}"
+
+    @property
+    def limit(self) -> str:
+        """The factor and what it is compared with."""
+        what = f" with {self.filter}" if self.filter else ""
+        return (
+            f"{self.factor:g} times the usual number of lines{what} in {self.window_s} s, at least {self.min_lines}"
+            f"{self.of_key()}"
+        )
+
+    def is_hit(self, count: Any) -> bool:
+        """Each line that was counted."""
+        return bool(count)
