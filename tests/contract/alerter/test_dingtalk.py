@@ -77,7 +77,7 @@ def test_the_body_is_markdown_with_the_keyword(vendor: Vendor) -> None:
         (300005, "token is not exist", Verdict.REFUSED, "access token is unknown"),
         (130101, "send too fast, exceed 20 times per minute", Verdict.THROTTLED, "10 minutes"),
         (90030, "over limit", Verdict.THROTTLED, "10 minutes"),
-        (40035, "invalid parameter", Verdict.REFUSED, "look the errcode up"),
+        (40035, "invalid parameter", Verdict.REFUSED, "look the code up"),
     ],
 )
 def test_http_200_says_nothing_the_errcode_does(
