@@ -71,9 +71,7 @@ def alert_channels(channels: Iterable[Mapping[str, Any]], folder: str) -> dict[s
         files = {name: f"{folder}/{secret_file(channel, name)}" for name, _source in channel_secrets(channel)}
         secrets += [{"path": files[name], "source": source} for name, source in channel_secrets(channel)]
         on_host.append(_replaced(channel, {name: f"file:{path}" for name, path in files.items()}))
-        references = {
-            name: source if REFERENCE.match(str(source)) else "" for name, source in channel_secrets(channel)
-        }
+        references = {name: source if REFERENCE.match(str(source)) else "" for name, source in channel_secrets(channel)}
         on_control.append(_replaced(channel, references))
     return {"on_host": on_host, "on_control": on_control, "secrets": secrets}
 
@@ -89,7 +87,7 @@ def _replaced(channel: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
     found = {**channel, **{option: values[option] for option in SECRET_OPTIONS if option in values}}
     if _robots(channel):
         found["robots"] = [
-            {**robot, **{option: values[key] for option in SECRET_OPTIONS if (key := f"robots_{number}_{option}") in values}}
+            {**robot, **{option: values[f"robots_{number}_{option}"] for option in SECRET_OPTIONS if robot.get(option)}}
             for number, robot in enumerate(_robots(channel), 1)
         ]
     return found

@@ -100,7 +100,7 @@ def theirs(*channels: dict[str, Any]) -> str | None:
     """Return what the alerter says about the channels at its start, None where it starts."""
     try:
         for spec in sender.parse_channels(channels, "alerter.yml"):
-            spec.open(lambda reference: Secret("tgram://word" if spec.type == "apprise" else "word", reference))
+            spec.open(lambda reference: Secret("word", reference))
     except ConfigError as error:
         return str(error)
     return None

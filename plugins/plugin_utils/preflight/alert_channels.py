@@ -71,7 +71,12 @@ _IN_WORDS = {
     str: ("a text", "write it in quotes"),
 }
 #: The token of these types goes into a header or an address, smtp's password into a command: printable ASCII only.
-ON_THE_WIRE = (("webhook", "token"), ("smtp", "password"), ("apprise", "token"), *((type_, "token") for type_ in ROBOTS))
+ON_THE_WIRE = (
+    ("webhook", "token"),
+    ("smtp", "password"),
+    ("apprise", "token"),
+    *((type_, "token") for type_ in ROBOTS),
+)
 #: NAME@DOMAIN, as every mail server takes it.
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\Z")
 #: A host's name or its address.
@@ -216,7 +221,8 @@ def _telling(what: str, url: str, also: Sequence[str]) -> Iterator[Fault]:
         parts = urlsplit(url)
     except ValueError:
         return
-    telling = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True) if SECRET_KEY.search(key) or key in also]
+    keys = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True)]
+    telling = [key for key in keys if SECRET_KEY.search(key) or key in also]
     if telling or parts.password:
         yield (
             f"the url of {what} carries its {', '.join(telling) or 'password'}: it would stand in a file that all may "

@@ -261,15 +261,15 @@ def pause(verdict: Verdict, failures: int) -> float:
 
 
 def pace(connection: sqlite3.Connection, channel: str, robots: Sequence[str] = ()) -> Pace:
-    """Return how the channel is doing: of a pool the last failure of a robot that still stands, else the last attempt."""
+    """Return how the channel is doing: of a pool the latest failure that still stands, else the last attempt."""
     waiting, oldest = connection.execute(
         "SELECT COUNT(*), COALESCE(MIN(created), 0) FROM outbox WHERE channel = ? AND state IN ('pending', 'sending')",
         (channel,),
     ).fetchone()
     names = (channel, *robots)
     row = connection.execute(
-        "SELECT verdict, code, summary, at, failures, next_try FROM pace "
-        f"WHERE channel IN ({', '.join('?' * len(names))}) ORDER BY failures > 0 DESC, at DESC LIMIT 1",  # noqa: S608
+        "SELECT verdict, code, summary, at, failures, next_try FROM pace "  # noqa: S608 - question marks
+        f"WHERE channel IN ({', '.join('?' * len(names))}) ORDER BY failures > 0 DESC, at DESC LIMIT 1",
         names,
     ).fetchone()
     return Pace(waiting, oldest, *row) if row else Pace(waiting, oldest)

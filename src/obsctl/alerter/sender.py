@@ -90,9 +90,7 @@ class Sender(threading.Thread):
             return min(max(parcel - now, 0.05), _LOOK_EVERY_S)
         delivery = self._attempt(parcel)
         with transaction(connection):
-            self.pace = outbox.settle(
-                connection, name, parcel, delivery, time.time(), robots=tuple(self._robots)
-            )
+            self.pace = outbox.settle(connection, name, parcel, delivery, time.time(), robots=tuple(self._robots))
         self._log(parcel, delivery)
         return 0.0
 

@@ -54,7 +54,10 @@ class AppriseOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_f
 
     token: Annotated[
         str,
-        Meta(description="The service's URL as apprise writes it (tgram://..., mailto://...), as a reference.", extra=SECRET),
+        Meta(
+            description="The service's URL as apprise writes it (tgram://..., mailto://...), as a reference.",
+            extra=SECRET,
+        ),
     ]
 
     delivered: ClassVar[str] = "apprise says that the service took it (it judges the HTTP status, not the body)"
@@ -137,7 +140,10 @@ class Apprise:
         status = _STATUS.search(said)
         if status is None:
             return Delivery(
-                Verdict.UNKNOWN, "", f"{self._where}: apprise could not send: {said!r}", f"apprise's words say why; {_LOOK}"
+                Verdict.UNKNOWN,
+                "",
+                f"{self._where}: apprise could not send: {said!r}",
+                f"apprise's words say why; {_LOOK}",
             )
         code = int(status[1])
         verdict, hint = Verdict.REFUSED, "the service refuses: check the URL's tokens, and what apprise says"
@@ -171,7 +177,7 @@ def main() -> None:
     import requests
 
     # Also for a URL that says redirect=yes.
-    requests.Session.get_redirect_target = lambda _self, _answer: None  # type: ignore[method-assign]
+    requests.Session.get_redirect_target = lambda _self, _answer: None  # type: ignore[method-assign, assignment]
     import apprise
 
     log: list[str] = []

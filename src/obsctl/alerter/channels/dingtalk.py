@@ -42,7 +42,8 @@ _CONTENT = "DingTalk's filter refuses the text: look at the title and the addres
 _KEYWORD = "the text lacks the robot's keyword: set the channel's keyword option"
 _OLD_SIGNATURE = "DingTalk finds the signature's time wrong: check this machine's clock (chronyc tracking)"
 _SIGNATURE = (
-    "wrong signature: the secret is not the robot's; copy the value that begins with SEC, and check this machine's clock"
+    "wrong signature: the secret is not the robot's; copy the value that begins with SEC, and check this machine's "
+    "clock"
 )
 _NO_SECRET = "wrong signature: the channel has no secret, the robot wants one; copy the value that begins with SEC"  # noqa: S105
 _ADDRESS = "the sending address is not on the robot's list: add this host's public address there"
@@ -85,7 +86,7 @@ class DingTalkOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_fi
 
     delivered: ClassVar[str] = "`errcode` 0"
     signs: ClassVar[bool] = True
-    token_place: ClassVar[str] = "what follows access_token= in the robot's address"
+    found_at: ClassVar[str] = "what follows access_token= in the robot's address"
 
     def check_url(self) -> None:
         """Refuse a url with the access token in it."""
@@ -117,7 +118,9 @@ class DingTalk(Robot[DingTalkOptions]):
         Known("90018", Verdict.THROTTLED, _TOO_FAST),
         Known("310000", Verdict.REFUSED, _KEYWORD, ("keyword", "关键词")),
         Known("310000", Verdict.REFUSED, _ADDRESS, ("whitelist", "白名单", "ip ", "ip地址")),
-        Known("310000", Verdict.REFUSED, _OLD_SIGNATURE, ("timestamp无效", "invalid timestamp", "过期"), signature=True),
+        Known(
+            "310000", Verdict.REFUSED, _OLD_SIGNATURE, ("timestamp无效", "invalid timestamp", "过期"), signature=True
+        ),
         Known(
             "310000", Verdict.REFUSED, _SIGNATURE, ("sign", "timestamp", "签名"), signature=True, unsigned=_NO_SECRET
         ),

@@ -67,7 +67,7 @@ class FeishuOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_fiel
 
     delivered: ClassVar[str] = "`code` 0 (of older robots `StatusCode` 0)"
     signs: ClassVar[bool] = True
-    token_place: ClassVar[str] = "the last part of the robot's address, after /hook/"
+    found_at: ClassVar[str] = "the last part of the robot's address, after /hook/"
     # The vendor's limit of 5 a second, with a margin.
     gap_s: ClassVar[float] = 0.25
 

@@ -76,7 +76,7 @@ class Answer:
         body: the first 64 KiB.
         location: scheme and host that a redirect points to, empty where it names none.
         clock_skew_s: the server's ``Date`` minus this machine's clock, seconds; None without the header.
-        retry_after_s: how long the server wants to be left alone (``Retry-After``), seconds; None where it says nothing.
+        retry_after_s: how long the server wants to be left alone (``Retry-After``), seconds; None without the header.
         html: whether the body is an HTML page, by its type or its beginning.
     """
 

@@ -51,15 +51,15 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
         ),
     ] = ()
     at_user_ids: Annotated[tuple[str, ...], Meta(description="Ids of the people to mention.")] = ()
-    at_severities: Annotated[
-        tuple[Level, ...], Meta(description="Severities whose messages mention these people.")
-    ] = (Level.CRITICAL,)
+    at_severities: Annotated[tuple[Level, ...], Meta(description="Severities whose messages mention these people.")] = (
+        Level.CRITICAL,
+    )
     at_all: Annotated[tuple[Level, ...], Meta(description="Severities whose messages mention everybody.")] = ()
 
     #: Whether robots of this vendor can be secured by a signature.
     signs: ClassVar[bool] = False
     #: What the vendor calls the token, and where it stands.
-    token_place: ClassVar[str] = ""
+    found_at: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,13 +86,14 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
     def open(self, resolve: Resolve) -> Channel:
         """Read token and secret; of a pool those of all robots, and return the first."""
         if self.robots:
-            return [robot.open(resolve) for robot in self.each_robot()][0]
+            first, *_ = [robot.open(resolve) for robot in self.each_robot()]
+            return first
         self.check_url()
         token = resolve(self.token)
         if not _TOKEN.match(token.reveal()):
             raise ConfigError(
                 f"alert channel {self.name}: {token.reference} holds no token",
-                hint=f"give {self.token_place} alone, on one line, without the rest of the address",
+                hint=f"give {self.found_at} alone, on one line, without the rest of the address",
             )
         reference = getattr(self, "secret", "")
         return self.robot(self.endpoint(), token, resolve(reference) if reference else None)

@@ -39,7 +39,7 @@ class SlackOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_field
     at_user_ids: Annotated[tuple[str, ...], Meta(description="Member ids (U...) of the people to mention.")] = ()
 
     delivered: ClassVar[str] = "HTTP 200 with the body `ok`"
-    token_place: ClassVar[str] = "what follows /services/ in the webhook's address"
+    found_at: ClassVar[str] = "what follows /services/ in the webhook's address"
     # The vendor's limit is one message a second.
     gap_s: ClassVar[float] = 1.0
 

@@ -124,9 +124,9 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
         ),
     ] = None
     username: Annotated[str, Meta(description="Account at the mail server (ASCII); empty for none.")] = ""
-    password: Annotated[
-        str, Meta(description="Its password (ASCII, only with TLS), as a reference.", extra=SECRET)
-    ] = ""
+    password: Annotated[str, Meta(description="Its password (ASCII, only with TLS), as a reference.", extra=SECRET)] = (
+        ""
+    )
 
     delivered: ClassVar[str] = "250 after DATA; recipients whom the server refused are named"
 

@@ -28,7 +28,7 @@ class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the receiver's answer says when it has the message."""
 
     field: Annotated[str, Meta(min_length=1, description="Field of the JSON object; dots lead into objects in it.")]
-    value: Annotated[int | str | bool, Meta(description="Its value when the message was taken; 0 is not \"0\".")]
+    value: Annotated[int | str | bool, Meta(description='Its value when the message was taken; 0 is not "0".')]
 
     def __str__(self) -> str:
         return f"{self.field} = {msgspec.json.encode(self.value).decode()}"
@@ -56,8 +56,8 @@ class WebhookOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = None
 
     delivered: ClassVar[str] = (
-        "HTTP 200 to 299, and a JSON object whose `success.field` is `success.value`; without `success` any body but an "
-        "HTML page and a JSON object that refuses (`errcode` or `code` other than 0 or the HTTP status, `ok` or "
+        "HTTP 200 to 299, and a JSON object whose `success.field` is `success.value`; without `success` any body but "
+        "an HTML page and a JSON object that refuses (`errcode` or `code` other than 0 or the HTTP status, `ok` or "
         "`success` false, an `error`, a `status` such as `error` or `failed`)"
     )
 
@@ -82,7 +82,9 @@ class Webhook:
         secret: signs the body; None leaves it unsigned.
     """
 
-    def __init__(self, options: WebhookOptions, endpoint: Endpoint, token: Secret | None, secret: Secret | None) -> None:
+    def __init__(
+        self, options: WebhookOptions, endpoint: Endpoint, token: Secret | None, secret: Secret | None
+    ) -> None:
         self._options = options
         self._endpoint = endpoint
         self._token = token
@@ -160,7 +162,7 @@ class Webhook:
 def _value(answer: Answer, field: str) -> Any:
     """Return the value of a field, None where there is none."""
     try:
-        found = decode_json(answer.body, Any)
+        found: Any = decode_json(answer.body, Any)
     except UndecodableError:
         return None
     for part in field.split("."):

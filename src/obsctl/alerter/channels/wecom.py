@@ -37,13 +37,11 @@ class WeComOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_field
     url: Annotated[str, Meta(description="The robot's address without its key.")] = (
         "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
     )
-    token: Annotated[
-        str, Meta(description="The robot's key (what follows key=), as a reference.", extra=SECRET)
-    ] = ""
+    token: Annotated[str, Meta(description="The robot's key (what follows key=), as a reference.", extra=SECRET)] = ""
     at_mobiles: Annotated[tuple[str, ...], Meta(description="Mobile numbers of the people to mention.")] = ()
 
     delivered: ClassVar[str] = "`errcode` 0"
-    token_place: ClassVar[str] = "what follows key= in the robot's address"
+    found_at: ClassVar[str] = "what follows key= in the robot's address"
 
     def check_url(self) -> None:
         """Refuse a url with the key in it."""
