@@ -40,7 +40,7 @@ KINDS = {
     "wecom": Kind((), (*ROBOT, "at_mobiles")),
     "slack": Kind((), ROBOT),
     "webhook": Kind(("url",), ("proxy", "ca_file", "token", "secret", "success")),
-    "smtp": Kind(("host", "sender", "recipients"), ("port", "tls", "username", "password")),
+    "smtp": Kind(("host", "sender", "recipients"), ("port", "tls", "ca_file", "username", "password")),
     "kafka": Kind(("bootstrap", "topic"), ()),
     "apprise": Kind(("token",), ()),
 }

@@ -108,14 +108,7 @@ class Endpoint:
         self._proxy = proxy
         if proxy:
             _check_proxy(proxy, what)
-        try:
-            self._context = ssl.create_default_context(cafile=ca_file or None)
-        except OSError as error:  # ssl.SSLError is one
-            why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-            raise ConfigError(
-                f"{what}: the ca_file {ca_file} cannot be used: {why}",
-                hint="give the path of a PEM file on the host that sends; it must be readable by the alerter's user",
-            ) from None
+        self._context = trusting(ca_file, what)
 
     def post(
         self,
@@ -331,6 +324,26 @@ class _WithoutTargets(logging.Filter):
 for _name in [name for name in logging.root.manager.loggerDict if name.startswith("urllib3.")]:
     # A logger's filter does not reach the loggers below it.
     logging.getLogger(_name).addFilter(_WithoutTargets())
+
+
+def trusting(ca_file: str, what: str) -> ssl.SSLContext:
+    """Return the TLS context of a channel.
+
+    Args:
+        ca_file: PEM file of the certificate authorities to trust; empty for this machine's.
+        what: named in errors.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:  # ssl.SSLError is one
+        why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(
+            f"{what}: the ca_file {ca_file} cannot be used: {why}",
+            hint="give the path of a PEM file on the host that sends; it must be readable by the alerter's user",
+        ) from None
 
 
 def _check_url(url: str, what: str) -> None:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.channels.channel import SECRET, ChannelOptions, Resolve
+from obsctl.alerter.channels.http import trusting
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Message
 from obsctl.core.deadline import Deadline
@@ -50,23 +51,29 @@ class _Client(smtplib.SMTP):
     """The library's client on a connection that ends with the deadline.
 
     Args:
+        host: the server; its certificate has to be for this name.
         deadline: ends it.
         context: for TLS from the first byte; None begins in clear.
-        on_tls: called before TLS begins so.
+        reached: called with each step of connecting that begins.
     """
 
-    def __init__(self, deadline: Deadline, context: ssl.SSLContext | None, on_tls: Callable[[], None]) -> None:
+    def __init__(
+        self, host: str, deadline: Deadline, context: ssl.SSLContext | None, reached: Callable[[str], None]
+    ) -> None:
         self._deadline = deadline
         self._context = context
-        self._on_tls = on_tls
+        self._reached = reached
         super().__init__()
+        # STARTTLS compares the certificate with it; the library sets it where it connects by itself.
+        self._host = host
 
     def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
         line = self._deadline.connect(host, port, at_most_s=_CONNECT_S)
-        if self._context is None:
-            return line
-        self._on_tls()
-        return self._context.wrap_socket(line, server_hostname=host)
+        if self._context is not None:
+            self._reached("the TLS handshake")
+            line = self._context.wrap_socket(line, server_hostname=host)
+        self._reached("the greeting")
+        return line
 
 
 @dataclass
@@ -123,6 +130,10 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
             "the first byte; by default implicit on port 465, starttls on 587, none on others."
         ),
     ] = None
+    ca_file: Annotated[
+        str,
+        Meta(description="CA certificates (PEM) to trust instead of this machine's, a path on the host that sends."),
+    ] = ""
     username: Annotated[str, Meta(description="Account at the mail server (ASCII); empty for none.")] = ""
     password: Annotated[str, Meta(description="Its password (ASCII, only with TLS), as a reference.", extra=SECRET)] = (
         ""
@@ -161,7 +172,7 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
                     "server takes",
                     hint="give the mail account another one",
                 )
-        return Smtp(self, password)
+        return Smtp(self, password, trusting(self.ca_file, f"alert channel {self.name}"))
 
 
 class Smtp:
@@ -170,10 +181,12 @@ class Smtp:
     Args:
         options: checked.
         password: for AUTH; None sends none.
+        context: which certificates are trusted.
     """
 
-    def __init__(self, options: SmtpOptions, password: Secret | None) -> None:
+    def __init__(self, options: SmtpOptions, password: Secret | None, context: ssl.SSLContext) -> None:
         self._options = options
+        self._context = context
         self._password = password
 
     def mail(self, message: Message) -> EmailMessage:
@@ -207,8 +220,9 @@ class Smtp:
         """Hand the mail to the server once and judge its answers."""
         talk = _Talk(f"{self._options.host}:{self._options.port}")
         try:
-            implicit = ssl.create_default_context() if self._options.encryption is Tls.IMPLICIT else None
-            client = _Client(deadline := Deadline(_TOTAL_S), implicit, lambda: talk.reached("TLS"))
+            implicit = self._context if self._options.encryption is Tls.IMPLICIT else None
+            deadline = Deadline(_TOTAL_S)
+            client = _Client(self._options.host, deadline, implicit, talk.reached)
             with deadline, contextlib.closing(client):
                 return self._converse(client, talk, message)
         except TimeoutError:
@@ -216,7 +230,7 @@ class Smtp:
         except smtplib.SMTPResponseException as error:
             return _answered(talk.where, talk.step, error.smtp_code, _text(error.smtp_error))
         except ssl.SSLError as error:
-            hint = "check the server's certificate and this machine's CA certificates and clock"
+            hint = "check the server's certificate, the CA certificates (this machine's, or the channel's ca_file) and the clock"
             if error.reason in ("WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"):
                 hint = "the server does not speak TLS from the first byte on this port: set tls: starttls, or port: 465"
             return Delivery(Verdict.UNREACHABLE, "", f"{talk.where}: no trusted TLS connection", hint)
@@ -232,14 +246,13 @@ class Smtp:
 
     def _converse(self, client: smtplib.SMTP, talk: _Talk, message: Message) -> Delivery:
         code, said = client.connect(self._options.host, self._options.port)
-        talk.step = "the greeting"
         if code != 220:
             return _answered(talk.where, talk.step, code, _text(said))
         talk.step = "EHLO"
         client.ehlo_or_helo_if_needed()
         if self._options.encryption is Tls.STARTTLS:
             talk.step = "STARTTLS"
-            client.starttls(context=ssl.create_default_context())
+            client.starttls(context=self._context)
             client.ehlo()
         if self._options.username and self._password is not None:
             talk.step = "AUTH"
