@@ -127,7 +127,8 @@ class Apprise:
         return self._judge(outcome)
 
     def _judge(self, outcome: _Outcome) -> Delivery:
-        said = hidden("; ".join(outcome.log), self._url.reveal())[:300]
+        log = "; ".join(outcome.log)
+        said = hidden(log, self._url.reveal())[:300]
         if not outcome.known:
             return Delivery(
                 Verdict.REFUSED,
@@ -137,7 +138,7 @@ class Apprise:
             )
         if outcome.sent:
             return Delivery(Verdict.DELIVERED, "sent", f"{self._where}: apprise says that the service took it")
-        status = _STATUS.search(said)
+        status = _STATUS.search(log)
         if status is None:
             return Delivery(
                 Verdict.UNKNOWN,
