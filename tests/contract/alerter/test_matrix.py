@@ -1,4 +1,4 @@
-"""Every behaviour of the stand-ins × every channel: verdict, what becomes of the message, hint, and no token anywhere."""
+"""Every behaviour of the stand-ins on every channel: verdict, the message's fate, hint, and no token anywhere."""
 
 from __future__ import annotations
 

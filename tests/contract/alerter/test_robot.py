@@ -7,12 +7,14 @@ import json
 import msgspec
 import pytest
 
+from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.channels.robot import bounded, in_utf8, on_the_wire
 from obsctl.alerter.delivery import Verdict
-from obsctl.alerter.message import Kind
+from obsctl.alerter.message import Kind, Message
 from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import Secret
 from rig.vendor import Vendor
-from tests.contract.alerter.robots import LONG, SECRET, TOKEN, alert, opened, options, send
+from tests.contract.alerter.robots import LONG, SECRET, TOKEN, alert, opened, options, resolve, send
 
 ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
 #: What each vendor takes, and what a message of 400 titles would have.
@@ -83,24 +85,24 @@ def test_a_cut_uses_the_room_and_breaks_no_character(text: str, size) -> None:
 
 @pytest.mark.parametrize("type_", ROBOTS)
 @pytest.mark.parametrize(
-    ("severity", "kind", "people", "everybody"),
+    ("message", "mentioned"),
     [
-        ("info", Kind.FIRING, False, False),
-        ("warning", Kind.FIRING, True, False),
-        ("critical", Kind.FIRING, True, True),
-        ("critical", Kind.RESOLVED, False, False),
-        ("", Kind.TEST, False, False),
+        (alert("info"), (False, False)),
+        (alert("warning"), (True, False)),
+        (alert("critical"), (True, True)),
+        (alert("critical", Kind.RESOLVED), (False, False)),
+        (alert("", Kind.TEST), (False, False)),
     ],
 )
 def test_people_are_mentioned_by_severity_and_never_when_it_has_ended(
-    vendor: Vendor, type_: str, severity: str, kind: Kind, people: bool, everybody: bool
+    vendor: Vendor, type_: str, message: Message, mentioned: tuple[bool, bool]
 ) -> None:
     answer(vendor, type_)
     more = {"at_user_ids": ["U-one"], "at_severities": ["warning", "critical"], "at_all": ["critical"]}
-    assert send(type_, vendor.url, alert(severity, kind), **more).delivered
+    assert send(type_, vendor.url, message, **more).delivered
     sent = json.dumps(vendor.received[0].body)
     marks = {"dingtalk": '"isAtAll": true', "feishu": '"user_id": "all"', "wecom": '"@all"', "slack": "<!channel>"}
-    assert (("U-one" in sent), (marks[type_] in sent)) == (people, everybody)
+    assert (("U-one" in sent), (marks[type_] in sent)) == mentioned
 
 
 @pytest.mark.parametrize("type_", ROBOTS)
@@ -127,8 +129,6 @@ def test_mobile_numbers_are_marked_as_each_vendor_wants_it(vendor: Vendor) -> No
     "value", ["https://robot.example/send?key=tok-whole-url", "two\nlines", "mit blank", "schlüssel"]
 )
 def test_what_is_no_token_is_a_mistake_of_the_configuration(type_: str, value: str) -> None:
-    from obsctl.core.secrets import Secret
-
     with pytest.raises(ConfigError) as refused:
         options(type_, "https://robot.example/send").open(lambda reference: Secret(value, reference))
     assert value not in f"{refused.value} {refused.value.hint}"
@@ -149,8 +149,6 @@ def test_neither_in_the_preview_nor_in_any_attribute_is_a_secret(type_: str) -> 
 @pytest.mark.parametrize("type_", ROBOTS)
 def test_an_address_is_there_without_being_given(type_: str) -> None:
     """People have to give the token alone."""
-    from obsctl.alerter.channels.registry import parse_channels
-
     (spec,) = parse_channels([{"name": "ops", "type": type_, "token": "env:TOKEN"}], "test")
     url = spec.url  # type: ignore[attr-defined]
     assert url.startswith("https://")
@@ -160,14 +158,8 @@ def test_a_pool_is_its_robots_with_a_name_each() -> None:
     entry = {"token": "", "robots": [{"token": "env:TOKEN", "secret": "env:SECRET"}, {"token": "env:OTHER"}]}
     one, two = options("dingtalk", "https://robot.example/send", **entry).each_robot()
     assert (one.name, two.name) == ("ops#1", "ops#2")
-    assert "sign=***" in repr(one.open(lambda r: opened_secret(r)).preview(alert()))
-    assert "sign" not in repr(two.open(lambda r: opened_secret(r)).preview(alert()))
-
-
-def opened_secret(reference: str):
-    from tests.contract.alerter.robots import resolve
-
-    return resolve(reference)
+    assert "sign=***" in repr(one.open(resolve).preview(alert()))
+    assert "sign" not in repr(two.open(resolve).preview(alert()))
 
 
 @pytest.mark.parametrize(
@@ -188,4 +180,4 @@ def test_a_pool_that_is_none_is_a_mistake_of_the_configuration(entry: dict[str, 
 def test_all_secrets_of_a_pool_are_read_at_the_start() -> None:
     pool = options("wecom", "https://robot.example/s", token="", robots=[{"token": "env:TOKEN"}, {"token": "env:GONE"}])
     with pytest.raises(KeyError):
-        pool.open(opened_secret)
+        pool.open(resolve)

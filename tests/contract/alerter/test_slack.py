@@ -33,40 +33,41 @@ def test_what_slack_reads_as_its_own_is_written_as_it_wants_it(vendor: Vendor) -
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "verdict", "code", "hint"),
+    ("status", "body", "outcome", "hint"),
     [
-        (200, "ok", Verdict.DELIVERED, "ok", ""),
-        (200, "", Verdict.REFUSED, "200", "check the url"),
-        (200, "okay then", Verdict.REFUSED, "200", "check the url"),
-        (200, '{"ok":true}', Verdict.REFUSED, "200", "check the url"),
-        (404, "ok", Verdict.REFUSED, "404", "check the url"),
-        (400, "invalid_payload", Verdict.REFUSED, "invalid_payload", "dry-run"),
-        (400, "no_text", Verdict.REFUSED, "no_text", "dry-run"),
-        (400, "user_not_found", Verdict.REFUSED, "user_not_found", "new incoming webhook"),
-        (403, "action_prohibited", Verdict.REFUSED, "action_prohibited", "administrators"),
-        (403, "invalid_token", Verdict.REFUSED, "invalid_token", "new incoming webhook"),
+        (200, "ok", (Verdict.DELIVERED, "ok"), ""),
+        (200, "", (Verdict.REFUSED, "200"), "check the url"),
+        (200, "okay then", (Verdict.REFUSED, "200"), "check the url"),
+        (200, '{"ok":true}', (Verdict.REFUSED, "200"), "check the url"),
+        (404, "ok", (Verdict.REFUSED, "404"), "check the url"),
+        (400, "invalid_payload", (Verdict.REFUSED, "invalid_payload"), "dry-run"),
+        (400, "no_text", (Verdict.REFUSED, "no_text"), "dry-run"),
+        (400, "user_not_found", (Verdict.REFUSED, "user_not_found"), "new incoming webhook"),
+        (403, "action_prohibited", (Verdict.REFUSED, "action_prohibited"), "administrators"),
+        (403, "invalid_token", (Verdict.REFUSED, "invalid_token"), "new incoming webhook"),
         (
             403,
             "posting_to_general_channel_denied",
-            Verdict.REFUSED,
-            "posting_to_general_channel_denied",
+            (Verdict.REFUSED, "posting_to_general_channel_denied"),
             "another channel",
         ),
-        (404, "no_service", Verdict.REFUSED, "no_service", "switched off"),
-        (404, "no_team", Verdict.REFUSED, "no_team", "workspace"),
-        (404, "channel_not_found", Verdict.REFUSED, "channel_not_found", "gone"),
-        (410, "channel_is_archived", Verdict.REFUSED, "channel_is_archived", "archived"),
-        (403, "team_disabled", Verdict.REFUSED, "team_disabled", "workspace"),
-        (400, "some_new_error", Verdict.REFUSED, "some_new_error", "look the code up"),
-        (200, "rate_limited", Verdict.THROTTLED, "rate_limited", "a message a second"),
-        (429, "rate_limited", Verdict.THROTTLED, "429", "per_minute"),
-        (500, "rollup_error", Verdict.UNREACHABLE, "500", "later"),
+        (404, "no_service", (Verdict.REFUSED, "no_service"), "switched off"),
+        (404, "no_team", (Verdict.REFUSED, "no_team"), "workspace"),
+        (404, "channel_not_found", (Verdict.REFUSED, "channel_not_found"), "gone"),
+        (410, "channel_is_archived", (Verdict.REFUSED, "channel_is_archived"), "archived"),
+        (403, "team_disabled", (Verdict.REFUSED, "team_disabled"), "workspace"),
+        (400, "some_new_error", (Verdict.REFUSED, "some_new_error"), "look the code up"),
+        (200, "rate_limited", (Verdict.THROTTLED, "rate_limited"), "a message a second"),
+        (429, "rate_limited", (Verdict.THROTTLED, "429"), "per_minute"),
+        (500, "rollup_error", (Verdict.UNREACHABLE, "500"), "later"),
     ],
 )
-def test_what_each_answer_means(vendor: Vendor, status: int, body: str, verdict: Verdict, code: str, hint: str) -> None:
+def test_what_each_answer_means(
+    vendor: Vendor, status: int, body: str, outcome: tuple[Verdict, str], hint: str
+) -> None:
     vendor.status, vendor.body = status, body.encode()
     delivery = send("slack", vendor.url, alert())
-    assert (delivery.verdict, delivery.code) == (verdict, code)
+    assert (delivery.verdict, delivery.code) == outcome
     assert hint in delivery.hint
     assert bool(delivery.hint) is not delivery.delivered
 
