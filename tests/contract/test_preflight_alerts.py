@@ -19,6 +19,7 @@ from obsctl.core.secrets import Secret
 from rig import collection  # isort: skip  # lets Ansible find obscraft.fleet in this tree
 
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import alert_channels as alert_channels_filter  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_channels, alert_rules  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet  # isort: skip
 
@@ -104,6 +105,18 @@ def theirs(*channels: dict[str, Any]) -> str | None:
     except ConfigError as error:
         return str(error)
     return None
+
+
+def test_secrets_of_a_pool_go_into_files_of_their_own():
+    pool = {"name": "ops", "type": "feishu", "robots": [{"token": "env:A", "secret": "plain"}, {"token": "env:B"}]}
+    found = alert_channels_filter([pool, SLACK], "/s")
+    files = ["/s/alert_ops_robots_1_token", "/s/alert_ops_robots_1_secret", "/s/alert_ops_robots_2_token"]
+    assert [secret["path"] for secret in found["secrets"]] == [*files, "/s/alert_ops_token"]
+    assert [secret["source"] for secret in found["secrets"]] == ["env:A", "plain", "env:B", "file:/token"]
+    one, two = found["on_host"][0]["robots"]
+    assert (one, two) == ({"token": f"file:{files[0]}", "secret": f"file:{files[1]}"}, {"token": f"file:{files[2]}"})
+    assert found["on_control"][0]["robots"] == [{"token": "env:A", "secret": ""}, {"token": "env:B"}]
+    assert pool["robots"][0]["secret"] == "plain"
 
 
 GOOD = {

@@ -13,6 +13,7 @@ from obsctl.alerter.delivery import Verdict
 from obsctl.alerter.message import Kind, Message
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
+from obsctl.core.secrets import resolve as resolve_reference
 from rig.vendor import Vendor
 from tests.contract.alerter.robots import LONG, SECRET, TOKEN, alert, opened, options, resolve, send
 
@@ -155,20 +156,26 @@ def test_an_address_is_there_without_being_given(type_: str) -> None:
 
 
 def test_a_pool_is_its_robots_with_a_name_each() -> None:
-    entry = {"token": "", "robots": [{"token": "env:TOKEN", "secret": "env:SECRET"}, {"token": "env:OTHER"}]}
+    entry = {"token": None, "robots": [{"token": "env:TOKEN", "secret": "env:SECRET"}, {"token": "env:OTHER"}]}
     one, two = options("dingtalk", "https://robot.example/send", **entry).each_robot()
     assert (one.name, two.name) == ("ops#1", "ops#2")
     assert "sign=***" in repr(one.open(resolve).preview(alert()))
     assert "sign" not in repr(two.open(resolve).preview(alert()))
 
 
+def test_a_token_that_the_inventory_has_as_a_value_is_named_as_that() -> None:
+    """The fleet document on the control node has an empty text in its place."""
+    with pytest.raises(ConfigError, match="as a reference, not as its value"):
+        options("slack", "https://robot.example/s", token="").open(resolve_reference)
+
+
 @pytest.mark.parametrize(
     "entry",
     [
-        {"token": ""},
+        {"token": None},
         {"robots": [{"token": "env:OTHER"}]},
-        {"token": "", "secret": "env:SECRET", "robots": [{"token": "env:OTHER"}]},
-        {"token": "", "robots": [{"secret": "env:SECRET"}]},
+        {"token": None, "secret": "env:SECRET", "robots": [{"token": "env:OTHER"}]},
+        {"token": None, "robots": [{"secret": "env:SECRET"}]},
         {"at_all": ["fatal"]},
     ],
 )
@@ -178,6 +185,8 @@ def test_a_pool_that_is_none_is_a_mistake_of_the_configuration(entry: dict[str, 
 
 
 def test_all_secrets_of_a_pool_are_read_at_the_start() -> None:
-    pool = options("wecom", "https://robot.example/s", token="", robots=[{"token": "env:TOKEN"}, {"token": "env:GONE"}])
+    pool = options(
+        "wecom", "https://robot.example/s", token=None, robots=[{"token": "env:TOKEN"}, {"token": "env:GONE"}]
+    )
     with pytest.raises(KeyError):
         pool.open(resolve)

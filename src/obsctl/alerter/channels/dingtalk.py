@@ -74,8 +74,9 @@ class DingTalkOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_fi
         "https://oapi.dingtalk.com/robot/send"
     )
     token: Annotated[
-        str, Meta(description="The robot's access token (what follows access_token=), as a reference.", extra=SECRET)
-    ] = ""
+        str | None,
+        Meta(description="The robot's access token (what follows access_token=), as a reference.", extra=SECRET),
+    ] = None
     secret: Annotated[
         str,
         Meta(

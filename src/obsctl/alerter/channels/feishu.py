@@ -58,8 +58,9 @@ class FeishuOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_fiel
         Meta(description="The robot's address without its token (Lark: https://open.larksuite.com/open-apis/...)."),
     ] = "https://open.feishu.cn/open-apis/bot/v2/hook"
     token: Annotated[
-        str, Meta(description="The last part of the robot's address (after /hook/), as a reference.", extra=SECRET)
-    ] = ""
+        str | None,
+        Meta(description="The last part of the robot's address (after /hook/), as a reference.", extra=SECRET),
+    ] = None
     secret: Annotated[
         str, Meta(description="The signing secret of a robot secured by it, as a reference.", extra=SECRET)
     ] = ""

@@ -42,7 +42,8 @@ class PoolRobot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of every chat robot."""
 
-    token: Annotated[str, Meta(description="The robot's token, as a reference.", extra=SECRET)] = ""
+    # None is none; an empty one was given as a value, which the control node does not see.
+    token: Annotated[str | None, Meta(description="The robot's token, as a reference.", extra=SECRET)] = None
     robots: Annotated[
         tuple[PoolRobot, ...],
         Meta(
@@ -63,7 +64,7 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if bool(self.token) == bool(self.robots):
+        if (self.token is not None) == bool(self.robots):
             raise ValueError("give token, or robots for a pool, and not both")
         if getattr(self, "secret", "") and self.robots:
             raise ValueError("the secrets of a pool stand in robots")
@@ -89,7 +90,7 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
             first, *_ = [robot.open(resolve) for robot in self.each_robot()]
             return first
         self.check_url()
-        token = resolve(self.token)
+        token = resolve(self.token or "")
         if not _TOKEN.match(token.reveal()):
             raise ConfigError(
                 f"alert channel {self.name}: {token.reference} holds no token",

@@ -33,9 +33,9 @@ class SlackOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_field
     ] = 50
     url: Annotated[str, Meta(description="The webhook's address up to /services.")] = "https://hooks.slack.com/services"
     token: Annotated[
-        str,
+        str | None,
         Meta(description="The rest of the address (T.../B.../..., after /services/), as a reference.", extra=SECRET),
-    ] = ""
+    ] = None
     at_user_ids: Annotated[tuple[str, ...], Meta(description="Member ids (U...) of the people to mention.")] = ()
 
     delivered: ClassVar[str] = "HTTP 200 with the body `ok`"

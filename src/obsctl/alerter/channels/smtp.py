@@ -230,7 +230,10 @@ class Smtp:
         except smtplib.SMTPResponseException as error:
             return _answered(talk.where, talk.step, error.smtp_code, _text(error.smtp_error))
         except ssl.SSLError as error:
-            hint = "check the server's certificate, the CA certificates (this machine's, or the channel's ca_file) and the clock"
+            hint = (
+                "check the server's certificate, the CA certificates (this machine's, or the channel's ca_file) and "
+                "this machine's clock"
+            )
             if error.reason in ("WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"):
                 hint = "the server does not speak TLS from the first byte on this port: set tls: starttls, or port: 465"
             return Delivery(Verdict.UNREACHABLE, "", f"{talk.where}: no trusted TLS connection", hint)

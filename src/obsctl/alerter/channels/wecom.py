@@ -37,7 +37,9 @@ class WeComOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_field
     url: Annotated[str, Meta(description="The robot's address without its key.")] = (
         "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
     )
-    token: Annotated[str, Meta(description="The robot's key (what follows key=), as a reference.", extra=SECRET)] = ""
+    token: Annotated[
+        str | None, Meta(description="The robot's key (what follows key=), as a reference.", extra=SECRET)
+    ] = None
     at_mobiles: Annotated[tuple[str, ...], Meta(description="Mobile numbers of the people to mention.")] = ()
 
     delivered: ClassVar[str] = "`errcode` 0"
