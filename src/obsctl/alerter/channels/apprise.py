@@ -123,7 +123,7 @@ class Apprise:
                 _LOOK,
             )
         except (OSError, UndecodableError):
-            return Delivery(Verdict.UNKNOWN, "", f"{self._where}: apprise ended without a word", _LOOK)
+            return Delivery(Verdict.UNKNOWN, "", f"{self._where}: apprise ended and gave no outcome", _LOOK)
         return self._judge(outcome)
 
     def _judge(self, outcome: _Outcome) -> Delivery:
