@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,20 @@ def test_the_message_arrives(vendor: Vendor, caplog: pytest.LogCaptureFixture) -
     assert request.body["title"] == "[FIRING] rule 203.0.113.9"
     assert request.body["message"] == "200 requests\nlogpipe"
     assert TOKEN not in caplog.text
+
+
+def test_the_url_is_in_no_list_of_processes(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    run = channel_module.subprocess.run
+
+    def watched(argv: list[str], **more: Any) -> Any:
+        seen.append(repr(argv) + repr(more.get("env")))
+        return run(argv, **more)
+
+    monkeypatch.setattr(channel_module.subprocess, "run", watched)
+    assert send(url_of(vendor)).delivered
+    assert len(seen) == 1
+    assert TOKEN not in seen[0]
 
 
 @pytest.mark.parametrize(

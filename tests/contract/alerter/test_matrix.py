@@ -266,6 +266,29 @@ def kept(connection: sqlite3.Connection, caplog: pytest.LogCaptureFixture) -> tu
     return state, hints[-1]
 
 
+def test_a_pool_delivers_past_a_robot_that_was_removed(
+    rig: Rig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.behave("wecom", "success")
+    path, _ = PLACES["wecom"]
+    robots = [{"token": "env:dingtalk_token"}, {"token": "env:wecom_token"}]
+    entry = {"name": "ops", "type": "wecom", "url": f"http://127.0.0.1:{rig.http_port}{path}", "robots": robots}
+    (spec,) = parse_channels([entry], "test")
+    state = tmp_path / "state.db"
+    State(state).close()
+    sender = Sender(spec, state, resolve, lambda: None)
+    with closing(connect(state)) as connection:
+        with transaction(connection):
+            for number in range(4):
+                outbox.put(connection, msgspec.structs.replace(MESSAGE, id=f"i-{number}"), ["ops"], time.time())
+        while sender._turn(connection) == 0.0:
+            pass
+    assert [entry["token"] for entry in rig.received.all()] == ["invalid", *["valid"] * 4]
+    assert (sender.pace.waiting, sender.pace.verdict, sender.pace.code) == (0, "refused", "93000")
+    assert sender.pace.summary.startswith("robot ops#1: ")
+    assert [name for name, value in TOKENS.items() if value in caplog.text + repr(sender.pace)] == []
+
+
 @pytest.mark.parametrize("channel", PLACES)
 def test_the_stand_in_finds_token_and_signature_right(rig: Rig, channel: str) -> None:
     rig.behave(channel, "success")
