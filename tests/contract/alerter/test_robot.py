@@ -72,6 +72,21 @@ def test_what_the_vendor_finds_too_long_is_shortened_and_sent_once_more(
     assert sizes[1] < sizes[0] * 0.6
 
 
+def test_a_message_of_a_few_words_is_not_shortened_to_none(vendor: Vendor) -> None:
+    vendor.says(460101, "too long")
+    assert send("dingtalk", vendor.url, alert()).verdict is Verdict.REFUSED
+    assert len(vendor.received) == 1
+
+
+@pytest.mark.parametrize("lines", [30, 100, 400])
+def test_what_is_shortened_is_shorter_whatever_its_length(vendor: Vendor, lines: int) -> None:
+    """The vendor's true limit may be below the one that its page names."""
+    vendor.says(101002, "too long")
+    send("dingtalk", vendor.url, msgspec.structs.replace(LONG, lines=LONG.lines[:lines]))
+    first, second = (len(json.dumps(request.body)) for request in vendor.received)
+    assert second < first * 0.6
+
+
 @pytest.mark.parametrize("size", [in_utf8, on_the_wire])
 @pytest.mark.parametrize("text", ["a" * 300, "测" * 300, 'quote" and\\slash\n' * 20, "🚨" * 90, "a测🚨" * 40])
 def test_a_cut_uses_the_room_and_breaks_no_character(text: str, size) -> None:

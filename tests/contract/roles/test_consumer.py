@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 
 from obsctl.alerter import config as alerter_config
 from obsctl.consumer import config
@@ -155,6 +157,17 @@ def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
     assert (read.database.host, read.database.user) == ("192.168.100.160", "obs_consumer")
     assert read.database.password == "file:/etc/obsctl/secrets/mysql_consumer"
     assert (read.kafka.instance, read.processes) == ("app1", 0)
+
+
+@pytest.mark.parametrize(
+    ("types", "extras"), [([], ""), (["dingtalk", "smtp"], ""), (["dingtalk", "apprise", "apprise"], "[apprise]")]
+)
+def test_a_host_gets_the_libraries_that_its_channels_need(project: Path, types: list[str], extras: str) -> None:
+    variables = yaml.safe_load((project / "roles/consumer/vars/main.yml").read_text())
+    expression = jinja2.Environment(autoescape=True).from_string(variables["__consumer_extras"])
+    assert expression.render(consumer_alert_channels=[{"type": type_} for type_ in types]) == extras
+    # Another set is another environment, which is built again.
+    assert "__consumer_extras" in variables["__consumer_wheel_set"]
 
 
 def test_the_alerter_reads_its_configuration(host_files: Path) -> None:

@@ -149,13 +149,11 @@ class DingTalk(Robot[DingTalkOptions]):
     def frame(self, message: Message, text: str) -> dict[str, Any]:
         """Return the body."""
         body: dict[str, Any] = {"msgtype": "markdown", "markdown": {"title": title_of(message), "text": text}}
-        mention = self._options.mentions(message)
-        if mention.people or mention.everybody:
-            body["at"] = {
-                "atMobiles": list(self._options.at_mobiles) if mention.people else [],
-                "atUserIds": list(self._options.at_user_ids) if mention.people else [],
-                "isAtAll": mention.everybody,
-            }
+        people, everybody = self._options.mentions(message)
+        mobiles = list(self._options.at_mobiles) if people else []
+        user_ids = list(self._options.at_user_ids) if people else []
+        if mobiles or user_ids or everybody:
+            body["at"] = {"atMobiles": mobiles, "atUserIds": user_ids, "isAtAll": everybody}
         return body
 
     def text(self, message: Message, room: int) -> str:

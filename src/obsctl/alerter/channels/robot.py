@@ -26,6 +26,8 @@ from obsctl.core.secrets import Secret, redact
 CLOCK_TOLERANCE_S = 3600
 #: A title stands in notifications; the body has it once more in full.
 _TITLE_BYTES = 400
+#: A text that is cut to less says nothing any more.
+_LEAST_TEXT_BYTES = 300
 #: What tokens are made of, as all vendors write them; a whole address is none.
 _TOKEN = re.compile(r"[A-Za-z0-9_./-]+\Z")
 
@@ -248,11 +250,12 @@ class Robot(abc.ABC, Generic[Options]):
 
     def send(self, message: Message) -> Delivery:
         """Post the message once and judge the vendor's answer; twice where the vendor finds it too long."""
-        begun = time.monotonic()
-        delivery, too_long = self._once(message, self.bound(message), http.TOTAL_TIMEOUT_S)
-        if too_long:
+        begun, limit = time.monotonic(), self.bound(message)
+        delivery, too_long = self._once(message, limit, http.TOTAL_TIMEOUT_S)
+        half = min(limit, len(msgspec.json.encode(self.payload(message)))) // 2
+        if too_long and self.room(message, half) >= _LEAST_TEXT_BYTES:
             left = max(0.1, http.TOTAL_TIMEOUT_S - (time.monotonic() - begun))
-            delivery, _ = self._once(message, self.bound(message) // 2, left)
+            delivery, _ = self._once(message, half, left)
         return delivery
 
     def _once(self, message: Message, limit: int, within_s: float) -> tuple[Delivery, bool]:
