@@ -77,6 +77,7 @@ def test_a_cluster_that_does_not_answer_is_no_delivery_for_sure(
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, Verdict.REFUSED, "ACLs"),
         (KafkaError.MSG_SIZE_TOO_LARGE, Verdict.REFUSED, "max.message.bytes"),
         (KafkaError.NOT_ENOUGH_REPLICAS, Verdict.DEFERRED, "in sync"),
+        (KafkaError.NOT_LEADER_FOR_PARTITION, Verdict.UNREACHABLE, "no leader"),
         (KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND, Verdict.UNKNOWN, "look into the topic"),
         (KafkaError._MSG_TIMED_OUT, Verdict.UNKNOWN, "look into the topic"),
         (KafkaError.REQUEST_TIMED_OUT, Verdict.UNKNOWN, "look into the topic"),

@@ -21,6 +21,8 @@ _MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
 _FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 _TOO_FEW = (KafkaError.NOT_ENOUGH_REPLICAS,)
+#: The partition has just moved, or has no leader.
+_ELSEWHERE = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 class KafkaTopicOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="kafka"):
@@ -66,7 +68,8 @@ class KafkaTopic:
             clients.settings(self._options.bootstrap, "obsctl-alerter")
             | {
                 "acks": "all",
-                "enable.idempotence": True,
+                # One attempt, whose outcome is known by its own error; the outbox is what tries again.
+                "retries": 0,
                 "allow.auto.create.topics": False,
                 "message.timeout.ms": int((_TOTAL_S - _METADATA_S) * 1000),
                 "linger.ms": 0,
@@ -117,6 +120,13 @@ class KafkaTopic:
         if error.code() in _TOO_FEW:
             return Delivery(
                 Verdict.DEFERRED, code, said, "too few replicas are in sync: see what obsctl kafka status finds"
+            )
+        if error.code() in _ELSEWHERE:
+            return Delivery(
+                Verdict.UNREACHABLE,
+                code,
+                said,
+                "if it stays, a partition has no leader: see what obsctl kafka status finds",
             )
         if error.code() == KafkaError._MSG_TIMED_OUT:
             return self._unsure("not acknowledged in time")
