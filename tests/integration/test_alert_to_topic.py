@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer
@@ -68,6 +69,12 @@ def test_a_record_that_is_too_large_is_refused(kafka: KafkaNode) -> None:
     assert (delivery.verdict, delivery.code) == (Verdict.REFUSED, "MSG_SIZE_TOO_LARGE")
 
 
+def stands(pid: int) -> bool:
+    """A signal stops the threads of a process one after the other."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 def test_a_broker_that_hangs_after_the_question_leaves_it_open(
     kafka: KafkaNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +86,7 @@ def test_a_broker_that_hangs_after_the_question_leaves_it_open(
     def then_hangs(channel: kafka_topic.KafkaTopic, producer: object) -> Delivery | None:
         outcome = asked(channel, producer)  # type: ignore[arg-type]
         kafka.freeze()
+        wait_for("each thread of the broker stands", lambda: stands(kafka.pid), seconds=10)
         return outcome
 
     monkeypatch.setattr(kafka_topic.KafkaTopic, "_absent", then_hangs)
