@@ -18,7 +18,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.release import __version__ as core_version
-from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS
+from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import channel_secrets as secrets_of_channel
 from ansible_collections.obscraft.fleet.plugins.lookup import secret
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_channels import ON_THE_WIRE
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import read_look, said_once
@@ -246,11 +246,10 @@ def channel_secrets(view: Variables) -> dict[str, tuple[object, bool]]:
         if isinstance(channel, Mapping):
             found |= {
                 f"{option} of alert channel {channel.get('name')}": (
-                    channel[option],
-                    (channel.get("type"), option) in ON_THE_WIRE,
+                    reference,
+                    (channel.get("type"), option.rpartition("_")[2]) in ON_THE_WIRE,
                 )
-                for option in SECRET_OPTIONS
-                if channel.get(option)
+                for option, reference in secrets_of_channel(channel)
             }
     return found
 

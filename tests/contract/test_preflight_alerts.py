@@ -19,6 +19,7 @@ from obsctl.core.secrets import Secret
 from rig import collection  # isort: skip  # lets Ansible find obscraft.fleet in this tree
 
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import alert_channels as alert_channels_filter  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_channels, alert_rules  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet  # isort: skip
 
@@ -27,6 +28,13 @@ OPTIONS = SPEC["argument_specs"]["main"]["options"]["consumer_alert_channels"]["
 MAIL = {"name": "ops", "type": "smtp", "host": "mail.example.com", "sender": "a@x.org", "recipients": ["b@x.org"]}
 ROBOT = {"name": "ops", "type": "dingtalk", "url": "https://oapi.dingtalk.com/robot/send", "token": "file:/token"}
 HOOK = {"name": "ops", "type": "webhook", "url": "https://hooks.example.com/a"}
+FEISHU = {"name": "ops", "type": "feishu", "token": "file:/token"}
+WECOM = {"name": "ops", "type": "wecom", "token": "file:/token"}
+SLACK = {"name": "ops", "type": "slack", "token": "file:/token"}
+TOPIC = {"name": "ops", "type": "kafka", "bootstrap": ["node1:9092"], "topic": "alerts"}
+BEYOND = {"name": "ops", "type": "apprise", "token": "file:/token"}
+LEAST = {channel["type"]: channel for channel in (MAIL, ROBOT, HOOK, FEISHU, WECOM, SLACK, TOPIC, BEYOND)}
+POOL = [{"token": "file:/one"}, {"token": "file:/two"}]
 
 
 SOUND = Fleet(
@@ -67,16 +75,18 @@ def test_the_role_declares_each_option_of_any_type():
 
 @pytest.mark.parametrize("kind", sorted(alert_channels.KINDS))
 def test_what_the_sender_resolves_is_what_the_role_keeps_in_files(kind):
-    base = {"dingtalk": ROBOT, "webhook": HOOK, "smtp": MAIL}[kind]
+    if kind == "apprise":
+        pytest.importorskip("apprise")
+    base = LEAST[kind]
     taken = [option for option in SECRET_OPTIONS if option in of_sender(kind)]
     entry = base | {option: f"file:/{option}" for option in taken}
     resolved: list[str] = []
 
     def resolve(reference: str) -> Secret:
         resolved.append(reference)
-        return Secret("word", reference)
+        return Secret("tgram://word", reference) if kind == "apprise" else Secret("word", reference)
 
-    entry |= {"username": "a", "starttls": True} if kind == "smtp" else {}
+    entry |= {"username": "a", "tls": "starttls"} if kind == "smtp" else {}
     sender.parse_channels([entry], "test")[0].open(resolve)
     assert sorted(resolved) == sorted(f"file:/{option}" for option in taken)
 
@@ -97,6 +107,18 @@ def theirs(*channels: dict[str, Any]) -> str | None:
     return None
 
 
+def test_secrets_of_a_pool_go_into_files_of_their_own():
+    pool = {"name": "ops", "type": "feishu", "robots": [{"token": "env:A", "secret": "plain"}, {"token": "env:B"}]}
+    found = alert_channels_filter([pool, SLACK], "/s")
+    files = ["/s/alert_ops_robots_1_token", "/s/alert_ops_robots_1_secret", "/s/alert_ops_robots_2_token"]
+    assert [secret["path"] for secret in found["secrets"]] == [*files, "/s/alert_ops_token"]
+    assert [secret["source"] for secret in found["secrets"]] == ["env:A", "plain", "env:B", "file:/token"]
+    one, two = found["on_host"][0]["robots"]
+    assert (one, two) == ({"token": f"file:{files[0]}", "secret": f"file:{files[1]}"}, {"token": f"file:{files[2]}"})
+    assert found["on_control"][0]["robots"] == [{"token": "env:A", "secret": ""}, {"token": "env:B"}]
+    assert pool["robots"][0]["secret"] == "plain"
+
+
 GOOD = {
     "robot": [ROBOT],
     "signed robot with a keyword": [ROBOT | {"secret": "file:/secret", "keyword": "alert", "per_minute": 2}],
@@ -105,7 +127,16 @@ GOOD = {
     "hook of an IPv6 address": [HOOK | {"url": "http://[2001:db8::1]:8080/a"}],
     "hook with a name beyond ASCII": [HOOK | {"url": "https://b\u00fccher.example/"}],
     "mail": [MAIL],
-    "mail with a login": [MAIL | {"port": 587, "starttls": True, "username": "a", "password": "file:/password"}],
+    "mail with a login": [MAIL | {"port": 587, "username": "a", "password": "file:/password"}],
+    "mail with TLS from the first byte": [MAIL | {"port": 465, "username": "a", "password": "file:/password"}],
+    "mail in clear by option": [MAIL | {"port": 587, "tls": "none"}],
+    "Feishu, signed": [FEISHU | {"secret": "file:/secret", "at_user_ids": ["ou_1"], "at_all": ["critical"]}],
+    "WeCom": [WECOM | {"at_mobiles": ["13800000000"], "at_severities": ["warning", "critical"]}],
+    "Slack": [SLACK],
+    "a pool": [{"name": "ops", "type": "dingtalk", "robots": [POOL[0] | {"secret": "file:/secret"}, POOL[1]]}],
+    "a pool of WeCom's": [{"name": "ops", "type": "wecom", "robots": POOL}],
+    "a topic": [TOPIC],
+    "hook with a rule of success": [HOOK | {"secret": "file:/s", "success": {"field": "errcode", "value": 0}}],
     "mail to an address": [MAIL | {"host": "192.0.2.25"}],
     "two of a type": [HOOK, HOOK | {"name": "other"}],
 }
@@ -130,23 +161,28 @@ BAD = {
     "port 0": [MAIL | {"port": 0}],
     "a port beyond 65535": [MAIL | {"port": 70000}],
     "a password in clear": [MAIL | {"username": "a", "password": "file:/password"}],
-    "a user without a password": [MAIL | {"username": "a", "starttls": True}],
-    "a password without a user": [MAIL | {"password": "file:/password", "starttls": True}],
-    "a user beyond ASCII": [MAIL | {"username": "\u00fc", "password": "file:/password", "starttls": True}],
+    "a user without a password": [MAIL | {"username": "a", "tls": "starttls"}],
+    "a password without a user": [MAIL | {"password": "file:/password", "tls": "starttls"}],
+    "a user beyond ASCII": [MAIL | {"username": "\u00fc", "password": "file:/password", "tls": "starttls"}],
     "an option of another type": [HOOK | {"recipients": ["b@x.org"]}],
     "one message a minute": [ROBOT | {"per_minute": 1}],
     "a keyword of two lines": [ROBOT | {"keyword": "a\nb"}],
     "a number in quotes": [MAIL | {"port": "587"}],
-    "a word for true": [MAIL | {"starttls": "yes"}],
     "a number for a text": [ROBOT | {"keyword": 7}],
     "one name twice": [HOOK, ROBOT],
+    "a robot without a token": [{"name": "ops", "type": "slack"}],
+    "a robot and a pool": [ROBOT | {"robots": POOL}],
+    "a pool's secret in the wrong place": [{"name": "ops", "type": "feishu", "secret": "file:/s", "robots": POOL}],
+    "a secret where nothing is signed": [{"name": "ops", "type": "wecom", "robots": [POOL[0] | {"secret": "file:/s"}]}],
+    "the key in the url": [WECOM | {"url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=abc"}],
+    "no broker": [TOPIC | {"bootstrap": []}],
+    "a password in clear by option": [MAIL | {"port": 587, "tls": "none", "username": "a", "password": "file:/p"}],
 }
 #: What the alerter starts with, and what yet cannot arrive.
 STRICTER = {
     "a comma list without a blank": [MAIL | {"recipients": ["b@x.org,c@x.org"]}],
     "a sender without a domain": [MAIL | {"sender": "alerts"}],
     "the port in the server's name": [MAIL | {"host": "mail.example.com:587"}],
-    "TLS from the first byte": [MAIL | {"port": 465}],
 }
 
 

@@ -20,6 +20,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: Any
+    raw: bytes = b""
 
 
 @dataclass
@@ -48,7 +49,7 @@ def serving() -> Iterator[Vendor]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
-            state.received.append(Request(self.path, dict(self.headers.items()), json.loads(raw)))
+            state.received.append(Request(self.path, dict(self.headers.items()), json.loads(raw), raw))
             if state.fault == "slow":
                 state.released.wait(30)
                 return

@@ -14,7 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS, secret_file
+from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import (
+    SECRET_OPTIONS,
+    channel_secrets,
+    secret_file,
+)
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
 
 #: Options that a channel of any type takes.
@@ -28,17 +32,31 @@ class Kind(NamedTuple):
     others: tuple[str, ...]
 
 
+#: What robots of all vendors take.
+ROBOT = ("url", "proxy", "ca_file", "token", "robots", "at_user_ids", "at_severities", "at_all")
 KINDS = {
-    "dingtalk": Kind(("url", "token"), ("proxy", "ca_file", "secret")),
-    "webhook": Kind(("url",), ("proxy", "ca_file", "token")),
-    "smtp": Kind(("host", "sender", "recipients"), ("port", "username", "password", "starttls")),
+    "dingtalk": Kind((), (*ROBOT, "secret", "at_mobiles")),
+    "feishu": Kind((), (*ROBOT, "secret")),
+    "wecom": Kind((), (*ROBOT, "at_mobiles")),
+    "slack": Kind((), ROBOT),
+    "webhook": Kind(("url",), ("proxy", "ca_file", "token", "secret", "success")),
+    "smtp": Kind(("host", "sender", "recipients"), ("port", "tls", "ca_file", "username", "password")),
+    "kafka": Kind(("bootstrap", "topic"), ()),
+    "apprise": Kind(("token",), ()),
 }
+ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
 #: The alerter's file is JSON, in which a number in quotes is none; what is not here is a text.
 TYPES: dict[str, type] = {
     "per_minute": int,
     "port": int,
-    "starttls": bool,
     "recipients": list,
+    "bootstrap": list,
+    "robots": list,
+    "at_mobiles": list,
+    "at_user_ids": list,
+    "at_severities": list,
+    "at_all": list,
+    "success": dict,
     "window_s": int,
     "resolve_after_s": int,
     "threshold": int,
@@ -52,16 +70,21 @@ _IN_WORDS = {
     bool: ("true or false", "write true or false without quotes, or with the filter bool"),
     str: ("a text", "write it in quotes"),
 }
-#: The token of these types goes into a header, smtp's password into a command: printable ASCII only.
-ON_THE_WIRE = (("webhook", "token"), ("smtp", "password"))
+#: The token of these types goes into a header or an address, smtp's password into a command: printable ASCII only.
+ON_THE_WIRE = (
+    ("webhook", "token"),
+    ("smtp", "password"),
+    ("apprise", "token"),
+    *((type_, "token") for type_ in ROBOTS),
+)
 #: NAME@DOMAIN, as every mail server takes it.
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\Z")
 #: A host's name or its address.
 MAIL_HOST = re.compile(r"[\w.-]+\Z|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\Z")
 #: What a url's query calls a secret.
 SECRET_KEY = re.compile(r"(?i)token|secret|passw|sign")
-#: Where mail servers wait for TLS from the first byte.
-SMTPS_PORT = 465
+#: Ports on which a mail channel encrypts unless tls says otherwise.
+ENCRYPTED_PORTS = (465, 587)
 
 Fault = tuple[str, str]
 
@@ -90,8 +113,8 @@ def _shared_files(channels: list[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the files that secrets of several channels would go to, with the channels' names."""
     users: dict[str, list[str]] = {}
     for channel in channels:
-        for option in SECRET_OPTIONS:
-            if channel.get(option) and str(channel.get("name")) not in users.get(secret_file(channel, option), []):
+        for option, _source in channel_secrets(channel):
+            if str(channel.get("name")) not in users.get(secret_file(channel, option), []):
                 users.setdefault(secret_file(channel, option), []).append(str(channel.get("name")))
     return {path: names for path, names in users.items() if len(names) > 1}
 
@@ -124,7 +147,7 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
         yield f"{what}: its keyword holds a line break or a control character", "write the keyword on one line"
     if channel.get("url"):
         yield from _url_faults(f"{what}: its url", str(channel["url"]))
-        yield from _telling(what, str(channel["url"]))
+        yield from _telling(what, str(channel["url"]), ("key",) if type_ == "wecom" else ())
     if channel.get("proxy"):
         yield from _url_faults(f"{what}: its proxy", str(channel["proxy"]))
         if "@" in str(channel["proxy"]):
@@ -132,8 +155,23 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
                 f"{what}: its proxy holds a login, and would stand in a file that all may read",
                 "leave proxy out, and set HTTPS_PROXY on the consumer's host: `systemctl edit obsctl-alerter`",
             )
+    if type_ in ROBOTS:
+        yield from _robot_faults(what, channel, signs="secret" in kind.others)
     if type_ == "smtp":
         yield from _mail_faults(what, channel)
+
+
+def _robot_faults(what: str, channel: Mapping[str, Any], *, signs: bool) -> Iterator[Fault]:
+    """Yield what is wrong with a robot's secrets or with a pool of robots."""
+    robots = [robot for robot in channel.get("robots") or [] if isinstance(robot, Mapping)]
+    if not channel.get("token") and not channel.get("robots"):
+        yield f"{what} has no token", "give the robot's token, or robots for several of the same group"
+    if channel.get("token") and channel.get("robots"):
+        yield f"{what} has both token and robots", "give token for one robot, robots for several of the same group"
+    if channel.get("secret") and channel.get("robots"):
+        yield f"{what} has both secret and robots", "write each robot's secret beside its token, in robots"
+    if not signs and any(robot.get("secret") for robot in robots):
+        yield f"{what}: robots hold a secret, but this vendor's robots are not signed", "leave secret out"
 
 
 def mistyped(what: str, options: Mapping[str, Any], but: Sequence[str] = ()) -> Iterator[Fault]:
@@ -177,13 +215,14 @@ def _url_faults(what: str, url: str) -> Iterator[Fault]:
         yield f"{what} holds a blank or a control character", fix
 
 
-def _telling(what: str, url: str) -> Iterator[Fault]:
-    """Yield that a url carries a secret."""
+def _telling(what: str, url: str, also: Sequence[str]) -> Iterator[Fault]:
+    """Yield that a url carries a secret; ``also`` names what this type calls its secret."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return
-    telling = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True) if SECRET_KEY.search(key)]
+    keys = [key for key, _value in parse_qsl(parts.query, keep_blank_values=True)]
+    telling = [key for key in keys if SECRET_KEY.search(key) or key in also]
     if telling or parts.password:
         yield (
             f"the url of {what} carries its {', '.join(telling) or 'password'}: it would stand in a file that all may "
@@ -199,12 +238,7 @@ def _mail_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
         shown = host.rpartition("@")[2]
         yield f"{what}: host is {shown!r}, not a mail server's name", "write the name alone; the port goes into port"
     if channel.get("port") is not None and not 0 < int(channel["port"]) < 2**16:
-        yield f"{what}: port is {channel['port']}, not between 1 and 65535", "587 with starttls: true, or 25, is usual"
-    if port == SMTPS_PORT:
-        yield (
-            f"{what}: port {SMTPS_PORT} expects TLS from the first byte, which the alerter does not speak",
-            "set port: 587 and starttls: true; nearly every mail server offers both",
-        )
+        yield f"{what}: port is {channel['port']}, not between 1 and 65535", "587, 465 or 25 is usual"
     given = [("sender", channel.get("sender"))]
     given += [("recipients", address) for address in channel.get("recipients") or []]
     for option, address in given:
@@ -218,8 +252,9 @@ def _mail_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
         yield f"{what} has {there} but no {absent}", f"set {absent}, or leave both out"
     if not str(channel.get("username") or "").isascii():
         yield f"{what}: username holds characters beyond ASCII", "give the mail account a name in ASCII"
-    if channel.get("password") and str(channel.get("starttls", False)).lower() not in ("true", "yes", "on", "1"):
+    tls = channel.get("tls") or ("by port" if port in ENCRYPTED_PORTS else "none")
+    if channel.get("password") and tls == "none":
         yield (
-            f"{what} has a password but no starttls: the password would cross the network in clear",
-            "set starttls: true, or leave username and password out",
+            f"{what} has a password but no tls: the password would cross the network in clear",
+            "set tls: starttls (or implicit), or leave username and password out",
         )

@@ -28,6 +28,11 @@ class Verdict(enum.StrEnum):
         """Whether trying again soon is pointless."""
         return self in (Verdict.REFUSED, Verdict.REDIRECTED)
 
+    @property
+    def of_one_robot(self) -> bool:
+        """Whether another robot of the same group may have better luck at once."""
+        return self in (Verdict.REFUSED, Verdict.THROTTLED)
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -37,13 +42,15 @@ class Delivery:
         verdict: the outcome.
         code: the vendor's own code (``errcode``, HTTP or SMTP status), empty without an answer.
         summary: what happened, in one sentence without secrets.
-        hint: what to do about it, empty when delivered.
+        hint: what to do about it, empty when everybody has the message.
+        retry_after_s: how long the other side wants to be left alone, seconds; None where it says nothing.
     """
 
     verdict: Verdict
     code: str
     summary: str
     hint: str = ""
+    retry_after_s: float | None = None
 
     @property
     def delivered(self) -> bool:

@@ -3,12 +3,16 @@
 A message is delivered when the vendor says so, and is kept until then. Each channel has its own pace: at most
 ``per_minute`` attempts within any 60 seconds, the last of which is kept for a digest of everything that waits, and
 a pause after each failure.
+
+A channel may be a pool of robots of one group: all take from its messages, each has the pace to itself, and one that is
+throttled or refused rests while the others go on. Rows of ``attempt`` and ``pace`` carry the robot's name; without a
+pool that is the channel's own.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -59,10 +63,12 @@ class Parcel:
     Attributes:
         message: to send; a digest when it stands for several rows.
         rows: the outbox rows that it delivers.
+        robot: the channel, or the robot of its pool, that is to send it.
     """
 
     message: Message
     rows: tuple[int, ...]
+    robot: str
 
 
 @dataclass(frozen=True)
@@ -119,13 +125,23 @@ def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tup
     return [(channel, _message(body).title) for _, channel, body in orphans]
 
 
-def claim(connection: sqlite3.Connection, channel: str, per_minute: int, now: float) -> Parcel | float:
+def claim(
+    connection: sqlite3.Connection,
+    channel: str,
+    per_minute: int,
+    now: float,
+    *,
+    robots: Sequence[str] = (),
+    gap_s: float = 0.0,
+) -> Parcel | float:
     """Take what is due, within the caller's transaction.
 
     Args:
         channel: its name.
-        per_minute: attempts allowed within any 60 seconds.
+        per_minute: attempts allowed within any 60 seconds, for each robot.
         now: seconds since the epoch.
+        robots: names of the pool's robots; none for a channel without a pool.
+        gap_s: at least this time lies between two attempts of a robot, seconds.
 
     Returns:
         What to send now, else the time at which to ask again (infinity: when something is put in).
@@ -134,20 +150,35 @@ def claim(connection: sqlite3.Connection, channel: str, per_minute: int, now: fl
         # A resolved message waits for its first one.
         "SELECT id, message, unsure FROM outbox AS o WHERE channel = ? AND state = 'pending' AND NOT EXISTS ("
         "SELECT 1 FROM outbox AS f WHERE f.channel = o.channel AND f.incident = o.incident AND f.id < o.id "
-        "AND f.state IN ('pending', 'sending')) ORDER BY attempts, id LIMIT ?",
-        (channel, per_minute + 1),
+        "AND f.state IN ('pending', 'sending')) ORDER BY attempts, id LIMIT 2",
+        (channel,),
     ).fetchall()
     if not waiting:
         return float("inf")
-    paused = connection.execute("SELECT next_try FROM pace WHERE channel = ?", (channel,)).fetchone()
-    # Attempts and pauses from the future were made before the machine's clock was set back.
-    if paused is not None and now < paused[0] <= now + _LONGEST_PAUSE_S:
-        return float(paused[0])
+    paused = _paused_until(connection, channel, now)
+    if paused:
+        return paused
     connection.execute("DELETE FROM attempt WHERE at <= ? OR at > ?", (now - _RATE_SPAN_S, now))
-    used, first = connection.execute("SELECT COUNT(*), MIN(at) FROM attempt WHERE channel = ?", (channel,)).fetchone()
-    left = per_minute - used
-    if left <= 0:
-        return float(first) + _RATE_SPAN_S
+    ready: list[tuple[int, str]] = []
+    later: list[float] = []
+    left = 0
+    for robot in robots or (channel,):
+        used, first, last = connection.execute(
+            "SELECT COUNT(*), MIN(at), MAX(at) FROM attempt WHERE channel = ?", (robot,)
+        ).fetchone()
+        if until := _paused_until(connection, robot, now):
+            later.append(until)
+        elif used >= per_minute:
+            later.append(float(first) + _RATE_SPAN_S)
+        else:
+            left += per_minute - used
+            if used and gap_s and now < last + gap_s:
+                later.append(float(last) + gap_s)
+            else:
+                ready.append((used, robot))
+    if not ready:
+        return min(later)
+    _, robot = min(ready, key=lambda one: one[0])
     rows = waiting[:1]
     if left == 1 and len(waiting) > 1:
         rows = connection.execute(
@@ -162,33 +193,64 @@ def claim(connection: sqlite3.Connection, channel: str, per_minute: int, now: fl
     connection.executemany(
         "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE id = ?", [(i,) for i in ids]
     )
-    connection.execute("INSERT INTO attempt VALUES (?, ?)", (channel, now))
-    return Parcel(message, ids)
+    connection.execute("INSERT INTO attempt VALUES (?, ?)", (robot, now))
+    return Parcel(message, ids, robot)
 
 
-def settle(connection: sqlite3.Connection, channel: str, parcel: Parcel, delivery: Delivery, now: float) -> Pace:
+def _paused_until(connection: sqlite3.Connection, name: str, now: float) -> float:
+    """Return until when a channel or a robot rests, 0 where it does not."""
+    paused = connection.execute("SELECT next_try FROM pace WHERE channel = ?", (name,)).fetchone()
+    # Attempts and pauses from the future were made before the machine's clock was set back.
+    return float(paused[0]) if paused is not None and now < paused[0] <= now + _LONGEST_PAUSE_S else 0.0
+
+
+def settle(
+    connection: sqlite3.Connection,
+    channel: str,
+    parcel: Parcel,
+    delivery: Delivery,
+    now: float,
+    *,
+    robots: Sequence[str] = (),
+) -> Pace:
     """Store the outcome of an attempt, within the caller's transaction, and return the channel's new pace."""
     ids = [(now, i) for i in parcel.rows]
-    failures, next_try = 0, 0.0
     if delivery.delivered:
         connection.executemany("UPDATE outbox SET state = 'delivered', settled = ? WHERE id = ?", ids)
         connection.execute(
             "DELETE FROM outbox WHERE state IN ('delivered', 'abandoned') AND created < ?", (now - _KEEP_DELIVERED_S,)
         )
+        connection.execute("DELETE FROM pace WHERE channel = ?", (parcel.robot,))
     else:
-        row = connection.execute("SELECT failures FROM pace WHERE channel = ?", (channel,)).fetchone()
-        failures = (row[0] if row else 0) + 1
-        next_try = now + pause(delivery.verdict, failures)
         unsure = 1 if delivery.verdict is Verdict.UNKNOWN else 0
         connection.executemany(
             "UPDATE outbox SET state = 'pending', unsure = MAX(unsure, ?) WHERE id = ?",
             [(unsure, i) for i in parcel.rows],
         )
+    # What a robot did wrong is the robot's; where the vendor cannot be reached, another robot cannot reach it either.
+    whose = parcel.robot if delivery.verdict.of_one_robot else channel
+    row = connection.execute("SELECT failures FROM pace WHERE channel = ?", (whose,)).fetchone()
+    failures = 0 if delivery.delivered else (row[0] if row else 0) + 1
     connection.execute(
         "INSERT OR REPLACE INTO pace VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (channel, failures, next_try, delivery.verdict.value, delivery.code, delivery.summary, now),
+        (
+            whose,
+            failures,
+            now + _rest(delivery, failures) if failures else 0.0,
+            delivery.verdict.value,
+            delivery.code,
+            delivery.summary,
+            now,
+        ),
     )
-    return pace(connection, channel)
+    return pace(connection, channel, robots)
+
+
+def _rest(delivery: Delivery, failures: int) -> float:
+    """Return the seconds to wait after a failure: what the other side asks for, else what the verdict says."""
+    if delivery.retry_after_s is None:
+        return pause(delivery.verdict, failures)
+    return min(max(1.0, delivery.retry_after_s), _LONGEST_PAUSE_S)
 
 
 def pause(verdict: Verdict, failures: int) -> float:
@@ -198,14 +260,17 @@ def pause(verdict: Verdict, failures: int) -> float:
     return float(min(longest, first * 2 ** min(failures - 1, 16)))
 
 
-def pace(connection: sqlite3.Connection, channel: str) -> Pace:
-    """Return how the channel is doing."""
+def pace(connection: sqlite3.Connection, channel: str, robots: Sequence[str] = ()) -> Pace:
+    """Return how the channel is doing: of a pool the latest failure that still stands, else the last attempt."""
     waiting, oldest = connection.execute(
         "SELECT COUNT(*), COALESCE(MIN(created), 0) FROM outbox WHERE channel = ? AND state IN ('pending', 'sending')",
         (channel,),
     ).fetchone()
+    names = (channel, *robots)
     row = connection.execute(
-        "SELECT verdict, code, summary, at, failures, next_try FROM pace WHERE channel = ?", (channel,)
+        "SELECT verdict, code, summary, at, failures, next_try FROM pace "  # noqa: S608 - question marks
+        f"WHERE channel IN ({', '.join('?' * len(names))}) ORDER BY failures > 0 DESC, at DESC LIMIT 1",
+        names,
     ).fetchone()
     return Pace(waiting, oldest, *row) if row else Pace(waiting, oldest)
 

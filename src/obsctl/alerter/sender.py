@@ -1,7 +1,11 @@
-"""One thread a channel: takes what is due from the outbox, tries once, and keeps the outcome."""
+"""One thread a channel: takes what is due from the outbox, tries once, and keeps the outcome.
+
+The messages of a channel that is a pool of robots are spread over these; the outbox knows whose turn it is.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sqlite3
 import threading
@@ -38,6 +42,7 @@ class Sender(threading.Thread):
         super().__init__(name=f"channel {channel.name}", daemon=True)
         self.channel = channel
         self.pace = Pace()
+        self._robots = {robot.name: robot for robot in channel.each_robot()}
         self._state = state
         self._resolve = resolve
         self._on_failure = on_failure
@@ -72,19 +77,32 @@ class Sender(threading.Thread):
         name = self.channel.name
         now = time.time()
         with transaction(connection):
-            parcel = outbox.claim(connection, name, self.channel.per_minute, now)
-            self.pace = outbox.pace(connection, name)
+            parcel = outbox.claim(
+                connection,
+                name,
+                self.channel.per_minute,
+                now,
+                robots=tuple(self._robots),
+                gap_s=self.channel.gap_s,
+            )
+            self.pace = outbox.pace(connection, name, tuple(self._robots))
         if not isinstance(parcel, Parcel):
             return min(max(parcel - now, 0.05), _LOOK_EVERY_S)
         delivery = self._attempt(parcel)
         with transaction(connection):
-            self.pace = outbox.settle(connection, name, parcel, delivery, time.time())
+            self.pace = outbox.settle(connection, name, parcel, delivery, time.time(), robots=tuple(self._robots))
         self._log(parcel, delivery)
         return 0.0
 
     def _attempt(self, parcel: Parcel) -> Delivery:
+        delivery = self._send(parcel)
+        if len(self._robots) > 1:
+            delivery = dataclasses.replace(delivery, summary=f"robot {parcel.robot}: {delivery.summary}")
+        return delivery
+
+    def _send(self, parcel: Parcel) -> Delivery:
         try:
-            return self.channel.open(self._resolve).send(parcel.message)
+            return self._robots[parcel.robot].open(self._resolve).send(parcel.message)
         except ConfigError as error:
             return Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
         except Exception as error:
@@ -98,8 +116,11 @@ class Sender(threading.Thread):
 
     def _log(self, parcel: Parcel, delivery: Delivery) -> None:
         about = {"channel": self.channel.name, "title": parcel.message.title, "result": delivery.summary}
-        if delivery.delivered:
+        if delivery.delivered and not delivery.hint:
             LOG.info("message delivered", extra=about)
+            return
+        if delivery.delivered:
+            LOG.warning("message delivered, but not to everybody", extra=about | {"hint": delivery.hint})
             return
         LOG.log(
             logging.ERROR if delivery.verdict.permanent else logging.WARNING,

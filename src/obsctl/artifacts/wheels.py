@@ -18,6 +18,9 @@ from obsctl.core.errors import MissingDependencyError
 #: What the back ends run on, beside the project's own dependencies.
 BACKEND_REQUIREMENTS = ("flask>=3.0", "gunicorn>=23.0")
 
+#: Extras that the roles install on hosts which need them.
+HOST_EXTRAS = ("apprise",)
+
 #: glibc 2.28 is that of EL 8, the oldest target with a Python 3.11; wheels for older ones run there as well.
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
@@ -47,8 +50,10 @@ def project_wheel(root: Path) -> tuple[str, str]:
 
 
 def requirements(root: Path) -> list[str]:
-    """Return what the wheels have to satisfy: the project's dependencies and those of the back ends."""
-    return [*tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"], *BACKEND_REQUIREMENTS]
+    """Return what the wheels have to satisfy: the project's dependencies, its extras for hosts, and the back ends."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = [text for extra in HOST_EXTRAS for text in project["optional-dependencies"][extra]]
+    return [*project["dependencies"], *extras, *BACKEND_REQUIREMENTS]
 
 
 def source_digest(root: Path) -> str:

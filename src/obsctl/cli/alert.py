@@ -39,7 +39,7 @@ def send_test(
 ) -> ExitCode:
     """Send a marked test message through every channel and judge the vendors' answers.
 
-    Delivered means that the vendor itself said so (DingTalk's errcode 0, 2xx of a webhook, 250 after DATA).
+    Delivered means that the vendor itself said so (DingTalk's errcode 0, Slack's ok, 250 after DATA).
     Ends with 75 when nothing worse than a vendor's rate limit was met.
     """
     from obsctl.alerter.channels.registry import parse_channels
@@ -62,7 +62,8 @@ def send_test(
     if unknown:
         known = ", ".join(spec.name for spec in specs)
         raise UsageError(f"no channel is called {', '.join(sorted(unknown))}", hint=f"there are: {known}")
-    chosen = [spec for spec in specs if not channel or spec.name in channel]
+    # Each robot of a pool is tried: one that was removed would be found on a busy day only.
+    chosen = [robot for spec in specs if not channel or spec.name in channel for robot in spec.each_robot()]
     start = Start()
     message = channel_test(start.at.timestamp(), socket.gethostname())
     if dry_run:

@@ -37,6 +37,10 @@ _SECRETS = {
     "dingtalk_token": 64,
     "dingtalk_secret": 64,
     "webhook_token": 32,
+    "feishu_token": 36,
+    "feishu_secret": 22,
+    "wecom_token": 36,
+    "slack_token": 44,
 }
 
 

@@ -1,16 +1,21 @@
-"""Stand-ins for the outside world: a robot that answers like DingTalk, a webhook, a mail server.
+"""Stand-ins for the outside world: robots that answer like their vendors, a webhook, a mail server.
 
 One background process beside the lab, ``python -m obsctl.lab.standins STATE_DIR ADDRESS HTTP_PORT SMTP_PORT``.
 
 HTTP:
 
-- ``POST /robot/send?access_token=…&timestamp=…&sign=…``: the robot. Like the vendor's it answers HTTP 200 with
+- ``POST /robot/send?access_token=…&timestamp=…&sign=…``: DingTalk. Like the vendor's it answers HTTP 200 with
   ``{"errcode", "errmsg"}``, also to what it refuses.
-- ``PUT /behaviour {"name": …}``: what the robot does from now on, one of ``ROBOT_BEHAVIOURS``.
+- ``POST /open-apis/bot/v2/hook/TOKEN``: Feishu, ``{"code", "msg"}``; the signature stands in the body.
+- ``POST /cgi-bin/webhook/send?key=…``: WeCom, ``{"errcode", "errmsg"}``.
+- ``POST /services/T…/B…/…``: Slack, ``ok`` or an error's name as plain text, with its HTTP status.
 - ``POST /hook``: a plain webhook, answers ``{"ok": true}``.
+- ``PUT /behaviour {"name": …, "channel": …}``: what a channel does from now on; names by channel in ``BEHAVIOURS``.
+  Without ``channel`` it is DingTalk's. ``GET /behaviour?channel=…`` says what it does.
 - ``PUT /smtp/behaviour {"name": …}``: what the mail server does, one of ``SMTP_BEHAVIOURS``.
 - ``GET /received``, ``DELETE /received``: a list of everything that arrived on any channel, the oldest first.
 
+The robots were made after their vendors' documentation; the vendors themselves have not been asked.
 Tokens and passwords are never kept: an entry says whether they were right.
 """
 
@@ -27,26 +32,124 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-_SUCCESS = {"errcode": 0, "errmsg": "ok"}
-#: The vendor's words for the codes that matter to a client.
-_REFUSALS = {
-    "310000": {"errcode": 310000, "errmsg": "sign not match"},
-    "130101": {"errcode": 130101, "errmsg": "send too fast, exceed 20 times per minute"},
-    "300005": {"errcode": 300005, "errmsg": "token is not exist"},
+
+class Reply(NamedTuple):
+    """What a vendor answers: JSON, or plain text where the body is one."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+def _errcode(code: int, text: str) -> Reply:
+    return Reply({"errcode": code, "errmsg": text})
+
+
+def _code(code: int, text: str) -> Reply:
+    return Reply({"code": code, "data": {}, "msg": text})
+
+
+_SUCCESS = {
+    "dingtalk": _errcode(0, "ok"),
+    "feishu": Reply({"StatusCode": 0, "StatusMessage": "success", "code": 0, "data": {}, "msg": "success"}),
+    "wecom": _errcode(0, "ok"),
+    "slack": Reply("ok"),
+    "webhook": Reply({"ok": True}),
 }
-_NOT_JSON = {"errcode": 43004, "errmsg": "无效的HTTP HEADER Content-Type"}
-ROBOT_BEHAVIOURS = ("success", *_REFUSALS, "slow", "reset", "redirect")
+_TOO_MANY = {"Retry-After": "30"}
+#: The vendors' words for the codes that matter to a client.
+_REFUSALS: dict[str, dict[str, Reply]] = {
+    "dingtalk": {
+        "310000": _errcode(310000, "sign not match"),
+        "130101": _errcode(130101, "send too fast, exceed 20 times per minute"),
+        "300005": _errcode(300005, "token is not exist"),
+        "310000-keyword": _errcode(310000, "错误描述:关键词不匹配;解决方案:请联系群管理员查看此机器人的关键词"),
+        "310000-sign": _errcode(310000, "错误描述:机器人发送签名不匹配;解决方案:请确认机器人的密钥填写正确"),
+        "310000-expired": _errcode(
+            310000, "错误描述:机器人发送签名过期;解决方案:签名生成时间和发送时间请保持在一小时内"
+        ),
+        "310000-address": _errcode(310000, "错误描述:来源IP地址不在白名单;解决方案:请把IP地址加入白名单"),
+        "-1": _errcode(-1, "系统繁忙"),
+        "410100": _errcode(410100, "发送速度太快而限流"),
+        "400013": _errcode(400013, "群已被解散"),
+        "400101": _errcode(400101, "access_token不存在"),
+        "400102": _errcode(400102, "机器人已停用"),
+        "400106": _errcode(400106, "机器人不存在"),
+        "430104": _errcode(430104, "含有不合适的内容"),
+        "460101": _errcode(460101, "message too long, exceed 20000 bytes"),
+    },
+    "feishu": {
+        "19001": _code(19001, "param invalid: incoming webhook access token invalid"),
+        "19021": _code(19021, "sign match fail or timestamp is not within one hour from current time"),
+        "19022": _code(19022, "Ip Not Allowed"),
+        "19024": _code(19024, "Key Words Not Found"),
+        "9499": _code(9499, "Bad Request"),
+        "11232": _code(11232, "frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]"),
+        "11247": _code(11247, "internal send msg failed"),
+        "old-9499": Reply({"StatusCode": 9499, "StatusMessage": "too many request"}),
+        "too-long": _code(9499, "request body too large"),
+    },
+    "wecom": {
+        "-1": _errcode(-1, "system busy"),
+        "45009": _errcode(45009, "api freq out of limit"),
+        "93000": _errcode(93000, "invalid webhook url"),
+        "40008": _errcode(40008, "invalid message type"),
+        "40058": _errcode(40058, "markdown.content exceed max length 4096"),
+        "40058-parameter": _errcode(40058, "invalid request parameter"),
+        "45002": _errcode(45002, "content size out of limit"),
+    },
+    "slack": {
+        "invalid_payload": Reply("invalid_payload", 400),
+        "no_service": Reply("no_service", 404),
+        "channel_not_found": Reply("channel_not_found", 404),
+        "channel_is_archived": Reply("channel_is_archived", 410),
+        "action_prohibited": Reply("action_prohibited", 403),
+        "posting_to_general_channel_denied": Reply("posting_to_general_channel_denied", 403),
+        "invalid_token": Reply("invalid_token", 403),
+        "msg_too_long": Reply("msg_too_long", 400),
+        "rollup_error": Reply("rollup_error", 500),
+    },
+    "webhook": {
+        "401": Reply({"error": "invalid_token"}, 401),
+        "error": Reply({"status": "error"}),
+        "code-1": Reply({"code": 1, "msg": "success"}),
+        "list": Reply([]),
+    },
+}
+#: What anything in between may do, whatever the channel.
+_IN_BETWEEN = {
+    "429": Reply("rate_limited", 429, _TOO_MANY),
+    "500": Reply("", 500),
+    "502": Reply("<html><body>Bad Gateway</body></html>", 502),
+    "html": Reply("<!DOCTYPE html><html><body>Please log in</body></html>", 200, {"Content-Type": "text/html"}),
+    "empty": Reply("", 200),
+}
+BEHAVIOURS = {
+    channel: ("success", *refusals, *_IN_BETWEEN, "slow", "reset", "redirect")
+    for channel, refusals in _REFUSALS.items()
+}
+_NOT_JSON = _errcode(43004, "无效的HTTP HEADER Content-Type")
+_LIMITS = {"dingtalk": 20_000, "feishu": 20_000, "wecom": 4096, "slack": 40_000}
+_TOO_LONG = {"dingtalk": "460101", "feishu": "too-long", "wecom": "40058", "slack": "msg_too_long"}
 SMTP_BEHAVIOURS = ("accept", "451", "550")
 _SLOW_S = 30.0
 #: The vendor refuses a signature that is older than an hour.
 _SIGNATURE_AGE_MS = 3_600_000
 _MAX_BODY_BYTES = 1 << 20
+_FEISHU = "/open-apis/bot/v2/hook/"
+_SLACK = "/services/"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Received:
@@ -56,7 +159,7 @@ class Received:
         self._lock = threading.Lock()
         self._entries: list[dict[str, Any]] = []
         self._secrets_dir = secrets_dir
-        self.robot = "success"
+        self.behaviours = dict.fromkeys(BEHAVIOURS, "success")
         self.smtp = "accept"
 
     def add(self, channel: str, **what: Any) -> dict[str, Any]:
@@ -92,8 +195,11 @@ class Received:
             return None
 
 
-def judge_signature(secret: str | None, timestamp: str, sign: str, now_ms: int) -> str:
-    """Judge a DingTalk signature: base64 of HMAC-SHA256 over ``{timestamp}\\n{secret}`` with the secret as key.
+def judge_signature(secret: str | None, timestamp: str, sign: str, now_ms: int, *, feishu: bool = False) -> str:
+    """Judge a signature, base64 of HMAC-SHA256.
+
+    DingTalk signs ``{milliseconds}\\n{secret}`` with the secret as key; Feishu signs nothing with
+    ``{seconds}\\n{secret}`` as key.
 
     Returns:
         ``missing``, ``valid``, ``expired``, ``invalid``, or ``unknown`` without a secret.
@@ -102,10 +208,13 @@ def judge_signature(secret: str | None, timestamp: str, sign: str, now_ms: int) 
         return "missing"
     if secret is None:
         return "unknown"
-    digest = hmac.new(secret.encode(), f"{timestamp}\n{secret}".encode(), hashlib.sha256).digest()
+    text = f"{timestamp}\n{secret}".encode()
+    key, message, unit_ms = (text, b"", 1000) if feishu else (secret.encode(), text, 1)
+    digest = hmac.new(key, message, hashlib.sha256).digest()
     if not hmac.compare_digest(base64.b64encode(digest), sign.encode()):
         return "invalid"
-    return "valid" if timestamp.isdigit() and abs(now_ms - int(timestamp)) < _SIGNATURE_AGE_MS else "expired"
+    fresh = timestamp.isdigit() and abs(now_ms - int(timestamp) * unit_ms) < _SIGNATURE_AGE_MS
+    return "valid" if fresh else "expired"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,7 +226,11 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/received":
             self._answer(self.received.all())
         elif path == "/behaviour":
-            self._answer({"name": self.received.robot})
+            channel = parse_qs(urlsplit(self.path).query).get("channel", ["dingtalk"])[0]
+            if channel in BEHAVIOURS:
+                self._answer({"name": self.received.behaviours[channel], "channel": channel})
+            else:
+                self._answer({"error": f"channel must be one of {', '.join(BEHAVIOURS)}"}, 400)
         elif path == "/smtp/behaviour":
             self._answer({"name": self.received.smtp})
         elif path == "/redirected":
@@ -134,25 +247,36 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         body = self._body()
-        choices = {"/behaviour": ROBOT_BEHAVIOURS, "/smtp/behaviour": SMTP_BEHAVIOURS}
+        asked = body if isinstance(body, dict) else {}
+        name, channel = str(asked.get("name", "")), str(asked.get("channel", "dingtalk"))
         path = urlsplit(self.path).path
-        if path not in choices:
+        if path not in ("/behaviour", "/smtp/behaviour"):
             self._answer({"error": "no such path"}, 404)
             return
-        name = str(body.get("name", "")) if isinstance(body, dict) else ""
-        if name not in choices[path]:
-            self._answer({"error": f"name must be one of {', '.join(choices[path])}"}, 400)
+        if path == "/behaviour" and channel not in BEHAVIOURS:
+            self._answer({"error": f"channel must be one of {', '.join(BEHAVIOURS)}"}, 400)
+            return
+        choices = BEHAVIOURS[channel] if path == "/behaviour" else SMTP_BEHAVIOURS
+        if name not in choices:
+            self._answer({"error": f"name must be one of {', '.join(choices)}"}, 400)
             return
         if path == "/behaviour":
-            self.received.robot = name
+            self.received.behaviours[channel] = name
+            self._answer({"name": name, "channel": channel})
         else:
             self.received.smtp = name
-        self._answer({"name": name})
+            self._answer({"name": name})
 
     def do_POST(self) -> None:
         path = urlsplit(self.path).path
         if path == "/robot/send":
-            self._robot()
+            self._dingtalk()
+        elif path.startswith(_FEISHU):
+            self._feishu(path.removeprefix(_FEISHU))
+        elif path == "/cgi-bin/webhook/send":
+            self._wecom()
+        elif path.startswith(_SLACK):
+            self._slack(path.removeprefix(_SLACK))
         elif path == "/hook":
             self._hook()
         elif path == "/redirected":
@@ -164,60 +288,97 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Write nothing: request lines hold tokens."""
 
-    def _robot(self) -> None:
+    def _dingtalk(self) -> None:
         query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
-        now_ms = time.time_ns() // 1_000_000
         token = self.received.judge("dingtalk_token", query.get("access_token", ""))
         secret = self.received.secret("dingtalk_secret")
-        signature = judge_signature(secret, query.get("timestamp", ""), query.get("sign", ""), now_ms)
-        content_type = self.headers.get("Content-Type", "")
-        behaviour = self.received.robot
-        entry = self.received.add(
+        signature = judge_signature(secret, query.get("timestamp", ""), query.get("sign", ""), _now_ms())
+        body = self._body()
+        # As the vendor's robot: the header first, then what a signature shows to be wrong. A message without a
+        # signature passes, as it does with a robot whose security setting is a keyword or an address.
+        fault = None
+        if self._media_type() != "application/json":
+            fault = _NOT_JSON
+        elif token == "valid" and signature in ("invalid", "expired"):  # noqa: S105 - a verdict
+            fault = _REFUSALS["dingtalk"]["310000"]
+        self._act(
             "dingtalk",
-            path="/robot/send",
-            behaviour=behaviour,
+            fault,
+            "/robot/send",
             token=token,
             signature=signature,
             timestamp=query.get("timestamp"),
-            content_type=content_type,
-            body=self._body(),
+            body=body,
+        )
+
+    def _feishu(self, given: str) -> None:
+        body = self._body()
+        sent = body if isinstance(body, dict) else {}
+        signature = judge_signature(
+            self.received.secret("feishu_secret"),
+            str(sent.pop("timestamp", "")),
+            str(sent.pop("sign", "")),
+            _now_ms(),
+            feishu=True,
+        )
+        token = self.received.judge("feishu_token", given)
+        fault = None
+        if token == "invalid":  # noqa: S105 - a verdict
+            fault = _REFUSALS["feishu"]["19001"]
+        elif token == "valid" and signature in ("invalid", "expired"):  # noqa: S105 - a verdict
+            fault = _REFUSALS["feishu"]["19021"]
+        self._act("feishu", fault, f"{_FEISHU}***", token=token, signature=signature, body=body)
+
+    def _wecom(self) -> None:
+        given = parse_qs(urlsplit(self.path).query).get("key", [""])[0]
+        token = self.received.judge("wecom_token", given)
+        fault = _REFUSALS["wecom"]["93000"] if token == "invalid" else None  # noqa: S105 - a verdict
+        self._act("wecom", fault, "/cgi-bin/webhook/send", token=token, body=self._body())
+
+    def _slack(self, given: str) -> None:
+        token = self.received.judge("slack_token", given)
+        fault = _REFUSALS["slack"]["invalid_token"] if token == "invalid" else None  # noqa: S105 - a verdict
+        self._act("slack", fault, f"{_SLACK}***", token=token, body=self._body())
+
+    def _hook(self) -> None:
+        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        self._act("webhook", None, "/hook", token=self.received.judge("webhook_token", given), body=self._body())
+
+    def _act(self, channel: str, fault: Reply | None, path: str, **what: Any) -> None:
+        """Keep what arrived and do what the channel is set to; else what the vendor would do."""
+        behaviour = self.received.behaviours[channel]
+        entry = self.received.add(
+            channel, path=path, behaviour=behaviour, content_type=self.headers.get("Content-Type", ""), **what
         )
         if behaviour == "reset":
             self._reset()
         elif behaviour == "redirect":
             self._answer({}, 302, {"Location": "/redirected"})
-        elif behaviour in _REFUSALS:
-            entry["answer"] = _REFUSALS[behaviour]
-            self._answer(_REFUSALS[behaviour])
         else:
             if behaviour == "slow":
                 time.sleep(_SLOW_S)
-            # As the vendor's robot: the header first, then what a signature shows to be wrong. A message without a
-            # signature passes, as it does with a robot whose security setting is a keyword or an address.
-            if content_type.split(";")[0].strip().lower() != "application/json":
-                answer = _NOT_JSON
-            elif token == "valid" and signature in ("invalid", "expired"):  # noqa: S105 - a verdict
-                answer = _REFUSALS["310000"]
-            else:
-                answer = _SUCCESS
-            entry["answer"] = answer
-            self._answer(answer)
+            set_to = _REFUSALS[channel].get(behaviour) or _IN_BETWEEN.get(behaviour)
+            reply = set_to or fault or (self._too_long(channel, what["body"])) or _SUCCESS[channel]
+            entry["answer"] = reply.body
+            self._answer(reply.body, reply.status, reply.headers)
 
-    def _hook(self) -> None:
-        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        self.received.add(
-            "webhook",
-            path="/hook",
-            token=self.received.judge("webhook_token", given),
-            content_type=self.headers.get("Content-Type", ""),
-            body=self._body(),
+    @staticmethod
+    def _too_long(channel: str, body: Any) -> Reply | None:
+        """Return the vendor's refusal of a message that is too long for it."""
+        if channel not in _LIMITS or not isinstance(body, dict):
+            return None
+        text = (
+            body.get("markdown", {}).get("content", "") if channel == "wecom" else json.dumps(body, ensure_ascii=False)
         )
-        self._answer({"ok": True})
+        return _REFUSALS[channel][_TOO_LONG[channel]] if len(text.encode()) > _LIMITS[channel] else None
 
     def _redirected(self) -> None:
         """Record that a client went where it was sent, which none of ours may: the address holds a token."""
         self.received.add("redirect-followed", path="/redirected", method=self.command, body=self._body())
-        self._answer(_SUCCESS)
+        self._answer(_SUCCESS["dingtalk"].body)
+
+    def _media_type(self) -> str:
+        return self.headers.get("Content-Type", "").split(";")[0].strip().lower()
 
     def _body(self) -> Any:
         """Return the request's body: parsed where it is JSON, as text where it is not, None where there is none."""
@@ -233,10 +394,12 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return raw.decode(errors="replace")
 
-    def _answer(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        raw = json.dumps(body, ensure_ascii=False).encode() + b"\n"
+    def _answer(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        plain = isinstance(body, str)
+        raw = body.encode() if plain else json.dumps(body, ensure_ascii=False).encode() + b"\n"
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json; charset=utf-8", **(headers or {})}.items():
+        kind = "text/plain; charset=utf-8" if plain else "application/json; charset=utf-8"
+        for name, value in {"Content-Type": kind, **(headers or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
@@ -250,9 +413,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-class _Server(ThreadingHTTPServer):
+class HttpServer(ThreadingHTTPServer):
+    """The stand-ins that speak HTTP.
+
+    Args:
+        received: takes what arrives.
+        address: to listen on.
+        port: 0 for a free one.
+    """
+
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, received: Received, address: str, port: int) -> None:
+        super().__init__((address, port), type("Handler", (_Handler,), {"received": received}))
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:
         """Say nothing of clients that left: with ``slow`` and ``reset`` that is the purpose."""
@@ -298,8 +472,7 @@ def main(argv: list[str]) -> None:
     """Serve until SIGTERM."""
     state_dir, address, http_port, smtp_port = argv
     received = Received(Path(state_dir) / "secrets")
-    handler = type("Handler", (_Handler,), {"received": received})
-    server = _Server((address, int(http_port)), handler)
+    server = HttpServer(received, address, int(http_port))
     mail = _mail_server(received, address, int(smtp_port))
     mail.start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

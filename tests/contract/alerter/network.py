@@ -64,11 +64,16 @@ class Authority:
             .not_valid_after(now + datetime.timedelta(hours=1))
         )
 
+    def context(self) -> ssl.SSLContext:
+        """Return what a server with this certificate speaks TLS with."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._server)
+        return context
+
     @contextmanager
     def serving(self, talk: Callable[[ssl.SSLSocket], None]) -> Iterator[int]:
         """Run the function on each connection to a port, below TLS."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self._server)
+        context = self.context()
 
         def below_tls(line: socket.socket) -> None:
             with suppress(ssl.SSLError), context.wrap_socket(line, server_side=True) as inner:

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from obsctl.alerter.delivery import Verdict
-from obsctl.checks.channels.judge import FINDINGS
+from obsctl.alerter.channels.webhook import Webhook
+from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.checks.channels.judge import FINDINGS, PARTIAL
 from obsctl.cli.main import run
 from obsctl.core.errors import ExitCode
 from obsctl.fleet.model import Fleet
@@ -136,6 +137,25 @@ def test_a_secret_that_is_missing_sends_nothing_at_all(
     assert vendor.received == []
 
 
+def test_each_robot_of_a_pool_is_tried(ask: Ask, tmp_path: Path, vendor: Vendor) -> None:
+    """One that was removed from the group would be found on a busy day only."""
+    robots = [{"token": "env:ROBOT_TOKEN", "secret": "env:ROBOT_SECRET"}, {"token": "env:ROBOT_TOKEN"}]
+    pool = written(tmp_path, {"name": "ops", "type": "dingtalk", "url": vendor.url, "robots": robots})
+    code, report, _ = ask("--channel", "ops", of=pool)
+    assert (code, [c["name"] for c in report["data"]["channels"]]) == (0, ["ops#1", "ops#2"])
+    assert len(vendor.received) == 2
+
+
+def test_a_recipient_who_is_left_out_is_a_warning(ask: Ask, inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = Delivery(Verdict.DELIVERED, "250", "m: 250 after DATA, but did not take a@x.org (550 no)", "correct it")
+    monkeypatch.setattr(Webhook, "send", lambda _self, _message: said)
+    code, report, _ = ask("--channel", "hook")
+    assert (code, report["status"], report["data"]["channels"][0]["delivered"]) == (1, "warning", True)
+    (one,) = report["findings"]
+    assert (one["code"], one["object"]) == ("ALERT_CHANNEL_PARTIAL", "channel/hook")
+    assert "a@x.org" in one["summary"]
+
+
 def test_no_channel_is_no_success(ask: Ask, tmp_path: Path) -> None:
     code, _, err = ask(of=written(tmp_path))
     assert code == 78
@@ -153,5 +173,5 @@ def test_every_verdict_but_the_good_one_is_a_finding() -> None:
 
 
 def test_every_finding_has_its_page(project: Path) -> None:
-    for code, _ in FINDINGS.values():
+    for code, _ in (*FINDINGS.values(), PARTIAL):
         assert (project / "docs" / "runbooks" / f"{code}.md").is_file()

@@ -85,11 +85,26 @@ def options(struct: type[msgspec.Struct]) -> list[Option]:
 
 def spec_of(option: Option) -> dict[str, Any]:
     """Return the option's type as argument_specs write it."""
-    if isinstance(option.kind, inspect.VarTupleType):
-        return {"type": "list", "elements": _ANSIBLE[type(option.kind.item_type)]}
-    if isinstance(option.kind, inspect.EnumType):
-        return {"type": "str", "choices": [str(value) for value in option.kind.cls]}
-    return {"type": _ANSIBLE[type(option.kind)]}
+    return _spec(option.kind)
+
+
+def _spec(kind: inspect.Type) -> dict[str, Any]:
+    if isinstance(kind, inspect.UnionType):
+        # None stands for an option that is left out; what may be of several types is looked at by the alerter alone.
+        there = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+        return _spec(there[0]) if len(there) == 1 else {"type": "raw"}
+    if isinstance(kind, inspect.VarTupleType):
+        of_one = _spec(kind.item_type)
+        return {"type": "list", "elements": of_one.pop("type"), **of_one}
+    if isinstance(kind, inspect.EnumType):
+        return {"type": "str", "choices": [str(value) for value in kind.cls]}
+    if isinstance(kind, inspect.StructType):
+        parts = {
+            part.name: spec_of(part) | ({"required": True} if part.required else {}) | {"description": part.text}
+            for part in options(kind.cls)
+        }
+        return {"type": "dict", "options": parts}
+    return {"type": _ANSIBLE[type(kind)]}
 
 
 def specs(kinds: Kinds[Any]) -> dict[str, dict[str, Any]]:
@@ -113,7 +128,7 @@ def specs(kinds: Kinds[Any]) -> dict[str, dict[str, Any]]:
 def tables(name: str) -> str:
     """Return the documentation of a list's kinds."""
     kinds, base = LISTS[name]
-    common = {option.name for option in options(base)}
+    common = {option.name: option.default for option in options(base)}
     lines = ["| key | default | meaning |", "|---|---|---|", f"| `{kinds.tag_field}` | | one of the kinds below |"]
     lines += [f"| `{o.name}` | {_shown(o)} | {_meaning(o)} |" for o in options(base)]
     if base is Rule:
@@ -125,15 +140,32 @@ def tables(name: str) -> str:
     lines += ["", f"| `{kinds.tag_field}` | key | default | meaning |", "|---|---|---|---|"]
     for tag, kind in kinds.by_tag.items():
         lines += [
-            f"| `{tag}` | `{o.name}` | {_shown(o)} | {_meaning(o)} |" for o in options(kind) if o.name not in common
+            f"| `{tag}` | `{name}` | {_shown(o)} | {_meaning(o)} |"
+            for o in options(kind)
+            if o.name not in common or o.default != common[o.name]
+            for name, o in [(o.name, o), *_parts(o)]
         ]
     return "\n".join(lines) + "\n"
+
+
+def _parts(option: Option) -> list[tuple[str, Option]]:
+    """Return the options of an option that is an object, or a list of them, with their full names."""
+    kind, begin = option.kind, f"{option.name}."
+    if isinstance(kind, inspect.UnionType):
+        kind = next(one for one in kind.types if not isinstance(one, inspect.NoneType))
+    if isinstance(kind, inspect.VarTupleType):
+        kind, begin = kind.item_type, f"{option.name}[]."
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return [(begin + part.name, part) for part in options(kind.cls)] if isinstance(kind, inspect.StructType) else []
 
 
 def _shown(option: Option) -> str:
     if option.required:
         return "required"
     value = option.default.value if isinstance(option.default, enum.Enum) else option.default
+    if isinstance(value, tuple):
+        value = ", ".join(str(one) for one in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in ("", (), None) else ""
 
 
@@ -161,7 +193,7 @@ def test_every_kind_describes_all_of_its_options(name: str, tag: str) -> None:
     ("package", "kinds", "shared"),
     [
         (rules_package, rules.KINDS, {"rule", "share", "registry"}),
-        (channels_package, channels.KINDS, {"channel", "http", "registry"}),
+        (channels_package, channels.KINDS, {"channel", "http", "registry", "robot"}),
     ],
 )
 def test_each_module_is_one_kind(package: ModuleType, kinds: Kinds[Any], shared: set[str]) -> None:
@@ -206,7 +238,8 @@ def test_the_roles_own_rules_are_rules() -> None:
 
 
 def test_the_secrets_that_the_role_writes_are_those_of_the_channels() -> None:
-    secrets = {option.name for kind in channels.KINDS.by_tag.values() for option in options(kind) if option.secret}
+    taken = [option for kind in channels.KINDS.by_tag.values() for option in options(kind)]
+    secrets = {option.name for one in taken for option in [one, *(part for _, part in _parts(one))] if option.secret}
     assert set(SECRET_OPTIONS) == secrets
 
 

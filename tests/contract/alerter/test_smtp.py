@@ -1,13 +1,15 @@
-"""Mail: delivered is 250 after DATA for every recipient; what the server's other answers mean."""
+"""Mail: delivered is 250 after DATA; who is left out, how it is encrypted, what the server's other answers mean."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +19,20 @@ from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
+from tests.contract.alerter.network import Authority
 
 
 class Server:
-    """A mail server whose answers, by command, the test sets."""
+    """A mail server whose answers, by command, the test sets; several answers take turns.
 
-    def __init__(self) -> None:
-        self.answers = {
+    Args:
+        tls: for STARTTLS, or for TLS from the first byte.
+        implicit: which of them.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None, implicit: bool = False) -> None:
+        self._tls, self._implicit = tls, implicit
+        self.answers: dict[str, str | list[str]] = {
             "": "220 mail.test",
             "EHLO": "250 mail.test",
             "MAIL": "250 ok",
@@ -46,16 +55,24 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with suppress(OSError), connection, connection.makefile("rwb") as wire:
-                self._talk(wire)
+            with suppress(OSError), connection:
+                line = (
+                    self._tls.wrap_socket(connection, server_side=True) if self._implicit and self._tls else connection
+                )
+                with line.makefile("rwb") as wire:
+                    self._talk(line, wire)
 
-    def _talk(self, wire: Any) -> None:
-        if not self._say(wire, ""):
+    def _talk(self, line: socket.socket, wire: Any, greets: bool = True) -> None:
+        if greets and not self._say(wire, ""):
             return
-        while line := wire.readline():
-            verb = line.decode().split()[0].split(":")[0].upper()
-            self.commands.append(line.decode().strip())
+        while said := wire.readline():
+            verb = said.decode(errors="replace").split()[0].split(":")[0].upper()
+            self.commands.append(said.decode(errors="replace").strip())
             if not self._say(wire, verb):
+                return
+            if verb == "STARTTLS" and self._tls is not None:
+                with self._tls.wrap_socket(line, server_side=True) as inner, inner.makefile("rwb") as below:
+                    self._talk(inner, below, greets=False)
                 return
             if verb == "DATA" and self.answers["DATA"].startswith("354"):
                 mail = b""
@@ -68,6 +85,8 @@ class Server:
     def _say(self, wire: Any, verb: str) -> bool:
         """Answer; an empty answer hangs up instead, and ``-`` stays silent."""
         answer = self.answers.get(verb, "502 what?")
+        if isinstance(answer, list):
+            answer = answer.pop(0)
         if answer == "-":
             time.sleep(3)
             return False
@@ -150,12 +169,94 @@ def test_what_each_answer_means(server: Server, verb: str, answer: str, verdict:
     assert delivery.hint
 
 
+@pytest.mark.parametrize("refusal", ["550 5.1.1 no such mailbox", "450 greylisted"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_refused_recipient_is_named_and_keeps_nobody_from_the_mail(server: Server, refusal: str, first: bool) -> None:
+    server.answers["RCPT"] = [refusal, "250 ok"] if first else ["250 ok", refusal]
+    delivery = send(server.port)
+    left_out, there = ("one", "two") if first else ("two", "one")
+    assert (delivery.verdict, delivery.code) == (Verdict.DELIVERED, "250")
+    assert f"{left_out}@example.com ({refusal})" in delivery.summary
+    assert f"{left_out}@example.com did not get the mail" in delivery.hint
+    assert f"{there}@example.com" not in delivery.summary + delivery.hint
+    assert len(server.mails) == 1
+
+
+def test_whom_the_server_may_take_later_keeps_a_mail_that_nobody_has_alive(server: Server) -> None:
+    server.answers["RCPT"] = ["550 no such mailbox", "451 greylisted"]
+    delivery = send(server.port)
+    assert (delivery.verdict, delivery.code, server.mails) == (Verdict.DEFERRED, "451", [])
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "ca")
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_mail_goes_through_tls_with_its_login(authority: Authority, tls: str, tmp_path: Path) -> None:
+    server = Server(authority.context(), implicit=tls == "implicit")
+    server.answers |= {
+        "EHLO": "250-mail.test\r\n250-STARTTLS\r\n250 AUTH PLAIN",
+        "STARTTLS": "220 go on",
+        "AUTH": "235 ok",
+    }
+    options = {"tls": tls, "username": "ops", "password": "env:MAIL"}
+    assert send(server.port, **options, ca_file=str(authority.ca_file)).delivered
+    assert len(server.mails) == 1
+    # The password crosses nothing but TLS.
+    auth = [number for number, command in enumerate(server.commands) if command.startswith("AUTH")]
+    assert auth
+    assert tls == "implicit" or server.commands.index("STARTTLS") < auth[0]
+    other = Authority(tmp_path / "other")
+    for trusted in ({}, {"ca_file": str(other.ca_file)}):
+        delivery = send(server.port, **options, **trusted)
+        assert (delivery.verdict, len(server.mails)) == (Verdict.UNREACHABLE, 1)
+        assert "no trusted TLS" in delivery.summary
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("port", "tls", "used"),
+    [
+        (25, None, "none"),
+        (465, None, "implicit"),
+        (587, None, "starttls"),
+        (2525, None, "none"),
+        (465, "starttls", "starttls"),
+        (587, "none", "none"),
+        (25, "implicit", "implicit"),
+    ],
+)
+def test_the_port_says_how_it_is_encrypted_unless_tls_does(port: int, tls: str | None, used: str) -> None:
+    entry = {"name": "m", "type": "smtp", "host": "h", "port": port, "sender": "a@b.c", "recipients": ["d@e.f"]}
+    (spec,) = parse_channels([entry | ({"tls": tls} if tls else {})], "test")
+    opened = spec.open(lambda reference: Secret("x", reference))
+    assert opened.preview(channel_test(time.time(), "app1"))["tls"] == used
+
+
+def test_a_server_that_waits_for_tls_is_not_a_matter_of_routes(authority: Authority) -> None:
+    """It says nothing in clear, and the client waits for its greeting."""
+    server = Server(authority.context(), implicit=True)
+    delivery = send(server.port)
+    server.close()
+    assert delivery.verdict is Verdict.UNREACHABLE
+    assert "465 is usual with tls: implicit" in delivery.hint
+    assert "routes" not in delivery.hint
+
+
+def test_a_server_that_does_not_speak_tls_at_once_is_named(server: Server) -> None:
+    delivery = send(server.port, tls="implicit")
+    assert delivery.verdict is Verdict.UNREACHABLE
+    assert "does not speak TLS from the first byte" in delivery.hint
+
+
 def test_a_closed_port_is_no_delivery_for_sure(closed_port: int) -> None:
     assert send(closed_port).verdict is Verdict.UNREACHABLE
 
 
 def test_starttls_that_is_not_offered_is_refused_before_anything_is_said(server: Server) -> None:
-    delivery = send(server.port, starttls=True, username="u", password="env:MAIL")
+    delivery = send(server.port, tls="starttls", username="u", password="env:MAIL")
     assert delivery.verdict is Verdict.REFUSED
     assert "STARTTLS" in delivery.summary
     assert not any(c.upper().startswith(("AUTH", "MAIL")) for c in server.commands)
@@ -185,7 +286,7 @@ def test_what_no_mail_server_takes_is_a_mistake_of_the_configuration(wrong: dict
 @pytest.mark.parametrize("part", ["username", "password"])
 def test_a_login_beyond_ascii_is_refused_in_words(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     login = {"username": "ops", "password": "env:MAIL"} | ({"username": "öps"} if part == "username" else {})
-    entry = {"name": "mail", "type": "smtp", "host": "h", "sender": "a@b.c", "recipients": ["d@e.f"], "starttls": True}
+    entry = {"name": "mail", "type": "smtp", "host": "h", "sender": "a@b.c", "recipients": ["d@e.f"], "tls": "starttls"}
     (spec,) = parse_channels([entry | login], "test")
     with pytest.raises(ConfigError, match=f"mail: the {part} holds characters beyond ASCII") as refused:
         spec.open(lambda reference: Secret("gehéim-4711" if part == "password" else "plain", reference))

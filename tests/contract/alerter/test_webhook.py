@@ -1,12 +1,15 @@
-"""The generic webhook: 2xx is a delivery, and nothing else is."""
+"""The generic webhook: what its answer says, signed so that the receiver can tell."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
 
 import pytest
 
 from obsctl.alerter.channels.registry import parse_channels
+from obsctl.alerter.channels.webhook import sign
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
 from obsctl.core.errors import ConfigError
@@ -64,6 +67,11 @@ def test_what_each_status_means(vendor: Vendor, status: int, verdict: Verdict) -
         (200, b'{"ok":false,"error":"channel_not_found"}', "ok false"),
         (201, b'{"success":false}', "success false"),
         (201, b'{"code":200}', "200"),
+        (200, b'{"code":1,"msg":"success"}', "1"),
+        (200, b'{"status":"error"}', "status error"),
+        (200, b'{"status":"FAILED","id":7}', "status FAILED"),
+        (200, b'{"error":"invalid_token"}', "error invalid_token"),
+        (200, b'{"errors":[{"title":"no"}]}', "errors"),
     ],
 )
 def test_a_body_may_refuse_what_the_status_accepts(vendor: Vendor, status: int, body: bytes, code: str) -> None:
@@ -83,6 +91,10 @@ def test_a_body_may_refuse_what_the_status_accepts(vendor: Vendor, status: int, 
         b'{"code":"E1"}',
         b"ok",
         b"[1]",
+        b"[]",
+        b"",
+        b'{"status":"ok","error":null,"errors":[]}',
+        b'{"status":"queued","error":""}',
         b'{"\xff":1}',
         b"[" * 20_000,
     ],
@@ -90,6 +102,79 @@ def test_a_body_may_refuse_what_the_status_accepts(vendor: Vendor, status: int, 
 def test_any_other_body_is_a_delivery(vendor: Vendor, body: bytes) -> None:
     vendor.body = body
     assert send(vendor.url).delivered
+
+
+PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "page"),
+    [
+        (PAGE, "text/html; charset=utf-8", True),
+        (PAGE, "", True),
+        (b"  \n<HTML><body>it works</body></HTML>", "text/plain", True),
+        (b"<p>thanks</p>", "text/html", True),
+        (b"ok", "text/html", False),
+        (b"<ok/>", "application/xml", False),
+    ],
+)
+def test_an_html_page_is_no_delivery(vendor: Vendor, body: bytes, content_type: str, page: bool) -> None:
+    """A login portal answers 200 to anything."""
+    vendor.body, vendor.headers = body, {"Content-Type": content_type} if content_type else {}
+    delivery = send(vendor.url)
+    assert delivery.verdict is (Verdict.REFUSED if page else Verdict.DELIVERED)
+    assert ("login portal" in delivery.hint) is page
+    assert send(vendor.url, success={"field": "code", "value": 0}).verdict is Verdict.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("success", "body", "delivered"),
+    [
+        ({"field": "code", "value": 1}, b'{"code":1,"msg":"success"}', True),
+        ({"field": "code", "value": 1}, b'{"code":0}', False),
+        ({"field": "code", "value": 1}, b'{"code":true}', False),
+        ({"field": "code", "value": True}, b'{"code":1}', False),
+        ({"field": "code", "value": 0}, b'{"code":"0"}', False),
+        ({"field": "code", "value": "0"}, b'{"code":"0"}', True),
+        ({"field": "ok", "value": True}, b'{"ok":true,"error":"a warning"}', True),
+        ({"field": "head.code", "value": "S0"}, b'{"head":{"code":"S0"}}', True),
+        ({"field": "head.code", "value": "S0"}, b'{"head":"S0"}', False),
+        ({"field": "code", "value": 0}, b"[]", False),
+        ({"field": "code", "value": 0}, b"", False),
+        ({"field": "code", "value": 0}, b"ok", False),
+    ],
+)
+def test_the_rule_of_success_is_the_receivers(vendor: Vendor, success: object, body: bytes, delivered: bool) -> None:
+    vendor.body = body
+    delivery = send(vendor.url, success=success)
+    assert delivery.verdict is (Verdict.DELIVERED if delivered else Verdict.REFUSED)
+    assert bool(delivery.hint) is not delivered
+    vendor.status = 500
+    assert send(vendor.url, success=success).verdict is Verdict.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "success", [{"field": "", "value": 0}, {"field": "code"}, {"field": "code", "value": [0]}, "code"]
+)
+def test_a_rule_of_success_that_is_none_is_a_mistake_of_the_configuration(success: object) -> None:
+    with pytest.raises(ConfigError, match=r"channels\[0\]\.success"):
+        send("http://127.0.0.1:9/", success=success)
+
+
+def test_a_receiver_can_verify_the_signature(vendor: Vendor) -> None:
+    """As docs/reference/alerting.md says it: over the time, a dot and the body as it came."""
+    assert send(vendor.url, secret="env:SECRET").delivered
+    (request,) = vendor.received
+    seconds = request.headers["X-Obsctl-Timestamp"]
+    assert abs(int(seconds) - time.time()) < 10
+    expected = hmac.new(TOKEN.encode(), seconds.encode() + b"." + request.raw, hashlib.sha256).hexdigest()
+    assert request.headers["X-Obsctl-Signature"] == f"sha256={expected}"
+    assert send(vendor.url).delivered
+    assert "X-Obsctl-Signature" not in vendor.received[1].headers
+
+
+def test_the_signature_has_a_vector() -> None:
+    assert sign("key", 1700000000, b"{}") == "sha256=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae"
 
 
 @pytest.mark.parametrize("rest", ["/hook?key=k-55aa", "/hook?k-55aa", "/k-55aa/send", "/send#k-55aa"])

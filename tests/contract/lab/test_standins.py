@@ -147,7 +147,9 @@ def test_a_redirect_is_seen_if_followed(robot: StandIns) -> None:
 def test_an_unheard_of_behaviour_is_refused_and_changes_nothing(robot: StandIns) -> None:
     assert robot.ask("PUT", "/behaviour", {"name": "nonsense"})[0] == 400
     assert robot.ask("PUT", "/behaviour", ["no object"])[0] == 400
-    assert robot.ask("GET", "/behaviour") == (200, {"name": "success"})
+    assert robot.ask("PUT", "/behaviour", {"name": "success", "channel": "pager"})[0] == 400
+    assert robot.ask("PUT", "/behaviour", {"name": "19024", "channel": "dingtalk"})[0] == 400
+    assert robot.ask("GET", "/behaviour") == (200, {"name": "success", "channel": "dingtalk"})
 
 
 def test_the_webhook_takes_and_keeps(robot: StandIns) -> None:
@@ -184,6 +186,32 @@ def test_a_mail_is_put_off_or_refused(robot: StandIns) -> None:
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         send(robot)
     assert refused.value.recipients["b@obs.test"][0] == 550
+
+
+def test_a_channels_behaviour_is_its_own(robot: StandIns) -> None:
+    robot.ask("PUT", "/behaviour", {"name": "45009", "channel": "wecom"})
+    try:
+        assert robot.ask("GET", "/behaviour?channel=wecom")[1]["name"] == "45009"
+        assert robot.ask("POST", "/cgi-bin/webhook/send?key=k", {"msgtype": "text"})[1]["errcode"] == 45009
+        assert robot.ask("POST", signed(), MESSAGE)[1]["errcode"] == 0
+    finally:
+        robot.ask("PUT", "/behaviour", {"name": "success", "channel": "wecom"})
+
+
+def test_a_token_in_a_path_is_not_kept(robot: StandIns) -> None:
+    assert robot.ask("POST", "/open-apis/bot/v2/hook/secret-token-1", {"msg_type": "text"})[1]["code"] == 0
+    (kept,) = robot.received()
+    assert kept["channel"] == "feishu"
+    assert "secret-token-1" not in json.dumps(kept)
+
+
+def test_feishus_signature_is_the_vendors() -> None:
+    """The vendor's scheme: the time and the secret are the key, and the message is empty."""
+    sign = base64.b64encode(hmac.new(b"1599360473\nthe-secret", digestmod=hashlib.sha256).digest()).decode()
+    now_ms = 1599360473 * 1000
+    assert standins.judge_signature(SECRET, "1599360473", sign, now_ms, feishu=True) == "valid"
+    assert standins.judge_signature(SECRET, "1599360473", sign, now_ms + 3_600_000, feishu=True) == "expired"
+    assert standins.judge_signature(SECRET, "1599360473", sign, now_ms) == "invalid"
 
 
 def test_the_signature_is_the_vendors() -> None:

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 
 from obsctl.alerter import config as alerter_config
 from obsctl.consumer import config
@@ -25,6 +27,8 @@ CHANNELS: list[dict[str, Any]] = [
     {"name": "ops robot", "type": "dingtalk", "url": "https://robot.example/send", "token": "vault:vault_token",
      "secret": "env:OBS_TEST_SECRET"},
     {"name": "hook", "type": "webhook", "url": "https://hook.example/", "token": "plain-value"},
+    {"name": "pool", "type": "wecom", "robots": [{"token": "vault:vault_token"}, {"token": "plain-pool"}],
+     "at_all": ["critical"]},
     {"name": "mail", "type": "smtp", "host": "mail.example", "sender": "o@example", "recipients": ["值班@example"]},
 ]  # fmt: skip
 SECRETS = {"mysql_reader_password": "plain-reader", "vault_token": "vaulted-token"}
@@ -126,12 +130,13 @@ def test_the_fleet_on_the_control_node(fleet_file: Path) -> None:
 def test_secrets_in_the_fleet_are_references_or_nothing(fleet_file: Path, host_files: Path) -> None:
     fleet = _fleet(fleet_file)
     assert fleet.database.reader_password == "", "the inventory of this test holds it as a plain value"
-    robot, hook, mail = fleet.alert_channels
+    robot, hook, pool, mail = fleet.alert_channels
+    assert [one["token"] for one in pool["robots"]] == ["vault:vault_token", ""]
     assert (robot["token"], robot["secret"], hook["token"]) == ("vault:vault_token", "env:OBS_TEST_SECRET", "")
     assert mail["recipients"] == ["值班@example"]
     for path in (fleet_file, host_files / "fleet.json"):
         text = path.read_text()
-        assert not [value for value in (*SECRETS.values(), "plain-value") if value in text]
+        assert not [value for value in (*SECRETS.values(), "plain-value", "plain-pool") if value in text]
 
 
 def test_the_fleet_on_a_consumer_host_differs_in_what_is_valid_there(fleet_file: Path, host_files: Path) -> None:
@@ -154,10 +159,23 @@ def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
     assert (read.kafka.instance, read.processes) == ("app1", 0)
 
 
+@pytest.mark.parametrize(
+    ("types", "extras"), [([], ""), (["dingtalk", "smtp"], ""), (["dingtalk", "apprise", "apprise"], "[apprise]")]
+)
+def test_a_host_gets_the_libraries_that_its_channels_need(project: Path, types: list[str], extras: str) -> None:
+    variables = yaml.safe_load((project / "roles/consumer/vars/main.yml").read_text())
+    expression = jinja2.Environment(autoescape=True).from_string(variables["__consumer_extras"])
+    assert expression.render(consumer_alert_channels=[{"type": type_} for type_ in types]) == extras
+    # Another set is another environment, which is built again.
+    assert "__consumer_extras" in variables["__consumer_wheel_set"]
+
+
 def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
     read = alerter_config.load(host_files / "alerter.yml")
     assert read.database == "obs"
-    assert [channel.name for channel in read.channels] == ["ops robot", "hook", "mail"]
+    assert [channel.name for channel in read.channels] == ["ops robot", "hook", "pool", "mail"]
+    tokens = [f"file:/etc/obsctl/secrets/alert_pool_robots_{number}_token" for number in (1, 2)]
+    assert [robot.token for robot in read.channels[2].each_robot()] == tokens  # type: ignore[attr-defined]
     assert [rule.name for rule in read.rules] == ["client-request-rate", "client-errors", "server-error-share"]
 
 
@@ -171,6 +189,8 @@ def test_each_secret_belongs_to_the_one_that_reads_it(host_files: Path) -> None:
         "alert_ops_robot_token": "obsctl-alerter",
         "alert_ops_robot_secret": "obsctl-alerter",
         "alert_hook_token": "obsctl-alerter",
+        "alert_pool_robots_1_token": "obsctl-alerter",
+        "alert_pool_robots_2_token": "obsctl-alerter",
     }
 
 

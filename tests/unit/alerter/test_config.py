@@ -106,7 +106,7 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
             {"channels": [{"name": "x", "type": "pager"}]},
             f"channels[0].type: must be one of {', '.join(KINDS.by_tag)} (of x)",
         ),
-        ({"channels": [{"name": "x", "type": "dingtalk", "url": "http://a/"}]}, "missing required field `token`"),
+        ({"channels": [{"name": "x", "type": "dingtalk", "url": "http://a/"}]}, "give token, or robots for a pool"),
         ({"channels": [GOOD["channels"][1] | {"tokn": "env:X"}]}, "channels[0]: Object contains unknown field `tokn`"),
         ({"channels": [GOOD["channels"][1] | {"per_minute": 1}]}, "channels[0].per_minute: Expected `int` >= 2"),
         ({"channels": [GOOD["channels"][2] | {"recipients": []}]}, "channels[0].recipients: Expected `array`"),

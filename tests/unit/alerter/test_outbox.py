@@ -200,3 +200,127 @@ def test_a_clock_that_is_set_back_does_not_silence_a_channel(bench: Bench) -> No
     bench.now -= 86_400
     bench.run(1)
     assert outbox.pace(bench.connection, "robot").waiting == 0
+
+
+class Pool(Bench):
+    """A channel that is a pool of robots; a vendor that says of each robot what the test wants."""
+
+    robots = ("robot#1", "robot#2", "robot#3")
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.says: dict[str, Delivery] = {}
+        self.by: list[tuple[float, str, Message]] = []
+
+    def claim(self, per_minute: int = 18, gap_s: float = 0.0) -> Parcel | float:
+        with transaction(self.connection):
+            return outbox.claim(self.connection, "robot", per_minute, self.now, robots=self.robots, gap_s=gap_s)
+
+    def settle(self, parcel: Parcel, delivery: Delivery) -> outbox.Pace:
+        del delivery
+        self.by.append((self.now, parcel.robot, parcel.message))
+        with transaction(self.connection):
+            outcome = self.says.get(parcel.robot, OK)
+            return outbox.settle(self.connection, "robot", parcel, outcome, self.now, robots=self.robots)
+
+    def pace(self) -> outbox.Pace:
+        return outbox.pace(self.connection, "robot", self.robots)
+
+    def sent_by(self, robot: str) -> list[float]:
+        return [at for at, by, _ in self.by if by == robot]
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    made = Pool(tmp_path / "pool.db")
+    yield made
+    made.connection.close()
+
+
+def test_a_pool_spreads_messages_and_each_robot_keeps_its_own_pace(pool: Pool) -> None:
+    pool.put(*(message(number) for number in range(200)))
+    pool.run(0.5)
+    assert [len(pool.sent_by(robot)) for robot in pool.robots] == [18, 18, 18]
+    # The last of the pool's attempts stands for everything that waits, up to its 150.
+    assert [one.kind for _, _, one in pool.by].count(Kind.DIGEST) == 1
+    assert pool.by[-1][2].kind is Kind.DIGEST
+    assert pool.pace().waiting == 0
+    pool.put(*(message(number) for number in range(200, 400)))
+    pool.run(300)
+    for robot in pool.robots:
+        for first, nineteenth in zip(pool.sent_by(robot), pool.sent_by(robot)[18:], strict=False):
+            assert nineteenth - first >= 60
+    assert pool.pace().waiting == 0
+
+
+@pytest.mark.parametrize("verdict", [Verdict.THROTTLED, Verdict.REFUSED])
+def test_a_robot_that_is_throttled_or_refused_rests_while_the_others_go_on(pool: Pool, verdict: Verdict) -> None:
+    pool.says["robot#2"] = failed(verdict)
+    pool.put(*(message(number) for number in range(30)))
+    pool.run(0.5)
+    assert pool.pace().waiting == 0
+    assert len(pool.sent_by("robot#2")) == 1
+    assert (pool.pace().verdict, pool.pace().failures) == (verdict, 1)
+    pool.says.clear()
+    pool.run(outbox.pause(verdict, 1))
+    pool.put(*(message(number) for number in range(30, 36)))
+    pool.run(0.5)
+    # It is tried again after its pause, and its failure is over.
+    assert len(pool.sent_by("robot#2")) > 1
+    assert (pool.pace().verdict, pool.pace().failures) == (Verdict.DELIVERED, 0)
+
+
+def test_a_vendor_that_cannot_be_reached_is_not_tried_by_each_robot_in_turn(pool: Pool) -> None:
+    for robot in pool.robots:
+        pool.says[robot] = failed(Verdict.UNKNOWN)
+    pool.put(message(1))
+    pool.run(29)
+    # As with one robot: after 10 s, and after 20 s more.
+    assert [round(at - pool.by[0][0]) for at, _, _ in pool.by] == [0, 10]
+    assert pool.pace().failures == 2
+
+
+def test_a_pool_of_which_every_robot_rests_waits_for_the_first(pool: Pool) -> None:
+    for robot in pool.robots:
+        pool.says[robot] = failed(Verdict.THROTTLED)
+    pool.put(message(1))
+    begun = pool.now
+    pool.run(1)
+    assert len(pool.by) == 3
+    assert pool.claim() == pytest.approx(begun + 60, abs=1)
+
+
+def test_a_restart_forgets_no_robots_attempts(pool: Pool, tmp_path: Path) -> None:
+    pool.put(*(message(number) for number in range(40)))
+    for _ in range(40):
+        parcel = pool.claim()
+        assert isinstance(parcel, Parcel)
+        pool.settle(parcel, OK)
+    pool.connection.close()
+    after = Pool(tmp_path / "pool.db")
+    after.put(*(message(number) for number in range(40, 100)))
+    after.run(0.5)
+    assert [len(pool.sent_by(robot)) + len(after.sent_by(robot)) for robot in pool.robots] == [18, 18, 18]
+    after.connection.close()
+
+
+def test_attempts_of_a_robot_keep_their_distance(pool: Pool) -> None:
+    pool.put(*(message(number) for number in range(9)))
+    while isinstance(parcel := pool.claim(gap_s=0.25), Parcel) or parcel != float("inf"):
+        if isinstance(parcel, Parcel):
+            pool.settle(parcel, OK)
+        else:
+            pool.now = parcel
+    for robot in pool.robots:
+        assert len(pool.sent_by(robot)) == 3
+        assert all(later - earlier >= 0.25 for earlier, later in pairwise(pool.sent_by(robot)))
+
+
+@pytest.mark.parametrize(("asked", "rest"), [(30.0, 30.0), (0.0, 1.0), (86_400.0, 600.0), (None, 60.0)])
+def test_how_long_a_vendor_wants_to_be_left_alone_is_respected(bench: Bench, asked: float | None, rest: float) -> None:
+    bench.put(message(1))
+    parcel = bench.claim()
+    assert isinstance(parcel, Parcel)
+    pace = bench.settle(parcel, Delivery(Verdict.THROTTLED, "429", "no", "wait", asked))
+    assert pace.next_try == bench.now + rest
+    assert bench.claim() == bench.now + rest

@@ -16,6 +16,8 @@ Resolve = Callable[[str], Secret]
 
 #: DingTalk takes 20 messages a minute; the margin keeps out of its 10 minutes of silence.
 DEFAULT_PER_MINUTE = 18
+#: The schema of a message as JSON, documented in docs/reference/alerting.md.
+SCHEMA = "obsctl/alert/v1"
 #: Marks an option whose value is a reference to a secret.
 SECRET = {"secret": True}
 
@@ -45,6 +47,8 @@ class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tag_text: ClassVar[str] = "What takes the messages."
     #: What counts as a delivery: the documentation.
     delivered: ClassVar[str] = ""
+    #: Between two attempts lies at least this time, seconds: some vendors have a limit by the second.
+    gap_s: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         if not self.keyword.isprintable():
@@ -55,6 +59,10 @@ class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The channel's ``type`` in alerter.yml."""
         return str(self.__struct_config__.tag)
 
+    def each_robot(self) -> tuple[ChannelOptions, ...]:
+        """Return what the channel's messages are spread over; each has a name and a pace of its own."""
+        return (self,)
+
     def open(self, resolve: Resolve) -> Channel:
         """Read the secrets and return the channel.
 
@@ -62,3 +70,16 @@ class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ConfigError: a secret cannot be read or an option cannot work.
         """
         raise NotImplementedError
+
+
+def document(message: Message, keyword: str) -> dict[str, Any]:
+    """Return the message as JSON for machines: the body of a webhook, the value of a Kafka record."""
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "id": message.id,
+        "kind": message.kind.value,
+        "title": message.title,
+        "text": "\n".join(message.lines),
+        "facts": message.facts,
+    }
+    return body | ({"keyword": keyword} if keyword else {})

@@ -11,22 +11,46 @@ import hashlib
 import hmac
 import time
 from typing import Annotated, Any, ClassVar
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from obsctl.alerter.channels.channel import SECRET, Resolve
-from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
-from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.channels.channel import SECRET
+from obsctl.alerter.channels.http import Answer, Endpoint
+from obsctl.alerter.channels.robot import (
+    IN_GROUP,
+    Known,
+    Robot,
+    RobotOptions,
+    Said,
+    bounded,
+    on_the_wire,
+    title_of,
+)
+from obsctl.alerter.delivery import Verdict
 from obsctl.alerter.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
-from obsctl.core.secrets import Secret, redact
+from obsctl.core.secrets import Secret
 
-#: DingTalk refuses a timestamp that is further off, seconds.
-_CLOCK_TOLERANCE_S = 3600
-_TOO_FAST = frozenset({130101, 90030, 90018})
+_TOO_FAST = "DingTalk takes 20 messages a minute from a robot and then none for 10 minutes: wait, then try again"
+_UNKNOWN_TOKEN = "the access token is unknown: the robot was removed or the token mistyped; copy it again"  # noqa: S105
+_STOPPED = "the robot is switched off: switch it on in the group's settings"
+_GONE = "the robot is not in the group any more: make one and copy its token"
+_CONTENT = "DingTalk's filter refuses the text: look at the title and the addresses in it (obsctl alert test --dry-run)"
+_KEYWORD = "the text lacks the robot's keyword: set the channel's keyword option"
+_OLD_SIGNATURE = "DingTalk finds the signature's time wrong: check this machine's clock (chronyc tracking)"
+_SIGNATURE = (
+    "wrong signature: the secret is not the robot's; copy the value that begins with SEC, and check this machine's "
+    "clock"
+)
+_NO_SECRET = "wrong signature: the channel has no secret, the robot wants one; copy the value that begins with SEC"  # noqa: S105
+_ADDRESS = "the sending address is not on the robot's list: add this host's public address there"
+_ANY_OF_THREE = (
+    "310000 stands for a wrong signature, a missing keyword or a refused address: check secret (begins with SEC), "
+    "keyword and the robot's address list"
+)
 
 
 class _Reply(msgspec.Struct):
@@ -43,117 +67,120 @@ def sign(secret: str, milliseconds: int) -> str:
     return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
 
 
-class DingTalkOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="dingtalk"):
+class DingTalkOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="dingtalk"):
     """A robot in a DingTalk group."""
 
-    token: Annotated[str, Meta(description="The robot's access token, as a reference.", extra=SECRET)]
+    url: Annotated[str, Meta(description="The robot's address without its token.")] = (
+        "https://oapi.dingtalk.com/robot/send"
+    )
+    token: Annotated[
+        str | None,
+        Meta(description="The robot's access token (what follows access_token=), as a reference.", extra=SECRET),
+    ] = None
     secret: Annotated[
         str,
         Meta(
             description="The signing secret (begins with SEC) of a robot secured by it, as a reference.", extra=SECRET
         ),
     ] = ""
+    at_mobiles: Annotated[tuple[str, ...], Meta(description="Mobile numbers of the people to mention.")] = ()
 
     delivered: ClassVar[str] = "`errcode` 0"
+    signs: ClassVar[bool] = True
+    found_at: ClassVar[str] = "what follows access_token= in the robot's address"
 
-    def open(self, resolve: Resolve) -> DingTalk:
-        """Read token and secret."""
+    def check_url(self) -> None:
+        """Refuse a url with the access token in it."""
         if "access_token=" in urlsplit(self.url).query:
             raise ConfigError(
                 f"alert channel {self.name}: the url holds the access token",
                 hint="leave it out of the url and give it as token: file:…, env:… or vault:…",
             )
-        secret = resolve(self.secret) if self.secret else None
-        return DingTalk(self.endpoint(), resolve(self.token), secret, self.keyword)
+
+    def robot(self, endpoint: Endpoint, token: Secret, secret: Secret | None) -> DingTalk:
+        """Return the robot."""
+        return DingTalk(self, endpoint, token, secret)
 
 
-class DingTalk:
-    """A robot in a DingTalk group.
+class DingTalk(Robot[DingTalkOptions]):
+    """A robot in a DingTalk group."""
 
-    Args:
-        endpoint: the robot's address without token: ``https://oapi.dingtalk.com/robot/send``.
-        token: its access token.
-        secret: the signing secret, None for robots secured by keyword or address.
-        keyword: added to each text, for robots secured by keyword.
-    """
+    vendor = "DingTalk"
+    address = "https://oapi.dingtalk.com/robot/send"
+    elsewhere = "DingTalk's pages on custom robots and on global error codes"
+    limit = 20_000
+    # Two numberings of the same faults are in use (400102 and 400103, 410100 and 410101, ...).
+    known = (
+        Known("-1", Verdict.DEFERRED, "DingTalk is busy: it is tried again in some minutes"),
+        Known("130101", Verdict.THROTTLED, _TOO_FAST),
+        Known("410100", Verdict.THROTTLED, _TOO_FAST),
+        Known("410101", Verdict.THROTTLED, _TOO_FAST),
+        Known("90030", Verdict.THROTTLED, _TOO_FAST),
+        Known("90018", Verdict.THROTTLED, _TOO_FAST),
+        Known("310000", Verdict.REFUSED, _KEYWORD, ("keyword", "关键词")),
+        Known("310000", Verdict.REFUSED, _ADDRESS, ("whitelist", "白名单", "ip ", "ip地址")),
+        Known(
+            "310000", Verdict.REFUSED, _OLD_SIGNATURE, ("timestamp无效", "invalid timestamp", "过期"), signature=True
+        ),
+        Known(
+            "310000", Verdict.REFUSED, _SIGNATURE, ("sign", "timestamp", "签名"), signature=True, unsigned=_NO_SECRET
+        ),
+        Known("310000", Verdict.REFUSED, _ANY_OF_THREE, signature=True),
+        Known("300001", Verdict.REFUSED, _UNKNOWN_TOKEN),
+        Known("300005", Verdict.REFUSED, _UNKNOWN_TOKEN),
+        Known("400101", Verdict.REFUSED, _UNKNOWN_TOKEN),
+        Known("400013", Verdict.REFUSED, "the group was dissolved: make a robot in another group"),
+        Known("400102", Verdict.REFUSED, _UNKNOWN_TOKEN, ("token",)),
+        Known("400102", Verdict.REFUSED, _STOPPED),
+        Known("400103", Verdict.REFUSED, _STOPPED),
+        Known("400106", Verdict.REFUSED, _GONE),
+        Known("400107", Verdict.REFUSED, _GONE),
+        Known("430101", Verdict.REFUSED, _CONTENT),
+        Known("430102", Verdict.REFUSED, _CONTENT),
+        Known("430103", Verdict.REFUSED, _CONTENT),
+        Known("430104", Verdict.REFUSED, _CONTENT),
+        Known("430105", Verdict.REFUSED, _CONTENT),
+        Known("460101", Verdict.REFUSED, "the message is too long for DingTalk, even shortened", too_long=True),
+        Known("101002", Verdict.REFUSED, "the message is too long for DingTalk, even shortened", too_long=True),
+        Known("404", Verdict.REFUSED, "check the url: the robot's address ends in /robot/send"),
+        Known("88", Verdict.REFUSED, IN_GROUP),
+    )
 
-    def __init__(self, endpoint: Endpoint, token: Secret, secret: Secret | None, keyword: str) -> None:
-        self._endpoint = endpoint
-        self._token = token
-        self._secret = secret
-        self._keyword = keyword
+    def frame(self, message: Message, text: str) -> dict[str, Any]:
+        """Return the body."""
+        body: dict[str, Any] = {"msgtype": "markdown", "markdown": {"title": title_of(message), "text": text}}
+        people, everybody = self._options.mentions(message)
+        mobiles = list(self._options.at_mobiles) if people else []
+        user_ids = list(self._options.at_user_ids) if people else []
+        if mobiles or user_ids or everybody:
+            body["at"] = {"atMobiles": mobiles, "atUserIds": user_ids, "isAtAll": everybody}
+        return body
 
-    def payload(self, message: Message) -> dict[str, Any]:
-        """Return the body that is posted."""
-        text = "\n\n".join((f"#### {message.title}", *message.lines))
-        title = message.title
-        if self._keyword and self._keyword not in text:
-            text += f"\n\n{self._keyword}"
-        return {"msgtype": "markdown", "markdown": {"title": title, "text": text}}
+    def text(self, message: Message, room: int) -> str:
+        """Return the text; only who stands in it is marked in the chat."""
+        tail = [self._options.keyword] if self._options.keyword else []
+        if self._options.mentions(message).people:
+            tail += [" ".join(f"@{who}" for who in (*self._options.at_mobiles, *self._options.at_user_ids))]
+        return bounded(
+            (f"#### {message.title}", *message.lines),
+            [part for part in tail if part],
+            room=room,
+            size=on_the_wire,
+            separator="\n\n",
+        )
 
-    def preview(self, message: Message) -> dict[str, Any]:
-        """Return what :meth:`send` would do, without any secret."""
-        url = self._endpoint.url
-        begin = "&" if urlsplit(url).query else "?"
-        query = f"{begin}access_token=***" + ("&timestamp=***&sign=***" if self._secret else "")
-        return {"method": "POST", "url": masked(url) + query, "body": self.payload(message)}
-
-    def send(self, message: Message) -> Delivery:
-        """Post the message once and judge the vendor's answer."""
-        where = self._endpoint.where
-        answer = self._endpoint.post(self.payload(message), query=self._signed_query())
-        if isinstance(answer, Delivery):
-            return answer
-        return redirected(answer, where) or out_of_order(answer, where) or self._judge(answer, where)
-
-    def _signed_query(self) -> str:
-        query = [("access_token", self._token.reveal())]
+    def query(self, token: str) -> list[tuple[str, str]]:
+        """Return token and signature."""
+        query = [("access_token", token)]
         if self._secret is not None:
             now = int(time.time() * 1000)
             query += [("timestamp", str(now)), ("sign", sign(self._secret.reveal(), now))]
-        # urlencode encodes each value once; a signature that is encoded twice is refused.
-        return urlencode(query, quote_via=quote_plus)
+        return query
 
-    def _judge(self, answer: Answer, where: str) -> Delivery:
+    def read(self, answer: Answer) -> Said | None:
+        """Return ``errcode`` and ``errmsg``."""
         try:
             reply = decode_json(answer.body, _Reply)
         except UndecodableError:
-            return Delivery(
-                Verdict.REFUSED,
-                str(answer.status),
-                f"{where} answered HTTP {answer.status} without an errcode, so this is no DingTalk robot",
-                "check the url: the robot's address ends in /robot/send",
-            )
-        code = str(reply.errcode)
-        said = f"{where}: errcode {code}, {redact(reply.errmsg)[:200]!r}"
-        if reply.errcode == 0:
-            return Delivery(Verdict.DELIVERED, code, f"{where}: errcode 0")
-        if reply.errcode in _TOO_FAST:
-            return Delivery(
-                Verdict.THROTTLED,
-                code,
-                said,
-                "DingTalk takes 20 messages a minute and then none for 10 minutes: wait, then try again",
-            )
-        return Delivery(Verdict.REFUSED, code, said, self._advice(reply, answer))
-
-    def _advice(self, reply: _Reply, answer: Answer) -> str:
-        if reply.errcode == 300005:
-            return "the access token is unknown: the robot was removed or the token mistyped; copy it again"
-        if reply.errcode != 310000:
-            return "look the errcode up in DingTalk's list of global error codes"
-        skew = answer.clock_skew_s
-        if skew is not None and abs(skew) > _CLOCK_TOLERANCE_S:
-            return f"the signature is out of date: this machine's clock is {-skew:+.0f} s off; set it"
-        said = reply.errmsg.lower()
-        if "keyword" in said:
-            return "the text lacks the robot's keyword: set the channel's keyword option"
-        if "whitelist" in said or "ip " in said:
-            return "the sending address is not on the robot's list: add this host's public address there"
-        if "sign" in said or "timestamp" in said:
-            have = "the secret is not the robot's" if self._secret else "the channel has no secret, the robot wants one"
-            return f"wrong signature: {have}; copy the value that begins with SEC, and check this machine's clock"
-        return (
-            "310000 stands for a wrong signature, a missing keyword or a refused address: check secret (begins "
-            "with SEC), keyword and the robot's address list"
-        )
+            return None
+        return Said(str(reply.errcode), reply.errmsg, reply.errcode == 0, "errcode")

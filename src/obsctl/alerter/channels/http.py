@@ -20,7 +20,6 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import msgspec
 import requests
 import requests.adapters
 import requests.utils
@@ -77,12 +76,16 @@ class Answer:
         body: the first 64 KiB.
         location: scheme and host that a redirect points to, empty where it names none.
         clock_skew_s: the server's ``Date`` minus this machine's clock, seconds; None without the header.
+        retry_after_s: how long the server wants to be left alone (``Retry-After``), seconds; None without the header.
+        html: whether the body is an HTML page, by its type or its beginning.
     """
 
     status: int
     body: bytes
     location: str = ""
     clock_skew_s: float | None = None
+    retry_after_s: float | None = None
+    html: bool = False
 
 
 class Endpoint:
@@ -105,31 +108,32 @@ class Endpoint:
         self._proxy = proxy
         if proxy:
             _check_proxy(proxy, what)
-        try:
-            self._context = ssl.create_default_context(cafile=ca_file or None)
-        except OSError as error:  # ssl.SSLError is one
-            why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-            raise ConfigError(
-                f"{what}: the ca_file {ca_file} cannot be used: {why}",
-                hint="give the path of a PEM file on the host that sends; it must be readable by the alerter's user",
-            ) from None
+        self._context = trusting(ca_file, what)
 
     def post(
-        self, payload: dict[str, Any], *, query: str = "", headers: dict[str, str] | None = None
+        self,
+        body: bytes,
+        *,
+        path: str = "",
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        within_s: float | None = None,
     ) -> Answer | Delivery:
-        """Post the payload once and return the answer, or the delivery's outcome when there was none.
+        """Post once and return the answer, or the delivery's outcome when there was none.
 
         Args:
-            payload: becomes the JSON body.
+            body: JSON.
+            path: added to the URL's own after a slash; may hold secrets.
             query: added to the URL's own; may hold secrets.
             headers: added to the content type; may hold secrets.
+            within_s: seconds for all of it; the channels' total unless given.
         """
         parts = urlsplit(self.url)
         query = "&".join(filter(None, (parts.query, query)))
-        target = quote((parts.path or "/") + (f"?{query}" if query else ""), safe=_TARGET)
+        place = f"{parts.path.rstrip('/')}/{path}" if path else parts.path or "/"
+        target = quote(place + (f"?{query}" if query else ""), safe=_TARGET)
         # Without the login that stands before the host: requests would send it along.
         address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", "")) + target
-        body = msgspec.json.encode(payload)
         prepared = requests.Request("POST", address, data=body, headers=_HEADERS | (headers or {})).prepare()
         proxies = self._proxies()
         proxy = requests.utils.select_proxy(address, proxies) or ""
@@ -141,7 +145,7 @@ class Endpoint:
                 "not one for HTTP",
                 "set the channel's proxy to http://HOST:PORT, or add the host to NO_PROXY",
             )
-        trip = _Trip(self.where, origin(proxy))
+        trip = _Trip(self.where, origin(proxy), total_s=TOTAL_TIMEOUT_S if within_s is None else within_s)
         try:
             return self._travel(trip, prepared, proxies)
         except TimeoutError:
@@ -150,15 +154,22 @@ class Endpoint:
             return trip.broken()
 
     def _travel(self, trip: _Trip, prepared: requests.PreparedRequest, proxies: dict[str, str]) -> Answer:
-        with Deadline(TOTAL_TIMEOUT_S) as trip.deadline, contextlib.closing(_Adapter(self._context)) as adapter:
+        with Deadline(trip.total_s) as trip.deadline, contextlib.closing(_Adapter(self._context)) as adapter:
             token = _TRIP.set(trip)
             try:
-                response = adapter.send(prepared, stream=True, timeout=TOTAL_TIMEOUT_S, proxies=proxies)
+                response = adapter.send(prepared, stream=True, timeout=trip.total_s, proxies=proxies)
                 body = response.raw.read(_LONGEST_ANSWER, decode_content=False)
             finally:
                 _TRIP.reset(token)
-            location, date = response.headers.get("Location"), response.headers.get("Date")
-            return Answer(response.status_code, body, origin(location or ""), _skew(date))
+            headers = response.headers
+            return Answer(
+                response.status_code,
+                body,
+                origin(headers.get("Location") or ""),
+                _skew(headers.get("Date")),
+                _seconds(headers.get("Retry-After")),
+                _is_page(headers.get("Content-Type"), body),
+            )
 
     def _proxies(self) -> dict[str, str]:
         if self._proxy:
@@ -176,12 +187,14 @@ class _Trip:
     Attributes:
         where: the URL's origin.
         proxy: the proxy's origin, empty for none.
+        total_s: what all of it may take, seconds.
         step: ``connect``, ``tunnel`` (through the proxy), ``tls``, or ``sent`` once the request may be on its way.
         fault: what ended the connecting.
     """
 
     where: str
     proxy: str
+    total_s: float
     step: str = "connect"
     fault: BaseException | None = None
     deadline: Deadline = field(default_factory=lambda: Deadline(TOTAL_TIMEOUT_S))
@@ -189,11 +202,11 @@ class _Trip:
     def timed_out(self) -> Delivery:
         """Return the outcome when the time was over."""
         if self.step == "sent":
-            return _unanswered(self.where, f"no whole answer within {TOTAL_TIMEOUT_S:g} s")
+            return _unanswered(self.where, f"no whole answer within {self.total_s:g} s")
         if self.step == "tls":
-            return self._unreachable(f"no TLS connection within {TOTAL_TIMEOUT_S:g} s")
+            return self._unreachable(f"no TLS connection within {self.total_s:g} s")
         if self.step == "tunnel":
-            return self._unreachable(f"it did not connect within {TOTAL_TIMEOUT_S:g} s")
+            return self._unreachable(f"it did not connect within {self.total_s:g} s")
         return self._unreachable(f"no connection within {CONNECT_TIMEOUT_S:g} s")
 
     def broken(self) -> Delivery:
@@ -313,6 +326,26 @@ for _name in [name for name in logging.root.manager.loggerDict if name.startswit
     logging.getLogger(_name).addFilter(_WithoutTargets())
 
 
+def trusting(ca_file: str, what: str) -> ssl.SSLContext:
+    """Return the TLS context of a channel.
+
+    Args:
+        ca_file: PEM file of the certificate authorities to trust; empty for this machine's.
+        what: named in errors.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:  # ssl.SSLError is one
+        why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(
+            f"{what}: the ca_file {ca_file} cannot be used: {why}",
+            hint="give the path of a PEM file on the host that sends; it must be readable by the alerter's user",
+        ) from None
+
+
 def _check_url(url: str, what: str) -> None:
     """Refuse a URL that cannot be posted to.
 
@@ -394,7 +427,11 @@ def out_of_order(answer: Answer, where: str) -> Delivery | None:
         )
     if answer.status == 429:
         return Delivery(
-            Verdict.THROTTLED, "429", f"{where}: too many requests (HTTP 429)", "wait a minute, then try again"
+            Verdict.THROTTLED,
+            "429",
+            f"{where}: too many requests (HTTP 429)",
+            "wait a minute, then try again; if it repeats, lower the channel's per_minute",
+            answer.retry_after_s,
         )
     if answer.status in (502, 504):
         return Delivery(
@@ -409,6 +446,7 @@ def out_of_order(answer: Answer, where: str) -> Delivery | None:
             str(answer.status),
             f"{where} is out of order (HTTP {answer.status})",
             "try again later; if it stays, ask those who run that service",
+            answer.retry_after_s,
         )
     return None
 
@@ -420,6 +458,24 @@ def _unanswered(where: str, why: str) -> Delivery:
         f"{where}: {why}; the message may or may not have arrived",
         "look into the chat or mailbox before sending again; check the network path if this repeats",
     )
+
+
+def _is_page(content_type: str | None, body: bytes) -> bool:
+    """Return whether an answer is a page for people: a login portal, a proxy's error, a company's home page."""
+    begin = body.lstrip()[:15].lower()
+    return begin.startswith((b"<!doctype html", b"<html")) or (
+        begin.startswith(b"<") and (content_type or "").lower().startswith(("text/html", "application/xhtml"))
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Return a ``Retry-After`` in seconds: it is a number or a date."""
+    value = (retry_after or "").strip()
+    if value.isascii() and value.isdigit():
+        # More digits than any real time has would be no float.
+        return float(value[:9])
+    when = _skew(value)
+    return None if when is None else max(0.0, when)
 
 
 def _skew(date: str | None) -> float | None:

@@ -1,11 +1,16 @@
-"""E-mail: delivered when the server answers 250 to the message itself, for every recipient."""
+"""E-mail: delivered when the server answers 250 to the message itself.
+
+A recipient whom the server refuses does not keep the others from their mail, and is named.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -15,6 +20,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.channels.channel import SECRET, ChannelOptions, Resolve
+from obsctl.alerter.channels.http import trusting
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Message
 from obsctl.core.deadline import Deadline
@@ -29,15 +35,45 @@ _CONNECT_S = 5.0
 _TOTAL_S = 15.0
 
 
-class _Client(smtplib.SMTP):
-    """The library's client on a connection that ends with the deadline."""
+#: Where servers expect TLS from the first byte, and where they offer STARTTLS.
+_IMPLICIT_PORT, _SUBMISSION_PORT = 465, 587
 
-    def __init__(self, deadline: Deadline) -> None:
+
+class Tls(enum.StrEnum):
+    """How the connection is encrypted."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
+class _Client(smtplib.SMTP):
+    """The library's client on a connection that ends with the deadline.
+
+    Args:
+        host: the server; its certificate has to be for this name.
+        deadline: ends it.
+        context: for TLS from the first byte; None begins in clear.
+        reached: called with each step of connecting that begins.
+    """
+
+    def __init__(
+        self, host: str, deadline: Deadline, context: ssl.SSLContext | None, reached: Callable[[str], None]
+    ) -> None:
         self._deadline = deadline
+        self._context = context
+        self._reached = reached
         super().__init__()
+        # STARTTLS compares the certificate with it; the library sets it where it connects by itself.
+        self._host = host
 
     def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
-        return self._deadline.connect(host, port, at_most_s=_CONNECT_S)
+        line = self._deadline.connect(host, port, at_most_s=_CONNECT_S)
+        if self._context is not None:
+            self._reached("the TLS handshake")
+            line = self._context.wrap_socket(line, server_hostname=host)
+        self._reached("the greeting")
+        return line
 
 
 @dataclass
@@ -51,6 +87,10 @@ class _Talk:
 
     where: str
     step: str = ""
+
+    def reached(self, step: str) -> None:
+        """Note that the conversation has come so far."""
+        self.step = step
 
     def broken(self, why: str) -> Delivery:
         """Return the outcome when the conversation ends here without an answer."""
@@ -72,7 +112,7 @@ class _Talk:
             Verdict.UNREACHABLE,
             "",
             f"{self.where}: {why} at {self.step}",
-            "check port and starttls; a server that wants TLS from the first byte (port 465) is not supported, use 587",
+            "check port and tls: 465 is usual with tls: implicit, 587 with tls: starttls, 25 with either or none",
         )
 
 
@@ -82,16 +122,30 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
     host: Annotated[str, Meta(description="The mail server.")]
     sender: Annotated[str, Meta(description="Address of the sender, NAME@DOMAIN.")]
     recipients: Annotated[tuple[str, ...], Meta(min_length=1, description="Addresses of the recipients, NAME@DOMAIN.")]
-    port: Annotated[Port, Meta(description="Its TCP port: 25, 587 (with starttls) or another.")] = 25
-    starttls: Annotated[
-        bool, Meta(description="Whether the connection is encrypted, and the server's certificate checked, first.")
-    ] = False
-    username: Annotated[str, Meta(description="Account at the mail server (ASCII); empty for none.")] = ""
-    password: Annotated[
-        str, Meta(description="Its password (ASCII, only with starttls), as a reference.", extra=SECRET)
+    port: Annotated[Port, Meta(description="Its TCP port: 25, 465, 587 or another.")] = 25
+    tls: Annotated[
+        Tls | None,
+        Meta(
+            description="How the connection is encrypted and the server's certificate checked: implicit is TLS from "
+            "the first byte; by default implicit on port 465, starttls on 587, none on others."
+        ),
+    ] = None
+    ca_file: Annotated[
+        str,
+        Meta(description="CA certificates (PEM) to trust instead of this machine's, a path on the host that sends."),
     ] = ""
+    username: Annotated[str, Meta(description="Account at the mail server (ASCII); empty for none.")] = ""
+    password: Annotated[str, Meta(description="Its password (ASCII, only with TLS), as a reference.", extra=SECRET)] = (
+        ""
+    )
 
-    delivered: ClassVar[str] = "250 after DATA, with every recipient accepted"
+    delivered: ClassVar[str] = "250 after DATA; recipients whom the server refused are named"
+
+    @property
+    def encryption(self) -> Tls:
+        """How the connection is encrypted, by the option or by the port."""
+        by_port = {_IMPLICIT_PORT: Tls.IMPLICIT, _SUBMISSION_PORT: Tls.STARTTLS}
+        return self.tls if self.tls is not None else by_port.get(self.port, Tls.NONE)
 
     def open(self, resolve: Resolve) -> Smtp:
         """Check the addresses and read the password."""
@@ -105,10 +159,10 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ConfigError(f"alert channel {self.name}: {self.host!r} is no host name or address")
         if bool(self.username) != bool(self.password):
             raise ConfigError(f"alert channel {self.name}: username and password belong together")
-        if self.password and not self.starttls:
+        if self.password and self.encryption is Tls.NONE:
             raise ConfigError(
                 f"alert channel {self.name}: a password would cross the network in clear",
-                hint="set starttls: true, or leave username and password out",
+                hint="set tls: starttls (or implicit), or leave username and password out",
             )
         password = resolve(self.password) if self.password else None
         for part, value in (("username", self.username), ("password", password.reveal() if password else "")):
@@ -118,7 +172,7 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
                     "server takes",
                     hint="give the mail account another one",
                 )
-        return Smtp(self, password)
+        return Smtp(self, password, trusting(self.ca_file, f"alert channel {self.name}"))
 
 
 class Smtp:
@@ -127,10 +181,12 @@ class Smtp:
     Args:
         options: checked.
         password: for AUTH; None sends none.
+        context: which certificates are trusted.
     """
 
-    def __init__(self, options: SmtpOptions, password: Secret | None) -> None:
+    def __init__(self, options: SmtpOptions, password: Secret | None, context: ssl.SSLContext) -> None:
         self._options = options
+        self._context = context
         self._password = password
 
     def mail(self, message: Message) -> EmailMessage:
@@ -154,7 +210,7 @@ class Smtp:
         mail = self.mail(message)
         return {
             "server": f"{self._options.host}:{self._options.port}",
-            "starttls": self._options.starttls,
+            "tls": self._options.encryption.value,
             "login": "***" if self._options.username else "",
             "headers": dict(mail.items()),
             "body": mail.get_content(),
@@ -164,59 +220,76 @@ class Smtp:
         """Hand the mail to the server once and judge its answers."""
         talk = _Talk(f"{self._options.host}:{self._options.port}")
         try:
-            with Deadline(_TOTAL_S) as deadline, contextlib.closing(_Client(deadline)) as client:
+            implicit = self._context if self._options.encryption is Tls.IMPLICIT else None
+            deadline = Deadline(_TOTAL_S)
+            client = _Client(self._options.host, deadline, implicit, talk.reached)
+            with deadline, contextlib.closing(client):
                 return self._converse(client, talk, message)
         except TimeoutError:
             return talk.broken(f"no answer within {_TOTAL_S:g} s")
         except smtplib.SMTPResponseException as error:
             return _answered(talk.where, talk.step, error.smtp_code, _text(error.smtp_error))
-        except ssl.SSLError:
-            return Delivery(
-                Verdict.UNREACHABLE,
-                "",
-                f"{talk.where}: no trusted TLS connection",
-                "check the server's certificate and this machine's CA certificates and clock",
+        except ssl.SSLError as error:
+            hint = (
+                "check the server's certificate, the CA certificates (this machine's, or the channel's ca_file) and "
+                "this machine's clock"
             )
+            if error.reason in ("WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"):
+                hint = "the server does not speak TLS from the first byte on this port: set tls: starttls, or port: 465"
+            return Delivery(Verdict.UNREACHABLE, "", f"{talk.where}: no trusted TLS connection", hint)
         except smtplib.SMTPNotSupportedError:
             return Delivery(
                 Verdict.REFUSED,
                 "",
                 f"{talk.where} does not offer {talk.step}",
-                "check port and starttls, and whether the server wants a login there",
+                "check port and tls, and whether the server wants a login there",
             )
         except (OSError, smtplib.SMTPException):
             return talk.broken("the connection broke")
 
     def _converse(self, client: smtplib.SMTP, talk: _Talk, message: Message) -> Delivery:
         code, said = client.connect(self._options.host, self._options.port)
-        talk.step = "the greeting"
         if code != 220:
             return _answered(talk.where, talk.step, code, _text(said))
         talk.step = "EHLO"
         client.ehlo_or_helo_if_needed()
-        if self._options.starttls:
+        if self._options.encryption is Tls.STARTTLS:
             talk.step = "STARTTLS"
-            client.starttls(context=ssl.create_default_context())
+            client.starttls(context=self._context)
             client.ehlo()
         if self._options.username and self._password is not None:
             talk.step = "AUTH"
             client.login(self._options.username, self._password.reveal())
-        for step, command in self._envelope():
-            talk.step = step
-            code, said = client.docmd(command)
-            if code // 100 != 2:
-                return _answered(talk.where, step, code, _text(said))
+        talk.step = "MAIL FROM"
+        code, said = client.docmd(f"MAIL FROM:<{self._options.sender}>")
+        if code // 100 != 2:
+            return _answered(talk.where, talk.step, code, _text(said))
+        talk.step = "RCPT TO"
+        refused = self._name_recipients(client)
+        if len(refused) == len(self._options.recipients):
+            # One who may be taken later keeps the mail alive.
+            code, said = next((answer for answer in refused.values() if answer[0] < 500), next(iter(refused.values())))
+            return _answered(talk.where, talk.step, code, _text(said))
         talk.step = "DATA"
         code, said = client.data(self.mail(message).as_bytes())
         if code != 250:
             return _answered(talk.where, "DATA", code, _text(said))
         # The server has the mail now; what it answers to QUIT does not matter.
-        return Delivery(Verdict.DELIVERED, "250", f"{talk.where}: 250 after DATA")
+        if not refused:
+            return Delivery(Verdict.DELIVERED, "250", f"{talk.where}: 250 after DATA")
+        named = ", ".join(f"{who} ({code} {_text(said)})" for who, (code, said) in refused.items())
+        return Delivery(
+            Verdict.DELIVERED,
+            "250",
+            f"{talk.where}: 250 after DATA, but the server did not take {named}",
+            f"{' and '.join(refused)} did not get the mail: correct the channel's recipients, or ask whether the "
+            "mailbox exists",
+        )
 
-    def _envelope(self) -> list[tuple[str, str]]:
-        """Return the commands before DATA; one refused recipient refuses the mail, so none is left out in silence."""
-        recipients = [("RCPT TO", f"RCPT TO:<{address}>") for address in self._options.recipients]
-        return [("MAIL FROM", f"MAIL FROM:<{self._options.sender}>"), *recipients]
+    def _name_recipients(self, client: smtplib.SMTP) -> dict[str, tuple[int, bytes]]:
+        """Name every recipient to the server and return its answers about those whom it does not take."""
+        answers = {address: client.docmd(f"RCPT TO:<{address}>") for address in self._options.recipients}
+        return {address: (code, said) for address, (code, said) in answers.items() if code // 100 != 2}
 
 
 def _answered(where: str, step: str, code: int, said: str) -> Delivery:

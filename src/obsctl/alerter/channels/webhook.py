@@ -1,12 +1,16 @@
-"""A generic webhook: the message as JSON, delivered when the answer is 2xx and its body does not say otherwise."""
+"""A generic webhook: the message as JSON, signed where a secret is given, delivered when the answer says so."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import time
 from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta
+import msgspec
+from msgspec import Meta, Struct
 
-from obsctl.alerter.channels.channel import SECRET, Resolve
+from obsctl.alerter.channels.channel import SECRET, Resolve, document
 from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Message
@@ -14,87 +18,156 @@ from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
 
-#: The body's schema, documented in docs/reference/alerting.md.
-SCHEMA = "obsctl/alert/v1"
+TIMESTAMP_HEADER = "X-Obsctl-Timestamp"
+SIGNATURE_HEADER = "X-Obsctl-Signature"
+#: Words with which receivers refuse in fields called ``status``, ``state``, ``result`` and ``error``.
+_BAD_STATES = frozenset({"error", "fail", "failed", "failure", "ko", "rejected", "denied"})
+
+
+class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the receiver's answer says when it has the message."""
+
+    field: Annotated[str, Meta(min_length=1, description="Field of the JSON object; dots lead into objects in it.")]
+    value: Annotated[int | str | bool, Meta(description='Its value when the message was taken; 0 is not "0".')]
+
+    def __str__(self) -> str:
+        return f"{self.field} = {msgspec.json.encode(self.value).decode()}"
+
+
+def sign(secret: str, seconds: int, body: bytes) -> str:
+    """Return the signature header's value: HMAC-SHA256 with the secret over ``{seconds}.{body}``, in hex."""
+    return "sha256=" + hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
 
 
 class WebhookOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook"):
     """An HTTP endpoint that takes JSON."""
 
     token: Annotated[str, Meta(description="Sent as Authorization: Bearer, as a reference.", extra=SECRET)] = ""
+    secret: Annotated[
+        str,
+        Meta(
+            description="Signs each message: X-Obsctl-Signature over X-Obsctl-Timestamp and the body, as a reference.",
+            extra=SECRET,
+        ),
+    ] = ""
+    success: Annotated[
+        Success | None,
+        Meta(description="What an answer of HTTP 200 to 299 says when the message was taken, in place of the default."),
+    ] = None
 
     delivered: ClassVar[str] = (
-        "HTTP 200 to 299, and the body, where it is a JSON object, has no `errcode` or `code` but 0 (or the HTTP "
-        "status again) and no `ok` or `success` that is false"
+        "HTTP 200 to 299, and a JSON object whose `success.field` is `success.value`; without `success` any body but "
+        "an HTML page and a JSON object that refuses (`errcode` or `code` other than 0 or the HTTP status, `ok` or "
+        "`success` false, an `error`, a `status` such as `error` or `failed`)"
     )
 
     def open(self, resolve: Resolve) -> Webhook:
-        """Read the token."""
+        """Read the token and the secret."""
         token = resolve(self.token) if self.token else None
         if token is not None and not (token.reveal().isascii() and token.reveal().isprintable()):
             raise ConfigError(
                 f"alert channel {self.name}: the token cannot be sent in a header",
                 hint=f"{token.reference} must hold the token alone, in ASCII, on one line",
             )
-        return Webhook(self.endpoint(), token, self.keyword)
+        return Webhook(self, self.endpoint(), token, resolve(self.secret) if self.secret else None)
 
 
 class Webhook:
     """An HTTP endpoint that takes JSON.
 
     Args:
+        options: the channel's.
         endpoint: where to post.
         token: sent as ``Authorization: Bearer``; None sends no such header.
-        keyword: added as the body's ``keyword``, for receivers that route by it.
+        secret: signs the body; None leaves it unsigned.
     """
 
-    def __init__(self, endpoint: Endpoint, token: Secret | None, keyword: str) -> None:
+    def __init__(
+        self, options: WebhookOptions, endpoint: Endpoint, token: Secret | None, secret: Secret | None
+    ) -> None:
+        self._options = options
         self._endpoint = endpoint
         self._token = token
-        self._keyword = keyword
+        self._secret = secret
 
     def payload(self, message: Message) -> dict[str, Any]:
         """Return the body that is posted."""
-        body: dict[str, Any] = {
-            "schema": SCHEMA,
-            "id": message.id,
-            "kind": message.kind.value,
-            "title": message.title,
-            "text": "\n".join(message.lines),
-            "facts": message.facts,
-        }
-        return body | ({"keyword": self._keyword} if self._keyword else {})
+        return document(message, self._options.keyword)
 
     def preview(self, message: Message) -> dict[str, Any]:
         """Return what :meth:`send` would do, without any secret."""
         headers = {"Authorization": "Bearer ***"} if self._token else {}
+        headers |= {TIMESTAMP_HEADER: "***", SIGNATURE_HEADER: "***"} if self._secret else {}
         return {"method": "POST", "url": masked(self._endpoint.url), "headers": headers, "body": self.payload(message)}
 
     def send(self, message: Message) -> Delivery:
         """Post the message once and judge the answer."""
         where = self._endpoint.where
-        headers = {"Authorization": f"Bearer {self._token.reveal()}"} if self._token else {}
-        answer = self._endpoint.post(self.payload(message), headers=headers)
+        body = msgspec.json.encode(self.payload(message))
+        answer = self._endpoint.post(body, headers=self._headers(body))
         if isinstance(answer, Delivery):
             return answer
         code = str(answer.status)
         if 200 <= answer.status < 300:
-            refusal = _refusal(answer)
-            if refusal:
-                return Delivery(
-                    Verdict.REFUSED,
-                    refusal,
-                    f"{where} answered HTTP {code}, but its body refuses the message: {_text(answer)!r}",
-                    "the receiver takes the request and refuses the message: look its code up, check url and keyword",
-                )
-            return Delivery(Verdict.DELIVERED, code, f"{where}: HTTP {code}")
+            return self._judge(answer, where)
         other = redirected(answer, where) or out_of_order(answer, where)
         if other is not None:
             return other
         hint = "check the url and what the receiver expects"
         if answer.status in (401, 403):
-            hint = "the receiver does not accept the token: check the channel's token"
+            hint = "the receiver does not accept the token or the signature: check the channel's token and secret"
         return Delivery(Verdict.REFUSED, code, f"{where} refused the message with HTTP {code}", hint)
+
+    def _headers(self, body: bytes) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self._token.reveal()}"} if self._token else {}
+        if self._secret is not None:
+            now = int(time.time())
+            headers[TIMESTAMP_HEADER] = str(now)
+            headers[SIGNATURE_HEADER] = sign(self._secret.reveal(), now, body)
+        return headers
+
+    def _judge(self, answer: Answer, where: str) -> Delivery:
+        code = str(answer.status)
+        if answer.html:
+            return Delivery(
+                Verdict.REFUSED,
+                code,
+                f"{where} answered HTTP {code} with an HTML page, which no receiver of alerts does",
+                "check the url: a login portal, a proxy or a site's front page answered in the receiver's place",
+            )
+        if (wanted := self._options.success) is not None:
+            found = _value(answer, wanted.field)
+            # In Python 1 is True; in JSON it is not.
+            if found == wanted.value and isinstance(found, bool) is isinstance(wanted.value, bool):
+                return Delivery(Verdict.DELIVERED, code, f"{where}: HTTP {code}, {wanted}")
+            shown = redact(str(found))[:80]
+            return Delivery(
+                Verdict.REFUSED,
+                code if found is None else shown,
+                f"{where} answered HTTP {code}, but not with {wanted}: {_text(answer)!r}",
+                "the receiver refuses the message: look its code up; or success is not what it answers",
+            )
+        refusal = _refusal(answer)
+        if refusal:
+            return Delivery(
+                Verdict.REFUSED,
+                refusal,
+                f"{where} answered HTTP {code}, but its body refuses the message: {_text(answer)!r}",
+                "the receiver takes the request and refuses the message: look its code up, check url and keyword; if "
+                "this is its answer to a message that it took, say so with the option success",
+            )
+        return Delivery(Verdict.DELIVERED, code, f"{where}: HTTP {code}")
+
+
+def _value(answer: Answer, field: str) -> Any:
+    """Return the value of a field, None where there is none."""
+    try:
+        found: Any = decode_json(answer.body, Any)
+    except UndecodableError:
+        return None
+    for part in field.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _refusal(answer: Answer) -> str:
@@ -113,6 +186,12 @@ def _refusal(answer: Answer) -> str:
     for name in ("ok", "success"):
         if body.get(name) is False:
             return f"{name} false"
+    for name in ("status", "state", "result"):
+        if isinstance(value := body.get(name), str) and value.lower() in _BAD_STATES:
+            return redact(f"{name} {value}")[:80]
+    for name in ("error", "errors"):
+        if value := body.get(name):
+            return redact(f"{name} {value}" if isinstance(value, str) else name)[:80]
     return ""
 
 

@@ -20,15 +20,17 @@ FINDINGS: dict[str, tuple[str, Severity]] = {
     UNKNOWN: ("ALERT_CHANNEL_UNKNOWN", Severity.UNKNOWN),
     THROTTLED: ("ALERT_CHANNEL_THROTTLED", Severity.WARNING),
 }
+#: Delivered, but somebody was left out.
+PARTIAL = ("ALERT_CHANNEL_PARTIAL", Severity.WARNING)
 
 
 def judge_channels(seen: ChannelsSnapshot) -> list[Finding]:
-    """Return one finding for each channel that did not deliver."""
+    """Return one finding for each channel that did not deliver to everybody."""
     found = []
     for attempt in seen.attempts:
-        if attempt.verdict == DELIVERED:
+        if attempt.verdict == DELIVERED and not attempt.hint:
             continue
-        code, severity = FINDINGS[attempt.verdict]
+        code, severity = PARTIAL if attempt.verdict == DELIVERED else FINDINGS[attempt.verdict]
         found.append(
             Finding(
                 code=code,

@@ -16,7 +16,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         verdict: the outcome, one of the alerter's verdicts such as ``delivered`` or ``refused``.
         code: the vendor's own code, empty without an answer.
         summary: what happened, without secrets.
-        hint: what to do about it, empty when delivered.
+        hint: what to do about it, empty when everybody has the message.
         took_ms: until the outcome was known, milliseconds.
     """
 

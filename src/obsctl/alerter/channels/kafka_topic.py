@@ -1,0 +1,141 @@
+"""A Kafka topic: the message as a JSON record, delivered when all replicas that are in sync have it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Producer
+from msgspec import Meta
+
+from obsctl.alerter.channels.channel import ChannelOptions, Resolve, document
+from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.message import Message
+from obsctl.core.settings import Name
+from obsctl.kafka import clients
+
+#: Seconds; for asking where the topic is, and for all of it.
+_METADATA_S = 3.0
+_TOTAL_S = 8.0
+_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
+_FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+_TOO_FEW = (KafkaError.NOT_ENOUGH_REPLICAS,)
+#: The partition has just moved, or has no leader.
+_ELSEWHERE = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
+
+class KafkaTopicOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="kafka"):
+    """A topic of a Kafka cluster, this fleet's or another one."""
+
+    bootstrap: Annotated[
+        tuple[Name, ...], Meta(min_length=1, description="Brokers, HOST:PORT each; they are spoken to without TLS.")
+    ]
+    topic: Annotated[Name, Meta(description="The topic; it must exist.")]
+
+    delivered: ClassVar[str] = "all replicas in sync have the record (acks=all)"
+
+    def open(self, resolve: Resolve) -> KafkaTopic:
+        """Return the channel; it has no secret."""
+        del resolve
+        return KafkaTopic(self)
+
+
+class KafkaTopic:
+    """A topic of a Kafka cluster.
+
+    Args:
+        options: the channel's.
+    """
+
+    def __init__(self, options: KafkaTopicOptions) -> None:
+        self._options = options
+        self._where = f"topic {options.topic} at {','.join(options.bootstrap)}"
+
+    def preview(self, message: Message) -> dict[str, Any]:
+        """Return what :meth:`send` would do."""
+        return {
+            "bootstrap": list(self._options.bootstrap),
+            "topic": self._options.topic,
+            "key": message.id,
+            "value": document(message, self._options.keyword),
+        }
+
+    def send(self, message: Message) -> Delivery:
+        """Produce the record once and wait for its acknowledgement."""
+        # A producer for each attempt: alerts are rare, and no state of an earlier attempt can be sent with this one.
+        producer = Producer(
+            clients.settings(self._options.bootstrap, "obsctl-alerter")
+            | {
+                "acks": "all",
+                # One attempt, whose outcome is known by its own error; the outbox is what tries again.
+                "retries": 0,
+                "allow.auto.create.topics": False,
+                "message.timeout.ms": int((_TOTAL_S - _METADATA_S) * 1000),
+                "linger.ms": 0,
+                # Failures come as errors.
+                "log_level": 0,
+            }
+        )
+        absent = self._absent(producer)
+        if absent is not None:
+            return absent
+        outcomes: list[KafkaError | None] = []
+        producer.produce(
+            self._options.topic,
+            key=message.id.encode(),
+            value=msgspec.json.encode(document(message, self._options.keyword)),
+            on_delivery=lambda error, _record: outcomes.append(error),
+        )
+        producer.flush(_TOTAL_S - _METADATA_S + 1)
+        if not outcomes:
+            return self._unsure("no answer in time")
+        error = outcomes[0]
+        if error is None:
+            return Delivery(Verdict.DELIVERED, "0", f"{self._where}: acknowledged by all replicas in sync")
+        return self._judge(error)
+
+    def _absent(self, producer: Producer) -> Delivery | None:
+        """Return the outcome where the cluster or the topic is not there: then nothing was sent."""
+        try:
+            topic = producer.list_topics(self._options.topic, timeout=_METADATA_S).topics[self._options.topic]
+        except KafkaException as error:
+            return Delivery(
+                Verdict.UNREACHABLE,
+                "",
+                f"{self._where}: no broker answers: {error.args[0].str()}",
+                "check bootstrap, DNS, routes and firewalls from the host that sends, and whether the brokers run",
+            )
+        return self._judge(topic.error) if topic.error is not None else None
+
+    def _judge(self, error: KafkaError) -> Delivery:
+        code, said = error.name(), f"{self._where}: {error.str()}"
+        if error.code() in _MISSING:
+            hint = f"create the topic, or check the channel's topic: {self._options.topic}"
+            return Delivery(Verdict.REFUSED, code, said, hint)
+        if error.code() in _FORBIDDEN:
+            return Delivery(Verdict.REFUSED, code, said, "let the alerter's host write to the topic (ACLs)")
+        if error.code() in _TOO_LARGE:
+            return Delivery(Verdict.REFUSED, code, said, "raise the topic's max.message.bytes")
+        if error.code() in _TOO_FEW:
+            return Delivery(
+                Verdict.DEFERRED, code, said, "too few replicas are in sync: see what obsctl kafka status finds"
+            )
+        if error.code() in _ELSEWHERE:
+            return Delivery(
+                Verdict.UNREACHABLE,
+                code,
+                said,
+                "if it stays, a partition has no leader: see what obsctl kafka status finds",
+            )
+        if error.code() == KafkaError._MSG_TIMED_OUT:
+            return self._unsure("not acknowledged in time")
+        return self._unsure(error.str())
+
+    def _unsure(self, why: str) -> Delivery:
+        return Delivery(
+            Verdict.UNKNOWN,
+            "",
+            f"{self._where}: {why}; the record may or may not be there",
+            "look into the topic before sending again; the alerter itself sends it again and marks it",
+        )

@@ -1,0 +1,363 @@
+"""What chat robots share: codes with their hints, bodies bounded by bytes, who is mentioned, pools of one group."""
+
+from __future__ import annotations
+
+import abc
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
+from urllib.parse import quote_plus, urlencode
+
+import msgspec
+from msgspec import Meta, Struct
+
+from obsctl.alerter.channels import http
+from obsctl.alerter.channels.channel import SECRET, Channel, ChannelOptions, Resolve
+from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
+from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.rules.rule import Level
+from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import Secret, redact
+
+#: Vendors refuse a signature whose time is further off, seconds.
+CLOCK_TOLERANCE_S = 3600
+#: A title stands in notifications; the body has it once more in full.
+_TITLE_BYTES = 400
+#: A text that is cut to less says nothing any more.
+_LEAST_TEXT_BYTES = 300
+#: What tokens are made of, as all vendors write them; a whole address is none.
+_TOKEN = re.compile(r"[A-Za-z0-9_./-]+\Z")
+
+IN_GROUP = "the group may have been dissolved or the robot removed: make a robot in the group and copy its token"
+
+
+class PoolRobot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One robot of a pool."""
+
+    token: Annotated[str, Meta(description="Its token, as a reference.", extra=SECRET)]
+    secret: Annotated[str, Meta(description="Its signing secret, as a reference.", extra=SECRET)] = ""
+
+
+class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of every chat robot."""
+
+    # None is none; an empty one was given as a value, which the control node does not see.
+    token: Annotated[str | None, Meta(description="The robot's token, as a reference.", extra=SECRET)] = None
+    robots: Annotated[
+        tuple[PoolRobot, ...],
+        Meta(
+            description="Several robots of the same group in place of token: each takes per_minute messages, and one "
+            "that is throttled or refused rests while the others go on."
+        ),
+    ] = ()
+    at_user_ids: Annotated[tuple[str, ...], Meta(description="Ids of the people to mention.")] = ()
+    at_severities: Annotated[tuple[Level, ...], Meta(description="Severities whose messages mention these people.")] = (
+        Level.CRITICAL,
+    )
+    at_all: Annotated[tuple[Level, ...], Meta(description="Severities whose messages mention everybody.")] = ()
+
+    #: Whether robots of this vendor can be secured by a signature.
+    signs: ClassVar[bool] = False
+    #: What the vendor calls the token, and where it stands.
+    found_at: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.token is not None) == bool(self.robots):
+            raise ValueError("give token, or robots for a pool, and not both")
+        if getattr(self, "secret", "") and self.robots:
+            raise ValueError("the secrets of a pool stand in robots")
+        if any(robot.secret for robot in self.robots) and not self.signs:
+            raise ValueError("robots[] takes no secret: this vendor's robots are not signed")
+
+    def each_robot(self) -> tuple[ChannelOptions, ...]:
+        """Return the robots of the pool as channels of their own; without a pool this channel alone."""
+        return tuple(
+            msgspec.structs.replace(
+                self,
+                name=f"{self.name}#{number}",
+                token=robot.token,
+                robots=(),
+                **({"secret": robot.secret} if self.signs else {}),
+            )
+            for number, robot in enumerate(self.robots, 1)
+        ) or (self,)
+
+    def open(self, resolve: Resolve) -> Channel:
+        """Read token and secret; of a pool those of all robots, and return the first."""
+        if self.robots:
+            first, *_ = [robot.open(resolve) for robot in self.each_robot()]
+            return first
+        self.check_url()
+        token = resolve(self.token or "")
+        if not _TOKEN.match(token.reveal()):
+            raise ConfigError(
+                f"alert channel {self.name}: {token.reference} holds no token",
+                hint=f"give {self.found_at} alone, on one line, without the rest of the address",
+            )
+        reference = getattr(self, "secret", "")
+        return self.robot(self.endpoint(), token, resolve(reference) if reference else None)
+
+    def check_url(self) -> None:
+        """Refuse a url that holds what belongs into ``token``.
+
+        Raises:
+            ConfigError: it does.
+        """
+
+    def robot(self, endpoint: Endpoint, token: Secret, secret: Secret | None) -> Channel:
+        """Return the robot."""
+        raise NotImplementedError
+
+    def mentions(self, message: Message) -> Mention:
+        """Return who is mentioned: only where something is wrong, not where it has ended."""
+        severity = message.facts.get("severity")
+        if message.kind is Kind.RESOLVED or severity not in set(Level):
+            return Mention(people=False, everybody=False)
+        return Mention(people=severity in self.at_severities, everybody=severity in self.at_all)
+
+
+class Mention(NamedTuple):
+    """Who is mentioned.
+
+    Attributes:
+        people: those whom the channel names.
+        everybody: the whole group.
+    """
+
+    people: bool
+    everybody: bool
+
+
+class Known(NamedTuple):
+    """A code of the vendor's, and what it means here.
+
+    Attributes:
+        code: as the vendor writes it.
+        verdict: the outcome.
+        hint: what to do about it.
+        said: one of these stands in the vendor's text, in lower case; empty for any text.
+        too_long: the message is; it is shortened and sent once more.
+        signature: the signature is at fault, or may be: the clock may be the cause.
+        unsigned: the hint where the channel has no secret.
+    """
+
+    code: str
+    verdict: Verdict
+    hint: str
+    said: tuple[str, ...] = ()
+    too_long: bool = False
+    signature: bool = False
+    unsigned: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a vendor answered.
+
+    Attributes:
+        code: its code.
+        text: its words.
+        success: whether the code is the one of success.
+        name: what the vendor calls its code, for people.
+    """
+
+    code: str
+    text: str
+    success: bool
+    name: str
+
+
+Options = TypeVar("Options", bound=RobotOptions)
+
+
+class Robot(abc.ABC, Generic[Options]):
+    """A chat robot: posts, judges the vendor's code, and shortens once what the vendor finds too long.
+
+    Args:
+        options: the channel's.
+        endpoint: the robot's address without its token.
+        token: what the vendor knows the robot by.
+        secret: signs; None for robots that are not secured by a signature.
+    """
+
+    #: The vendor's name.
+    vendor: ClassVar[str]
+    #: Where the vendor's robots are, for people.
+    address: ClassVar[str]
+    #: The vendor's codes; the first that fits counts.
+    known: ClassVar[tuple[Known, ...]]
+    #: Where a code that is not known can be looked up.
+    elsewhere: ClassVar[str]
+    #: What the vendor takes of a message, bytes.
+    limit: ClassVar[int]
+
+    def __init__(self, options: Options, endpoint: Endpoint, token: Secret, secret: Secret | None) -> None:
+        self._options = options
+        self._endpoint = endpoint
+        self._token = token
+        self._secret = secret
+
+    @abc.abstractmethod
+    def frame(self, message: Message, text: str) -> dict[str, Any]:
+        """Return the body that carries the text, without a signature."""
+
+    @abc.abstractmethod
+    def text(self, message: Message, room: int) -> str:
+        """Return the message's text, in at most so many bytes as :meth:`frame` puts it on the wire."""
+
+    @abc.abstractmethod
+    def read(self, answer: Answer) -> Said | None:
+        """Return what the vendor said, None where it is no answer of that vendor."""
+
+    def path(self, token: str) -> str:
+        """Return what follows the url's path."""
+        del token
+        return ""
+
+    def query(self, token: str) -> list[tuple[str, str]]:
+        """Return what is added to the url's query, not yet encoded."""
+        del token
+        return []
+
+    def signed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body with its signature, for vendors that want it there."""
+        return body
+
+    def room(self, message: Message, limit: int) -> int:
+        """Return how many bytes the text may have where the vendor's limit is on the whole body."""
+        return limit - len(msgspec.json.encode(self.signed(self.frame(message, ""))))
+
+    def payload(self, message: Message, limit: int | None = None) -> dict[str, Any]:
+        """Return the body that is posted, without a signature, shortened to the vendor's limit or to a smaller one."""
+        return self.frame(message, self.text(message, self.room(message, limit or self.bound(message))))
+
+    def bound(self, message: Message) -> int:
+        """Return what the vendor takes of this message, bytes."""
+        del message
+        return self.limit
+
+    def preview(self, message: Message) -> dict[str, Any]:
+        """Return what :meth:`send` would do, without any secret."""
+        url = masked(self._endpoint.url)
+        query = "&".join(f"{key}=***" for key, _ in self.query(""))
+        if query:
+            url += ("&" if "?" in url else "?") + query
+        return {"method": "POST", "url": url, "body": dict.fromkeys(self.signed({}), "***") | self.payload(message)}
+
+    def send(self, message: Message) -> Delivery:
+        """Post the message once and judge the vendor's answer; twice where the vendor finds it too long."""
+        begun, limit = time.monotonic(), self.bound(message)
+        delivery, too_long = self._once(message, limit, http.TOTAL_TIMEOUT_S)
+        half = min(limit, len(msgspec.json.encode(self.payload(message)))) // 2
+        if too_long and self.room(message, half) >= _LEAST_TEXT_BYTES:
+            left = max(0.1, http.TOTAL_TIMEOUT_S - (time.monotonic() - begun))
+            delivery, _ = self._once(message, half, left)
+        return delivery
+
+    def _once(self, message: Message, limit: int, within_s: float) -> tuple[Delivery, bool]:
+        """Return the outcome, and whether the vendor finds the message too long."""
+        token = self._token.reveal()
+        answer = self._endpoint.post(
+            msgspec.json.encode(self.signed(self.payload(message, limit))),
+            path=self.path(token),
+            # Each value is encoded once; a signature that is encoded twice is refused.
+            query=urlencode(self.query(token), quote_via=quote_plus),
+            within_s=within_s,
+        )
+        if isinstance(answer, Delivery):
+            return answer, False
+        where = self._endpoint.where
+        other = redirected(answer, where) or out_of_order(answer, where)
+        if other is not None:
+            return other, False
+        said = self.read(answer)
+        if said is None:
+            return (
+                Delivery(
+                    Verdict.REFUSED,
+                    str(answer.status),
+                    f"{where} answered HTTP {answer.status}, and not as a {self.vendor} robot does",
+                    f"check the url: the robot's address is {self.address}",
+                ),
+                False,
+            )
+        return self._judge(said, answer)
+
+    def _judge(self, said: Said, answer: Answer) -> tuple[Delivery, bool]:
+        where = self._endpoint.where
+        if said.success:
+            return Delivery(Verdict.DELIVERED, said.code, f"{where}: {said.name} {said.code}"), False
+        code = redact(said.code)[:80]
+        summary = f"{where}: {said.name} {code}" + (f", {redact(said.text)[:200]!r}" if said.text else "")
+        known = self.find(said)
+        if known is None:
+            return Delivery(Verdict.REFUSED, code, summary, f"look the code up: {self.elsewhere}"), False
+        hint, skew = known.hint, answer.clock_skew_s
+        if known.signature and skew is not None and abs(skew) > CLOCK_TOLERANCE_S:
+            hint = f"the signature is out of date: this machine's clock is {-skew:+.0f} s off; set it"
+        elif known.unsigned and self._secret is None:
+            hint = known.unsigned
+        return Delivery(known.verdict, code, summary, hint, answer.retry_after_s), known.too_long
+
+    @classmethod
+    def find(cls, said: Said) -> Known | None:
+        """Return the entry of the table for what the vendor said."""
+        text = said.text.lower()
+        for known in cls.known:
+            if known.code == said.code and (not known.said or any(word in text for word in known.said)):
+                return known
+        return None
+
+
+def on_the_wire(text: str) -> int:
+    """Return the bytes of a text as JSON, without its quotes."""
+    return len(msgspec.json.encode(text)) - 2
+
+
+def in_utf8(text: str) -> int:
+    """Return the bytes of a text."""
+    return len(text.encode())
+
+
+def title_of(message: Message) -> str:
+    """Return the message's title, short enough for a field of its own."""
+    return bounded([message.title], [], room=_TITLE_BYTES, size=on_the_wire, notice="…")
+
+
+def bounded(
+    parts: Sequence[str],
+    tail: Sequence[str],
+    *,
+    room: int,
+    size: Callable[[str], int],
+    separator: str = "\n",
+    notice: str = "",
+) -> str:
+    """Return the parts, cut at a character's border where they do not fit, and in any case the whole tail.
+
+    Args:
+        parts: the text.
+        tail: what the message needs to be taken or noticed: keyword, mentions.
+        room: bytes for all of it.
+        size: counts the bytes of a text.
+        separator: stands between the parts.
+        notice: says that there was more; by default in words.
+    """
+    whole = separator.join((*parts, *tail))
+    if size(whole) <= room:
+        return whole
+    text = separator.join(parts)
+    notice = notice or f"{separator}(cut here: the message has {in_utf8(text)} bytes, and the channel takes {room})"
+
+    def first(count: int) -> str:
+        return separator.join((text[:count] + notice, *tail))
+
+    least, most = 0, len(text)
+    while least < most:
+        count = (least + most + 1) // 2
+        least, most = (count, most) if size(first(count)) <= room else (least, count - 1)
+    return first(least)
