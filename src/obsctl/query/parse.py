@@ -167,9 +167,8 @@ class _Reader:
         word = _name(name)
         if word == "*" and part == "*":
             return All()
-        if word == "_exists_":
-            token = _first(part)
-            return Exists(self._field(token, patterns.literal(patterns.read(token)) or token).name)
+        if word == "_exists_" and isinstance(part, Token):
+            return Exists(self._field(part, patterns.literal(self._pattern(part)) or part).name)
         return self._condition(self._field(name), part)
 
     def _field(self, token: Token, name: str = "") -> Field:
@@ -267,7 +266,7 @@ class _Reader:
         return Words(text)
 
     def _no_operator(self, token: Token, text: str) -> None:
-        if token.type != "WORD":
+        if token.type not in {"WORD", "MEMBER"}:
             return
         if text.isupper() and text.lower() in _OPERATORS:
             raise self._error(f"{text} does not stand here", token, hint=_BETWEEN)
