@@ -81,7 +81,7 @@ _CHARACTERS = {
     "\\": ("there is no character behind the backslash", "for the backslash itself write \\\\"),
     ":": ("there is no field's name in front of the colon", "write it as in status:404; for the character itself \\:"),
     "!": ("! does not stand behind the colon", "write it in front of the field, as in NOT method:GET"),
-    "=": ("= does not stand behind the colon", "write status:404; for the character itself write \\="),
+    "=": ("a field is compared by its colon, without =", "write it as in status:404; for the character itself \\="),
     **dict.fromkeys(
         "<>",
         (

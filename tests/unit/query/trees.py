@@ -102,28 +102,23 @@ _VALUES: dict[Kind, st.SearchStrategy[Any]] = {
 }
 
 
-def _order(kind: Kind, value: Any) -> Any:
-    if kind is Kind.LEVEL:
+def _order(value: Any) -> Any:
+    """Return what one end of a range is compared with the other by."""
+    if isinstance(value, str):
         return LEVELS.index(value)
-    return (
-        int(ipaddress.IPv6Address(f"::ffff:{value}"))
-        if getattr(value, "version", 6) == 4
-        else int(value)
-        if kind is Kind.ADDRESS
-        else value
-    )
+    if isinstance(value, Relative):
+        return value.seconds
+    if isinstance(value, ipaddress.IPv4Address):
+        return int(ipaddress.IPv6Address(f"::ffff:{value}"))
+    return int(value) if isinstance(value, ipaddress.IPv6Address) else value
 
 
 @st.composite
 def ranges(draw: st.DrawFn, field: Field) -> Range:
     values = addresses if field.kind is Kind.ADDRESS else _VALUES[field.kind]
     low, high = draw(values), draw(values)
-    if (
-        not isinstance(low, Relative)
-        and not isinstance(high, Relative)
-        and _order(field.kind, low) > _order(field.kind, high)
-    ):
-        low, high = high, low
+    if isinstance(low, Relative) is isinstance(high, Relative):
+        low, high = sorted((low, high), key=_order)
     low_included, high_included = draw(st.booleans()), draw(st.booleans())
     match draw(st.sampled_from(["both", "low", "high"])):
         case "low":
