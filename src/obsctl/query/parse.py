@@ -81,7 +81,7 @@ _CHARACTERS = {
     "\\": ("there is no character behind the backslash", "for the backslash itself write \\\\"),
     ":": ("there is no field's name in front of the colon", "write it as in status:404; for the character itself \\:"),
     "!": ("! does not stand behind the colon", "write it in front of the field, as in NOT method:GET"),
-    "=": ("= does not stand behind the colon", "write status:404; for the character itself write \\="),
+    "=": ("a field is compared by its colon, without =", "write it as in status:404; for the character itself \\="),
     **dict.fromkeys(
         "<>",
         (
@@ -167,9 +167,8 @@ class _Reader:
         word = _name(name)
         if word == "*" and part == "*":
             return All()
-        if word == "_exists_":
-            token = _first(part)
-            return Exists(self._field(token, patterns.literal(patterns.read(token)) or token).name)
+        if word == "_exists_" and isinstance(part, Token):
+            return Exists(self._field(part, patterns.literal(self._pattern(part)) or part).name)
         return self._condition(self._field(name), part)
 
     def _field(self, token: Token, name: str = "") -> Field:
@@ -267,7 +266,7 @@ class _Reader:
         return Words(text)
 
     def _no_operator(self, token: Token, text: str) -> None:
-        if token.type != "WORD":
+        if token.type not in {"WORD", "MEMBER"}:
             return
         if text.isupper() and text.lower() in _OPERATORS:
             raise self._error(f"{text} does not stand here", token, hint=_BETWEEN)

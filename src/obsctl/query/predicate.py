@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from obsctl.lines.formats.line import ABSENT, Line
@@ -186,12 +186,12 @@ def entries(text: str) -> list[str]:
     return text.replace(" : ", ",").replace(", ", ",").split(",")
 
 
-def _whole_numbers(text: str) -> Iterator[int]:
-    return (int(entry) for entry in entries(text) if _whole(entry)) if text else iter(())
+def _whole_numbers(text: str) -> list[int]:
+    return [int(entry) for entry in entries(text) if _whole(entry)] if text else []
 
 
-def _decimals(text: str) -> Iterator[float]:
-    return (float(entry) for entry in entries(text) if _decimal(entry)) if text else iter(())
+def _decimals(text: str) -> list[float]:
+    return [float(entry) for entry in entries(text) if _decimal(entry)] if text else []
 
 
 def _lower(text: str) -> str:

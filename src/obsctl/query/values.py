@@ -79,8 +79,8 @@ def read(field: Field, text: str) -> Value | Network:
 
 
 def is_after(low: Value, high: Value) -> bool:
-    """Return whether a range between both is surely empty; a relative time moves, so it is not judged."""
-    first, second = (_ordered(value) for value in (low, high))
+    """Return whether a range between both is surely empty; a relative time moves against an absolute one."""
+    first, second = _ordered(low), _ordered(high)
     return type(first) is type(second) and first > second  # type: ignore[operator]
 
 
@@ -109,9 +109,15 @@ def levels_of(node: Range) -> tuple[str, ...]:
 
 
 def _ordered(value: Value) -> object:
-    if isinstance(value, str):
-        return _place(value)
-    return number(value) if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address) else value
+    """Return what a value is compared by with one of its kind."""
+    match value:
+        case str():
+            return _place(value)
+        case Relative():
+            return value.seconds
+        case ipaddress.IPv4Address() | ipaddress.IPv6Address():
+            return number(value)
+    return value
 
 
 def _place(level: Value) -> int:
