@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from obsctl.alerter import config
+from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels import registry as sender
 from obsctl.alerter.rules import registry as rule_kinds
-from obsctl.alerter.rules.rule import Level
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 

@@ -166,6 +166,7 @@ class Reading:
             origin, positions = "where it was left", kept
         elif not self._state.knows(log.topic):
             origin, positions = "its end", dict(answer.ends)
+            self._state.begin(log, positions)
         else:
             if self._state.knows(log.topic, log.cluster) and now - self._next[1] < SETTLE_S:
                 self._why = _CREATED_AGAIN

@@ -9,6 +9,7 @@ A table of fixed size, four places a bucket; a new line takes the place of the b
 
 from __future__ import annotations
 
+import zlib
 from array import array
 
 #: Places; 8 MiB.
@@ -19,9 +20,9 @@ _WAYS = 4
 class Recent:
     """The identities of the lines counted last."""
 
-    def __init__(self, places: int = PLACES) -> None:
-        self._buckets = places // _WAYS
-        self._tags = array("I", bytes(4 * places))
+    def __init__(self) -> None:
+        self._buckets = PLACES // _WAYS
+        self._tags = array("I", bytes(4 * PLACES))
 
     def add(self, identity: int) -> bool:
         """Take note of a line, and say whether it is new.
@@ -41,11 +42,11 @@ class Recent:
         return True
 
     def dump(self) -> bytes:
-        """Return the table for a snapshot."""
-        return self._tags.tobytes()
+        """Return the table for a snapshot; most of it is empty where there are few lines."""
+        return zlib.compress(self._tags.tobytes(), 1)
 
     def load(self, dumped: bytes) -> None:
         """Take the table of a snapshot; one of another size is not used."""
-        tags = array("I", dumped)
+        tags = array("I", zlib.decompress(dumped))
         if len(tags) == len(self._tags):
             self._tags = tags

@@ -192,8 +192,8 @@ class Alerter:
     def _recover(self) -> None:
         """Take over what an earlier process left."""
         kept = self._state.load()
-        if not self._engine.restore(kept.snapshot, time.time()):
-            # The lines that still count are read again.
+        if kept.snapshot and not self._engine.restore(kept.snapshot, time.time()):
+            LOG.info("the rules have changed: the lines that still count are read again")
             self._state.drop_snapshot()
         orphans = self._engine.take_over(kept.alerts)
         connection = connect(self._config.state)

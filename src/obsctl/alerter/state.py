@@ -124,6 +124,11 @@ class State:
         )
         return dict(rows.fetchall())
 
+    def begin(self, log: Log, positions: Mapping[int, int]) -> None:
+        """Write where the very first reading begins: what is lost with the process then must not move that place."""
+        with transaction(self._connection):
+            self._put_positions(log, positions)
+
     def knows(self, topic: str, cluster: str | None = None) -> bool:
         """Whether anything was ever read of a topic of that name, in that cluster or (None) in any."""
         row = self._connection.execute(
@@ -166,10 +171,13 @@ class State:
                 if not positions:
                     continue  # what is known of an earlier log keeps this from being a first start
                 self._connection.execute("DELETE FROM position WHERE cluster = ? AND topic = ? AND topic_id != ?", log)
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
-                    [(*log, partition, offset) for partition, offset in positions.items()],
-                )
+                self._put_positions(log, positions)
+
+    def _put_positions(self, log: Log, positions: Mapping[int, int]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
+            [(*log, partition, offset) for partition, offset in positions.items()],
+        )
 
     def _put_alerts(self, alerts: Iterable[Alert]) -> None:
         self._connection.executemany(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels.registry import KINDS
 from obsctl.alerter.config import load
 from obsctl.alerter.rules.requests_per_client import RequestsPerClient
-from obsctl.alerter.rules.rule import Level
 from obsctl.alerter.rules.status_4xx import Status4xx
 from obsctl.alerter.rules.status_5xx_share import Status5xxShare
 from obsctl.core.errors import ConfigError

@@ -310,7 +310,7 @@ def test_a_snapshot_with_more_keys_than_there_is_room_for_is_taken_over_in_part(
     assert keys(small) <= 50
 
 
-@pytest.mark.parametrize("broken", [b"", b"\xc1", b"\x00", msgspec.msgpack.encode([{}, b"", 0])])
+@pytest.mark.parametrize("broken", [b"", b"\xc1", b"\x00", msgspec.msgpack.encode([{}, {}, b"", 0])])
 def test_a_snapshot_that_does_not_fit_is_not_used(broken: bytes) -> None:
     machine = engine()
     assert not machine.restore(broken, T)

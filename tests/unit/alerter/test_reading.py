@@ -240,3 +240,13 @@ def test_a_cluster_that_says_nothing_is_said(bench: Bench) -> None:
     bench.hear(LOG, {0: 500})
     bench.now += 31
     assert "Kafka does not answer" in bench.reason
+
+
+def test_a_death_before_the_first_snapshot_does_not_move_the_first_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.probe.answers.append(Answer(LOG, time.time(), {0: 500}, {}))
+    bench.reading.turn(100, 0)
+    again = Bench(bench.state, monkeypatch)
+    again.hear(LOG, {0: 600})
+    assert Client.made[-1].assigned == {0: 500}

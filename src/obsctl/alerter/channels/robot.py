@@ -13,12 +13,12 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 from msgspec import Meta, Struct
 
+from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels import http
 from obsctl.alerter.channels.channel import SECRET, Channel, ChannelOptions, Resolve
 from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Kind, Message
-from obsctl.alerter.rules.rule import Level
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
 
