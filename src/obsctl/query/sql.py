@@ -113,7 +113,9 @@ class _Writer:
             return f"(({condition}) IS TRUE)" if field.absent or field.kind is Kind.ADDRESS else f"({condition})"
         # COUNT, not EXISTS: MySQL 9.7 makes a join of that, and reads the list of one row for all rows.
         if field.kind is Kind.TEXT:
-            return f"((SELECT COUNT(*) FROM {_ENTRIES.format(column)} WHERE {self._condition(node, field, 'entry')}) > 0)"
+            return (
+                f"((SELECT COUNT(*) FROM {_ENTRIES.format(column)} WHERE {self._condition(node, field, 'entry')}) > 0)"
+            )
         is_one, number = _NUMBERS[field.kind]
         condition = self._condition(node, field, number)
         return f"((SELECT COUNT(*) FROM {_ENTRIES.format(column)} WHERE {is_one} AND {condition}) > 0)"
