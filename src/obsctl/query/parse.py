@@ -220,7 +220,8 @@ class _Reader:
         text = patterns.literal(pattern)
         if text is None:
             if field.kind is not Kind.TEXT:
-                raise self._error(_no_wildcards(field), token, hint=f"write {field.example}")
+                problem = f"{field.name} is {values.NAMES[field.kind]}, and wildcards are for texts"
+                raise self._error(problem, token, hint=f"write {field.example}")
             return Wildcard(field.name, pattern)
         if token.type == "VALUE" and text.lower() in _OPERATORS:
             hint = f'write {field.example}; for the text itself {field.name}:"{text}"'
@@ -262,7 +263,7 @@ class _Reader:
             hint = 'write it as in uri:*admin*; for a text with such a character "what?"'
             raise self._error("wildcards inside of a word need a field", token, hint=hint)
         if not text:
-            raise self._error("a text without characters is in every line", token, hint="write field:* or leave it out")
+            raise self._error("a text without characters is in every line", token, hint="leave it out")
         self._no_operator(token, text)
         if token.type == "WORD" and (compared := re.match(r"(\w+)=", token)) and compared[1] in self._table.fields:
             hint = f"write {self._table.fields[compared[1]].example}; for the text itself put it in quotes"
@@ -317,10 +318,6 @@ def _first(part: Part) -> Token:
     while not isinstance(part, Token):
         part = part.children[0]
     return part
-
-
-def _no_wildcards(field: Field) -> str:
-    return f"{field.name} is {values.NAMES[field.kind]}, and wildcards are for texts"
 
 
 def _refuse(error: UnexpectedInput, text: str) -> NoReturn:
