@@ -22,11 +22,11 @@ class QueryError(ConfigError):
     """
 
     def __init__(self, problem: str, text: str, start: int, end: int, *, hint: str = "") -> None:
-        self.problem = problem
+        self.problem = _shown(problem)
         self.text = text
         self.column = start + 1
         self.token = text[start:end]
-        super().__init__(f"filter, column {self.column}: {problem}\n{self.pointer}", hint=hint)
+        super().__init__(f"filter, column {self.column}: {self.problem}\n{self.pointer}", hint=_shown(hint))
 
     @property
     def pointer(self) -> str:

@@ -38,6 +38,9 @@ MAX_LENGTH = 8192
 #: Parentheses and NOTs inside each other. Python and the databases read nested conditions by recursion.
 MAX_DEPTH = 32
 
+#: Characters of a wrong name that a message repeats.
+_SHOWN = 40
+
 Part = Tree[Token] | Token
 
 _OPERATORS = frozenset(("and", "or", "not", "to"))
@@ -177,8 +180,9 @@ class _Reader:
             return found
         title = self._table.title
         fields = list(self._table.fields)
+        problem = f"the {title} has no field {name[:_SHOWN]}"
         if (known := _KNOWN_AS.get(name)) in self._table.fields:
-            raise self._error(f"the {title} has no field {name}", token, hint=f"here it is {known}")
+            raise self._error(problem, token, hint=f"here it is {known}")
         elsewhere = [table.title for table in TABLES if name in table.fields]
         near = difflib.get_close_matches(name.lower().replace("-", "_"), fields, n=3, cutoff=0.6)
         if elsewhere:
@@ -187,7 +191,7 @@ class _Reader:
             hint = f"did you mean {' or '.join(near)}?"
         else:
             hint = f"its fields are {', '.join(fields)}; a text that holds a colon stands in quotes"
-        raise self._error(f"the {title} has no field {name}", token, hint=hint)
+        raise self._error(problem, token, hint=hint)
 
     def _condition(self, field: Field, part: Part) -> Condition:
         if isinstance(part, Token):
@@ -216,7 +220,8 @@ class _Reader:
         text = patterns.literal(pattern)
         if text is None:
             if field.kind is not Kind.TEXT:
-                raise self._error(_no_wildcards(field), token, hint=f"write {field.example}")
+                problem = f"{field.name} is {values.NAMES[field.kind]}, and wildcards are for texts"
+                raise self._error(problem, token, hint=f"write {field.example}")
             return Wildcard(field.name, pattern)
         if token.type == "VALUE" and text.lower() in _OPERATORS:
             hint = f'write {field.example}; for the text itself {field.name}:"{text}"'
@@ -258,7 +263,7 @@ class _Reader:
             hint = 'write it as in uri:*admin*; for a text with such a character "what?"'
             raise self._error("wildcards inside of a word need a field", token, hint=hint)
         if not text:
-            raise self._error("a text without characters is in every line", token, hint="write field:* or leave it out")
+            raise self._error("a text without characters is in every line", token, hint="leave it out")
         self._no_operator(token, text)
         if token.type == "WORD" and (compared := re.match(r"(\w+)=", token)) and compared[1] in self._table.fields:
             hint = f"write {self._table.fields[compared[1]].example}; for the text itself put it in quotes"
@@ -276,7 +281,7 @@ class _Reader:
 
     def _pattern(self, token: Token) -> Pattern:
         if token.type == "REGEX":
-            hint = f"use wildcards, such as uri:*.php; for the text itself write \\{token[:-1]}\\/"
+            hint = "use wildcards, such as uri:*.php; for the text itself put it in quotes"
             raise self._error("a filter has no regular expressions (a text between slashes)", token, hint=hint)
         if token.type == "PHRASE":
             text = re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
@@ -315,10 +320,6 @@ def _first(part: Part) -> Token:
     return part
 
 
-def _no_wildcards(field: Field) -> str:
-    return f"{field.name} is {values.NAMES[field.kind]}, and wildcards are for texts"
-
-
 def _refuse(error: UnexpectedInput, text: str) -> NoReturn:
     """Say what the grammar did not expect, in the words of the language."""
     start, end = error.pos_in_stream or 0, None
@@ -351,4 +352,4 @@ def _problem(rest: str, wanted: set[str]) -> tuple[str, str]:
         return "nothing stands in front of this parenthesis, or none was opened", "for the character itself write \\)"
     if rest[0] == "(":
         return "a parenthesis does not stand here", "for the character itself write \\("
-    return f"{rest.split(maxsplit=1)[0][:20]} does not stand here", _BETWEEN
+    return f"{rest.split(maxsplit=1)[0][:_SHOWN]} does not stand here", _BETWEEN

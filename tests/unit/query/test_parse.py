@@ -214,7 +214,7 @@ def test_a_filter_of_error_lines_is_read(text: str, tree: Node) -> None:
         ('"a b"^2', 6, "^2", "no weights", "leave"),
         ("a~", 2, "~", "no fuzzy search", "wildcards"),
         ('"a b"~3', 6, "~3", "no fuzzy search", "wildcards"),
-        ("uri:/a.*b/", 5, "/a.*b/", "no regular expressions", r"\/a.*b\/"),
+        ("uri:/a.*b/", 5, "/a.*b/", "no regular expressions", "in quotes"),
         ("/a (b|c)/", 1, "/a (b|c)/", "no regular expressions", "wildcards"),
         ('uri:"abc', 5, '"', "quotes are not closed", '"'),
         ("abc\\", 4, "\\", "no character behind the backslash", "\\\\"),
@@ -303,6 +303,14 @@ def test_the_carets_stand_right_behind_wide_and_invisible_characters(before: str
         assert carets.index("^") == 2 + cells + len("status:")
 
 
+@pytest.mark.parametrize("text", ["\x1b]0;x\x07:1", "a\x1b\x07:", "/\x1b[2J/", "status:\x1b[2J", "a AND \x1b\x07:x OR"])
+def test_a_message_holds_nothing_that_a_terminal_obeys(text: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text, ACCESS)
+    for part in (*str(caught.value).splitlines(), caught.value.hint):
+        assert part.isprintable()
+
+
 def test_of_a_long_filter_the_place_is_shown() -> None:
     text = "a OR " * 1000 + "status:abc" + " OR a" * 100
     with pytest.raises(QueryError) as caught:
@@ -370,6 +378,7 @@ def read(text: str, table: Table) -> Node | QueryError:
 @example("\x1c")
 @example("client_addr:1/")
 @example("status:(")
+@example("ts:[now TO now]")
 def test_any_text_is_a_filter_or_one_error(text: str) -> None:
     for table in TABLES:
         tree = read(text, table)
