@@ -18,7 +18,7 @@ from obsctl.alerter.notify.filters import RANK
 Subject = tuple[str, Key]
 #: A stage and its reason: what holds an alert back.
 Cause = tuple[str, str]
-Place = TypeVar("Place", str, Subject)
+Place = TypeVar("Place")
 
 #: An alert that ended is remembered for so long (seconds): one that fires again meanwhile is the same trouble.
 CALM_S = 3600.0
@@ -291,10 +291,11 @@ class Memory:
                 member.parked_at = min(member.parked_at, now)
                 self.changed(member)
         for group in self.groups.values():
-            ahead = group.last_at - now
-            if ahead > 0:
-                group.last_at = now
-                group.next_at = max(0.0, group.next_at - ahead)
+            ahead = max(0.0, group.last_at - now)
+            if ahead or group.next_at > now:
+                group.last_at -= ahead
+                # Looked at too early, a group is found not to be due.
+                group.next_at = min(group.next_at, now)
                 group.repeat_at = max(0.0, group.repeat_at - ahead)
                 self.changed(group)
 
