@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 from obsctl.alerter.alerts import Alert, AlertState
 from obsctl.alerter.notify import hold
@@ -57,9 +58,11 @@ class Evaluate(Stage):
                 memory.changed(member)
                 turn.moving[member.id] = member
         route = turn.plan.route_of(alert)
+        if not changed and any(member.route == route.options.name for member in known):
+            return
         labels = {field: value(alert, field) or "" for field in route.options.group_by}
-        group = "g:" + name_of((route.options.name, *(text for label in labels.items() for text in label)))
-        if any(member.route == route.options.name and (member.group == group or not changed) for member in known):
+        group = _group_id(route.options.name, tuple(labels.items()))
+        if any(member.group == group for member in known):
             return
         if group not in memory.groups:
             # A group of the same labels may have been forgotten, and its notifications have other ids.
@@ -82,7 +85,7 @@ class Evaluate(Stage):
             member.alert = copy.copy(alert)
             member.since = turn.now
             member.ended_at = 0.0
-            member.flaps += 1
+            member.returned = True
             memory.changed(member)
         member.held = True
         memory.settle(member)
@@ -112,3 +115,8 @@ class Evaluate(Stage):
             turn.moving.pop(member.id, None)
             turn.memory.unpark(member)
             turn.memory.settle(member)
+
+
+@functools.lru_cache(maxsize=4096)
+def _group_id(route: str, labels: tuple[tuple[str, str], ...]) -> str:
+    return "g:" + name_of((route, *(text for label in labels for text in label)))

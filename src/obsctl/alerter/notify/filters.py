@@ -52,6 +52,9 @@ def compiled(text: str, severities: Collection[Level], key: str, read: ReadFilte
             parts.append(read(text))
         except ConfigError as error:
             raise InvalidValueError(key, str(error), hint=error.hint) from None
-    if len(parts) == 1:
-        return parts[0]
+    match parts:
+        case []:
+            return lambda _: True
+        case [only]:
+            return only
     return lambda alert: all(part(alert) for part in parts)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from obsctl.alerter.notify.compose import decided, listed
 from obsctl.alerter.notify.filters import RANK, worst
-from obsctl.alerter.notify.memory import CALM_S, Group, Member
+from obsctl.alerter.notify.memory import Group, Member
 from obsctl.alerter.notify.notification import Notification, Reason
 from obsctl.alerter.notify.options import RouteOptions
 from obsctl.alerter.notify.repeat import pause
@@ -93,12 +93,11 @@ def _due_at(group: Group, members: list[Member], options: RouteOptions) -> float
     if any(_urgent(group, member) for member in members):
         return 0.0
     interval = options.group_interval_s
-    returned = min(member.flaps for member in members)
-    if returned:
-        return group.last_at + min(interval * 2.0 ** min(returned, 16), max(interval, CALM_S))
-    if group.firing and _firing_after(group, members):
-        return group.last_at + min(interval * 2.0 ** min(group.digests, 16), options.group_interval_max_s)
-    return group.last_at + interval
+    doublings = min(member.flaps + (member.returned and member.starts > 0) for member in members)
+    if not doublings and group.firing and _firing_after(group, members):
+        doublings = group.digests
+    # The exponent is bounded because the number of messages is not.
+    return group.last_at + min(interval * 2.0 ** min(doublings, 16), options.group_interval_max_s)
 
 
 def _firing_after(group: Group, members: Iterable[Member]) -> int:
@@ -123,6 +122,7 @@ def _message(turn: Turn, group: Group, members: list[Member], options: RouteOpti
         was_worst = [member.severity] if member.reported else []
         member.reported = bool(member.reported + member.starts - member.ends)
         member.severity = worst([member.alert.severity, *was_worst])
+        member.flaps += member.returned and member.starts > 0
         member.starts = member.ends = 0
         memory.reported(member)
     if reason in (Reason.FIRST, Reason.RESOLVED) or turn.now - group.last_at > 2 * options.group_interval_max_s:

@@ -41,7 +41,8 @@ class Member(msgspec.Struct, kw_only=True, tag="member"):
         ends: ends that are not reported yet.
         reported: it fires, according to the last notification.
         severity: the worst that a notification gave it while it fires.
-        flaps: how many times it fired again after its end.
+        returned: it fired again soon after its end.
+        flaps: how many times that was reported.
         parked: the stage that holds it back; empty for none.
         cause: the stage's reason.
         parked_at: wall-clock time since which, seconds since the epoch.
@@ -58,6 +59,7 @@ class Member(msgspec.Struct, kw_only=True, tag="member"):
     ends: int = 0
     reported: bool = False
     severity: Level = Level.INFO
+    returned: bool = False
     flaps: int = 0
     parked: str = ""
     cause: str = ""
