@@ -1,0 +1,150 @@
+"""Silences: who wants to hear nothing of which alerts, from when to when, and why.
+
+They are stored as they are; each function takes all of them and returns all of them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+import msgspec
+
+from obsctl.alerter.notify.filters import ReadFilter
+from obsctl.alerter.notify.notification import name_of
+from obsctl.core.errors import RefusedError, UsageError
+
+#: Silences that have not ended, at most: each alert is compared with all of them.
+MOST = 500
+#: A silence that is forgotten must not last for ever (seconds).
+LONGEST_S = 366 * 86400.0
+#: Ended silences are kept for questions (seconds).
+KEEP_ENDED_S = 30 * 86400.0
+#: Characters of an author and of a reason.
+LONGEST_TEXT = 500
+
+
+class SilenceState(enum.StrEnum):
+    """Whether a silence is in force."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True):
+    """One silence; all times are wall-clock times, seconds since the epoch.
+
+    Attributes:
+        id: its name.
+        filter: which alerts, in the filter language.
+        starts: from when on.
+        ends: until when; it is not in force at this moment any more.
+        author: who made it.
+        reason: why.
+        created: when it was made.
+        ended_by: who ended it before its time; empty for nobody.
+    """
+
+    id: str
+    filter: str
+    starts: float
+    ends: float
+    author: str
+    reason: str
+    created: float
+    ended_by: str = ""
+
+    def state(self, now: float) -> SilenceState:
+        """Return whether it is in force at a moment."""
+        if now >= self.ends:
+            return SilenceState.ENDED
+        return SilenceState.ACTIVE if now >= self.starts else SilenceState.PENDING
+
+
+Silences = tuple[Silence, ...]
+
+
+def add(
+    silences: Silences,
+    *,
+    filter: str,  # noqa: A002 - the word of the commands and of the stored entry
+    ends: float,
+    author: str,
+    reason: str,
+    now: float,
+    read: ReadFilter,
+    starts: float | None = None,
+) -> tuple[Silences, Silence]:
+    """Return all silences and the new one.
+
+    Args:
+        silences: that are stored.
+        filter: which alerts, in the filter language.
+        ends: wall-clock time, seconds since the epoch.
+        author: who makes it.
+        reason: why.
+        now: wall-clock time, seconds since the epoch.
+        read: reads the filter.
+        starts: from when on; by default from now on.
+
+    Raises:
+        ConfigError: the filter cannot be read.
+        UsageError: no author, no reason, or an end that is over or too far away.
+        RefusedError: there are too many.
+    """
+    begin = now if starts is None else starts
+    for name, text in (("author", author), ("reason", reason)):
+        if not text.strip():
+            raise UsageError(f"a silence needs {'an' if name == 'author' else 'a'} {name}")
+        if len(text) > LONGEST_TEXT:
+            raise UsageError(f"the {name} has {len(text)} characters, and {LONGEST_TEXT} are the most")
+    if ends <= max(now, begin):
+        raise UsageError("the silence would be over before it begins")
+    if ends - now > LONGEST_S:
+        raise UsageError(f"the silence would last too long: {LONGEST_S / 86400:g} days are the most")
+    read(filter)
+    kept = tuple(silence for silence in silences if now < silence.ends + KEEP_ENDED_S)
+    if sum(silence.state(now) is not SilenceState.ENDED for silence in kept) >= MOST:
+        raise RefusedError(f"there are {MOST} silences already, and each alert is compared with all of them")
+    made = Silence(
+        id=name_of((filter, repr(begin), repr(ends), author, reason, repr(now))),
+        filter=filter,
+        starts=begin,
+        ends=ends,
+        author=author,
+        reason=reason,
+        created=now,
+    )
+    return (*(silence for silence in kept if silence.id != made.id), made), made
+
+
+def expire(silences: Silences, silence_id: str, *, author: str, now: float) -> Silences:
+    """Return all silences, one of them ended now.
+
+    Args:
+        silences: that are stored.
+        silence_id: which one.
+        author: who ends it.
+        now: wall-clock time, seconds since the epoch.
+
+    Raises:
+        UsageError: there is none with this id, or it has ended already.
+    """
+    found = next((silence for silence in silences if silence.id == silence_id), None)
+    if found is None:
+        raise UsageError(f"there is no silence {silence_id!r}")
+    if found.state(now) is SilenceState.ENDED:
+        raise UsageError(f"the silence {silence_id} has ended already")
+    # One that has not begun never will: its end is not before its start.
+    over = msgspec.structs.replace(found, starts=min(found.starts, now), ends=now, ended_by=author)
+    return tuple(over if silence is found else silence for silence in silences)
+
+
+def listed(silences: Iterable[Silence], now: float, states: Iterable[SilenceState] = SilenceState) -> list[Silence]:
+    """Return the silences in some states, the one that ends first at the beginning."""
+    wanted = frozenset(states)
+    return sorted(
+        (silence for silence in silences if silence.state(now) in wanted),
+        key=lambda silence: (silence.ends, silence.id),
+    )
