@@ -56,6 +56,15 @@ def test_a_named_inventory_must_exist(tree: Path) -> None:
         load.find(str(tree / "nowhere"), cwd=tree)
 
 
+def test_an_empty_name_is_no_reason_for_the_default(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="--inventory is empty"):
+        load.find("", cwd=tree)
+    monkeypatch.setenv("OBSCTL_INVENTORY", "")
+    with pytest.raises(ConfigError, match="OBSCTL_INVENTORY is empty"):
+        load.find(None, cwd=tree)
+    assert load.find(str(tree / "inventories/lab"), cwd=tree).reason == "--inventory"
+
+
 def test_numbers_may_come_as_text(tmp_path: Path) -> None:
     """As ansible-core 2.16 writes them."""
     path = tmp_path / "fleet.json"

@@ -249,7 +249,8 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             severity=Severity.CRITICAL,
             object=where,
             summary=database.failure,
-            hint=f"on the database's host: systemctl status {fleet.database.service or 'mysqld'}; from here: "
+            hint=database.hint
+            or f"on the database's host: systemctl status {fleet.database.service or 'mysqld'}; from here: "
             f"nc -vz {fleet.database.host} {fleet.database.port}",
         )
         return
