@@ -23,8 +23,15 @@ _PASSWORD = ("ansible_ssh_password", "ansible_ssh_pass", "ansible_password")
 _ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 #: How Ansible shares one connection between tasks: nothing to type by hand.
 _SHARING = re.compile(r"(^|\s)(-C(?=\s|$)|-o\s*Control(Master|Persist|Path)=\S+)")
-#: Arguments in which somebody wrote a secret.
-_SECRET = re.compile(r"(?i)sshpass|passwd|password[=:](?!yes|no)|token|secret")
+#: Options of ssh that run a program or set a variable: what stands there is free text.
+_FREE_TEXT = re.compile(r"(?i)(?:Proxy|KnownHosts|Local|Remote)Command|SetEnv")
+#: Those of them that are a jump by ssh or nc, which take no secret as an argument.
+_PLAIN_JUMP = re.compile(r"(?i)ProxyCommand[ =]+['\"]*(?:none\b|(?:[\w./-]*/)?(?:ssh|nc|netcat)\s)")
+#: Words beside which a secret stands, a login in an address, and what makes one command into several.
+_SUSPECT = re.compile(
+    r"(?i)sshpass|passwd|passphrase|pass(?:word)?[=: ](?!yes|no)|proxy-?auth|token|secret|credential|api-?key"
+    r"|[\w.-]+:[^\s@/,]+@|[;|&$`()<>]"
+)
 #: Lines of ssh, or of its debug output, that say nothing about a failure.
 _NOISE = re.compile(
     r"debug\d:|OpenSSH_|@|\*\*|Warning: Permanently added|Shared connection to|Pseudo-terminal will not"
@@ -118,7 +125,7 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
 
     port = value(_PORT)
     arguments = _SHARING.sub(" ", " ".join(value((name,)) for name in _ARGUMENTS)).strip()
-    secret = _SECRET.search(arguments) is not None
+    secret = may_hold_a_secret(arguments)
     return Login(
         host=host,
         address=value(_ADDRESS) or host,
@@ -132,6 +139,15 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
         has_jump=re.search(r"(^|\s)-J|ProxyJump|ProxyCommand", arguments) is not None,
         inventory=given.get("inventory", ""),
     )
+
+
+def may_hold_a_secret(arguments: str) -> bool:
+    """Whether somebody may have written a secret into arguments of ssh, so that nothing may show them.
+
+    ``obsctl`` has the same (``obsctl.fleet.model``), because a control node may have one without the other.
+    """
+    plain = len(_FREE_TEXT.findall(arguments)) == len(_PLAIN_JUMP.findall(arguments))
+    return not plain or _SUSPECT.search(arguments) is not None
 
 
 def _typed(path: str) -> str:

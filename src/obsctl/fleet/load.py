@@ -154,7 +154,7 @@ def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
         try:
             shlex.split(host.ssh.common_args)
         except ValueError as error:
-            yield f"host {host.name}: ssh.common_args", f"{str(error).lower()} in {host.ssh.common_args!r}"
+            yield f"host {host.name}: ssh.common_args", str(error).lower()
     yield from ((place, f"{name!r} is no address") for place, name in addresses.items() if not _is_address(name))
     yield from ((place, f"{port} is no port") for place, port in ports.items() if not 0 < port < 65536)
 

@@ -199,10 +199,11 @@ def test_what_is_no_port_is_named(tmp_path: Path, place: str, port: int) -> None
 
 
 def test_arguments_for_ssh_that_cannot_be_taken_apart_are_named(tmp_path: Path) -> None:
-    args = {"common_args": "-o ProxyCommand='ssh -W"}
+    args = {"common_args": "-o ProxyCommand='sshpass -p secret-word ssh -W"}
     source = _described(tmp_path / "fleet.json", lambda fleet: fleet["hosts"][0]["ssh"].update(args))
-    with pytest.raises(ConfigError, match=r"host node1: ssh.common_args: no closing quotation"):
+    with pytest.raises(ConfigError, match=r"host node1: ssh.common_args: no closing quotation") as caught:
         load.load(source)
+    assert "secret-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
             severity=Severity.CRITICAL if single else Severity.WARNING,
             object=f"host/{probe.name}",
             summary=f"does not answer over ssh ({probe.failure}){f'; it runs {runs}' * bool(runs)}",
-            hint=f"{host.login_hint()}; if nothing answers there: ping {host.address}, then look at its console"
+            hint=f"{fleet.login_hint(host)}; if nothing answers there: ping {host.address}, then look at its console"
             if host
             else f"ping {probe.name}; if nothing answers, look at its console",
         )

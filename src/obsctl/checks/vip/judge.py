@@ -171,7 +171,7 @@ def _unreachable(fleet: Fleet, seen: VipSnapshot) -> Iterator[Finding]:
             evidence={"ssh": node.failure, "nginx": node.nginx_failure},
             hint=f"ping {node.address}; if nothing answers, look at its console"
             if dead
-            else (host.login_hint() if host else f"this must work without a question: ssh {node.address} true"),
+            else (fleet.login_hint(host) if host else f"this must work without a question: ssh {node.address} true"),
         )
 
 
