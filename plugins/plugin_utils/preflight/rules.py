@@ -30,6 +30,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 #: A new rule is a function in its subject's module, an entry here, and an inventory that it finds fault with.
 RULES: tuple[Rule, ...] = (
     names.groups_are_there,
+    names.strays,
     names.host_names,
     names.own_names,
     names.shared_variables,
@@ -38,7 +39,9 @@ RULES: tuple[Rule, ...] = (
     platforms.operating_systems,
     names.required_variables,
     values.specifications,
+    values.login_ports,
     values.ranges,
+    values.empty_lists,
     values.sizes,
     values.durations,
     values.texts,
@@ -52,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     secrets.artifacts,
     kafka.node_ids,
     kafka.replication,
+    kafka.properties,
     kafka.topics,
     kafka.listeners,
     kafka.java_for_kafka,
@@ -72,6 +76,9 @@ RULES: tuple[Rule, ...] = (
     network.addresses,
     network.advertised_hosts,
     network.sources,
+    network.extra_ports,
+    network.ends,
+    network.listens,
     network.ports,
     network.names_resolve,
     network.lock_out,
@@ -82,8 +89,12 @@ def find_problems(fleet: Fleet) -> list[Problem]:
     """Return all problems, those that several hosts share as one, in the rules' order."""
     misfits = list(values.wrong_types(fleet))
     fleet = _without(fleet, misfits)
+    broken = list(values.line_breaks(fleet))
+    fleet = _without(fleet, broken)
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for found in [problem for _name, problem in misfits] + [found for rule in RULES for found in _judge(rule, fleet)]:
+    for found in [problem for _name, problem in misfits + broken] + [
+        found for rule in RULES for found in _judge(rule, fleet)
+    ]:
         hosts = shared[found.problem, found.fix]
         if found.host not in hosts:
             hosts.append(found.host)
@@ -107,7 +118,7 @@ def _judge(rule: Rule, fleet: Fleet) -> list[Problem]:
 
 
 def _without(fleet: Fleet, misfits: list[tuple[str, Problem]]) -> Fleet:
-    """Return the fleet without the values of the wrong kind, so that no other rule stumbles over them."""
+    """Return the fleet without the values that are named already, so that no other rule stumbles over them."""
     hidden: dict[str, set[str]] = defaultdict(set)
     for name, problem in misfits:
         hidden[problem.host].add(name)

@@ -211,8 +211,7 @@ def judge_replay(lines: Mapping[str, Any], database: str) -> list[Finding]:
                 object="table/quarantine",
                 summary=f"{lines['cut']} lines stay: they were too large to be kept whole in the quarantine",
                 evidence={"lines": lines["cut"]},
-                hint="Kafka may still have them; where, on the database's host: "
-                f"mysql {database} -e '{_CUT_IN_KAFKA}'",
+                hint=f"Kafka may still have them; where, on the database's host: mysql {database} -e '{_CUT_IN_KAFKA}'",
             )
         )
     return findings
