@@ -42,15 +42,14 @@ def strays(fleet: Fleet) -> Iterator[Problem]:
         if len(unknown) < len(groups):
             continue
         near = [close for name in unknown for close in difflib.get_close_matches(name, ROLES_OF_GROUP, n=1)]
-        one = len(unknown) == 1
         yield Problem(
             host,
-            f"is only in the group{'' if one else 's'} {', '.join(unknown)}, which no playbook knows: nothing would be "
-            "installed there",
+            f"is only in the group{'s' * (len(unknown) > 1)} {', '.join(unknown)}, which no playbook knows: nothing "
+            "would be installed there",
             f"did you mean the group {near[0]}?"
             if near
-            else f"put it into one of {', '.join(ROLES_OF_GROUP)}, or name {'its group' if one else 'one of its groups'}"
-            " in fleet_foreign_groups in group_vars/all",
+            else f"put it into one of {', '.join(ROLES_OF_GROUP)}, or name {unknown[0]} in fleet_foreign_groups in "
+            "group_vars/all",
         )
 
 

@@ -135,6 +135,8 @@ def virtual_address(fleet: Fleet) -> Iterator[Problem]:
     hosts = {variables.get("ansible_host"): host for host, variables in fleet.hosts.items()}
     for host, variables in fleet.group("lb"):
         name = "keepalived_vip" if "keepalived_vip" in fleet.inventory_names.get(host, ()) else "fleet_vip"
+        if name in fleet.broken.get(host, {}):
+            continue
         vip = str(variables.get(name) or "")
         address = parse_address(vip)
         if address is None:
@@ -257,7 +259,8 @@ def lock_out(fleet: Fleet) -> Iterator[Problem]:
     for host, look in fleet.answers():
         client = look.ssh_client
         allowed = fleet.hosts.get(host, {}).get("firewall_admin_sources") or []
-        if parse_address(client) and not any(within(client, source) for source in allowed):
+        known = "firewall_admin_sources" not in fleet.broken.get(host, {})
+        if known and parse_address(client) and not any(within(client, source) for source in allowed):
             yield Problem(
                 host,
                 f"the firewall would lock this control node ({client}) out",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
@@ -88,9 +88,10 @@ RULES: tuple[Rule, ...] = (
 def find_problems(fleet: Fleet) -> list[Problem]:
     """Return all problems, those that several hosts share as one, in the rules' order."""
     misfits = list(values.wrong_types(fleet))
-    fleet = _without(fleet, misfits)
+    named = {(problem.host, name) for name, problem in misfits}
+    fleet = _without(fleet, named | (set(values.wrong_defaults(fleet)) if misfits else set()))
     broken = list(values.line_breaks(fleet))
-    fleet = _without(fleet, broken)
+    fleet = _without(fleet, {(problem.host, name) for name, problem in broken})
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
     for found in [problem for _name, problem in misfits + broken] + [
         found for rule in RULES for found in _judge(rule, fleet)
@@ -117,11 +118,11 @@ def _judge(rule: Rule, fleet: Fleet) -> list[Problem]:
         ]
 
 
-def _without(fleet: Fleet, misfits: list[tuple[str, Problem]]) -> Fleet:
-    """Return the fleet without the values that are named already, so that no other rule stumbles over them."""
+def _without(fleet: Fleet, values_of: Set[tuple[str, str]]) -> Fleet:
+    """Return the fleet without the (host, variable) that are named already: no other rule stumbles over them."""
     hidden: dict[str, set[str]] = defaultdict(set)
-    for name, problem in misfits:
-        hidden[problem.host].add(name)
+    for host, name in values_of:
+        hidden[host].add(name)
     hosts = {h: _Without(view, hidden[h]) if h in hidden else view for h, view in fleet.hosts.items()}
     broken = {h: {**fleet.broken.get(h, {}), **dict.fromkeys(hidden.get(h, ()))} for h in {**fleet.broken, **hidden}}
     return fleet._replace(hosts=hosts, broken=broken)

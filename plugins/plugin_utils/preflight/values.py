@@ -167,8 +167,7 @@ class Misfit(NamedTuple):
 
 def wrong_types(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
     """Yield (variable, problem) for what the inventory sets to a value that is not of the declared kind."""
-    declared: dict[str, Mapping[str, Any]] = {**LOGIN}
-    declared |= {option: spec for options in fleet.specs.values() for option, spec in options.items()}
+    declared = _declared(fleet)
     for host, names in fleet.inventory_names.items():
         for name in sorted(names & declared.keys()):
             spec, value = declared[name], fleet.hosts[host].get(name)
@@ -180,6 +179,20 @@ def wrong_types(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
             found = next(_misfits(name, value, spec), None)
             if found is not None:
                 yield name, Problem(host, *_in_words(found))
+
+
+def wrong_defaults(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yield (host, variable) for defaults that follow a value of the wrong kind, and so are of a wrong kind too."""
+    declared = _declared(fleet)
+    for host, variables in fleet.hosts.items():
+        for name in declared.keys() - fleet.inventory_names.get(host, set()):
+            value = variables.get(name)
+            if value is not None and next(_misfits(name, value, declared[name]), None) is not None:
+                yield host, name
+
+
+def _declared(fleet: Fleet) -> dict[str, Mapping[str, Any]]:
+    return {**LOGIN, **{option: spec for options in fleet.specs.values() for option, spec in options.items()}}
 
 
 def _in_words(found: Misfit) -> tuple[str, str]:

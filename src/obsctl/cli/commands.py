@@ -18,7 +18,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from obsctl.cli import settings
 
-
 _EMPTY = "it is empty; is the shell variable set that stands there?"
 
 

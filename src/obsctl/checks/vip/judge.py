@@ -116,9 +116,9 @@ def _services(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Fi
                 "VIP_NGINX_DOWN",
                 node,
                 f"nginx does not answer there ({node.nginx_failure})",
-                " and the node holds the VIP" if node in holders else "",
-                {"reason": node.nginx_failure},
-                "systemctl status nginx; nginx -t",
+                while_holding=" and the node holds the VIP" if node in holders else "",
+                evidence={"reason": node.nginx_failure},
+                commands="systemctl status nginx; nginx -t",
             )
     for node in asked:
         if node.keepalived != _ACTIVE:
@@ -126,14 +126,14 @@ def _services(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Fi
                 "VIP_KEEPALIVED_DOWN",
                 node,
                 f"keepalived is {node.keepalived or 'not installed'}",
-                ": the address stays there even if nginx fails" if node in holders else "",
-                {"unit": node.keepalived},
-                "systemctl status keepalived; journalctl -u keepalived -n 30",
+                while_holding=": the address stays there even if nginx fails" if node in holders else "",
+                evidence={"unit": node.keepalived},
+                commands="systemctl status keepalived; journalctl -u keepalived -n 30",
             )
 
 
 def _service_down(
-    code: str, node: LbNode, what: str, while_holding: str, evidence: dict[str, Any], commands: str
+    code: str, node: LbNode, what: str, *, while_holding: str, evidence: dict[str, Any], commands: str
 ) -> Finding:
     """Return the finding about a balancer without one of its services: critical on the one that holds the VIP.
 
