@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import said_once
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import LOGIN
 
 SSH_PORT = 22
 #: Variables of a login, the first that is set counts, as in Ansible's own ssh plugin.
@@ -301,7 +302,7 @@ OTHERWISE = Cause("", "it takes no command", "this must work without a question:
 
 def unreachable(fleet: Fleet) -> Iterator[Problem]:
     for host, look in fleet.looks.items():
-        if look.silence is None:
+        if look.silence is None or _login_is_named(fleet, host):
             continue
         login = login_of(host, fleet.hosts.get(host, {}), fleet.login)
         said = said_by_ssh(look.silence)
@@ -314,6 +315,12 @@ def unreachable(fleet: Fleet) -> Iterator[Problem]:
             )
             continue
         yield _explained(host, login, said)
+
+
+def _login_is_named(fleet: Fleet, host: str) -> bool:
+    """Whether another rule has named a value of the host's login: then its silence is no other problem."""
+    broken = fleet.broken.get(host, {})
+    return any(name in broken and broken[name] is None for name in LOGIN)
 
 
 def _explained(host: str, login: Login, said: list[str]) -> Problem:

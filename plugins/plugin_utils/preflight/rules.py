@@ -39,7 +39,6 @@ RULES: tuple[Rule, ...] = (
     platforms.operating_systems,
     names.required_variables,
     values.specifications,
-    values.login_ports,
     values.ranges,
     values.empty_lists,
     values.sizes,
@@ -90,7 +89,7 @@ def find_problems(fleet: Fleet) -> list[Problem]:
     misfits = list(values.wrong_types(fleet))
     named = {(problem.host, name) for name, problem in misfits}
     fleet = _without(fleet, named | (set(values.wrong_defaults(fleet)) if misfits else set()))
-    broken = list(values.line_breaks(fleet))
+    broken = [*values.line_breaks(fleet), *values.login_ports(fleet)]
     fleet = _without(fleet, {(problem.host, name) for name, problem in broken})
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
     for found in [problem for _name, problem in misfits + broken] + [

@@ -310,16 +310,14 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if is_list(value) else value
 
 
-def login_ports(fleet: Fleet) -> Iterator[Problem]:
+def login_ports(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
+    """Yield (variable, problem) for numbers that are no port."""
     for host, names in fleet.inventory_names.items():
         for name in ("ansible_port", "ansible_ssh_port"):
             port = fleet.hosts[host].get(name) if name in names else None
             if port is not None and not 0 < int(port) < 2**16:
-                yield Problem(
-                    host,
-                    f"{name} is {port}, not between 1 and 65535",
-                    "set it to the port of the host's sshd, usually 22",
-                )
+                what = f"{name} is {port}, not between 1 and 65535"
+                yield name, Problem(host, what, "set it to the port of the host's sshd, usually 22")
 
 
 def ranges(fleet: Fleet) -> Iterator[Problem]:
