@@ -17,10 +17,10 @@ _ACCOUNT_LIMIT = (
     "then {role}"
 )
 _EXPIRED = (
-    "the user's password has expired. Where the server ends every password after a time: set default_password_lifetime: "
-    f"0 in mysql_settings, then {{role}}. Where somebody ended this one: {_AS_ROOT}, mysql -e 'SELECT user, host, "
-    "password_expired FROM mysql.user' shows the account; drop it there, and the same playbook creates it again with "
-    "the inventory's password"
+    "the user's password has expired. Where the server ends every password after a time: set "
+    "default_password_lifetime: 0 in mysql_settings, then {role}. Where somebody ended this one: "
+    f"{_AS_ROOT}, mysql -e 'SELECT user, host, password_expired FROM mysql.user' shows the account; drop it there, and "
+    "the same playbook creates it again with the inventory's password"
 )
 #: Error number to what can be done; ``{role}`` is the command of the role.
 _HINTS = {
