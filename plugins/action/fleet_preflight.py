@@ -84,8 +84,20 @@ def gather(templar: Any, hostvars: Any, groups: Mapping[str, Sequence[str]], loo
         core=tuple(int(part) for part in core_version.split(".")[:2]),
         missing_files=missing_files(hosts, groups),
         unusable_secrets={host: unusable_secrets(view, specs) for host, view in hosts.items()},
+        strays=strays(groups),
         login=given_login(),
     )
+
+
+def strays(groups: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return host to its groups, for the hosts that are in groups, and in none that a playbook of ours knows."""
+    known = {host for name in ROLES_OF_GROUP for host in groups.get(name, ())}
+    found: dict[str, list[str]] = {}
+    for name, hosts in groups.items():
+        for host in hosts if name not in ("all", "ungrouped") else ():
+            if host not in known:
+                found.setdefault(host, []).append(name)
+    return found
 
 
 def answer_of(view: Variables, looks: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -177,6 +178,54 @@ EXPECTED = {
         LB, "keepalived_check_weight -5 is not larger than the priorities' gap of 20", "more than 20"
     ),
     "weight-with-nopreempt": Expected(LB, "keepalived_check_weight is -60 with nopreempt", "to 0"),
+    "auth-pass-with-line-break": Expected(LB, "keepalived_auth_pass cannot be used: it holds a line break", "one line"),
+    "backend-host-unknown": Expected(LB, "nginx_backend_hosts has 'nodee2', which is no host of the", "mean node2?"),
+    "bootstrap-without-port": Expected("app1", "consumer_bootstrap has 'kafka01', not HOST:PORT", "192.0.2.11:9092"),
+    "channel-name-empty": Expected("app1", "the alert channel number 1 has no name", "a name of its own"),
+    "channel-name-null": Expected(EVERYBODY, "consumer_alert_channels[0].name is empty, not a text", "set it to"),
+    "channel-option-null": Expected(EVERYBODY, "consumer_alert_channels[0].keyword is empty, not a text", "leave it"),
+    "channel-secret-with-line-break": Expected(
+        "app1", "secret of alert channel ops cannot be used: it holds a line break", "on one line"
+    ),
+    "extra-rule-with-host-bits": Expected(
+        EVERYBODY, "firewall_extra_rules[0].sources has '192.0.2.7/24', an address with the", "write 192.0.2.0/24 for"
+    ),
+    "host-in-a-mistyped-group": Expected("node4", "is only in the group kafak", "did you mean the group kafka?"),
+    "host-in-an-unknown-group": Expected("node4", "is only in the group webservers", "fleet_foreign_groups"),
+    "list-for-a-mapping": Expected(EVERYBODY, "kafka_properties is a list, not a mapping", "set it to a mapping"),
+    "listen-is-a-name": Expected(LB, "nginx_listen has 'abc', whose address is neither", "192.0.2.10:80"),
+    "listen-nowhere": Expected(LB, "nginx_listen is an empty list", "leave it out for the default"),
+    "login-port-is-a-boolean": Expected("node1", "ansible_port is True, not a whole number", "The TCP port"),
+    "login-port-is-a-name": Expected("node1", "ansible_port is 'ssh', not a whole number", "The TCP port"),
+    "login-port-out-of-range": Expected("node1", "ansible_port is 70000, not between 1 and 65535", "usually 22"),
+    "login-port-zero": Expected("node1", "ansible_port is 0, not between 1 and 65535", "usually 22"),
+    "property-is-a-list": Expected(EVERYBODY, "kafka_properties.log.dirs is a list, not a single value", "a,b"),
+    "property-nested": Expected(
+        EVERYBODY, "kafka_properties.log is a mapping, not a single value", "dots in one piece"
+    ),
+    "property-of-the-role": Expected(LB, "kafka_properties has node.id, which the role computes", "kafka_node_id"),
+    "proxy-with-host-bits": Expected(
+        EVERYBODY, "nginx_trusted_proxies has '192.0.2.7/24', an address with the", "192.0.2.7 for the one host"
+    ),
+    "rule-ignores-host-bits": Expected(
+        "app1", "alert rule calm: ignore_clients has '192.0.2.7/24', an address with the", "write 192.0.2.0/24 for"
+    ),
+    "rule-name-null": Expected(EVERYBODY, "consumer_alert_rules[0].name is empty, not a text", "set it to a text"),
+    "secret-ends-with-line-break": Expected(
+        "db1", "mysql_reader_password cannot be used: it holds a line break", "on one line"
+    ),
+    "secret-with-line-break": Expected(
+        "db1", "mysql_reader_password cannot be used: it holds a line break", "on one line"
+    ),
+    "source-with-host-bits": Expected(
+        EVERYBODY, "fleet_admin_sources has '192.168.100.10/24', an address with the", "192.168.100.10 for the one host"
+    ),
+    "text-for-a-list": Expected(EVERYBODY, "fleet_admin_sources is a text, not a list", "set it to a list"),
+    "text-with-line-break": Expected(LB, "kafka_properties.log.flush.interval.ms holds a line break", "one line"),
+    "topics-collide": Expected(LB, "kafka_topics has shop.orders and shop_orders: Kafka refuses", "more than . and _"),
+    "value-of-wrong-kind-in-an-entry": Expected(
+        EVERYBODY, "kafka_topics[0].configs is a text, not a mapping", "set it to a mapping"
+    ),
 }
 
 #: What follows from a fault and is named as well.
@@ -298,6 +347,98 @@ def test_no_value_of_any_variable_makes_a_rule_fail():
                 assert problem.host, (option, value)
                 assert problem.fix, (option, value)
                 assert "cannot judge" not in problem.problem, (option, value, problem)
+
+
+def _variants(spec):
+    """Yield values of an option that are right but for one place inside, which is of a wrong kind or empty."""
+    kind, options = spec.get("type", "str"), spec.get("options")
+    if kind == "list":
+        entry = {**spec, "type": spec.get("elements", "str"), "elements": None}
+        yield from ([value] for value in _variants(entry))
+    elif kind == "dict" and options:
+        good = {name: _good(option) for name, option in options.items()}
+        for name, option in options.items():
+            yield from ({**good, name: value} for value in _variants(option))
+    elif kind == "dict":
+        yield from ({"name": value} for value in WRONG)
+    else:
+        yield from WRONG
+
+
+def _good(spec):
+    kind = spec.get("type", "str")
+    if spec.get("choices"):
+        return spec["choices"][0]
+    if kind == "list":
+        return [_good({**spec, "type": spec.get("elements", "str"), "choices": None})]
+    if kind == "dict":
+        return {name: _good(option) for name, option in (spec.get("options") or {}).items()}
+    return {"int": 1, "float": 0.5, "bool": True}.get(kind, "word")
+
+
+def _nested_faults(specs):
+    for options in specs.values():
+        for option, spec in options.items():
+            if spec.get("type") in ("list", "dict"):
+                yield from ((option, value) for value in _variants(spec))
+
+
+def test_no_value_inside_of_a_variable_makes_a_rule_fail():
+    """Templates of the defaults that follow the variable are computed with the wrong value, as Ansible does."""
+    templar, hostvars, groups = ansible_inventory.read([FAULTS / "sound"])
+    from ansible_collections.obscraft.fleet.plugins.action import fleet_preflight
+    from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import rules
+
+    sound = fleet_preflight.gather(templar, hostvars, groups, ["look"])
+    hosts = {host: {name: view[name] for name in view if name in view} for host, view in sound.hosts.items()}
+    for option, value in _nested_faults(sound.specs):
+        fleet = sound._replace(
+            hosts={host: {**variables, option: value} for host, variables in hosts.items()},
+            inventory_names={host: names | {option} for host, names in sound.inventory_names.items()},
+        )
+        for problem in rules.find_problems(fleet):
+            assert problem.host, (option, value)
+            assert problem.fix, (option, value)
+            assert "cannot judge" not in problem.problem, (option, value, problem)
+
+
+#: Variables that defaults of others follow, and a value of the wrong kind.
+FOLLOWED = [
+    {"fleet_topics": ["nginxlog"]},
+    {"fleet_topics": {"access": "nginxlog", "error": "e", "dlq": "d"}},
+    {"fleet_topics": {"access": None, "error": {}, "dlq": []}},
+    {"fleet_admin_sources": {"a": 1}},
+    {"fleet_admin_sources": "192.168.100.10"},
+    {"fleet_vip": ["192.168.100.100"]},
+    {"kafka_node_id": ["one"]},
+    {"kafka_process_roles": "broker"},
+    {"kafka_broker_port": {"port": 9092}},
+    {"kafka_advertised_host": ["kafka01"]},
+    {"mysql_reader_password": ["word"]},
+    {"mysql_consumer_password": {"word": 1}},
+    {"nginx_listen": "80"},
+    {"nginx_listen": [None, {"port": 80}]},
+    {"ansible_host": ["192.168.100.150"]},
+    {"ansible_user": {"name": "root"}},
+    {"ansible_ssh_common_args": ["-J", "bastion"]},
+    {"common_timezone": ["UTC"]},
+    {"consumer_alert_channels": [["ops"], None, 7]},
+    {"filebeat_inputs": [{"id": ["a"], "paths": "x"}]},
+]
+
+
+@pytest.mark.parametrize("wrong", FOLLOWED, ids=str)
+def test_one_value_of_the_wrong_kind_is_one_problem(wrong, tmp_path):
+    """What follows it is not named, too."""
+    file = tmp_path / "wrong.yml"
+    (variable,) = wrong
+    hosts = ["node1", "node2", "node3", "db1", "app1"]
+    # As host variables, which win over those of the sound inventory.
+    file.write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(hosts, wrong)}}))
+    found = problems_of(FAULTS / "sound", file)
+    assert len(found) == 1, found
+    assert re.match(rf"{variable}\S* is (a list|a mapping|a text|a number|empty), not (a|true)", found[0].problem)
+    assert not re.search("Error|Traceback|object", found[0].problem), found
 
 
 def test_a_rule_that_fails_is_a_problem_and_hides_no_other(monkeypatch):

@@ -177,12 +177,16 @@ BAD = {
     "the key in the url": [WECOM | {"url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=abc"}],
     "no broker": [TOPIC | {"bootstrap": []}],
     "a password in clear by option": [MAIL | {"port": 587, "tls": "none", "username": "a", "password": "file:/p"}],
+    "no name": [HOOK | {"name": None}],
+    "an empty name": [HOOK | {"name": ""}],
 }
 #: What the alerter starts with, and what yet cannot arrive.
 STRICTER = {
     "a comma list without a blank": [MAIL | {"recipients": ["b@x.org,c@x.org"]}],
     "a sender without a domain": [MAIL | {"sender": "alerts"}],
     "the port in the server's name": [MAIL | {"host": "mail.example.com:587"}],
+    "a name of two lines": [HOOK | {"name": "ops\nnight"}],
+    "a blank for a name": [HOOK | {"name": " "}],
 }
 
 
@@ -270,6 +274,8 @@ BAD_RULES = {
     "bits of a host in a network": [CALM | {"ignore_clients": ["192.0.2.1/24"]}],
     "an option of another kind": [CALM | {"share": 0.5}],
     "one name twice": [CALM, CALM],
+    "no name": [CALM | {"name": None}],
+    "an empty name": [CALM | {"name": ""}],
 }
 
 

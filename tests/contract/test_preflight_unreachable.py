@@ -259,6 +259,16 @@ def test_a_password_of_the_inventory_is_tried_and_never_shown(core, tmp_path, se
     assert "wrong-word" not in done.output
 
 
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("port", ["ssh", 0, 70000, True])
+def test_a_login_port_that_is_none_is_named(core, port, tmp_path):
+    """Ansible stops at some of them with words of its own before it connects."""
+    done = run(core, tmp_path, {"db1": away() | {"ansible_port": port}})
+    assert (done.code, done.traces) == (2, []), done.output
+    (named,) = done.of("db1")
+    assert re.match(r"ansible_port is .*, not ", named), done.output
+
+
 def commands(fix: str) -> list[str]:
     """Return the commands that a fix gives people to type."""
     return re.findall(r"`([^`]+)`", fix)

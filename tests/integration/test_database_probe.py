@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,3 +63,24 @@ def test_a_wrong_password_is_the_databases_word(fleet: Fleet, tmp_path: Path) ->
     seen = probe(fleet)
     assert seen.asked
     assert "Access denied" in seen.failure
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("ALTER USER prober PASSWORD EXPIRE", "password has expired"),
+        ("ALTER USER prober WITH MAX_CONNECTIONS_PER_HOUR 1", "limit of its own account"),
+    ],
+)
+def test_a_refusal_comes_with_what_can_be_done(fleet: Fleet, mariadb: MariaDB, change: str, named: str) -> None:
+    with mariadb.root() as cursor:
+        cursor.execute(change)
+    probe(fleet)  # an account's limit counts this one
+    seen = probe(fleet)
+    assert seen.failure
+    assert named in seen.hint
+    statements = [sql for found in re.findall(r"mysql -e '([^']+)'", seen.hint) for sql in found.split(";")]
+    assert statements
+    with mariadb.root() as cursor:
+        for statement in statements:
+            assert cursor.execute(statement) is not None

@@ -9,9 +9,8 @@ test fails by name where the two differ.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import (
@@ -19,19 +18,17 @@ from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import (
     channel_secrets,
     secret_file,
 )
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_entries import (
+    Fault,
+    Kind,
+    mistyped,
+    name_faults,
+    option_faults,
+)
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
 
 #: Options that a channel of any type takes.
 COMMON = ("name", "type", "per_minute", "keyword")
-
-
-class Kind(NamedTuple):
-    """The options of a channel's type beside the common ones."""
-
-    needed: tuple[str, ...]
-    others: tuple[str, ...]
-
-
 #: What robots of all vendors take.
 ROBOT = ("url", "proxy", "ca_file", "token", "robots", "at_user_ids", "at_severities", "at_all")
 KINDS = {
@@ -45,31 +42,6 @@ KINDS = {
     "apprise": Kind(("token",), ()),
 }
 ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
-#: The alerter's file is JSON, in which a number in quotes is none; what is not here is a text.
-TYPES: dict[str, type] = {
-    "per_minute": int,
-    "port": int,
-    "recipients": list,
-    "bootstrap": list,
-    "robots": list,
-    "at_mobiles": list,
-    "at_user_ids": list,
-    "at_severities": list,
-    "at_all": list,
-    "success": dict,
-    "window_s": int,
-    "resolve_after_s": int,
-    "threshold": int,
-    "min_requests": int,
-    "share": float,
-    "ignore_clients": list,
-}
-_IN_WORDS = {
-    int: ("a number", "write it without quotes, or with the filter int"),
-    float: ("a number", "write it without quotes, or with the filter float"),
-    bool: ("true or false", "write true or false without quotes, or with the filter bool"),
-    str: ("a text", "write it in quotes"),
-}
 #: The token of these types goes into a header or an address, smtp's password into a command: printable ASCII only.
 ON_THE_WIRE = (
     ("webhook", "token"),
@@ -86,8 +58,6 @@ SECRET_KEY = re.compile(r"(?i)token|secret|passw|sign")
 #: Ports on which a mail channel encrypts unless tls says otherwise.
 ENCRYPTED_PORTS = (465, 587)
 
-Fault = tuple[str, str]
-
 
 def alert_channels(fleet: Fleet) -> Iterator[Problem]:
     for host, variables in fleet.group("consumer"):
@@ -95,12 +65,8 @@ def alert_channels(fleet: Fleet) -> Iterator[Problem]:
         for channel in channels:
             for what, fix in _faults(channel):
                 yield Problem(host, what, fix)
-        names = Counter(str(channel.get("name")) for channel in channels)
-        for name, times in names.items():
-            if times > 1:
-                yield Problem(
-                    host, f"{times} alert channels have the name {name}", "give each channel a name of its own"
-                )
+        for what, fix in name_faults("alert channel", channels):
+            yield Problem(host, what, fix)
         for path, sharing in _shared_files(channels).items():
             yield Problem(
                 host,
@@ -114,7 +80,7 @@ def _shared_files(channels: list[Mapping[str, Any]]) -> dict[str, list[str]]:
     users: dict[str, list[str]] = {}
     for channel in channels:
         for option, _source in channel_secrets(channel):
-            if str(channel.get("name")) not in users.get(secret_file(channel, option), []):
+            if channel.get("name") and str(channel["name"]) not in users.get(secret_file(channel, option), []):
                 users.setdefault(secret_file(channel, option), []).append(str(channel.get("name")))
     return {path: names for path, names in users.items() if len(names) > 1}
 
@@ -126,20 +92,7 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
     # An unknown type is named by the role's own specification.
     if kind is None:
         return
-    missing = [option for option in kind.needed if not channel.get(option)]
-    if missing:
-        yield (
-            f"{what} has no {' and no '.join(missing)}",
-            f"a channel of the type {type_} needs {', '.join(kind.needed)}",
-        )
-    foreign = [
-        option
-        for option, value in channel.items()
-        if value is not None and option not in (*COMMON, *kind.needed, *kind.others)
-    ]
-    if foreign:
-        taken = ", ".join((*COMMON, *kind.needed, *kind.others))
-        yield f"{what} has {', '.join(foreign)}, which the type {type_} does not take", f"it takes {taken}"
+    yield from option_faults(what, channel, COMMON, kind, f"the type {type_}")
     yield from mistyped(what, channel, but=SECRET_OPTIONS)
     if channel.get("per_minute") is not None and int(channel["per_minute"]) < 2:
         yield f"{what}: per_minute is {channel['per_minute']}", "set it to 2 or more: one message and one digest"
@@ -172,31 +125,6 @@ def _robot_faults(what: str, channel: Mapping[str, Any], *, signs: bool) -> Iter
         yield f"{what} has both secret and robots", "write each robot's secret beside its token, in robots"
     if not signs and any(robot.get("secret") for robot in robots):
         yield f"{what}: robots hold a secret, but this vendor's robots are not signed", "leave secret out"
-
-
-def mistyped(what: str, options: Mapping[str, Any], but: Sequence[str] = ()) -> Iterator[Fault]:
-    """Yield (what is wrong, what to do) about options that are not of the type that the alerter's file wants.
-
-    Args:
-        what: the channel or rule.
-        options: its options; what another rule of the preflight refuses at all is not named again.
-        but: options that the role replaces by a text of its own.
-    """
-    for option, value in options.items():
-        wanted = TYPES.get(option, str)
-        if option in but or value is None or isinstance(value, (Mapping, list)):
-            continue
-        is_it = isinstance(value, (int, float) if wanted is float else wanted) and (
-            wanted is bool or not isinstance(value, bool)
-        )
-        if not is_it and wanted in _IN_WORDS:
-            words, fix = _IN_WORDS[wanted]
-            yield f"{what}: {option} is not {words} but {_written(value)}", fix
-
-
-def _written(value: Any) -> str:
-    """Return how a value is written, not the value: it may be a secret."""
-    return "a text in quotes" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
 
 
 def _url_faults(what: str, url: str) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
@@ -15,6 +15,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
     Variables,
     value_at,
 )
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import SHOWN
 
 GIB = 1024**3
 #: Share of a filesystem that records may fill; the rest is for the active segments and for compaction.
@@ -38,6 +39,23 @@ WHOLE = (
     "num.partitions",
     "default.replication.factor",
 )
+#: Properties that the role makes of a variable which other tasks and rules read, and that variable.
+OWNED = {
+    "node.id": "kafka_node_id",
+    "broker.id": "kafka_node_id",
+    "process.roles": "kafka_process_roles",
+    "controller.quorum.voters": "kafka_node_id, kafka_process_roles and kafka_controller_port",
+    "controller.listener.names": "kafka_process_roles",
+    "broker.rack": "kafka_rack",
+    "default.replication.factor": "kafka_replication_factor",
+    "min.insync.replicas": "kafka_min_insync_replicas",
+    "log.segment.bytes": "kafka_segment_bytes",
+    # A name of log.dirs that Kafka does not read where that one is set, which the role does.
+    "log.dir": "kafka_data_dir",
+}
+#: Properties of the mode with ZooKeeper, with which a node of a quorum does not start.
+ZOOKEEPER = re.compile(r"zookeeper\.")
+PROPERTY = re.compile(r"[A-Za-z0-9_.-]+\Z")
 #: Kafka's own bound on the partitions that one request makes.
 PARTITIONS_MAX = 10_000
 
@@ -101,6 +119,28 @@ def replication(fleet: Fleet) -> Iterator[Problem]:
                 )
 
 
+def properties(fleet: Fleet) -> Iterator[Problem]:
+    """What kafka_properties cannot say, because the role says it or Kafka does not read it."""
+    for host, variables in fleet.group("kafka"):
+        for name in map(str, _properties(variables)):
+            if name in OWNED:
+                yield Problem(
+                    host,
+                    f"kafka_properties has {name}, which the role computes",
+                    f"remove it there, and set {OWNED[name]}",
+                )
+            elif ZOOKEEPER.match(name):
+                yield Problem(
+                    host, f"kafka_properties has {name}, but the cluster has no ZooKeeper (KRaft mode)", "remove it"
+                )
+            elif not PROPERTY.match(name):
+                yield Problem(
+                    host,
+                    f"kafka_properties has {name[:SHOWN]!r}, which is no name of a property",
+                    "write the name alone before the colon, such as log.dirs: /data",
+                )
+
+
 def topics(fleet: Fleet) -> Iterator[Problem]:
     """The topics that the role creates can be created, and Kafka's own numbers are some."""
     for host, variables in fleet.group("kafka"):
@@ -116,6 +156,13 @@ def topics(fleet: Fleet) -> Iterator[Problem]:
                     f"kafka_topics has {shown}, which Kafka does not take as a topic's name",
                     "use at most 249 letters, digits, dots, dashes and underscores",
                 )
+        for one, other in _colliding(counts):
+            yield Problem(
+                host,
+                f"kafka_topics has {one} and {other}: Kafka refuses the second, because its metrics write dots as "
+                "underscores",
+                "rename one of them, so that they differ in more than . and _",
+            )
         given = [(f"{name} of kafka_properties", name, value) for name, value in _properties(variables).items()]
         for topic in wanted:
             configs = (topic.get("configs") or {}).items()
@@ -131,6 +178,15 @@ def topics(fleet: Fleet) -> Iterator[Problem]:
                     f"partitions of topic {topic.get('name')} is {partitions}, not between 1 and {PARTITIONS_MAX}",
                     "set it to a number in that range",
                 )
+
+
+def _colliding(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of topics' names that differ, but only by dots and underscores."""
+    first: dict[str, str] = {}
+    for name in names:
+        one = first.setdefault(name.replace(".", "_"), name)
+        if one != name:
+            yield one, name
 
 
 def topic_uses(fleet: Fleet) -> Iterator[Problem]:

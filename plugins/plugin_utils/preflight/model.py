@@ -44,6 +44,7 @@ class Fleet(NamedTuple):
         core: ansible-core's (major, minor) on the control node.
         missing_files: variable to path, for files that the control node lacks.
         unusable_secrets: host to {secret: reason} for those that the control node cannot read.
+        strays: host to its groups, for those that are in groups, and in none of ours.
         login: connection variables to what the command line or ansible.cfg gives where the inventory is silent.
     """
 
@@ -56,6 +57,7 @@ class Fleet(NamedTuple):
     core: tuple[int, ...]
     missing_files: Mapping[str, str]
     unusable_secrets: Mapping[str, Mapping[str, str]]
+    strays: Mapping[str, Sequence[str]] = {}
     login: Mapping[str, str] = {}
 
     def group(self, name: str) -> list[tuple[str, Variables]]:

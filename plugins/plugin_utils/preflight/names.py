@@ -33,6 +33,26 @@ def groups_are_there(fleet: Fleet) -> Iterator[Problem]:
             yield Problem("fleet", f"group {name} has no host", f"put at least one host into the group {name}")
 
 
+def strays(fleet: Fleet) -> Iterator[Problem]:
+    """Hosts that no playbook would touch, without a word."""
+    foreign = next((own.get("fleet_foreign_groups") for own in fleet.hosts.values()), None) or []
+    for host, groups in fleet.strays.items():
+        unknown = [name for name in groups if not any(fnmatch.fnmatchcase(name, str(pattern)) for pattern in foreign)]
+        # One of a foreign group is there for another playbook.
+        if len(unknown) < len(groups):
+            continue
+        near = [close for name in unknown for close in difflib.get_close_matches(name, ROLES_OF_GROUP, n=1)]
+        yield Problem(
+            host,
+            f"is only in the group{'s' * (len(unknown) > 1)} {', '.join(unknown)}, which no playbook knows: nothing "
+            "would be installed there",
+            f"did you mean the group {near[0]}?"
+            if near
+            else f"put it into one of {', '.join(ROLES_OF_GROUP)}, or name {unknown[0]} in fleet_foreign_groups in "
+            "group_vars/all",
+        )
+
+
 def host_names(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.hosts:
         part = max(host.split("."), key=len)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,14 +15,20 @@ from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import PORT
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-#: Variables that list addresses and networks; whether bits of a host are refused in a network (192.0.2.1/24).
+#: Variables that list addresses and networks.
 SOURCES = (
-    ("fleet_admin_sources", False),
-    ("firewall_admin_sources", False),
-    ("mysql_client_sources", False),
-    ("nginx_trusted_proxies", False),
-    ("consumer_trusted_proxies", True),
+    "fleet_admin_sources",
+    "firewall_admin_sources",
+    "mysql_client_sources",
+    "nginx_trusted_proxies",
+    "consumer_trusted_proxies",
 )
+#: Variables that list brokers as HOST:PORT.
+ENDS = ("consumer_bootstrap", "filebeat_kafka_hosts")
+#: Variables that list hosts of the inventory, and the group that these are in.
+HOSTS = (("nginx_backend_hosts", "backend"), ("keepalived_hosts", "lb"))
+#: A host's name, its IPv4 address, or an IPv6 address in brackets.
+END_HOST = re.compile(r"[\w.-]+\Z|\[[0-9A-Fa-f:.]+\]\Z")
 IPV6_FIX = (
     "give every host and the virtual address an IPv4 address: VRRP, firewall rules, database accounts and Kafka's "
     "listeners are written for IPv4 here"
@@ -41,6 +49,21 @@ def within(address: str, network: Any) -> bool:
         return ipaddress.ip_address(address) in ipaddress.ip_network(str(network), strict=False)
     except ValueError:
         return False
+
+
+def network_fault(text: Any) -> tuple[str, str] | None:
+    """Return why a text is neither an address nor a network, and what to write; None where it is one."""
+    try:
+        network = ipaddress.ip_network(str(text), strict=False)
+    except ValueError:
+        return "neither an address nor a network", "write addresses (192.0.2.10) or networks (192.0.2.0/24)"
+    address = parse_address(str(text).partition("/")[0])
+    if address == network.network_address:
+        return None
+    return (
+        f"an address with the length of a network: it stands for all of {network}",
+        f"write {network} for the network, or {address} for the one host",
+    )
 
 
 def _unusable(address: Address) -> str | None:
@@ -112,6 +135,8 @@ def virtual_address(fleet: Fleet) -> Iterator[Problem]:
     hosts = {variables.get("ansible_host"): host for host, variables in fleet.hosts.items()}
     for host, variables in fleet.group("lb"):
         name = "keepalived_vip" if "keepalived_vip" in fleet.inventory_names.get(host, ()) else "fleet_vip"
+        if name in fleet.broken.get(host, {}):
+            continue
         vip = str(variables.get(name) or "")
         address = parse_address(vip)
         if address is None:
@@ -169,18 +194,49 @@ def _in_its_network(host: str, variables: Variables, name: str, vip: Address) ->
 
 def sources(fleet: Fleet) -> Iterator[Problem]:
     for host, names in fleet.inventory_names.items():
-        for name, strict in SOURCES:
-            for source in (fleet.hosts[host].get(name) or []) if name in names else []:
-                # What is in front of nginx may be a program on the same machine.
-                if str(source) == "unix:" and name == "nginx_trusted_proxies":
-                    continue
-                try:
-                    ipaddress.ip_network(str(source), strict=strict)
-                except ValueError:
+        variables = fleet.hosts[host]
+        given = [(name, source) for name in SOURCES if name in names for source in variables.get(name) or []]
+        if "firewall_extra_rules" in names:
+            rules = enumerate(variables.get("firewall_extra_rules") or [])
+            given += [
+                (f"firewall_extra_rules[{number}].sources", source)
+                for number, rule in rules
+                for source in rule.get("sources") or []
+            ]
+        for name, source in given:
+            # What is in front of nginx may be a program on the same machine.
+            fault = None if (name, str(source)) == ("nginx_trusted_proxies", "unix:") else network_fault(source)
+            if fault is not None:
+                yield Problem(host, f"{name} has {str(source)!r}, {fault[0]}", fault[1])
+
+
+def extra_ports(fleet: Fleet) -> Iterator[Problem]:
+    for host, names in fleet.inventory_names.items():
+        rules = fleet.hosts[host].get("firewall_extra_rules") if "firewall_extra_rules" in names else None
+        for number, rule in enumerate(rules or []):
+            if rule.get("port") is not None and not 0 < int(rule["port"]) < 2**16:
+                yield Problem(
+                    host,
+                    f"firewall_extra_rules[{number}].port is {rule['port']}, not between 1 and 65535",
+                    "set it to a number in that range",
+                )
+
+
+def ends(fleet: Fleet) -> Iterator[Problem]:
+    """Lists of brokers, and of hosts that stand for a service."""
+    for _group, host, name, value in fleet.options():
+        for end in value if name in ENDS else ():
+            address, _colon, port = str(end).rpartition(":")
+            if not (END_HOST.match(address) and port.isdecimal() and 0 < int(port) < 2**16):
+                yield Problem(host, f"{name} has {str(end)!r}, not HOST:PORT", "write it like 192.0.2.11:9092")
+        for group in (group for option, group in HOSTS if option == name):
+            for one in value:
+                if str(one) not in fleet.groups.get(group, ()):
+                    near = difflib.get_close_matches(str(one), list(fleet.groups.get(group, ())), n=1)
                     yield Problem(
                         host,
-                        f"{name} has {str(source)!r}, neither an address nor a network",
-                        "write addresses (192.0.2.10) or networks (192.0.2.0/24)",
+                        f"{name} has {str(one)!r}, which is no host of the group {group}",
+                        f"did you mean {near[0]}?" if near else "write names of the inventory's hosts",
                     )
 
 
@@ -203,7 +259,8 @@ def lock_out(fleet: Fleet) -> Iterator[Problem]:
     for host, look in fleet.answers():
         client = look.ssh_client
         allowed = fleet.hosts.get(host, {}).get("firewall_admin_sources") or []
-        if parse_address(client) and not any(within(client, source) for source in allowed):
+        known = "firewall_admin_sources" not in fleet.broken.get(host, {})
+        if known and parse_address(client) and not any(within(client, source) for source in allowed):
             yield Problem(
                 host,
                 f"the firewall would lock this control node ({client}) out",
@@ -246,16 +303,8 @@ def ports(fleet: Fleet) -> Iterator[Problem]:
     for host, variables in fleet.group("lb"):
         for directive in variables.get("nginx_listen") or []:
             socket = _nginx_socket(str(directive))
-            if socket is None:
-                continue
-            address, port = socket
-            if not 0 < port < 2**16:
-                yield Problem(
-                    host,
-                    f"nginx_listen has {str(directive)!r}, whose port is not between 1 and 65535",
-                    "write what follows nginx's listen, such as 80 or 192.0.2.10:80",
-                )
-            taken[host].append((f"nginx_listen {directive}", address, port))
+            if socket is not None:
+                taken[host].append((f"nginx_listen {directive}", *socket))
     for listener in LISTENERS:
         for host, variables in fleet.group(listener.group):
             number = variables.get(listener.name)
@@ -272,6 +321,36 @@ def ports(fleet: Fleet) -> Iterator[Problem]:
                         f"{other} and {name} take the same port {port}",
                         f"give one of the two another port: {other}, {name}",
                     )
+
+
+def listens(fleet: Fleet) -> Iterator[Problem]:
+    """What nginx's listen takes; a name would have to resolve whenever nginx starts."""
+    for host, variables in fleet.group("lb"):
+        given = [str(directive) for directive in variables.get("nginx_listen") or []]
+        for directive in given:
+            if (fault := _listen_fault(directive)) is not None:
+                yield Problem(
+                    host,
+                    f"nginx_listen has {directive!r}, {fault}",
+                    "write what follows nginx's listen, such as 80 or 192.0.2.10:80",
+                )
+        if given and all(directive.startswith("unix:") for directive in given):
+            yield Problem(
+                host, "nginx_listen names no TCP port: nothing would answer on the virtual address", "add a port to it"
+            )
+
+
+def _listen_fault(directive: str) -> str | None:
+    """Return what is wrong with a listen directive, None for a good one."""
+    if re.search(r"[;{}#'\"]", directive):
+        return "which has a character that ends the directive"
+    place = directive.split(maxsplit=1)[0] if directive.split() else ""
+    if place.startswith("unix:"):
+        return None if place.startswith("unix:/") else "whose socket has no absolute path"
+    address, port = _nginx_socket(directive) or ("", 0)
+    if address not in ("", "*") and parse_address(address.removeprefix("[").removesuffix("]")) is None:
+        return "whose address is neither an address nor *"
+    return None if 0 < port < 2**16 else "whose port is not between 1 and 65535"
 
 
 def _nginx_socket(directive: str) -> tuple[str, int] | None:

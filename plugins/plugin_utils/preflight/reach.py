@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import said_once
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import LOGIN
 
 SSH_PORT = 22
 #: Variables of a login, the first that is set counts, as in Ansible's own ssh plugin.
@@ -23,8 +24,15 @@ _PASSWORD = ("ansible_ssh_password", "ansible_ssh_pass", "ansible_password")
 _ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 #: How Ansible shares one connection between tasks: nothing to type by hand.
 _SHARING = re.compile(r"(^|\s)(-C(?=\s|$)|-o\s*Control(Master|Persist|Path)=\S+)")
-#: Arguments in which somebody wrote a secret.
-_SECRET = re.compile(r"(?i)sshpass|passwd|password[=:](?!yes|no)|token|secret")
+#: Options of ssh that run a program or set a variable: what stands there is free text.
+_FREE_TEXT = re.compile(r"(?i)(?:Proxy|KnownHosts|Local|Remote)Command|SetEnv")
+#: Those of them that are a jump by ssh or nc, which take no secret as an argument.
+_PLAIN_JUMP = re.compile(r"(?i)ProxyCommand[ =]+['\"]*(?:none\b|(?:[\w./-]*/)?(?:ssh|nc|netcat)\s)")
+#: Words beside which a secret stands, a login in an address, and what makes one command into several.
+_SUSPECT = re.compile(
+    r"(?i)sshpass|passwd|passphrase|pass(?:word)?[=: ](?!yes|no)|proxy-?auth|token|secret|credential|api-?key"
+    r"|[\w.-]+:[^\s@/,]+@|[;|&$`()<>]"
+)
 #: Lines of ssh, or of its debug output, that say nothing about a failure.
 _NOISE = re.compile(
     r"debug\d:|OpenSSH_|@|\*\*|Warning: Permanently added|Shared connection to|Pseudo-terminal will not"
@@ -118,7 +126,7 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
 
     port = value(_PORT)
     arguments = _SHARING.sub(" ", " ".join(value((name,)) for name in _ARGUMENTS)).strip()
-    secret = _SECRET.search(arguments) is not None
+    secret = may_hold_a_secret(arguments)
     return Login(
         host=host,
         address=value(_ADDRESS) or host,
@@ -132,6 +140,15 @@ def login_of(host: str, variables: Mapping[str, Any], given: Mapping[str, str]) 
         has_jump=re.search(r"(^|\s)-J|ProxyJump|ProxyCommand", arguments) is not None,
         inventory=given.get("inventory", ""),
     )
+
+
+def may_hold_a_secret(arguments: str) -> bool:
+    """Whether somebody may have written a secret into arguments of ssh, so that nothing may show them.
+
+    ``obsctl`` has the same (``obsctl.fleet.model``), because a control node may have one without the other.
+    """
+    plain = len(_FREE_TEXT.findall(arguments)) == len(_PLAIN_JUMP.findall(arguments))
+    return not plain or _SUSPECT.search(arguments) is not None
 
 
 def _typed(path: str) -> str:
@@ -285,7 +302,7 @@ OTHERWISE = Cause("", "it takes no command", "this must work without a question:
 
 def unreachable(fleet: Fleet) -> Iterator[Problem]:
     for host, look in fleet.looks.items():
-        if look.silence is None:
+        if look.silence is None or _login_is_named(fleet, host):
             continue
         login = login_of(host, fleet.hosts.get(host, {}), fleet.login)
         said = said_by_ssh(look.silence)
@@ -298,6 +315,12 @@ def unreachable(fleet: Fleet) -> Iterator[Problem]:
             )
             continue
         yield _explained(host, login, said)
+
+
+def _login_is_named(fleet: Fleet, host: str) -> bool:
+    """Whether another rule has named a value of the host's login: then its silence is no other problem."""
+    broken = fleet.broken.get(host, {})
+    return any(name in broken and broken[name] is None for name in LOGIN)
 
 
 def _explained(host: str, login: Login, said: list[str]) -> Problem:

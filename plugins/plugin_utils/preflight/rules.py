@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
@@ -30,6 +30,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 #: A new rule is a function in its subject's module, an entry here, and an inventory that it finds fault with.
 RULES: tuple[Rule, ...] = (
     names.groups_are_there,
+    names.strays,
     names.host_names,
     names.own_names,
     names.shared_variables,
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     names.required_variables,
     values.specifications,
     values.ranges,
+    values.empty_lists,
     values.sizes,
     values.durations,
     values.texts,
@@ -52,6 +54,7 @@ RULES: tuple[Rule, ...] = (
     secrets.artifacts,
     kafka.node_ids,
     kafka.replication,
+    kafka.properties,
     kafka.topics,
     kafka.listeners,
     kafka.java_for_kafka,
@@ -72,6 +75,9 @@ RULES: tuple[Rule, ...] = (
     network.addresses,
     network.advertised_hosts,
     network.sources,
+    network.extra_ports,
+    network.ends,
+    network.listens,
     network.ports,
     network.names_resolve,
     network.lock_out,
@@ -81,9 +87,14 @@ RULES: tuple[Rule, ...] = (
 def find_problems(fleet: Fleet) -> list[Problem]:
     """Return all problems, those that several hosts share as one, in the rules' order."""
     misfits = list(values.wrong_types(fleet))
-    fleet = _without(fleet, misfits)
+    named = {(problem.host, name) for name, problem in misfits}
+    fleet = _without(fleet, named | (set(values.wrong_defaults(fleet)) if misfits else set()))
+    broken = [*values.line_breaks(fleet), *values.login_ports(fleet)]
+    fleet = _without(fleet, {(problem.host, name) for name, problem in broken})
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for found in [problem for _name, problem in misfits] + [found for rule in RULES for found in _judge(rule, fleet)]:
+    for found in [problem for _name, problem in misfits + broken] + [
+        found for rule in RULES for found in _judge(rule, fleet)
+    ]:
         hosts = shared[found.problem, found.fix]
         if found.host not in hosts:
             hosts.append(found.host)
@@ -106,11 +117,11 @@ def _judge(rule: Rule, fleet: Fleet) -> list[Problem]:
         ]
 
 
-def _without(fleet: Fleet, misfits: list[tuple[str, Problem]]) -> Fleet:
-    """Return the fleet without the values of the wrong kind, so that no other rule stumbles over them."""
+def _without(fleet: Fleet, values_of: Set[tuple[str, str]]) -> Fleet:
+    """Return the fleet without the (host, variable) that are named already: no other rule stumbles over them."""
     hidden: dict[str, set[str]] = defaultdict(set)
-    for name, problem in misfits:
-        hidden[problem.host].add(name)
+    for host, name in values_of:
+        hidden[host].add(name)
     hosts = {h: _Without(view, hidden[h]) if h in hidden else view for h, view in fleet.hosts.items()}
     broken = {h: {**fleet.broken.get(h, {}), **dict.fromkeys(hidden.get(h, ()))} for h in {**fleet.broken, **hidden}}
     return fleet._replace(hosts=hosts, broken=broken)

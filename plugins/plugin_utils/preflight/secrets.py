@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import is_broken
 
 #: What inventories/prod/group_vars/all/vault.yml.example holds.
 PLACEHOLDER = re.compile(r"change-?me(-\d+)?\Z")
+BROKEN = "it holds a line break or a control character"
 UNSENDABLE = "it holds a line break or a character beyond ASCII, which cannot be sent"
-ONE_LINE = "store the secret alone, in ASCII and on one line, where the reference points"
+ONE_LINE = "store the secret alone, in ASCII and on one line, in the inventory or where the reference points"
 STORE = (
     "put the secret into group_vars/all/vault.yml (vault.yml.example shows how) and refer to it as vault:VARIABLE; or "
     "refer to env:NAME or file:/path of the control node"
@@ -28,9 +30,16 @@ def secret_fault(value: str, *, on_the_wire: bool) -> str | None:
     """
     if PLACEHOLDER.match(value):
         return "it is still the example's placeholder"
+    if not is_one_line(value):
+        return UNSENDABLE if on_the_wire else BROKEN
     if on_the_wire and not (value.isascii() and value.isprintable()):
         return UNSENDABLE
     return None
+
+
+def is_one_line(value: str) -> bool:
+    """Whether a secret is one line, without a line break at its end either: that would be a part of the secret."""
+    return not is_broken(value) and not value.endswith("\n")
 
 
 def secrets(fleet: Fleet) -> Iterator[Problem]:
@@ -44,7 +53,9 @@ def secrets(fleet: Fleet) -> Iterator[Problem]:
     for host, name, reason, derived in faults:
         # One that follows from another one is at fault itself only where the other is not.
         if not (derived and reason in named):
-            yield Problem(host, f"{name} cannot be used: {reason}", ONE_LINE if reason == UNSENDABLE else STORE)
+            yield Problem(
+                host, f"{name} cannot be used: {reason}", ONE_LINE if reason in (UNSENDABLE, BROKEN) else STORE
+            )
 
 
 def artifacts(fleet: Fleet) -> Iterator[Problem]:

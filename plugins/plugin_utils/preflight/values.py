@@ -55,6 +55,18 @@ RANGES = (
     ("nginx_read_timeout", 1, INT_MAX),
     ("nginx_*", 0, INT_MAX),
 )
+#: Lists without an entry of which the service could do nothing, and what to do.
+NEVER_EMPTY = {
+    "nginx_listen": "name a port or an address with a port, such as '80'",
+    "nginx_backend_hosts": "name hosts of the group backend",
+    "keepalived_hosts": "name hosts of the group lb",
+    "kafka_process_roles": "name broker, controller or both",
+    "kafka_topics": "name the topics",
+    "consumer_bootstrap": "name brokers as HOST:PORT",
+    "filebeat_kafka_hosts": "name brokers as HOST:PORT",
+}
+#: What goes to the hosts as JSON, and has rules of its own.
+_OF_MORE_LINES = ("consumer_alert_channels", "consumer_alert_rules")
 #: The oldest versions that the roles' configuration is for.
 OLDEST = (("filebeat_version", (7, 17)), ("kafka_version", (3, 6)))
 
@@ -122,10 +134,40 @@ TEXTS = (
 )
 
 
+#: How Ansible logs in; no role declares it, and Ansible itself stops at a value of another kind with words of its own.
+LOGIN = {
+    "ansible_host": {"type": "str"},
+    "ansible_port": {"type": "int", "description": "The TCP port of the host's sshd, between 1 and 65535."},
+    "ansible_user": {"type": "str"},
+    "ansible_connection": {"type": "str"},
+    "ansible_ssh_private_key_file": {"type": "str"},
+    "ansible_ssh_common_args": {"type": "str"},
+    "ansible_ssh_extra_args": {"type": "str"},
+    "ansible_become": {"type": "bool"},
+    "ansible_become_user": {"type": "str"},
+    "ansible_python_interpreter": {"type": "str"},
+}
+#: Another name of some of them, for Ansible's ssh plugin.
+LOGIN |= {name.replace("_", "_ssh_", 1): LOGIN[name] for name in ("ansible_host", "ansible_port", "ansible_user")}
+
+
+class Misfit(NamedTuple):
+    """A value, or one in it, that is not of its kind.
+
+    Attributes:
+        place: where it is, such as ``kafka_topics[0].name``.
+        value: what stands there.
+        spec: what argument_specs declare for it; the type ``entry`` is a single value in a mapping.
+    """
+
+    place: str
+    value: Any
+    spec: Mapping[str, Any]
+
+
 def wrong_types(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
     """Yield (variable, problem) for what the inventory sets to a value that is not of the declared kind."""
-    declared = {option: spec for options in fleet.specs.values() for option, spec in options.items()}
-    declared["ansible_host"] = {"type": "str"}
+    declared = _declared(fleet)
     for host, names in fleet.inventory_names.items():
         for name in sorted(names & declared.keys()):
             spec, value = declared[name], fleet.hosts[host].get(name)
@@ -134,14 +176,41 @@ def wrong_types(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
                 if name not in fleet.broken.get(host, {}) and spec.get("default") is not None:
                     yield name, Problem(host, f"{name} is empty", "give it a value, or leave it out for the default")
                 continue
-            for place, wrong, kind in _misfits(name, value, spec):
-                fix = f"set it to {_KINDS[kind]}: {first_sentence(spec.get('description'))}"
-                yield name, Problem(host, f"{place} is {_shown(wrong, kind)}, not {_KINDS[kind]}", fix)
-                break
+            found = next(_misfits(name, value, spec), None)
+            if found is not None:
+                yield name, Problem(host, *_in_words(found))
+
+
+def wrong_defaults(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yield (host, variable) for defaults that follow a value of the wrong kind, and so are of a wrong kind too."""
+    declared = _declared(fleet)
+    for host, variables in fleet.hosts.items():
+        for name in declared.keys() - fleet.inventory_names.get(host, set()):
+            value = variables.get(name)
+            if value is not None and next(_misfits(name, value, declared[name]), None) is not None:
+                yield host, name
+
+
+def _declared(fleet: Fleet) -> dict[str, Mapping[str, Any]]:
+    return {**LOGIN, **{option: spec for options in fleet.specs.values() for option, spec in options.items()}}
+
+
+def _in_words(found: Misfit) -> tuple[str, str]:
+    """Return what is wrong with a value, and what to write instead."""
+    type_ = str(found.spec.get("type", "str"))
+    kind = KINDS[type_]
+    what = f"{found.place} is {_shown(found.value, type_)}, not {kind}"
+    if type_ == "entry" and isinstance(found.value, Mapping):
+        return what, "write a name with dots in one piece (log.dirs: /data), with its value behind it"
+    if type_ == "entry" and is_list(found.value):
+        return what, "write several values as one text, as the program's own file has them (a,b)"
+    if found.value is None and not found.spec.get("required"):
+        return what, f"set it to {kind}, or leave it out"
+    return what, f"set it to {kind}: {first_sentence(found.spec.get('description'))}"
 
 
 #: What argument_specs call a type, in words.
-_KINDS = {
+KINDS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -149,25 +218,35 @@ _KINDS = {
     "dict": "a mapping",
     "str": "a text",
     "path": "a path",
+    "entry": "a single value",
 }
 _BOOLEANS = ("yes", "no", "on", "off", "true", "false", "y", "n", "t", "f", "1", "0")
+#: Mappings with names of another program's as keys: those whose values are lists of texts, and whose values may be
+#: empty. All others have single values.
+_WITH_LISTS = ("mysql_consumer_privileges", "mysql_reader_privileges")
+_WITH_EMPTY_VALUES = ("kafka_properties",)
 
 
-def _misfits(place: str, value: Any, spec: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """Yield (place, value, wanted type) for a value and what is in it."""
+def _misfits(place: str, value: Any, spec: Mapping[str, Any]) -> Iterator[Misfit]:
+    """Yield what is not of its kind in a value: itself, or what it holds."""
     kind = spec.get("type", "str")
-    if kind not in _KINDS:
+    if kind not in KINDS:
         return
     if not _is_of(kind, value):
-        yield place, value, kind
+        yield Misfit(place, value, spec)
     elif kind == "list" and spec.get("elements"):
         entry = {**spec, "type": spec["elements"], "elements": None}
         for number, item in enumerate(value):
             yield from _misfits(f"{place}[{number}]", item, entry)
-    elif kind == "dict":
-        for name, option in (spec.get("options") or {}).items():
-            if value.get(name) is not None:
+    elif kind == "dict" and spec.get("options"):
+        for name, option in spec["options"].items():
+            if name in value:
                 yield from _misfits(f"{place}.{name}", value[name], option)
+    elif kind == "dict":
+        entry = {"type": "list", "elements": "str"} if place in _WITH_LISTS else {"type": "entry"}
+        for name, item in value.items():
+            if item is not None or place not in _WITH_EMPTY_VALUES:
+                yield from _misfits(f"{place}.{name}", item, entry)
 
 
 def _is_of(kind: str, value: Any) -> bool:
@@ -185,15 +264,23 @@ def _is_of(kind: str, value: Any) -> bool:
     return not (is_list(value) or is_mapping or value is None)
 
 
+def kind_of(value: Any) -> str:
+    """Return what a value is, in the words of :data:`KINDS`."""
+    kinds = (
+        (value is None, "empty"),
+        (isinstance(value, bool), "true or false"),
+        (isinstance(value, (int, float)), "a number"),
+        (isinstance(value, Mapping), "a mapping"),
+        (is_list(value), "a list"),
+    )
+    return next((words for is_so, words in kinds if is_so), "a text")
+
+
 def _shown(value: Any, kind: str) -> str:
     """Return a value in words; only where a number belongs its own text, for a text may be a secret."""
     if kind in ("int", "float", "bool") and isinstance(value, (str, int, float)):
-        return repr(value)[:40]
-    if value is None:
-        return "empty"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    return "a list" if is_list(value) else "a single value"
+        return repr(value)[:SHOWN]
+    return kind_of(value)
 
 
 def specifications(fleet: Fleet) -> Iterator[Problem]:
@@ -223,6 +310,16 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if is_list(value) else value
 
 
+def login_ports(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
+    """Yield (variable, problem) for numbers that are no port."""
+    for host, names in fleet.inventory_names.items():
+        for name in ("ansible_port", "ansible_ssh_port"):
+            port = fleet.hosts[host].get(name) if name in names else None
+            if port is not None and not 0 < int(port) < 2**16:
+                what = f"{name} is {port}, not between 1 and 65535"
+                yield name, Problem(host, what, "set it to the port of the host's sshd, usually 22")
+
+
 def ranges(fleet: Fleet) -> Iterator[Problem]:
     numbers = {
         name
@@ -247,6 +344,44 @@ def parse_size(text: Any) -> int | None:
     """Return the bytes of a number with a unit (``512m``, ``1G``), None where it is not one."""
     match = re.fullmatch(r"(\d+)([kmgt]?)", str(text).strip(), re.IGNORECASE)
     return int(match.group(1)) * 1024 ** " kmgt".index(match.group(2).lower() or " ") if match else None
+
+
+def empty_lists(fleet: Fleet) -> Iterator[Problem]:
+    for _group, host, name, value in fleet.options():
+        if name in NEVER_EMPTY and not value:
+            yield Problem(host, f"{name} is an empty list", f"{NEVER_EMPTY[name]}, or leave it out for the default")
+
+
+def line_breaks(fleet: Fleet) -> Iterator[tuple[str, Problem]]:
+    """Yield (variable, problem) for texts of more than one line.
+
+    Each is one line of a configuration file, where what follows a line break would be another setting.
+    """
+    secrets = {name for options in fleet.specs.values() for name, option in options.items() if option.get("no_log")}
+    for _group, host, name, value in fleet.options():
+        if name in secrets or name in _OF_MORE_LINES:
+            continue
+        place = next((place for place, text in _texts(name, value) if is_broken(text)), None)
+        if place is not None:
+            yield name, Problem(host, f"{place} holds a line break or a control character", "write it on one line")
+
+
+def _texts(place: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield (place, text) for a text, for those in a list and in a mapping, and for a mapping's keys."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield f"a key of {place}", str(name)
+            yield from _texts(f"{place}.{name}", item)
+    elif is_list(value):
+        for number, item in enumerate(value):
+            yield from _texts(f"{place}[{number}]", item)
+
+
+def is_broken(text: str) -> bool:
+    """Whether a text is more than one line, or holds a character that ends one for some program."""
+    return "\0" in text or text.rstrip("\n").splitlines() not in ([], [text.rstrip("\n")])
 
 
 def sizes(fleet: Fleet) -> Iterator[Problem]:

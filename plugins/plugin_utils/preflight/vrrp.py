@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.secrets import is_one_line
 
 #: A VRRP password is silently cut here.
 AUTH_PASS_MAX = 8
@@ -22,13 +23,14 @@ def vrrp(fleet: Fleet) -> Iterator[Problem]:
     by_vip: dict[object, set[object]] = defaultdict(set)
     for host, variables in hosts:
         secret = str(variables.get("keepalived_auth_pass", "") or "")
-        if len(secret) > AUTH_PASS_MAX:
+        # Another rule says that one of several lines is no secret at all.
+        if len(secret) > AUTH_PASS_MAX and is_one_line(secret):
             yield Problem(
                 host,
                 f"keepalived_auth_pass has {len(secret)} characters; Keepalived uses only the first {AUTH_PASS_MAX}",
                 f"use at most {AUTH_PASS_MAX} characters",
             )
-        elif secret and not AUTH_PASS_PLAIN.match(secret):
+        elif secret and is_one_line(secret) and not AUTH_PASS_PLAIN.match(secret):
             yield Problem(
                 host,
                 "keepalived_auth_pass has a character that keepalived.conf reads as the end of a word or as a comment",

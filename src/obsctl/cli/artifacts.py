@@ -46,32 +46,22 @@ _Dest = Annotated[
         help="The artifact folder (default: obsctl/artifacts in $XDG_CACHE_HOME, else in ~/.cache).",
     ),
 ]  # fmt: skip
-_Kafka = Annotated[
-    list[str] | None,
-    typer.Option(metavar="VERSION", help=f"A version of Kafka (default: {DEFAULT_KAFKA}); may be given several times."),
-]
-_Filebeat = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="VERSION", help=f"A version of Filebeat (default: {DEFAULT_FILEBEAT}); may be given several times."
-    ),
-]
-_LockedKafka = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--kafka-version",
+
+
+def _versions(program: str, default: str) -> Any:
+    """Return the option that chooses versions of a program."""
+    return typer.Option(
+        f"--{program.lower()}-version",
         metavar="VERSION",
-        help="A version of Kafka (default: those of the lock); may be given several times.",
-    ),
-]
-_LockedFilebeat = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--filebeat-version",
-        metavar="VERSION",
-        help="A version of Filebeat (default: those of the lock); may be given several times.",
-    ),
-]
+        help=f"A version of {program} (default: {default}); may be given several times.",
+    )
+
+
+_THOSE_OF_THE_LOCK = "those of the lock"
+_Kafka = Annotated[list[str] | None, _versions("Kafka", DEFAULT_KAFKA)]
+_Filebeat = Annotated[list[str] | None, _versions("Filebeat", DEFAULT_FILEBEAT)]
+_LockedKafka = Annotated[list[str] | None, _versions("Kafka", _THOSE_OF_THE_LOCK)]
+_LockedFilebeat = Annotated[list[str] | None, _versions("Filebeat", _THOSE_OF_THE_LOCK)]
 _Only = Annotated[
     list[Part] | None,
     typer.Option(metavar="PART", help=f"Only this part ({', '.join(Part)}); may be given several times."),

@@ -18,6 +18,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from obsctl.cli import settings
 
+_EMPTY = "it is empty; is the shell variable set that stands there?"
+
 
 def examples(*lines: str) -> str:
     """Return the end of a command's help: command lines that can be typed as they stand."""
@@ -58,6 +60,27 @@ class _TakesOptions:
         super().__init__(*args, **_flowing(attributes))
         for function in self.declarations:
             self.params.extend(_declared(function).params)
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Return the parser of the command line, which takes no empty text for a single value.
+
+        It is what an unset variable of a shell leaves, and would pass for an option that was not given, or for the
+        current folder.
+        """
+        parser = super().make_parser(ctx)  # type: ignore[misc]
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> Any:
+            values, rest, order = parse(args)
+            for param in () if ctx.resilient_parsing else order:
+                given = values.get(param.name)
+                # The words of another program's command line may be empty.
+                if param.nargs == 1 and "" in (given if isinstance(given, list) else [given]):
+                    raise typer.BadParameter(_EMPTY, ctx=ctx, param=param)
+            return values, rest, order
+
+        parser.parse_args = parse_args
+        return parser
 
     def invoke(self, ctx: Any) -> Any:
         """Give the declared options away, then carry out what is asked for."""

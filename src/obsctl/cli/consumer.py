@@ -234,7 +234,9 @@ def _replay_here(
         "cut": released.cut,
         "left": result.left,
     }
-    return start.report("consumer replay", {"dry_run": dry_run, "lines": lines}, judge_replay(lines))
+    return start.report(
+        "consumer replay", {"dry_run": dry_run, "lines": lines}, judge_replay(lines, settings.database.name)
+    )
 
 
 def _reset_here(config_path: Path, topic: str, partition: int, to: str, *, at_least: int | None) -> Report:

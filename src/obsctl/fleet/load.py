@@ -62,10 +62,9 @@ def _in_words() -> Iterator[None]:
 
 
 def _find(inventory: str | None, here: Path) -> FleetSource:
-    if inventory:
-        return FleetSource(_existing(Path(inventory), "--inventory"), "--inventory")
-    if named := os.environ.get("OBSCTL_INVENTORY"):
-        return FleetSource(_existing(Path(named), "OBSCTL_INVENTORY"), "OBSCTL_INVENTORY")
+    for origin, named in (("--inventory", inventory), ("OBSCTL_INVENTORY", os.environ.get("OBSCTL_INVENTORY"))):
+        if named is not None:
+            return FleetSource(_existing(named, origin), origin)
     tree = next((d for d in (here, *here.parents) if (d / "inventories").is_dir()), None)
     if tree is not None:
         if (tree / "inventories/lab").is_dir() and lab_of_tree_is_up(tree):
@@ -80,7 +79,11 @@ def _find(inventory: str | None, here: Path) -> FleetSource:
     )
 
 
-def _existing(path: Path, origin: str) -> Path:
+def _existing(named: str, origin: str) -> Path:
+    if not named:
+        # What an unset variable of a shell leaves; the current folder, or the default, is not what was meant.
+        raise ConfigError(f"{origin} is empty", hint=f"give {origin} a path, or leave it out for the default")
+    path = Path(named)
     if not path.exists():
         raise ConfigError(f"{origin} names {path}, which does not exist", hint="check the path")
     return path.resolve()
@@ -151,7 +154,7 @@ def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
         try:
             shlex.split(host.ssh.common_args)
         except ValueError as error:
-            yield f"host {host.name}: ssh.common_args", f"{str(error).lower()} in {host.ssh.common_args!r}"
+            yield f"host {host.name}: ssh.common_args", str(error).lower()
     yield from ((place, f"{name!r} is no address") for place, name in addresses.items() if not _is_address(name))
     yield from ((place, f"{port} is no port") for place, port in ports.items() if not 0 < port < 65536)
 

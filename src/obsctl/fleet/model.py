@@ -7,12 +7,29 @@ The JSON form of :class:`Fleet` is ``/etc/obsctl/fleet.json`` and what ``ansible
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import Any
 
 import msgspec
 
 SCHEMA = "obsctl/fleet/v1"
+
+#: Options of ssh that run a program or set a variable: what stands there is free text.
+_FREE_TEXT = re.compile(r"(?i)(?:Proxy|KnownHosts|Local|Remote)Command|SetEnv")
+#: Those of them that are a jump by ssh or nc, which take no secret as an argument.
+_PLAIN_JUMP = re.compile(r"(?i)ProxyCommand[ =]+['\"]*(?:none\b|(?:[\w./-]*/)?(?:ssh|nc|netcat)\s)")
+#: Words beside which a secret stands, a login in an address, and what makes one command into several.
+_SUSPECT = re.compile(
+    r"(?i)sshpass|passwd|passphrase|pass(?:word)?[=: ](?!yes|no)|proxy-?auth|token|secret|credential|api-?key"
+    r"|[\w.-]+:[^\s@/,]+@|[;|&$`()<>]"
+)
+
+
+def may_hold_a_secret(arguments: str) -> bool:
+    """Whether somebody may have written a secret into arguments of ssh, so that nothing may show them."""
+    plain = len(_FREE_TEXT.findall(arguments)) == len(_PLAIN_JUMP.findall(arguments))
+    return not plain or _SUSPECT.search(arguments) is not None
 
 
 class Ssh(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,17 +83,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         """Return the command by which a person logs in to the host as this program does."""
         return shlex.join(["ssh", *self._login(), self.address, "true"])
 
-    def login_hint(self) -> str:
-        """Return what a person can do about a login that failed: a command, and what it shows."""
-        if self.ssh.password:
-            return (
-                "the inventory logs in to it with a password, and obsctl uses keys alone: "
-                f"{shlex.join(['ssh-copy-id', '-p', str(self.ssh.port), self._account()])}"
-            )
-        return f"this must work without a question: {self.ssh_command()}"
-
-    def _account(self) -> str:
-        return f"{self.ssh.user}@{self.address}" if self.ssh.user else self.address
+    def copy_id_command(self) -> str:
+        """Return the command by which a person gives the host this machine's key."""
+        account = f"{self.ssh.user}@{self.address}" if self.ssh.user else self.address
+        return shlex.join(["ssh-copy-id", "-p", str(self.ssh.port), account])
 
     def _login(self) -> list[str]:
         words = ["-p", str(self.ssh.port)]
@@ -161,6 +171,19 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     def playbook(self, name: str) -> str:
         """Return the command that runs one of the playbooks on this inventory."""
         return f"ansible-playbook playbooks/{name}.yml -i {shlex.quote(self.inventory)}"
+
+    def login_hint(self, host: Host) -> str:
+        """Return what a person can do about a login that failed: a command, and what it shows.
+
+        Arguments of ssh that may hold a secret are in no command: Ansible, which has them, does the same login.
+        """
+        if host.ssh.password:
+            return f"the inventory logs in to it with a password, and obsctl uses keys alone: {host.copy_id_command()}"
+        command = host.ssh_command()
+        if may_hold_a_secret(host.ssh.common_args):
+            words = ["ansible", "-m", "ansible.builtin.raw", "-a", "true", "-i", self.inventory, host.name]
+            command = f"{shlex.join(words)} (ansible_ssh_common_args may hold a secret and is not shown)"
+        return f"this must work without a question: {command}"
 
     def group(self, name: str) -> tuple[Host, ...]:
         """Return the hosts of a group (``lb``, ``backend``, ``kafka``, ...), in the inventory's order."""

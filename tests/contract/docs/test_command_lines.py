@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.completion
 
 from obsctl.cli import main
 from obsctl.cli.commands import CheckCommand, Command
@@ -35,6 +36,9 @@ def _nothing_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Command, "invoke", stop)
     monkeypatch.setattr(CheckCommand, "invoke", stop)
+    # Typer carries its own option out while it parses: it looks which shell has called it, which none has in a test
+    # without a terminal, and writes to that shell's files.
+    monkeypatch.setattr(typer.completion, "install", lambda shell=None: (shell or "bash", Path("nowhere")))
 
 
 def refused(line: str, capsys: pytest.CaptureFixture[str]) -> str:

@@ -63,3 +63,15 @@ def test_kafkas_own_tools_are_named_with_what_they_need(project: Path) -> None:
             assert tool in tools, f"{path}: {tool}"
             assert tool in {"storage", "dump"} or "--bootstrap-server" in options, f"{path}: {tool}{options}"
     assert found > 3
+
+
+def test_sql_is_given_as_a_command(project: Path) -> None:
+    """A statement alone makes its reader look for a client, a user and a database first."""
+    statement = re.compile(r"(mysql \S*\s*-e ['\"])?\b(?:SELECT [a-zA-Z]|SHOW [A-Z]|FLUSH [A-Z]|TRUNCATE TABLE )")
+    found = 0
+    for page in (project / "docs/runbooks").glob("[A-Z]*.md"):
+        for span in re.findall(r"`([^`]+)`", page.read_text(encoding="utf-8")):
+            match = statement.search(span)
+            found += match is not None
+            assert match is None or match[1], f"{page.name}: {span}"
+    assert found > 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -126,10 +127,12 @@ def test_what_has_no_answer_is_unknown() -> None:
 
 def test_a_replay() -> None:
     lines = {"stays": {}, "cut": 0}
-    assert judge_replay(lines) == []
-    found = judge_replay({"stays": {"parse": 3, "time": 1}, "cut": 2})
+    assert judge_replay(lines, "obs") == []
+    found = judge_replay({"stays": {"parse": 3, "time": 1}, "cut": 2}, "obs")
     assert [(f.code, f.severity) for f in found] == [
         ("CONSUMER_REPLAY_STAYS", Severity.WARNING),
         ("CONSUMER_REPLAY_CUT", Severity.WARNING),
     ]
     assert found[0].summary == "4 lines stay: 3 parse, 1 time"
+    for finding in found:
+        assert re.search(r"on the database's host: mysql obs -e 'SELECT [^']+'$", finding.hint)

@@ -71,6 +71,29 @@ def test_a_wrong_call_is_a_usage_error_with_the_nearest_name(
     assert words in captured.err
 
 
+@pytest.mark.parametrize(
+    ("argv", "option"),
+    [
+        (("-i", "", "status"), "'-i' / '--inventory'"),
+        (("status", "--inventory="), "'-i' / '--inventory'"),
+        (("status", "--from-file", ""), "'--from-file'"),
+        (("status", "--save-snapshot", ""), "'--save-snapshot'"),
+        (("artifacts", "verify", "--dest", ""), "'--dest'"),
+        (("artifacts", "build", "--kafka-version", "4.1.0", "--kafka-version", ""), "'--kafka-version'"),
+        (("consumer", "replay", "--reason", "parse", "--since", "7d", "--config", ""), "'--config'"),
+        (("consumer", "replay", "--reason", "", "--since", "7d"), "'--reason'"),
+        (("lab", "replay", "", "--host", "node1"), "'FILE'"),
+    ],
+)
+def test_an_empty_value_is_not_taken_for_one_that_was_not_given(
+    argv: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else ``obsctl -i "$INVENTORY"`` would ask another fleet where the variable is not set."""
+    assert main.run(argv) == 64
+    said = capsys.readouterr().err
+    assert f"Invalid value for {option}: it is empty" in said
+
+
 @pytest.mark.parametrize("argv", [(), ("kafka",)])
 def test_a_group_alone_shows_its_help_but_not_as_a_result(
     argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]

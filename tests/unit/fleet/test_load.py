@@ -56,6 +56,15 @@ def test_a_named_inventory_must_exist(tree: Path) -> None:
         load.find(str(tree / "nowhere"), cwd=tree)
 
 
+def test_an_empty_name_is_no_reason_for_the_default(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="--inventory is empty"):
+        load.find("", cwd=tree)
+    monkeypatch.setenv("OBSCTL_INVENTORY", "")
+    with pytest.raises(ConfigError, match="OBSCTL_INVENTORY is empty"):
+        load.find(None, cwd=tree)
+    assert load.find(str(tree / "inventories/lab"), cwd=tree).reason == "--inventory"
+
+
 def test_numbers_may_come_as_text(tmp_path: Path) -> None:
     """As ansible-core 2.16 writes them."""
     path = tmp_path / "fleet.json"
@@ -190,10 +199,11 @@ def test_what_is_no_port_is_named(tmp_path: Path, place: str, port: int) -> None
 
 
 def test_arguments_for_ssh_that_cannot_be_taken_apart_are_named(tmp_path: Path) -> None:
-    args = {"common_args": "-o ProxyCommand='ssh -W"}
+    args = {"common_args": "-o ProxyCommand='sshpass -p secret-word ssh -W"}
     source = _described(tmp_path / "fleet.json", lambda fleet: fleet["hosts"][0]["ssh"].update(args))
-    with pytest.raises(ConfigError, match=r"host node1: ssh.common_args: no closing quotation"):
+    with pytest.raises(ConfigError, match=r"host node1: ssh.common_args: no closing quotation") as caught:
         load.load(source)
+    assert "secret-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

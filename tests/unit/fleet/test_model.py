@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from obsctl.fleet.model import Host, Ssh
+from obsctl.fleet.model import Fleet, Host, Ssh
 
 
 def test_the_ssh_command_can_be_typed_as_it_stands() -> None:
@@ -20,7 +20,17 @@ def test_the_ssh_command_can_be_typed_as_it_stands() -> None:
 
 def test_a_login_by_password_is_said_to_need_a_key() -> None:
     host = Host(name="n", address="192.0.2.1", ssh=Ssh(user="ops", port=2222, password=True))
-    assert host.login_hint().endswith("ssh-copy-id -p 2222 ops@192.0.2.1")
-    assert "keys alone" in host.login_hint()
+    hint = Fleet().login_hint(host)
+    assert hint.endswith("ssh-copy-id -p 2222 ops@192.0.2.1")
+    assert "keys alone" in hint
     keyed = Host(name="n", address="192.0.2.1")
-    assert keyed.login_hint() == "this must work without a question: ssh -p 22 192.0.2.1 true"
+    assert Fleet().login_hint(keyed) == "this must work without a question: ssh -p 22 192.0.2.1 true"
+
+
+def test_arguments_that_may_hold_a_secret_are_in_no_hint() -> None:
+    arguments = "-o ProxyCommand='sshpass -p secret-word ssh -W %h:%p bastion'"
+    host = Host(name="n", address="192.0.2.1", ssh=Ssh(common_args=arguments))
+    hint = Fleet(inventory="our hosts").login_hint(host)
+    assert "secret-word" not in hint
+    assert "ansible -m ansible.builtin.raw -a true -i 'our hosts' n" in hint
+    assert "ansible_ssh_common_args" in hint

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pymysql
 import pytest
 
 from obsctl.store.interface import StoreUnavailableError
+from obsctl.store.mysql import hints
 from obsctl.store.mysql import session as module
 from obsctl.store.mysql.session import ConflictError, Session, retry_conflicts
 from obsctl.store.settings import Database
@@ -40,12 +43,27 @@ def failure(session: Session, code: int) -> StoreUnavailableError:
         (1045, "password"),
         (1114, "disk"),
         (1129, "FLUSH HOSTS"),
+        (1130, "mysql_client_sources"),
+        (1203, "max_user_connections"),
+        (1226, "max_user_connections"),
+        (1820, "password has expired"),
+        (1862, "password has expired"),
         (1526, "partition"),
         (2003, "port"),
     ],
 )
 def test_an_error_that_a_person_can_mend_says_how(session: Session, code: int, named: str) -> None:
     assert named in failure(session, code).hint
+
+
+def test_a_hint_gives_commands_and_never_a_bare_statement() -> None:
+    """Nor a placeholder of this program's own."""
+    for code, hint in hints._HINTS.items():
+        said = hints.hint_for(code, "ansible-playbook playbooks/mysql.yml -i 'our hosts'")
+        assert "{" not in said, code
+        assert "inventories/prod" not in said, code
+        alone = re.sub(r"mysql -e '[^']*'|mysql -e \"[^\"]*\"", "", hint)
+        assert not re.search(r"\b(SELECT|SHOW|FLUSH|TRUNCATE|KILL)\b", alone), code
 
 
 def test_an_unknown_error_is_passed_on_without_a_hint(session: Session) -> None:

@@ -11,6 +11,7 @@ from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact, resolve
 from obsctl.fleet.model import Fleet
 from obsctl.store.mysql import questions
+from obsctl.store.mysql.hints import hint_for
 
 #: Seconds; for connecting alone, and for all questions together.
 _CONNECT_S = 3.0
@@ -26,7 +27,7 @@ def probe(fleet: Fleet) -> DatabaseProbe:
     except NotAskedError as error:
         return DatabaseProbe(asked=False, failure=str(error))
     except SilentError as error:
-        return DatabaseProbe(failure=str(error))
+        return DatabaseProbe(failure=str(error), hint=error.hint)
 
 
 class NotAskedError(Exception):
@@ -34,7 +35,15 @@ class NotAskedError(Exception):
 
 
 class SilentError(Exception):
-    """The database does not answer what was asked; the message says why, without secrets."""
+    """The database does not answer what was asked; the message says why, without secrets.
+
+    Attributes:
+        hint: what can be done where the server itself refused, empty otherwise.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def ask(fleet: Fleet, question: Callable[[Any], T]) -> T:
@@ -71,7 +80,8 @@ def ask(fleet: Fleet, question: Callable[[Any], T]) -> T:
     except TimeoutError:
         raise SilentError(f"no answer within {_DEADLINE_S:g} s") from None
     except (pymysql.MySQLError, OSError) as error:
-        raise SilentError(_words(error)) from None
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        raise SilentError(_words(error), hint_for(code, fleet.playbook("mysql"))) from None
     except Exception as error:
         # The client reads whatever the port sends as MySQL's protocol, and fails in any way on what is something else.
         raise SilentError(f"what answers there is not MySQL ({type(error).__name__})") from None

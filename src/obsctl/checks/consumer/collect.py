@@ -49,7 +49,7 @@ def _probe(fleet: Fleet) -> StoreProbe:
     except database.NotAskedError as error:
         return StoreProbe(asked=False, failure=str(error))
     except database.SilentError as error:
-        return StoreProbe(failure=str(error))
+        return StoreProbe(failure=str(error), hint=error.hint)
 
 
 def _ask(cursor: Any) -> StoreProbe:

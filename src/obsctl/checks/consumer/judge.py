@@ -23,6 +23,12 @@ _STILL_S = 300
 _DAYS_AHEAD = 2
 _UNIT = "obsctl-consumer"
 _SERVICE = "consumer"
+#: What a person asks about lines that a replay left: the newest of them, and where Kafka had those that were cut.
+_NEWEST_QUARANTINED = "SELECT reason, detail, value FROM quarantine ORDER BY stored_at DESC LIMIT 10"
+_CUT_IN_KAFKA = (
+    "SELECT s.topic, s.partition_id, q.kafka_offset FROM quarantine q JOIN log_source s USING (source_id) "
+    "WHERE LENGTH(q.value) < q.value_bytes"
+)
 
 
 class _Place(NamedTuple):
@@ -95,6 +101,7 @@ def _as_database(store: StoreProbe) -> DatabaseProbe:
     return DatabaseProbe(
         asked=store.asked,
         failure=store.failure,
+        hint=store.hint,
         quarantined_last_day=store.quarantined_last_day,
         catch_all_rows=sum(table.beyond_rows for table in store.tables),
     )
@@ -176,8 +183,13 @@ def _position(place: _Place) -> Iterator[Finding]:
         )
 
 
-def judge_replay(lines: Mapping[str, Any]) -> list[Finding]:
-    """Return what a replay could not move, from the counts of its report."""
+def judge_replay(lines: Mapping[str, Any], database: str) -> list[Finding]:
+    """Return what a replay could not move.
+
+    Args:
+        lines: the counts of its report.
+        database: name of the consumer's database.
+    """
     findings = []
     if lines["stays"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(lines["stays"].items()))
@@ -188,8 +200,7 @@ def judge_replay(lines: Mapping[str, Any]) -> list[Finding]:
                 object="table/quarantine",
                 summary=f"{sum(lines['stays'].values())} lines stay: {reasons}",
                 evidence={"stays": dict(lines["stays"])},
-                hint="in the consumer's database: SELECT reason, detail, value FROM quarantine ORDER BY stored_at DESC "
-                "LIMIT 10",
+                hint=f"on the database's host: mysql {database} -e '{_NEWEST_QUARANTINED}'",
             )
         )
     if lines["cut"]:
@@ -200,7 +211,7 @@ def judge_replay(lines: Mapping[str, Any]) -> list[Finding]:
                 object="table/quarantine",
                 summary=f"{lines['cut']} lines stay: they were too large to be kept whole in the quarantine",
                 evidence={"lines": lines["cut"]},
-                hint="Kafka may still have them: table quarantine holds their source and offset",
+                hint=f"Kafka may still have them; where, on the database's host: mysql {database} -e '{_CUT_IN_KAFKA}'",
             )
         )
     return findings

@@ -59,6 +59,7 @@ class StoreProbe(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         asked: false where they could not even be asked from here; ``failure`` says why.
         failure: why there is no answer, empty when there is one.
+        hint: what can be done about the failure, where the server itself named its error.
         rate: records a second by which the positions moved while they were looked at.
         quarantined_last_day: lines that went to quarantine in the last 24 hours.
         letters_due: refused lines whose copy has not reached the dead letter topic.
@@ -66,6 +67,7 @@ class StoreProbe(msgspec.Struct, frozen=True, kw_only=True):
 
     asked: bool = True
     failure: str = ""
+    hint: str = ""
     sources: tuple[StoredSource, ...] = ()
     rate: float | None = None
     quarantine: tuple[QuarantinedReason, ...] = ()

@@ -137,7 +137,7 @@ def judge_host(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
             severity=Severity.CRITICAL if single else Severity.WARNING,
             object=f"host/{probe.name}",
             summary=f"does not answer over ssh ({probe.failure}){f'; it runs {runs}' * bool(runs)}",
-            hint=f"{host.login_hint()}; if nothing answers there: ping {host.address}, then look at its console"
+            hint=f"{fleet.login_hint(host)}; if nothing answers there: ping {host.address}, then look at its console"
             if host
             else f"ping {probe.name}; if nothing answers, look at its console",
         )
@@ -249,7 +249,8 @@ def judge_database(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
             severity=Severity.CRITICAL,
             object=where,
             summary=database.failure,
-            hint=f"on the database's host: systemctl status {fleet.database.service or 'mysqld'}; from here: "
+            hint=database.hint
+            or f"on the database's host: systemctl status {fleet.database.service or 'mysqld'}; from here: "
             f"nc -vz {fleet.database.host} {fleet.database.port}",
         )
         return

@@ -99,6 +99,7 @@ class DatabaseProbe(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         asked: false where it could not even be asked from here; ``failure`` says why.
         failure: why there is no answer, empty when there is one.
+        hint: what can be done about the failure, where the server itself named its error.
         behind_s: seconds since the newest stored row was stored, None for an empty store.
         quarantined_last_day: lines that went to quarantine in the last 24 hours.
         catch_all_rows: rows (as the server estimates them) in the partition for days that have none of their own.
@@ -106,6 +107,7 @@ class DatabaseProbe(msgspec.Struct, frozen=True, kw_only=True):
 
     asked: bool = True
     failure: str = ""
+    hint: str = ""
     version: str = ""
     behind_s: int | None = None
     quarantined_last_day: int | None = None

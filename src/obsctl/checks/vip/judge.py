@@ -25,8 +25,7 @@ def judge_vip(fleet: Fleet, seen: VipSnapshot) -> list[Finding]:
     return [
         *_holders(seen, asked, holders),
         *_answering(seen, asked, holders),
-        *_nginx(asked, holders),
-        *_keepalived(asked, holders),
+        *_services(asked, holders),
         *_unreachable(fleet, seen),
     ]
 
@@ -110,34 +109,50 @@ def _answering(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbN
         )
 
 
-def _nginx(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
+def _services(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
     for node in asked:
         if node.nginx_failure:
-            holder = node in holders
-            yield Finding(
-                code="VIP_NGINX_DOWN",
-                severity=Severity.CRITICAL if holder else Severity.WARNING,
-                object=f"host/{node.name}",
-                summary=f"nginx does not answer there ({node.nginx_failure})"
-                + (" and the node holds the VIP" if holder else ": it cannot take over"),
-                evidence={"holds_vip": holder, "reason": node.nginx_failure},
-                hint=f"on {node.name}: systemctl status nginx; nginx -t",
+            yield _service_down(
+                "VIP_NGINX_DOWN",
+                node,
+                f"nginx does not answer there ({node.nginx_failure})",
+                while_holding=" and the node holds the VIP" if node in holders else "",
+                evidence={"reason": node.nginx_failure},
+                commands="systemctl status nginx; nginx -t",
             )
-
-
-def _keepalived(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Finding]:
     for node in asked:
         if node.keepalived != _ACTIVE:
-            holder = node in holders
-            yield Finding(
-                code="VIP_KEEPALIVED_DOWN",
-                severity=Severity.CRITICAL if holder else Severity.WARNING,
-                object=f"host/{node.name}",
-                summary=f"keepalived is {node.keepalived or 'not installed'}"
-                + (": the address stays there even if nginx fails" if holder else ": it cannot take over"),
-                evidence={"holds_vip": holder, "unit": node.keepalived},
-                hint=f"on {node.name}: systemctl status keepalived; journalctl -u keepalived -n 30",
+            yield _service_down(
+                "VIP_KEEPALIVED_DOWN",
+                node,
+                f"keepalived is {node.keepalived or 'not installed'}",
+                while_holding=": the address stays there even if nginx fails" if node in holders else "",
+                evidence={"unit": node.keepalived},
+                commands="systemctl status keepalived; journalctl -u keepalived -n 30",
             )
+
+
+def _service_down(
+    code: str, node: LbNode, what: str, *, while_holding: str, evidence: dict[str, Any], commands: str
+) -> Finding:
+    """Return the finding about a balancer without one of its services: critical on the one that holds the VIP.
+
+    Args:
+        code: of the finding.
+        node: the balancer.
+        what: which service does not work, and how that was seen.
+        while_holding: what that means on the holder; empty on another balancer.
+        evidence: what was seen.
+        commands: what shows more, on the balancer.
+    """
+    return Finding(
+        code=code,
+        severity=Severity.CRITICAL if while_holding else Severity.WARNING,
+        object=f"host/{node.name}",
+        summary=what + (while_holding or ": it cannot take over"),
+        evidence={"holds_vip": bool(while_holding), **evidence},
+        hint=f"on {node.name}: {commands}",
+    )
 
 
 def _unreachable(fleet: Fleet, seen: VipSnapshot) -> Iterator[Finding]:
@@ -156,7 +171,7 @@ def _unreachable(fleet: Fleet, seen: VipSnapshot) -> Iterator[Finding]:
             evidence={"ssh": node.failure, "nginx": node.nginx_failure},
             hint=f"ping {node.address}; if nothing answers, look at its console"
             if dead
-            else (host.login_hint() if host else f"this must work without a question: ssh {node.address} true"),
+            else (fleet.login_hint(host) if host else f"this must work without a question: ssh {node.address} true"),
         )
 
 

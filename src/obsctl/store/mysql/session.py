@@ -14,6 +14,7 @@ from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact, resolve
 from obsctl.store.interface import StoreUnavailableError
 from obsctl.store.mysql import rows
+from obsctl.store.mysql.hints import hint_of_session
 from obsctl.store.mysql.loading import Loaded, LoadingConnection
 from obsctl.store.mysql.schema import SCHEMA_VERSION
 from obsctl.store.settings import Database
@@ -32,29 +33,6 @@ _STATEMENT_BYTES = 4 * 2**20
 _PACKET_MARGIN = 16 * 1024
 #: With less, next to nothing is left for the rows.
 _LEAST_PACKET_BYTES = 2 * _PACKET_MARGIN
-
-_READ_ONLY = "the server takes no writes: is it a replica, or started so? SHOW VARIABLES LIKE '%read_only%'"
-#: The command that brings accounts and schema to what the inventory says, on the control node.
-_ROLE = "ansible-playbook playbooks/mysql.yml -i inventories/prod"
-_HINTS = {
-    1036: f"{_READ_ONLY} (innodb_read_only and innodb_force_recovery have this effect too)",
-    1040: "too many connections: SHOW PROCESSLIST says whose they are; raise max_connections if they are all needed",
-    1044: f"the user has no privileges on the database: {_ROLE} grants them",
-    1045: f"the user or its password is refused: {_ROLE} sets the password that the inventory has",
-    1049: f"the database is missing: {_ROLE} creates it",
-    1054: f"a column is missing: {_ROLE} applies the migrations",
-    1114: "the disk is full: free space on the database's host",
-    1129: "the server blocks this host after many connections that broke off: as root on the database's host run "
-    "FLUSH HOSTS (on MySQL 8.4 and newer TRUNCATE TABLE performance_schema.host_cache), and find what connects there "
-    "without logging in",
-    1142: f"a privilege is missing: {_ROLE} grants it",
-    1146: f"a table is missing: {_ROLE} applies the migrations",
-    1290: _READ_ONLY,
-    1526: "no partition takes rows of this time, and the consumer's upkeep creates them: SHOW CREATE TABLE access_log",
-    1792: _READ_ONLY,
-    1836: _READ_ONLY,
-    **dict.fromkeys((2002, 2003, 2006, 2013), "is the database up, and may this host reach its port?"),
-}
 
 
 class ConflictError(StoreUnavailableError):
@@ -101,7 +79,7 @@ class Session:
                 raise ConflictError(str(error)) from None
             self.close()
             message = redact(str(error.args[1] if len(error.args) > 1 else error))
-            raise StoreUnavailableError(f"database error {code}: {message}", _HINTS.get(code, "")) from None
+            raise StoreUnavailableError(f"database error {code}: {message}", hint_of_session(code)) from None
         except (OSError, ConfigError) as error:
             self.close()
             hint = error.hint if isinstance(error, ConfigError) else ""

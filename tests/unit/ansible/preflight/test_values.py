@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.obscraft.fleet.plugins.action.fleet_preflight import ROLES, role_options
+from ansible_collections.obscraft.fleet.plugins.action.fleet_preflight import ROLES, role_options, strays
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import memory, names, network, rules, values
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import Look
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import ROLES_OF_GROUP
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.secrets import secret_fault
 
 from tests.unit.ansible.preflight.fleets import fleet
 
@@ -239,3 +240,115 @@ def test_the_rules_are_all_there():
         and getattr(value, "__annotations__", {}) == {"fleet": "Fleet", "return": "Iterator[Problem]"}
     }
     assert public == {f"{rule.__module__}.{rule.__name__}" for rule in rules.RULES}
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        "80",
+        "80 default_server",
+        "*:80",
+        "192.0.2.10",
+        "192.0.2.10:8080",
+        "[::]:80 ipv6only=on",
+        "[::1]",
+        "unix:/run/n.sock",
+    ],
+)
+def test_what_nginx_listens_on(directive):
+    one = fleet({"node1": {"nginx_listen": [directive, "8081"]}}, {"lb": ["node1"]})
+    assert list(network.listens(one)) == []
+
+
+@pytest.mark.parametrize(
+    "directive",
+    ["", " ", "abc", "abc:80", "localhost:80", "80;", "80 }", "0", "65536", "-1", "192.0.2.10:0", "192.0.2.256:80",
+     "192.0.2.10:http", "2001:db8::1:80x", "unix:run", "unix:"],
+)  # fmt: skip
+def test_what_nginx_cannot_listen_on(directive):
+    one = fleet({"node1": {"nginx_listen": [directive, "8081"]}}, {"lb": ["node1"]})
+    assert len(list(network.listens(one))) == 1
+
+
+def test_sockets_alone_are_on_no_address():
+    one = fleet({"node1": {"nginx_listen": ["unix:/run/n.sock"]}}, {"lb": ["node1"]})
+    assert [problem.fix for problem in network.listens(one)] == ["add a port to it"]
+
+
+@pytest.mark.parametrize("text", ["192.0.2.10", "192.0.2.0/24", "192.0.2.10/32", "0.0.0.0/0", "2001:db8::/32"])
+def test_an_address_or_a_network(text):
+    assert network.network_fault(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["192.0.2.7/24", "192.0.2.0/23x", "bastion", "", None, 7, "10/8", "2001:db8::1/32", "1/0"]
+)
+def test_neither_an_address_nor_a_network(text):
+    assert network.network_fault(text) is not None
+
+
+@pytest.mark.parametrize("name", network.SOURCES)
+def test_each_list_of_networks_refuses_host_bits(name):
+    (found,) = network.sources(fleet({"host1": {name: ["192.0.2.0/24", "192.0.2.7/24"]}}))
+    assert "192.0.2.0/24 for the network, or 192.0.2.7 for the one host" in found.fix
+
+
+def test_every_option_for_networks_is_looked_at():
+    """An option that is new and takes networks is forgotten here by name."""
+    named = set(network.SOURCES) | {"ignore_clients", "sources"}
+    assert set(_lists_of_networks(SPECS.values())) == named
+
+
+def _lists_of_networks(specs):
+    for options in specs:
+        for name, spec in options.items():
+            words = str(spec.get("description")).lower()
+            if spec.get("type") == "list" and "networks" in words:
+                yield name
+            yield from _lists_of_networks([spec["options"]] if spec.get("options") else [])
+
+
+@pytest.mark.parametrize("port", [1, 22, "2222", 65535])
+def test_a_login_port(port):
+    one = fleet({"host1": {"ansible_port": port}})
+    assert [*values.wrong_types(one), *values.login_ports(one)] == []
+
+
+@pytest.mark.parametrize("name", ["ansible_port", "ansible_ssh_port"])
+@pytest.mark.parametrize("port", ["ssh", "", True, False, 0, -1, 65536, 70000, "22/tcp", 22.5, [22], {"port": 22}])
+def test_what_is_no_login_port_is_one_problem(name, port):
+    one = fleet({"host1": {name: port}})
+    found = [problem for problem in rules.find_problems(one) if name in problem.problem]
+    assert len(found) == 1, found
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\v", "\f", "\x85", "\u2028", "\0"])
+def test_a_secret_is_one_line(end):
+    for secret in (f"word{end}word", f"word{end}", f"{end}word"):
+        for on_the_wire in (True, False):
+            assert "line break" in (secret_fault(secret, on_the_wire=on_the_wire) or ""), repr(secret)
+
+
+def test_blanks_quotes_and_letters_of_any_script_are_good_in_a_secret():
+    assert secret_fault("gute Wörter 'und' \"Zeichen\" #!$", on_the_wire=False) is None
+
+
+@pytest.mark.parametrize(
+    ("group", "near"),
+    [("kafak", "kafka"), ("Kafka", "kafka"), ("filebeats", "filebeat"), ("consumers", "consumer"), ("web", None)],
+)
+def test_a_host_in_an_unknown_group_alone(group, near):
+    one = fleet({"node1": {}}, {"kafka": ["node1"]})._replace(strays={"node9": [group]})
+    (found,) = names.strays(one)
+    assert (found.host, group in found.problem) == ("node9", True)
+    assert (f"the group {near}?" if near else "fleet_foreign_groups") in found.fix
+
+
+def test_a_host_of_a_foreign_group_is_left_alone():
+    one = fleet({"node1": {"fleet_foreign_groups": ["monitor*"]}}, {"kafka": ["node1"]})
+    assert list(names.strays(one._replace(strays={"node9": ["monitoring", "rack1"]}))) == []
+
+
+def test_hosts_without_a_group_of_ours():
+    groups = {"all": ["a", "b", "c"], "ungrouped": ["c"], "kafka": ["a"], "rack1": ["a", "b"], "kafak": ["b"]}
+    assert strays(groups) == {"b": ["rack1", "kafak"]}
