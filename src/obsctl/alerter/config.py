@@ -6,6 +6,7 @@ What the role always writes has no default here: it stands in the role.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,9 @@ from msgspec import Meta
 
 from obsctl.alerter.channels import registry as channel_kinds
 from obsctl.alerter.channels.channel import ChannelOptions
+from obsctl.alerter.notify import alert_filter
+from obsctl.alerter.notify.options import NotifyOptions
+from obsctl.alerter.notify.plan import Plan, plan
 from obsctl.alerter.rules import registry as rule_kinds
 from obsctl.alerter.rules.rule import Rule
 from obsctl.core.config_file import ConfigFile, InvalidValueError
@@ -60,6 +64,7 @@ class _File(Section, frozen=True, kw_only=True):
     ahead_s: _Seconds = 60
     shipping_s: _Seconds = 5
     trusted_proxies: tuple[str, ...]
+    notifications: NotifyOptions = NotifyOptions()
 
 
 class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +81,7 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
         ahead_s: lines further in the future than this do not count, seconds.
         shipping_s: how long a line may take from the log file to Kafka, seconds.
         trusted_proxies: networks whose X-Forwarded-For is believed; by default none.
+        notifications: who hears of an alert, how often, and when not.
     """
 
     kafka: KafkaConfig
@@ -88,6 +94,7 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
     ahead_s: int
     shipping_s: int
     trusted_proxies: tuple[Network, ...]
+    notifications: Plan
 
 
 def load(path: Path) -> AlerterConfig:
@@ -99,20 +106,39 @@ def load(path: Path) -> AlerterConfig:
     file = ConfigFile(path)
     raw = file.to(_File)
     try:
+        rules = tuple(rule_kinds.KINDS.read(raw.rules, "rules"))
+        channels = tuple(channel_kinds.KINDS.read(raw.channels, "channels"))
         return AlerterConfig(
             kafka=raw.kafka,
             state=Path(raw.state),
-            rules=tuple(rule_kinds.KINDS.read(raw.rules, "rules")),
-            channels=tuple(channel_kinds.KINDS.read(raw.channels, "channels")),
+            rules=rules,
+            channels=channels,
             health=raw.health,
             database=raw.database,
             lateness_s=raw.lateness_s,
             ahead_s=raw.ahead_s,
             shipping_s=raw.shipping_s,
             trusted_proxies=_networks(raw.trusted_proxies, "trusted_proxies"),
+            notifications=notification_plan(raw.notifications, rules, [channel.name for channel in channels]),
         )
     except InvalidValueError as fault:
         raise file.error(fault) from None
+
+
+def notification_plan(options: NotifyOptions, rules: Sequence[Rule], channels: Collection[str]) -> Plan:
+    """Check the section ``notifications`` for these rules and channels.
+
+    Raises:
+        InvalidValueError: something that cannot work.
+    """
+    labels = dict.fromkeys(field for rule in rules for field in rule.fields)
+    return plan(
+        options,
+        channels=channels,
+        labels=labels,
+        for_s={rule.name: rule.for_s for rule in rules},
+        read=alert_filter.reader(labels),
+    )
 
 
 def _networks(entries: tuple[str, ...], key: str) -> tuple[Network, ...]:

@@ -138,6 +138,8 @@ class Engine:
         self._recent = Recent()
         self._sample = Sample()
         self._alerts: dict[tuple[str, Key], Alert] = {}
+        #: The alerts whose condition is on, by rule and key.
+        self.firing: dict[tuple[str, Key], Alert] = {}
         self._head = 0
         self._pruned_at = 0.0
         # Ahead of every clock: the first look at one is treated like a clock set back, whatever was restored.
@@ -187,6 +189,8 @@ class Engine:
             watched = self._watched.get(alert.rule)
             if watched is not None and watched.rule.kind == alert.kind and tuple(alert.labels) == watched.rule.fields:
                 self._alerts[place] = alert
+                if alert.state is AlertState.FIRING:
+                    self.firing[place] = alert
                 continue
             self._changes.gone.add(place)
             if alert.state is AlertState.FIRING:
@@ -198,11 +202,6 @@ class Engine:
     def evicted(self) -> dict[str, Evicted]:
         """What was dropped to make room, by the rule's name."""
         return {name: watched.evicted for name, watched in self._watched.items()}
-
-    @property
-    def firing(self) -> list[Alert]:
-        """The alerts whose condition is on."""
-        return [alert for alert in self._alerts.values() if alert.state is AlertState.FIRING]
 
     def feed(self, events: Iterable[Event], now: float) -> list[Transition]:
         """Count the lines and return the conditions that start with them.
@@ -237,10 +236,11 @@ class Engine:
             for watched in self._watched.values():
                 if watched.rule.clocked:
                     self._watch_time(watched, reached, changed)
-            for alert in self.firing:
+            for place, alert in list(self.firing.items()):
                 if self._has_ended(alert, reached):
                     alert.state, alert.ended = AlertState.ENDED, reached
-                    self._changes.alerts[alert.rule, alert.key] = alert
+                    self._changes.alerts[place] = alert
+                    del self.firing[place]
                     changed.append(Transition(_copy(alert), self._watched[alert.rule].rule))
         if not 0 <= now - self._pruned_at < _PRUNE_EVERY_S:
             self._pruned_at = now
@@ -359,7 +359,7 @@ class Engine:
             last_true=true[-1][0],
             peak=worst,
         )
-        self._alerts[place] = self._changes.alerts[place] = alert
+        self._alerts[place] = self.firing[place] = self._changes.alerts[place] = alert
         top = self._sample.top(rule, watched.count, key, worst_end) if len(started) < _MOST_TOPS else {}
         started.append(Transition(_copy(alert), rule, top))
 

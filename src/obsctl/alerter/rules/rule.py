@@ -55,6 +55,9 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     resolve_after_s: Annotated[
         int, Meta(ge=1, description="The condition has ended when it was false for so long (seconds).")
     ] = 30
+    for_s: Annotated[
+        int, Meta(ge=0, le=86_400, description="The condition is reported when it has lasted for so long (seconds).")
+    ] = 0
 
     #: What the option that names the kind means: the documentation.
     tag_text: ClassVar[str] = "What is counted, and when that is a condition."
