@@ -113,21 +113,21 @@ class _Context(NamedTuple):
 
 def parser(zone_name: str) -> Callable[[str], ErrorLine]:
     """Return the parse function for hosts whose clock shows the given IANA zone, which the lines do not name."""
-    seconds = clock.zoneless(zone_name)
+    times = clock.zoneless(zone_name)
 
     def parse(text: str) -> ErrorLine:
-        return _parse(text, seconds)
+        return _parse(text, times)
 
     return parse
 
 
-def _parse(text: str, seconds: dict[str, str]) -> ErrorLine:
+def _parse(text: str, times: dict[str, str]) -> ErrorLine:
     match = _head(text) or _head(text.lstrip(UNSEEN))
     if match is None:
         raise LineError("parse", "not a line of nginx's error log")
     time, level, pid, tid, connection, message = match.groups()
     line = ErrorLine(
-        ts=seconds[time] + ".000",
+        ts=times[time],
         level=level,
         pid=int(pid),
         tid=int(tid),
