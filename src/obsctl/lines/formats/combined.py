@@ -20,6 +20,7 @@ import re
 from typing import NamedTuple
 
 from obsctl.lines.formats import clock
+from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import SHORT, SURELY_TEXT, UNSEEN, AccessLine, LineError, fit
 from obsctl.lines.formats.peer import PEERS, SOCKET, address
 
@@ -306,3 +307,6 @@ def _split_request(request: str) -> tuple[str, str, str]:
 
 def _absent(text: str) -> str:
     return "" if text == "-" else text
+
+
+FORMAT = Format("combined", "the access log of nginx and Apache, combined or common", lambda _: parse)

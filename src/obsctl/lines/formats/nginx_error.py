@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from obsctl.lines.formats import clock
+from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import ABSENT, UNSEEN, ErrorLine, LineError, fit
 from obsctl.lines.formats.peer import ADDRESSES, SOCKET
 
@@ -247,3 +248,6 @@ def _fill(line: ErrorLine, client: re.Match[str], context: _Context) -> None:
         if _FIELDS[name]:
             setattr(line, _FIELDS[name], value)
     line.cut_fields = _FIELDS.get(context.cut, "")
+
+
+FORMAT = Format("error", "nginx's error log", parser)
