@@ -1,8 +1,8 @@
 """A column of the log tables: the type of the field, the migrations and the statements agree on it.
 
 A new column is a migration, a field of AccessLine or ErrorLine with its line in the docstring, and the parsers that
-fill it; the pages are written from the fields (tests/contract/lines/test_one_description.py). Each test names the column
-that was forgotten in one of these places.
+fill it; the pages are written from the fields (tests/contract/lines/test_one_description.py). Each test names the
+column that was forgotten in one of these places.
 """
 
 from __future__ import annotations
