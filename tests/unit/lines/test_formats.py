@@ -112,7 +112,7 @@ def test_any_line_is_read_into_its_columns_or_refused(name: str) -> None:
         else:
             assert_fits(found)
             read += 1
-    assert read > 1000, "the changes leave some lines whole"
+    assert read > 100, "the changes leave some lines whole"
 
 
 CHOSEN = [
