@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Files of minutes: begun last, they would run on alone when the other processes have nothing left.
@@ -18,6 +19,11 @@ _LONG = (
     "integration/test_positions.py",
     "integration/test_workers.py",
 )
+
+
+# A failure prints what repeats it; how long an example takes is the machine's business.
+settings.register_profile("project", deadline=None, database=None, print_blob=True)
+settings.load_profile("project")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

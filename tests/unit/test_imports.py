@@ -11,7 +11,7 @@ import pytest
 
 #: Client libraries and what only a running command needs.
 HEAVY = {
-    "ansible", "asyncio", "confluent_kafka", "http.client", "kafka", "obsctl.alerter", "obsctl.checks",
+    "ansible", "asyncio", "confluent_kafka", "http.client", "kafka", "lark", "obsctl.alerter", "obsctl.checks",
     "obsctl.consumer", "obsctl.fleet", "obsctl.store", "pymysql", "urllib3", "yaml",
 }  # fmt: skip
 
