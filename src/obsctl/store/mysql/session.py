@@ -13,8 +13,7 @@ import pymysql
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact, resolve
 from obsctl.store.interface import StoreUnavailableError
-from obsctl.store.mysql import rows, tables
-from obsctl.store.mysql.hints import hint_of_session
+from obsctl.store.mysql import hints, rows, tables
 from obsctl.store.mysql.loading import Loaded, LoadingConnection
 from obsctl.store.settings import Database
 
@@ -79,7 +78,7 @@ class Session:
                 raise ConflictError(str(error)) from None
             self.close()
             message = redact(str(error.args[1] if len(error.args) > 1 else error))
-            raise StoreUnavailableError(f"database error {code}: {message}", hint_of_session(code)) from None
+            raise StoreUnavailableError(f"database error {code}: {message}", hints.hint_of_session(code)) from None
         except (OSError, ConfigError) as error:
             self.close()
             hint = error.hint if isinstance(error, ConfigError) else ""
@@ -144,7 +143,7 @@ class Session:
     def require_tables(self) -> None:
         """Look at all tables; see :func:`obsctl.store.mysql.tables.require`. The first connection does so by itself."""
         self._tables_fit = False
-        tables.require(self, self.database.name, _ROLE)
+        tables.require(self, self.database.name, hints.ROLE)
         self._tables_fit = True
 
     @property
