@@ -20,12 +20,13 @@ from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import registry
 from obsctl.store.batch import Batch, Source
 from obsctl.store.interface import FencedError, Origin, Position, StoreUnavailableError
-from obsctl.store.mysql import commit
+from obsctl.store.mysql import commit, day_partitions, schema
 from obsctl.store.mysql import rows as sql
 from obsctl.store.mysql.store import MySQLStore
 from rig.consumer import PASSWORD, assert_conserved
 from rig.database import MIGRATIONS, MariaDB, grant, make_schema, migration_statements
 from rig.records import json_line, record
+from rig.tools import MYSQLD
 from tests.unit.consumer.messages import run_of
 
 ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
@@ -577,12 +578,114 @@ def test_only_one_process_does_the_upkeep(db: Database) -> None:
 
 
 def test_a_missing_migration_is_named(db: Database) -> None:
-    db.query("DELETE FROM schema_migrations")
+    db.query("ALTER TABLE access_log DROP COLUMN cut_fields")
+    db.query("DELETE FROM schema_migrations WHERE version>2")
     store = db.store()
     for _ in range(2):  # and not passed by at the second try
-        with pytest.raises(StoreUnavailableError, match="the schema is at version 0") as refusal:
+        with pytest.raises(StoreUnavailableError, match=r"newest migration: 2\).*cut_fields is missing") as refusal:
             store.positions("cluster", {})
-        assert "migrations" in refusal.value.hint
+        assert "mysql.yml" in refusal.value.hint
+
+
+def test_a_missing_table_is_named(db: Database) -> None:
+    db.query("RENAME TABLE error_log TO error_log_old")
+    with pytest.raises(StoreUnavailableError, match="no table error_log") as refusal:
+        db.store().positions("cluster", {})
+    assert "mysql.yml" in refusal.value.hint
+
+
+@pytest.mark.parametrize("engine", ["MyISAM", "Aria"])
+@pytest.mark.parametrize("table", schema.TABLES)
+def test_a_table_of_an_engine_without_transactions_is_named(db: Database, table: str, engine: str) -> None:
+    if MYSQLD and (engine == "Aria" or table in day_partitions.TABLES):
+        pytest.skip("MySQL has no Aria, and no partitioned MyISAM")
+    db.query(f"ALTER TABLE {table} ENGINE={engine}")
+    with pytest.raises(StoreUnavailableError, match=f"table {table}: its engine is {engine}") as refusal:
+        db.store().positions("cluster", {})
+    assert mend(db, refusal.value) == [f"ALTER TABLE {table} ENGINE=InnoDB"]
+    assert db.store().positions("cluster", {}) == {}
+
+
+def mend(db: Database, error: StoreUnavailableError) -> list[str]:
+    """Run the statements that the error shows, and return them."""
+    statements = error.hint.partition(' -e "')[2].removesuffix('"').split("; ")
+    for statement in statements:
+        db.query(statement.replace("\\`", "`"))  # as a shell reads it
+    return statements
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("access_log MODIFY uri VARCHAR(100) NOT NULL", r"uri is VARCHAR\(100\), and TEXT NOT NULL is needed"),
+        ("access_log MODIFY user_agent TINYTEXT NOT NULL", "user_agent is TINYTEXT"),
+        ("access_log MODIFY uri TEXT CHARACTER SET latin1 NOT NULL", "uri is TEXT in latin1"),
+        ("access_log MODIFY vhost VARCHAR(254) NOT NULL DEFAULT ''", r"vhost is VARCHAR\(254\)"),
+        ("access_log MODIFY status TINYINT UNSIGNED NOT NULL", "status is TINYINT"),
+        ("access_log MODIFY bytes INT UNSIGNED NOT NULL", "bytes is INT"),
+        ("access_log MODIFY request_time DECIMAL(10,3) NULL", "request_time is DECIMAL"),
+        ("access_log MODIFY request_time DOUBLE NULL", "request_time is DOUBLE"),
+        ("access_log MODIFY request_length BIGINT UNSIGNED NOT NULL", "request_length is BIGINT.* NOT NULL"),
+        ("access_log MODIFY stored_at DATETIME NOT NULL", "stored_at is DATETIME,"),
+        ("access_log MODIFY stored_at DATETIME(3) NOT NULL", "stored_at has lost its default"),
+        ("access_log DROP COLUMN referer", "referer is missing"),
+        ("access_log ADD COLUMN `my note` VARCHAR(9) NOT NULL", "my note, which is not the consumer's"),
+        ("error_log MODIFY message TEXT NOT NULL", "message is TEXT"),
+        ("error_log DROP COLUMN vhost", "vhost is missing"),
+        ("quarantine MODIFY value BLOB NULL", "value is BLOB"),
+        ("quarantine DROP PRIMARY KEY", r"key \(line_id\) is missing"),
+        ("rollup_minute DROP COLUMN lat_250", "lat_250 is missing"),
+        ("rollup_minute MODIFY requests INT UNSIGNED NOT NULL", "requests is INT"),
+        ("access_log DROP PRIMARY KEY", r"key \(ts, line_id\) is missing"),
+        ("log_source DROP KEY log_source_position", r"key \(cluster_id, topic, partition_id, topic_id\) is missing"),
+        ("log_source MODIFY source_id INT UNSIGNED NOT NULL", "source_id has lost its default"),
+    ],
+)
+def test_a_table_that_takes_less_than_is_written_is_named_with_the_statement_that_mends_it(
+    db: Database, change: str, named: str
+) -> None:
+    table = change.partition(" ")[0]
+    db.query(f"ALTER TABLE {change}")
+    with pytest.raises(StoreUnavailableError, match=f"the table {table}: .*{named}") as refusal:
+        db.store().positions("cluster", {})
+    (statement,) = mend(db, refusal.value)
+    assert statement.startswith(f"ALTER TABLE {table} ")
+    store = db.store()
+    assert store.commit(batch_of(store, lines(3))).stored == 3
+
+
+def test_all_that_is_wrong_is_named_at_once(db: Database) -> None:
+    db.query("ALTER TABLE access_log MODIFY uri VARCHAR(100) NOT NULL, DROP COLUMN referer")
+    db.query("ALTER TABLE quarantine ENGINE=MyISAM")
+    with pytest.raises(StoreUnavailableError) as refusal:
+        db.store().positions("cluster", {})
+    for words in ("access_log: the column uri", "referer is missing", "quarantine: its engine is MyISAM"):
+        assert words in str(refusal.value)
+    assert len(mend(db, refusal.value)) == 2
+    assert db.store().positions("cluster", {}) == {}
+
+
+def test_what_takes_more_than_is_needed_is_used(db: Database) -> None:
+    """A person may widen a column, or add one with a default."""
+    db.query(
+        "ALTER TABLE access_log MODIFY uri MEDIUMTEXT NOT NULL, MODIFY vhost VARCHAR(300) NOT NULL DEFAULT '',"
+        " MODIFY method TEXT NOT NULL, MODIFY bytes BIGINT NOT NULL, MODIFY status INT NOT NULL,"
+        " MODIFY request_time DECIMAL(20,6) NULL, MODIFY stored_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),"
+        " ADD COLUMN note VARCHAR(9) NOT NULL DEFAULT '', ADD COLUMN more INT NULL, ADD KEY client (client_addr, ts)"
+    )
+    store = db.store()
+    assert store.commit(batch_of(store, lines(3))).stored == 3
+
+
+def test_a_table_that_is_changed_while_a_consumer_runs_is_named_by_the_upkeep(db: Database) -> None:
+    store = db.store()
+    assert store.upkeep().done
+    db.query("ALTER TABLE quarantine ENGINE=MyISAM")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="engine is MyISAM") as refusal:
+            store.upkeep()
+    mend(db, refusal.value)
+    assert store.upkeep().done
 
 
 def test_a_wrong_password_waits_and_shows_no_secret(db: Database, tmp_path: Path) -> None:

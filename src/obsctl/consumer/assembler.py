@@ -12,8 +12,8 @@ import msgspec
 from obsctl.kafka.partition import TopicPartition
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.formats.format import Parse
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Line, LineError
-from obsctl.lines.formats.registry import Parse
 from obsctl.store.batch import Batch, Run, Source, Step, by_key
 from obsctl.store.quarantine import DETAIL_LENGTH, Quarantined
 

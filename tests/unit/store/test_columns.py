@@ -1,7 +1,8 @@
-"""A column of the log tables: the type of the field, the migrations, the statements and the page agree on it.
+"""A column of the log tables: the type of the field, the migrations and the statements agree on it.
 
-A new column is a migration and SCHEMA_VERSION, a field of AccessLine or ErrorLine, a row of docs/reference/schema.md
-and log-format.md, and the parsers that fill it. Each test names the column that was forgotten in one of these places.
+A new column is a migration, a field of AccessLine or ErrorLine with its line in the docstring, and the parsers that
+fill it; the pages are written from the fields (tests/contract/lines/test_one_description.py). Each test names the
+column that was forgotten in one of these places.
 """
 
 from __future__ import annotations
@@ -34,6 +35,18 @@ def migrations(project: Path) -> str:
     return "\n".join(p.read_text() for p in sorted((project / "roles/mysql/files/migrations").glob("*.sql")))
 
 
+def definitions(migrations: str, table: str) -> dict[str, str]:
+    """Return the definition of each column, as all migrations together leave the table."""
+    body = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.+?)\n\)", migrations, re.DOTALL)
+    assert body is not None
+    found = dict(re.findall(r"(?m)^  ([a-z_0-9]+) ([A-Z].+?),?$", body[1]))
+    # A change stands in a text of its own, in which each quote is written twice.
+    for change in re.findall(rf"'ALTER TABLE {table}\n((?:[^']|'')+)'\)", migrations):
+        added = r"ADD COLUMN (\w+) (.+?)(?: AFTER \w+)?(?:,\n|\Z)"
+        found |= dict(re.findall(added, change.replace("''", "'"), re.DOTALL))
+    return found
+
+
 def types(migrations: str, table: str) -> dict[str, str]:
     """Return the declared type of each column, as all migrations together leave the table."""
     body = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.+?)\n\)", migrations, re.DOTALL)
@@ -51,13 +64,26 @@ def test_every_column_is_a_field_and_every_field_a_column(migrations: str, table
     assert fields - columns == set(), "fields without a column in roles/mysql/files/migrations"
 
 
-def test_the_schema_that_the_code_needs_has_every_column(project: Path) -> None:
+@pytest.mark.parametrize("table", schema.TABLES)
+def test_a_start_asks_for_what_the_migrations_make(migrations: str, table: str) -> None:
     """Else a consumer starts on a schema without the column, and each of its batches is refused."""
-    files = sorted((project / "roles/mysql/files/migrations").glob("*.sql"))
-    needed = "\n".join(path.read_text() for path in files if int(path.name[:4]) <= schema.SCHEMA_VERSION)
-    for table, line in TABLES.items():
-        late = set(line.__struct_fields__) - set(types(needed, table))
-        assert late == set(), f"SCHEMA_VERSION is {schema.SCHEMA_VERSION}, and a newer migration makes these of {table}"
+    found, asked = definitions(migrations, table), schema.TABLES[table].columns
+    for name in found | asked:
+        assert name in asked, (
+            f"no field in src/obsctl/lines/formats/line.py (or {schema.__name__}) fills {table}.{name}"
+        )
+        assert name in found, f"roles/mysql/files/migrations make no {table}.{name}"
+        assert found[name] == asked[name].definition, f"{table}.{name}: migrations, and the type of its field"
+
+
+@pytest.mark.parametrize("table", schema.TABLES)
+def test_a_start_asks_for_the_keys_that_the_migrations_make(migrations: str, table: str) -> None:
+    body = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.+?)\n\)", migrations, re.DOTALL)
+    assert body is not None
+    keys = dict(re.findall(r"(?m)^  (PRIMARY KEY|UNIQUE KEY \w+) \((.+)\)", body[1]))
+    for change in re.findall(rf"'ALTER TABLE {table}\n((?:[^']|'')+)'\)", migrations):
+        keys |= dict(re.findall(r"ADD (UNIQUE KEY \w+) \((.+)\)", change))
+    assert [tuple(columns.split(", ")) for columns in keys.values()] == list(schema.TABLES[table].keys)
 
 
 @pytest.mark.parametrize(("table", "name"), COLUMNS)
@@ -74,38 +100,6 @@ def test_the_fields_type_says_what_its_column_takes(migrations: str, table: str,
         assert width.characters * 4 <= limit
     else:
         assert width is None, f"{name} is {declared}"
-
-
-@pytest.mark.parametrize(("table", "name"), COLUMNS)
-def test_the_page_names_every_column(project: Path, table: str, name: str) -> None:
-    page = (project / "docs" / "reference" / "schema.md").read_text()
-    common = page.partition("## One line, one row")[2].partition("\n## ")[0]
-    own = page.partition(f"\n## `{table}`")[2].partition("\n## ")[0]
-    assert f"`{name}`" in common + own, f"docs/reference/schema.md does not describe {table}.{name}"
-
-
-def test_the_page_of_the_formats_says_how_long_a_text_may_be(project: Path) -> None:
-    section = (
-        (project / "docs/reference/log-format.md").read_text().partition("## Long fields")[2].partition("\n## ")[0]
-    )
-    listed: dict[str, set[str]] = {}
-    for limits, names in re.findall(r"(?m)^\| ([\d, ]+ (?:characters|bytes)) \| (.+) \|$", section):
-        for name, limit in zip(columns := re.findall(r"`(\w+)`", names), spread(limits, len(columns)), strict=True):
-            listed.setdefault(name, set()).add(limit)
-    expected: dict[str, set[str]] = {}
-    for line in TABLES.values():
-        for name, width in widths(line).items():
-            if name != "proxy_addr":  # another name for a client_addr
-                limit = f"{width.bytes} bytes" if width.bytes else f"{width.characters} characters"
-                expected.setdefault(name, set()).add(limit)
-    assert listed == expected
-
-
-def spread(limits: str, count: int) -> list[str]:
-    """Return the limit of each column of a row: one for all of them, or one each."""
-    *numbers, unit = limits.replace(", ", " ").split(" ")
-    found = [f"{number.replace(',', '')} {unit}" for number in numbers]
-    return found if len(found) > 1 else found * count
 
 
 def sample(line: type[Line]) -> Line:

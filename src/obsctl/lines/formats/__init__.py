@@ -1,1 +1,1 @@
-"""The log formats. A new one is a module here with a ``parse`` function, a line in ``registry`` and a golden file."""
+"""The log formats. A new one is a module here with a ``FORMAT``, and a golden file."""

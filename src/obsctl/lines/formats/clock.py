@@ -1,4 +1,8 @@
-"""Times of log lines, as UTC text. A second is parsed once: logs name each one many times."""
+"""Times of log lines, as UTC text. A second is parsed once: logs name each one many times.
+
+A leap second, 23:59:60 in UTC, becomes 23:59:59.999: no store takes a second 60, and the line keeps its day and comes
+behind those of the second before.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +22,17 @@ _MONTHS = {
 }
 _CACHE_SIZE = 20_000
 #: Digits are 0 to 9: int() takes also those of other scripts, and underscores between them.
-_local = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)([0-5]\d)", re.ASCII).fullmatch
+_local = re.compile(
+    r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))? ([+-])(\d\d)([0-5]\d)", re.ASCII
+).fullmatch
+#: Where the seconds stand in ISO 8601 and in the error log's time, with the colon before them.
+_SECONDS = slice(16, 19)
+_LEAP = ":60"
 _MILLISECONDS = tuple(f".{number:03d}" for number in range(1000))
 
 
-class _Seconds(dict[str, str]):
-    """Text of a log's time → ``YYYY-MM-DD HH:MM:SS`` in UTC."""
+class _Times(dict[str, str]):
+    """Text of a log's time → ``YYYY-MM-DD HH:MM:SS.mmm`` in UTC."""
 
     def __missing__(self, text: str) -> str:
         if len(self) >= _CACHE_SIZE:
@@ -35,15 +44,20 @@ class _Seconds(dict[str, str]):
         raise NotImplementedError
 
 
-class _LocalSeconds(_Seconds):
-    """``02/Jan/2026:03:04:05 +0100``, nginx's ``$time_local`` and Apache's ``%t``, in the C locale always."""
+class _Local(_Times):
+    """``02/Jan/2026:03:04:05 +0100``, nginx's ``$time_local`` and Apache's ``%t``, in the C locale always.
+
+    Also with a fraction (``03:04:05.678``), as Apache writes its ``msec_frac`` and ``usec_frac``, and nginx's
+    ``$time_iso8601`` in its place. The value has milliseconds.
+    """
 
     def parse(self, text: str) -> str:
         match = _local(text)
+        if match is None:
+            return ISO[text]
+        day, month, year, hour, minute, second, fraction, sign, hours, minutes = match.groups()
+        leap = second == _LEAP[1:]
         try:
-            if match is None:
-                raise ValueError("no digits")  # noqa: TRY301  one place words the refusal
-            day, month, year, hour, minute, second, sign, hours, minutes = match.groups()
             offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
             moment = datetime.datetime(
                 int(year),
@@ -51,38 +65,38 @@ class _LocalSeconds(_Seconds):
                 int(day),
                 int(hour),
                 int(minute),
-                int(second),
+                59 if leap else int(second),
                 tzinfo=datetime.timezone(-offset if sign == "-" else offset),
             )
         except (ValueError, KeyError):
-            raise LineError("time", f"no time: {text[:40]!r}") from None
-        return as_utc(moment)
+            raise _no_time(text) from None
+        return _with_milliseconds(moment, int((fraction or "").ljust(9, "0")) / 1_000_000, text if leap else "")
 
 
-class _BracketedSeconds(_LocalSeconds):
-    """The same as two words of a line, put together: ``[02/Jan/2026:03:04:05+0100]``; the value has milliseconds."""
+class _Bracketed(_Local):
+    """The same as two words of a line, put together: ``[02/Jan/2026:03:04:05+0100]``; without a fraction."""
 
     def parse(self, text: str) -> str:
         if len(text) != 27 or text[0] != "[" or text.find("]") != 26:
-            raise LineError("time", f"no time: {text[:40]!r}")
-        return super().parse(f"{text[1:21]} {text[21:26]}") + ".000"
+            raise _no_time(text)
+        return super().parse(f"{text[1:21]} {text[21:26]}")
 
 
-class _Iso(_Seconds):
+class _Iso(_Times):
     """``2026-01-02T03:04:05+01:00``, nginx's ``$time_iso8601``, and with a fraction; the value has milliseconds."""
 
     def parse(self, text: str) -> str:
+        leap = text[_SECONDS] == _LEAP
         try:
-            moment = datetime.datetime.fromisoformat(text)
+            moment = datetime.datetime.fromisoformat(_before_leap(text) if leap else text)
         except ValueError:
-            raise LineError("time", f"no time: {text[:40]!r}") from None
+            raise _no_time(text) from None
         if moment.tzinfo is None:
             raise LineError("time", f"a time without its zone: {text[:40]!r}")
-        carry, milliseconds = divmod(round(moment.microsecond / 1000), 1000)  # rounded as those of $msec are
-        return as_utc(moment, carry) + _MILLISECONDS[milliseconds]
+        return _with_milliseconds(moment, moment.microsecond / 1000, text if leap else "")
 
 
-class _ZonelessSeconds(_Seconds):
+class _Zoneless(_Times):
     """``2026/01/02 03:04:05``, nginx's error log: the host's zone is not in it and has to be configured."""
 
     def __init__(self, zone: datetime.tzinfo) -> None:
@@ -90,12 +104,43 @@ class _ZonelessSeconds(_Seconds):
         self._zone = zone
 
     def parse(self, text: str) -> str:
+        leap = text[_SECONDS] == _LEAP
         try:
             # The hour that a clock change repeats is read as its first pass: always the same day for the same line.
-            moment = datetime.datetime.strptime(text, "%Y/%m/%d %H:%M:%S").replace(tzinfo=self._zone, fold=0)
+            moment = datetime.datetime.strptime(_before_leap(text) if leap else text, "%Y/%m/%d %H:%M:%S").replace(
+                tzinfo=self._zone, fold=0
+            )
         except ValueError:
-            raise LineError("time", f"no time: {text[:40]!r}") from None
-        return as_utc(moment)
+            raise _no_time(text) from None
+        return _with_milliseconds(moment, 0, text if leap else "")
+
+
+def _no_time(text: str) -> LineError:
+    return LineError("time", f"no time: {text[:40]!r}")
+
+
+def _before_leap(text: str) -> str:
+    return f"{text[: _SECONDS.start]}:59{text[_SECONDS.stop :]}"
+
+
+def _with_milliseconds(moment: datetime.datetime, milliseconds: float, leap: str) -> str:
+    """Return a moment in UTC with milliseconds.
+
+    Args:
+        moment: aware; its own fraction does not count.
+        milliseconds: of the second, with a fraction; rounded as those of $msec are.
+        leap: the text of a leap second, of which ``moment`` is the second before; else empty.
+
+    Raises:
+        LineError: the year is not one that a log can mean, or there is no leap second at this time of a day.
+    """
+    if leap:
+        found = as_utc(moment)
+        if not found.endswith("23:59:59"):
+            raise _no_time(leap)
+        return found + _MILLISECONDS[-1]
+    carry, whole = divmod(round(milliseconds), 1000)
+    return as_utc(moment, carry) + _MILLISECONDS[whole]
 
 
 class _EpochSeconds(dict[int, str]):
@@ -127,16 +172,16 @@ def as_utc(moment: datetime.datetime, more_seconds: int = 0) -> str:
     return utc.strftime("%Y-%m-%d %H:%M:%S")
 
 
-#: Look-ups by the text of the line.
-LOCAL: dict[str, str] = _LocalSeconds()
-BRACKETED: dict[str, str] = _BracketedSeconds()
+#: Look-ups by the text of the line; all values have milliseconds.
+LOCAL: dict[str, str] = _Local()
+BRACKETED: dict[str, str] = _Bracketed()
 ISO: dict[str, str] = _Iso()
 _EPOCH = _EpochSeconds()
 
 
 def zoneless(zone_name: str) -> dict[str, str]:
     """Return a look-up for error log times in the given IANA zone."""
-    return _ZonelessSeconds(zoneinfo.ZoneInfo(zone_name))
+    return _Zoneless(zoneinfo.ZoneInfo(zone_name))
 
 
 def from_epoch(seconds: float) -> str:

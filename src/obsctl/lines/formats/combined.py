@@ -5,6 +5,9 @@ virtual host before it, with ``"X-FORWARDED-FOR"`` before or after it, with a li
 its place, and each of these as a quoted whole line of a dump. Fields that a custom format appends (``rt=0.010``) are
 not read. Inside quotes Apache writes ``\"`` and nginx ``\x22``; such escapes stay as logged.
 
+A line that was cut behind its numbers is read up to there. Of two addresses in front, the first is the virtual host, as
+any text of a Host header may be; the peer is the second in either meaning.
+
 ADDR must be an address or a host name (:mod:`obsctl.lines.formats.peer`). What a client chooses (user, request,
 referer, agent) may be any text that the quoting leaves intact, and the line is still read: a client must not be able to
 hide its requests from what is counted.
@@ -14,8 +17,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import NamedTuple
 
 from obsctl.lines.formats import clock
+from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import SHORT, SURELY_TEXT, UNSEEN, AccessLine, LineError, fit
 from obsctl.lines.formats.peer import PEERS, SOCKET, address
 
@@ -44,16 +49,30 @@ _FIELD = rf'"({_ESCAPED})"'
 _TIME = r"[^\[\]]{1,64}"
 #: Appended fields, if any: after a blank, and every quote closed, which those of a line that was cut may not be.
 _MORE = rf'(?: [^"]*+(?:{_QUOTED}[^"]*+)*)?'
-_unusual = re.compile(
-    # A user may hold brackets, but no quote: servers escape it.
+#: A user may hold brackets, but no quote: servers escape it.
+_HEAD = (
     rf'(?P<who>[^\[]*+(?:\[(?!{_TIME}\] ")[^\[]*+)*)\[(?P<time>{_TIME})\] '
     rf"{_FIELD} (?P<status>\d{{1,3}}) (?P<bytes>\d{{1,18}}|-)"
-    rf'(?: {_FIELD} {_FIELD}(?: {_FIELD})?(?P<more>{_MORE})|(?P<more_of_common>(?! "){_MORE}))',
+)
+_unusual = re.compile(
+    rf'{_HEAD}(?: {_FIELD} {_FIELD}(?: {_FIELD})?(?P<more>{_MORE})|(?P<more_of_common>(?! "){_MORE}))',
+    re.DOTALL | re.ASCII,
+).fullmatch
+#: A text that lost its end, perhaps within an escape.
+_OPEN = rf'"({_ESCAPED})\\?'
+#: A line that was cut within the referer, behind it, within the agent, or within a quote of the appended fields. Not
+#: within the third quoted text: what is lost of X-Forwarded-For is what trusted proxies have added.
+_unfinished = re.compile(
+    rf"{_HEAD} (?:{_OPEN}|{_FIELD}(?: {_OPEN})?"
+    rf'|{_FIELD} {_FIELD}(?: {_FIELD}(?= )| (?!"))(?P<more>[^"]*+(?:{_QUOTED}[^"]*+)*{_OPEN}))',
     re.DOTALL | re.ASCII,
 ).fullmatch
 _quotes = re.compile(_QUOTED, re.DOTALL)
-#: Another line's time and the quote of its request: the line feed between the two was lost.
-_second_line = re.compile(r'\[\d\d/\w{3}/\d{4}:[^\[\]]{1,40}\] "', re.ASCII).search
+#: Another line's time and request: the line feed between the two was lost. Within a quote that the first line left
+#: open, also the other's status, since a client may choose a quoted text that ends with a time.
+_LINE_TIME = r"\[\d\d/\w{3}/\d{4}:[^\[\]]{1,40}\]"
+_second_time = re.compile(rf'{_LINE_TIME} "', re.ASCII).search
+_second_request = re.compile(rf"{_LINE_TIME} {_QUOTED} \d{{3}} ", re.DOTALL | re.ASCII).search
 # A virtual host may stand before the list; that it is one, the single peer and the dash behind the list say.
 _quoted = re.compile(r'(?:([^\s",]++) (?="[^"]*+" [^\s,]++ - [^ ]*+ ))?"([^"]*+)" ').match
 #: Between addresses and names; a blank behind a comma is within a list.
@@ -65,6 +84,20 @@ _method = re.compile(r"[A-Za-z_-]+", re.ASCII).fullmatch
 #: HTTP's, and those of RTSP and SIP, which scanners send.
 _protocol = re.compile(r"[A-Z][A-Z0-9]{1,9}/[0-9.]{1,4}", re.ASCII).fullmatch
 _UNLIKE = "not a combined or common access line"
+
+
+class _Texts(NamedTuple):
+    """What stands in quotes; None where the line has none.
+
+    Attributes:
+        more: the appended fields, with a blank in front.
+    """
+
+    request: str
+    referer: str | None
+    agent: str | None
+    forwarded: str | None
+    more: str | None
 
 
 def parse(text: str) -> AccessLine:
@@ -132,7 +165,7 @@ def _parse_usual(text: str) -> AccessLine | None:
     except LineError:
         return None
     access = AccessLine(
-        ts=clock.LOCAL[time] + ".000",
+        ts=clock.LOCAL[time],
         client_addr=peer,
         status=int(status),
         bytes=int(size),
@@ -154,15 +187,28 @@ def _parse_unusual(text: str) -> AccessLine:
     match = _unusual(stripped)
     if match is None and stripped[:1] == '"' == stripped[-1:]:
         match = _unusual(stripped[1:-1])
+    if match is not None:
+        request, _, _, referer, agent, forwarded, more, more_of_common = match.groups()[2:]
+        return _access(match, _Texts(request, referer, agent, forwarded, more or more_of_common))
+    match = _unfinished(stripped)
     if match is None:
         raise LineError("parse", _UNLIKE)
-    request, _, _, referer, agent, forwarded, more, more_of_common = match.groups()[2:]
-    if _second_line(_quotes.sub('""', more or more_of_common or "")):
+    request, _, _, cut_referer, lone_referer, cut_agent, referer, agent, forwarded, more, _ = match.groups()[2:]
+    texts = _Texts(request, cut_referer or lone_referer or referer, cut_agent or agent, forwarded, more)
+    access = _access(match, texts)
+    if more is None:
+        lost = "referer" if lone_referer is None else "user_agent"
+        access.cut_fields = ",".join(dict.fromkeys((*filter(None, access.cut_fields.split(",")), lost)))
+    return access
+
+
+def _access(match: re.Match[str], texts: _Texts) -> AccessLine:
+    if texts.more and (_second_time(_quotes.sub('""', texts.more)) or _second_request(texts.more)):
         raise LineError("parse", "two access lines without a line feed between them")
     vhost, proxies, addr, user = _split_who(match["who"])
-    method, uri, protocol = _split_request(request)
+    method, uri, protocol = _split_request(texts.request)
     access = AccessLine(
-        ts=clock.LOCAL[match["time"]] + ".000",
+        ts=clock.LOCAL[match["time"]],
         client_addr=addr,
         status=int(match["status"]),
         bytes=0 if match["bytes"] == "-" else int(match["bytes"]),
@@ -170,9 +216,9 @@ def _parse_unusual(text: str) -> AccessLine:
         method=method,
         uri=uri,
         protocol=protocol,
-        referer=_absent(referer or ""),
-        user_agent=_absent(agent or ""),
-        x_forwarded_for=_absent(forwarded or "") or proxies,
+        referer=_absent(texts.referer or ""),
+        user_agent=_absent(texts.agent or ""),
+        x_forwarded_for=_absent(texts.forwarded or "") or proxies,
         vhost=vhost,
     )
     fit(access)
@@ -261,3 +307,6 @@ def _split_request(request: str) -> tuple[str, str, str]:
 
 def _absent(text: str) -> str:
     return "" if text == "-" else text
+
+
+FORMAT = Format("combined", "the access log of nginx and Apache, combined or common", lambda _: parse)

@@ -82,11 +82,11 @@ class _Line(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     """Where a line came from. Parsers do not know it; the assembler fills it in.
 
     Attributes:
-        log_format: what the shipper called its format.
-        host: who wrote it, by its inventory name.
-        source_id: the store's name for the partition that it was read from.
-        kafka_offset: its place there.
-        line_id: its identity (16 bytes).
+        log_format: what the shipper called its format
+        host: who wrote it, by its inventory name
+        source_id: the store's name for the partition that it was read from
+        kafka_offset: its place there
+        line_id: its identity (16 bytes)
     """
 
     log_format: str = ""
@@ -97,16 +97,32 @@ class _Line(msgspec.Struct, array_like=True, gc=False, kw_only=True):
 
 
 class AccessLine(_Line, array_like=True, gc=False):
-    """One request as a balancer logged it. What the line does not say is an empty text or :data:`ABSENT`.
+    r"""One request as a balancer logged it. What the line does not say is an empty text or :data:`ABSENT`.
 
     Attributes:
-        ts: the event's time in UTC as ``YYYY-MM-DD HH:MM:SS.mmm``, ready for the store and for sorting.
-        client_addr: the peer of the connection; behind trusted proxies the assembler puts the client here.
-        bytes: bytes of the answer's body.
-        uri: the request's target as logged; the whole request where it is no HTTP request (then no method).
-        request_time: seconds.
-        proxy_addr: the peer that spoke for the client; empty if the client is the peer.
-        cut_fields: names of the fields that were longer than their columns, or cut in the log, separated by commas.
+        ts: the event's time in UTC as ``YYYY-MM-DD HH:MM:SS.mmm``, ready for the store and for sorting
+        client_addr: who made the request: the peer, or behind a proxy of `trusted_proxies` the last address of
+            X-Forwarded-For that is no such proxy. An address (without its port), a host name, or `unix:`
+        status: as logged; 0 where there was none
+        bytes: bytes of the answer's body; `-` is 0
+        remote_user: user of basic authentication
+        method: as logged; empty where the request is no HTTP request
+        uri: the target of the request; where it is no HTTP request (empty, a TLS greeting), the whole of it
+        protocol: as logged
+        referer: as logged; escapes (`\x22`, `\"`) of combined lines stay
+        user_agent: as logged; escapes stay
+        x_forwarded_for: the header, or the list of addresses before the peer
+        vhost: `$host`, or the virtual host before a combined line
+        request_id: nginx's own id
+        client_request_id: the accepted or made `X-Request-ID`
+        request_length: bytes of the request, headers included
+        request_time: seconds
+        upstream_addr: the back ends that were tried, as nginx writes them: a list where there were several
+        upstream_status: their statuses, in the same order
+        upstream_response_time: seconds, in the same order
+        upstream_connect_time: seconds, in the same order
+        proxy_addr: the peer that spoke for the client; empty if the client is the peer
+        cut_fields: names of the fields that were longer than their columns, or cut in the log, separated by commas
     """
 
     ts: str
@@ -134,7 +150,24 @@ class AccessLine(_Line, array_like=True, gc=False):
 
 
 class ErrorLine(_Line, array_like=True, gc=False):
-    """One line of nginx's error log; ``ts`` and ``cut_fields`` as in :class:`AccessLine`."""
+    """One line of nginx's error log.
+
+    Attributes:
+        ts: as in `access_log`
+        level: `error`, `warn` …
+        pid: of the worker
+        tid: of its thread
+        message: without the context, but with those parts of it that have no column (the login of the mail module, the
+            bytes of a stream session)
+        connection_id: nginx's number of the connection
+        client_addr: an address or `unix:`, if the line has a context and it is certainly nginx's
+        server_name: of the server block, or the address that it listens on
+        request: the request's line
+        upstream: who was asked, with the target
+        vhost: the Host header
+        referer: the Referer header
+        cut_fields: as in `access_log`
+    """
 
     ts: str
     level: str

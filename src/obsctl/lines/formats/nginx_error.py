@@ -8,12 +8,13 @@ cuts a line at 2,048 bytes, wherever that is.
 
 from __future__ import annotations
 
-import itertools
 import re
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from obsctl.lines.formats import clock
+from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import ABSENT, UNSEEN, ErrorLine, LineError, fit
 from obsctl.lines.formats.peer import ADDRESSES, SOCKET
 
@@ -38,8 +39,26 @@ _IN_MESSAGE = frozenset(("login", "request_id"))
 _STARTTLS = " using starttls"
 #: What the stream module ends with: how many bytes a session has moved.
 _SESSION = ", bytes from/to client:"
-#: Places tried as the beginning of the context: a hostile line may hold thousands.
+#: Places read as a context, at most: a hostile line may hold thousands that begin like one.
 _CLIENT_TRIES = 8
+#: Bytes up to which nginx has certainly not cut a message: it cuts the line, whose head it belongs to, at 2,048.
+_SURELY_WHOLE = 1900
+#: How the messages begin that repeat a text of an application, or of the client but not from the request's line, and
+#: how nginx goes on behind that text. A module that puts its text into no quotes may end in any way.
+_REPEATING = tuple(
+    (re.compile(begins).match, re.compile(rf"(?:{ends})\Z").search)
+    for begins, ends in (
+        (r'FastCGI sent in stderr: "', r'" while [a-z ,]+'),
+        (r'client sent too long header line: "', r'" while [a-z ,]+'),
+        (r'user "', r'": password mismatch|" was not found in "[^"]+"'),
+        (r"(?:\[client [^\]]*\] )?ModSecurity: ", r"\]"),
+        (r"\[lua\] |lua |js: ", ""),
+    )
+)
+#: Characters up to which such an ending is looked for.
+_ENDING_LENGTH = 400
+#: What stands behind a quote that closes, and in front of one that opens.
+_BEHIND_CLOSING, _BEFORE_OPENING = " :,.;)]", " ([="
 
 
 #: A key, and the quote in front of its value if there is one.
@@ -95,21 +114,21 @@ class _Context(NamedTuple):
 
 def parser(zone_name: str) -> Callable[[str], ErrorLine]:
     """Return the parse function for hosts whose clock shows the given IANA zone, which the lines do not name."""
-    seconds = clock.zoneless(zone_name)
+    times = clock.zoneless(zone_name)
 
     def parse(text: str) -> ErrorLine:
-        return _parse(text, seconds)
+        return _parse(text, times)
 
     return parse
 
 
-def _parse(text: str, seconds: dict[str, str]) -> ErrorLine:
+def _parse(text: str, times: dict[str, str]) -> ErrorLine:
     match = _head(text) or _head(text.lstrip(UNSEEN))
     if match is None:
         raise LineError("parse", "not a line of nginx's error log")
     time, level, pid, tid, connection, message = match.groups()
     line = ErrorLine(
-        ts=seconds[time] + ".000",
+        ts=times[time],
         level=level,
         pid=int(pid),
         tid=int(tid),
@@ -122,28 +141,65 @@ def _parse(text: str, seconds: dict[str, str]) -> ErrorLine:
 
 
 def _take_context(line: ErrorLine) -> None:
-    """Move the context of a request or session from the message into fields.
+    """Move the context of a request or session from the message into fields; nothing where it is not certain."""
+    found = _find_context(line.message)
+    if found is not None:
+        _fill(line, *found)
 
-    What an application wrote may itself hold ``, client: ``; the context is the last place that reads as one up to the
-    end. If no place does, nginx may have cut the line: then it is the first place that begins as one, since what
-    follows there (target, referrer) is chosen by the client.
+
+def _find_context(text: str) -> tuple[re.Match[str], _Context] | None:
+    """Return the context that nginx has written, and where it begins; None if there is none or two may be it.
+
+    nginx escapes nothing here, so ``, client: `` may also stand in what a client chose, behind nginx's own (request,
+    host, referrer), and in a text that the message repeats, before it. It is the first place that reads as a context,
+    unless the message may hold that one:
+
+    * Messages that repeat an application's text go on in nginx's own words behind it, and these must precede the
+      context.
+    * Other messages name a file, whose path is the decoded target of the request. A context in it stands in the
+      request as well, behind nginx's own.
+
+    A text may imitate that as well, so that two contexts are possible. Then none is taken: an error without a client is
+    better than an error of a client that somebody chose.
     """
-    places = list(_client(line.message))
-    for place in itertools.islice(reversed(places), _CLIENT_TRIES):
-        context = _read_context(line.message, place)
-        if context is not None and context.whole:
-            return _fill(line, place, context)
-    for place in itertools.islice(places, _CLIENT_TRIES):
-        context = _read_context(line.message, place)
-        if context is not None and "server" in context.values:
-            return _fill(line, place, context)
-    return None
+    ends = next((ends for begins, ends in _REPEATING if begins(text)), None)
+    found: tuple[re.Match[str], _Context] | None = None
+    tries = 0
+    for place in _client(text):
+        start = place.start()
+        if _opens(text, start) if ends is None else not ends(text, max(0, start - _ENDING_LENGTH), start):
+            continue
+        tries += 1
+        if tries > _CLIENT_TRIES:
+            return None
+        context = _read_context(text, place)
+        if context is None or not (context.whole or "server" in context.values):
+            continue
+        if found is not None:
+            return None
+        found = place, context
+        if ends is None and not _may_be_of_a_path(text, place):
+            break
+    return found
+
+
+def _opens(text: str, end: int) -> bool:
+    """Return whether the last quote before ``end`` opens a text: what follows it is no word of nginx's."""
+    at = text.rfind('"', 0, end)
+    behind = text[at + 1 : min(at + 2, end)]
+    return at >= 0 and bool(behind) and behind not in _BEHIND_CLOSING and text[at - 1 : at] in _BEFORE_OPENING
+
+
+def _may_be_of_a_path(text: str, client: re.Match[str]) -> bool:
+    """Return whether what reads as the client may be part of a quoted path: then the target behind it holds it too."""
+    begins = text[client.start() : client.end(1)].partition("/")[0]  # nginx merges slashes in paths
+    return '"' in text[: client.start()] and begins in urllib.parse.unquote(text[client.end(1) :])
 
 
 def _read_context(text: str, client: re.Match[str]) -> _Context | None:
     """Read the pairs behind the client; None where nginx has not written them.
 
-    It writes addresses and sockets as clients, and no quote in a value that is not quoted.
+    It writes addresses and sockets as clients, and neither a quote nor a blank in a value that is not quoted.
     """
     if not ADDRESSES[client[1]] and not client[1].startswith(SOCKET):
         return None
@@ -171,11 +227,18 @@ def _read_context(text: str, client: re.Match[str]) -> _Context | None:
         values[name] = text[start : end.start()]
         if not quote and '"' in values[name]:
             return None
+        if not quote and " " in values[name]:
+            value, _, tail = values[name].rpartition(", ")
+            if " " in value or end.start() < len(text) or not any(k.startswith(f", {tail}") for k in key.next_begins):
+                return None
+            return _Context(values | {name: value}, left, "", whole=False)
         if name in _IN_MESSAGE:
             left += text[at : end.end()]
         at = end.end()
     tail = text[at:]
-    return _Context(values, left + tail, "", whole=not tail or tail.startswith(_SESSION))
+    # An address at the very end may have lost digits.
+    ends = not tail and (bool(values) or len(text.encode("utf-8", "replace")) < _SURELY_WHOLE)
+    return _Context(values, left + tail, "", whole=ends or tail.startswith(_SESSION))
 
 
 def _fill(line: ErrorLine, client: re.Match[str], context: _Context) -> None:
@@ -185,3 +248,6 @@ def _fill(line: ErrorLine, client: re.Match[str], context: _Context) -> None:
         if _FIELDS[name]:
             setattr(line, _FIELDS[name], value)
     line.cut_fields = _FIELDS.get(context.cut, "")
+
+
+FORMAT = Format("error", "nginx's error log", parser)

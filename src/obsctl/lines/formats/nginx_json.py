@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from obsctl.lines.formats import clock
+from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import (
     ABSENT,
     NUMBER_MAX,
@@ -279,3 +280,6 @@ def _seconds(value: float | str | None, name: str) -> float | None:
     if not _decimal(str(value)):
         raise LineError("parse", f"{name} is no number: {str(value)[:40]!r}")
     return float(value)
+
+
+FORMAT = Format("json", "nginx's access log as one JSON object a line (`escape=json`)", lambda _: parse)

@@ -1,26 +1,36 @@
-"""Which formats there are, by the name that the shipper puts into ``fields.log_format``."""
+"""Which formats there are, by the name that the shipper puts into ``fields.log_format``.
+
+They are found by themselves: each module of this package that has a ``FORMAT`` is one.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import importlib
+import pkgutil
+from collections.abc import Mapping
 from importlib import resources
 
 from obsctl import lines
-from obsctl.lines.formats import combined, nginx_error, nginx_json
-from obsctl.lines.formats.line import Line
+from obsctl.lines import formats as package
+from obsctl.lines.formats.format import Format, Parse
 
-#: Parses a line or raises LineError.
-Parse = Callable[[str], Line]
+
+def _found() -> dict[str, Format]:
+    modules = [
+        importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
+    ]
+    declared = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
+    return {entry.name: entry for entry in declared}
+
+
+#: The formats by name.
+FORMATS: Mapping[str, Format] = _found()
 
 
 def formats(*, error_log_timezone: str = "UTC") -> Mapping[str, Parse]:
     """Return the parse function of each format."""
-    return {
-        "json": nginx_json.parse,
-        "combined": combined.parse,
-        "error": nginx_error.parser(error_log_timezone),
-    }
+    return {name: entry.parser(error_log_timezone) for name, entry in FORMATS.items()}
 
 
 def revision() -> str:
@@ -31,7 +41,7 @@ def revision() -> str:
 def _digest() -> str:
     """Hash every module of ``lines``: each has a part in how a line is read."""
     digest = hashlib.blake2b(digest_size=8)
-    modules = [*resources.files(lines).iterdir(), *resources.files(__package__).iterdir()]
+    modules = [*resources.files(lines).iterdir(), *resources.files(package).iterdir()]
     for module in sorted((m for m in modules if m.name.endswith(".py")), key=lambda m: m.name):
         digest.update(module.read_bytes())
     return digest.hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: The command that brings accounts and schema to what the inventory says, on the control node.
-_ROLE = "ansible-playbook playbooks/mysql.yml -i inventories/prod"
+ROLE = "ansible-playbook playbooks/mysql.yml -i inventories/prod"
 _AS_ROOT = "as root on the database's host"
 _READ_ONLY = (
     f"the server takes no writes: is it a replica, or started so? {_AS_ROOT}: "
@@ -53,7 +53,7 @@ _HINTS = {
 _UNREACHED = frozenset({2002, 2003, 2006, 2013})
 
 
-def hint_for(code: int, role: str = _ROLE) -> str:
+def hint_for(code: int, role: str = ROLE) -> str:
     """Return what can be done about an error that the server answered with; empty where nothing is known.
 
     Args:

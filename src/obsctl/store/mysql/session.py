@@ -13,10 +13,8 @@ import pymysql
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact, resolve
 from obsctl.store.interface import StoreUnavailableError
-from obsctl.store.mysql import rows
-from obsctl.store.mysql.hints import hint_of_session
+from obsctl.store.mysql import hints, rows, tables
 from obsctl.store.mysql.loading import Loaded, LoadingConnection
-from obsctl.store.mysql.schema import SCHEMA_VERSION
 from obsctl.store.settings import Database
 
 T = TypeVar("T")
@@ -55,6 +53,7 @@ class Session:
         self.opened = 0
         self.loads = False
         self.connection: LoadingConnection | None = None
+        self._tables_fit = False
         self._used_at = 0.0
         self._packet_bytes = _STATEMENT_BYTES
 
@@ -79,7 +78,7 @@ class Session:
                 raise ConflictError(str(error)) from None
             self.close()
             message = redact(str(error.args[1] if len(error.args) > 1 else error))
-            raise StoreUnavailableError(f"database error {code}: {message}", hint_of_session(code)) from None
+            raise StoreUnavailableError(f"database error {code}: {message}", hints.hint_of_session(code)) from None
         except (OSError, ConfigError) as error:
             self.close()
             hint = error.hint if isinstance(error, ConfigError) else ""
@@ -141,6 +140,12 @@ class Session:
         """Wait longer for answers inside the block."""
         return self._connection.patience(seconds)
 
+    def require_tables(self) -> None:
+        """Look at all tables; see :func:`obsctl.store.mysql.tables.require`. The first connection does so by itself."""
+        self._tables_fit = False
+        tables.require(self, self.database.name, hints.ROLE)
+        self._tables_fit = True
+
     @property
     def row_bytes(self) -> int:
         """Bytes that one row of a statement may have."""
@@ -180,7 +185,8 @@ class Session:
         )
         self.run(rows.SESSION)
         self.run(rows.READ_COMMITTED)
-        self._require_schema()
+        if not self._tables_fit:
+            self.require_tables()
         ((packet, loads),) = self.read("SELECT @@max_allowed_packet,@@local_infile")
         self._packet_bytes, self.loads = int(packet), bool(loads)
         if self._packet_bytes < _LEAST_PACKET_BYTES:
@@ -189,14 +195,6 @@ class Session:
                 "on the database's host: SET GLOBAL max_allowed_packet=16777216, and the same in its configuration",
             )
         self.opened += 1
-
-    def _require_schema(self) -> None:
-        ((newest,),) = self.select("SELECT MAX(version) FROM schema_migrations")
-        if newest is None or int(newest) < SCHEMA_VERSION:
-            raise StoreUnavailableError(
-                f"the schema is at version {newest or 0}, this consumer needs {SCHEMA_VERSION}",
-                "apply the migrations: ansible-playbook playbooks/mysql.yml -i inventories/prod",
-            )
 
 
 def retry_conflicts(action: Callable[[], T]) -> T:

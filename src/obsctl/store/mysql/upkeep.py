@@ -40,8 +40,14 @@ class TableUpkeep:
         self._today = today
 
     def run(self) -> Upkeep:
-        """Do what is due. Only one process does so at a time, the others find nothing to do."""
+        """Do what is due. Only one process does so at a time, the others find nothing to do.
+
+        Raises:
+            StoreUnavailableError: somebody has changed the tables so that they cannot be used, or their partitions so
+                that the upkeep cannot go on with them.
+        """
         session = self._session
+        session.require_tables()
         lock = f"'{session.database.name}.upkeep'"
         ((got,),) = session.read(f"SELECT GET_LOCK({lock},0)")
         today = self._day()

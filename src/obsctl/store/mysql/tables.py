@@ -1,0 +1,202 @@
+"""The tables of a server, compared with what the consumer needs: engine, columns and unique keys.
+
+A table without transactions would keep half a batch, and one without its primary key a line twice. A column that is
+narrower than what is written, or missing, would have rows refused one by one. So none of them is used. What takes more
+than is needed (a wider column, a further one with a default) is no fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+from obsctl.store.interface import StoreUnavailableError
+from obsctl.store.mysql.schema import ENGINE, TABLES, TEXT_BYTES, Column, Table
+
+_INTEGER_BITS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24, "INT": 32, "BIGINT": 64}
+_UTF8_BYTES = 4
+_type = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?.*", re.DOTALL).fullmatch
+_plain_name = re.compile(r"[A-Za-z0-9_]+").fullmatch
+
+
+class Connection(Protocol):
+    """What is asked of a session."""
+
+    def read(self, query: str) -> tuple[tuple[Any, ...], ...]:
+        """Return the rows of a query."""
+
+
+class Found(NamedTuple):
+    """A column as the server describes it.
+
+    Attributes:
+        type: with its size, in capitals.
+        null: it takes NULL.
+        needs_value: a row without a value for it is refused.
+        charset: of a text; else an empty string.
+    """
+
+    type: str
+    null: bool
+    needs_value: bool
+    charset: str
+
+
+class Fault(NamedTuple):
+    """What is wrong with a table, and the part of an ALTER TABLE that mends it."""
+
+    text: str
+    clause: str
+
+
+def require(connection: Connection, database: str, migrate: str) -> None:
+    """Look at all tables.
+
+    Args:
+        connection: with the database selected.
+        database: its name, for the statements that are shown.
+        migrate: the command that applies the migrations.
+
+    Raises:
+        StoreUnavailableError: a table is missing or cannot be used as it is; all that is wrong is named, with the
+            statements that mend it.
+    """
+    names = ",".join(f"'{name}'" for name in TABLES)
+    here = f"WHERE table_schema=DATABASE() AND table_name IN ({names})"
+    engines = {
+        str(name): (engine, comment)
+        for name, engine, comment in connection.read(
+            f"SELECT table_name,engine,table_comment FROM information_schema.tables {here}"
+        )
+    }
+    missing = [name for name in TABLES if name not in engines]
+    if missing:
+        raise StoreUnavailableError(
+            f"the database {database} has no table {', '.join(missing)} that this user may use",
+            f"apply the migrations: {migrate}",
+        )
+    for name, (engine, comment) in engines.items():
+        if engine is None:  # a view, or a table that the server cannot open
+            raise StoreUnavailableError(f"the table {name} cannot be used: {comment}", f"SHOW CREATE TABLE {name}")
+    columns = _columns(connection, here)
+    keys = _keys(connection, here)
+    faults = {
+        name: list(_faults(table, str(engines[name][0]), columns.get(name, {}), keys.get(name, [])))
+        for name, table in TABLES.items()
+    }
+    if any(faults.values()):
+        text = "; ".join(f"the table {name}: {fault.text}" for name, found in faults.items() for fault in found)
+        alter = "; ".join(
+            f"ALTER TABLE {name} {', '.join(fault.clause for fault in found)}"
+            for name, found in faults.items()
+            if found
+        )
+        ((newest,),) = connection.read("SELECT MAX(version) FROM schema_migrations")
+        raise StoreUnavailableError(
+            f"the tables are not as the consumer needs them (newest migration: {newest or 'none'}): {text}",
+            f"apply the migrations: {migrate}; what they do not mend was changed by hand, and this mends it, copying "
+            f'all rows of such a table: mysql {database} -e "{alter}"',
+        )
+
+
+def _columns(connection: Connection, here: str) -> dict[str, dict[str, Found]]:
+    found: dict[str, dict[str, Found]] = {}
+    for table, name, kind, null, default, extra, charset in connection.read(
+        "SELECT table_name,column_name,column_type,is_nullable,column_default,extra,character_set_name"
+        f" FROM information_schema.columns {here}"
+    ):
+        takes_null = null == "YES"
+        filled = takes_null or default is not None or re.search("auto_increment|generated", str(extra).lower())
+        text = kind.decode() if isinstance(kind, bytes) else str(kind)  # MySQL's is a LONGTEXT or a BLOB
+        found.setdefault(str(table), {})[str(name)] = Found(text.upper(), takes_null, not filled, str(charset or ""))
+    return found
+
+
+def _keys(connection: Connection, here: str) -> dict[str, list[tuple[str, ...]]]:
+    """Return the columns of each unique key, by table; a key over the beginning of a column is none."""
+    parts: dict[tuple[str, str], list[str]] = {}
+    for table, key, column, length in connection.read(
+        f"SELECT table_name,index_name,column_name,sub_part FROM information_schema.statistics {here}"
+        " AND non_unique=0 ORDER BY table_name,index_name,seq_in_index"
+    ):
+        parts.setdefault((str(table), str(key)), []).append(str(column) if length is None else f"{column}({length})")
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for (table, _), names in parts.items():
+        found.setdefault(table, []).append(tuple(names))
+    return found
+
+
+def _faults(needed: Table, engine: str, columns: dict[str, Found], keys: list[tuple[str, ...]]) -> Iterator[Fault]:
+    if engine.lower() != ENGINE.lower():
+        yield Fault(f"its engine is {engine}, and only {ENGINE} stores a batch whole", f"ENGINE={ENGINE}")
+    for name, column in needed.columns.items():
+        found = columns.get(name)
+        if found is None:
+            yield Fault(f"the column {name} is missing", f"ADD COLUMN {name} {column.definition}")
+        elif not _takes(found, column):
+            charset = f" in {found.charset}" if found.charset not in ("", "ascii", "utf8mb4") else ""
+            null = " NOT NULL" if not found.null and _takes(found._replace(null=True), column) else ""
+            yield Fault(
+                f"the column {name} is {found.type}{charset}{null}, and {column.definition} is needed",
+                f"MODIFY {name} {column.definition}",
+            )
+        elif column.filled_by_server and found.needs_value:
+            yield Fault(f"the column {name} has lost its default", f"MODIFY {name} {column.definition}")
+    for name, found in columns.items():
+        if name not in needed.columns and found.needs_value:
+            shown = name if _plain_name(name) else f"\\`{name}\\`"
+            yield Fault(
+                f"the column {name}, which is not the consumer's, needs a value in each row",
+                f"MODIFY {shown} {found.type} NULL",
+            )
+    for place, key in enumerate(needed.keys):
+        if key not in keys:
+            kind = "UNIQUE KEY" if place else "PRIMARY KEY"
+            yield Fault(f"the unique key ({', '.join(key)}) is missing", f"ADD {kind} ({', '.join(key)})")
+
+
+def _takes(found: Found, needed: Column) -> bool:
+    """Return whether a column takes all that the needed one does."""
+    if needed.rest == "NULL" and not found.null:
+        return False
+    mine, theirs = _Type.of(needed.type), _Type.of(found.type)
+    if mine.name in _INTEGER_BITS:
+        # Nothing that is written needs the bit that a sign takes.
+        return _INTEGER_BITS.get(theirs.name, 0) >= _INTEGER_BITS[mine.name]
+    if mine.name in {"CHAR", "VARCHAR", *TEXT_BYTES}:
+        return (needed.ascii or found.charset == "utf8mb4") and _takes_text(
+            theirs, mine, 1 if needed.ascii else _UTF8_BYTES
+        )
+    if mine.name == "DECIMAL":
+        return theirs.name == "DECIMAL" and theirs.scale >= mine.scale and theirs.whole >= mine.whole
+    if mine.name == "DATETIME":
+        return theirs.name == "DATETIME" and theirs.size >= mine.size
+    return (theirs.name, theirs.size) == (mine.name, mine.size)
+
+
+def _takes_text(theirs: _Type, mine: _Type, character_bytes: int) -> bool:
+    if mine.name in TEXT_BYTES:
+        return TEXT_BYTES.get(theirs.name, 0) >= TEXT_BYTES[mine.name]
+    if theirs.name in TEXT_BYTES:
+        return TEXT_BYTES[theirs.name] >= mine.size * character_bytes
+    # A CHAR drops blanks at its end.
+    return theirs.name in {"VARCHAR", mine.name} and theirs.size >= mine.size
+
+
+class _Type(NamedTuple):
+    """A type's name and sizes; 0 is none."""
+
+    name: str
+    size: int
+    scale: int
+
+    @classmethod
+    def of(cls, text: str) -> _Type:
+        match = _type(text)
+        return cls(match[1], int(match[2] or 0), int(match[3] or 0)) if match else cls(text, 0, 0)
+
+    @property
+    def whole(self) -> int:
+        """Digits before the point."""
+        return self.size - self.scale
