@@ -41,12 +41,10 @@ class Transition(NamedTuple):
 
     Attributes:
         alert: a copy that does not change any more.
-        rule: its rule; None when the configuration no longer has it.
         top: what the lines of the worst window have most often.
     """
 
     alert: Alert
-    rule: Rule | None
     top: Top = {}  # noqa: RUF012  never changed
 
 
@@ -195,7 +193,7 @@ class Engine:
             self._changes.gone.add(place)
             if alert.state is AlertState.FIRING:
                 alert.state, alert.ended = AlertState.ENDED, alert.last_true
-                orphans.append(Transition(alert, None))
+                orphans.append(Transition(alert))
         return orphans
 
     @property
@@ -241,7 +239,7 @@ class Engine:
                     alert.state, alert.ended = AlertState.ENDED, reached
                     self._changes.alerts[place] = alert
                     del self.firing[place]
-                    changed.append(Transition(_copy(alert), self._watched[alert.rule].rule))
+                    changed.append(Transition(_copy(alert)))
         if not 0 <= now - self._pruned_at < _PRUNE_EVERY_S:
             self._pruned_at = now
             self._prune(now)
@@ -361,7 +359,7 @@ class Engine:
         )
         self._alerts[place] = self.firing[place] = self._changes.alerts[place] = alert
         top = self._sample.top(rule, watched.count, key, worst_end) if len(started) < _MOST_TOPS else {}
-        started.append(Transition(_copy(alert), rule, top))
+        started.append(Transition(_copy(alert), top))
 
     def _has_ended(self, alert: Alert, clock: int) -> bool:
         watched = self._watched[alert.rule]

@@ -22,9 +22,9 @@ from obsctl.alerter.message import Message, digest, sent_again
 
 SCHEMA = """
 CREATE TABLE outbox (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, incident TEXT NOT NULL, kind TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, message_id TEXT NOT NULL, thread TEXT NOT NULL,
   message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, unsure INTEGER NOT NULL DEFAULT 0,
-  created REAL NOT NULL, settled REAL, UNIQUE (channel, incident, kind)
+  created REAL NOT NULL, settled REAL, UNIQUE (channel, message_id)
 );
 CREATE INDEX outbox_open ON outbox (channel, attempts, id) WHERE state IN ('pending', 'sending');
 CREATE TABLE attempt (channel TEXT NOT NULL, at REAL NOT NULL);
@@ -100,9 +100,20 @@ def put(connection: sqlite3.Connection, message: Message, channels: Iterable[str
     """Add a message for each channel, within the caller's transaction; the same message is never added twice."""
     body = msgspec.json.encode(message)
     connection.executemany(
-        "INSERT INTO outbox (channel, incident, kind, message, state, created) VALUES (?, ?, ?, ?, 'pending', ?) "
-        "ON CONFLICT (channel, incident, kind) DO NOTHING",
-        [(channel, message.id, message.kind.value, body, now) for channel in channels],
+        "INSERT INTO outbox (channel, message_id, thread, message, state, created) VALUES (?, ?, ?, ?, 'pending', ?) "
+        "ON CONFLICT (channel, message_id) DO NOTHING",
+        [(channel, message.id, message.thread or message.id, body, now) for channel in channels],
+    )
+
+
+def pass_on(connection: sqlite3.Connection, channel: str, to: str) -> None:
+    """Give what waits for a channel to another one as well, within the caller's transaction."""
+    connection.execute(
+        "INSERT INTO outbox (channel, message_id, thread, message, state, created) "
+        "SELECT ?, message_id, thread, message, 'pending', created FROM outbox "
+        "WHERE channel = ? AND state IN ('pending', 'sending') ORDER BY id "
+        "ON CONFLICT (channel, message_id) DO NOTHING",
+        (to, channel),
     )
 
 
@@ -149,7 +160,7 @@ def claim(
     waiting = connection.execute(
         # A resolved message waits for its first one.
         "SELECT id, message, unsure FROM outbox AS o WHERE channel = ? AND state = 'pending' AND NOT EXISTS ("
-        "SELECT 1 FROM outbox AS f WHERE f.channel = o.channel AND f.incident = o.incident AND f.id < o.id "
+        "SELECT 1 FROM outbox AS f WHERE f.channel = o.channel AND f.thread = o.thread AND f.id < o.id "
         "AND f.state IN ('pending', 'sending')) ORDER BY attempts, id LIMIT 2",
         (channel,),
     ).fetchall()

@@ -14,15 +14,18 @@ from pathlib import Path
 from obsctl import __version__
 from obsctl.alerter import config as settings
 from obsctl.alerter import outbox
+from obsctl.alerter.alerts import AlertState
 from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import AlerterConfig
 from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
 from obsctl.alerter.events import Event
 from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, TopicRead, metrics, page
 from obsctl.alerter.lines import LineReader
-from obsctl.alerter.message import about, utc
+from obsctl.alerter.message import Writer, utc
+from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.reading import SILENT_S, Reading
 from obsctl.alerter.rules.rule import Log as LineLog
+from obsctl.alerter.sample import Top
 from obsctl.alerter.sender import Sender
 from obsctl.alerter.source import Record, Source
 from obsctl.alerter.state import State, connect, transaction
@@ -62,7 +65,11 @@ class Alerter:
             for topic in topics
         ]
         self._lines = LineReader(TrustedProxies(config.trusted_proxies))
+        self._writer = Writer(config.rules, config.database)
+        self._notifier = Notifier(config.notifications)
         self._channels = [channel.name for channel in config.channels]
+        #: What the lines of the worst window had most often, by the incident of an alert that is on.
+        self._tops: dict[str, Top] = {}
         self._senders = [Sender(channel, config.state, resolve, self._fail) for channel in config.channels]
         self._last_event = 0.0
         self._event_time: float | None = None
@@ -196,6 +203,7 @@ class Alerter:
             LOG.info("the rules have changed: the lines that still count are read again")
             self._state.drop_snapshot()
         orphans = self._engine.take_over(kept.alerts)
+        self._notifier = Notifier(self._config.notifications, kept.entries)
         connection = connect(self._config.state)
         with transaction(connection):
             abandoned = outbox.recover(connection, self._channels)
@@ -236,26 +244,64 @@ class Alerter:
                 yield event
 
     def _save(self, transitions: list[Transition]) -> None:
-        changes = self._engine.take_changes()
-        if not (changes or transitions):
-            return
-        messages = [about(transition, self._config.database) for transition in transitions]
-        self._state.save(changes, messages, self._channels, time.time())
-        self._alerts = tuple(
-            ActiveAlert(rule=a.rule, labels=a.labels, incident=a.incident, started=a.started)
-            for a in self._engine.firing
+        """Let the stages decide what is to be said, and write alerts and messages."""
+        now = time.time()
+        for alert, top in transitions:
+            if alert.state is AlertState.FIRING and top:
+                self._tops[alert.incident] = top
+        decided = self._notifier.turn(
+            [transition.alert for transition in transitions],
+            self._engine.firing,
+            now,
+            unable_since=self._unable_since(),
         )
-        for message in messages:
-            LOG.info(message.title, extra={"incident": message.id, "kind": message.kind.value, "lines": message.lines})
-        if messages:
+        changes, remembered = self._engine.take_changes(), self._notifier.take_changes()
+        for problem in decided.problems:
+            LOG.warning(problem)
+        for held in decided.suppressed:
+            LOG.info(
+                "an alert is held back",
+                extra={"stage": held.stage, "cause": held.cause, "rule": held.rule, "incident": held.incident},
+            )
+        messages = [(self._writer.message(about, self._tops), about.channels) for about in decided.notifications]
+        if not (changes or remembered.saved or remembered.gone or messages or decided.pass_on):
+            return
+        passed_on = [(entry.channel, entry.to) for entry in decided.pass_on]
+        self._state.save(changes, remembered, messages, passed_on, now)
+        if changes:
+            firing = self._engine.firing.values()
+            self._alerts = tuple(
+                ActiveAlert(rule=a.rule, labels=a.labels, incident=a.incident, started=a.started) for a in firing
+            )
+            on = {alert.incident for alert in firing}
+            self._tops = {incident: top for incident, top in self._tops.items() if incident in on}
+        for message, channels in messages:
+            LOG.info(
+                message.title,
+                extra={
+                    "thread": message.thread,
+                    "kind": message.kind.value,
+                    "channels": channels,
+                    "lines": message.lines,
+                },
+            )
+        if messages or passed_on:
             for sender in self._senders:
                 sender.wake()
+
+    def _unable_since(self) -> dict[str, float]:
+        """Return the channels that cannot deliver, and since when their oldest message waits."""
+        return {
+            sender.channel.name: sender.pace.oldest
+            for sender in self._senders
+            if sender.pace.failures and sender.pace.waiting
+        }
 
     def _save_snapshot(self) -> None:
         """Write the windows with the positions that they belong to; at once when another log is read."""
         sources = [reading.source for reading in self._readings]
         reached = [(source.log, source.positions) for source in sources if source is not None]
-        self._state.save_snapshot(self._engine.snapshot(), self._engine.firing, reached)
+        self._state.save_snapshot(self._engine.snapshot(), self._engine.firing.values(), reached)
         self._saved_sources, self._saved_at = sources, time.monotonic()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from obsctl.alerter.alerts import Alert, AlertState, Key, Level, Measure
 from obsctl.alerter.engine import Changes
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Message
+from obsctl.alerter.notify import memory
+from obsctl.alerter.notify.memory import Entry
 from obsctl.core.errors import ConfigError, RefusedError
 
 _VERSION = 3
@@ -38,6 +40,7 @@ CREATE TABLE position (
 ) WITHOUT ROWID;
 CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
 CREATE TABLE alert (rule TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (rule, key)) WITHOUT ROWID;
+CREATE TABLE entry (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
 #: Fields of the keys that kinds of rules had in versions 1 and 2; all others were about the fleet.
 _KEYS_BEFORE_3 = {"requests_per_client": "client_addr"}
@@ -50,10 +53,12 @@ class Kept:
     Attributes:
         snapshot: of its windows; empty for none.
         alerts: all of them.
+        entries: what the stages of a notification remember.
     """
 
     snapshot: bytes
     alerts: list[Alert]
+    entries: list[Entry]
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -107,7 +112,12 @@ class State:
         """Read the windows and the alerts."""
         row = self._connection.execute("SELECT body FROM snapshot").fetchone()
         alerts = self._connection.execute("SELECT body FROM alert ORDER BY rule, key").fetchall()
-        return Kept(row[0] if row else b"", [msgspec.json.decode(body, type=Alert) for (body,) in alerts])
+        entries = self._connection.execute("SELECT body FROM entry ORDER BY id").fetchall()
+        return Kept(
+            row[0] if row else b"",
+            [msgspec.json.decode(body, type=Alert) for (body,) in alerts],
+            [memory.decode(body) for (body,) in entries],
+        )
 
     def drop_snapshot(self) -> None:
         """Forget the windows, and with them how far the lines were read."""
@@ -136,13 +146,21 @@ class State:
         ).fetchone()
         return row is not None
 
-    def save(self, changes: Changes, messages: Iterable[Message], channels: Collection[str], now: float) -> None:
-        """Write alerts and messages in one transaction.
+    def save(
+        self,
+        changes: Changes,
+        remembered: memory.Changes,
+        messages: Iterable[tuple[Message, Sequence[str]]],
+        passed_on: Iterable[tuple[str, str]],
+        now: float,
+    ) -> None:
+        """Write alerts, what the stages remember, and messages in one transaction.
 
         Args:
             changes: from the engine.
-            messages: to be sent to each of the channels.
-            channels: names.
+            remembered: from the stages.
+            messages: each with the names of the channels that it goes to.
+            passed_on: a channel that cannot deliver, and the one that gets what waits for it as well.
             now: wall-clock time, seconds since the epoch.
         """
         with transaction(self._connection):
@@ -150,8 +168,17 @@ class State:
                 "DELETE FROM alert WHERE rule = ? AND key = ?", [(rule, _text(key)) for rule, key in changes.gone]
             )
             self._put_alerts(changes.alerts.values())
-            for message in messages:
+            self._connection.executemany(
+                "DELETE FROM entry WHERE id = ?", [(entry_id,) for entry_id in remembered.gone]
+            )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO entry VALUES (?, ?)",
+                [(entry_id, memory.encode(entry)) for entry_id, entry in remembered.saved.items()],
+            )
+            for message, channels in messages:
                 outbox.put(self._connection, message, channels, now)
+            for channel, to in passed_on:
+                outbox.pass_on(self._connection, channel, to)
 
     def save_snapshot(
         self, snapshot: bytes, alerts: Iterable[Alert], reached: Iterable[tuple[Log, Mapping[int, int]]]
@@ -211,6 +238,15 @@ class State:
             "SELECT rule, key, incident, state, started, last_true, peak_total, peak_hits, ended FROM alert"
         ).fetchall()
         self._run("DROP TABLE position;\nDROP TABLE alert;\nDROP TABLE cell;\nDROP TABLE seen;\n" + _SCHEMA)
+        # The messages' own ids came later: an incident had one message of each kind.
+        execute("ALTER TABLE outbox RENAME TO outbox_2")
+        execute("DROP INDEX outbox_open")
+        self._run(outbox.SCHEMA[: outbox.SCHEMA.index("CREATE TABLE attempt")].rstrip())
+        execute(
+            "INSERT INTO outbox SELECT id, channel, incident || ':' || kind, incident, message, state, attempts, "
+            "unsure, created, settled FROM outbox_2"
+        )
+        execute("DROP TABLE outbox_2")
         self._connection.executemany("INSERT INTO position VALUES (?, ?, ?, ?, NULL)", logs)
         self._put_alerts(_alert_before_3(*row) for row in alerts)
 

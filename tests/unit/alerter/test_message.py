@@ -2,45 +2,106 @@
 
 from __future__ import annotations
 
-from obsctl.alerter.message import Kind, about, channel_test, digest, sent_again
+from collections.abc import Sequence
+
+from obsctl.alerter.alerts import Level
+from obsctl.alerter.config import notification_plan
+from obsctl.alerter.engine import Engine
+from obsctl.alerter.events import Event
+from obsctl.alerter.message import Kind, Message, Writer, channel_test, digest, sent_again
+from obsctl.alerter.notify.options import NotifyOptions
+from obsctl.alerter.notify.stages import Notifier
+from obsctl.alerter.rules.rule import Rule
 from tests.unit.alerter.builders import T, engine, event, rate, share
 
 
+class Night:
+    """An engine, the stages behind it, and the messages that come out."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.machine: Engine = engine(*rules)
+        self._writer = Writer(rules, "obs")
+        self._notifier = Notifier(notification_plan(NotifyOptions(), rules, ["robot"]))
+        self._tops: dict[str, dict[str, tuple[tuple[str, int], ...]]] = {}
+        self.messages: list[Message] = []
+
+    def go(self, first: int, last: int, events: Sequence[Event] = ()) -> list[Message]:
+        """Let the seconds pass, and return what was said meanwhile."""
+        already = len(self.messages)
+        for second in range(first, last + 1):
+            now = float(T + second)
+            due = [e for e in events if now - 1 < e.time <= now]
+            changed = self.machine.feed(due, now) + self.machine.tick(now - 5, now)
+            self._tops |= {alert.incident: top for alert, top in changed if top}
+            decided = self._notifier.turn([alert for alert, _ in changed], self.machine.firing, now)
+            self.messages += [self._writer.message(about, self._tops) for about in decided.notifications]
+        return self.messages[already:]
+
+
+def burst(count: int = 200, *, client: str = "203.0.113.9", start: float = 0.1) -> list[Event]:
+    return [event(start + n / 40, client=client, host=f"node{1 + n % 2}", uri=f"/{n % 3}") for n in range(count)]
+
+
 def test_the_first_message_has_all_that_somebody_at_night_needs() -> None:
-    (start,) = engine(rate(100)).feed([event(n / 20, host=f"node{1 + n % 2}") for n in range(200)], T + 10)
-    message = about(start, "obs")
+    (message,) = Night(rate(100)).go(0, 10, burst())
     assert message.kind is Kind.FIRING
     assert message.title == "[FIRING] client-request-rate 203.0.113.9"
     text = "\n".join(message.lines)
     for part in (
-        "200 requests in 60 s",
+        "requests in 60 s",
         "threshold: 100 requests",
-        "top host: node1 (100), node2 (100)",
+        "top host: node",
+        "top uri: /",
         "severity: warning",
         "next: SELECT",
         "client_addr = '203.0.113.9'",
-        message.id,
+        "incident: ",
     ):
         assert part in text
-    assert message.facts["top"]["host"] == {"node1": 100, "node2": 100}
+    (alert,) = message.facts["alerts"]
+    assert alert["labels"] == {"client_addr": "203.0.113.9"}
+    assert sum(alert["top"]["host"].values()) >= 100
 
 
 def test_the_resolved_message_says_how_bad_and_how_long() -> None:
-    machine = engine(share(0.1, 10))
-    machine.feed([event(n / 10, status=500 if n % 2 else 200) for n in range(100)], T + 10)
-    (end,) = machine.tick(T + 200, T + 200)
-    message = about(end, "obs")
-    assert message.title == "[RESOLVED] server-error-share fleet"
-    text = "\n".join(message.lines)
+    night = Night(share(0.1, 10))
+    first, last = night.go(0, 200, [event(n / 10, status=500 if n % 2 else 200) for n in range(100)])
+    assert first.thread == last.thread
+    assert first.id != last.id
+    assert last.kind is Kind.RESOLVED
+    assert last.title == "[RESOLVED] server-error-share fleet"
+    text = "\n".join(last.lines)
     assert "% of answers with 5xx" in text
     assert "ended: " in text
     assert "next:" not in text
+    assert last.facts["duration_s"] > 0
+
+
+def test_several_alerts_of_a_rule_are_one_message() -> None:
+    night = Night(rate(100))
+    lines = [line for n in range(30) for line in burst(120, client=f"192.0.2.{n}")]
+    (message,) = night.go(0, 8, lines)
+    assert message.title == "[FIRING] client-request-rate: 30 alerts"
+    assert message.lines[0].startswith("client-request-rate 192.0.2.")
+    assert "and 10 more" in message.lines
+    assert any(line.startswith("incidents: ") and line.endswith("and 25 more") for line in message.lines)
+    assert message.facts["started"] == 30
+    (resolved,) = night.go(9, 300)
+    assert resolved.title == "[RESOLVED] client-request-rate: all 30 have ended"
+
+
+def test_what_comes_later_is_an_update() -> None:
+    night = Night(rate(100))
+    messages = night.go(
+        0, 130, burst() + [line for at in (20, 60, 100) for line in burst(client="192.0.2.7", start=at)]
+    )
+    assert [message.kind for message in messages] == [Kind.FIRING, Kind.UPDATE]
+    assert messages[1].title.startswith("[UPDATE] client-request-rate")
 
 
 def test_what_a_client_chooses_cannot_draw_or_link() -> None:
     hostile = "x'](http://evil)\n# **big** <img> `"
-    (start,) = engine(rate(1)).feed([event(0, client=hostile)], T)
-    message = about(start, "obs")
+    (message,) = Night(rate(1)).go(0, 3, [event(0.5, client=hostile, uri=hostile)])
     assert "\n" not in message.title
     text = "\n".join((message.title, *message.lines))
     for part in ("](", "**", "<", "`"):
@@ -54,10 +115,15 @@ def test_a_test_message_says_that_it_is_one() -> None:
     assert "app1" in message.lines[1]
 
 
-def test_a_digest_names_every_message() -> None:
-    machine = engine(rate(1))
-    messages = [about(t, "obs") for t in machine.feed([event(0, client=f"192.0.2.{n}") for n in range(3)], T)]
+def test_a_digest_names_every_message_and_has_the_worst_severity() -> None:
+    messages = [
+        Message(id=str(n), kind=Kind.FIRING, title=f"[FIRING] rule {n}", facts={"severity": level.value})
+        for n, level in enumerate((Level.INFO, Level.CRITICAL, Level.WARNING))
+    ]
+    messages.append(Message(id="4", kind=Kind.RESOLVED, title="[RESOLVED] rule 0"))
     one = digest(messages, T)
-    assert one.title == "[DIGEST] 3 alert messages: 3 firing, 0 resolved"
+    assert one.title == "[DIGEST] 4 alert messages: 3 firing, 1 resolved"
     assert list(one.lines[1:]) == [m.title for m in messages]
+    assert one.facts["severity"] == "critical"
+    assert digest(messages[3:], T).facts["severity"] == ""
     assert sent_again(one).lines[:-1] == one.lines

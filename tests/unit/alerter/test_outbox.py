@@ -23,7 +23,9 @@ def failed(verdict: Verdict) -> Delivery:
 
 
 def message(number: int, kind: Kind = Kind.FIRING) -> Message:
-    return Message(id=f"incident-{number}", kind=kind, title=f"[{kind.upper()}] rule key-{number}")
+    return Message(
+        id=f"{number}-{kind}", thread=f"incident-{number}", kind=kind, title=f"[{kind.upper()}] rule key-{number}"
+    )
 
 
 class Bench:
@@ -141,7 +143,7 @@ def test_a_message_that_is_refused_does_not_hold_up_the_others(bench: Bench) -> 
     bench.now += 301
     second = bench.claim()
     assert isinstance(second, Parcel)
-    assert second.message.id == "incident-2"
+    assert second.message.thread == "incident-2"
 
 
 def test_the_resolved_message_waits_for_the_first(bench: Bench) -> None:
@@ -324,3 +326,17 @@ def test_how_long_a_vendor_wants_to_be_left_alone_is_respected(bench: Bench, ask
     pace = bench.settle(parcel, Delivery(Verdict.THROTTLED, "429", "no", "wait", asked))
     assert pace.next_try == bench.now + rest
     assert bench.claim() == bench.now + rest
+
+
+def test_what_waits_for_a_channel_goes_to_another_one_as_well(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state.db")
+    bench.put(message(1), message(1, Kind.RESOLVED), message(2))
+    bench.run(1, failed(Verdict.UNREACHABLE))
+    with transaction(bench.connection):
+        outbox.pass_on(bench.connection, "robot", "pager")
+        outbox.pass_on(bench.connection, "robot", "pager")
+        assert outbox.pace(bench.connection, "pager").waiting == 3
+        first = outbox.claim(bench.connection, "pager", 18, bench.now)
+    assert isinstance(first, Parcel)
+    assert first.message.id == message(1).id
+    assert outbox.pace(bench.connection, "robot").waiting == 3

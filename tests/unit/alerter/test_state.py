@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -14,6 +15,7 @@ from obsctl.alerter.alerts import AlertState, Measure
 from obsctl.alerter.engine import Engine
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.notify import memory
 from obsctl.alerter.state import Kept, State, connect
 from obsctl.core.errors import ConfigError, RefusedError
 from tests.unit.alerter.builders import T, engine, event, rate
@@ -22,7 +24,11 @@ LOG = Log("cluster", "nginxlog", "first-id")
 
 
 def snapshot(state: State, machine: Engine, offset: int) -> None:
-    state.save_snapshot(machine.snapshot(), machine.firing, [(LOG, {0: offset})])
+    state.save_snapshot(machine.snapshot(), machine.firing.values(), [(LOG, {0: offset})])
+
+
+def save(state: State, machine: Engine, *messages: Message) -> None:
+    state.save(machine.take_changes(), memory.Changes({}, ()), [(one, ["robot"]) for one in messages], [], T)
 
 
 def restored(state: State) -> Engine:
@@ -43,9 +49,9 @@ def test_an_engine_restored_from_the_file_goes_on_where_the_first_one_was(tmp_pa
     assert state.positions(LOG) == {0: 99}
     assert state.positions(LOG._replace(cluster="another")) == {}
     (start,) = second.feed([event(5)], T + 6)
-    state.save(second.take_changes(), [], [], T)
+    save(state, second)
     third = restored(state)
-    assert [alert.incident for alert in third.firing] == [start.alert.incident]
+    assert [alert.incident for alert in third.firing.values()] == [start.alert.incident]
     assert third.feed([event(5)], T + 6) == []
     state.close()
 
@@ -54,11 +60,11 @@ def test_a_condition_that_goes_on_is_written_with_the_windows(tmp_path: Path) ->
     state = State(tmp_path / "state.db")
     machine = engine()
     machine.feed([event(n / 100) for n in range(100)], T + 5)
-    state.save(machine.take_changes(), [], [], T)
+    save(state, machine)
     machine.feed([event(n / 100) for n in range(50)], T + 5)
     assert not machine.take_changes()
     snapshot(state, machine, 150)
-    assert [alert.peak.hits for alert in restored(state).firing] == [150]
+    assert [alert.peak.hits for alert in restored(state).firing.values()] == [150]
     state.close()
 
 
@@ -69,8 +75,8 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     machine.feed([event(0)], T)
     message = Message(id="1", kind=Kind.FIRING, title="one")
     with pytest.raises(sqlite3.Error):
-        state.save(machine.take_changes(), [message, replace(message, id=None)], ["robot"], T)
-    assert state.load() == Kept(b"", [])
+        save(state, machine, message, replace(message, id=None))
+    assert state.load() == Kept(b"", [], [])
     look = connect(path)
     assert look.execute("SELECT COUNT(*) FROM outbox").fetchone() == (0,)
     look.close()
@@ -81,7 +87,7 @@ def test_what_an_alert_concerns_may_be_any_text(tmp_path: Path) -> None:
     state = State(tmp_path / "state.db")
     machine = engine(rate(1))
     machine.feed([event(0, client=text) for text in ("", "\0", "ü\n'\"", "x" * 255)], T)
-    state.save(machine.take_changes(), [], [], T)
+    save(state, machine)
     assert {alert.key for alert in state.load().alerts} == {("\0",), ("ü\n'\"",), ("x" * 255,)}
     state.close()
 
@@ -130,7 +136,7 @@ def test_a_topic_that_was_created_again_has_no_positions_and_the_first_ones_are_
     state.close()
 
 
-#: What the releases before this one kept, but for the outbox.
+#: What the releases before this one kept.
 BEFORE_3 = """
 CREATE TABLE cell (rule TEXT, key TEXT, second INTEGER, host TEXT, total INTEGER, hits INTEGER);
 CREATE INDEX cell_second ON cell (second);
@@ -139,6 +145,17 @@ CREATE TABLE alert (
   rule TEXT, key TEXT, incident TEXT, state TEXT, started INTEGER, last_true INTEGER, peak_total INTEGER,
   peak_hits INTEGER, ended INTEGER
 );
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, incident TEXT NOT NULL, kind TEXT NOT NULL,
+  message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, unsure INTEGER NOT NULL DEFAULT 0,
+  created REAL NOT NULL, settled REAL, UNIQUE (channel, incident, kind)
+);
+CREATE INDEX outbox_open ON outbox (channel, attempts, id) WHERE state IN ('pending', 'sending');
+CREATE TABLE attempt (channel TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE pace (
+  channel TEXT PRIMARY KEY, failures INTEGER NOT NULL, next_try REAL NOT NULL, verdict TEXT NOT NULL,
+  code TEXT NOT NULL, summary TEXT NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
 INSERT INTO alert VALUES ('requests_per_client:rate', '203.0.113.9', 'abc', 'firing', 10, 20, 200, 200, 0);
 INSERT INTO alert VALUES ('status_5xx_share:share', 'fleet', 'def', 'ended', 10, 20, 200, 50, 40);
 """
@@ -154,8 +171,12 @@ POSITIONS = {
 def test_alerts_and_messages_of_an_earlier_release_are_taken_over(tmp_path: Path, version: int) -> None:
     path = tmp_path / "state.db"
     old = connect(path)
-    old.executescript(BEFORE_3 + POSITIONS[version] + outbox.SCHEMA)
-    outbox.put(old, Message(id="abc", kind=Kind.FIRING, title="one"), ["robot"], T)
+    old.executescript(BEFORE_3 + POSITIONS[version])
+    old.execute(
+        "INSERT INTO outbox (channel, incident, kind, message, state, created) VALUES ('robot', 'abc', 'firing', ?, "
+        "'pending', ?)",
+        (msgspec.json.encode(Message(id="abc", kind=Kind.FIRING, title="one")), T),
+    )
     old.execute(f"PRAGMA user_version = {version}")
     old.close()
     state = State(path)
@@ -175,7 +196,9 @@ def test_alerts_and_messages_of_an_earlier_release_are_taken_over(tmp_path: Path
     # Its counts are not taken over: what still counts is read again.
     assert (state.positions(LOG), state.knows("nginxlog", "cluster"), state.load().snapshot) == ({}, True, b"")
     look = connect(path)
-    assert look.execute("SELECT COUNT(*) FROM outbox WHERE state = 'pending'").fetchone() == (1,)
+    parcel = outbox.claim(look, "robot", 18, T)
+    assert isinstance(parcel, outbox.Parcel)
+    assert parcel.message.title == "one"
     look.close()
     state.close()
     State(path).close()

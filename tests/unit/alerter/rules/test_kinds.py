@@ -38,7 +38,7 @@ class Run:
             due = [e for e in events if now - 1 < e.time <= now]
             for transition in self._engine.feed(due, now) + self._engine.tick(now, now):
                 found.append((transition.alert.state.value, transition.alert.labels, second))
-                assert_readable(transition)
+                assert_readable(self._rules[0], transition)
             if self._restart:
                 new = self._new()
                 assert new.restore(self._engine.snapshot(), now)
@@ -47,9 +47,8 @@ class Run:
         return found
 
 
-def assert_readable(transition: Transition) -> None:
-    made, alert = transition.rule, transition.alert
-    assert made is not None
+def assert_readable(made: Rule, transition: Transition) -> None:
+    alert = transition.alert
     for text in (made.measured(alert.peak), made.limit, made.next_step(alert.labels, "obs")):
         assert text
         assert "None" not in text
