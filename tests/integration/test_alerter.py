@@ -71,6 +71,17 @@ class Watch:
                             "resolve_after_s": HOLD_S,
                         }
                     ],
+                    # A message for each client, as soon as there is something to say.
+                    "notifications": {
+                        "routes": [
+                            {
+                                "name": "all",
+                                "channels": ["ops"],
+                                "group_by": ["rule", "client_addr"],
+                                "group_interval_s": 1,
+                            }
+                        ]
+                    },
                     "channels": [
                         {
                             "name": "ops",
@@ -315,7 +326,8 @@ def test_a_topic_made_again_while_the_alerter_was_off(watch: Watch) -> None:
     watch.produce_again()
     watch.send(watch.requests(600), 3)
     watch.start()
-    settled(watch, both(CLIENT), 40)
+    # It is read when it is over: one message says both.
+    settled(watch, [f"[STARTED AND ENDED] rate {CLIENT}"], 40)
 
 
 def test_a_topic_that_is_gone_is_said_at_once(watch: Watch) -> None:

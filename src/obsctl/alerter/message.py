@@ -86,6 +86,8 @@ class Writer:
             tops: what the lines of an alert's worst window had most often, by incident.
         """
         kind, word = _KINDS[about.reason]
+        if kind is Kind.UPDATE and not about.firing:
+            word = "STARTED AND ENDED"
         facts: dict[str, Any] = {
             "severity": about.severity.value,
             "started": about.started,
@@ -118,7 +120,7 @@ class Writer:
             lines.append(f"{measured} in {rule.window_s} s" if kind is Kind.FIRING else f"peak: {measured}")
             lines.append(f"threshold: {rule.limit}")
         lines.append(f"started: {utc(alert.started)} (time of the log lines)")
-        if kind is Kind.RESOLVED:
+        if alert.state is AlertState.ENDED:
             lines.append(f"ended: {utc(alert.last_true)}, after {_span(alert.last_true - alert.started)}")
         for field, values in tops.get(alert.incident, {}).items():
             lines.append(f"top {field}: " + ", ".join(f"{_printable(value)} ({n})" for value, n in values))

@@ -279,7 +279,7 @@ class Alerter:
             LOG.info(
                 message.title,
                 extra={
-                    "thread": message.thread,
+                    "group": message.thread,
                     "kind": message.kind.value,
                     "channels": channels,
                     "lines": message.lines,

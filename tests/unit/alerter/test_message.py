@@ -99,6 +99,14 @@ def test_what_comes_later_is_an_update() -> None:
     assert messages[1].title.startswith("[UPDATE] client-request-rate")
 
 
+def test_what_was_over_before_it_could_be_said_is_one_message() -> None:
+    night = Night(rate(100))
+    night.machine.feed(burst(), T + 200)
+    (message,) = night.go(200, 204)
+    assert message.title == "[STARTED AND ENDED] client-request-rate 203.0.113.9"
+    assert any(line.startswith("ended: ") for line in message.lines)
+
+
 def test_what_a_client_chooses_cannot_draw_or_link() -> None:
     hostile = "x'](http://evil)\n# **big** <img> `"
     (message,) = Night(rate(1)).go(0, 3, [event(0.5, client=hostile, uri=hostile)])
