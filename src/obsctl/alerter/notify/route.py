@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from obsctl.alerter.notify.filters import RANK
 from obsctl.alerter.notify.memory import FailOver
 from obsctl.alerter.notify.notification import name_of
 from obsctl.alerter.notify.options import RouteOptions
@@ -42,7 +43,8 @@ class Routing(Stage):
                 continue
             channels = (*options.channels, options.fail_over) if options.name in helped else options.channels
             routed.append(msgspec.structs.replace(notification, channels=channels))
-        turn.notifications = routed
+        # Where a channel's pace lets only some through, those are the worst.
+        turn.notifications = sorted(routed, key=lambda notification: -RANK[notification.severity])
 
     def _fail_overs(self, turn: Turn) -> set[str]:
         """Return the names of the routes with a channel that cannot deliver."""

@@ -43,7 +43,7 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
         author: who made it.
         reason: why.
         created: when it was made.
-        ended_by: who ended it before its time; empty for nobody.
+        ended_by: who ended it before its time; empty if it ran its time.
     """
 
     id: str

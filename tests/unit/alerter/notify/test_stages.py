@@ -84,7 +84,7 @@ def test_a_storm_is_few_messages_and_nothing_is_unreported() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_storm_survives_restarts_at_random_moments(seed: int) -> None:
     world = World()
-    storm(world, 1_000, restarts=random.Random(seed))
+    storm(world, 1_000, restarts=random.Random(seed))  # noqa: S311
     assert len(world.said) <= 10
     check_sums(world)
 
@@ -93,7 +93,7 @@ def test_a_storm_survives_restarts_at_random_moments(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(15))
 def test_alerts_that_come_and_go_at_random_are_all_accounted_for(seed: int, changing: bool) -> None:
     """Random rules, keys, severities, silences, windows, clocks and restarts: the sums are right in the end."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311
     world = World(
         {
             "routes": [
@@ -195,11 +195,11 @@ def test_a_clock_that_is_set_back_delays_nothing(group_by: list[str]) -> None:
 
 
 def test_ten_thousand_keys_through_restarts() -> None:
-    """Each key is a group of its own, fires three times, and the process starts again in between."""
-    rng = random.Random(1)
+    """Each key is a group of its own, fires twice, and the process starts again in between."""
+    rng = random.Random(1)  # noqa: S311
     world = World(route(group_by=["client_addr"]))
     keys = [f"client-{number}" for number in range(10_000)]
-    for _ in range(3):
+    for _ in range(2):
         for begins in (True, False):
             rng.shuffle(keys)
             for number, key in enumerate(keys):
@@ -215,7 +215,7 @@ def test_ten_thousand_keys_through_restarts() -> None:
     for notification in world.said:
         per_group[notification.thread] = per_group.get(notification.thread, 0) + 1
     assert len(per_group) == len(keys)
-    assert max(per_group.values()) <= 6
+    assert max(per_group.values()) <= 4
 
 
 def test_memory_is_bounded_after_a_storm() -> None:

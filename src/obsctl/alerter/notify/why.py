@@ -1,0 +1,64 @@
+"""Why an alert was sent, is waiting, or was not sent."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from obsctl.alerter.notify.memory import Member, Memory
+
+
+class Why(NamedTuple):
+    """Where an alert is on one of its routes; all times are wall-clock times, seconds since the epoch, 0 for none.
+
+    Attributes:
+        route: name of the route.
+        labels: those of its group.
+        thread: in all notifications of the group.
+        since: when it started.
+        ended_at: when it ended.
+        reported: it fires, according to the last notification.
+        stage: the stage that holds it back; ``group`` if it waits for its group's message; empty if nothing is left to
+            be said.
+        cause: the stage's reason.
+        stage_since: since when.
+        next_at: when the group is looked at next.
+        notifications: of the group so far.
+    """
+
+    route: str
+    labels: dict[str, str]
+    thread: str
+    since: float
+    ended_at: float
+    reported: bool
+    stage: str
+    cause: str
+    stage_since: float
+    next_at: float
+    notifications: int
+
+
+def why(memory: Memory, incident: str) -> list[Why]:
+    """Return where the alert with this incident is, once for each of its routes; empty for one that is not remembered.
+
+    What was over long ago is in the record (:class:`~obsctl.alerter.notify.turn.Suppressed`) only.
+    """
+    return [_why(memory, member) for member in memory.members.values() if member.alert.incident == incident]
+
+
+def _why(memory: Memory, member: Member) -> Why:
+    group = memory.groups[member.group]
+    waits = not member.parked and (member.has_news or member.held)
+    return Why(
+        route=member.route,
+        labels=group.labels,
+        thread=group.thread,
+        since=member.since,
+        ended_at=member.ended_at,
+        reported=member.reported,
+        stage="group" if waits else member.parked,
+        cause=member.cause,
+        stage_since=member.parked_at,
+        next_at=group.next_at if waits else 0.0,
+        notifications=group.sent,
+    )
