@@ -44,7 +44,12 @@ class Evaluate(Stage):
     def _take(self, turn: Turn, alert: Alert) -> None:
         memory = turn.memory
         members = [memory.members[member_id] for member_id in memory.of_subject.get((alert.rule, alert.key), ())]
-        known = [member for member in members if member.alert.incident == alert.incident]
+        # One that fires again is not known, even if it is the same incident to the engine.
+        known = [
+            member
+            for member in members
+            if member.alert.incident == alert.incident and (member.firing or alert.state is AlertState.ENDED)
+        ]
         for member in members:
             if member.firing and (alert.state is AlertState.ENDED or member not in known):
                 self._end(turn, member, alert)

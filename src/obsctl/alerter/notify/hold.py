@@ -16,6 +16,10 @@ class Hold(Stage):
     def __init__(self) -> None:
         self._timers: list[tuple[float, str]] = []
 
+    def restore(self, turn: Turn) -> None:
+        """Look at all that is held: nothing else would, if its key had other news until now."""
+        turn.look_at(member.id for member in turn.memory.members.values() if member.held)
+
     def wake(self, turn: Turn) -> None:
         """Look at those whose time is over."""
         while self._timers and self._timers[0][0] <= turn.now:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from obsctl.alerter.notify.group import Grouping
+from obsctl.alerter.notify.hold import Hold
 from obsctl.alerter.notify.memory import Member, Memory
 
 
@@ -48,7 +50,8 @@ def why(memory: Memory, incident: str) -> list[Why]:
 
 def _why(memory: Memory, member: Member) -> Why:
     group = memory.groups[member.group]
-    waits = not member.parked and (member.has_news or member.held)
+    waits = member.has_news and not member.parked
+    held = Hold.name if member.held else ""
     return Why(
         route=member.route,
         labels=group.labels,
@@ -56,7 +59,7 @@ def _why(memory: Memory, member: Member) -> Why:
         since=member.since,
         ended_at=member.ended_at,
         reported=member.reported,
-        stage="group" if waits else member.parked,
+        stage=Grouping.name if waits else member.parked or held,
         cause=member.cause,
         stage_since=member.parked_at,
         next_at=group.next_at if waits else 0.0,

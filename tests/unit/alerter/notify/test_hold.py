@@ -63,3 +63,15 @@ def test_the_news_of_an_earlier_alert_do_not_wait_for_the_next_one() -> None:
     assert (said.reason, said.started, said.resolved) == ("resolved", 0, 1)
     (said,) = w.run(300)
     assert (said.reason, said.started, said.firing) == ("first", 1, 1)
+
+
+def test_one_that_is_held_behind_other_news_is_not_forgotten_in_a_restart() -> None:
+    w = world()
+    w.start("192.0.2.1")
+    w.run(100)
+    w.end("192.0.2.1")
+    w.now += 0.5
+    w.start("192.0.2.1")
+    w.run(5)
+    w.restart()
+    assert [said.reason for said in w.run(300)] == ["first"]

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from obsctl.alerter.alerts import Level
+from obsctl.alerter.alerts import AlertState, Level
 from obsctl.alerter.notify.notification import LISTED
 from obsctl.alerter.notify.stages import STAGES, Notifier
 from tests.unit.alerter.notify.world import T, World, route
@@ -170,6 +170,19 @@ def test_an_engine_that_calls_the_same_key_another_incident_has_ended_the_old_on
     world.start("192.0.2.1")
     (news,) = world.run(300)
     assert (news.reason, news.started, news.resolved, news.firing) == ("digest", 1, 1, 1)
+
+
+def test_an_incident_that_fires_again_after_its_end_is_reported_again() -> None:
+    world = World()
+    world.start("192.0.2.1")
+    world.run(60)
+    alert = world.end("192.0.2.1")
+    world.run(60)
+    alert.state = AlertState.FIRING
+    world.firing["rate", ("192.0.2.1",)] = alert
+    world._changed.append(alert)
+    world.run(300)
+    assert world.reasons == ["first", "resolved", "first"]
 
 
 def test_a_start_and_an_end_in_one_turn_are_one_message() -> None:
