@@ -57,6 +57,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         firing: conditions that are on.
         waiting: messages not delivered yet, over all channels.
         skipped: lines not counted since the start, by reason.
+        suppressed: how many times each stage of a notification began to hold an alert back, since the start.
         evicted: keys whose counts were dropped to keep memory bounded, since the start, by rule.
         cluster: the cluster's id; empty while it is not known.
         topics: the topics that are read, by name.
@@ -74,6 +75,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     skipped: dict[str, int]
     evicted: dict[str, int]
     alerts: tuple[ActiveAlert, ...]
+    suppressed: dict[str, int]
     channels: tuple[ChannelHealth, ...]
     cluster: str
     topics: dict[str, TopicRead]
@@ -101,6 +103,9 @@ def _metrics(health: Health) -> Iterator[Metric]:
         "Keys whose counts were dropped to keep memory bounded.",
         "rule",
         health.evicted,
+    )
+    yield by_label(
+        "alerts_held_back_total", "counter", "Times that a stage held an alert back.", "stage", health.suppressed
     )
     yield single("alerts_firing", "gauge", "Conditions that are on.", health.firing)
     yield by_label(

@@ -23,6 +23,7 @@ from obsctl.alerter.message import Message, digest, sent_again
 SCHEMA = """
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, message_id TEXT NOT NULL, thread TEXT NOT NULL,
+  route TEXT NOT NULL,
   message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, unsure INTEGER NOT NULL DEFAULT 0,
   created REAL NOT NULL, settled REAL, UNIQUE (channel, message_id)
 );
@@ -96,24 +97,26 @@ class Pace:
     next_try: float = 0.0
 
 
-def put(connection: sqlite3.Connection, message: Message, channels: Iterable[str], now: float) -> None:
+def put(
+    connection: sqlite3.Connection, message: Message, channels: Iterable[str], now: float, *, route: str = ""
+) -> None:
     """Add a message for each channel, within the caller's transaction; the same message is never added twice."""
     body = msgspec.json.encode(message)
     connection.executemany(
-        "INSERT INTO outbox (channel, message_id, thread, message, state, created) VALUES (?, ?, ?, ?, 'pending', ?) "
-        "ON CONFLICT (channel, message_id) DO NOTHING",
-        [(channel, message.id, message.thread or message.id, body, now) for channel in channels],
+        "INSERT INTO outbox (channel, message_id, thread, route, message, state, created) "
+        "VALUES (?, ?, ?, ?, ?, 'pending', ?) ON CONFLICT (channel, message_id) DO NOTHING",
+        [(channel, message.id, message.thread or message.id, route, body, now) for channel in channels],
     )
 
 
-def pass_on(connection: sqlite3.Connection, channel: str, to: str) -> None:
-    """Give what waits for a channel to another one as well, within the caller's transaction."""
+def pass_on(connection: sqlite3.Connection, route: str, channel: str, to: str) -> None:
+    """Give what waits for a channel along a route to another one as well, within the caller's transaction."""
     connection.execute(
-        "INSERT INTO outbox (channel, message_id, thread, message, state, created) "
-        "SELECT ?, message_id, thread, message, 'pending', created FROM outbox "
-        "WHERE channel = ? AND state IN ('pending', 'sending') ORDER BY id "
+        "INSERT INTO outbox (channel, message_id, thread, route, message, state, created) "
+        "SELECT ?, message_id, thread, route, message, 'pending', created FROM outbox "
+        "WHERE route = ? AND channel = ? AND state IN ('pending', 'sending') ORDER BY id "
         "ON CONFLICT (channel, message_id) DO NOTHING",
-        (to, channel),
+        (to, route, channel),
     )
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -171,6 +172,7 @@ class Alerter:
             },
             evicted={rule: forgotten.keys for rule, forgotten in evicted.items()},
             alerts=self._alerts,
+            suppressed=dict(self._notifier.suppressed),
             channels=tuple(channels),
             cluster=found[0].log.cluster if found else "",
             topics={
@@ -258,16 +260,12 @@ class Alerter:
         changes, remembered = self._engine.take_changes(), self._notifier.take_changes()
         for problem in decided.problems:
             LOG.warning(problem)
-        for held in decided.suppressed:
-            LOG.info(
-                "an alert is held back",
-                extra={"stage": held.stage, "cause": held.cause, "rule": held.rule, "incident": held.incident},
-            )
-        messages = [(self._writer.message(about, self._tops), about.channels) for about in decided.notifications]
+        for (stage, cause, rule), number in Counter((h.stage, h.cause, h.rule) for h in decided.suppressed).items():
+            LOG.info("alerts are held back", extra={"stage": stage, "cause": cause, "rule": rule, "alerts": number})
+        messages = [(self._writer.message(about, self._tops), about) for about in decided.notifications]
         if not (changes or remembered.saved or remembered.gone or messages or decided.pass_on):
             return
-        passed_on = [(entry.channel, entry.to) for entry in decided.pass_on]
-        self._state.save(changes, remembered, messages, passed_on, now)
+        self._state.save(changes, remembered, messages, decided.pass_on, now)
         if changes:
             firing = self._engine.firing.values()
             self._alerts = tuple(
@@ -275,17 +273,17 @@ class Alerter:
             )
             on = {alert.incident for alert in firing}
             self._tops = {incident: top for incident, top in self._tops.items() if incident in on}
-        for message, channels in messages:
+        for message, about in messages:
             LOG.info(
                 message.title,
                 extra={
                     "group": message.thread,
                     "kind": message.kind.value,
-                    "channels": channels,
+                    "channels": about.channels,
                     "lines": message.lines,
                 },
             )
-        if messages or passed_on:
+        if messages or decided.pass_on:
             for sender in self._senders:
                 sender.wake()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from obsctl.alerter.log import Log
 from obsctl.alerter.message import Message
 from obsctl.alerter.notify import memory
 from obsctl.alerter.notify.memory import Entry
+from obsctl.alerter.notify.notification import Notification
+from obsctl.alerter.notify.turn import PassOn
 from obsctl.core.errors import ConfigError, RefusedError
 
 _VERSION = 3
@@ -150,8 +152,8 @@ class State:
         self,
         changes: Changes,
         remembered: memory.Changes,
-        messages: Iterable[tuple[Message, Sequence[str]]],
-        passed_on: Iterable[tuple[str, str]],
+        messages: Iterable[tuple[Message, Notification]],
+        passed_on: Iterable[PassOn],
         now: float,
     ) -> None:
         """Write alerts, what the stages remember, and messages in one transaction.
@@ -159,8 +161,8 @@ class State:
         Args:
             changes: from the engine.
             remembered: from the stages.
-            messages: each with the names of the channels that it goes to.
-            passed_on: a channel that cannot deliver, and the one that gets what waits for it as well.
+            messages: each with the notification that it says, which names the channels.
+            passed_on: what waits for a channel that cannot deliver, and is to go elsewhere as well.
             now: wall-clock time, seconds since the epoch.
         """
         with transaction(self._connection):
@@ -175,10 +177,10 @@ class State:
                 "INSERT OR REPLACE INTO entry VALUES (?, ?)",
                 [(entry_id, memory.encode(entry)) for entry_id, entry in remembered.saved.items()],
             )
-            for message, channels in messages:
-                outbox.put(self._connection, message, channels, now)
-            for channel, to in passed_on:
-                outbox.pass_on(self._connection, channel, to)
+            for message, about in messages:
+                outbox.put(self._connection, message, about.channels, now, route=about.route)
+            for entry in passed_on:
+                outbox.pass_on(self._connection, entry.route, entry.channel, entry.to)
 
     def save_snapshot(
         self, snapshot: bytes, alerts: Iterable[Alert], reached: Iterable[tuple[Log, Mapping[int, int]]]
@@ -243,7 +245,7 @@ class State:
         execute("DROP INDEX outbox_open")
         self._run(outbox.SCHEMA[: outbox.SCHEMA.index("CREATE TABLE attempt")].rstrip())
         execute(
-            "INSERT INTO outbox SELECT id, channel, incident || ':' || kind, incident, message, state, attempts, "
+            "INSERT INTO outbox SELECT id, channel, incident || ':' || kind, incident, '', message, state, attempts, "
             "unsure, created, settled FROM outbox_2"
         )
         execute("DROP TABLE outbox_2")

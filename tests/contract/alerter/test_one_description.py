@@ -27,6 +27,7 @@ from obsctl.alerter.channels import registry as channels
 from obsctl.alerter.channels.channel import ChannelOptions
 from obsctl.alerter.config import _File
 from obsctl.alerter.kinds import Kinds
+from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.rules import registry as rules
 from obsctl.alerter.rules.rule import Rule
 from rig import collection  # noqa: F401 - lets plugins be imported
@@ -225,7 +226,9 @@ def test_the_page_names_every_key_of_the_file() -> None:
 def keys(struct: type[msgspec.Struct], before: str = "") -> Iterator[str]:
     """Yield the keys of the file, such as ``kafka.topics.access``; a list's is ``rules[]``."""
     for field in msgspec.structs.fields(struct):
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+        if field.type is NotifyOptions:  # has a page of its own
+            yield field.encode_name
+        elif isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from keys(field.type, f"{before}{field.encode_name}.")
         else:
             lists = field.encode_name in ("rules", "channels")

@@ -330,13 +330,16 @@ def test_how_long_a_vendor_wants_to_be_left_alone_is_respected(bench: Bench, ask
 
 def test_what_waits_for_a_channel_goes_to_another_one_as_well(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "state.db")
-    bench.put(message(1), message(1, Kind.RESOLVED), message(2))
+    with transaction(bench.connection):
+        for one in (message(1), message(1, Kind.RESOLVED), message(2)):
+            outbox.put(bench.connection, one, ["robot"], bench.now, route="night")
+    bench.put(message(3))
     bench.run(1, failed(Verdict.UNREACHABLE))
     with transaction(bench.connection):
-        outbox.pass_on(bench.connection, "robot", "pager")
-        outbox.pass_on(bench.connection, "robot", "pager")
+        outbox.pass_on(bench.connection, "night", "robot", "pager")
+        outbox.pass_on(bench.connection, "night", "robot", "pager")
         assert outbox.pace(bench.connection, "pager").waiting == 3
         first = outbox.claim(bench.connection, "pager", 18, bench.now)
     assert isinstance(first, Parcel)
     assert first.message.id == message(1).id
-    assert outbox.pace(bench.connection, "robot").waiting == 3
+    assert outbox.pace(bench.connection, "robot").waiting == 4

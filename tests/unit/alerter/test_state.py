@@ -11,16 +11,21 @@ import pytest
 from msgspec.structs import replace
 
 from obsctl.alerter import outbox
-from obsctl.alerter.alerts import AlertState, Measure
+from obsctl.alerter.alerts import AlertState, Level, Measure
 from obsctl.alerter.engine import Engine
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Kind, Message
 from obsctl.alerter.notify import memory
+from obsctl.alerter.notify.notification import Notification, Reason
 from obsctl.alerter.state import Kept, State, connect
 from obsctl.core.errors import ConfigError, RefusedError
 from tests.unit.alerter.builders import T, engine, event, rate
 
 LOG = Log("cluster", "nginxlog", "first-id")
+NOTIFICATION = Notification(
+    id="1", thread="2", reason=Reason.FIRST, route="default", channels=("robot",), labels={}, severity=Level.INFO,
+    at=T, since=T, total=1, alerts=(),
+)  # fmt: skip
 
 
 def snapshot(state: State, machine: Engine, offset: int) -> None:
@@ -28,7 +33,7 @@ def snapshot(state: State, machine: Engine, offset: int) -> None:
 
 
 def save(state: State, machine: Engine, *messages: Message) -> None:
-    state.save(machine.take_changes(), memory.Changes({}, ()), [(one, ["robot"]) for one in messages], [], T)
+    state.save(machine.take_changes(), memory.Changes({}, ()), [(one, NOTIFICATION) for one in messages], [], T)
 
 
 def restored(state: State) -> Engine:
