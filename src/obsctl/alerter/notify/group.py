@@ -17,8 +17,8 @@ from obsctl.alerter.notify.turn import Stage, Turn
 class Grouping(Stage):
     """Collects the news of a group until its message is due.
 
-    Due is what starts or is worse than all before after ``group_wait_s``, everything else ``group_interval_s`` after
-    the group's last message. That time doubles with each message about a group that only goes on changing, and with
+    Due after ``group_wait_s`` is what starts while nothing of the group fires, or is worse than all before; everything
+    else ``group_interval_s`` after the group's last message. That time doubles with each message about a group that only goes on changing, and with
     each return of an alert that had ended, when nothing else is new.
     """
 
@@ -82,10 +82,17 @@ class Grouping(Stage):
 
 
 def _urgent(group: Group, member: Member) -> bool:
-    """Whether a member is worse than all that the group reported; that happens once for each severity."""
+    """Whether a member cannot wait for the interval.
+
+    It is the first of its group, or fires while nothing of the group does and is no return of what ended a moment ago,
+    or is worse than all that the group reported, which happens once for each severity.
+    """
     if not group.sent:
         return True
-    return member.firing and (group.severity is None or RANK[member.alert.severity] > RANK[group.severity])
+    if not member.firing:
+        return False
+    fresh = not group.firing and not member.returned
+    return fresh or group.severity is None or RANK[member.alert.severity] > RANK[group.severity]
 
 
 def _due_at(group: Group, members: list[Member], options: RouteOptions) -> float:

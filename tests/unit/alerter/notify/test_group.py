@@ -133,3 +133,19 @@ def test_the_duration_is_that_of_the_whole_group() -> None:
     world.run(120)
     resolved = world.said[-1]
     assert (resolved.reason, resolved.since, resolved.duration) == ("resolved", T, 500)
+
+
+def test_another_alert_after_the_end_of_all_is_reported_at_once_and_a_return_is_not() -> None:
+    world = World()
+    world.start("a")
+    world.run(70)
+    world.end("a")
+    world.run(10)
+    assert world.reasons == ["first", "resolved"]
+    world.start("b")
+    assert [one.reason.value for one in world.run(2)] == ["first"]
+    world.end("b")
+    world.run(70)
+    world.start("b")
+    assert world.run(2) == []
+    assert [one.reason.value for one in world.run(240)] == ["first"]
