@@ -20,7 +20,8 @@ class Kind(NamedTuple):
     others: tuple[str, ...]
 
 
-#: The alerter's file is JSON, in which a number in quotes is none; what is not here is a text.
+_BY_NAME: dict[str, type] = {"int": int, "float": float, "bool": bool, "list": list, "dict": dict, "str": str}
+#: Of channels. The alerter's file is JSON, in which a number in quotes is none; what is not here is a text.
 TYPES: dict[str, type] = {
     "per_minute": int,
     "port": int,
@@ -32,12 +33,6 @@ TYPES: dict[str, type] = {
     "at_severities": list,
     "at_all": list,
     "success": dict,
-    "window_s": int,
-    "resolve_after_s": int,
-    "threshold": int,
-    "min_requests": int,
-    "share": float,
-    "ignore_clients": list,
 }
 _IN_WORDS = {
     int: ("a number", "write it without quotes, or with the filter int"),
@@ -88,17 +83,20 @@ def option_faults(
         yield f"{what} has {', '.join(foreign)}, which {kind_in_words} does not take", f"it takes {', '.join(taken)}"
 
 
-def mistyped(what: str, options: Mapping[str, Any], but: Sequence[str] = ()) -> Iterator[Fault]:
+def mistyped(
+    what: str, options: Mapping[str, Any], but: Sequence[str] = (), types: Mapping[str, str] | None = None
+) -> Iterator[Fault]:
     """Yield (what is wrong, what to do) about options that are not of the type that the alerter's file wants.
 
     Args:
         what: the channel or rule.
         options: its options; what another rule of the preflight refuses at all is not named again.
         but: options that the role replaces by a text of its own.
+        types: of the options, in Ansible's words; by default those of channels.
     """
     for option, value in options.items():
-        wanted = TYPES.get(option, str)
-        if option in but or value is None or isinstance(value, (Mapping, list)):
+        wanted = TYPES.get(option, str) if types is None else _BY_NAME[types.get(option, "str")]
+        if option in but or value is None or isinstance(value, (Mapping, list)) or (types and option not in types):
             continue
         is_it = isinstance(value, (int, float) if wanted is float else wanted) and (
             wanted is bool or not isinstance(value, bool)

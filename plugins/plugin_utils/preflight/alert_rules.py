@@ -2,7 +2,8 @@
 # Apache-2.0 (see LICENSE)
 """Alert rules: what obsctl-alerter would refuse at its start, asked before a host is touched.
 
-Like the channels', a contract test compares them with the alerter's own.
+The options come from :mod:`rule_options`, which is written from the alerter's own. What only the alerter can judge
+(filters, fields, combinations) is checked on the host before it starts.
 """
 
 from __future__ import annotations
@@ -19,22 +20,10 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_ent
 )
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.network import network_fault
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import INT_MAX, out_of
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.rule_options import COMMON, KINDS
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import INT_MAX
 
-#: Options that a rule of any kind takes.
-COMMON = ("name", "kind", "severity", "window_s", "resolve_after_s")
-KINDS = {
-    "requests_per_client": Kind(("threshold",), ("ignore_clients",)),
-    "status_4xx": Kind(("threshold",), ()),
-    "status_5xx_share": Kind(("share", "min_requests"), ()),
-}
-#: Option, least and greatest value.
-BOUNDS = (
-    ("window_s", 1, 3600),
-    ("resolve_after_s", 1, INT_MAX),
-    ("threshold", 1, INT_MAX),
-    ("min_requests", 1, INT_MAX),
-)
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def alert_rules(fleet: Fleet) -> Iterator[Problem]:
@@ -49,20 +38,35 @@ def alert_rules(fleet: Fleet) -> Iterator[Problem]:
 
 def _faults(rule: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield (what is wrong, what to do) about one rule."""
-    what, kind = f"alert rule {rule.get('name')}", KINDS.get(str(rule.get("kind")))
+    what, own = f"alert rule {rule.get('name')}", KINDS.get(str(rule.get("kind")))
     # An unknown kind is named by the role's own specification.
-    if kind is None:
+    if own is None:
         return
-    yield from option_faults(what, rule, COMMON, kind, f"the kind {rule['kind']}")
-    yield from mistyped(what, rule)
-    for option, low, high in BOUNDS:
-        if rule.get(option) is not None and option in (*COMMON, *kind.needed) and not low <= int(rule[option]) <= high:
-            yield (
-                f"{what}: {option} is {rule[option]}, {out_of(int(rule[option]), low, high)}",
-                "set it to a number in that range",
-            )
-    if "share" in kind.needed and rule.get("share") is not None and not 0 < float(rule["share"]) <= 1:
-        yield f"{what}: share is {rule['share']}, not above 0 and at most 1", "write 0.05 for 5 %"
+    needed = tuple(name for name, option in own.items() if option.get("required"))
+    kind = Kind(needed, tuple(name for name in own if name not in needed))
+    options = {**COMMON, **own}
+    yield from option_faults(what, rule, ("kind", *COMMON), kind, f"the kind {rule['kind']}")
+    yield from mistyped(what, rule, types={name: option["type"] for name, option in options.items()})
+    for name, option in options.items():
+        if isinstance(rule.get(name), (int, float)) and not isinstance(rule[name], bool):
+            yield from _out_of_bounds(f"{what}: {name}", rule[name], option)
     for network in rule.get("ignore_clients") or []:
         if (fault := network_fault(network)) is not None:
             yield f"{what}: ignore_clients has {str(network)!r}, {fault[0]}", fault[1]
+
+
+def _out_of_bounds(what: str, value: float, option: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield that a number is beyond what its option takes."""
+    bounds = [f"{word} {option[key]:g}" for key, word in _BOUNDS.items() if key in option]
+    fits = (
+        option.get("ge", value) <= value <= option.get("le", value)
+        and ("gt" not in option or value > option["gt"])
+        and ("lt" not in option or value < option["lt"])
+        and not (option["type"] == "int" and value > INT_MAX)
+    )
+    if not fits:
+        share = "; write 0.05 for 5 %" if option.get("le") == 1 else ""
+        yield (
+            f"{what} is {value}, not {' and '.join(bounds) or f'at most {INT_MAX}'}",
+            f"set it to such a number{share}",
+        )

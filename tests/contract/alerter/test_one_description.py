@@ -1,7 +1,7 @@
 """Rules and channels are described once, in src/obsctl/alerter/{rules,channels}: what repeats it has to agree.
 
-``python -m tests.contract.alerter.test_one_description`` writes the tables of docs/reference/alerting.md and the
-options in roles/consumer/meta/argument_specs.yml.
+``python -m tests.contract.alerter.test_one_description`` writes the tables of docs/reference/alerting.md, the options
+in roles/consumer/meta/argument_specs.yml and the preflight's rule_options.py.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_cha
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reference" / "alerting.md"
 SPECS = ROOT / "roles" / "consumer" / "meta" / "argument_specs.yml"
+PREFLIGHT_RULES = ROOT / "plugins" / "plugin_utils" / "preflight" / "rule_options.py"
 DEFAULTS = ROOT / "roles" / "consumer" / "defaults" / "main.yml"
 LISTS: dict[str, tuple[Kinds[Any], type[Any]]] = {
     "consumer_alert_rules": (rules.KINDS, Rule),
@@ -267,8 +268,69 @@ class _Yaml(yaml.SafeDumper):
 _Yaml.add_representer(list, _Yaml.represent_list)
 
 
+def preflight_module() -> str:
+    """Return the module by which the preflight knows the options of rules."""
+    kinds: dict[str, dict[str, dict[str, Any]]] = {
+        tag: {option.name: _checked(option) for option in options(struct)} for tag, struct in rules.KINDS.by_tag.items()
+    }
+    common = [
+        name
+        for name in options_of(Rule)
+        if all(found[name] == kinds[next(iter(kinds))][name] for found in kinds.values())
+    ]
+    lines = [
+        "# Copyright (c) The ObsCraft authors",
+        "# Apache-2.0 (see LICENSE)",
+        '"""The options of each kind of alert rule, with their types and bounds.',
+        "",
+        "``python -m tests.contract.alerter.test_one_description`` writes it from src/obsctl/alerter/rules.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from typing import Any",
+        "",
+        "#: Options of every kind.",
+        "COMMON: dict[str, dict[str, Any]] = {",
+        *(f'    "{name}": {_literal(kinds[next(iter(kinds))][name])},' for name in common),
+        "}",
+        "#: Further options, by kind.",
+        "KINDS: dict[str, dict[str, dict[str, Any]]] = {",
+    ]
+    for tag, found in kinds.items():
+        lines.append(f'    "{tag}": {{')
+        lines += [f'        "{name}": {_literal(checked)},' for name, checked in found.items() if name not in common]
+        lines.append("    },")
+    return "\n".join([*lines, "}", ""])
+
+
+def options_of(struct: type[msgspec.Struct]) -> list[str]:
+    return [option.name for option in options(struct)]
+
+
+def _checked(option: Option) -> dict[str, Any]:
+    """Return what can be said of an option's value without the alerter."""
+    kind = option.kind
+    if isinstance(kind, inspect.UnionType):
+        (kind,) = (one for one in kind.types if not isinstance(one, inspect.NoneType))
+    bounds = {name: getattr(kind, name) for name in ("ge", "gt", "le", "lt") if getattr(kind, name, None) is not None}
+    return {"type": spec_of(option)["type"]} | ({"required": True} if option.required else {}) | bounds
+
+
+def _literal(value: dict[str, Any]) -> str:
+    return (
+        "{"
+        + ", ".join(f'"{key}": "{one}"' if isinstance(one, str) else f'"{key}": {one}' for key, one in value.items())
+        + "}"
+    )
+
+
+def test_the_preflight_knows_the_options_of_rules() -> None:
+    assert PREFLIGHT_RULES.read_text() == preflight_module(), "python -m tests.contract.alerter.test_one_description"
+
+
 def main() -> None:
-    """Write the page's tables and the role's argument_specs."""
+    """Write the page's tables, the role's argument_specs and the preflight's module."""
     page, role = PAGE.read_text(), SPECS.read_text()
     for name, (kinds, _) in LISTS.items():
         page = block(name).sub(lambda _, name=name: tables(name), page)
@@ -277,6 +339,7 @@ def main() -> None:
         role = entries.sub(lambda found, text=text: found[1] + text, role)
     PAGE.write_text(page)
     SPECS.write_text(role)
+    PREFLIGHT_RULES.write_text(preflight_module())
 
 
 if __name__ == "__main__":

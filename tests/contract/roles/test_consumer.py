@@ -176,7 +176,13 @@ def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
     assert [channel.name for channel in read.channels] == ["ops robot", "hook", "pool", "mail"]
     tokens = [f"file:/etc/obsctl/secrets/alert_pool_robots_{number}_token" for number in (1, 2)]
     assert [robot.token for robot in read.channels[2].each_robot()] == tokens  # type: ignore[attr-defined]
-    assert [rule.name for rule in read.rules] == ["client-request-rate", "client-errors", "server-error-share"]
+    wanted = yaml.safe_load(
+        (Path(__file__).resolve().parents[3] / "roles" / "consumer" / "defaults" / "main.yml").read_text()
+    )["consumer_alert_rules"]
+    assert [rule.name for rule in read.rules] == [rule["name"] for rule in wanted]
+    assert [route.options.channels for route in read.notifications.routes.values()] == [
+        ("ops robot", "hook", "pool", "mail")
+    ]
 
 
 def test_each_secret_belongs_to_the_one_that_reads_it(host_files: Path) -> None:

@@ -292,8 +292,24 @@ def key_of(fields: Sequence[str], line: type[Line]) -> Callable[[Line], Any] | N
         return None
     values = operator.attrgetter(*fields)
     types = typing.get_type_hints(line)
+    lists = {
+        field for table in TABLES.values() for field in fields if field in table.fields and table.fields[field].many
+    }
+    if lists:
+        # The last entry is the server that answered.
+        return _keyed(values, [entries_last if field in lists else str for field in fields])
     if all(types[field] is str for field in fields):
         return values
-    if len(fields) == 1:
-        return lambda one: str(values(one))
-    return lambda one: tuple(map(str, values(one)))
+    return _keyed(values, [str] * len(fields))
+
+
+def _keyed(values: Callable[[Line], Any], forms: Sequence[Callable[[Any], str]]) -> Callable[[Line], Any]:
+    if len(forms) == 1:
+        form = forms[0]
+        return lambda line: form(values(line))
+    return lambda line: tuple(form(value) for form, value in zip(forms, values(line), strict=True))
+
+
+def entries_last(text: str) -> str:
+    """Return the last entry of a list of servers; nginx writes `` : `` where it passed a request to another group."""
+    return text[max(text.rfind(", ") + 2, text.rfind(" : ") + 3) :] if ", " in text or " : " in text else text

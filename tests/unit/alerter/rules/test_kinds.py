@@ -208,3 +208,9 @@ def test_every_kind_is_restored_from_a_snapshot(kind: str) -> None:
     first.feed([event(n, uri=f"/{n}", status=400 + n, vhost="v", request_time=2.0) for n in range(5)], T + 5)
     assert second.restore(first.snapshot(), T + 5)
     assert second.snapshot() == first.snapshot()
+
+
+def test_of_several_servers_the_last_one_is_the_key() -> None:
+    run = Run(rule("frequency", by=["upstream_addr", "status"], threshold=2, window_s=10))
+    lines = [event(1, upstream_addr=text) for text in ("10.0.0.1:80, 10.0.0.2:80", "10.0.0.1:80 : 10.0.0.2:80")]
+    assert run.go(0, 2, *lines) == [(FIRING, {"upstream_addr": "10.0.0.2:80", "status": "200"}, 1)]
