@@ -18,7 +18,7 @@ class Grouping(Stage):
     """Collects the news of a group until its message is due.
 
     Due after ``group_wait_s`` is what starts while nothing of the group fires, or is worse than all before; everything
-    else ``group_interval_s`` after the group's last message. That time doubles with each message about a group that only
+    else ``group_interval_s`` after the group's last message. That doubles with each message about a group that only
     goes on changing, and with each return of an alert that had ended, when nothing else is new.
     """
 
