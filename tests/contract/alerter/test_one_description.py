@@ -261,7 +261,7 @@ class _Yaml(yaml.SafeDumper):
         super().increase_indent(flow, indentless=False)
 
     def represent_list(self, data: list[Any]) -> yaml.Node:
-        short = all(" " not in str(entry) for entry in data)
+        short = all(" " not in str(entry) for entry in data) and sum(len(str(entry)) + 2 for entry in data) < 80
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=short)
 
 
