@@ -187,6 +187,7 @@ class Engine:
             watched = self._watched.get(alert.rule)
             if watched is not None and watched.rule.kind == alert.kind and tuple(alert.labels) == watched.rule.fields:
                 self._alerts[place] = alert
+                alert.severity = watched.rule.severity
                 if alert.state is AlertState.FIRING:
                     self.firing[place] = alert
                 continue

@@ -216,6 +216,7 @@ class Alerter:
                 extra={"channel": channel, "title": title},
             )
         self._save(orphans)
+        self._show_alerts()
         if kept.alerts:
             LOG.info("alerts taken over", extra={"alerts": len(kept.alerts), "firing": len(self._engine.firing)})
 
@@ -267,12 +268,7 @@ class Alerter:
             return
         self._state.save(changes, remembered, messages, decided.pass_on, now)
         if changes:
-            firing = self._engine.firing.values()
-            self._alerts = tuple(
-                ActiveAlert(rule=a.rule, labels=a.labels, incident=a.incident, started=a.started) for a in firing
-            )
-            on = {alert.incident for alert in firing}
-            self._tops = {incident: top for incident, top in self._tops.items() if incident in on}
+            self._show_alerts()
         for message, about in messages:
             LOG.info(
                 message.title,
@@ -286,6 +282,15 @@ class Alerter:
         if messages or decided.pass_on:
             for sender in self._senders:
                 sender.wake()
+
+    def _show_alerts(self) -> None:
+        """Let /health show what is on now, and forget what was said of the lines of other alerts."""
+        firing = self._engine.firing.values()
+        self._alerts = tuple(
+            ActiveAlert(rule=a.rule, labels=a.labels, incident=a.incident, started=a.started) for a in firing
+        )
+        on = {alert.incident for alert in firing}
+        self._tops = {incident: top for incident, top in self._tops.items() if incident in on}
 
     def _unable_since(self) -> dict[str, float]:
         """Return the channels that cannot deliver, and since when their oldest message waits."""

@@ -29,7 +29,7 @@ def test_the_body_has_its_schema_and_the_token_travels_in_the_header(vendor: Ven
     (request,) = vendor.received
     assert request.path == "/hook?team=a"
     assert request.headers["Authorization"] == f"Bearer {TOKEN}"
-    assert set(request.body) == {"schema", "id", "kind", "title", "text", "facts"}
+    assert set(request.body) == {"schema", "id", "thread", "kind", "title", "text", "facts"}
     assert request.body["schema"] == "obsctl/alert/v1"
     assert request.body["kind"] == "test"
 

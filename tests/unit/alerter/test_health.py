@@ -8,6 +8,7 @@ from pathlib import Path
 from obsctl.alerter.config import load
 from obsctl.alerter.health import metrics
 from obsctl.alerter.service import Alerter
+from tests.unit.alerter.builders import T, event
 
 RULE = "client-request-rate"
 
@@ -35,3 +36,13 @@ def test_they_are_not_shown_for_ever(tmp_path: Path) -> None:
     service = alerter(tmp_path)
     service._engine.evicted[RULE].keys, service._engine.evicted[RULE].at = 10_000, time.time() - 301
     assert "keys at a time" not in service.health().reason
+
+
+def test_what_is_on_is_shown_after_a_restart(tmp_path: Path) -> None:
+    service = alerter(tmp_path)
+    service._save(service._engine.feed([event(n / 100, client="192.0.2.1") for n in range(100)], T + 5))
+    assert [alert.labels for alert in service.health().alerts] == [{"client_addr": "192.0.2.1"}]
+    service._state.close()
+    again = alerter(tmp_path)
+    again._recover()
+    assert again.health().firing == 1

@@ -77,6 +77,7 @@ def document(message: Message, keyword: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "schema": SCHEMA,
         "id": message.id,
+        "thread": message.thread or message.id,
         "kind": message.kind.value,
         "title": message.title,
         "text": "\n".join(message.lines),

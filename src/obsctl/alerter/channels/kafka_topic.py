@@ -57,7 +57,7 @@ class KafkaTopic:
         return {
             "bootstrap": list(self._options.bootstrap),
             "topic": self._options.topic,
-            "key": message.id,
+            "key": message.thread or message.id,
             "value": document(message, self._options.keyword),
         }
 
@@ -83,7 +83,7 @@ class KafkaTopic:
         outcomes: list[KafkaError | None] = []
         producer.produce(
             self._options.topic,
-            key=message.id.encode(),
+            key=(message.thread or message.id).encode(),
             value=msgspec.json.encode(document(message, self._options.keyword)),
             on_delivery=lambda error, _record: outcomes.append(error),
         )
