@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of
+from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
 from obsctl.alerter.window import Window
 
 #: Values of a key that are remembered beyond the threshold: it holds by then, and more would only cost memory.
@@ -85,14 +85,12 @@ class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Collect the values by key and second."""
-        fits, value = self.predicate("filter"), operator.attrgetter(self.of)
-        key = key_of(self.by, LINE_TYPES[self.lines])
+        values = self.values(self.of)
 
         def collect(lines: Lines) -> Counts:
-            found: dict[tuple[Any, int], Any] = {}
-            for second, line in lines:
-                if fits is None or fits(line):
-                    found.setdefault((key(line) if key is not None else (), second), set()).add(str(value(line)))
+            found: Counts = {}
+            for place, value in values(lines):
+                found.setdefault(place, set()).add(value)
             return found
 
         return collect

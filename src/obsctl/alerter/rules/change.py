@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of
+from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
 from obsctl.alerter.window import Window
 
 _DAY_S = 86_400
@@ -72,17 +71,11 @@ class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True
         self.field("of", self.of)
 
     def counter(self) -> Callable[[Lines], Counts]:
-        """Take the last value of each second."""
-        fits, value = self.predicate("filter"), operator.attrgetter(self.of)
-        key = key_of(self.by, LINE_TYPES[self.lines])
+        """Take the last value of each second, in the order of time: the partitions of a topic are read in any."""
+        values = self.values(self.of)
 
         def last_values(lines: Lines) -> Counts:
-            found: dict[tuple[Any, int], Any] = {}
-            for second, line in lines:
-                if fits is None or fits(line):
-                    found[key(line) if key is not None else (), second] = str(value(line))
-            # In the order of time: the partitions of a topic are read in any.
-            return dict(sorted(found.items(), key=lambda entry: entry[0][1]))
+            return dict(sorted(dict(values(lines)).items(), key=lambda entry: entry[0][1]))
 
         return last_values
 

@@ -28,8 +28,9 @@ from obsctl.query.predicate import compile_predicate
 LONGEST_WINDOW_S = 3600
 #: Lines with their seconds of event time.
 Lines = Sequence[tuple[int, Line]]
-#: Counts (:mod:`obsctl.alerter.window`) by key as the line holds it and second.
-Counts = dict[tuple[Any, int], int]
+#: What the windows of the rule take, by key as the line holds it and second: counts (:mod:`obsctl.alerter.window`), or
+#: what a kind's own windows keep.
+Counts = dict[tuple[Any, int], Any]
 
 
 class Log(enum.StrEnum):
@@ -243,6 +244,18 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def counter(self) -> Callable[[Lines], Counts]:
         """Count the lines that fit the filter."""
         return lines_counter(key_of(self.by, LINE_TYPES[self.lines]), self.predicate("filter"), self.hit_predicate())
+
+    def values(self, of: str) -> Callable[[Lines], Iterator[tuple[tuple[Any, int], str]]]:
+        """Return the function that finds a field's value in each line that fits the filter, with key and second."""
+        fits, value = self.predicate("filter"), operator.attrgetter(of)
+        key = key_of(self.by, LINE_TYPES[self.lines])
+
+        def found(lines: Lines) -> Iterator[tuple[tuple[Any, int], str]]:
+            for second, line in lines:
+                if fits is None or fits(line):
+                    yield (key(line) if key is not None else (), second), str(value(line))
+
+        return found
 
     def hit_predicate(self) -> Callable[[Line], bool] | None:
         """Return what says whether a line is a hit; None: each one that fits the filter."""
