@@ -1,0 +1,104 @@
+"""A storm on a clock of its own, through rules, stages and outbox, with restarts: few messages, none twice, none lost.
+
+``STORM_LINES`` sets the number of lines (120,000).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obsctl.alerter import outbox
+from obsctl.alerter.config import notification_plan
+from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.engine import Engine
+from obsctl.alerter.events import Event
+from obsctl.alerter.log import Log
+from obsctl.alerter.message import Message, Writer
+from obsctl.alerter.notify.options import NotifyOptions
+from obsctl.alerter.notify.stages import Notifier
+from obsctl.alerter.outbox import Parcel
+from obsctl.alerter.state import State, connect, transaction
+from tests.unit.alerter.builders import T, engine, event, rate
+
+LINES = int(os.environ.get("STORM_LINES", "120000"))
+SECONDS = 60
+CLIENTS = LINES // SECONDS
+LOG = Log("cluster", "nginxlog", "id")
+RULES = (rate(20, hold_s=30),)
+
+
+class Night:
+    """An alerter without threads: what it has read, decided and sent; it may be killed between two steps."""
+
+    def __init__(self, path: Path, lines: list[list[Event]]) -> None:
+        self._path = path
+        self._lines = lines
+        self._writer = Writer(RULES, "obs")
+        self.sent: list[tuple[float, Message]] = []
+        self._start()
+
+    def _start(self) -> None:
+        self._state = State(self._path)
+        self._robot = connect(self._path)
+        kept = self._state.load()
+        self.machine: Engine = engine(*RULES)
+        if kept.snapshot:
+            assert self.machine.restore(kept.snapshot, T)
+        self.machine.take_over(kept.alerts)
+        self._notifier = Notifier(notification_plan(NotifyOptions(), RULES, ["robot"]), kept.entries)
+        with transaction(self._robot):
+            outbox.recover(self._robot, ["robot"])
+        self._read = self._state.positions(LOG).get(0, 0)
+
+    def kill(self) -> None:
+        """What was not written is gone."""
+        self._robot.close()
+        self._state.close()
+        self._start()
+
+    def second(self, number: int) -> None:
+        """Read what was written until this second, decide, and send what is due."""
+        now = float(T + number)
+        due = [line for second in self._lines[self._read : number] for line in second]
+        self._read = max(self._read, number)
+        changed = self.machine.feed(due, now) + self.machine.tick(now - 1, now)
+        decided = self._notifier.turn([alert for alert, _ in changed], self.machine.firing, now)
+        messages = [(self._writer.message(about, {}), about) for about in decided.notifications]
+        self._state.save(self.machine.take_changes(), self._notifier.take_changes(), messages, decided.pass_on, now)
+        if number % 30 == 0:
+            self._state.save_snapshot(self.machine.snapshot(), self.machine.firing.values(), [(LOG, {0: self._read})])
+        while True:
+            with transaction(self._robot):
+                parcel = outbox.claim(self._robot, "robot", 18, now)
+            if not isinstance(parcel, Parcel):
+                return
+            self.sent.append((now, parcel.message))
+            with transaction(self._robot):
+                outbox.settle(self._robot, "robot", parcel, Delivery(Verdict.DELIVERED, "0", "errcode 0"), now)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_storm_is_few_messages_that_count_every_alert(tmp_path: Path, seed: int) -> None:
+    lines = [[event(second + 0.5, client=f"client-{number}") for number in range(CLIENTS)] for second in range(SECONDS)]
+    chance = random.Random(seed)  # noqa: S311
+    kills = set(chance.sample(range(5, 260), 8))
+    night = Night(tmp_path / "state.db", lines)
+    for number in range(1, 360):
+        night.second(number)
+        if number in kills:
+            night.kill()
+    sums: Counter[str] = Counter()
+    for _, message in night.sent:
+        facts: dict[str, Any] = message.facts
+        sums.update(started=facts["started"], ended=facts["ended"])
+    assert sums == {"started": CLIENTS, "ended": CLIENTS}
+    assert len({message.id for _, message in night.sent}) == len(night.sent)
+    assert len(night.sent) <= 10
+    assert night.sent[-1][0] <= T + SECONDS + 300
+    assert max(sum(at <= other < at + 60 for other, _ in night.sent) for at, _ in night.sent) <= 18
