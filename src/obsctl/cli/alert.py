@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from obsctl.cli.alert_rules import rules
 from obsctl.cli.commands import Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
@@ -16,9 +17,7 @@ alert = group(
 )
 
 
-@alert.callback()
-def _group() -> None:
-    """Make it a group, although it has one command only."""
+alert.add_typer(rules)
 
 
 @alert.command(

@@ -1,12 +1,15 @@
 """Rules and channels are described once, in src/obsctl/alerter/{rules,channels}: what repeats it has to agree.
 
 ``python -m tests.contract.alerter.test_one_description`` writes the tables of docs/reference/alerting.md, the options
-in roles/consumer/meta/argument_specs.yml and the preflight's rule_options.py.
+in roles/consumer/meta/argument_specs.yml, the preflight's rule_options.py and docs/reference/alert-rules.schema.json.
 """
 
 from __future__ import annotations
 
 import enum
+import functools
+import json
+import operator
 import pkgutil
 import re
 import textwrap
@@ -39,6 +42,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_cha
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reference" / "alerting.md"
 SPECS = ROOT / "roles" / "consumer" / "meta" / "argument_specs.yml"
+SCHEMA = ROOT / "docs" / "reference" / "alert-rules.schema.json"
 PREFLIGHT_RULES = ROOT / "plugins" / "plugin_utils" / "preflight" / "rule_options.py"
 DEFAULTS = ROOT / "roles" / "consumer" / "defaults" / "main.yml"
 LISTS: dict[str, tuple[Kinds[Any], type[Any]]] = {
@@ -325,6 +329,22 @@ def _literal(value: dict[str, Any]) -> str:
     )
 
 
+def schema() -> str:
+    """Return the JSON Schema of a list of rules, for editors."""
+    found = msgspec.json.schema(list[functools.reduce(operator.or_, rules.KINDS.by_tag.values())])  # type: ignore[misc]
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Alert rules of ObsCraft"}
+    return json.dumps(head | found, indent=1, sort_keys=False) + "\n"
+
+
+def test_the_published_schema_is_that_of_the_rules() -> None:
+    assert SCHEMA.read_text() == schema(), "python -m tests.contract.alerter.test_one_description writes it"
+    kinds = json.loads(SCHEMA.read_text())["$defs"]
+    for tag, struct in rules.KINDS.by_tag.items():
+        described = kinds[struct.__name__]
+        assert set(described["properties"]) == {"kind", *(option.name for option in options(struct))}, tag
+        assert described["additionalProperties"] is False
+
+
 def test_the_preflight_knows_the_options_of_rules() -> None:
     assert PREFLIGHT_RULES.read_text() == preflight_module(), "python -m tests.contract.alerter.test_one_description"
 
@@ -340,6 +360,7 @@ def main() -> None:
     PAGE.write_text(page)
     SPECS.write_text(role)
     PREFLIGHT_RULES.write_text(preflight_module())
+    SCHEMA.write_text(schema())
 
 
 if __name__ == "__main__":
