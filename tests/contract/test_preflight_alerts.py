@@ -235,6 +235,7 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
         "health": {"address": "127.0.0.1", "port": 9601},
         "database": "obs",
         "trusted_proxies": [],
+        "error_log_timezone": "UTC",
         "rules": list(rules),
         "channels": [],
     }

@@ -60,6 +60,7 @@ class Watch:
                     "state": str(folder / "state.db"),
                     "database": "obs",
                     "trusted_proxies": [],
+                    "error_log_timezone": "UTC",
                     "health": {"address": "127.0.0.1", "port": self.port},
                     "shipping_s": 1,
                     "rules": [

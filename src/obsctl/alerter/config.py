@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
@@ -64,7 +66,9 @@ class _File(Section, frozen=True, kw_only=True):
     ahead_s: _Seconds = 60
     shipping_s: _Seconds = 5
     trusted_proxies: tuple[str, ...]
+    error_log_timezone: str
     notifications: NotifyOptions = NotifyOptions()
+    timezone: str = "UTC"
 
 
 class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +86,8 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
         shipping_s: how long a line may take from the log file to Kafka, seconds.
         trusted_proxies: networks whose X-Forwarded-For is believed; by default none.
         notifications: who hears of an alert, how often, and when not.
+        timezone: of the times in messages.
+        error_log_timezone: IANA zone of the error logs' times, which do not name it.
     """
 
     kafka: KafkaConfig
@@ -95,6 +101,8 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
     shipping_s: int
     trusted_proxies: tuple[Network, ...]
     notifications: Plan
+    timezone: tzinfo
+    error_log_timezone: str
 
 
 def load(path: Path) -> AlerterConfig:
@@ -119,6 +127,8 @@ def load(path: Path) -> AlerterConfig:
             ahead_s=raw.ahead_s,
             shipping_s=raw.shipping_s,
             trusted_proxies=_networks(raw.trusted_proxies, "trusted_proxies"),
+            timezone=_zone(raw.timezone, "timezone"),
+            error_log_timezone=str(_zone(raw.error_log_timezone, "error_log_timezone")),
             notifications=notification_plan(raw.notifications, rules, [channel.name for channel in channels]),
         )
     except InvalidValueError as fault:
@@ -139,6 +149,17 @@ def notification_plan(options: NotifyOptions, rules: Sequence[Rule], channels: C
         for_s={rule.name: rule.for_s for rule in rules},
         read=alert_filter.reader(labels),
     )
+
+
+def _zone(name: str, key: str) -> tzinfo:
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidValueError(
+            key,
+            f"there is no time zone {name!r} on this machine",
+            hint="write a name such as Asia/Shanghai or Europe/Berlin; the machine needs the package tzdata",
+        ) from None
 
 
 def _networks(entries: tuple[str, ...], key: str) -> tuple[Network, ...]:

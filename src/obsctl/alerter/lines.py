@@ -18,12 +18,13 @@ class LineReader:
 
     Args:
         proxies: those whose ``X-Forwarded-For`` is believed.
+        error_log_timezone: IANA zone of the error logs' times, which do not name it.
     """
 
-    def __init__(self, proxies: TrustedProxies) -> None:
+    def __init__(self, proxies: TrustedProxies, error_log_timezone: str = "UTC") -> None:
         self._proxies = proxies if proxies else None
         self.unreadable = 0
-        self._formats = formats()
+        self._formats = formats(error_log_timezone=error_log_timezone)
 
     def event(self, value: bytes) -> Event | None:
         """Return the line of a record, or None where it cannot be read."""

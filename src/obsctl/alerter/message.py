@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import msgspec
@@ -72,11 +72,13 @@ class Writer:
     Args:
         rules: the configured ones.
         database: name of the database that holds the lines.
+        zone: of the times that people read; what machines read is UTC.
     """
 
-    def __init__(self, rules: Sequence[Rule], database: str) -> None:
+    def __init__(self, rules: Sequence[Rule], database: str, zone: tzinfo = UTC) -> None:
         self._rules = {rule.name: rule for rule in rules}
         self._database = database
+        self._zone = zone
 
     def message(self, about: Notification, tops: Mapping[str, Top]) -> Message:
         """Return the message for a notification.
@@ -119,9 +121,9 @@ class Writer:
             measured = rule.measured(alert.peak)
             lines.append(f"{measured} in {rule.window_s} s" if kind is Kind.FIRING else f"peak: {measured}")
             lines.append(f"threshold: {rule.limit}")
-        lines.append(f"started: {utc(alert.started)} (time of the log lines)")
+        lines.append(f"started: {self._time(alert.started)} (time of the log lines)")
         if alert.state is AlertState.ENDED:
-            lines.append(f"ended: {utc(alert.last_true)}, after {_span(alert.last_true - alert.started)}")
+            lines.append(f"ended: {self._time(alert.last_true)}, after {_span(alert.last_true - alert.started)}")
         for field, values in tops.get(alert.incident, {}).items():
             lines.append(f"top {field}: " + ", ".join(f"{_printable(value)} ({n})" for value, n in values))
         if rule is None:
@@ -143,14 +145,20 @@ class Writer:
         ]
         if about.total > len(about.alerts):
             lines.append(f"and {about.total - len(about.alerts)} more")
-        lines.append(f"since: {utc(about.since)} (time of the log lines)")
+        lines.append(f"since: {self._time(about.since)} (time of the log lines)")
         if kind is Kind.RESOLVED:
-            lines.append(f"ended: {utc(about.ended)}, after {_span(about.duration)}")
+            lines.append(f"ended: {self._time(about.ended)}, after {_span(about.duration)}")
         if kind is not Kind.RESOLVED and kind is not Kind.UPDATE:
             lines.append(
                 f"{about.started} started, {about.resolved} ended since the last message; {about.firing} firing"
             )
         return title, lines
+
+    def _time(self, seconds: float) -> str:
+        """Return a moment as people on site read it, with its distance from UTC."""
+        if self._zone is UTC:
+            return utc(seconds)
+        return datetime.fromtimestamp(seconds, self._zone).isoformat(sep=" ", timespec="seconds")
 
     def _measured(self, alert: Alert) -> str:
         rule = self._rules.get(alert.rule)

@@ -65,8 +65,8 @@ class Alerter:
             Reading(config.kafka, topic, self._state, EventClock(config.shipping_s), config.lateness_s)
             for topic in topics
         ]
-        self._lines = LineReader(TrustedProxies(config.trusted_proxies))
-        self._writer = Writer(config.rules, config.database)
+        self._lines = LineReader(TrustedProxies(config.trusted_proxies), config.error_log_timezone)
+        self._writer = Writer(config.rules, config.database, config.timezone)
         self._notifier = Notifier(config.notifications)
         self._channels = [channel.name for channel in config.channels]
         #: What the lines of the worst window had most often, by the incident of an alert that is on.

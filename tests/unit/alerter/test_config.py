@@ -26,6 +26,7 @@ GOOD: dict[str, Any] = {
     "state": "/var/lib/obsctl-alerter/state.db",
     "database": "obs",
     "trusted_proxies": [],
+    "error_log_timezone": "UTC",
     "health": {"address": "127.0.0.1", "port": 9601},
     "rules": [
         {"name": "client-request-rate", "kind": "requests_per_client", "threshold": 100, "window_s": 60},
@@ -110,6 +111,8 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"channels": [GOOD["channels"][1] | {"tokn": "env:X"}]}, "channels[0]: Object contains unknown field `tokn`"),
         ({"channels": [GOOD["channels"][1] | {"per_minute": 1}]}, "channels[0].per_minute: Expected `int` >= 2"),
         ({"channels": [GOOD["channels"][2] | {"recipients": []}]}, "channels[0].recipients: Expected `array`"),
+        ({"error_log_timezone": "Mars/Base"}, "error_log_timezone: there is no time zone 'Mars/Base'"),
+        ({"timezone": "Mars/Base"}, "timezone: there is no time zone 'Mars/Base'"),
         ({"lateness_s": -1}, "lateness_s: Expected `int` >= 0"),
     ],
 )
@@ -125,7 +128,7 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
     path.write_text(
         "kafka: {bootstrap: [a:1], group: g, topics: {access: t, error: e}}\nstate: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
-        "database: obs\ntrusted_proxies: []\nhealth: {address: 127.0.0.1, port: 9601}\n"
+        "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nhealth: {address: 127.0.0.1, port: 9601}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):
         load(path)

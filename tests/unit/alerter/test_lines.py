@@ -129,3 +129,10 @@ def test_a_prefix_is_no_client() -> None:
     reader = LineReader(TrustedProxies(()))
     assert reader.event(value(f"<190>Oct 14 01:44:15 web1 nginx: {COMBINED}", "combined")) is None
     assert reader.unreadable == 1
+
+
+def test_an_error_line_counts_at_its_own_time_in_the_balancers_zone() -> None:
+    line = "2026/01/02 11:04:05 [error] 7#7: *1 upstream timed out, client: 192.0.2.1, server: s"
+    event = LineReader(TrustedProxies(()), "Asia/Shanghai").event(value(line, "error"))
+    assert event is not None
+    assert (event.time, event.line.host) == (1767323045.0, "node1")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo
 
 from obsctl.alerter.alerts import Level
 from obsctl.alerter.config import notification_plan
@@ -18,9 +20,9 @@ from tests.unit.alerter.builders import T, engine, event, rate, share
 class Night:
     """An engine, the stages behind it, and the messages that come out."""
 
-    def __init__(self, *rules: Rule) -> None:
+    def __init__(self, *rules: Rule, zone: tzinfo = UTC) -> None:
         self.machine: Engine = engine(*rules)
-        self._writer = Writer(rules, "obs")
+        self._writer = Writer(rules, "obs", zone)
         self._notifier = Notifier(notification_plan(NotifyOptions(), rules, ["robot"]))
         self._tops: dict[str, dict[str, tuple[tuple[str, int], ...]]] = {}
         self.messages: list[Message] = []
@@ -135,3 +137,10 @@ def test_a_digest_names_every_message_and_has_the_worst_severity() -> None:
     assert one.facts["severity"] == "critical"
     assert digest(messages[3:], T).facts["severity"] == ""
     assert sent_again(one).lines[:-1] == one.lines
+
+
+def test_times_are_those_of_the_site() -> None:
+    night = Night(rate(100), zone=ZoneInfo("Asia/Shanghai"))
+    (message,) = night.go(0, 10, burst())
+    assert any(line.startswith("started: 2027-01-15 16:00:0") and "+08:00" in line for line in message.lines)
+    assert message.facts["since"].startswith("2027-01-15T08:00:0")
