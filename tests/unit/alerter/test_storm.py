@@ -1,6 +1,7 @@
 """A storm on a clock of its own, through rules, stages and outbox, with restarts: few messages, none twice, none lost.
 
-``STORM_LINES`` sets the number of lines (120,000).
+``STORM_LINES`` sets the number of lines (120,000) and ``STORM_CLIENTS`` that of the clients (2,000), each of which sends
+one a second. Ten million lines of 10,000 clients take some minutes.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ from obsctl.alerter.state import State, connect, transaction
 from tests.unit.alerter.builders import T, engine, event, rate
 
 LINES = int(os.environ.get("STORM_LINES", "120000"))
-SECONDS = 60
-CLIENTS = LINES // SECONDS
+CLIENTS = int(os.environ.get("STORM_CLIENTS", "2000"))
+SECONDS = LINES // CLIENTS
+NAMES = [f"client-{number}" for number in range(CLIENTS)]
+#: An odd number: identities are spread over all 64 bits, as hashes are.
+_SPREAD = 0x9E3779B97F4A7C15
 LOG = Log("cluster", "nginxlog", "id")
 RULES = (rate(20, hold_s=30),)
 
@@ -36,9 +40,8 @@ RULES = (rate(20, hold_s=30),)
 class Night:
     """An alerter without threads: what it has read, decided and sent; it may be killed between two steps."""
 
-    def __init__(self, path: Path, lines: list[list[Event]]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._lines = lines
         self._writer = Writer(RULES, "obs")
         self.sent: list[tuple[float, Message]] = []
         self._start()
@@ -65,7 +68,7 @@ class Night:
     def second(self, number: int) -> None:
         """Read what was written until this second, decide, and send what is due."""
         now = float(T + number)
-        due = [line for second in self._lines[self._read : number] for line in second]
+        due = [line for second in range(self._read, min(number, SECONDS)) for line in lines(second)]
         self._read = max(self._read, number)
         changed = self.machine.feed(due, now) + self.machine.tick(now - 1, now)
         decided = self._notifier.turn([alert for alert, _ in changed], self.machine.firing, now)
@@ -83,13 +86,18 @@ class Night:
                 outbox.settle(self._robot, "robot", parcel, Delivery(Verdict.DELIVERED, "0", "errcode 0"), now)
 
 
+def lines(second: int) -> list[Event]:
+    """Return the lines of a second: a line of each client, the same each time that it is read."""
+    first = 1 + second * CLIENTS
+    return [event(second + 0.5, client=name, identity=(first + n) * _SPREAD % 2**64) for n, name in enumerate(NAMES)]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_storm_is_few_messages_that_count_every_alert(tmp_path: Path, seed: int) -> None:
-    lines = [[event(second + 0.5, client=f"client-{number}") for number in range(CLIENTS)] for second in range(SECONDS)]
     chance = random.Random(seed)  # noqa: S311
-    kills = set(chance.sample(range(5, 260), 8))
-    night = Night(tmp_path / "state.db", lines)
-    for number in range(1, 360):
+    kills = set(chance.sample(range(5, SECONDS + 200), 8))
+    night = Night(tmp_path / "state.db")
+    for number in range(1, SECONDS + 300):
         night.second(number)
         if number in kills:
             night.kill()
