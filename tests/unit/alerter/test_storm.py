@@ -1,7 +1,7 @@
 """A storm on a clock of its own, through rules, stages and outbox, with restarts: few messages, none twice, none lost.
 
-``STORM_LINES`` sets the number of lines (120,000) and ``STORM_CLIENTS`` that of the clients (2,000), each of which sends
-one a second. Ten million lines of 10,000 clients take some minutes.
+``STORM_LINES`` sets the number of lines (120,000) and ``STORM_CLIENTS`` that of the clients (2,000), each of which
+sends one a second. Ten million lines of 10,000 clients take some minutes.
 """
 
 from __future__ import annotations
