@@ -204,7 +204,8 @@ def test_what_a_host_prints_is_read() -> None:
 def test_what_the_alerter_writes_is_what_is_read_of_it() -> None:
     written = Health(
         status="degraded", reason="a channel waits", lag=5, behind_s=1.5, last_event_at="2026-01-01T00:00:00Z",
-        counted=9, firing=1, waiting=2, skipped={}, evicted={}, alerts=(), channels=(), cluster={},
+        counted=9, firing=1, waiting=2, skipped={}, evicted={}, alerts=(), suppressed={},
+        channels=(), cluster="", topics={},
     )  # fmt: skip
     page = read_host("app1", f"page alerter {msgspec.json.encode(written).decode()}").alerter
     assert page == AlerterPage(
