@@ -329,6 +329,19 @@ def _literal(value: dict[str, Any]) -> str:
     )
 
 
+def notifications() -> dict[str, Any]:
+    """Return the options of ``consumer_alert_notifications`` as argument_specs write them."""
+    return {
+        part.name: spec_of(part) | ({"required": True} if part.required else {}) | {"description": part.text}
+        for part in options(NotifyOptions)
+    }
+
+
+def test_the_roles_argument_specs_name_each_option_of_notifications() -> None:
+    found = documented()["consumer_alert_notifications"]["options"]
+    assert found == notifications(), "python -m tests.contract.alerter.test_one_description writes them"
+
+
 def schema() -> str:
     """Return the JSON Schema of a list of rules, for editors."""
     found = msgspec.json.schema(list[functools.reduce(operator.or_, rules.KINDS.by_tag.values())])  # type: ignore[misc]
@@ -352,9 +365,11 @@ def test_the_preflight_knows_the_options_of_rules() -> None:
 def main() -> None:
     """Write the page's tables, the role's argument_specs and the preflight's module."""
     page, role = PAGE.read_text(), SPECS.read_text()
-    for name, (kinds, _) in LISTS.items():
+    described = {name: specs(kinds) for name, (kinds, _) in LISTS.items()}
+    for name in LISTS:
         page = block(name).sub(lambda _, name=name: tables(name), page)
-        text = textwrap.indent(yaml.dump(specs(kinds), Dumper=_Yaml, sort_keys=False, width=100), " " * 10)
+    for name, found in (described | {"consumer_alert_notifications": notifications()}).items():
+        text = textwrap.indent(yaml.dump(found, Dumper=_Yaml, sort_keys=False, width=95), " " * 10)
         entries = re.compile(rf"(?s)(\n      {name}:\n.*?\n        options:\n).*?(?=        default:)")
         role = entries.sub(lambda found, text=text: found[1] + text, role)
     PAGE.write_text(page)
