@@ -6,7 +6,6 @@ What the role always writes has no default here: it stands in the role.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Sequence
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +16,9 @@ from msgspec import Meta
 
 from obsctl.alerter.channels import registry as channel_kinds
 from obsctl.alerter.channels.channel import ChannelOptions
-from obsctl.alerter.notify import alert_filter
+from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
-from obsctl.alerter.notify.plan import Plan, plan
+from obsctl.alerter.notify.plan import Plan
 from obsctl.alerter.rules import registry as rule_kinds
 from obsctl.alerter.rules.rule import Rule
 from obsctl.core.config_file import ConfigFile, InvalidValueError
@@ -133,22 +132,6 @@ def load(path: Path) -> AlerterConfig:
         )
     except InvalidValueError as fault:
         raise file.error(fault) from None
-
-
-def notification_plan(options: NotifyOptions, rules: Sequence[Rule], channels: Collection[str]) -> Plan:
-    """Check the section ``notifications`` for these rules and channels.
-
-    Raises:
-        InvalidValueError: something that cannot work.
-    """
-    labels = dict.fromkeys(field for rule in rules for field in rule.fields)
-    return plan(
-        options,
-        channels=channels,
-        labels=labels,
-        for_s={rule.name: rule.for_s for rule in rules},
-        read=alert_filter.reader(labels),
-    )
 
 
 def _zone(name: str, key: str) -> tzinfo:

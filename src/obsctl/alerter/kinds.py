@@ -6,9 +6,10 @@ documentation and the role's argument_specs are tested against it (tests/contrac
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -47,26 +48,110 @@ class Kinds(Generic[T]):
             key: of the list, for errors.
 
         Raises:
-            InvalidValueError: an unknown kind or option, one missing or of another type, or a name used twice.
+            InvalidValueError: an unknown kind or option, one missing or of another type, or a name used twice; the
+                first one.
         """
         values: list[T] = []
+        for value, faults in self.examine(entries, key):
+            if value is None:
+                raise faults[0]
+            values.append(value)
+        return values
+
+    def examine(
+        self,
+        entries: Iterable[Mapping[str, Any]],
+        key: str,
+        *,
+        is_open: Callable[[Any], bool] = lambda _: False,
+    ) -> Iterator[tuple[T | None, list[InvalidValueError]]]:
+        """Yield for each entry of a list its value, or all of its faults.
+
+        Args:
+            entries: one mapping for each.
+            key: of the list, for errors.
+            is_open: whether an option's value is to be filled in later, so that nothing can be said of it.
+
+        Yields:
+            A value and no fault; or None and the faults, of which an entry has none if an option is open.
+        """
         names: set[str] = set()
         for number, entry in enumerate(entries):
             place = f"{key}[{number}]"
             name = entry.get("name", "")
-            kind = self.by_tag.get(str(entry.get(self.tag_field)))
-            if kind is None:
-                known = ", ".join(self.by_tag)
-                raise InvalidValueError(f"{place}.{self.tag_field}", f"must be one of {known}{_of(name)}")
+            value, faults = self._examine_one(entry, is_open)
+            if isinstance(name, str) and name and not is_open(name):
+                if name in names:
+                    faults.append(InvalidValueError("name", "the name is used twice"))
+                names.add(name)
+            yield None if faults else value, [_placed(fault, place, name) for fault in faults]
+
+    def _examine_one(
+        self, entry: Mapping[str, Any], is_open: Callable[[Any], bool]
+    ) -> tuple[T | None, list[InvalidValueError]]:
+        tag = entry.get(self.tag_field)
+        kind = self.by_tag.get(str(tag))
+        if kind is None:
+            if is_open(tag):
+                return None, []
+            known = ", ".join(self.by_tag)
+            fault = InvalidValueError(self.tag_field, f"must be one of {known}", hint=_near(str(tag), self.by_tag))
+            return None, [fault]
+        faults: list[InvalidValueError] = []
+        options = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        for option, value in entry.items():
+            if option == self.tag_field:
+                continue
+            if option not in options:
+                text = f"Object contains unknown field `{option}`"
+                faults.append(InvalidValueError("", text, hint=_near(str(option), options)))
+                continue
+            if is_open(value):
+                continue
             try:
-                values.append(msgspec.convert(dict(entry), kind))
+                msgspec.convert(value, options[option].type)
             except msgspec.ValidationError as error:
                 fault = located(error)
-                raise InvalidValueError(f"{place}.{fault.key}" if fault.key else place, f"{fault}{_of(name)}") from None
-            if name in names:
-                raise InvalidValueError(f"{place}.name", f"the name is used twice{_of(name)}")
-            names.add(name)
-        return values
+                faults.append(InvalidValueError(_joined(option, fault.key), str(fault)))
+        faults += [
+            InvalidValueError("", f"Object missing required field `{option}`")
+            for option, field in options.items()
+            if field.required and option not in entry
+        ]
+        if faults or any(is_open(value) for value in entry.values()):
+            return None, faults
+        try:
+            return msgspec.convert(dict(entry), kind), []
+        except msgspec.ValidationError as error:
+            cause = error.__cause__
+            return None, list(cause.faults) if isinstance(cause, InvalidOptionsError) else [located(error)]
+
+
+class InvalidOptionsError(ValueError):
+    """Options that each have the right type and yet cannot work.
+
+    Args:
+        faults: with the options as keys.
+    """
+
+    def __init__(self, faults: Sequence[InvalidValueError]) -> None:
+        super().__init__("; ".join(f"{fault.key}: {fault}" for fault in faults))
+        self.faults = faults
+
+
+def _placed(fault: InvalidValueError, place: str, name: object) -> InvalidValueError:
+    # A filter's fault shows the place in it on lines of their own.
+    first, *more = str(fault).split("\n")
+    return InvalidValueError(_joined(place, fault.key), "\n".join([f"{first}{_of(name)}", *more]), hint=fault.hint)
+
+
+def _joined(place: str, key: str) -> str:
+    return f"{place}{'.' if key and key[0] != '[' else ''}{key}"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {close[0]}?" if close else ""
 
 
 def _of(name: object) -> str:

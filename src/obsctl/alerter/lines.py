@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from obsctl.alerter.events import Event
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
-from obsctl.lines.formats.line import AccessLine
+from obsctl.lines.formats.line import AccessLine, Line
 from obsctl.lines.formats.registry import formats
 
 _CACHE_SIZE = 10_000
@@ -39,9 +39,13 @@ class LineReader:
         line.host = host
         if self._proxies and type(line) is AccessLine:
             line.client_addr = self._proxies.client(line.client_addr, line.x_forwarded_for)
-        full = identity.of_line(begun, envelope.log.offset, envelope.message)
-        # Half of it is plenty for the lines of some minutes.
-        return Event(int.from_bytes(full[:8], "big"), SECONDS[line.ts[:19]] + float(line.ts[19:]), line)
+        return event_of(line, identity.of_line(begun, envelope.log.offset, envelope.message))
+
+
+def event_of(line: Line, full: bytes) -> Event:
+    """Return what rules look at, of a line and its identity."""
+    # Half of the identity is plenty for the lines of some minutes.
+    return Event(int.from_bytes(full[:8], "big"), SECONDS[line.ts[:19]] + float(line.ts[19:]), line)
 
 
 class _Seconds(dict[str, int]):

@@ -1,23 +1,57 @@
-"""``obsctl alert``: prove that alerts arrive."""
+"""``obsctl alert``: prove that alerts arrive, and look at rules before they wake anybody."""
 
 from __future__ import annotations
 
+import enum
+import json
 import socket
-from typing import Annotated, Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
+import msgspec
 import typer
 
-from obsctl.cli.alert_rules import rules
 from obsctl.cli.commands import Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
 
+if TYPE_CHECKING:
+    from obsctl.alerter.rules_file import Entry
+
 alert = group(
-    "alert", help="Prove that alerts arrive.", epilog=examples("obsctl alert test", "obsctl alert test --dry-run")
+    "alert",
+    help="Prove that alerts arrive, and look at rules before they wake anybody.",
+    epilog=examples("obsctl alert test", "obsctl alert test --dry-run", "obsctl alert rules check rules.yml"),
 )
-
-
+rules = group(
+    "rules",
+    help="Look at a file of alert rules before it is deployed.",
+    epilog=examples(
+        "obsctl alert rules check rules.yml",
+        "obsctl alert rules schema > alert-rules.json",
+        "obsctl alert rules replay rules.yml --logs access.log --log-format json",
+    ),
+)
 alert.add_typer(rules)
+
+
+class LogFormat(enum.StrEnum):
+    """The formats of lines."""
+
+    JSON = "json"
+    COMBINED = "combined"
+    ERROR = "error"
+
+
+_RulesPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="YAML: a list of rules, or a file that has one under consumer_alert_rules or rules, such as group_vars "
+        "and alerter.yml; - for standard input.",
+    ),
+]
 
 
 @alert.command(
@@ -74,3 +108,133 @@ def send_test(
     data = {"message_id": message.id, "channels": describe_channels(seen)}
     publish(ctx, start.report("alert test", data, judge_channels(seen)), CHANNELS_LAYOUTS)
     return exit_code(seen)
+
+
+@rules.command(
+    "check",
+    cls=Command,
+    epilog=examples(
+        "obsctl alert rules check rules.yml",
+        "obsctl alert rules check /etc/obsctl/alerter.yml -o json",
+        "obsctl alert rules check - < rules.yml",
+    ),
+)
+def check_rules(ctx: typer.Context, file: _RulesPath) -> ExitCode:
+    """Read the alert rules in FILE and name every fault with its line; ends with 78 where there is one.
+
+    Says of each rule whether requests through the VIP can make its condition happen.
+    """
+    from obsctl.alerter.tables import CHECK_LAYOUTS
+    from obsctl.cli.output import publish
+    from obsctl.cli.reporting import Start
+
+    start = Start()
+    entries = _entries(file)
+    for entry in entries:
+        if entry.open:
+            note(ctx, f"{entry.name}: {', '.join(entry.open)} not checked: Jinja text, which the playbook fills in")
+    data = {
+        "rules": [
+            {
+                "name": entry.name,
+                "kind": entry.kind,
+                "severity": entry.severity,
+                "testable": not entry.why_not_testable,
+                "why_not": entry.why_not_testable or None,
+                "open": entry.open,
+            }
+            for entry in entries
+        ]
+    }
+    publish(ctx, start.report("alert rules check", data), CHECK_LAYOUTS)
+    return ExitCode.OK
+
+
+@rules.command("schema", cls=Command, epilog=examples("obsctl alert rules schema > alert-rules.json"))
+def show_schema() -> None:
+    """Print the JSON Schema of a file of alert rules, by which an editor checks and completes it."""
+    from obsctl.alerter.rules_file import schema
+
+    typer.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+
+
+@rules.command(
+    "replay",
+    cls=Command,
+    epilog=examples(
+        "obsctl alert rules replay rules.yml --logs access.log --log-format json",
+        "obsctl alert rules replay rules.yml --logs a.log.gz --log-format combined",
+        "obsctl alert rules replay rules.yml --logs - --log-format error -o wide",
+    ),
+)
+def replay_rules(
+    ctx: typer.Context,
+    file: _RulesPath,
+    logs: Annotated[
+        list[Path],
+        typer.Option(
+            "--logs",
+            metavar="PATH",
+            help="A log, plain or compressed by gzip; - for standard input; may be given several times.",
+        ),
+    ],
+    log_format: Annotated[
+        LogFormat, typer.Option(metavar="FORMAT", help="Format of the lines: json, combined or error.")
+    ],
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Host that wrote the lines (default: each log is that of a host called as the file)."
+        ),
+    ] = None,
+) -> ExitCode:
+    """Show what the alert rules in FILE would have sent while the lines of logs were written; sends nothing.
+
+    The lines' own times move the clock, and messages go through the default stages: one route, no silences, no mute
+    windows. -o wide lists each message.
+    """
+    from obsctl.alerter.log_files import read_logs
+    from obsctl.alerter.rules_file import rules_of
+    from obsctl.alerter.rules_replay import replay
+    from obsctl.alerter.tables import REPLAY_LAYOUTS
+    from obsctl.cli.output import publish
+    from obsctl.cli.reporting import Start
+
+    start = Start()
+    if [str(path) for path in (file, *logs)].count("-") > 1:
+        raise UsageError("standard input can be read once only", hint="give - for FILE or for one --logs")
+    chosen = rules_of(file, _entries(file))
+    recorded = read_logs(logs, log_format.value, host=host, standard_input=_standard_input)
+    replayed = replay(chosen, recorded.events)
+    if recorded.unreadable:
+        note(ctx, f"{recorded.unreadable:,} of {recorded.lines:,} lines cannot be read and are left out")
+    totals = {
+        "lines": recorded.lines,
+        "unreadable": recorded.unreadable,
+        "first": replayed.first,
+        "last": replayed.last,
+        "messages": len(replayed.messages),
+    }
+    data = {"totals": totals, "rules": replayed.rules, "messages": replayed.messages}
+    publish(ctx, start.report("alert rules replay", msgspec.to_builtins(data)), REPLAY_LAYOUTS)
+    return ExitCode.OK
+
+
+def _entries(file: Path) -> list[Entry]:
+    """Read a file of rules; ``-`` is standard input."""
+    from obsctl.alerter.rules_file import load
+
+    try:
+        if str(file) == "-":
+            return load(Path("standard input"), _standard_input().read().decode())
+        return load(file, file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: is not text in UTF-8") from None
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    return sys.stdin.buffer

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,47 +41,65 @@ class ConfigFile:
 
     Args:
         path: of the file, named in every error.
+        text: what the file says, where it was read already.
 
     Raises:
         ConfigError: it cannot be read, is not YAML in UTF-8, or gives a key twice.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="give the file with --config") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"{path}: is not text in UTF-8") from None
-        try:
-            loader = yaml.SafeLoader(text)
-            self._root = loader.get_single_node()
+        if text is None:
+            text = _text(path)
+        with self._yaml_faults():
+            # Composed only: a part that is not asked for may hold tags of another program, such as Ansible's !vault.
+            self._root = yaml.SafeLoader(text).get_single_node()
             _refuse_repeated_keys(self._root, path)
-            self._document = None if self._root is None else loader.construct_document(self._root)
-        except yaml.reader.ReaderError:
-            raise ConfigError(f"{path}: holds a control character") from None
-        except yaml.MarkedYAMLError as error:
-            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise ConfigError(f"{path}{line}: is not YAML: {error.problem}") from None
-        except RecursionError:
-            raise ConfigError(f"{path}: is nested too deeply") from None
-        except ValueError as error:
-            # A date or a number that YAML recognises by its form and Python cannot hold.
-            raise ConfigError(f"{path}: is not YAML: {error}") from None
 
-    def to(self, kind: type[T]) -> T:
+    def to(self, kind: type[T], part: str = "") -> T:
         """Return the document as a value of the type.
+
+        Args:
+            part: a key of the document, where only its value is wanted.
 
         Raises:
             ConfigError: a key is missing, unknown, or of another type.
         """
+        node = self._root
+        if part and isinstance(node, yaml.MappingNode):
+            node = next(value for key, value in reversed(node.value) if key.value == part)
+        with self._yaml_faults():
+            document = None if node is None else yaml.SafeLoader("").construct_document(node)
         try:
-            return msgspec.convert(self._document, kind)
+            return msgspec.convert(document, kind)
         except msgspec.ValidationError as error:
-            raise self.error(located(error)) from None
+            fault = located(error)
+            joined = f"{part}{'.' if part and fault.key and fault.key[0] != '[' else ''}{fault.key}"
+            raise self.error(InvalidValueError(joined, str(fault))) from None
         except RecursionError:
             raise ConfigError(f"{self.path}: is nested too deeply") from None
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the document; empty where it is no mapping."""
+        if not isinstance(self._root, yaml.MappingNode):
+            return []
+        return [key.value for key, _ in self._root.value if isinstance(key, yaml.ScalarNode)]
+
+    @contextlib.contextmanager
+    def _yaml_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except yaml.reader.ReaderError:
+            raise ConfigError(f"{self.path}: holds a control character") from None
+        except yaml.MarkedYAMLError as error:
+            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise ConfigError(f"{self.path}{line}: is not YAML: {error.problem}") from None
+        except RecursionError:
+            raise ConfigError(f"{self.path}: is nested too deeply") from None
+        except ValueError as error:
+            # A date or a number that YAML recognises by its form and Python cannot hold.
+            raise ConfigError(f"{self.path}: is not YAML: {error}") from None
 
     def error(self, fault: InvalidValueError) -> ConfigError:
         """Return the error for a value that cannot work."""
@@ -105,6 +125,15 @@ class ConfigFile:
             else:
                 break
         return "" if mark is None else f":{mark.start_mark.line + 1}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="give the file with --config") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not text in UTF-8") from None
 
 
 def located(error: msgspec.ValidationError) -> InvalidValueError:

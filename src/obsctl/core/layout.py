@@ -8,6 +8,8 @@ from typing import NamedTuple
 class Layout(NamedTuple):
     """One table: the key in ``data``, its title, the columns always shown and those of ``-o wide``.
 
+    Without columns that are always shown, it is a table of ``-o wide`` alone.
+
     ``percent`` names the columns whose numbers are parts of one.
     """
 

@@ -87,12 +87,12 @@ def _section(console: Any, layout: Layout, data: Mapping[str, Any], *, wide_colu
     from rich.table import Table
 
     rows = data.get(layout.key)
-    if not rows:
+    columns = layout.columns + (layout.wide if wide_columns else ())
+    if not rows or not columns:
         return
     if isinstance(rows, Mapping):
         rows = [rows]
     grid = Table(title=layout.title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    columns = layout.columns + (layout.wide if wide_columns else ())
     for column in columns:
         grid.add_column(column.removesuffix("_bytes").upper().replace("_", " "), overflow="fold")
     for row in rows:

@@ -7,9 +7,7 @@ in roles/consumer/meta/argument_specs.yml, the preflight's rule_options.py and d
 from __future__ import annotations
 
 import enum
-import functools
 import json
-import operator
 import pkgutil
 import re
 import textwrap
@@ -33,6 +31,8 @@ from obsctl.alerter.kinds import Kinds
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.rules import registry as rules
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.rules_file import schema
+from obsctl.cli.main import run
 from rig import collection  # noqa: F401 - lets plugins be imported
 
 # The plugins can be imported once the loader above has run.
@@ -41,8 +41,8 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_cha
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reference" / "alerting.md"
+SCHEMA = PAGE.with_name("alert-rules.schema.json")
 SPECS = ROOT / "roles" / "consumer" / "meta" / "argument_specs.yml"
-SCHEMA = ROOT / "docs" / "reference" / "alert-rules.schema.json"
 PREFLIGHT_RULES = ROOT / "plugins" / "plugin_utils" / "preflight" / "rule_options.py"
 DEFAULTS = ROOT / "roles" / "consumer" / "defaults" / "main.yml"
 LISTS: dict[str, tuple[Kinds[Any], type[Any]]] = {
@@ -342,28 +342,23 @@ def test_the_roles_argument_specs_name_each_option_of_notifications() -> None:
     assert found == notifications(), "python -m tests.contract.alerter.test_one_description writes them"
 
 
-def schema() -> str:
-    """Return the JSON Schema of a list of rules, for editors."""
-    found = msgspec.json.schema(list[functools.reduce(operator.or_, rules.KINDS.by_tag.values())])  # type: ignore[misc]
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Alert rules of ObsCraft"}
-    return json.dumps(head | found, indent=1, sort_keys=False) + "\n"
-
-
-def test_the_published_schema_is_that_of_the_rules() -> None:
-    assert SCHEMA.read_text() == schema(), "python -m tests.contract.alerter.test_one_description writes it"
-    kinds = json.loads(SCHEMA.read_text())["$defs"]
-    for tag, struct in rules.KINDS.by_tag.items():
-        described = kinds[struct.__name__]
-        assert set(described["properties"]) == {"kind", *(option.name for option in options(struct))}, tag
-        assert described["additionalProperties"] is False
-
-
 def test_the_preflight_knows_the_options_of_rules() -> None:
     assert PREFLIGHT_RULES.read_text() == preflight_module(), "python -m tests.contract.alerter.test_one_description"
 
 
+def schema_file() -> str:
+    """Return what ``obsctl alert rules schema`` prints."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def test_the_published_schema_is_the_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert SCHEMA.read_text() == schema_file(), "python -m tests.contract.alerter.test_one_description writes it"
+    run(["alert", "rules", "schema"])
+    assert capsys.readouterr().out == schema_file()
+
+
 def main() -> None:
-    """Write the page's tables, the role's argument_specs and the preflight's module."""
+    """Write the page's tables, the role's argument_specs, the preflight's module and the schema of rules."""
     page, role = PAGE.read_text(), SPECS.read_text()
     described = {name: specs(kinds) for name, (kinds, _) in LISTS.items()}
     for name in LISTS:
@@ -375,7 +370,7 @@ def main() -> None:
     PAGE.write_text(page)
     SPECS.write_text(role)
     PREFLIGHT_RULES.write_text(preflight_module())
-    SCHEMA.write_text(schema())
+    SCHEMA.write_text(schema_file())
 
 
 if __name__ == "__main__":

@@ -91,8 +91,11 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
             {"rules": [MATCH | {"kind": "ratio", "hits": "status:500", "share": 0.1, "resolve_share": 0.2}]},
             "at most share",
         ),
-        ({"rules": [MATCH | {"kind": "flatline", "expect": ["node1"]}]}, "expect needs exactly one field in by"),
-        ({"rules": [MATCH | {"kind": "new_term"}]}, "by must name at least one field"),
+        (
+            {"rules": [MATCH | {"kind": "flatline", "expect": ["node1"]}]},
+            "rules[0].expect: needs exactly one field in by",
+        ),
+        ({"rules": [MATCH | {"kind": "new_term"}]}, "rules[0].by: must name at least one field"),
         (
             {"rules": [MATCH | {"kind": "cardinality", "of": "url", "threshold": 5}]},
             "of: access lines have no field 'url'",
@@ -100,7 +103,7 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"rules": [MATCH | {"kind": "spike", "factor": 1}]}, "rules[0].factor: Expected `float` > 1"),
         (
             {"rules": [GOOD["rules"][0] | {"ignore_clients": ["10.0.0.1/24"]}]},
-            "rules[0]: ignore_clients[0]: 10.0.0.1/24",
+            "rules[0].ignore_clients[0]: 10.0.0.1/24",
         ),
         ({"trusted_proxies": ["proxy1"]}, "trusted_proxies[0]: 'proxy1' does not appear"),
         (

@@ -7,10 +7,10 @@ from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 from obsctl.alerter.alerts import Level
-from obsctl.alerter.config import notification_plan
 from obsctl.alerter.engine import Engine
 from obsctl.alerter.events import Event
 from obsctl.alerter.message import Kind, Message, Writer, channel_test, digest, sent_again
+from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.rules.rule import Rule

@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
+from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines, raised
 from obsctl.alerter.window import Window
+from obsctl.core.config_file import InvalidValueError
 
 #: Values of a key that are remembered beyond the threshold: it holds by then, and more would only cost memory.
 _SPARE = 1000
@@ -79,9 +80,10 @@ class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields
     )
     most_keys: ClassVar[int | None] = 20_000
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.field("of", self.of)
+    def faults(self) -> Iterator[InvalidValueError]:
+        """Also a field that the lines do not have."""
+        yield from super().faults()
+        yield from raised(self.field, "of", self.of)
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Collect the values by key and second."""

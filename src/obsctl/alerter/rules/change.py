@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
+from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines, raised
 from obsctl.alerter.window import Window
+from obsctl.core.config_file import InvalidValueError
 
 _DAY_S = 86_400
 
@@ -66,9 +67,10 @@ class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     condition: ClassVar[str] = "of the lines that fit the `filter`, the field `of` has another value than before"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.field("of", self.of)
+    def faults(self) -> Iterator[InvalidValueError]:
+        """Also a field that the lines do not have."""
+        yield from super().faults()
+        yield from raised(self.field, "of", self.of)
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Take the last value of each second, in the order of time: the partitions of a topic are read in any."""

@@ -10,6 +10,7 @@ from msgspec import Meta
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
 from obsctl.alerter.window import LastSeen, Window
+from obsctl.core.config_file import InvalidValueError
 
 _DAY_S = 86_400
 
@@ -28,10 +29,11 @@ class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     condition: ClassVar[str] = "no line fits the `filter`"
     clocked: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def faults(self) -> Iterator[InvalidValueError]:
+        """Also values of more than one field, or of none."""
+        yield from super().faults()
         if self.expect and len(self.by) != 1:
-            raise ValueError("expect needs exactly one field in by: the one whose values it names")
+            yield InvalidValueError("expect", "needs exactly one field in by: the one whose values it names")
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Take the seconds of the lines that fit, of the expected values where they are named."""

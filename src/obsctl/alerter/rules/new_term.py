@@ -10,6 +10,7 @@ from msgspec import Meta
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import FilteredRule
 from obsctl.alerter.window import LastSeen, Window
+from obsctl.core.config_file import InvalidValueError
 
 _DAY_S = 86_400
 
@@ -26,10 +27,11 @@ class NewTerm(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     condition: ClassVar[str] = "a line that fits the `filter` has values of the fields in `by` that no line had before"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def faults(self) -> Iterator[InvalidValueError]:
+        """Also no field at all."""
+        yield from super().faults()
         if not self.by:
-            raise ValueError("by must name at least one field: the one whose new values are looked for")
+            yield InvalidValueError("by", "must name at least one field: the one whose new values are looked for")
 
     def new_window(self) -> Window:
         """Return what remembers when the value came first and last."""

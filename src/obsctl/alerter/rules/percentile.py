@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of, lines_counter
+from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of, lines_counter, raised
 from obsctl.alerter.rules.share import share_of
 from obsctl.alerter.window import Window, hits, total
+from obsctl.core.config_file import InvalidValueError
 from obsctl.lines.formats.line import Absent, Line
 from obsctl.query.fields import Kind
 
@@ -32,11 +33,14 @@ class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=
 
     condition: ClassVar[str] = "of at least `min_lines` lines, the `percentile` of the number `of` is above the limit"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        field = self.field("of", self.of)
-        if field.many or field.kind not in (Kind.INTEGER, Kind.DECIMAL):
-            raise ValueError(f"of: {self.of} is a {field.kind.value}{' list' if field.many else ''}, not a number")
+    def faults(self) -> Iterator[InvalidValueError]:
+        """Also a field that is no number."""
+        yield from super().faults()
+        yield from raised(self.field, "of", self.of)
+        field = self.table.fields.get(self.of)
+        if field is not None and (field.many or field.kind not in (Kind.INTEGER, Kind.DECIMAL)):
+            what = f"{field.kind.value}{' list' if field.many else ''}"
+            yield InvalidValueError("of", f"{self.of} is a {what}, not a number")
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Count the lines that have the number; hits are those above the limit."""

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import FilteredRule
+from obsctl.alerter.rules.rule import FilteredRule, raised
 from obsctl.alerter.rules.share import reaches, share_of
 from obsctl.alerter.window import Window, hits, total
+from obsctl.core.config_file import InvalidValueError
 from obsctl.lines.formats.line import Line
 
 
@@ -31,11 +32,12 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
     condition: ClassVar[str] = "of at least `min_lines` lines that fit the `filter`, at least the `share` fit `hits`"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.predicate("hits")
+    def faults(self) -> Iterator[InvalidValueError]:
+        """Also a filter of hits that is none, and a hysteresis upside down."""
+        yield from super().faults()
+        yield from raised(self.predicate, "hits")
         if self.resolve_share is not None and not 0 < self.resolve_share <= self.share:
-            raise ValueError("resolve_share must be above 0 and at most share")
+            yield InvalidValueError("resolve_share", "must be above 0 and at most share")
 
     def hit_predicate(self) -> Callable[[Line], bool] | None:
         """Return what says whether a line fits the second filter."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, lines_counter
+from obsctl.core.config_file import InvalidValueError
 from obsctl.core.settings import Network
 
 
@@ -27,12 +28,13 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
     )
     one_alert_for: ClassVar[str] = "each client"
 
-    def __post_init__(self) -> None:
+    def faults(self) -> Iterator[InvalidValueError]:
+        """What is neither an address nor a network."""
         for number, text in enumerate(self.ignore_clients):
             try:
                 ipaddress.ip_network(text)
             except ValueError as error:
-                raise ValueError(f"ignore_clients[{number}]: {error}") from None
+                yield InvalidValueError(f"ignore_clients[{number}]", str(error))
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from obsctl.alerter.alerts import Level, Measure
+from obsctl.alerter.kinds import InvalidOptionsError
 from obsctl.alerter.window import HIT, LINE, Window, hits, total
+from obsctl.core.config_file import InvalidValueError
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
 from obsctl.query.errors import QueryError
 from obsctl.query.fields import ACCESS, ERROR, Field, Table
@@ -71,6 +73,14 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     #: Whether time alone can start the condition; then it is judged at each step of the event clock as well.
     clocked: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        if faults := list(self.faults()):
+            raise InvalidOptionsError(faults)
+
+    def faults(self) -> Iterator[InvalidValueError]:
+        """Yield what cannot work although each option has the right type, with the option as key."""
+        yield from ()
+
     @property
     def kind(self) -> str:
         """The rule's ``kind`` in alerter.yml."""
@@ -81,6 +91,15 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         """The rule and all its options: counts of another one are not its own."""
         options = hashlib.blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
         return f"{self.name}:{options}"
+
+    @property
+    def why_not_testable(self) -> str:
+        """Why requests through the VIP cannot make the condition happen; empty where they can."""
+        if self.clocked:
+            return "requests are what ends the condition, not what starts it"
+        if self.log is not Log.ACCESS:
+            return "a request writes no line into the error log that one could choose"
+        return ""
 
     @property
     def log(self) -> Log:
@@ -193,10 +212,11 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     one_alert_for: ClassVar[str] = "each combination of the fields in `by`"
 
-    def __post_init__(self) -> None:
-        self.predicate("filter")
+    def faults(self) -> Iterator[InvalidValueError]:
+        """A filter that is none, and fields that the lines do not have."""
+        yield from raised(self.predicate, "filter")
         for number, name in enumerate(self.by):
-            self.field(f"by[{number}]", name)
+            yield from raised(self.field, f"by[{number}]", name)
 
     @property
     def log(self) -> Log:
@@ -217,7 +237,7 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return what says whether a line fits the filter of an option; None where the option is empty.
 
         Raises:
-            ValueError: it is no filter, or not one for these lines.
+            InvalidValueError: it is no filter, or not one for these lines.
         """
         text = str(getattr(self, option))
         if not text:
@@ -226,19 +246,20 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return compile_predicate(parse(text, self.table), self.table)
         except QueryError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            raise ValueError(f"{option}, column {error.column}: {error.problem}{hint}\n{error.pointer}") from None
+            text = f"filter, column {error.column}: {error.problem}{hint}\n{error.pointer}"
+            raise InvalidValueError(option, text) from None
 
     def field(self, option: str, name: str) -> Field:
         """Return the field that an option names.
 
         Raises:
-            ValueError: these lines have none of that name.
+            InvalidValueError: these lines have none of that name.
         """
         found = self.table.fields.get(name)
         if found is None:
             close = difflib.get_close_matches(name, self.table.fields, 1)
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(self.table.fields)}"
-            raise ValueError(f"{option}: {self.lines.value} lines have no field {name!r}{hint}")
+            raise InvalidValueError(option, f"{self.lines.value} lines have no field {name!r}{hint}")
         return found
 
     def counter(self) -> Callable[[Lines], Counts]:
@@ -272,6 +293,15 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def of_key(self) -> str:
         """Return how a limit says whom it is for: `` for each client_addr``."""
         return f" for each {', '.join(self.by)}" if self.by else ""
+
+
+def raised(check: Callable[..., object], *arguments: object) -> list[InvalidValueError]:
+    """Return what a check raises, as a list of one fault or none."""
+    try:
+        check(*arguments)
+    except InvalidValueError as fault:
+        return [fault]
+    return []
 
 
 def lines_counter(

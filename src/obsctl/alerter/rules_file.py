@@ -1,0 +1,140 @@
+"""A file of rules as people write it: an inventory's ``group_vars`` file, alerter.yml, or a list of rules alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Union
+
+import msgspec
+
+from obsctl.alerter.alerts import Level
+from obsctl.alerter.rules.registry import KINDS
+from obsctl.alerter.rules.rule import Rule
+from obsctl.core.config_file import ConfigFile
+from obsctl.core.errors import ConfigError
+
+#: The keys under which a file may have its rules; in this order, where it has both.
+KEYS = ("consumer_alert_rules", "rules")
+#: What begins Jinja text.
+_JINJA = ("{{", "{%")
+_PLAYBOOK = "Jinja text, which only the playbook can fill in"
+_WRITTEN = "take /etc/obsctl/alerter.yml from the consumer's host: it has the rules as the playbook wrote them"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule of the file.
+
+    Attributes:
+        name: of the rule.
+        kind: of the rule.
+        severity: of the rule.
+        rule: the rule; None where options are open.
+        open: options whose values hold Jinja text; nothing can be said of them.
+    """
+
+    name: str
+    kind: str
+    severity: str
+    rule: Rule | None
+    open: tuple[str, ...] = ()
+
+    @property
+    def why_not_testable(self) -> str:
+        """Why requests through the VIP cannot make the condition happen; empty where they can."""
+        if self.rule is None:
+            return f"not known: {_PLAYBOOK}, in {', '.join(self.open)}"
+        return self.rule.why_not_testable
+
+
+def load(path: Path, text: str | None = None) -> list[Entry]:
+    """Return the rules of a file.
+
+    Args:
+        path: of the file, named in every fault.
+        text: what the file says, where it was read already.
+
+    Raises:
+        ConfigError: it cannot be read, has no rules, or has faults; all of them are named, each with its line.
+    """
+    file = ConfigFile(path, text)
+    key = next((key for key in KEYS if key in file.keys), "")
+    if file.keys and not key:
+        raise ConfigError(f"{path}: has no rules: neither {' nor '.join(KEYS)} is a key of it")
+    raw = file.to(object, key)
+    if _is_open(raw) and isinstance(raw, str):
+        raise ConfigError(f"{path}: {key or 'top level'} is {_PLAYBOOK}", hint=_WRITTEN)
+    entries = file.to(list[dict[str, Any]], key)
+    found: list[Entry] = []
+    faults: list[ConfigError] = []
+    for entry, (rule, wrong) in zip(entries, KINDS.examine(entries, key, is_open=_is_open), strict=True):
+        faults += [file.error(fault) for fault in wrong]
+        if not wrong:
+            found.append(_entry(entry, rule))
+    if faults:
+        raise _all_of(path, faults)
+    return found
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of such a file, for editors; filters and names of fields it cannot judge."""
+    kinds = KINDS.by_tag.values()
+    (rule,), parts = msgspec.json.schema_components([Union[tuple(kinds)]], ref_template="#/$defs/{name}")  # noqa: UP007  built
+    for kind in kinds:
+        described = parts[kind.__name__]
+        described["description"] = f"In any window: {kind.condition}."
+        described["properties"][KINDS.tag_field]["description"] = kind.tag_text
+    # OpenAPI's; JSON Schema has none.
+    del rule["discriminator"]
+    several = {"type": "array", "items": {"$ref": "#/$defs/rule"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:obscraft:alert-rules",
+        "title": "Alert rules",
+        "description": "A list of rules, or a file that has one under consumer_alert_rules or rules.",
+        "anyOf": [
+            several,
+            *({"type": "object", "properties": {key: several}, "required": [key]} for key in KEYS),
+        ],
+        "$defs": {"rule": rule, **parts},
+    }
+
+
+def rules_of(path: Path, entries: Sequence[Entry]) -> list[Rule]:
+    """Return the rules, each of them complete.
+
+    Raises:
+        ConfigError: an option is open.
+    """
+    rules = [entry.rule for entry in entries if entry.rule is not None]
+    if len(rules) < len(entries):
+        first = next(entry for entry in entries if entry.rule is None)
+        raise ConfigError(f"{path}: {_PLAYBOOK}, in {', '.join(first.open)} (of {first.name})", hint=_WRITTEN)
+    return rules
+
+
+def _entry(raw: dict[str, Any], rule: Rule | None) -> Entry:
+    if rule is not None:
+        return Entry(name=rule.name, kind=rule.kind, severity=rule.severity.value, rule=rule)
+    return Entry(
+        name=str(raw.get("name", "")),
+        kind=str(raw.get(KINDS.tag_field, "")),
+        severity=str(raw.get("severity", Level.WARNING.value)),
+        rule=None,
+        open=tuple(option for option, value in raw.items() if _is_open(value)),
+    )
+
+
+def _is_open(value: Any) -> bool:
+    if isinstance(value, str):
+        return any(begin in value for begin in _JINJA)
+    if isinstance(value, dict):
+        return any(map(_is_open, value.values()))
+    return isinstance(value, list) and any(map(_is_open, value))
+
+
+def _all_of(path: Path, faults: Sequence[ConfigError]) -> ConfigError:
+    if len(faults) == 1:
+        return faults[0]
+    lines = [f"{fault}{f'; {fault.hint}' if fault.hint else ''}" for fault in faults]
+    return ConfigError("\n".join([f"{path}: {len(faults)} faults", *lines]))

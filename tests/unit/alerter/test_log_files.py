@@ -1,0 +1,89 @@
+"""Logs in place of Kafka."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+
+from obsctl.alerter.log_files import Recorded, read_logs
+from obsctl.core.errors import UsageError
+from rig.records import json_line
+
+
+def combined(second: int, uri: str = "/") -> bytes:
+    return b'192.0.2.1 - - [15/Jan/2027:08:00:%02d +0000] "GET %s HTTP/1.1" 200 5 "-" "x"\n' % (second, uri.encode())
+
+
+def read(*paths: Path, log_format: str = "combined", host: str | None = None, stdin: bytes = b"") -> Recorded:
+    return read_logs(paths, log_format, host=host, standard_input=lambda: io.BytesIO(stdin))
+
+
+def test_lines_come_in_the_order_of_their_times(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(combined(5) + combined(1))
+    (tmp_path / "b.log").write_bytes(combined(3))
+    recorded = read(tmp_path / "a.log", tmp_path / "b.log")
+    assert [(event.line.ts[17:19], event.line.host) for event in recorded.events] == [
+        ("01", "a.log"),
+        ("03", "b.log"),
+        ("05", "a.log"),
+    ]
+    assert {event.line.host for event in read(tmp_path / "a.log", host="lb1").events} == {"lb1"}
+
+
+def test_equal_lines_are_several_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(combined(5) * 3)
+    assert len({event.identity for event in read(path, path, host="lb1").events}) == 6
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_plain_and_compressed_files_and_standard_input_are_the_same(packed: bool, tmp_path: Path) -> None:
+    content = combined(1) + b"\n" + b"no line\r\n" + combined(2).rstrip(b"\n")
+    content = gzip.compress(content) if packed else content
+    path = tmp_path / "a.log"
+    path.write_bytes(content)
+    for recorded in (read(path), read(Path("-"), stdin=content)):
+        assert (recorded.lines, recorded.unreadable, len(recorded.events)) == (3, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("log_format", "line"),
+    [
+        ("error", b"2027/01/15 08:00:01 [error] 7#7: *1 connect() failed\n"),
+        ("combined", combined(1)),
+    ],
+)
+def test_each_format_is_read_as_such(log_format: str, line: bytes) -> None:
+    assert len(read(Path("-"), log_format=log_format, stdin=line).events) == 1
+    both = read(Path("-"), log_format="json", stdin=line + json_line(1).encode())
+    assert (both.lines, both.unreadable) == (2, 1)
+
+
+def test_bytes_that_are_no_text_are_no_end() -> None:
+    recorded = read(Path("-"), stdin=b"\xff\x00\xfe\n" + combined(1))
+    assert (recorded.lines, recorded.unreadable) == (2, 1)
+
+
+@pytest.mark.parametrize("content", [None, gzip.compress(combined(1) * 50)[:-9], b"\x1f\x8bnot gzip"])
+def test_a_file_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.log.gz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"a\.log\.gz cannot be read: "):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"no line\n"])
+def test_a_log_without_any_line_of_the_format_is_refused(content: bytes) -> None:
+    with pytest.raises(UsageError, match=r"none of the \d lines is of the format combined"):
+        read(Path("-"), stdin=content)
+
+
+def test_too_many_lines_are_refused() -> None:
+    with pytest.raises(UsageError, match="more than 2 lines"):
+        read_logs(
+            [Path("-")], "combined", host=None, standard_input=lambda: io.BytesIO(combined(1) * 3), most=2
+        )  # fmt: skip
