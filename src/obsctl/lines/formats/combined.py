@@ -22,7 +22,7 @@ from typing import NamedTuple
 from obsctl.lines.formats import clock
 from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import SHORT, SURELY_TEXT, UNSEEN, AccessLine, LineError, fit
-from obsctl.lines.formats.peer import PEERS, SOCKET, address
+from obsctl.lines.formats.peer import PEERS, SOCKET, address, is_ipv4
 
 #: By the word of the line, which holds one of the request's quotes.
 _METHODS = {f'"{name}': name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH")}
@@ -116,7 +116,11 @@ def parse(text: str) -> AccessLine:
         protocol = _PROTOCOLS[protocol]
         code = _STATUSES[status]
         ts = clock.BRACKETED[day + zone]
-        peer = PEERS[addr]
+        peer = addr
+        try:
+            is_ipv4(addr)
+        except (OSError, ValueError):
+            peer = PEERS[addr]
     except (ValueError, KeyError):  # also an invalid time or peer
         return parse_by_pattern(text)
     if (
