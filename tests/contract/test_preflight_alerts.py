@@ -84,7 +84,7 @@ def test_what_the_sender_resolves_is_what_the_role_keeps_in_files(kind):
 
     def resolve(reference: str) -> Secret:
         resolved.append(reference)
-        return Secret("tgram://word", reference) if kind == "apprise" else Secret("word", reference)
+        return Secret("tgram://s3cr3t-4711", reference) if kind == "apprise" else Secret("s3cr3t-4711", reference)
 
     entry |= {"username": "a", "tls": "starttls"} if kind == "smtp" else {}
     sender.parse_channels([entry], "test")[0].open(resolve)
@@ -101,7 +101,7 @@ def theirs(*channels: dict[str, Any]) -> str | None:
     """Return what the alerter says about the channels at its start, None where it starts."""
     try:
         for spec in sender.parse_channels(channels, "alerter.yml"):
-            spec.open(lambda reference: Secret("word", reference))
+            spec.open(lambda reference: Secret("s3cr3t-4711", reference))
     except ConfigError as error:
         return str(error)
     return None
