@@ -4,9 +4,9 @@ A batch of lines is counted first, by rule, key and second; then only the window
 condition starts when any window that contains a line just read fulfils the rule, whatever the order in which lines
 arrive. It has ended when no window that ended within the rule's hold time fulfils it, by the event clock.
 
-Nothing here is written line by line: Kafka keeps the lines. A snapshot holds the windows of a moment, and whoever loads
-it reads on from the positions of that moment. The alerts are kept as they change, so what is read a second time
-decides nothing a second time.
+The engine writes nothing to disk for a single line, since Kafka keeps the lines. The service saves a snapshot of the
+windows together with the Kafka offsets that belong to it, and an alerter that loads the snapshot reads on from those
+offsets. It saves each alert when the alert starts or ends, so lines that are read twice start and end no alert twice.
 """
 
 from __future__ import annotations

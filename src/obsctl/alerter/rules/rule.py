@@ -333,24 +333,17 @@ def key_of(fields: Sequence[str], line: type[Line]) -> Callable[[Line], Any] | N
     """Return the function that takes a key out of a line: one text, or a tuple of several; None for no fields."""
     if not fields:
         return None
-    values = operator.attrgetter(*fields)
+    values: Callable[[Line], Any] = operator.attrgetter(*fields)
     types = typing.get_type_hints(line)
-    lists = {
-        field for table in TABLES.values() for field in fields if field in table.fields and table.fields[field].many
-    }
-    if lists:
-        # The last entry is the server that answered.
-        return _keyed(values, [entries_last if field in lists else str for field in fields])
-    if all(types[field] is str for field in fields):
+    (table,) = (TABLES[log] for log, kind in LINE_TYPES.items() if kind is line)
+    # Of a list of servers the last entry is the one that answered.
+    forms = [entries_last if table.fields[field].many else str for field in fields]
+    if all(form is str and types[field] is str for form, field in zip(forms, fields, strict=True)):
         return values
-    return _keyed(values, [str] * len(fields))
-
-
-def _keyed(values: Callable[[Line], Any], forms: Sequence[Callable[[Any], str]]) -> Callable[[Line], Any]:
     if len(forms) == 1:
         form = forms[0]
-        return lambda line: form(values(line))
-    return lambda line: tuple(form(value) for form, value in zip(forms, values(line), strict=True))
+        return lambda one: form(values(one))
+    return lambda one: tuple(form(value) for form, value in zip(forms, values(one), strict=True))
 
 
 def entries_last(text: str) -> str:
