@@ -99,32 +99,43 @@ class Kinds(Generic[T]):
             return None, [fault]
         faults: list[InvalidValueError] = []
         options = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        for option, value in entry.items():
+        missing = [option for option, field in options.items() if field.required and option not in entry]
+        right: dict[str, Any] = {self.tag_field: tag}
+        unsure: set[str] = set()
+        for written, value in entry.items():
+            option = str(written)
             if option == self.tag_field:
                 continue
             if option not in options:
-                text = f"Object contains unknown field `{option}`"
-                faults.append(InvalidValueError("", text, hint=_near(str(option), options)))
-                continue
+                near = _nearest(option, [known for known in options if known not in entry] or options)
+                faults.append(InvalidValueError("", f"Object contains unknown field `{option}`", hint=_did_you(near)))
+                if near not in missing:
+                    continue
+                # One mistake is one fault: the option is not missing, and the others are judged together with it.
+                missing.remove(near)
+                option = near
             if is_open(value):
+                unsure.add(option)
                 continue
             try:
                 msgspec.convert(value, options[option].type)
             except msgspec.ValidationError as error:
                 fault = located(error)
-                faults.append(InvalidValueError(_joined(option, fault.key), str(fault)))
-        faults += [
-            InvalidValueError("", f"Object missing required field `{option}`")
-            for option, field in options.items()
-            if field.required and option not in entry
-        ]
-        if faults or any(is_open(value) for value in entry.values()):
+                faults.append(InvalidValueError(_joined(str(written), fault.key), str(fault)))
+                unsure.add(option)
+            else:
+                right[option] = value
+        faults += [InvalidValueError("", f"Object missing required field `{option}`") for option in missing]
+        # How options fit together cannot be judged without one of them, other than those that all kinds share.
+        shared = {field.encode_name for field in msgspec.structs.fields(self.base)}
+        if unsure - shared or any(field.required and option not in right for option, field in options.items()):
             return None, faults
         try:
-            return msgspec.convert(dict(entry), kind), []
+            value = msgspec.convert(right, kind)
         except msgspec.ValidationError as error:
             cause = error.__cause__
-            return None, list(cause.faults) if isinstance(cause, InvalidOptionsError) else [located(error)]
+            return None, faults + (list(cause.faults) if isinstance(cause, InvalidOptionsError) else [located(error)])
+        return None if faults or unsure else value, faults
 
 
 class InvalidOptionsError(ValueError):
@@ -150,8 +161,16 @@ def _joined(place: str, key: str) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"did you mean {close[0]}?" if close else ""
+    return _did_you(_nearest(name, known))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like this one; empty where none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1)), "")
+
+
+def _did_you(mean: str) -> str:
+    return f"did you mean {mean}?" if mean else ""
 
 
 def _of(name: object) -> str:

@@ -100,16 +100,15 @@ def schema() -> dict[str, Any]:
     }
 
 
-def rules_of(path: Path, entries: Sequence[Entry]) -> list[Rule]:
-    """Return the rules, each of them complete.
+def complete_rules(path: Path, entries: Sequence[Entry]) -> list[Rule]:
+    """Return the rules that are complete.
 
     Raises:
-        ConfigError: an option is open.
+        ConfigError: not one of them is: each has an open option.
     """
     rules = [entry.rule for entry in entries if entry.rule is not None]
-    if len(rules) < len(entries):
-        first = next(entry for entry in entries if entry.rule is None)
-        raise ConfigError(f"{path}: {_PLAYBOOK}, in {', '.join(first.open)} (of {first.name})", hint=_WRITTEN)
+    if entries and not rules:
+        raise ConfigError(f"{path}: {_PLAYBOOK}, in {', '.join(entries[0].open)} (of {entries[0].name})", hint=_WRITTEN)
     return rules
 
 

@@ -10,7 +10,7 @@ was written. Hours in which nothing is on are skipped, so a quiet month takes no
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -49,6 +49,24 @@ class RuleResult(msgspec.Struct, kw_only=True):
     last: str | None = None
 
 
+class Condition(msgspec.Struct, kw_only=True):
+    """One condition of one rule, from its start to its end.
+
+    Attributes:
+        rule: name of the rule.
+        labels: what it is about.
+        started: when it started.
+        ended: when it was true for the last time; None where the log ends before.
+        peak: its worst window, in words.
+    """
+
+    rule: str
+    labels: dict[str, str]
+    started: str
+    ended: str | None = None
+    peak: str = ""
+
+
 class Sent(msgspec.Struct, kw_only=True, frozen=True):
     """A message that would have been sent.
 
@@ -70,26 +88,31 @@ class Replayed(msgspec.Struct, kw_only=True):
 
     Attributes:
         rules: in the file's order.
+        conditions: in the order in which they started.
         messages: in the order of time.
         first: time of the first line; None without lines.
         last: time of the last one.
     """
 
     rules: list[RuleResult]
+    conditions: list[Condition]
     messages: list[Sent]
     first: str | None = None
     last: str | None = None
 
 
-def replay(rules: Sequence[Rule], events: Sequence[Event]) -> Replayed:
+def replay(
+    rules: Sequence[Rule], events: Sequence[Event], progress: Callable[[str], None] = lambda _: None
+) -> Replayed:
     """Return what rules would have sent.
 
     Args:
         rules: with distinct names.
         events: in the order of their times.
+        progress: is called again and again with how far the replay is.
     """
     if not events:
-        return Replayed(rules=[RuleResult(name=rule.name) for rule in rules], messages=[])
+        return Replayed(rules=[RuleResult(name=rule.name) for rule in rules], conditions=[], messages=[])
     run = _Run(rules, math.ceil(events[-1].time))
     at, second = 0, math.ceil(events[0].time)
     while at < len(events):
@@ -97,13 +120,19 @@ def replay(rules: Sequence[Rule], events: Sequence[Event]) -> Replayed:
         while at < len(events) and events[at].time <= second:
             at += 1
         run.turn(events[first:at], second)
+        if at > first:
+            progress(f"{at:,} of {len(events):,} lines replayed, until {utc(second)}")
         if at < len(events):
             second = run.next_second(second, math.ceil(events[at].time))
     while run.ends_later(second):
         second += 1
         run.turn((), second)
     return Replayed(
-        rules=list(run.results.values()), messages=run.messages, first=utc(events[0].time), last=utc(events[-1].time)
+        rules=list(run.results.values()),
+        conditions=run.conditions(),
+        messages=run.messages,
+        first=utc(events[0].time),
+        last=utc(events[-1].time),
     )
 
 
@@ -116,7 +145,9 @@ class _Run:
     """
 
     def __init__(self, rules: Sequence[Rule], end: int) -> None:
+        self._rules = {rule.name: rule for rule in rules}
         self.results = {rule.name: RuleResult(name=rule.name) for rule in rules}
+        self._started: dict[str, Alert] = {}
         self.messages: list[Sent] = []
         self._end = end
         self._clocked = {rule.name for rule in rules if rule.clocked}
@@ -139,11 +170,12 @@ class _Run:
         self._tops |= {alert.incident: top for alert, top in changed if top}
         news = [alert for alert, _ in changed if self._counts(alert)]
         for alert in news:
-            if alert.state is AlertState.FIRING:
+            if alert.incident not in self._started:
                 result = self.results[alert.rule]
                 result.fires += 1
                 result.last = utc(alert.started)
                 result.first = result.first or result.last
+            self._started[alert.incident] = alert
         for about in self._notifier.turn(news, self._firing(), second).notifications:
             message = self._writer.message(about, self._tops)
             names = dict.fromkeys(alert.rule for alert in about.alerts)
@@ -157,6 +189,20 @@ class _Run:
                 member.alert.incident for member in self._notifier.memory.members.values() if member.has_news
             }
             self._tops = {incident: top for incident, top in self._tops.items() if incident in on}
+
+    def conditions(self) -> list[Condition]:
+        """Return all that started, each as it was last seen."""
+        on = {alert.incident: alert for alert in self._engine.firing.values()}
+        return [
+            Condition(
+                rule=alert.rule,
+                labels=alert.labels,
+                started=utc(alert.started),
+                ended=utc(alert.last_true) if alert.state is AlertState.ENDED else None,
+                peak=self._rules[alert.rule].measured(alert.peak),
+            )
+            for alert in (on.get(incident, alert) for incident, alert in self._started.items())
+        ]
 
     def next_second(self, second: int, upcoming: int) -> int:
         """Return the next second in which something may happen.

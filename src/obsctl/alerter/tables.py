@@ -8,5 +8,6 @@ CHECK_LAYOUTS = (Layout("rules", "Rules", ("name", "kind", "severity", "testable
 REPLAY_LAYOUTS = (
     Layout("totals", "Lines", ("lines", "unreadable", "first", "last", "messages")),
     Layout("rules", "Rules", ("name", "fires", "messages", "first", "last")),
+    Layout("conditions", "Conditions", (), wide=("rule", "labels", "started", "ended", "peak")),
     Layout("messages", "Messages", (), wide=("at", "rule", "title")),
 )

@@ -6,6 +6,8 @@ import enum
 import json
 import socket
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -34,6 +36,10 @@ rules = group(
     ),
 )
 alert.add_typer(rules)
+
+
+#: Seconds between two notes about the progress of long work.
+_SAY_EVERY_S = 5.0
 
 
 class LogFormat(enum.StrEnum):
@@ -191,10 +197,10 @@ def replay_rules(
     """Show what the alert rules in FILE would have sent while the lines of logs were written; sends nothing.
 
     The lines' own times move the clock, and messages go through the default stages: one route, no silences, no mute
-    windows. -o wide lists each message.
+    windows. -o wide lists each condition and each message.
     """
     from obsctl.alerter.log_files import read_logs
-    from obsctl.alerter.rules_file import rules_of
+    from obsctl.alerter.rules_file import complete_rules
     from obsctl.alerter.rules_replay import replay
     from obsctl.alerter.tables import REPLAY_LAYOUTS
     from obsctl.cli.output import publish
@@ -203,19 +209,31 @@ def replay_rules(
     start = Start()
     if [str(path) for path in (file, *logs)].count("-") > 1:
         raise UsageError("standard input can be read once only", hint="give - for FILE or for one --logs")
-    chosen = rules_of(file, _entries(file))
-    recorded = read_logs(logs, log_format.value, host=host, standard_input=_standard_input)
-    replayed = replay(chosen, recorded.events)
-    if recorded.unreadable:
-        note(ctx, f"{recorded.unreadable:,} of {recorded.lines:,} lines cannot be read and are left out")
+    entries = _entries(file)
+    chosen = complete_rules(file, entries)
+    left_out = [entry for entry in entries if entry.rule is None]
+    for entry in left_out:
+        note(ctx, f"{entry.name}: left out: Jinja text, which the playbook fills in, in {', '.join(entry.open)}")
+    say = _now_and_then(ctx)
+    recorded = read_logs(logs, log_format.value, host=host, standard_input=_standard_input, progress=say)
+    for bad in recorded.unreadable:
+        note(ctx, f"{bad.log}:{bad.first}: {_unreadable(bad.lines)}{f': {bad.reason}' if bad.reason else ''}")
+    replayed = replay(chosen, recorded.events, say)
     totals = {
         "lines": recorded.lines,
-        "unreadable": recorded.unreadable,
+        "unreadable": sum(bad.lines for bad in recorded.unreadable),
         "first": replayed.first,
         "last": replayed.last,
         "messages": len(replayed.messages),
     }
-    data = {"totals": totals, "rules": replayed.rules, "messages": replayed.messages}
+    data = {
+        "totals": totals,
+        "rules": replayed.rules,
+        "left_out": [entry.name for entry in left_out],
+        "conditions": replayed.conditions,
+        "messages": replayed.messages,
+        "unreadable": recorded.unreadable,
+    }
     publish(ctx, start.report("alert rules replay", msgspec.to_builtins(data)), REPLAY_LAYOUTS)
     return ExitCode.OK
 
@@ -232,6 +250,26 @@ def _entries(file: Path) -> list[Entry]:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: is not text in UTF-8") from None
+
+
+def _unreadable(lines: int) -> str:
+    if lines == 1:
+        return "not of this format and left out"
+    return f"the first of {lines:,} lines that are not of this format and left out"
+
+
+def _now_and_then(ctx: typer.Context) -> Callable[[str], None]:
+    """Return what writes progress, and only as often as a person wants to read it."""
+    last = time.monotonic()
+
+    def say(text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SAY_EVERY_S:
+            last = now
+            note(ctx, text)
+
+    return say
 
 
 def _standard_input() -> BinaryIO:

@@ -28,7 +28,8 @@ def test_the_roles_own_rules_are_listed(project: Path, capsys: pytest.CaptureFix
         "why_not": None,
         "open": [],
     }
-    assert {name for name, rule in rules.items() if not rule["testable"]} == {"nginx-alerts", "no-requests"}
+    untestable = {name for name, rule in rules.items() if not rule["testable"]}
+    assert untestable == {"nginx-alerts", "no-requests", "silent-backend"}
     assert all(rule["why_not"] for rule in rules.values() if not rule["testable"])
 
 
@@ -109,11 +110,12 @@ def test_a_replay_shows_each_message_in_the_wide_table_alone(
     out, err = capsys.readouterr()
     assert "failures  1      2" in out
     assert "FIRING" not in out
-    assert "1 of 2 lines cannot be read" in err
+    assert f"{log}:2: not of this format and left out" in err
     assert run([*command, "-o", "wide"]) == ExitCode.OK
     out, _ = capsys.readouterr()
     assert "[FIRING] failures lb1" in out
     assert "[RESOLVED] failures lb1" in out
+    assert "failures  host:lb1  2027-01-15T08:00:00Z  2027-01-15T08:00:59Z  1 line" in out
 
 
 def test_a_replay_reads_standard_input_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,3 +128,12 @@ def test_a_replay_needs_rules_that_are_complete(tmp_path: Path, capsys: pytest.C
     rules.write_text("- {name: a, kind: status_4xx, threshold: '{{ n }}'}\n")
     assert run(["alert", "rules", "replay", str(rules), "--logs", "x", "--log-format", "json"]) == ExitCode.CONFIG
     assert "only the playbook can fill in" in capsys.readouterr().err
+    log = tmp_path / "access.log"
+    log.touch()
+    rules.write_text(f"{rules.read_text()}- {{name: b, kind: match}}\n")
+    command = ["alert", "rules", "replay", str(rules), "--logs", str(log), "--log-format", "json"]
+    assert run([*command, "-o", "json"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    data = json.loads(out)["data"]
+    assert ([rule["name"] for rule in data["rules"]], data["left_out"]) == (["b"], ["a"])
+    assert "a: left out" in err

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from obsctl.alerter import config as alerter_config
+from obsctl.alerter.rules.flatline import Flatline
 from obsctl.consumer import config
 from obsctl.consumer.unit import supervisor, worker
 from obsctl.fleet.load import FleetSource, load
@@ -180,6 +181,8 @@ def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
         (Path(__file__).resolve().parents[3] / "roles" / "consumer" / "defaults" / "main.yml").read_text()
     )["consumer_alert_rules"]
     assert [rule.name for rule in read.rules] == [rule["name"] for rule in wanted]
+    backends = [f"192.168.100.{number}:8080" for number in (150, 151, 152)]
+    assert [rule.expect for rule in read.rules if isinstance(rule, Flatline) and rule.by] == [tuple(backends)]
     assert [route.options.channels for route in read.notifications.routes.values()] == [
         ("ops robot", "hook", "pool", "mail")
     ]

@@ -46,7 +46,10 @@ def test_plain_and_compressed_files_and_standard_input_are_the_same(packed: bool
     path = tmp_path / "a.log"
     path.write_bytes(content)
     for recorded in (read(path), read(Path("-"), stdin=content)):
-        assert (recorded.lines, recorded.unreadable, len(recorded.events)) == (3, 1, 2)
+        assert (recorded.lines, len(recorded.events)) == (3, 2)
+        (bad,) = recorded.unreadable
+        assert (bad.lines, bad.first) == (1, 3)
+        assert bad.reason
 
 
 @pytest.mark.parametrize(
@@ -59,12 +62,28 @@ def test_plain_and_compressed_files_and_standard_input_are_the_same(packed: bool
 def test_each_format_is_read_as_such(log_format: str, line: bytes) -> None:
     assert len(read(Path("-"), log_format=log_format, stdin=line).events) == 1
     both = read(Path("-"), log_format="json", stdin=line + json_line(1).encode())
-    assert (both.lines, both.unreadable) == (2, 1)
+    assert (both.lines, [bad.first for bad in both.unreadable]) == (2, [1])
 
 
 def test_bytes_that_are_no_text_are_no_end() -> None:
     recorded = read(Path("-"), stdin=b"\xff\x00\xfe\n" + combined(1))
-    assert (recorded.lines, recorded.unreadable) == (2, 1)
+    assert (recorded.lines, [bad.lines for bad in recorded.unreadable]) == (2, [1])
+
+
+def test_each_log_with_unreadable_lines_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(combined(1) + b"\n" + b"no line\n" * 3)
+    (tmp_path / "b.log").write_bytes(combined(2))
+    (tmp_path / "c.log").write_bytes(b"no line\n")
+    recorded = read(*(tmp_path / name for name in ("a.log", "b.log", "c.log")))
+    found = [(Path(bad.log).name, bad.lines, bad.first) for bad in recorded.unreadable]
+    assert found == [("a.log", 3, 3), ("c.log", 1, 1)]
+
+
+def test_long_reading_says_how_far_it_is() -> None:
+    said: list[str] = []
+    content = combined(1) * 20_001
+    read_logs([Path("-")], "combined", host=None, standard_input=lambda: io.BytesIO(content), progress=said.append)
+    assert said == ["10,000 lines read", "20,000 lines read"]
 
 
 @pytest.mark.parametrize("content", [None, gzip.compress(combined(1) * 50)[:-9], b"\x1f\x8bnot gzip"])
@@ -76,10 +95,14 @@ def test_a_file_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Pa
         read(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"no line\n"])
-def test_a_log_without_any_line_of_the_format_is_refused(content: bytes) -> None:
-    with pytest.raises(UsageError, match=r"none of the \d lines is of the format combined"):
-        read(Path("-"), stdin=content)
+def test_a_log_of_another_format_is_refused() -> None:
+    with pytest.raises(UsageError, match="none of the 2 lines is of the format combined"):
+        read(Path("-"), stdin=b"no line\nnor this\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_an_empty_log_has_no_lines(content: bytes) -> None:
+    assert read(Path("-"), stdin=content) == Recorded()
 
 
 def test_too_many_lines_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from obsctl.alerter.rules.registry import KINDS
-from obsctl.alerter.rules_file import Entry, load, rules_of, schema
+from obsctl.alerter.rules_file import Entry, complete_rules, load, schema
 from obsctl.core.errors import ConfigError
 
 FILE = Path("rules.yml")
@@ -86,7 +87,8 @@ def test_every_fault_of_every_rule_is_named_with_its_line() -> None:
     assert [(place, key) for place, key, _ in found] == [
         ("rules.yml:4", "consumer_alert_rules[0]"),
         ("rules.yml:5", "consumer_alert_rules[0].window_s"),
-        ("rules.yml:2", "consumer_alert_rules[0]"),
+        ("rules.yml:6", "consumer_alert_rules[0].ignore_clients[1]"),
+        ("rules.yml:6", "consumer_alert_rules[0].ignore_clients[2]"),
         ("rules.yml:8", "consumer_alert_rules[1].kind"),
         ("rules.yml:11", "consumer_alert_rules[2].filter"),
         ("rules.yml:15", "consumer_alert_rules[2].by[1]"),
@@ -95,7 +97,7 @@ def test_every_fault_of_every_rule_is_named_with_its_line() -> None:
         ("rules.yml:17", "consumer_alert_rules[3].name"),
     ]
     said = [text for _, _, text in found]
-    for at, word in ((0, "did you mean threshold?"), (3, "did you mean frequency?"), (4, "status"), (5, "uri?")):
+    for at, word in ((0, "did you mean threshold?"), (4, "did you mean frequency?"), (5, "status"), (6, "uri?")):
         assert word in said[at]
     assert all("(of " in text for text in said)
 
@@ -109,7 +111,10 @@ def test_options_that_only_the_playbook_knows_are_no_fault() -> None:
     assert two.open == ("filter",)
     assert "threshold" in one.why_not_testable
     with pytest.raises(ConfigError, match="only the playbook can fill in, in threshold, ignore_clients"):
-        rules_of(FILE, [one, two])
+        complete_rules(FILE, [one, two])
+    (three,) = read(f"- {ONE}")
+    assert complete_rules(FILE, [one, three]) == [three.rule]
+    assert complete_rules(FILE, []) == []
 
 
 def test_beside_an_open_option_the_others_are_checked() -> None:
@@ -119,6 +124,24 @@ def test_beside_an_open_option_the_others_are_checked() -> None:
     assert faults("- {name: one, kind: status_4xx, threshold: 5, windows: '{{ span }}'}") == [
         "rules.yml:1: [0]: Object contains unknown field `windows` (of one)"
     ]
+    assert read("- {name: one, kind: flatline, by: '{{ fields }}', expect: [a]}")[0].open == ("by",)
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        ("kind: frequency, filter: 'stauts:5', thresold: 3", ["thresold", "filter"]),
+        ("kind: frequency, filter: 'stauts:5', thresold: 0", ["thresold", "thresold"]),
+        ("kind: frequency, filter: 'stauts:5', windows: 3", ["windows", "threshold"]),
+        ("kind: match, filter: 'stauts:5', window_s: 0", ["window_s", "filter"]),
+        ("kind: match, filter: 'level:error', lines: eror", ["lines"]),
+        ("kind: flatline, by: uri, expect: [a]", ["by"]),
+        ("kind: flatline, window_s: '{{ hour }}', expect: [a]", ["expect"]),
+    ],
+)
+def test_what_follows_from_a_fault_is_no_second_one(options: str, wrong: list[str]) -> None:
+    found = [line for line in faults(f"- {{name: x, {options}}}") if line.startswith("rules.yml:1: ")]
+    assert [re.sub(r".*(?:field `|\[0\]\.)(\w+).*", r"\1", line) for line in found] == wrong
 
 
 OPTIONS = {

@@ -14,7 +14,7 @@ from obsctl.alerter.rules.frequency import Frequency
 from obsctl.alerter.rules.match import Match
 from obsctl.alerter.rules.rule import Log, Rule
 from obsctl.alerter.rules_replay import Replayed, replay
-from tests.unit.alerter.builders import error_event, errors, event, rate, share
+from tests.unit.alerter.builders import CLIENT, error_event, errors, event, rate, share
 
 HOUR = 3600
 SILENCE = Flatline(name="silence", window_s=600)
@@ -40,6 +40,28 @@ def test_a_burst_is_a_first_and_a_resolved_message() -> None:
     assert hit.first == hit.last == "2027-01-15T08:00:09Z"
     assert (calm.first, calm.last) == (None, None)
     assert (replayed.first, replayed.last) == ("2027-01-15T08:00:00Z", "2027-01-15T08:00:14Z")
+
+
+def test_each_condition_has_its_labels_its_times_and_its_peak() -> None:
+    lines = burst(0) + burst(HOUR, 120, client="192.0.2.7")
+    found = replay([rate(100)], lines).conditions
+    assert [(one.rule, list(one.labels.values()), one.started, one.ended, one.peak) for one in found] == [
+        ("client-request-rate", [CLIENT], "2027-01-15T08:00:09Z", "2027-01-15T08:01:04Z", "150 requests"),
+        ("client-request-rate", ["192.0.2.7"], "2027-01-15T09:00:09Z", "2027-01-15T09:01:01Z", "120 requests"),
+    ]
+
+
+def test_a_condition_that_outlives_the_log_has_no_end() -> None:
+    endless = Match(name="endless", filter="status:500", resolve_after_s=10**9)
+    (one,) = replay([endless], [event(0, status=500), event(1, status=500)]).conditions
+    assert (one.ended, one.peak) == (None, "2 lines")
+
+
+def test_it_says_how_far_it_is() -> None:
+    said: list[str] = []
+    replay([rate(100)], burst(0), said.append)
+    assert said[0] == "1 of 150 lines replayed, until 2027-01-15T08:00:00Z"
+    assert said[-1] == "150 of 150 lines replayed, until 2027-01-15T08:00:15Z"
 
 
 def test_conditions_of_one_rule_are_grouped_into_few_messages() -> None:

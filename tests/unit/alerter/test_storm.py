@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from obsctl.alerter import outbox
-from obsctl.alerter.config import notification_plan
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.engine import Engine
 from obsctl.alerter.events import Event
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Message, Writer
+from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.outbox import Parcel
