@@ -229,7 +229,8 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
         "kafka": {
             "bootstrap": ["k:9092"],
             "group": "alerter",
-            "topics": {"access": "nginxlog", "error": "nginxlog-error"},
+            "member": "app1",
+            "topics": {"access": "nginxlog", "error": "nginxlog-error", "state": "nginxlog-alert-state"},
         },
         "state": "/s",
         "health": {"address": "127.0.0.1", "port": 9601},

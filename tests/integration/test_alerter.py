@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,32 @@ _offsets = itertools.count(0, 300)
 
 
 class Watch:
-    """A topic, an alerter's configuration, and the processes that used it."""
+    """A topic, an alerter's configuration, and the processes that used it.
 
-    def __init__(self, kafka: KafkaNode | Three, folder: Path, vendor: Vendor) -> None:
+    Args:
+        kafka: the brokers.
+        folder: for configuration, state and log.
+        vendor: gets the messages.
+        beside: another alerter, which takes turns with this one.
+        bootstrap: the brokers as this alerter reaches them.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaNode | Three,
+        folder: Path,
+        vendor: Vendor,
+        *,
+        beside: Watch | None = None,
+        bootstrap: str = "",
+    ) -> None:
         self.kafka, self.folder, self.vendor = kafka, folder, vendor
-        self.topic = f"watch{next(_numbers)}"
+        self.topic = beside.topic if beside else f"watch{next(_numbers)}"
         self.port = free_port()
-        kafka.create_topic(self.topic, 6)
+        self.state_topic = f"{self.topic}-state"
+        if beside is None:
+            kafka.create_topic(self.topic, 6)
+            kafka.create_topic(self.state_topic, 1, **{"cleanup.policy": "compact"})
         self._producer = kafka.producer()
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "token").write_text("tok-5f6e7d8c9b")
@@ -53,9 +72,14 @@ class Watch:
             yaml.safe_dump(
                 {
                     "kafka": {
-                        "bootstrap": [kafka.bootstrap],
+                        "bootstrap": [bootstrap or kafka.bootstrap],
                         "group": self.topic,
-                        "topics": {"access": self.topic, "error": f"{self.topic}-error"},
+                        "member": f"app{self.port}",
+                        "topics": {
+                            "access": self.topic,
+                            "error": f"{self.topic}-error",
+                            "state": self.state_topic,
+                        },
                     },
                     "state": str(folder / "state.db"),
                     "database": "obs",
@@ -96,12 +120,10 @@ class Watch:
             )
         )
 
-    def start(self, *, wait: bool = True) -> None:
+    def start(self, *, wait: bool = True, program: Sequence[str] = ("-m", "obsctl.alerter.service")) -> None:
         """Start a process; with ``wait`` it has reached the end of the topic."""
         with (self.folder / "alerter.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "obsctl.alerter.service", "--config", str(self._config)], stderr=log
-            )
+            self._process = subprocess.Popen([sys.executable, *program, "--config", str(self._config)], stderr=log)
         if wait:
             wait_for(self.log, self.ready, seconds=30)
 
@@ -110,7 +132,23 @@ class Watch:
             health = self.health()
         except OSError:
             return False
-        return health["status"] != "failing" and health["lag"] == 0
+        return health["role"] == "active" and health["status"] != "failing" and health["lag"] == 0
+
+    def stands_by(self) -> bool:
+        try:
+            health = self.health()
+        except OSError:
+            return False
+        return health["role"] == "standby" and health["status"] == "ok"
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait_killed(self, seconds: float) -> None:
+        """Wait until the process has ended by itself."""
+        assert self._process is not None
+        self._process.wait(seconds)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -411,6 +449,7 @@ def test_a_cluster_that_is_rebuilt_under_the_alerter(broken: tuple[OwnBroker, Wa
     wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
     own.rebuild()
     watch.kafka.create_topic(watch.topic, 6)
+    watch.kafka.create_topic(watch.state_topic, 1)
     watch.produce_again()
     watch.send(watch.requests(120))
     settled(watch, both(CLIENT), 60)
@@ -438,8 +477,8 @@ class Three:
         self.brokers = brokers
         self.bootstrap = brokers.bootstrap
 
-    def create_topic(self, name: str, partitions: int) -> None:
-        topic = confluent_kafka.admin.NewTopic(name, partitions, 3)
+    def create_topic(self, name: str, partitions: int, **settings: str) -> None:
+        topic = confluent_kafka.admin.NewTopic(name, partitions, 3, config=settings)
         self._ask(lambda admin: admin.create_topics([topic], request_timeout=5)[name])
 
     def delete_topic(self, name: str) -> None:

@@ -28,10 +28,11 @@ _Seconds = Annotated[int, Meta(ge=0)]
 
 
 class Topics(Section, frozen=True, kw_only=True):
-    """The topics that are read; that of the error logs only if a rule looks at their lines."""
+    """The topics that are read, that of the error logs only if a rule looks at their lines; and that of the state."""
 
     access: Name
     error: Name
+    state: Name
 
 
 class KafkaConfig(Section, frozen=True, kw_only=True):
@@ -39,11 +40,13 @@ class KafkaConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         bootstrap: brokers as ``HOST:PORT``.
-        group: positions are committed under this name, for lag display only.
+        group: positions are committed under this name, for lag display only; alerters with the same name take turns.
+        member: name of this alerter, different on each host.
     """
 
     bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1)]
     group: Name
+    member: Name
     topics: Topics
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 
 import msgspec
@@ -43,10 +44,18 @@ class TopicRead(msgspec.Struct, frozen=True, kw_only=True):
     positions: dict[str, int]
 
 
+class Role(enum.StrEnum):
+    """Whether an alerter works, or waits until it has to."""
+
+    ACTIVE = "active"
+    STANDBY = "standby"
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The body of ``/health``.
 
     Attributes:
+        role: whether this alerter is the active one; one that stands by reads and sends nothing.
         status: ``ok``; ``degraded`` when a message waits, a channel fails, some partitions are not read or counts were
             dropped to keep memory bounded; ``failing`` when no lines are read.
         reason: why it is not ok.
@@ -64,21 +73,31 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     schema: str = SCHEMA
+    role: Role
     status: str
     reason: str
-    lag: int | None
-    behind_s: float | None
-    last_event_at: str
-    counted: int
-    firing: int
-    waiting: int
-    skipped: dict[str, int]
-    evicted: dict[str, int]
-    alerts: tuple[ActiveAlert, ...]
-    suppressed: dict[str, int]
-    channels: tuple[ChannelHealth, ...]
-    cluster: str
-    topics: dict[str, TopicRead]
+    lag: int | None = None
+    behind_s: float | None = None
+    last_event_at: str = ""
+    counted: int = 0
+    firing: int = 0
+    waiting: int = 0
+    skipped: dict[str, int] = {}
+    evicted: dict[str, int] = {}
+    alerts: tuple[ActiveAlert, ...] = ()
+    suppressed: dict[str, int] = {}
+    channels: tuple[ChannelHealth, ...] = ()
+    cluster: str = ""
+    topics: dict[str, TopicRead] = {}
+
+
+def standby(trouble: str) -> Health:
+    """Return the body for an alerter that is not the active one.
+
+    Args:
+        trouble: why it could not become the active one; empty when it could.
+    """
+    return Health(role=Role.STANDBY, status="failing" if trouble else "ok", reason=trouble)
 
 
 def page(health: Health) -> serve.Health:
@@ -92,7 +111,10 @@ def metrics(health: Health) -> str:
 
 
 def _metrics(health: Health) -> Iterator[Metric]:
-    yield single("up", "gauge", "1 while lines are read.", int(health.status != "failing"))
+    yield single("up", "gauge", "1 while lines are read, or could be.", int(health.status != "failing"))
+    yield single(
+        "active", "gauge", "1 on the active alerter, 0 on one that stands by.", int(health.role is Role.ACTIVE)
+    )
     yield single("lag_records", "gauge", "Records in Kafka not read yet.", health.lag)
     yield single("behind_seconds", "gauge", "By how much event time is behind the clock.", health.behind_s)
     yield single("events_counted_total", "counter", "Lines counted.", health.counted)

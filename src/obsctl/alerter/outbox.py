@@ -28,7 +28,7 @@ CREATE TABLE outbox (
   created REAL NOT NULL, settled REAL, UNIQUE (channel, message_id)
 );
 CREATE INDEX outbox_open ON outbox (channel, attempts, id) WHERE state IN ('pending', 'sending');
-CREATE TABLE attempt (channel TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE attempt (id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE pace (
   channel TEXT PRIMARY KEY, failures INTEGER NOT NULL, next_try REAL NOT NULL, verdict TEXT NOT NULL,
   code TEXT NOT NULL, summary TEXT NOT NULL, at REAL NOT NULL
@@ -207,7 +207,7 @@ def claim(
     connection.executemany(
         "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE id = ?", [(i,) for i in ids]
     )
-    connection.execute("INSERT INTO attempt VALUES (?, ?)", (robot, now))
+    connection.execute("INSERT INTO attempt (channel, at) VALUES (?, ?)", (robot, now))
     return Parcel(message, ids, robot)
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 from obsctl.alerter import outbox
+from obsctl.alerter.changelog import LeadershipLostError
 from obsctl.alerter.channels.channel import ChannelOptions, Resolve
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.outbox import Pace, Parcel
-from obsctl.alerter.state import connect, transaction
+from obsctl.alerter.state import Connection, State, transaction
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
 
@@ -33,12 +32,14 @@ class Sender(threading.Thread):
 
     Args:
         channel: where to, and how often.
-        state: the SQLite file.
+        state: holds the outbox.
         resolve: reads its secrets, again for each attempt: a changed secret needs no restart.
-        on_failure: called when the thread cannot go on.
+        on_failure: called with the reason when the thread cannot go on.
     """
 
-    def __init__(self, channel: ChannelOptions, state: Path, resolve: Resolve, on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self, channel: ChannelOptions, state: State, resolve: Resolve, on_failure: Callable[[Exception], None]
+    ) -> None:
         super().__init__(name=f"channel {channel.name}", daemon=True)
         self.channel = channel
         self.pace = Pace()
@@ -61,18 +62,19 @@ class Sender(threading.Thread):
     def run(self) -> None:
         """Deliver until stopped."""
         try:
-            with closing(connect(self._state)) as connection:
+            with closing(self._state.connect()) as connection:
                 while not self._stopping:
                     self._wake.clear()
                     wait_s = self._turn(connection)
                     if wait_s > 0:
                         self._wake.wait(wait_s)
-        except Exception:
+        except Exception as error:
             # A channel that has silently stopped would be worse than a restart.
-            LOG.exception("a channel cannot go on", extra={"channel": self.channel.name})
-            self._on_failure()
+            if not isinstance(error, LeadershipLostError):
+                LOG.exception("a channel cannot go on", extra={"channel": self.channel.name})
+            self._on_failure(error)
 
-    def _turn(self, connection: sqlite3.Connection) -> float:
+    def _turn(self, connection: Connection) -> float:
         """Send what is due and return how long nothing else will be, seconds."""
         name = self.channel.name
         now = time.time()

@@ -16,20 +16,23 @@ from obsctl import __version__
 from obsctl.alerter import config as settings
 from obsctl.alerter import outbox
 from obsctl.alerter.alerts import AlertState
+from obsctl.alerter.changelog import Changelog, LeadershipLostError
 from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import AlerterConfig
 from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
 from obsctl.alerter.events import Event
-from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, TopicRead, metrics, page
+from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, Role, TopicRead, metrics, page, standby
+from obsctl.alerter.leadership import Membership
 from obsctl.alerter.lines import LineReader
 from obsctl.alerter.message import Writer, utc
+from obsctl.alerter.notice import Notices, Watch
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.reading import SILENT_S, Reading
 from obsctl.alerter.rules.rule import Log as LineLog
 from obsctl.alerter.sample import Top
 from obsctl.alerter.sender import Sender
 from obsctl.alerter.source import Record, Source
-from obsctl.alerter.state import State, connect, transaction
+from obsctl.alerter.state import VERSION, State, transaction
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
 from obsctl.core.secrets import redact, resolve
@@ -46,18 +49,29 @@ _WAIT_S = 0.2
 _SNAPSHOT_EVERY_S = 30.0
 #: A message that waits longer makes the service degraded, seconds.
 _WAITS_TOO_LONG_S = 60.0
+#: What was sent before an alerter's end is to be recorded still; Kafka may take so long for it, seconds.
+_LAST_ANSWER_S = 10.0
 #: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
 _EVICTION_SHOWN_S = 300.0
 
 
 class Alerter:
-    """Reads lines, decides, remembers, and has its senders deliver."""
+    """Reads lines, decides, remembers, and has its senders deliver: the active alerter, for as long as it is.
 
-    def __init__(self, config: AlerterConfig) -> None:
+    Args:
+        config: what alerter.yml says.
+        state: what an earlier one left, here or on another host.
+        changelog: where its changes go.
+        membership: says for how long this alerter is the active one.
+    """
+
+    def __init__(self, config: AlerterConfig, state: State, changelog: Changelog, membership: Membership) -> None:
         self._config = config
-        self._state = State(config.state)
+        self._state = state
+        self._changelog = changelog
+        self._membership = membership
         self._stopping = threading.Event()
-        self._failed = False
+        self._failure: Exception | None = None
         self._engine = Engine(config.rules, lateness_s=config.lateness_s, ahead_s=config.ahead_s)
         logs = {rule.log for rule in config.rules}
         topics = [config.kafka.topics.access] + ([config.kafka.topics.error] if LineLog.ERROR in logs else [])
@@ -71,7 +85,7 @@ class Alerter:
         self._channels = [channel.name for channel in config.channels]
         #: What the lines of the worst window had most often, by the incident of an alert that is on.
         self._tops: dict[str, Top] = {}
-        self._senders = [Sender(channel, config.state, resolve, self._fail) for channel in config.channels]
+        self._senders = [Sender(channel, state, resolve, self._fail) for channel in config.channels]
         self._last_event = 0.0
         self._event_time: float | None = None
         self._turned_at = time.monotonic()
@@ -83,23 +97,30 @@ class Alerter:
         """End after the batch that is under way."""
         self._stopping.set()
 
-    def run(self) -> ExitCode:
+    def run(self) -> None:
         """Work until stopped.
 
         Raises:
-            ConfigError: the health address cannot be used.
+            LeadershipLostError: another alerter is the active one now; what is in memory is worth nothing.
             sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
         """
-        server = self._serve()
+        state_log = self._membership.log
         for reading in self._readings:
             reading.start()
-        self._recover()
-        for sender in self._senders:
-            sender.start()
         try:
+            self._recover()
+            for sender in self._senders:
+                sender.start()
             while not self._stopping.is_set():
+                self._membership.beat()
+                if not self._membership.chosen:
+                    raise LeadershipLostError("the group has chosen another alerter, or none")
+                if self._membership.log not in {state_log, None}:
+                    raise LeadershipLostError("the topic of the state was created again")
                 self._batch()
                 self._turned_at = time.monotonic()
+            if self._failure is not None:
+                raise self._failure
             self._save_snapshot()
         finally:
             for reading in self._readings:
@@ -107,10 +128,8 @@ class Alerter:
             for sender in self._senders:
                 sender.stop()
             for sender in self._senders:
-                sender.join(timeout=10)
-            server.stop()
-            self._state.close()
-        return ExitCode.BUG if self._failed else ExitCode.OK
+                if sender.ident is not None:
+                    sender.join(timeout=10)
 
     def health(self) -> Health:
         """Return what /health shows; called from the server's threads."""
@@ -118,7 +137,14 @@ class Alerter:
         troubles = [trouble for reading in self._readings if (trouble := reading.trouble()) is not None]
         failing = any(trouble.blind for trouble in troubles)
         reasons += [trouble.reason for trouble in troubles]
-        if time.monotonic() - self._turned_at > SILENT_S:
+        waiting_since = self._changelog.waiting_since
+        if waiting_since and time.monotonic() - waiting_since > SILENT_S:
+            failing = True
+            reasons.append(
+                f"the state cannot be written to topic {self._config.kafka.topics.state}, so no message can be sent: "
+                "obsctl kafka status"
+            )
+        elif time.monotonic() - self._turned_at > SILENT_S:
             failing = True
             reasons.append(
                 f"no batch was finished for {SILENT_S:g} s; is the disk that holds {self._config.state} full or slow?"
@@ -156,6 +182,7 @@ class Alerter:
         skipped = self._engine.skipped
         clock = self._event_time
         return Health(
+            role=Role.ACTIVE,
             status="failing" if failing else "degraded" if reasons else "ok",
             reason="; ".join(reasons),
             lag=sum(source.lag for source in found) if all(s is not None and s.ends for s in sources) else None,
@@ -184,18 +211,8 @@ class Alerter:
             },
         )
 
-    def _serve(self) -> Server:
-        address, port = self._config.health.address, self._config.health.port
-        try:
-            return Server(address, port, health=lambda: page(self.health()), metrics=lambda: metrics(self.health()))
-        except OSError as error:
-            raise ConfigError(
-                f"the health address {address}:{port} cannot be used: {error.strerror}",
-                hint="another program has the port; set health.port (the role's consumer_alert_metrics_port)",
-            ) from None
-
-    def _fail(self) -> None:
-        self._failed = True
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
         self._stopping.set()
 
     def _recover(self) -> None:
@@ -206,7 +223,7 @@ class Alerter:
             self._state.drop_snapshot()
         orphans = self._engine.take_over(kept.alerts)
         self._notifier = Notifier(self._config.notifications, kept.entries)
-        connection = connect(self._config.state)
+        connection = self._state.connect()
         with transaction(connection):
             abandoned = outbox.recover(connection, self._channels)
         connection.close()
@@ -308,6 +325,107 @@ class Alerter:
         self._saved_sources, self._saved_at = sources, time.monotonic()
 
 
+class Service:
+    """One of the alerters of a fleet: stands by until it is chosen, and is the active one for as long as it is chosen.
+
+    Args:
+        config: what alerter.yml says.
+
+    Raises:
+        ConfigError: the state file cannot be used.
+        RefusedError: another process holds it.
+    """
+
+    def __init__(self, config: AlerterConfig) -> None:
+        self._config = config
+        self._state = State(config.state)
+        self._membership = Membership(config.kafka)
+        self._stopping = threading.Event()
+        self._alerter: Alerter | None = None
+        notices = Notices(
+            config.state.with_name("notice.json"), config.kafka.member, [channel.name for channel in config.channels]
+        )
+        self._notices = Watch(notices, config.channels, resolve, self._why_failing)
+        #: When this alerter was the active one last, monotonic seconds.
+        self._active_at = 0.0
+
+    def stop(self) -> None:
+        """End after the batch that is under way."""
+        self._stopping.set()
+        if self._alerter is not None:
+            self._alerter.stop()
+
+    def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            ConfigError: the health address cannot be used; or the state in Kafka is of another release.
+            sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
+        """
+        server = self._serve()
+        self._membership.start()
+        self._notices.start()
+        try:
+            while not self._stopping.is_set():
+                if self._membership.wait(_WAIT_S):
+                    self._lead()
+        finally:
+            self._notices.stop()
+            self._membership.stop()
+            self._membership.join(timeout=10)
+            server.stop()
+            self._state.close()
+
+    def health(self) -> Health:
+        """Return what /health shows; called from the server's threads."""
+        alerter = self._alerter
+        return alerter.health() if alerter is not None else standby(self._membership.trouble())
+
+    def _why_failing(self) -> str:
+        health = self.health()
+        return health.reason if health.status == "failing" else ""
+
+    def _lead(self) -> None:
+        """Be the active alerter until stopped or until another one is."""
+        LOG.info("this alerter is the active one now")
+        changelog = Changelog(self._config.kafka, VERSION, self._beat)
+        try:
+            changelog.fence()
+            self._state.follow(changelog, changelog.read())
+            alerter = Alerter(self._config, self._state, changelog, self._membership)
+            self._alerter = alerter
+            if self._stopping.is_set():
+                return
+            alerter.run()
+        except LeadershipLostError as error:
+            if not self._stopping.is_set():
+                LOG.warning("this alerter is not the active one any more", extra={"reason": str(error)})
+                self._membership.rejoin()
+        finally:
+            self._alerter = None
+            self._state.unfollow()
+            changelog.close()
+
+    def _beat(self) -> None:
+        """Go on waiting for Kafka, but not much longer than this alerter is the active one."""
+        self._membership.beat()
+        now = time.monotonic()
+        if not self._stopping.is_set() and self._membership.chosen:
+            self._active_at = now
+        elif now - self._active_at > _LAST_ANSWER_S:
+            raise LeadershipLostError("Kafka did not answer before this alerter's end")
+
+    def _serve(self) -> Server:
+        address, port = self._config.health.address, self._config.health.port
+        try:
+            return Server(address, port, health=lambda: page(self.health()), metrics=lambda: metrics(self.health()))
+        except OSError as error:
+            raise ConfigError(
+                f"the health address {address}:{port} cannot be used: {error.strerror}",
+                hint="another program has the port; set health.port (the role's consumer_alert_metrics_port)",
+            ) from None
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the alerter and exit with its code, one of those that ``obsctl`` has."""
     parser = argparse.ArgumentParser(prog="obsctl-alerter", description="Turn access-log lines into alerts.")
@@ -347,10 +465,11 @@ def _run(config: AlerterConfig) -> ExitCode:
             LOG.error(  # noqa: TRY400 - no traceback near secrets
                 "a channel cannot be used", extra={"channel": channel.name, "error": str(error), "hint": error.hint}
             )
-    alerter = Alerter(config)
+    service = Service(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: alerter.stop())
-    return alerter.run()
+        signal.signal(number, lambda *_: service.stop())
+    service.run()
+    return ExitCode.OK
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from obsctl.alerter.changelog import Changelog
 from obsctl.alerter.config import load
-from obsctl.alerter.health import metrics
+from obsctl.alerter.health import Role, metrics, standby
+from obsctl.alerter.leadership import Membership
 from obsctl.alerter.service import Alerter
+from obsctl.alerter.state import VERSION, State
 from tests.unit.alerter.builders import T, event
 
 RULE = "client-request-rate"
@@ -16,12 +19,15 @@ RULE = "client-request-rate"
 def alerter(folder: Path) -> Alerter:
     path = folder / "alerter.yml"
     path.write_text(
-        f"kafka: {{bootstrap: ['127.0.0.1:1'], group: g, topics: {{access: t, error: e}}}}\nstate: {folder}/state.db\n"
+        "kafka: {bootstrap: ['127.0.0.1:1'], group: g, member: m, topics: {access: t, error: e, state: s}}\n"
+        f"state: {folder}/state.db\n"
         "channels: []\ndatabase: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\n"
         "health: {address: 127.0.0.1, port: 9601}\n"
         "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
     )
-    return Alerter(load(path))
+    config = load(path)
+    changelog = Changelog(config.kafka, VERSION, lambda: None)
+    return Alerter(config, State(config.state), changelog, Membership(config.kafka))
 
 
 def test_counts_that_were_dropped_are_shown(tmp_path: Path) -> None:
@@ -47,3 +53,10 @@ def test_what_is_on_is_shown_after_a_restart(tmp_path: Path) -> None:
     again = alerter(tmp_path)
     again._recover()
     assert again.health().firing == 1
+
+
+def test_an_alerter_that_stands_by_is_well_unless_it_could_not_take_over() -> None:
+    assert standby("").status == "ok"
+    assert "obsctl_alerter_active 0" in metrics(standby(""))
+    assert standby("topic s does not exist").status == "failing"
+    assert standby("").role is Role.STANDBY
