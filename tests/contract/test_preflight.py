@@ -154,7 +154,11 @@ EXPECTED = {
     "topic-not-created": Expected(
         LB, "filebeat_topic_access is weblog, a topic that is not in kafka_topics", "kafka_topics"
     ),
-    "topic-of-a-use-missing": Expected(LB, "fleet_topics names no topic for dlq", "access, error and dlq"),
+    "topic-of-a-use-missing": Expected(
+        LB, "fleet_topics names no topic for dlq, alert_state", "access, error, dlq, alert_state a name"
+    ),
+    "topic-of-state-split": Expected(LB, "fleet_topics.alert_state has 6 partitions", "partitions to 1"),
+    "topic-of-state-deleted": Expected(LB, "has not cleanup.policy=compact", "{cleanup.policy: compact}"),
     "topic-twice": Expected(LB, "kafka_topics has nginxlog 2 times", "remove"),
     "value-of-wrong-kind": Expected(EVERYBODY, "kafka_replication_factor is 'three', not a whole number", "set it to"),
     "variable-mistyped": Expected(EVERYBODY, "kafka_retention_hour", "did you mean kafka_retention_hours?"),

@@ -189,16 +189,40 @@ def _colliding(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield one, name
 
 
+_USES = ("access", "error", "dlq", "alert_state")
+
+
 def topic_uses(fleet: Fleet) -> Iterator[Problem]:
-    """Each use has a topic: an inventory that overrides fleet_topics replaces all three."""
+    """Each use has a topic: an inventory that overrides fleet_topics replaces all of them."""
     for host, variables in fleet.group("kafka"):
         uses = variables.get("fleet_topics")
-        missing = [use for use in ("access", "error", "dlq") if not ((uses or {}).get(use) or {}).get("name")]
+        missing = [use for use in _USES if not ((uses or {}).get(use) or {}).get("name")]
         if uses is not None and missing:
             yield Problem(
                 host,
                 f"fleet_topics names no topic for {', '.join(missing)}",
-                "give access, error and dlq a name and partitions each, or leave fleet_topics out for the default",
+                f"give {', '.join(_USES)} a name and partitions each (see roles/fleet_topics/defaults/main.yml), or "
+                "leave fleet_topics out for the default",
+            )
+
+
+def alert_state_topic(fleet: Fleet) -> Iterator[Problem]:
+    """The alerters' state is one partition, whose holder is the active alerter, and is never deleted for its age."""
+    for host, variables in fleet.group("kafka"):
+        topic = (variables.get("fleet_topics") or {}).get("alert_state") or {}
+        if not isinstance(topic, dict) or not topic.get("name"):
+            continue
+        if topic.get("partitions") != 1:
+            yield Problem(
+                host,
+                f"fleet_topics.alert_state has {topic.get('partitions')} partitions, and the alerters need exactly one",
+                "set fleet_topics.alert_state.partitions to 1",
+            )
+        if (topic.get("configs") or {}).get("cleanup.policy") != "compact":
+            yield Problem(
+                host,
+                "fleet_topics.alert_state has not cleanup.policy=compact, so Kafka would delete the alerters' state",
+                "set fleet_topics.alert_state.configs to {cleanup.policy: compact}",
             )
 
 
@@ -206,6 +230,7 @@ def topics_exist(fleet: Fleet) -> Iterator[Problem]:
     made = {topic.get("name") for _host, v in fleet.group("kafka") for topic in v.get("kafka_topics") or []}
     used = [("filebeat", "filebeat_topic_access"), ("filebeat", "filebeat_topic_error")]
     used += [("consumer", f"consumer_topics.{use}") for use in ("access", "error", "dlq")]
+    used += [("consumer", "consumer_alert_state_topic")]
     for group, variable in used:
         for host, variables in fleet.group(group):
             topic = value_at(variables, variable)
