@@ -1,7 +1,11 @@
-"""Two alerters of one group: one works, the other takes over; no message is lost, and none comes twice unmarked."""
+"""Two alerters of one group: one works, the other takes over; no message is lost, and none comes twice unmarked.
+
+``ALERTER_CRASHES=50`` tries each place where the active one may die 50 times (1): some two hours.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -18,6 +22,7 @@ from rig.vendor import Vendor, serving
 from rig.waiting import wait_for
 from tests.integration.test_alerter import CLIENT, Watch, both, settled
 
+CRASHING = Path(__file__).with_name("crashing_alerter.py")
 #: Within this time another alerter works, seconds.
 TAKEN_OVER_S = 30
 
@@ -118,3 +123,45 @@ def test_one_that_is_cut_off_is_replaced_and_stands_by_after_its_return(kafka_li
         finally:
             pair.kill()
             node.kill()
+
+
+PLACES = ("before-evaluation", "before-commit", "after-commit", "before-send", "after-send")
+#: How many times each place is tried, each time with two new alerters.
+CRASHES = int(os.environ.get("ALERTER_CRASHES", "1"))
+#: Where the message may have arrived although nobody knows it.
+UNSURE = {"before-send", "after-send"}
+
+
+@pytest.mark.parametrize("number", range(CRASHES))
+@pytest.mark.parametrize("hangs", [False, True], ids=["killed", "hung"])
+@pytest.mark.parametrize("place", PLACES)
+def test_crashed_at_each_place_every_condition_has_its_two_messages(
+    pair: Pair, place: str, hangs: bool, number: int
+) -> None:
+    """A message that was on its way may come twice, and then the second one says so."""
+    pair.active.start(program=(str(CRASHING), f"{place}-hung" if hangs else place))
+    pair.other.start(wait=False, program=(str(CRASHING), "never"))
+    wait_for(pair.other.log, pair.other.stands_by, seconds=20)
+    pair.active.send(pair.active.requests(200))
+    pair.taken_over()
+    wait_for(
+        lambda: f"{pair.other.titles()}\n{pair.other.log()}",
+        lambda: set(both(CLIENT)) <= set(pair.other.titles()),
+        seconds=40,
+    )
+    if hangs:
+        pair.active.signal(signal.SIGCONT)
+        wait_for(pair.active.log, pair.active.stands_by, seconds=20)
+    pair.other.send(pair.other.requests(150, f"192.0.2.{number}"))
+    wait_for(
+        lambda: f"{pair.other.titles()}\n{pair.other.log()}",
+        lambda: set(both(f"192.0.2.{number}")) <= set(pair.other.titles()),
+        seconds=40,
+    )
+    time.sleep(1)
+    texts = [(r.body["markdown"]["title"], r.body["markdown"]["text"]) for r in pair.vendor.received]
+    wanted = both(CLIENT) + both(f"192.0.2.{number}")
+    assert sorted({title for title, _ in texts}) == sorted(wanted)
+    unmarked = Counter(title for title, text in texts if "sent again" not in text)
+    assert max(unmarked.values()) == 1
+    assert len(texts) == len(wanted) or (place in UNSURE and len(texts) == len(wanted) + 1)
