@@ -137,6 +137,8 @@ class Alerter:
         troubles = [trouble for reading in self._readings if (trouble := reading.trouble()) is not None]
         failing = any(trouble.blind for trouble in troubles)
         reasons += [trouble.reason for trouble in troubles]
+        if not failing and (cannot_write := self._membership.trouble()):
+            reasons.append(cannot_write)
         waiting_since = self._changelog.waiting_since
         if waiting_since and time.monotonic() - waiting_since > SILENT_S:
             failing = True
