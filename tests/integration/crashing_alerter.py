@@ -19,7 +19,7 @@ from obsctl.alerter.rows import Row
 from obsctl.alerter.sender import Sender
 
 #: So that a test does not wait long for the other alerter.
-leadership._SESSION_S = 2.0
+leadership._SESSION_S = 4.0
 
 
 def crash() -> None:

@@ -133,6 +133,8 @@ class Membership(threading.Thread):
                 "session.timeout.ms": int(_SESSION_S * 1000),
                 "heartbeat.interval.ms": int(_SESSION_S * 250),
                 "max.poll.interval.ms": 30_000,
+                # Whoever is active stays it when another member comes (back).
+                "partition.assignment.strategy": "cooperative-sticky",
                 "enable.auto.commit": False,
                 "allow.auto.create.topics": False,
                 "log_level": 0,
@@ -151,15 +153,15 @@ class Membership(threading.Thread):
 
     def _assigned(self, consumer: Consumer, partitions: list[Any]) -> None:
         # Nothing is read here: holding the partition is all that matters.
-        consumer.assign(partitions)
+        consumer.incremental_assign(partitions)
         consumer.pause(partitions)
         self._joined = True
         if partitions:
             self._chosen.set()
 
-    def _revoked(self, consumer: Consumer, _: list[Any]) -> None:
+    def _revoked(self, consumer: Consumer, partitions: list[Any]) -> None:
         self._chosen.clear()
-        consumer.unassign()
+        consumer.incremental_unassign(partitions)
 
     def _take(self, message: Any) -> None:
         if message is not None and message.error() is not None:
