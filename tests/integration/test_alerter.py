@@ -234,6 +234,33 @@ def settled(watch: Watch, titles: list[str], seconds: float = 20) -> None:
     assert watch.titles() == titles
 
 
+def both(client: str) -> list[str]:
+    return [f"[FIRING] rate {client}", f"[RESOLVED] rate {client}"]
+
+
+def said(vendor: Vendor, *clients: str) -> Callable[[], bool]:
+    """Return whether the vendor has heard of each condition's start and end, in one message or two."""
+
+    def look() -> bool:
+        titles = {request.body["markdown"]["title"] for request in vendor.received}
+        return all({*both(client)} <= titles or whole(client) in titles for client in clients)
+
+    return look
+
+
+def whole(client: str) -> str:
+    """Return the title of a condition that was over before it could be reported."""
+    return f"[STARTED AND ENDED] rate {client}"
+
+
+def unmarked(vendor: Vendor) -> Counter[str]:
+    """Return how often each client's start was reported in a message that does not call itself a repetition."""
+    texts = [(request.body["markdown"]["title"], request.body["markdown"]["text"]) for request in vendor.received]
+    return Counter(
+        title.rsplit(" ", 1)[1] for title, text in texts if "RESOLVED" not in title and "sent again" not in text
+    )
+
+
 def test_one_burst_one_message_and_one_when_it_is_over(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(200))
@@ -313,20 +340,11 @@ def test_killed_again_and_again_every_condition_has_its_two_messages(watch: Watc
         watch.kill()
         watch.start(wait=False)
         watch.send(watch.requests(70, client))
-        time.sleep(chance.uniform(0, 1.2))
-    wanted = {f"[{kind}] rate {client}" for client in clients for kind in ("FIRING", "RESOLVED")}
-    wait_for(
-        lambda: f"{wanted - set(watch.titles())}\n{watch.log()}", lambda: wanted <= set(watch.titles()), seconds=60
-    )
+        time.sleep(chance.uniform(0, 3))
+    wait_for(lambda: f"{watch.titles()}\n{watch.log()}", said(watch.vendor, *clients), seconds=60)
     time.sleep(1)
-    texts = [(r.body["markdown"]["title"], r.body["markdown"]["text"]) for r in watch.vendor.received]
-    assert {title for title, _ in texts} == wanted
-    unmarked = Counter(title for title, text in texts if "sent again" not in text)
-    assert max(unmarked.values()) == 1
-
-
-def both(client: str) -> list[str]:
-    return [f"[FIRING] rate {client}", f"[RESOLVED] rate {client}"]
+    assert max(unmarked(watch.vendor).values()) == 1
+    assert {title.rsplit(" ", 1)[1] for title in watch.titles()} == set(clients)
 
 
 def assert_was_not_well(pages: list[dict[str, Any]], words: str) -> None:

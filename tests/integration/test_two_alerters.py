@@ -9,8 +9,7 @@ import itertools
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from rig.kafka import KafkaNode
 from rig.ports import free_port
 from rig.vendor import Vendor, serving
 from rig.waiting import wait_for
-from tests.integration.test_alerter import CLIENT, Watch, both, settled
+from tests.integration.test_alerter import CLIENT, Watch, both, said, settled, unmarked
 
 CRASHING = Path(__file__).with_name("crashing_alerter.py")
 #: Within this time another alerter works, seconds.
@@ -55,29 +54,6 @@ class Pair:
     def kill(self) -> None:
         for one in (self.active, self.other):
             one.kill()
-
-
-def said(vendor: Vendor, *clients: str) -> Callable[[], bool]:
-    """Return whether the vendor has heard of each condition's start and end, in one message or two."""
-
-    def look() -> bool:
-        titles = {request.body["markdown"]["title"] for request in vendor.received}
-        return all({*both(client)} <= titles or whole(client) in titles for client in clients)
-
-    return look
-
-
-def whole(client: str) -> str:
-    """Return the title of a condition that was over before it could be reported."""
-    return f"[STARTED AND ENDED] rate {client}"
-
-
-def unmarked(vendor: Vendor) -> Counter[str]:
-    """Return how often each client's start was reported in a message that does not call itself a repetition."""
-    texts = [(request.body["markdown"]["title"], request.body["markdown"]["text"]) for request in vendor.received]
-    return Counter(
-        title.rsplit(" ", 1)[1] for title, text in texts if "RESOLVED" not in title and "sent again" not in text
-    )
 
 
 @pytest.fixture

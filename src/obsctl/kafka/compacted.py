@@ -10,7 +10,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from obsctl.kafka import clients
 
 _BATCH = 1000
-_ANSWER_S = 0.5
+#: The library waits for so long when there is less than a whole batch, seconds.
+_ANSWER_S = 0.05
 
 
 def read(
