@@ -17,6 +17,7 @@ pytestmark = pytest.mark.long
 #: The lab has one host for the consumer; the database's host becomes the second one for these tests.
 HOSTS = ("app1", "db1")
 PAGE = ("curl", "-s", "-m", "2", "http://127.0.0.1:9601/health")
+PLAYBOOKS = ("playbooks/firewall.yml", "playbooks/mysql.yml", "playbooks/consumer.yml")
 TAKEN_OVER_S = 30
 
 
@@ -27,11 +28,11 @@ def second_host(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Itera
     hosts = yaml.safe_load((copy / "hosts.yml").read_text())
     hosts["all"]["children"]["consumer"]["hosts"] = dict.fromkeys(HOSTS)
     (copy / "hosts.yml").write_text(yaml.safe_dump(hosts))
-    made = play("site.yml", "--tags", "firewall,mysql,consumer", inventory=copy)
+    made = play(*PLAYBOOKS, inventory=copy)
     assert made.code == 0, made.said
     yield
     fleet.ssh("db1", "systemctl", "disable", "--now", "obsctl-consumer", "obsctl-alerter")
-    undone = play("site.yml", "--tags", "firewall,mysql,consumer")
+    undone = play(*PLAYBOOKS)
     assert undone.code == 0, undone.said
 
 
