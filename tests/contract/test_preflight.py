@@ -154,11 +154,18 @@ EXPECTED = {
     "topic-not-created": Expected(
         LB, "filebeat_topic_access is weblog, a topic that is not in kafka_topics", "kafka_topics"
     ),
-    "topic-of-a-use-missing": Expected(
-        LB, "fleet_topics names no topic for dlq, alert_state", "access, error, dlq, alert_state a name"
+    "topic-of-a-use-missing": Expected(LB, "fleet_topics names no topic for dlq", "add dlq as in roles/fleet_topics"),
+    "topic-of-alerts-not-created": Expected(
+        "app1", "consumer_alert_history_topic is history, a topic that is not in kafka_topics", "add history"
     ),
+    "topic-of-silences-not-compacted": Expected(
+        LB, "fleet_topics.alert_silences has no cleanup.policy compact", "configs to {cleanup.policy: compact}"
+    ),
+    "topic-of-state-deleted": Expected(LB, "fleet_topics.alert_state has no cleanup.policy compact", "configs to"),
     "topic-of-state-split": Expected(LB, "fleet_topics.alert_state has 6 partitions", "partitions to 1"),
-    "topic-of-state-deleted": Expected(LB, "has not cleanup.policy=compact", "{cleanup.policy: compact}"),
+    "topics-of-alerts-missing": Expected(
+        LB, "no topic for alert_state, alert_silences, alert_history", "add alert_state, alert_silences, alert_history"
+    ),
     "topic-twice": Expected(LB, "kafka_topics has nginxlog 2 times", "remove"),
     "value-of-wrong-kind": Expected(EVERYBODY, "kafka_replication_factor is 'three', not a whole number", "set it to"),
     "variable-mistyped": Expected(EVERYBODY, "kafka_retention_hour", "did you mean kafka_retention_hours?"),

@@ -60,10 +60,14 @@ class Watch:
         self.kafka, self.folder, self.vendor = kafka, folder, vendor
         self.topic = beside.topic if beside else f"watch{next(_numbers)}"
         self.port = free_port()
-        self.state_topic = f"{self.topic}-state"
+        self.state_topic, self.silences, self.history = (
+            f"{self.topic}-{use}" for use in ("state", "silences", "history")
+        )
         if beside is None:
             kafka.create_topic(self.topic, 6)
             kafka.create_topic(self.state_topic, 1, **{"cleanup.policy": "compact"})
+            kafka.create_topic(self.silences, 1, **{"cleanup.policy": "compact"})
+            kafka.create_topic(self.history, 1)
         self._producer = kafka.producer()
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "token").write_text("tok-5f6e7d8c9b")
@@ -79,6 +83,8 @@ class Watch:
                             "access": self.topic,
                             "error": f"{self.topic}-error",
                             "state": self.state_topic,
+                            "silences": self.silences,
+                            "history": self.history,
                         },
                     },
                     "state": str(folder / "state.db"),

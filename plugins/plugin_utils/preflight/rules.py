@@ -67,7 +67,7 @@ RULES: tuple[Rule, ...] = (
     vrrp.vrrp,
     agreement.agreeing_variables,
     kafka.topic_uses,
-    kafka.alert_state_topic,
+    kafka.topics_of_alerters,
     kafka.topics_exist,
     kafka.message_sizes,
     filebeat.inputs,

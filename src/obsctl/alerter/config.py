@@ -28,11 +28,13 @@ _Seconds = Annotated[int, Meta(ge=0)]
 
 
 class Topics(Section, frozen=True, kw_only=True):
-    """The topics that are read, that of the error logs only if a rule looks at their lines; and that of the state."""
+    """The topics of the lines (error logs: read only if a rule looks at them), of state, silences and history."""
 
     access: Name
     error: Name
     state: Name
+    silences: Name
+    history: Name
 
 
 class KafkaConfig(Section, frozen=True, kw_only=True):

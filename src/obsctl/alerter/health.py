@@ -67,6 +67,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         waiting: messages not delivered yet, over all channels.
         skipped: lines not counted since the start, by reason.
         suppressed: how many times each stage of a notification began to hold an alert back, since the start.
+        history_lost: records that were not written since this alerter became active, because the history had no topic.
         evicted: keys whose counts were dropped to keep memory bounded, since the start, by rule.
         cluster: the cluster's id; empty while it is not known.
         topics: the topics that are read, by name.
@@ -86,6 +87,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     evicted: dict[str, int] = {}
     alerts: tuple[ActiveAlert, ...] = ()
     suppressed: dict[str, int] = {}
+    history_lost: int = 0
     channels: tuple[ChannelHealth, ...] = ()
     cluster: str = ""
     topics: dict[str, TopicRead] = {}
@@ -129,6 +131,7 @@ def _metrics(health: Health) -> Iterator[Metric]:
     yield by_label(
         "alerts_held_back_total", "counter", "Times that a stage held an alert back.", "stage", health.suppressed
     )
+    yield single("history_lost_total", "counter", "Records of the history that were not written.", health.history_lost)
     yield single("alerts_firing", "gauge", "Conditions that are on.", health.firing)
     yield by_label(
         "outbox_waiting",

@@ -120,12 +120,11 @@ def pass_on(connection: sqlite3.Connection, route: str, channel: str, to: str) -
     )
 
 
-def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tuple[str, str]]:
+def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tuple[str, Message]]:
     """Take over what an earlier process left, within the caller's transaction.
 
     What was being sent when it died may have arrived. A channel that refused may have been repaired meanwhile, so
-    it is tried at once. Returns (channel, title) of messages whose channel is no longer configured; they are
-    closed.
+    it is tried at once. Returns (channel, message) of those whose channel is no longer configured; they are closed.
     """
     connection.execute("UPDATE outbox SET state = 'pending', unsure = 1 WHERE state = 'sending'")
     connection.execute("UPDATE pace SET next_try = 0 WHERE verdict != ?", (Verdict.THROTTLED.value,))
@@ -136,7 +135,7 @@ def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tup
         names,
     ).fetchall()
     connection.executemany("UPDATE outbox SET state = 'abandoned' WHERE id = ?", [(row[0],) for row in orphans])
-    return [(channel, _message(body).title) for _, channel, body in orphans]
+    return [(channel, _message(body)) for _, channel, body in orphans]
 
 
 def claim(

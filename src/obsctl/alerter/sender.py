@@ -16,8 +16,9 @@ from obsctl.alerter import outbox
 from obsctl.alerter.changelog import LeadershipLostError
 from obsctl.alerter.channels.channel import ChannelOptions, Resolve
 from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.history.of_attempt import of_attempt
 from obsctl.alerter.outbox import Pace, Parcel
-from obsctl.alerter.state import Connection, State, transaction
+from obsctl.alerter.state import Connection, State, note, transaction
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
 
@@ -90,8 +91,11 @@ class Sender(threading.Thread):
             self.pace = outbox.pace(connection, name, tuple(self._robots))
         if not isinstance(parcel, Parcel):
             return min(max(parcel - now, 0.05), _LOOK_EVERY_S)
+        began = time.monotonic()
         delivery = self._attempt(parcel)
+        took_s = time.monotonic() - began
         with transaction(connection):
+            note(connection, [of_attempt(connection, name, parcel, delivery, took_s=took_s, now=time.time())])
             self.pace = outbox.settle(connection, name, parcel, delivery, time.time(), robots=tuple(self._robots))
         self._log(parcel, delivery)
         return 0.0

@@ -22,6 +22,8 @@ from obsctl.alerter.config import AlerterConfig
 from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
 from obsctl.alerter.events import Event
 from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, Role, TopicRead, metrics, page, standby
+from obsctl.alerter.history.of_turn import of_turn
+from obsctl.alerter.history.records import Abandoned, Carried
 from obsctl.alerter.leadership import Membership
 from obsctl.alerter.lines import LineReader
 from obsctl.alerter.message import Writer, utc
@@ -31,8 +33,9 @@ from obsctl.alerter.reading import SILENT_S, Reading
 from obsctl.alerter.rules.rule import Log as LineLog
 from obsctl.alerter.sample import Top
 from obsctl.alerter.sender import Sender
+from obsctl.alerter.silence_follower import SilenceFollower
 from obsctl.alerter.source import Record, Source
-from obsctl.alerter.state import VERSION, State, transaction
+from obsctl.alerter.state import State, note, transaction
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
 from obsctl.core.secrets import redact, resolve
@@ -51,6 +54,8 @@ _SNAPSHOT_EVERY_S = 30.0
 _WAITS_TOO_LONG_S = 60.0
 #: What was sent before an alerter's end is to be recorded still; Kafka may take so long for it, seconds.
 _LAST_ANSWER_S = 10.0
+#: The first decisions wait so long for the silences, seconds; beyond, the topic does not exist or has no leader.
+_SILENCES_S = 5.0
 #: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
 _EVICTION_SHOWN_S = 300.0
 
@@ -63,13 +68,22 @@ class Alerter:
         state: what an earlier one left, here or on another host.
         changelog: where its changes go.
         membership: says for how long this alerter is the active one.
+        silences: of people.
     """
 
-    def __init__(self, config: AlerterConfig, state: State, changelog: Changelog, membership: Membership) -> None:
+    def __init__(
+        self,
+        config: AlerterConfig,
+        state: State,
+        changelog: Changelog,
+        membership: Membership,
+        silences: SilenceFollower,
+    ) -> None:
         self._config = config
         self._state = state
         self._changelog = changelog
         self._membership = membership
+        self._silences = silences
         self._stopping = threading.Event()
         self._failure: Exception | None = None
         self._engine = Engine(config.rules, lateness_s=config.lateness_s, ahead_s=config.ahead_s)
@@ -108,6 +122,7 @@ class Alerter:
         for reading in self._readings:
             reading.start()
         try:
+            self._silences.wait(_SILENCES_S)
             self._recover()
             for sender in self._senders:
                 sender.start()
@@ -172,6 +187,7 @@ class Alerter:
                 reasons.append(f"channel {sender.channel.name}: {pace.verdict}: {pace.summary}")
             elif pace.waiting and time.time() - pace.oldest > _WAITS_TOO_LONG_S:
                 reasons.append(f"channel {sender.channel.name}: {pace.waiting} messages wait to be delivered")
+        reasons += self._unheard()
         evicted = self._engine.evicted
         for rule, forgotten in evicted.items():
             if forgotten.at and time.time() - forgotten.at < _EVICTION_SHOWN_S:
@@ -202,6 +218,7 @@ class Alerter:
             evicted={rule: forgotten.keys for rule, forgotten in evicted.items()},
             alerts=self._alerts,
             suppressed=dict(self._notifier.suppressed),
+            history_lost=self._changelog.history.lost,
             channels=tuple(channels),
             cluster=found[0].log.cluster if found else "",
             topics={
@@ -212,6 +229,15 @@ class Alerter:
                 for source in found
             },
         )
+
+    def _unheard(self) -> list[str]:
+        """Return what is wrong with the topics of silences and history, once that lasts."""
+        now = time.monotonic()
+        return [
+            f"{what}: {part.trouble}"
+            for what, part in (("silences", self._silences), ("history", self._changelog.history))
+            if part.trouble and now - part.trouble_since > SILENT_S
+        ]
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
@@ -228,11 +254,22 @@ class Alerter:
         connection = self._state.connect()
         with transaction(connection):
             abandoned = outbox.recover(connection, self._channels)
+            note(
+                connection,
+                [
+                    Abandoned(
+                        at=time.time(),
+                        channel=channel,
+                        message=Carried(message_id=message.id, thread=message.thread, title=message.title),
+                    )
+                    for channel, message in abandoned
+                ],
+            )
         connection.close()
-        for channel, title in abandoned:
+        for channel, message in abandoned:
             LOG.error(
                 "a message is dropped, because its channel is no longer configured",
-                extra={"channel": channel, "title": title},
+                extra={"channel": channel, "title": message.title},
             )
         self._save(orphans)
         self._show_alerts()
@@ -275,6 +312,7 @@ class Alerter:
             [transition.alert for transition in transitions],
             self._engine.firing,
             now,
+            silences=self._silences.silences,
             unable_since=self._unable_since(),
         )
         changes, remembered = self._engine.take_changes(), self._notifier.take_changes()
@@ -283,9 +321,10 @@ class Alerter:
         for (stage, cause, rule), number in Counter((h.stage, h.cause, h.rule) for h in decided.suppressed).items():
             LOG.info("alerts are held back", extra={"stage": stage, "cause": cause, "rule": rule, "alerts": number})
         messages = [(self._writer.message(about, self._tops), about) for about in decided.notifications]
-        if not (changes or remembered.saved or remembered.gone or messages or decided.pass_on):
+        records = of_turn([transition.alert for transition in transitions], decided.suppressed, messages, now)
+        if not (changes or remembered.saved or remembered.gone or messages or decided.pass_on or records):
             return
-        self._state.save(changes, remembered, messages, decided.pass_on, now)
+        self._state.save(changes, remembered, messages, decided.pass_on, now, records=records)
         if changes:
             self._show_alerts()
         for message, about in messages:
@@ -342,6 +381,8 @@ class Service:
         self._config = config
         self._state = State(config.state)
         self._membership = Membership(config.kafka)
+        # Also one that stands by follows them: what it decides first after a take-over must not wait for them.
+        self._silences = SilenceFollower(config.kafka.bootstrap, config.kafka.topics.silences)
         self._stopping = threading.Event()
         self._alerter: Alerter | None = None
         notices = Notices(
@@ -366,6 +407,7 @@ class Service:
         """
         server = self._serve()
         self._membership.start()
+        self._silences.start()
         self._notices.start()
         try:
             while not self._stopping.is_set():
@@ -373,6 +415,7 @@ class Service:
                     self._lead()
         finally:
             self._notices.stop()
+            self._silences.stop()
             self._membership.stop()
             self._membership.join(timeout=10)
             server.stop()
@@ -390,11 +433,11 @@ class Service:
     def _lead(self) -> None:
         """Be the active alerter until stopped or until another one is."""
         LOG.info("this alerter is the active one now")
-        changelog = Changelog(self._config.kafka, VERSION, self._beat)
+        changelog = Changelog(self._config.kafka, self._beat)
         try:
             changelog.fence()
             self._state.follow(changelog, changelog.read())
-            alerter = Alerter(self._config, self._state, changelog, self._membership)
+            alerter = Alerter(self._config, self._state, changelog, self._membership, self._silences)
             self._alerter = alerter
             if self._stopping.is_set():
                 return

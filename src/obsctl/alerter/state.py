@@ -21,8 +21,10 @@ import msgspec
 
 from obsctl.alerter import outbox, rows
 from obsctl.alerter.alerts import Alert, AlertState, Key, Level, Measure
-from obsctl.alerter.changelog import Changelog
+from obsctl.alerter.changelog import VERSION, Changelog
 from obsctl.alerter.engine import Changes
+from obsctl.alerter.history import records as history
+from obsctl.alerter.history.records import Record
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Message
 from obsctl.alerter.notify import memory
@@ -32,8 +34,6 @@ from obsctl.alerter.notify.turn import PassOn
 from obsctl.alerter.rows import Row
 from obsctl.core.errors import ConfigError, RefusedError
 
-#: Of the tables, in the file and in the changelog.
-VERSION = 4
 #: How long a writer waits for another one, seconds.
 _BUSY_S = 10.0
 #: ``next_offset`` is NULL where a log is known and no windows belong to a position: what still counts is read again.
@@ -71,6 +71,8 @@ class Connection(sqlite3.Connection):
 
     #: Gets what a transaction changed before the file does; None where the file is all there is.
     changelog: Changelog | None = None
+    #: What the open transaction has for the history, as it is written.
+    noted: list[bytes]
 
 
 def connect(path: Path, changelog: Changelog | None = None) -> Connection:
@@ -84,6 +86,7 @@ def connect(path: Path, changelog: Changelog | None = None) -> Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     # A delivered message that a power cut forgets would be sent twice, so each commit reaches the disk.
     connection.execute("PRAGMA synchronous = FULL")
+    connection.noted = []
     if changelog is not None:
         connection.changelog = changelog
         rows.watch(connection)
@@ -103,11 +106,18 @@ def transaction(connection: Connection) -> Iterator[None]:
         try:
             yield
             if changelog is not None:
-                changelog.publish(rows.take_touched(connection))
+                changelog.publish(rows.take_touched(connection), history=connection.noted)
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+        finally:
+            connection.noted = []
         connection.execute("COMMIT")
+
+
+def note(connection: Connection, records: Iterable[Record]) -> None:
+    """Have records for the history written with the changes that the open transaction makes, or not at all."""
+    connection.noted += [history.encode(record) for record in records]
 
 
 class State:
@@ -212,6 +222,8 @@ class State:
         messages: Iterable[tuple[Message, Notification]],
         passed_on: Iterable[PassOn],
         now: float,
+        *,
+        records: Iterable[Record] = (),
     ) -> None:
         """Write alerts, what the stages remember, and messages in one transaction.
 
@@ -221,6 +233,7 @@ class State:
             messages: each with the notification that it says, which names the channels.
             passed_on: what waits for a channel that cannot deliver, and is to go elsewhere as well.
             now: wall-clock time, seconds since the epoch.
+            records: for the history.
         """
         with transaction(self._connection):
             self._connection.executemany(
@@ -238,6 +251,7 @@ class State:
                 outbox.put(self._connection, message, about.channels, now, route=about.route)
             for entry in passed_on:
                 outbox.pass_on(self._connection, entry.route, entry.channel, entry.to)
+            note(self._connection, records)
 
     def save_snapshot(
         self, snapshot: bytes, alerts: Iterable[Alert], reached: Iterable[tuple[Log, Mapping[int, int]]]

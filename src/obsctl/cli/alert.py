@@ -1,4 +1,4 @@
-"""``obsctl alert``: prove that alerts arrive, and look at rules before they wake anybody."""
+"""``obsctl alert``: prove that alerts arrive, silence them, ask why, and look at rules before they wake anybody."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import msgspec
 import typer
 
+from obsctl.cli.alert_record import register
+from obsctl.cli.alert_silence import silence
 from obsctl.cli.commands import Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
 
 alert = group(
     "alert",
-    help="Prove that alerts arrive, and look at rules before they wake anybody.",
-    epilog=examples("obsctl alert test", "obsctl alert test --dry-run", "obsctl alert rules check rules.yml"),
+    help="Prove that alerts arrive, silence them, see why, and look at rules before they wake anybody.",
+    epilog=examples(
+        "obsctl alert test",
+        "obsctl alert history",
+        "obsctl alert why 9f86d081884c",
+        "obsctl alert silence list",
+        "obsctl alert rules check rules.yml",
+    ),
 )
 rules = group(
     "rules",
@@ -36,6 +44,8 @@ rules = group(
     ),
 )
 alert.add_typer(rules)
+alert.add_typer(silence)
+register(alert)
 
 
 #: Seconds between two notes about the progress of long work.

@@ -17,6 +17,7 @@ import yaml
 
 from obsctl.alerter import config as alerter_config
 from obsctl.alerter.rules.flatline import Flatline
+from obsctl.alerter.rules.registry import KINDS
 from obsctl.consumer import config
 from obsctl.consumer.unit import supervisor, worker
 from obsctl.fleet.load import FleetSource, load
@@ -126,6 +127,18 @@ def test_the_fleet_on_the_control_node(fleet_file: Path) -> None:
     assert {topic.name: topic.partitions for topic in fleet.kafka.topics}["nginxlog"] == 6
     assert (fleet.kafka.replication_factor, fleet.kafka.min_insync_replicas) == (3, 2)
     assert (fleet.database.host, fleet.database.service) == ("192.168.100.160", "mysqld")
+
+
+def test_commands_find_the_topics_of_alerts_and_the_labels_of_the_rules(fleet_file: Path, host_files: Path) -> None:
+    """The alerter, the cluster and the commands mean the same topics; the rules are those of the alerter."""
+    fleet, read = _fleet(fleet_file), alerter_config.load(host_files / "alerter.yml")
+    assert (fleet.alerter.silences_topic, fleet.alerter.history_topic) == (
+        read.kafka.topics.silences,
+        read.kafka.topics.history,
+    )
+    assert {fleet.alerter.silences_topic, fleet.alerter.history_topic} <= {topic.name for topic in fleet.kafka.topics}
+    assert fleet.brokers() == read.kafka.bootstrap
+    assert tuple(KINDS.read(fleet.alert_rules, "rules")) == read.rules
 
 
 def test_secrets_in_the_fleet_are_references_or_nothing(fleet_file: Path, host_files: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from obsctl.alerter import outbox, rows
-from obsctl.alerter.changelog import LeadershipLostError, records_of, rows_of
+from obsctl.alerter.changelog import VERSION, LeadershipLostError, records_of, rows_of
 from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.engine import Changes
+from obsctl.alerter.history.records import Omitted, Record, decode
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.notify import memory
 from obsctl.alerter.outbox import Parcel
 from obsctl.alerter.rows import Row
-from obsctl.alerter.state import VERSION, State, transaction
+from obsctl.alerter.state import State, transaction
 from obsctl.core.errors import ConfigError
 from tests.unit.alerter.builders import T, engine, event
 
@@ -29,6 +32,7 @@ class Topic:
 
     def __init__(self) -> None:
         self.records: dict[bytes, bytes] = {}
+        self.history: list[bytes] = []
         self.whole = 0
         self.fenced = False
 
@@ -36,9 +40,10 @@ class Topic:
     def turn(self) -> Iterator[None]:
         yield
 
-    def publish(self, changed: Iterable[Row], *, whole: bool = False) -> None:
+    def publish(self, changed: Iterable[Row], *, history: Sequence[bytes] = (), whole: bool = False) -> None:
         if self.fenced:
             raise LeadershipLostError("fenced")
+        self.history += history
         self.whole += whole
         for row in changed:
             for key, value in records_of(row):
@@ -48,7 +53,7 @@ class Topic:
                     self.records[key] = value
 
     def rows(self) -> list[Row]:
-        found = rows_of(self.records | COMPLETE, VERSION)
+        found = rows_of(self.records | COMPLETE)
         assert found is not None
         return found
 
@@ -141,10 +146,28 @@ def test_what_another_host_left_replaces_what_lies_here(tmp_path: Path) -> None:
 def test_a_topic_without_a_whole_file_is_told_from_an_empty_one() -> None:
     state_row = Row("entry", ("a",), ("a", b"body"))
     records = {key: value for key, value in records_of(state_row) if value is not None}
-    assert rows_of(records, VERSION) is None
-    assert rows_of(COMPLETE, VERSION) == []
+    assert rows_of(records) is None
+    assert rows_of(COMPLETE) == []
 
 
 def test_the_state_of_another_release_is_refused() -> None:
     with pytest.raises(ConfigError, match="has version 99"):
-        rows_of({b'["complete"]': (99).to_bytes()}, VERSION)
+        rows_of({b'["complete"]': (99).to_bytes()})
+
+
+def test_the_history_gets_what_was_written_and_nothing_else(tmp_path: Path) -> None:
+    state, topic = followed(tmp_path / "one.db")
+    records = [Omitted(at=T, what="started", rule=f"r{n}", records=1) for n in range(3)]
+
+    def broken() -> Iterator[Record]:
+        yield records[0]
+        raise RuntimeError
+
+    nothing = memory.Changes({}, ())
+    with pytest.raises(RuntimeError):
+        state.save(Changes(), nothing, [], [], T, records=broken())
+    state.save(Changes(), nothing, [], [], T, records=records[1:2])
+    topic.fenced = True
+    with pytest.raises(LeadershipLostError):
+        state.save(Changes(), nothing, [], [], T, records=records[2:])
+    assert [decode(body) for body in topic.history] == records[1:2]

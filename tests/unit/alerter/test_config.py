@@ -22,7 +22,13 @@ GOOD: dict[str, Any] = {
         "bootstrap": ["198.18.0.11:9092"],
         "group": "obsctl-alerter",
         "member": "app1",
-        "topics": {"access": "nginxlog", "error": "nginxlog-error", "state": "nginxlog-alert-state"},
+        "topics": {
+            "access": "nginxlog",
+            "error": "nginxlog-error",
+            "state": "state",
+            "silences": "silences",
+            "history": "history",
+        },
     },
     "state": "/var/lib/obsctl-alerter/state.db",
     "database": "obs",
@@ -130,7 +136,8 @@ def test_each_mistake_is_named(tmp_path: Path, changes: dict[str, Any], words: s
 def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
     path = tmp_path / "alerter.yml"
     path.write_text(
-        "kafka: {bootstrap: [a:1], group: g, member: m, topics: {access: t, error: e, state: s}}\n"
+        "kafka: {bootstrap: [a:1], group: g, member: m, topics: "
+        "{access: t, error: e, state: s, silences: s, history: h}}\n"
         "state: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
         "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nhealth: {address: 127.0.0.1, port: 9601}\n"

@@ -77,7 +77,10 @@ class Bench:
         self.state = state
         self.reading = Reading(
             KafkaConfig(
-                bootstrap=("b:1",), group="g", member="m", topics=Topics(access="nginxlog", error="e", state="s")
+                bootstrap=("b:1",),
+                group="g",
+                member="m",
+                topics=Topics(access="nginxlog", error="e", state="s", silences="s", history="h"),
             ),
             "nginxlog",
             state,
