@@ -1,8 +1,8 @@
 """Lines at a steady rate on the lab's balancers, and what the database and the consumer make of them.
 
 A small program on each balancer appends lines to nginx's own access log, shaped as nginx writes them; ``msec`` is the
-moment of writing. 5,000 clients, so that none of them is a flood to the alerter. All hosts of the lab share one clock, so
-moments of different hosts may be compared.
+moment of writing. There are 5,000 clients, so that none of them is a flood to the alerter. All hosts of the lab share
+one clock, so moments of different hosts may be compared.
 """
 
 from __future__ import annotations

@@ -87,6 +87,10 @@ EXPECTED = {
     ),
     "heap-below-minimum": Expected(LB, "kafka_heap is 1m, which is less than the 128 MiB", "1g is usual"),
     "heap-not-a-size": Expected(LB, "kafka_heap is '1GB', not a number of bytes", "like 1g"),
+    "heartbeat-url-not-in-vault": Expected(
+        "app1", "url of consumer_alert_heartbeat cannot be used: vault:nothing: the inven", "vault"
+    ),
+    "heartbeat-without-url": Expected("app1", "consumer_alert_heartbeat has no url", "set its url"),
     "host-key-unknown": Expected(
         "node3", "host key is unknown", "`ssh-keyscan -p 2222 192.168.100.152 >> ~/.ssh/known_hosts`"
     ),

@@ -240,6 +240,7 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
         },
         "state": "/s",
         "health": {"address": "127.0.0.1", "port": 9601},
+        "metrics": {"sources": []},
         "database": "obs",
         "trusted_proxies": [],
         "error_log_timezone": "UTC",

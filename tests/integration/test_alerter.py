@@ -92,6 +92,7 @@ class Watch:
                     "trusted_proxies": [],
                     "error_log_timezone": "UTC",
                     "health": {"address": "127.0.0.1", "port": self.port},
+                    "metrics": {"sources": []},
                     "shipping_s": 1,
                     "rules": [
                         {

@@ -118,10 +118,10 @@ class Writer:
         """Return what a message about one alert says."""
         rule, lines = self._rules.get(alert.rule), []
         if rule is not None:
-            measured = rule.measured(alert.peak)
-            lines.append(f"{measured} in {rule.window_s} s" if kind is Kind.FIRING else f"peak: {measured}")
+            lines.append(rule.shown(alert.peak) if kind is Kind.FIRING else f"peak: {rule.measured(alert.peak)}")
             lines.append(f"threshold: {rule.limit}")
-        lines.append(f"started: {self._time(alert.started)} (time of the log lines)")
+        clock = "" if rule is not None and rule.log is None else " (time of the log lines)"
+        lines.append(f"started: {self._time(alert.started)}{clock}")
         if alert.state is AlertState.ENDED:
             lines.append(f"ended: {self._time(alert.last_true)}, after {_span(alert.last_true - alert.started)}")
         for field, values in tops.get(alert.incident, {}).items():

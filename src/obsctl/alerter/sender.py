@@ -15,9 +15,10 @@ from contextlib import closing
 from obsctl.alerter import outbox
 from obsctl.alerter.changelog import LeadershipLostError
 from obsctl.alerter.channels.channel import ChannelOptions, Resolve
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.history.of_attempt import of_attempt
-from obsctl.alerter.outbox import Pace, Parcel
+from obsctl.alerter.delivery import Attempts, Delivery, Verdict
+from obsctl.alerter.history.of_attempt import carried, of_attempt
+from obsctl.alerter.history.records import GivenUp
+from obsctl.alerter.outbox import DeadLetters, Pace, Parcel
 from obsctl.alerter.state import Connection, State, note, transaction
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
@@ -44,6 +45,8 @@ class Sender(threading.Thread):
         super().__init__(name=f"channel {channel.name}", daemon=True)
         self.channel = channel
         self.pace = Pace()
+        self.dead = DeadLetters()
+        self.attempts = Attempts()
         self._robots = {robot.name: robot for robot in channel.each_robot()}
         self._state = state
         self._resolve = resolve
@@ -89,15 +92,24 @@ class Sender(threading.Thread):
                 gap_s=self.channel.gap_s,
             )
             self.pace = outbox.pace(connection, name, tuple(self._robots))
+            self.dead = outbox.dead_letters(connection, name, now)
         if not isinstance(parcel, Parcel):
             return min(max(parcel - now, 0.05), _LOOK_EVERY_S)
         began = time.monotonic()
         delivery = self._attempt(parcel)
-        took_s = time.monotonic() - began
+        took_s, now = time.monotonic() - began, time.time()
         with transaction(connection):
-            note(connection, [of_attempt(connection, name, parcel, delivery, took_s=took_s, now=time.time())])
-            self.pace = outbox.settle(connection, name, parcel, delivery, time.time(), robots=tuple(self._robots))
+            note(connection, [of_attempt(connection, name, parcel, delivery, took_s=took_s, now=now)])
+            self.pace = outbox.settle(connection, name, parcel, delivery, now, robots=tuple(self._robots))
+            buried = outbox.bury(connection, name, now)
+            note(connection, [GivenUp(at=now, channel=name, message=carried(message)) for message in buried])
+        self.attempts.add(delivery)
         self._log(parcel, delivery)
+        for message in buried:
+            LOG.error(
+                "a message is given up: the vendor has refused it for a day",
+                extra={"channel": name, "title": message.title, "result": delivery.summary, "hint": delivery.hint},
+            )
         return 0.0
 
     def _attempt(self, parcel: Parcel) -> Delivery:

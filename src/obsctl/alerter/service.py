@@ -21,12 +21,28 @@ from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import AlerterConfig
 from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
 from obsctl.alerter.events import Event
-from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, Role, TopicRead, metrics, page, standby
+from obsctl.alerter.health import (
+    ActiveAlert,
+    Attempted,
+    ChannelHealth,
+    Health,
+    Role,
+    TopicRead,
+    heartbeat_health,
+    metrics,
+    own_numbers,
+    page,
+    standby,
+)
+from obsctl.alerter.heartbeat import Heartbeat
+from obsctl.alerter.history.of_attempt import carried
 from obsctl.alerter.history.of_turn import of_turn
-from obsctl.alerter.history.records import Abandoned, Carried
+from obsctl.alerter.history.records import Abandoned
 from obsctl.alerter.leadership import Membership
 from obsctl.alerter.lines import LineReader
 from obsctl.alerter.message import Writer, utc
+from obsctl.alerter.metrics import certificate, disk
+from obsctl.alerter.metrics.poller import OWN, Poller
 from obsctl.alerter.notice import Notices, Watch
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.reading import SILENT_S, Reading
@@ -58,6 +74,8 @@ _LAST_ANSWER_S = 10.0
 _SILENCES_S = 5.0
 #: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
 _EVICTION_SHOWN_S = 300.0
+#: To the heartbeat a channel that failed cannot deliver when its oldest message has waited so long, seconds.
+_UNABLE_S = 60.0
 
 
 class Alerter:
@@ -100,6 +118,22 @@ class Alerter:
         #: What the lines of the worst window had most often, by the incident of an alert that is on.
         self._tops: dict[str, Top] = {}
         self._senders = [Sender(channel, state, resolve, self._fail) for channel in config.channels]
+        self._poller = Poller(
+            config.metrics.sources,
+            config.rules,
+            lambda: own_numbers(OWN, self.health(), time.time()),
+            every_s=config.metrics.every_s,
+            on_failure=self._fail,
+        )
+        self._heartbeat = (
+            None
+            if config.heartbeat is None
+            else Heartbeat(config.heartbeat, resolve, self._why_no_heartbeat, self._fail)
+        )
+        self._threads: list[Sender | Poller | Heartbeat] = [*self._senders, self._poller]
+        if self._heartbeat is not None:
+            self._threads.append(self._heartbeat)
+        self._batches = 0
         self._last_event = 0.0
         self._event_time: float | None = None
         self._turned_at = time.monotonic()
@@ -124,8 +158,8 @@ class Alerter:
         try:
             self._silences.wait(_SILENCES_S)
             self._recover()
-            for sender in self._senders:
-                sender.start()
+            for thread in self._threads:
+                thread.start()
             while not self._stopping.is_set():
                 self._membership.beat()
                 if not self._membership.chosen:
@@ -138,13 +172,16 @@ class Alerter:
                 raise self._failure
             self._save_snapshot()
         finally:
+            self._poller.stop()
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
             for reading in self._readings:
                 reading.stop()
-            for sender in self._senders:
-                sender.stop()
-            for sender in self._senders:
-                if sender.ident is not None:
-                    sender.join(timeout=10)
+            for thread in self._threads:
+                thread.stop()
+            for thread in self._threads:
+                if thread.ident is not None:
+                    thread.join(timeout=10)
 
     def health(self) -> Health:
         """Return what /health shows; called from the server's threads."""
@@ -181,13 +218,31 @@ class Alerter:
                     at=pace.at,
                     failures=pace.failures,
                     next_try=pace.next_try,
+                    unable_s=round(max(0.0, time.time() - pace.blocked_since), 1)
+                    if pace.failures and pace.blocked_since
+                    else 0.0,
+                    dead=sender.dead.number,
+                    attempts=tuple(
+                        Attempted(verdict=verdict, code=code, number=number)
+                        for (verdict, code), number in sender.attempts.by_outcome.items()
+                    ),
                 )
             )
+            if sender.dead.number:
+                reasons.append(
+                    f"channel {sender.channel.name}: {sender.dead.number} messages were given up within the last day, "
+                    f"the latest one is {sender.dead.latest!r}"
+                )
             if pace.failures:
                 reasons.append(f"channel {sender.channel.name}: {pace.verdict}: {pace.summary}")
             elif pace.waiting and time.time() - pace.oldest > _WAITS_TOO_LONG_S:
                 reasons.append(f"channel {sender.channel.name}: {pace.waiting} messages wait to be delivered")
         reasons += self._unheard()
+        pulse = self._heartbeat.pulse if self._heartbeat is not None else None
+        if pulse is not None and pulse.failures:
+            reasons.append(f"heartbeat: {pulse.verdict}: {pulse.summary}")
+        certificates = certificate.days_left(self._config.metrics.certificates, time.time())
+        reasons += [f"no certificate can be read in {path}" for path, days in certificates.items() if days is None]
         evicted = self._engine.evicted
         for rule, forgotten in evicted.items():
             if forgotten.at and time.time() - forgotten.at < _EVICTION_SHOWN_S:
@@ -228,6 +283,12 @@ class Alerter:
                 )
                 for source in found
             },
+            batches=self._batches,
+            keys=self._engine.keys,
+            sources=dict(self._poller.problems),
+            disk_free=disk.free_shares([self._config.state.parent]),
+            certificate_days=certificates,
+            heartbeat=heartbeat_health(pulse) if pulse is not None else None,
         )
 
     def _unheard(self) -> list[str]:
@@ -238,6 +299,15 @@ class Alerter:
             for what, part in (("silences", self._silences), ("history", self._changelog.history))
             if part.trouble and now - part.trouble_since > SILENT_S
         ]
+
+    def _why_no_heartbeat(self) -> str:
+        """Return why those outside should not think that alerts work; empty when they do."""
+        health = self.health()
+        if health.status == "failing":
+            return health.reason
+        if all(channel.unable_s > _UNABLE_S for channel in health.channels):
+            return "no channel can deliver" if health.channels else "there is no channel"
+        return ""
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
@@ -257,11 +327,7 @@ class Alerter:
             note(
                 connection,
                 [
-                    Abandoned(
-                        at=time.time(),
-                        channel=channel,
-                        message=Carried(message_id=message.id, thread=message.thread, title=message.title),
-                    )
+                    Abandoned(at=time.time(), channel=channel, message=carried(message))
                     for channel, message in abandoned
                 ],
             )
@@ -287,6 +353,10 @@ class Alerter:
         clocks = [reading.clock.now(now) for reading in self._readings]
         self._event_time = None if None in clocks else min(clock for clock in clocks if clock is not None)
         transitions += self._engine.tick(self._event_time, now)
+        seen = self._poller.take()
+        if seen is not None:
+            transitions += self._engine.observe(seen, now)
+        self._batches += 1
         self._save(transitions)
         sources = [reading.source for reading in self._readings]
         if sources != self._saved_sources or time.monotonic() - self._saved_at > _SNAPSHOT_EVERY_S:
@@ -463,7 +533,12 @@ class Service:
     def _serve(self) -> Server:
         address, port = self._config.health.address, self._config.health.port
         try:
-            return Server(address, port, health=lambda: page(self.health()), metrics=lambda: metrics(self.health()))
+            return Server(
+                address,
+                port,
+                health=lambda: page(self.health()),
+                metrics=lambda: metrics(self.health(), time.time()),
+            )
         except OSError as error:
             raise ConfigError(
                 f"the health address {address}:{port} cannot be used: {error.strerror}",
@@ -510,6 +585,11 @@ def _run(config: AlerterConfig) -> ExitCode:
             LOG.error(  # noqa: TRY400 - no traceback near secrets
                 "a channel cannot be used", extra={"channel": channel.name, "error": str(error), "hint": error.hint}
             )
+    for route in config.notifications.single if len(config.channels) > 1 else ():
+        LOG.warning(
+            "a route has one channel alone: that it cannot deliver would be reported to itself",
+            extra={"route": route, "hint": "name another channel as the route's fail_over, or add one to its channels"},
+        )
     service = Service(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop())

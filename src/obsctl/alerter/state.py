@@ -300,11 +300,13 @@ class State:
             else:
                 if version < 3:
                     self._migrate_to_3(version)
-                self._migrate_to_4()
+                else:
+                    self._run(outbox.SCHEMA_FROM_3_TO_4)
+                self._number_attempts()
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _migrate_to_4(self) -> None:
-        """Give each row of all tables a primary key."""
+    def _number_attempts(self) -> None:
+        """Give the attempts of an earlier release their primary key."""
         attempts = self._connection.execute("SELECT channel, at FROM attempt ORDER BY at").fetchall()
         start = outbox.SCHEMA.index("CREATE TABLE attempt")
         self._run("DROP TABLE attempt;\n" + outbox.SCHEMA[start : outbox.SCHEMA.index(";\n", start)])
@@ -325,8 +327,9 @@ class State:
         execute("DROP INDEX outbox_open")
         self._run(outbox.SCHEMA[: outbox.SCHEMA.index("CREATE TABLE attempt")].rstrip())
         execute(
-            "INSERT INTO outbox SELECT id, channel, incident || ':' || kind, incident, '', message, state, attempts, "
-            "unsure, created, settled FROM outbox_2"
+            "INSERT INTO outbox (id, channel, message_id, thread, route, message, state, attempts, unsure, created, "
+            "settled) SELECT id, channel, incident || ':' || kind, incident, '', message, state, attempts, unsure, "
+            "created, settled FROM outbox_2"
         )
         execute("DROP TABLE outbox_2")
         self._connection.executemany("INSERT INTO position VALUES (?, ?, ?, ?, NULL)", logs)

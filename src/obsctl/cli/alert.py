@@ -149,6 +149,8 @@ def check_rules(ctx: typer.Context, file: _RulesPath) -> ExitCode:
     for entry in entries:
         if entry.open:
             note(ctx, f"{entry.name}: {', '.join(entry.open)} not checked: Jinja text, which the playbook fills in")
+        elif entry.rule is not None and entry.rule.remark:
+            note(ctx, f"{entry.name}: {entry.rule.remark}")
     data = {
         "rules": [
             {
@@ -220,10 +222,13 @@ def replay_rules(
     if [str(path) for path in (file, *logs)].count("-") > 1:
         raise UsageError("standard input can be read once only", hint="give - for FILE or for one --logs")
     entries = _entries(file)
-    chosen = complete_rules(file, entries)
-    left_out = [entry for entry in entries if entry.rule is None]
+    chosen = [rule for rule in complete_rules(file, entries) if rule.log is not None]
+    left_out = [entry for entry in entries if entry.rule is None or entry.rule.log is None]
     for entry in left_out:
-        note(ctx, f"{entry.name}: left out: Jinja text, which the playbook fills in, in {', '.join(entry.open)}")
+        why = "it is about the pipeline's own numbers, which no log holds"
+        if entry.rule is None:
+            why = f"Jinja text, which the playbook fills in, in {', '.join(entry.open)}"
+        note(ctx, f"{entry.name}: left out: {why}")
     say = _now_and_then(ctx)
     recorded = read_logs(logs, log_format.value, host=host, standard_input=_standard_input, progress=say)
     for bad in recorded.unreadable:

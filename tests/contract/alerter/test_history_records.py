@@ -18,6 +18,7 @@ from obsctl.alerter.history.records import (
     Decided,
     Delivered,
     Ended,
+    GivenUp,
     HeldBack,
     Lost,
     Omitted,
@@ -74,6 +75,10 @@ GOLDEN: list[tuple[AnyRecord, dict[str, Any]]] = [
     (
         Abandoned(**HEAD, channel="ops", message=CARRIED),
         {"event": "abandoned", "channel": "ops", "message": _CARRIED},
+    ),
+    (
+        GivenUp(**HEAD, channel="ops", message=CARRIED),
+        {"event": "given_up", "channel": "ops", "message": _CARRIED},
     ),
     (
         Omitted(**HEAD, what="held_back", rule="rate", stage="silence", records=9),

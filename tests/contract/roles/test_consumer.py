@@ -33,6 +33,7 @@ CHANNELS: list[dict[str, Any]] = [
      "at_all": ["critical"]},
     {"name": "mail", "type": "smtp", "host": "mail.example", "sender": "o@example", "recipients": ["值班@example"]},
 ]  # fmt: skip
+HEARTBEAT = {"url": "vault:vault_token", "every_s": 30}
 SECRETS = {"mysql_reader_password": "plain-reader", "vault_token": "vaulted-token"}
 
 
@@ -54,7 +55,7 @@ def _play(project: Path, cwd: Path, playbook: Path, *arguments: str | Path) -> N
 @pytest.fixture(scope="module")
 def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("variables") / "variables.json"
-    path.write_text(json.dumps({**SECRETS, "consumer_alert_channels": CHANNELS}))
+    path.write_text(json.dumps({**SECRETS, "consumer_alert_channels": CHANNELS, "consumer_alert_heartbeat": HEARTBEAT}))
     return path
 
 
@@ -194,6 +195,10 @@ def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
         (Path(__file__).resolve().parents[3] / "roles" / "consumer" / "defaults" / "main.yml").read_text()
     )["consumer_alert_rules"]
     assert [rule.name for rule in read.rules] == [rule["name"] for rule in wanted]
+    (own,) = read.metrics.sources
+    assert (own.name, own.url) == ("consumer-app1", "http://127.0.0.1:9600/metrics")
+    assert read.heartbeat is not None
+    assert (read.heartbeat.url, read.heartbeat.every_s) == ("file:/etc/obsctl/secrets/alert_heartbeat_url", 30)
     backends = [f"192.168.100.{number}:8080" for number in (150, 151, 152)]
     assert [rule.expect for rule in read.rules if isinstance(rule, Flatline) and rule.by] == [tuple(backends)]
     assert [route.options.channels for route in read.notifications.routes.values()] == [
@@ -213,6 +218,7 @@ def test_each_secret_belongs_to_the_one_that_reads_it(host_files: Path) -> None:
         "alert_hook_token": "obsctl-alerter",
         "alert_pool_robots_1_token": "obsctl-alerter",
         "alert_pool_robots_2_token": "obsctl-alerter",
+        "alert_heartbeat_url": "obsctl-alerter",
     }
 
 

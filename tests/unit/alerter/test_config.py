@@ -35,6 +35,7 @@ GOOD: dict[str, Any] = {
     "trusted_proxies": [],
     "error_log_timezone": "UTC",
     "health": {"address": "127.0.0.1", "port": 9601},
+    "metrics": {"sources": [{"name": "consumer-app1", "url": "http://127.0.0.1:9600/metrics"}]},
     "rules": [
         {"name": "client-request-rate", "kind": "requests_per_client", "threshold": 100, "window_s": 60},
         {"name": "client-errors", "kind": "status_4xx", "threshold": 50, "severity": "critical"},
@@ -54,6 +55,10 @@ def write(tmp_path: Path, **changes: Any) -> Path:
     path = tmp_path / "alerter.yml"
     path.write_text(yaml.safe_dump(GOOD | changes))
     return path
+
+
+def sources(*pages: dict[str, str]) -> dict[str, Any]:
+    return {"metrics": {"sources": list(pages)}}
 
 
 def test_the_documented_file_is_read(tmp_path: Path) -> None:
@@ -124,6 +129,15 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"error_log_timezone": "Mars/Base"}, "error_log_timezone: there is no time zone 'Mars/Base'"),
         ({"timezone": "Mars/Base"}, "timezone: there is no time zone 'Mars/Base'"),
         ({"lateness_s": -1}, "lateness_s: Expected `int` >= 0"),
+        (sources({"name": "a", "url": "https://h/"}), "metrics.sources[0].url: must be http://HOST"),
+        (sources({"name": "a", "url": "http://u:p@h/"}), "metrics.sources[0].url: must be http://HOST"),
+        (sources({"name": "a", "url": "http://h:99999/"}), "metrics.sources[0].url: must be http://HOST"),
+        (sources({"name": "alerter", "url": "http://h/"}), "metrics.sources[0].name: the name is used twice"),
+        (sources({"name": "a", "url": "http://h/"}, {"name": "a", "url": "http://i/"}), "sources[1].name: the name"),
+        ({"metrics": {"sources": [], "every_s": 0}}, "metrics.every_s: Expected `int` >= 1"),
+        ({"heartbeat": {"every_s": 60}}, "heartbeat: Object missing required field `url`"),
+        ({"heartbeat": {"url": "env:URL", "every_s": 1}}, "heartbeat.every_s: Expected `int` >= 10"),
+        ({"heartbeat": {"url": "env:URL", "method": "PUT"}}, "heartbeat.method: Invalid enum value 'PUT'"),
     ],
 )
 def test_each_mistake_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -141,6 +155,7 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
         "state: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
         "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nhealth: {address: 127.0.0.1, port: 9601}\n"
+        "metrics: {sources: []}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):
         load(path)

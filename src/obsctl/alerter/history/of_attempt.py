@@ -6,6 +6,7 @@ import sqlite3
 
 from obsctl.alerter.delivery import Delivery
 from obsctl.alerter.history.records import Carried, Delivered
+from obsctl.alerter.message import Message
 from obsctl.alerter.outbox import Parcel
 
 
@@ -28,7 +29,7 @@ def of_attempt(
         f"WHERE id IN ({marks}) ORDER BY id",
         parcel.rows,
     )
-    carried = tuple(Carried(message_id=message_id, thread=thread, title=title) for message_id, thread, title in rows)
+    messages = tuple(Carried(message_id=message_id, thread=thread, title=title) for message_id, thread, title in rows)
     return Delivered(
         at=now,
         channel=channel,
@@ -37,5 +38,10 @@ def of_attempt(
         code=delivery.code,
         summary=delivery.summary,
         took_ms=round(took_s * 1000),
-        messages=carried,
+        messages=messages,
     )
+
+
+def carried(message: Message) -> Carried:
+    """Return a message as the records name it."""
+    return Carried(message_id=message.id, thread=message.thread, title=message.title)

@@ -172,6 +172,18 @@ class Abandoned(Record, frozen=True, kw_only=True, tag="abandoned"):
     message: Carried
 
 
+class GivenUp(Record, frozen=True, kw_only=True, tag="given_up"):
+    """The vendor refused a message for a day.
+
+    Attributes:
+        channel: its name.
+        message: which message.
+    """
+
+    channel: str
+    message: Carried
+
+
 class Omitted(Record, frozen=True, kw_only=True, tag="omitted"):
     """Too much happened at once for a record each.
 
@@ -198,7 +210,7 @@ class Lost(Record, frozen=True, kw_only=True, tag="lost"):
     records: int
 
 
-AnyRecord = Started | Ended | HeldBack | Decided | Delivered | Abandoned | Omitted | Lost
+AnyRecord = Started | Ended | HeldBack | Decided | Delivered | Abandoned | GivenUp | Omitted | Lost
 
 
 def encode(record: Record) -> bytes:

@@ -13,6 +13,7 @@ from obsctl.alerter.history.records import (
     Decided,
     Delivered,
     Ended,
+    GivenUp,
     HeldBack,
     Lost,
     Omitted,
@@ -61,6 +62,8 @@ def sentence(record: AnyRecord) -> str:
             return f"{what}: not delivered by {record.channel}: {record.verdict}{code}: {record.summary}"
         case Abandoned():
             return f"{record.message.title}: not sent: the channel {record.channel} is no longer configured"
+        case GivenUp():
+            return f"{record.message.title}: given up, because {record.channel} has refused it for a day"
         case Omitted():
             stage = f" by {record.stage}" if record.stage else ""
             return (
@@ -104,7 +107,7 @@ def _about(record: AnyRecord) -> tuple[str | None, dict[str, str] | None, str | 
             return None, record.labels, None, record.thread
         case Delivered(messages=(message,)):
             return None, None, None, message.thread
-        case Abandoned(message=message):
+        case Abandoned(message=message) | GivenUp(message=message):
             return None, None, None, message.thread
         case Omitted():
             return record.rule, None, None, None

@@ -14,6 +14,7 @@ from obsctl.alerter.history.records import (
     Decided,
     Delivered,
     Ended,
+    GivenUp,
     HeldBack,
     Lost,
     Omitted,
@@ -31,7 +32,7 @@ class Sent(Struct, frozen=True, kw_only=True):
         message: as it was decided.
         named: whether the alert is in the message by name; otherwise it is one of those that the message only counts.
         attempts: to deliver it, in their order.
-        abandoned: channels that are no longer configured.
+        abandoned: channels that are no longer configured, or that refused it for a day.
     """
 
     message: Decided
@@ -240,7 +241,7 @@ def _is_about(record: AnyRecord, incidents: set[str], messages: set[str]) -> boo
             return record.message_id in messages
         case Delivered():
             return any(carried.message_id in messages for carried in record.messages)
-        case Abandoned():
+        case Abandoned() | GivenUp():
             return record.message.message_id in messages
     return False
 
@@ -257,7 +258,7 @@ def _sent(records: Iterable[AnyRecord], message: Decided, *, named: bool) -> Sen
         abandoned=tuple(
             record.channel
             for record in records
-            if isinstance(record, Abandoned) and record.message.message_id == message.message_id
+            if isinstance(record, Abandoned | GivenUp) and record.message.message_id == message.message_id
         ),
     )
 
@@ -288,7 +289,7 @@ def of_rule(records: Iterable[AnyRecord], rule: str | None) -> Iterator[AnyRecor
                     messages.add(record.message_id)
             case Delivered():
                 wanted = any(carried.message_id in messages for carried in record.messages)
-            case Abandoned():
+            case Abandoned() | GivenUp():
                 wanted = record.message.message_id in messages
             case _:
                 wanted = False
