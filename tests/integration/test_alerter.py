@@ -474,10 +474,12 @@ def test_a_cluster_that_is_rebuilt_under_the_alerter(broken: tuple[OwnBroker, Wa
     wait_for(watch.log, lambda: watch.health()["counted"] == 90, seconds=10)
     own.rebuild()
     watch.kafka.create_topic(watch.topic, 6)
-    watch.kafka.create_topic(watch.state_topic, 1)
+    for topic in (watch.state_topic, watch.silences, watch.history):
+        watch.kafka.create_topic(topic, 1)
     watch.produce_again()
     watch.send(watch.requests(120))
-    settled(watch, both(CLIENT), 60)
+    wait_for(lambda: f"{watch.titles()}\n{watch.log()}", said(watch.vendor, CLIENT), seconds=60)
+    assert unmarked(watch.vendor) == {CLIENT: 1}
     assert watch.health()["cluster"] == "anotherClusterAAAAAAAA"
     assert watch.health()["status"] == "ok"
 

@@ -227,6 +227,8 @@ def test_tail_shows_a_line_each_and_ends_by_ctrl_c(site: Site) -> None:
             [
                 sys.executable,
                 "-c",
+                # A test run in the background of a shell hands down that Ctrl-C is ignored.
+                "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
                 "from obsctl.cli.main import main; main()",
                 "-i",
                 str(site.inventory),

@@ -70,19 +70,20 @@ class HistoryTopic:
     lost: int = 0
     trouble: str = ""
     trouble_since: float = 0.0
-    #: Not written to before this moment, monotonic seconds.
+    #: Not looked for before this moment, monotonic seconds.
     not_before: float = 0.0
+    #: Whether it was there when it was looked for last.
+    found: bool = False
     #: Lost records that the history does not name yet.
     unnamed: int = 0
 
     def fail(self, records: int) -> None:
-        """Count records that cannot be written, because there is no such topic."""
+        """Count records that cannot be written."""
         now = time.monotonic()
         if not self.trouble:
             self.trouble_since = now
             LOG.error("the history of alerts has no topic", extra={"topic": self.name})
         self.trouble = f"the cluster has no topic {self.name} (playbooks/kafka.yml creates it)"
-        self.not_before = now + _HISTORY_PAUSE_S
         self.lost += records
         self.unnamed += records
 
@@ -181,13 +182,24 @@ class Changelog:
         """Forget the client; an open transaction is aborted by the next active alerter."""
         self._producer.purge(blocking=False)
 
-    def _reports(self, history: Sequence[bytes]) -> Sequence[bytes]:
+    def _reports(self, records: Sequence[bytes]) -> Sequence[bytes]:
         """Return what is to be written to the history now: nothing while it has no topic."""
-        if not history or time.monotonic() >= self.history.not_before:
-            unnamed = self.history.unnamed if history else 0
-            return [*([encode(Lost(at=time.time(), records=unnamed))] if unnamed else []), *history]
-        self.history.fail(len(history))
-        return ()
+        history = self.history
+        if not records:
+            return ()
+        if not history.found and time.monotonic() >= history.not_before:
+            # Asked first: the library would wait for seconds for a topic that does not exist, and the state with it.
+            history.not_before = time.monotonic() + _HISTORY_PAUSE_S
+            try:
+                topic_log.check_writable(self._producer, history.name)
+            except (TopicMissingError, NotAnsweredError):
+                pass
+            else:
+                history.found = True
+        if not history.found:
+            history.fail(len(records))
+            return ()
+        return [encode(Lost(at=time.time(), records=history.unnamed)), *records] if history.unnamed else records
 
     def _try(self, records: list[tuple[bytes, bytes | None]], reports: Sequence[bytes]) -> bool:
         """Return whether the transaction was committed; False when it is to be tried again."""
@@ -202,7 +214,7 @@ class Changelog:
         except KafkaException as error:
             of_history = faults.get(self.history.name)
             if of_history is not None and of_history.code() in _MISSING:
-                self.history.not_before = time.monotonic() + _HISTORY_PAUSE_S
+                self.history.found = False
             self._abort(next(iter(faults.values()), error.args[0]))
             return False
         if reports:
