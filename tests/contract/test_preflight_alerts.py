@@ -236,6 +236,7 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
         "database": "obs",
         "trusted_proxies": [],
         "error_log_timezone": "UTC",
+        "language": "en",
         "rules": list(rules),
         "channels": [],
     }

@@ -19,6 +19,7 @@ from obsctl.alerter.channels.channel import ChannelOptions, Resolve
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.outbox import Pace, Parcel
 from obsctl.alerter.state import connect, transaction
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
 
@@ -36,15 +37,24 @@ class Sender(threading.Thread):
         state: the SQLite file.
         resolve: reads its secrets, again for each attempt: a changed secret needs no restart.
         on_failure: called when the thread cannot go on.
+        templates: of the digest, and of what marks a repetition.
     """
 
-    def __init__(self, channel: ChannelOptions, state: Path, resolve: Resolve, on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        channel: ChannelOptions,
+        state: Path,
+        resolve: Resolve,
+        on_failure: Callable[[], None],
+        templates: Templates,
+    ) -> None:
         super().__init__(name=f"channel {channel.name}", daemon=True)
         self.channel = channel
         self.pace = Pace()
         self._robots = {robot.name: robot for robot in channel.each_robot()}
         self._state = state
         self._resolve = resolve
+        self._templates = templates
         self._on_failure = on_failure
         self._wake = threading.Event()
         self._stopping = False
@@ -82,6 +92,7 @@ class Sender(threading.Thread):
                 name,
                 self.channel.per_minute,
                 now,
+                self._templates,
                 robots=tuple(self._robots),
                 gap_s=self.channel.gap_s,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -133,10 +133,19 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alerter(msgspec.Struct, frozen=True, kw_only=True):
-    """The alerter."""
+    """The alerter.
+
+    Attributes:
+        language: of its messages.
+        timezone: of the times in them, an IANA name.
+        templates: folder of the site's own templates of messages; empty for none.
+    """
 
     group: str = "obsctl-alerter"
     metrics_port: int = 9601
+    language: Literal["en", "zh"] = "en"
+    timezone: str = "UTC"
+    templates: str = ""
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "database": "obs",
     "trusted_proxies": [],
     "error_log_timezone": "UTC",
+    "language": "en",
     "health": {"address": "127.0.0.1", "port": 9601},
     "rules": [
         {"name": "client-request-rate", "kind": "requests_per_client", "threshold": 100, "window_s": 60},
@@ -131,7 +132,8 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
     path.write_text(
         "kafka: {bootstrap: [a:1], group: g, topics: {access: t, error: e}}\nstate: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
-        "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nhealth: {address: 127.0.0.1, port: 9601}\n"
+        "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nlanguage: en\n"
+        "health: {address: 127.0.0.1, port: 9601}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):
         load(path)

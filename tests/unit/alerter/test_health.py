@@ -17,7 +17,7 @@ def alerter(folder: Path) -> Alerter:
     path = folder / "alerter.yml"
     path.write_text(
         f"kafka: {{bootstrap: ['127.0.0.1:1'], group: g, topics: {{access: t, error: e}}}}\nstate: {folder}/state.db\n"
-        "channels: []\ndatabase: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\n"
+        "channels: []\ndatabase: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nlanguage: en\n"
         "health: {address: 127.0.0.1, port: 9601}\n"
         "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
     )

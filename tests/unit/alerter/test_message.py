@@ -14,7 +14,11 @@ from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.sample import Tops
+from obsctl.alerter.templates import Templates
 from tests.unit.alerter.builders import T, engine, event, rate, share
+
+ENGLISH = Templates()
 
 
 class Night:
@@ -22,9 +26,9 @@ class Night:
 
     def __init__(self, *rules: Rule, zone: tzinfo = UTC) -> None:
         self.machine: Engine = engine(*rules)
-        self._writer = Writer(rules, "obs", zone)
+        self._writer = Writer(rules, "obs", Templates(zone=zone))
         self._notifier = Notifier(notification_plan(NotifyOptions(), rules, ["robot"]))
-        self._tops: dict[str, dict[str, tuple[tuple[str, int], ...]]] = {}
+        self._tops = Tops(self.machine.top)
         self.messages: list[Message] = []
 
     def go(self, first: int, last: int, events: Sequence[Event] = ()) -> list[Message]:
@@ -34,9 +38,9 @@ class Night:
             now = float(T + second)
             due = [e for e in events if now - 1 < e.time <= now]
             changed = self.machine.feed(due, now) + self.machine.tick(now - 5, now)
-            self._tops |= {alert.incident: top for alert, top in changed if top}
-            decided = self._notifier.turn([alert for alert, _ in changed], self.machine.firing, now)
-            self.messages += [self._writer.message(about, self._tops) for about in decided.notifications]
+            decided = self._notifier.turn([one.alert for one in changed], self.machine.firing, now)
+            tops = self._tops.of(alert for about in decided.notifications for alert in about.alerts)
+            self.messages += [self._writer.message(about, tops) for about in decided.notifications]
         return self.messages[already:]
 
 
@@ -47,22 +51,26 @@ def burst(count: int = 200, *, client: str = "203.0.113.9", start: float = 0.1) 
 def test_the_first_message_has_all_that_somebody_at_night_needs() -> None:
     (message,) = Night(rate(100)).go(0, 10, burst())
     assert message.kind is Kind.FIRING
-    assert message.title == "[FIRING] client-request-rate 203.0.113.9"
+    assert message.title == "[FIRING] client-request-rate 203.0.113.9: 157 requests in 60 s (limit 100)"
     text = "\n".join(message.lines)
     for part in (
-        "requests in 60 s",
+        "157 requests in 60 s",
         "threshold: 100 requests",
+        "sample: the last 157 lines read, of which 157 are in this window and 157 counted here (100.0 %)",
         "top host: node",
         "top uri: /",
         "severity: warning",
         "next: SELECT",
         "client_addr = '203.0.113.9'",
         "incident: ",
+        "look closer: obsctl alert why ",
+        "silence: obsctl alert silence add 'rule:client-request-rate AND client_addr:203.0.113.9' --for 1h",
     ):
         assert part in text
     (alert,) = message.facts["alerts"]
     assert alert["labels"] == {"client_addr": "203.0.113.9"}
-    assert sum(alert["top"]["host"].values()) >= 100
+    # What stands beside the count is of the same moment.
+    assert sum(alert["top"]["host"].values()) == alert["hits"] == 157
 
 
 def test_the_resolved_message_says_how_bad_and_how_long() -> None:
@@ -71,7 +79,10 @@ def test_the_resolved_message_says_how_bad_and_how_long() -> None:
     assert first.thread == last.thread
     assert first.id != last.id
     assert last.kind is Kind.RESOLVED
-    assert last.title == "[RESOLVED] server-error-share fleet"
+    assert first.title == (
+        "[FIRING] CRITICAL server-error-share fleet: 50.0 % of 20 answers with 5xx in 60 s (limit 10 %)"
+    )
+    assert last.title.startswith("[RESOLVED] server-error-share fleet: after 1 min ")
     text = "\n".join(last.lines)
     assert "% of answers with 5xx" in text
     assert "ended: " in text
@@ -83,13 +94,14 @@ def test_several_alerts_of_a_rule_are_one_message() -> None:
     night = Night(rate(100))
     lines = [line for n in range(30) for line in burst(120, client=f"192.0.2.{n}")]
     (message,) = night.go(0, 8, lines)
-    assert message.title == "[FIRING] client-request-rate: 30 alerts"
-    assert message.lines[0].startswith("client-request-rate 192.0.2.")
+    assert message.title.startswith("[FIRING] client-request-rate: 30 alerts, worst: 1")
+    assert sum(line.startswith("client-request-rate 192.0.2.") for line in message.lines) == 20
+    assert any(line.startswith("silence: obsctl alert silence add rule:client-request-rate ") for line in message.lines)
     assert "and 10 more" in message.lines
     assert any(line.startswith("incidents: ") and line.endswith("and 25 more") for line in message.lines)
     assert message.facts["started"] == 30
     (resolved,) = night.go(9, 300)
-    assert resolved.title == "[RESOLVED] client-request-rate: all 30 have ended"
+    assert resolved.title.startswith("[RESOLVED] client-request-rate: all 30 have ended after 57 s")
 
 
 def test_what_comes_later_is_an_update() -> None:
@@ -105,7 +117,9 @@ def test_what_was_over_before_it_could_be_said_is_one_message() -> None:
     night = Night(rate(100))
     night.machine.feed(burst(), T + 200)
     (message,) = night.go(200, 204)
-    assert message.title == "[STARTED AND ENDED] client-request-rate 203.0.113.9"
+    assert message.title.startswith(
+        "[STARTED AND ENDED] client-request-rate 203.0.113.9: after 3 s, peak: 200 requests in 60 s"
+    )
     assert any(line.startswith("ended: ") for line in message.lines)
 
 
@@ -119,7 +133,7 @@ def test_what_a_client_chooses_cannot_draw_or_link() -> None:
 
 
 def test_a_test_message_says_that_it_is_one() -> None:
-    message = channel_test(T, "app1")
+    message = channel_test(T, "app1", ENGLISH)
     assert message.title.startswith("[TEST]")
     assert "Nothing is wrong" in message.lines[0]
     assert "app1" in message.lines[1]
@@ -131,12 +145,12 @@ def test_a_digest_names_every_message_and_has_the_worst_severity() -> None:
         for n, level in enumerate((Level.INFO, Level.CRITICAL, Level.WARNING))
     ]
     messages.append(Message(id="4", kind=Kind.RESOLVED, title="[RESOLVED] rule 0"))
-    one = digest(messages, T)
+    one = digest(messages, T, ENGLISH)
     assert one.title == "[DIGEST] 4 alert messages: 3 firing, 1 resolved"
     assert list(one.lines[1:]) == [m.title for m in messages]
     assert one.facts["severity"] == "critical"
-    assert digest(messages[3:], T).facts["severity"] == ""
-    assert sent_again(one).lines[:-1] == one.lines
+    assert digest(messages[3:], T, ENGLISH).facts["severity"] == ""
+    assert sent_again(one, ENGLISH).lines[:-1] == one.lines
 
 
 def test_times_are_those_of_the_site() -> None:

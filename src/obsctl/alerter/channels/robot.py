@@ -112,6 +112,12 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
         """Return the robot."""
         raise NotImplementedError
 
+    def mentioned(self, message: Message) -> tuple[str, ...]:
+        """Return the ids and numbers of those who are mentioned; ``all`` is everybody."""
+        people, everybody = self.mentions(message)
+        named = (*self.at_user_ids, *getattr(self, "at_mobiles", ())) if people else ()
+        return (*named, "all") if everybody else named
+
     def mentions(self, message: Message) -> Mention:
         """Return who is mentioned: only where something is wrong, not where it has ended."""
         severity = message.facts.get("severity")
