@@ -17,6 +17,7 @@ LANGUAGES = ("en", "zh")
 #: The files of one language, beside one in ``kinds`` for each kind of rule; a contract test compares them.
 NAMES = (
     "body.j2",
+    "cut.j2",
     "digest_body.j2",
     "digest_title.j2",
     "sent_again.j2",

@@ -23,6 +23,7 @@ from obsctl.alerter.rules import registry as rule_kinds
 from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.templates import Language, Templates
 from obsctl.core.config_file import ConfigFile, InvalidValueError
+from obsctl.core.errors import ConfigError
 from obsctl.core.settings import Name, Network, Port, Section
 
 _Seconds = Annotated[int, Meta(ge=0)]
@@ -129,14 +130,20 @@ def load(path: Path) -> AlerterConfig:
             ahead_s=raw.ahead_s,
             shipping_s=raw.shipping_s,
             trusted_proxies=_networks(raw.trusted_proxies, "trusted_proxies"),
-            templates=Templates(
-                raw.language, zone_of(raw.timezone, "timezone"), Path(raw.templates) if raw.templates else None
-            ),
+            templates=_templates(raw),
             error_log_timezone=str(zone_of(raw.error_log_timezone, "error_log_timezone")),
             notifications=notification_plan(raw.notifications, rules, [channel.name for channel in channels]),
         )
     except InvalidValueError as fault:
         raise file.error(fault) from None
+
+
+def _templates(raw: _File) -> Templates:
+    zone = zone_of(raw.timezone, "timezone")
+    try:
+        return Templates(raw.language, zone, Path(raw.templates) if raw.templates else None)
+    except ConfigError as error:
+        raise InvalidValueError("templates", str(error), hint=error.hint) from None
 
 
 def zone_of(name: str, key: str) -> tzinfo:

@@ -58,6 +58,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         kind: why it is sent.
         title: one line, plain text.
         lines: the body, plain text, a line each.
+        cut: stands where a channel cuts the body, which is too long for it.
         facts: the same as data, for machines (the webhook channel).
     """
 
@@ -66,6 +67,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     title: str
     lines: tuple[str, ...] = ()
+    cut: str = "…"
     facts: dict[str, Any] = {}
 
 
@@ -105,23 +107,20 @@ class Writer:
         if kind is Kind.RESOLVED:
             facts["ended_at"], facts["duration_s"] = utc(about.ended), about.duration
         try:
-            title, lines = self._texts(about, kind, tops)
+            view = self._view(about, kind, tops)
+            title, lines = self._templates.line("title", view), self._templates.lines("body", view)
+            cut = self._templates.line("cut")
         except TemplateFaultError:
             raise
         except Exception:
             # Whatever is wrong with this program's own templates, that something is wrong on site must be said.
             LOG.exception("a message could not be written; a plain one is sent in its place")
-            title, lines = _plain(about, kind), ()
-        return Message(id=about.id, thread=about.thread, kind=kind, title=title, lines=lines, facts=facts)
+            title, lines, cut = _plain(about, kind), (), "…"
+        return Message(id=about.id, thread=about.thread, kind=kind, title=title, lines=lines, cut=cut, facts=facts)
 
     def measured(self, rule: Rule, measure: Measure) -> str:
         """Return what a window of a rule shows in words, such as ``200 requests``."""
         return self._templates.of_kind(rule.kind, "measured", rule, measure)
-
-    def _texts(self, about: Notification, kind: Kind, tops: Mapping[str, Top]) -> tuple[str, tuple[str, ...]]:
-        """Return the title and the body."""
-        view = self._view(about, kind, tops)
-        return self._templates.line("title", view), self._templates.lines("body", view)
 
     def _view(self, about: Notification, kind: Kind, tops: Mapping[str, Top]) -> MessageView:
         worst = about.alerts[0] if about.alerts else None
@@ -240,6 +239,7 @@ def digest(messages: Sequence[Message], now: float, templates: Templates) -> Mes
         kind=Kind.DIGEST,
         title=templates.line("digest_title", view),
         lines=templates.lines("digest_body", view),
+        cut=templates.line("cut"),
         facts={
             # People are mentioned by severity.
             "severity": max(

@@ -128,9 +128,13 @@ class Templates:
     def _filled(self, name: str, fill: Callable[[jinja2.Environment], str]) -> str:
         if self._site is not None:
             try:
-                return fill(self._site)
+                text = fill(self._site)
             except Exception as error:  # a template can raise whatever Python can
                 self._on_fault(_fault(error, name))
+            else:
+                if text.strip() or name.endswith(f"body{_SUFFIX}"):
+                    return text
+                self._on_fault(TemplateFaultError(name, 0, "says nothing"))
         return fill(self._own)
 
     def _log_once(self, fault: TemplateFaultError) -> None:

@@ -38,7 +38,9 @@ def send(type_: str, url: str, message: Message | None = None, **more: object) -
 
 def alert(severity: str = "critical", kind: Kind = Kind.FIRING, lines: tuple[str, ...] = ("200 requests",)) -> Message:
     facts: dict[str, Any] = {"severity": severity}
-    return Message(id="1", kind=kind, title=f"[{kind.upper()}] rule 203.0.113.9", lines=lines, facts=facts)
+    return Message(
+        id="1", kind=kind, title=f"[{kind.upper()}] rule 203.0.113.9", lines=lines, cut="(cut here)", facts=facts
+    )
 
 
 #: A digest as a rule with a Chinese name and IPv6 keys makes it: more than 20,000 bytes.

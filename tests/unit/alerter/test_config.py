@@ -116,6 +116,8 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"channels": [GOOD["channels"][1] | {"per_minute": 1}]}, "channels[0].per_minute: Expected `int` >= 2"),
         ({"channels": [GOOD["channels"][2] | {"recipients": []}]}, "channels[0].recipients: Expected `array`"),
         ({"error_log_timezone": "Mars/Base"}, "error_log_timezone: there is no time zone 'Mars/Base'"),
+        ({"language": "fr"}, "language: Invalid enum value 'fr'"),
+        ({"templates": "/nonexistent"}, "/nonexistent cannot be read"),
         ({"timezone": "Mars/Base"}, "timezone: there is no time zone 'Mars/Base'"),
         ({"lateness_s": -1}, "lateness_s: Expected `int` >= 0"),
     ],

@@ -78,7 +78,7 @@ def of_none(language: Language) -> Iterator[Message]:
 
 
 def written(messages: Iterator[Message]) -> str:
-    return "\n\n".join("\n    ".join((message.title, *message.lines)) for message in messages) + "\n"
+    return "\n\n".join("\n    ".join((message.title, *message.lines, message.cut)) for message in messages) + "\n"
 
 
 @pytest.mark.parametrize("language", Language)
@@ -115,7 +115,7 @@ def test_both_languages_have_the_same_templates() -> None:
 @pytest.mark.parametrize("kind", [*sorted(KINDS.by_tag), "no rule"])
 def test_no_english_is_left_in_chinese(kind: str) -> None:
     for message in of_none(Language.CHINESE) if kind == "no rule" else of_kind(kind, Language.CHINESE):
-        for line in (message.title, *message.lines):
+        for line in (message.title, *message.lines, message.cut):
             left = set(_ENGLISH.findall(_VERBATIM.sub("", line))) - _TECHNICAL
             assert not left, f"{kind}: {left} in {line!r}"
 

@@ -85,6 +85,8 @@ def test_what_is_no_template_is_refused_with_file_and_line(site: Site, name: str
         ("title", '{% include "absent.j2" %}', "there is no template absent.j2"),
         ("title", "{{ alerts.__class__.__mro__ }}", "title.j2:1: access to attribute '__class__'"),
         ("title", "{% for n in range(10**9) %}{% endfor %}", "title.j2:1: OverflowError: "),
+        ("title", "{% if kind == 'firing' %}[FIRING]{% endif %}", "title.j2: says nothing"),
+        ("cut", "{# nothing #}", "cut.j2: says nothing"),
         ("digest_title", "{{ titels }}", "digest_title.j2:1: 'titels' is undefined"),
         ("test_body", "{{ severity.x.y }}", "test_body.j2:1: "),
         ("sent_again", "{{ at }}", "sent_again.j2:1: 'at' is undefined"),

@@ -341,7 +341,7 @@ def bounded(
     room: int,
     size: Callable[[str], int],
     separator: str = "\n",
-    notice: str = "",
+    notice: str,
 ) -> str:
     """Return the parts, cut at a character's border where they do not fit, and in any case the whole tail.
 
@@ -351,13 +351,12 @@ def bounded(
         room: bytes for all of it.
         size: counts the bytes of a text.
         separator: stands between the parts.
-        notice: says that there was more; by default in words.
+        notice: says that there was more.
     """
     whole = separator.join((*parts, *tail))
     if size(whole) <= room:
         return whole
     text = separator.join(parts)
-    notice = notice or f"{separator}(cut here: the message has {in_utf8(text)} bytes, and the channel takes {room})"
 
     def first(count: int) -> str:
         return separator.join((text[:count] + notice, *tail))
