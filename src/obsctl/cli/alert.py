@@ -88,7 +88,7 @@ def send_test(
         Severity | None,
         typer.Option(
             metavar="LEVEL",
-            help="Mention whom a message of this severity mentions: info, warning or critical (default: without mentions).",
+            help="Mention whom a message of this severity mentions: info, warning or critical (default: none).",
         ),
     ] = None,
     dry_run: Annotated[
