@@ -94,7 +94,7 @@ def test_several_alerts_of_a_rule_are_one_message() -> None:
     night = Night(rate(100))
     lines = [line for n in range(30) for line in burst(120, client=f"192.0.2.{n}")]
     (message,) = night.go(0, 8, lines)
-    assert message.title.startswith("[FIRING] client-request-rate: 30 alerts, worst: 1")
+    assert message.title.startswith("[FIRING] client-request-rate: 30 alerts, worst 192.0.2.")
     assert sum(line.startswith("client-request-rate 192.0.2.") for line in message.lines) == 20
     assert any(line.startswith("silence: obsctl alert silence add rule:client-request-rate ") for line in message.lines)
     assert "and 10 more" in message.lines
