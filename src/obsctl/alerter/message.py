@@ -23,8 +23,6 @@ LOG = logging.getLogger(__name__)
 
 #: Incidents that a message names.
 _NAMED = 5
-#: Of a rule that looks at the whole fleet, in commands' output.
-FLEET = "fleet"
 
 
 class Kind(enum.StrEnum):
@@ -205,7 +203,7 @@ class Writer:
 
 def _plain(about: Notification, kind: Kind) -> str:
     """Return a title that needs no template."""
-    whom = [f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or FLEET}" for alert in about.alerts[:_NAMED]]
+    whom = [f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or 'fleet'}" for alert in about.alerts[:_NAMED]]
     return f"[{kind.upper()}] {', '.join(whom)}: {about.total} alerts, {about.firing} firing"
 
 
