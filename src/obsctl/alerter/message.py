@@ -203,7 +203,9 @@ class Writer:
 
 def _plain(about: Notification, kind: Kind) -> str:
     """Return a title that needs no template."""
-    whom = [f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or 'fleet'}" for alert in about.alerts[:_NAMED]]
+    whom = [
+        f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or 'fleet'}" for alert in about.alerts[:_NAMED]
+    ]
     return f"[{kind.upper()}] {', '.join(whom)}: {about.total} alerts, {about.firing} firing"
 
 
