@@ -1,7 +1,8 @@
 """Lines at a steady rate on the lab's balancers, and what the database and the consumer make of them.
 
 A small program on each balancer appends lines to nginx's own access log, shaped as nginx writes them; ``msec`` is the
-moment of writing. All hosts of the lab share one clock, so moments of different hosts may be compared.
+moment of writing. There are 5,000 clients, so that none of them is a flood to the alerter. All hosts of the lab share
+one clock, so moments of different hosts may be compared.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ while True:
                 name = "%s-l-%d" % (marker, number)
             lines.append(json.dumps({
                 "time": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(now)), "msec": round(now, 3),
-                "remote_addr": "198.51.100.%d" % (number % 250), "x_forwarded_for": "", "remote_user": "",
+                "remote_addr": "100.64.%d.%d" % divmod(number % 5000, 250), "x_forwarded_for": "", "remote_user": "",
                 "request_id": name, "client_request_id": "", "host": "bench.example", "method": "GET",
                 "uri": "/item/%d?page=%d" % (number % 997, number % 7), "protocol": "HTTP/1.1", "status": 200,
                 "bytes": 512 + number % 4096, "request_length": 180, "request_time": 0.004, "referer": "",

@@ -245,15 +245,15 @@ def unusable_secrets(view: HostView, specs: Specs) -> dict[str, str]:
         found.update(
             {name: (view[name], False) for name, spec in options.items() if spec.get("no_log") and name in view}
         )
-    found.update(channel_secrets(view) if "consumer" in view["group_names"] else {})
+    found.update(alert_secrets(view) if "consumer" in view["group_names"] else {})
     faults = {
         name: view.secret_fault(reference, on_the_wire=on_the_wire) for name, (reference, on_the_wire) in found.items()
     }
     return {name: reason for name, reason in faults.items() if reason}
 
 
-def channel_secrets(view: Variables) -> dict[str, tuple[object, bool]]:
-    """Return the alert channels' secrets by their name: the reference, and whether it is sent as it is."""
+def alert_secrets(view: Variables) -> dict[str, tuple[object, bool]]:
+    """Return the secrets of alert channels and heartbeat by name: the reference, and whether it is sent as it is."""
     found: dict[str, tuple[object, bool]] = {}
     channels = view.get("consumer_alert_channels")
     # What is of another kind is named as such.
@@ -266,6 +266,9 @@ def channel_secrets(view: Variables) -> dict[str, tuple[object, bool]]:
                 )
                 for option, reference in secrets_of_channel(channel)
             }
+    heartbeat = view.get("consumer_alert_heartbeat")
+    if isinstance(heartbeat, Mapping) and heartbeat.get("url"):
+        found["url of consumer_alert_heartbeat"] = (heartbeat["url"], True)
     return found
 
 

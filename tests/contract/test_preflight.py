@@ -91,6 +91,10 @@ EXPECTED = {
     ),
     "heap-below-minimum": Expected(LB, "kafka_heap is 1m, which is less than the 128 MiB", "1g is usual"),
     "heap-not-a-size": Expected(LB, "kafka_heap is '1GB', not a number of bytes", "like 1g"),
+    "heartbeat-url-not-in-vault": Expected(
+        "app1", "url of consumer_alert_heartbeat cannot be used: vault:nothing: the inven", "vault"
+    ),
+    "heartbeat-without-url": Expected("app1", "consumer_alert_heartbeat has no url", "set its url"),
     "host-key-unknown": Expected(
         "node3", "host key is unknown", "`ssh-keyscan -p 2222 192.168.100.152 >> ~/.ssh/known_hosts`"
     ),
@@ -158,7 +162,18 @@ EXPECTED = {
     "topic-not-created": Expected(
         LB, "filebeat_topic_access is weblog, a topic that is not in kafka_topics", "kafka_topics"
     ),
-    "topic-of-a-use-missing": Expected(LB, "fleet_topics names no topic for dlq", "access, error and dlq"),
+    "topic-of-a-use-missing": Expected(LB, "fleet_topics names no topic for dlq", "add dlq as in roles/fleet_topics"),
+    "topic-of-alerts-not-created": Expected(
+        "app1", "consumer_alert_history_topic is history, a topic that is not in kafka_topics", "add history"
+    ),
+    "topic-of-silences-not-compacted": Expected(
+        LB, "fleet_topics.alert_silences has no cleanup.policy compact", "configs to {cleanup.policy: compact}"
+    ),
+    "topic-of-state-deleted": Expected(LB, "fleet_topics.alert_state has no cleanup.policy compact", "configs to"),
+    "topic-of-state-split": Expected(LB, "fleet_topics.alert_state has 6 partitions", "partitions to 1"),
+    "topics-of-alerts-missing": Expected(
+        LB, "no topic for alert_state, alert_silences, alert_history", "add alert_state, alert_silences, alert_history"
+    ),
     "topic-twice": Expected(LB, "kafka_topics has nginxlog 2 times", "remove"),
     "value-of-wrong-kind": Expected(EVERYBODY, "kafka_replication_factor is 'three', not a whole number", "set it to"),
     "variable-mistyped": Expected(EVERYBODY, "kafka_retention_hour", "did you mean kafka_retention_hours?"),

@@ -28,6 +28,13 @@ def lag(consumer: Consumer) -> int:
     return sum(part["lag"] or 0 for part in consumer.health()["partitions"])
 
 
+def behind(consumer: Consumer) -> float | None:
+    """Return for how long the oldest record that is not stored has been waiting, as the metrics page says (seconds)."""
+    begin = "obsctl_consumer_behind_seconds "
+    values = [line.removeprefix(begin) for line in consumer.get("/metrics")[1].splitlines() if line.startswith(begin)]
+    return float(values[0]) if values else None
+
+
 def troubles(consumer: Consumer) -> dict[str, dict[str, str]]:
     return dict(consumer.health()["troubles"])
 
@@ -51,6 +58,7 @@ def test_lines_become_rows_once(pipeline: Pipeline) -> None:
     assert 'obsctl_consumer_lines_total{outcome="stored"} 3001\n' in text
     assert "obsctl_consumer_database_up 1\n" in text
     assert 'obsctl_consumer_quarantined_total{reason="not_json"} 1\n' in text
+    wait_for(lambda: str(behind(consumer)), lambda: behind(consumer) == 0, seconds=10)
     assert consumer.terminate() == 0
 
 
@@ -78,9 +86,11 @@ def test_the_database_away_and_back(pipeline: Pipeline) -> None:
         assert troubles(consumer)["database"]["hint"]
         wait_for(lambda: str(consumer.health()), lambda: lag(consumer) == 2000, seconds=15)
         time.sleep(8)  # longer than the session time-out: the reader must go on polling
+        assert (behind(consumer) or 0) > 3, "ends and positions are looked at every two seconds"
     finally:
         pipeline.mariadb.start()
     pipeline.wait_kept(2500)
+    wait_for(lambda: str(behind(consumer)), lambda: behind(consumer) == 0, seconds=10)
     wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=10)
     assert consumer.process.poll() is None
     assert consumer.messages().count("partitions assigned") == 1, "the group must not have noticed"

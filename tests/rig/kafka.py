@@ -125,8 +125,8 @@ class KafkaNode(Server):
     def admin(self) -> confluent_kafka.admin.AdminClient:
         return confluent_kafka.admin.AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
-    def create_topic(self, name: str, partitions: int) -> None:
-        topic = confluent_kafka.admin.NewTopic(name, partitions, 1)
+    def create_topic(self, name: str, partitions: int, **settings: str) -> None:
+        topic = confluent_kafka.admin.NewTopic(name, partitions, 1, config=settings)
         admin = self.admin()  # must outlive its futures
         admin.create_topics([topic])[name].result(30)
 

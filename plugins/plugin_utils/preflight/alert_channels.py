@@ -67,6 +67,11 @@ def alert_channels(fleet: Fleet) -> Iterator[Problem]:
                 yield Problem(host, what, fix)
         for what, fix in name_faults("alert channel", channels):
             yield Problem(host, what, fix)
+        heartbeat = variables.get("consumer_alert_heartbeat") or {}
+        if heartbeat and not heartbeat.get("url"):
+            yield Problem(
+                host, "consumer_alert_heartbeat has no url", "set its url, or leave consumer_alert_heartbeat out"
+            )
         for path, sharing in _shared_files(channels).items():
             yield Problem(
                 host,

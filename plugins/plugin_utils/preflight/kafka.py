@@ -56,6 +56,8 @@ OWNED = {
 #: Properties of the mode with ZooKeeper, with which a node of a quorum does not start.
 ZOOKEEPER = re.compile(r"zookeeper\.")
 PROPERTY = re.compile(r"[A-Za-z0-9_.-]+\Z")
+#: What topics are for, by the keys of fleet_topics.
+USES = ("access", "error", "dlq", "alert_state", "alert_silences", "alert_history")
 #: Kafka's own bound on the partitions that one request makes.
 PARTITIONS_MAX = 10_000
 
@@ -190,22 +192,49 @@ def _colliding(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def topic_uses(fleet: Fleet) -> Iterator[Problem]:
-    """Each use has a topic: an inventory that overrides fleet_topics replaces all three."""
+    """Each use has a topic: an inventory that overrides fleet_topics replaces all of them."""
     for host, variables in fleet.group("kafka"):
         uses = variables.get("fleet_topics")
-        missing = [use for use in ("access", "error", "dlq") if not ((uses or {}).get(use) or {}).get("name")]
+        missing = [use for use in USES if not ((uses or {}).get(use) or {}).get("name")]
         if uses is not None and missing:
             yield Problem(
                 host,
                 f"fleet_topics names no topic for {', '.join(missing)}",
-                "give access, error and dlq a name and partitions each, or leave fleet_topics out for the default",
+                f"add {', '.join(missing)} as in roles/fleet_topics/defaults/main.yml (name, partitions and configs), "
+                "or leave fleet_topics out for the default",
             )
+
+
+#: Topics of which only the latest record of each key counts, and what would be lost otherwise.
+_COMPACTED = {"alert_state": "the alerters' state", "alert_silences": "the silences"}
+
+
+def topics_of_alerters(fleet: Fleet) -> Iterator[Problem]:
+    """The state is one partition, whose holder is the active alerter; it and the silences are kept however old."""
+    for host, variables in fleet.group("kafka"):
+        for use, what in _COMPACTED.items():
+            topic = (variables.get("fleet_topics") or {}).get(use) or {}
+            if not isinstance(topic, dict) or not topic.get("name"):
+                continue
+            if use == "alert_state" and topic.get("partitions") != 1:
+                yield Problem(
+                    host,
+                    f"fleet_topics.{use} has {topic.get('partitions')} partitions, and the alerters need exactly one",
+                    f"set fleet_topics.{use}.partitions to 1",
+                )
+            if "compact" not in str((topic.get("configs") or {}).get("cleanup.policy")):
+                yield Problem(
+                    host,
+                    f"fleet_topics.{use} has no cleanup.policy compact: {what} would be lost with the retention",
+                    f"set fleet_topics.{use}.configs to {{cleanup.policy: compact}}",
+                )
 
 
 def topics_exist(fleet: Fleet) -> Iterator[Problem]:
     made = {topic.get("name") for _host, v in fleet.group("kafka") for topic in v.get("kafka_topics") or []}
     used = [("filebeat", "filebeat_topic_access"), ("filebeat", "filebeat_topic_error")]
     used += [("consumer", f"consumer_topics.{use}") for use in ("access", "error", "dlq")]
+    used += [("consumer", f"consumer_{use}_topic") for use in ("alert_state", "alert_silences", "alert_history")]
     for group, variable in used:
         for host, variables in fleet.group(group):
             topic = value_at(variables, variable)

@@ -49,6 +49,16 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
         "filter": {"type": "str"},
         "by": {"type": "list"},
     },
+    "metric": {
+        "metric": {"type": "str", "required": True},
+        "match": {"type": "dict"},
+        "by": {"type": "list"},
+        "above": {"type": "float"},
+        "below": {"type": "float"},
+        "resolve_above": {"type": "float"},
+        "resolve_below": {"type": "float"},
+        "increase": {"type": "bool"},
+    },
     "new_term": {
         "lines": {"type": "str"},
         "filter": {"type": "str"},

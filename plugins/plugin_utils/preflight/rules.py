@@ -69,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     vrrp.vrrp,
     agreement.agreeing_variables,
     kafka.topic_uses,
+    kafka.topics_of_alerters,
     kafka.topics_exist,
     kafka.message_sizes,
     filebeat.inputs,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -30,10 +31,13 @@ _Seconds = Annotated[int, Meta(ge=0)]
 
 
 class Topics(Section, frozen=True, kw_only=True):
-    """The topics that are read; that of the error logs only if a rule looks at their lines."""
+    """The topics of the lines (error logs: read only if a rule looks at them), of state, silences and history."""
 
     access: Name
     error: Name
+    state: Name
+    silences: Name
+    history: Name
 
 
 class KafkaConfig(Section, frozen=True, kw_only=True):
@@ -41,11 +45,13 @@ class KafkaConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         bootstrap: brokers as ``HOST:PORT``.
-        group: positions are committed under this name, for lag display only.
+        group: positions are committed under this name, for lag display only; alerters with the same name take turns.
+        member: name of this alerter, different on each host.
     """
 
     bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1)]
     group: Name
+    member: Name
     topics: Topics
 
 
@@ -56,12 +62,58 @@ class HealthConfig(Section, frozen=True, kw_only=True):
     port: Port
 
 
+class SourceConfig(Section, frozen=True, kw_only=True):
+    """A page with numbers of the pipeline.
+
+    Attributes:
+        name: the value of the label ``source`` of its numbers; not ``alerter``, which are the alerter's own.
+        url: ``http://HOST[:PORT]/PATH``, in Prometheus' text format.
+    """
+
+    name: Name
+    url: Name
+
+
+class MetricsConfig(Section, frozen=True, kw_only=True):
+    """Where rules of the kind ``metric`` have their numbers from.
+
+    Attributes:
+        every_s: seconds from one reading to the next.
+        sources: the pages, besides the alerter's own numbers.
+        certificates: files (PEM) whose first certificate's remaining days are a number of the alerter.
+    """
+
+    every_s: Annotated[int, Meta(ge=1, le=300)] = 10
+    sources: tuple[SourceConfig, ...]
+    certificates: tuple[Name, ...] = ()
+
+
+class HeartbeatConfig(Section, frozen=True, kw_only=True):
+    """A dead man's switch outside: it raises an alarm when no request has come for a while.
+
+    Attributes:
+        url: a reference to it; those who have it can pretend that all is well.
+        every_s: seconds between two requests.
+        method: of the request.
+        proxy: that leads out; empty for what the environment says.
+        ca_file: certificate authorities to trust; empty for this machine's.
+    """
+
+    url: Name
+    every_s: Annotated[int, Meta(ge=10, le=3600)] = 60
+    method: Literal["GET", "POST"] = "GET"
+    proxy: str = ""
+    ca_file: str = ""
+
+
 class _File(Section, frozen=True, kw_only=True):
     kafka: KafkaConfig
     state: Name
     rules: list[dict[str, Any]]
     channels: list[dict[str, Any]]
     health: HealthConfig
+    metrics: MetricsConfig
+    heartbeat: HeartbeatConfig | None = None
     database: Name
     lateness_s: _Seconds = 300
     ahead_s: _Seconds = 60
@@ -83,6 +135,8 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
         rules: in the file's order.
         channels: with their secrets still references.
         health: where /health is served.
+        metrics: where the pipeline's own numbers come from.
+        heartbeat: who is to notice when this alerter no longer works; None for none.
         database: name of the database that holds the lines; stands in the messages' next steps.
         lateness_s: lines older than this do not count, seconds.
         ahead_s: lines further in the future than this do not count, seconds.
@@ -98,6 +152,8 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     channels: tuple[ChannelOptions, ...]
     health: HealthConfig
+    metrics: MetricsConfig
+    heartbeat: HeartbeatConfig | None
     database: str
     lateness_s: int
     ahead_s: int
@@ -125,6 +181,8 @@ def load(path: Path) -> AlerterConfig:
             rules=rules,
             channels=channels,
             health=raw.health,
+            metrics=_metrics(raw.metrics),
+            heartbeat=raw.heartbeat,
             database=raw.database,
             lateness_s=raw.lateness_s,
             ahead_s=raw.ahead_s,
@@ -144,6 +202,23 @@ def _templates(raw: _File) -> Templates:
         return Templates(raw.language, zone, Path(raw.templates) if raw.templates else None)
     except ConfigError as error:
         raise InvalidValueError("templates", str(error), hint=error.hint) from None
+
+
+def _metrics(config: MetricsConfig) -> MetricsConfig:
+    names = {"alerter"}
+    for number, source in enumerate(config.sources):
+        key = f"metrics.sources[{number}]"
+        if source.name in names:
+            raise InvalidValueError(f"{key}.name", f"the name is used twice (of {source.name})")
+        names.add(source.name)
+        try:
+            parts = urlsplit(source.url)
+            usable = parts.scheme == "http" and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        except ValueError:
+            usable = False
+        if not usable or " " in source.url or not (source.url.isascii() and source.url.isprintable()):
+            raise InvalidValueError(f"{key}.url", f"must be http://HOST[:PORT]/PATH (of {source.name})")
+    return config
 
 
 def zone_of(name: str, key: str) -> tzinfo:

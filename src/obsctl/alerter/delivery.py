@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass
+
+#: Codes of one channel that are counted apart; a webhook's receiver may answer with any text.
+_MOST_CODES = 30
+#: Stands for all further ones.
+OTHER_CODES = "other"
 
 
 class Verdict(enum.StrEnum):
@@ -56,3 +62,18 @@ class Delivery:
     def delivered(self) -> bool:
         """Whether the vendor said that it has the message."""
         return self.verdict is Verdict.DELIVERED
+
+
+class Attempts:
+    """How many attempts of a channel had which outcome, since the start; read by other threads."""
+
+    def __init__(self) -> None:
+        self.by_outcome: Counter[tuple[str, str]] = Counter()
+
+    def add(self, delivery: Delivery) -> None:
+        """Count one under its verdict and code."""
+        place = (delivery.verdict.value, delivery.code)
+        if place not in self.by_outcome and len(self.by_outcome) >= _MOST_CODES:
+            place = (delivery.verdict.value, OTHER_CODES)
+        # Replaced, not changed: who reads it goes over all of it.
+        self.by_outcome = self.by_outcome + Counter([place])

@@ -1,8 +1,10 @@
-"""Decides when a condition starts and when it has ended; pure: lines and times in, transitions out.
+"""Decides when a condition starts and when it has ended; pure: lines, numbers and times in, transitions out.
 
 A batch of lines is counted first, by rule, key and second; then only the windows whose counts changed are judged. A
 condition starts when any window that contains a line just read fulfils the rule, whatever the order in which lines
 arrive. It has ended when no window that ended within the rule's hold time fulfils it, by the event clock.
+
+The pipeline's own numbers (rules of the kind ``metric``) come with a moment of the wall clock, their only clock.
 
 The engine writes nothing to disk for a single line, since Kafka keeps the lines. The service saves a snapshot of the
 windows together with the Kafka offsets that belong to it, and an alerter that loads the snapshot reads on from those
@@ -20,6 +22,8 @@ import msgspec
 
 from obsctl.alerter.alerts import Alert, AlertState, Key, Measure, incident_of
 from obsctl.alerter.events import Event
+from obsctl.alerter.observation import Observation
+from obsctl.alerter.readings import Readings
 from obsctl.alerter.recent import Recent
 from obsctl.alerter.rules.rule import Lines, Log, Rule
 from obsctl.alerter.sample import Sample, Top
@@ -125,7 +129,7 @@ class Engine:
         self.skipped = Skipped()
         self.counted = 0
         self._watched = {rule.name: _Watched(rule) for rule in rules}
-        self._by_log = {log: [w for w in self._watched.values() if w.rule.log is log] for log in Log}
+        self._by_log = {log: [w for w in self._watched.values() if w.rule.log is log] for log in (*Log, None)}
         self._lateness_s = lateness_s
         self._ahead_s = ahead_s
         self._most_keys = most_keys
@@ -194,6 +198,11 @@ class Engine:
         return orphans
 
     @property
+    def keys(self) -> dict[str, int]:
+        """How many keys are counted now, by the rule's name."""
+        return {name: len(watched.windows) for name, watched in self._watched.items()}
+
+    @property
     def evicted(self) -> dict[str, Evicted]:
         """What was dropped to make room, by the rule's name."""
         return {name: watched.evicted for name, watched in self._watched.items()}
@@ -232,11 +241,8 @@ class Engine:
                 if watched.rule.clocked:
                     self._watch_time(watched, reached, changed)
             for place, alert in list(self.firing.items()):
-                if self._has_ended(alert, reached):
-                    alert.state, alert.ended = AlertState.ENDED, reached
-                    self._changes.alerts[place] = alert
-                    del self.firing[place]
-                    changed.append(Transition(_copy(alert)))
+                if self._watched[alert.rule].rule.log is not None and self._has_ended(alert, reached):
+                    changed.append(self._end(place, alert, reached))
         if not 0 <= now - self._pruned_at < _PRUNE_EVERY_S:
             self._pruned_at = now
             self._prune(now)
@@ -249,6 +255,34 @@ class Engine:
             return None
         key = alert.key if len(watched.rule.fields) != 1 else alert.key[0]
         return self._sample.top(watched.rule, watched.count, key, alert.peak_at)
+
+    def observe(self, seen: Observation, now: float) -> list[Transition]:
+        """Judge the pipeline's own numbers; return the conditions that start and those that have ended.
+
+        What a source that cannot be read had said stays as it was: it ends nothing.
+
+        Args:
+            seen: the numbers; their moment is the clock by which such conditions start and end.
+            now: wall-clock time, seconds since the epoch.
+        """
+        self._look_at(now)
+        changed: list[Transition] = []
+        second = int(min(seen.at, now))
+        for watched in self._by_log[None]:
+            numbers = watched.rule.observed(seen)
+            for key in numbers:
+                self._window(watched, key, now)
+            for key, window in list(watched.windows.items()):
+                if isinstance(window, Readings):
+                    window.take(second, numbers.get(key, ()), seen.unread)
+                self._judge(watched, key, second, second, changed)
+        for place, alert in list(self.firing.items()):
+            watched = self._watched[alert.rule]
+            if watched.rule.log is not None or (seen.unread and not self._window_of(alert)):
+                continue
+            if self._has_ended(alert, second):
+                changed.append(self._end(place, alert, second))
+        return changed
 
     def take_changes(self) -> Changes:
         """Return the alerts that have changed since the last call."""
@@ -366,13 +400,22 @@ class Engine:
         self._alerts[place] = self.firing[place] = self._changes.alerts[place] = alert
         started.append(Transition(_copy(alert)))
 
-    def _has_ended(self, alert: Alert, clock: int) -> bool:
+    def _end(self, place: tuple[str, Key], alert: Alert, clock: int) -> Transition:
+        alert.state, alert.ended = AlertState.ENDED, clock
+        self._changes.alerts[place] = alert
+        del self.firing[place]
+        return Transition(_copy(alert))
+
+    def _window_of(self, alert: Alert) -> Window | None:
+        """Return the window of an alert's key, None where there is none (any more)."""
         watched = self._watched[alert.rule]
-        rule = watched.rule
+        return watched.windows.get(alert.key if len(watched.rule.fields) != 1 else alert.key[0])
+
+    def _has_ended(self, alert: Alert, clock: int) -> bool:
+        rule = self._watched[alert.rule].rule
         if clock - alert.last_true < rule.resolve_after_s:
             return False
-        key = alert.key if len(rule.fields) != 1 else alert.key[0]
-        window = watched.windows.get(key)
+        window = self._window_of(alert)
         if window is not None:
             for end, measure in rule.still_holding(window, clock - rule.resolve_after_s + 1, clock):
                 _still_on(alert, end, measure, end)

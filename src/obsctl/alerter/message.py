@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from obsctl.alerter.alerts import Alert, AlertState, Level, Measure
-from obsctl.alerter.next_steps import exact, silence_command, silence_group_command, why_command
+from obsctl.alerter.notify.commands import exact, silence_command, silence_group_command, why_command
 from obsctl.alerter.notify.notification import Notification, Reason
 from obsctl.alerter.printable import printable, visible
 from obsctl.alerter.rules.rule import Rule
@@ -23,6 +23,8 @@ LOG = logging.getLogger(__name__)
 
 #: Incidents that a message names.
 _NAMED = 5
+#: What commands call the key of a rule that looks at the whole fleet.
+FLEET = "fleet"
 
 
 class Kind(enum.StrEnum):
@@ -157,6 +159,7 @@ class Writer:
             rule=visible(alert.rule),
             kind=alert.kind,
             configured=rule is not None,
+            of_lines=rule is None or rule.log is not None,
             labels={field: printable(value) for field, value in alert.labels.items()},
             severity=alert.severity.value,
             incident=alert.incident,
@@ -203,9 +206,7 @@ class Writer:
 
 def _plain(about: Notification, kind: Kind) -> str:
     """Return a title that needs no template."""
-    whom = [
-        f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or 'fleet'}" for alert in about.alerts[:_NAMED]
-    ]
+    whom = [f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or FLEET}" for alert in about.alerts[:_NAMED]]
     return f"[{kind.upper()}] {', '.join(whom)}: {about.total} alerts, {about.firing} firing"
 
 

@@ -4,6 +4,10 @@ A message is delivered when the vendor says so, and is kept until then. Each cha
 ``per_minute`` attempts within any 60 seconds, the last of which is kept for a digest of everything that waits, and
 a pause after each failure.
 
+A message that the vendor refuses rests by itself, and the next one is tried meanwhile: only when a second one is
+refused does the channel rest. What was refused :data:`MOST_REFUSALS` times over a day becomes a dead letter: it is not
+tried any more, kept for a month, and counted.
+
 A channel may be a pool of robots of one group: all take from its messages, each has the pace to itself, and one that is
 throttled or refused rests while the others go on. Rows of ``attempt`` and ``pace`` carry the robot's name; without a
 pool that is the channel's own.
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -26,14 +30,23 @@ CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, message_id TEXT NOT NULL, thread TEXT NOT NULL,
   route TEXT NOT NULL,
   message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, unsure INTEGER NOT NULL DEFAULT 0,
-  created REAL NOT NULL, settled REAL, UNIQUE (channel, message_id)
+  created REAL NOT NULL, settled REAL,
+  refusals INTEGER NOT NULL DEFAULT 0, refused_since REAL, refused_at REAL,
+  UNIQUE (channel, message_id)
 );
 CREATE INDEX outbox_open ON outbox (channel, attempts, id) WHERE state IN ('pending', 'sending');
-CREATE TABLE attempt (channel TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX outbox_settled ON outbox (channel, state, settled);
+CREATE TABLE attempt (id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE pace (
   channel TEXT PRIMARY KEY, failures INTEGER NOT NULL, next_try REAL NOT NULL, verdict TEXT NOT NULL,
   code TEXT NOT NULL, summary TEXT NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
+"""
+SCHEMA_FROM_3_TO_4 = """
+ALTER TABLE outbox ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN refused_since REAL;
+ALTER TABLE outbox ADD COLUMN refused_at REAL;
+CREATE INDEX outbox_settled ON outbox (channel, state, settled);
 """
 #: The span over which attempts are counted, seconds.
 _RATE_SPAN_S = 60.0
@@ -41,6 +54,12 @@ _RATE_SPAN_S = 60.0
 _DIGEST_MESSAGES = 150
 #: Delivered messages are kept for questions, seconds.
 _KEEP_DELIVERED_S = 7 * 86400.0
+#: A message dies when it was refused so often, and for so long (seconds): a person had a day to repair the channel.
+MOST_REFUSALS = 10
+REFUSED_FOR_S = 86_400.0
+#: For so long it is shown and counted as dead, and for so long it is kept, seconds.
+DEAD_SHOWN_S = 86_400.0
+_KEEP_DEAD_S = 30 * 86400.0
 
 #: First pause and longest pause after failures in a row, seconds; each pause doubles the one before.
 _PAUSES: dict[Verdict, tuple[float, float]] = {
@@ -56,6 +75,8 @@ _PAUSES: dict[Verdict, tuple[float, float]] = {
     Verdict.REDIRECTED: (300.0, 300.0),
 }
 _LONGEST_PAUSE_S = max(longest for _, longest in _PAUSES.values())
+#: A refused message rests for so long, seconds.
+_REFUSED_RESTS_S = _PAUSES[Verdict.REFUSED][0]
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,19 @@ class Parcel:
 
 
 @dataclass(frozen=True)
+class DeadLetters:
+    """The dead letters of the last day.
+
+    Attributes:
+        number: how many.
+        latest: title of the latest one; empty for none.
+    """
+
+    number: int = 0
+    latest: str = ""
+
+
+@dataclass(frozen=True)
 class Pace:
     """How a channel is doing.
 
@@ -86,6 +120,8 @@ class Pace:
         at: when it was, seconds since the epoch.
         failures: failed attempts in a row.
         next_try: not before this time, seconds since the epoch.
+        blocked_since: when the oldest waiting message was decided that is not held up by a refusal of its own, seconds
+            since the epoch; 0 for none. A message was refused for itself when the channel delivered another one since.
     """
 
     waiting: int = 0
@@ -96,6 +132,7 @@ class Pace:
     at: float = 0.0
     failures: int = 0
     next_try: float = 0.0
+    blocked_since: float = 0.0
 
 
 def put(
@@ -121,14 +158,14 @@ def pass_on(connection: sqlite3.Connection, route: str, channel: str, to: str) -
     )
 
 
-def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tuple[str, str]]:
+def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tuple[str, Message]]:
     """Take over what an earlier process left, within the caller's transaction.
 
     What was being sent when it died may have arrived. A channel that refused may have been repaired meanwhile, so
-    it is tried at once. Returns (channel, title) of messages whose channel is no longer configured; they are
-    closed.
+    it is tried at once. Returns (channel, message) of those whose channel is no longer configured; they are closed.
     """
     connection.execute("UPDATE outbox SET state = 'pending', unsure = 1 WHERE state = 'sending'")
+    connection.execute("UPDATE outbox SET refused_at = NULL WHERE state = 'pending' AND refused_at IS NOT NULL")
     connection.execute("UPDATE pace SET next_try = 0 WHERE verdict != ?", (Verdict.THROTTLED.value,))
     names = list(channels)
     marks = ", ".join("?" * len(names))
@@ -137,7 +174,7 @@ def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tup
         names,
     ).fetchall()
     connection.executemany("UPDATE outbox SET state = 'abandoned' WHERE id = ?", [(row[0],) for row in orphans])
-    return [(channel, _message(body).title) for _, channel, body in orphans]
+    return [(channel, _message(body)) for _, channel, body in orphans]
 
 
 def claim(
@@ -165,13 +202,16 @@ def claim(
     """
     waiting = connection.execute(
         # A resolved message waits for its first one.
-        "SELECT id, message, unsure FROM outbox AS o WHERE channel = ? AND state = 'pending' AND NOT EXISTS ("
+        "SELECT id, message, unsure FROM outbox AS o WHERE channel = :channel AND state = 'pending' AND NOT EXISTS ("  # noqa: S608
         "SELECT 1 FROM outbox AS f WHERE f.channel = o.channel AND f.thread = o.thread AND f.id < o.id "
-        "AND f.state IN ('pending', 'sending')) ORDER BY attempts, id LIMIT 2",
-        (channel,),
+        f"AND f.state IN ('pending', 'sending')) AND NOT {_rests('o')} ORDER BY attempts, id LIMIT 2",
+        {"channel": channel, "now": now},
     ).fetchall()
     if not waiting:
-        return float("inf")
+        (rested,) = connection.execute(
+            "SELECT MIN(refused_at) FROM outbox WHERE channel = ? AND state = 'pending'", (channel,)
+        ).fetchone()
+        return float("inf") if rested is None else max(now, rested + _REFUSED_RESTS_S)
     paused = _paused_until(connection, channel, now)
     if paused:
         return paused
@@ -199,8 +239,11 @@ def claim(
     rows = waiting[:1]
     if left == 1 and len(waiting) > 1:
         rows = connection.execute(
-            "SELECT id, message, unsure FROM outbox WHERE channel = ? AND state = 'pending' ORDER BY id LIMIT ?",
-            (channel, _DIGEST_MESSAGES),
+            "SELECT id, message, unsure FROM outbox AS o WHERE channel = :channel AND state = 'pending' "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM outbox AS f WHERE f.channel = o.channel AND f.thread = o.thread "
+            "AND f.id <= o.id "
+            f"AND f.state = 'pending' AND {_rests('f')}) ORDER BY id LIMIT :most",
+            {"channel": channel, "now": now, "most": _DIGEST_MESSAGES},
         ).fetchall()
     ids = tuple(row[0] for row in rows)
     messages = [_message(row[1]) for row in rows]
@@ -210,8 +253,15 @@ def claim(
     connection.executemany(
         "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE id = ?", [(i,) for i in ids]
     )
-    connection.execute("INSERT INTO attempt VALUES (?, ?)", (robot, now))
+    connection.execute("INSERT INTO attempt (channel, at) VALUES (?, ?)", (robot, now))
     return Parcel(message, ids, robot)
+
+
+def _rests(row: str) -> str:
+    """Return the condition that a message rests at ``:now``, a refusal in whose future is one of a clock set back."""
+    return (
+        f"({row}.refused_at IS NOT NULL AND {row}.refused_at <= :now AND :now < {row}.refused_at + {_REFUSED_RESTS_S})"
+    )
 
 
 def _paused_until(connection: sqlite3.Connection, name: str, now: float) -> float:
@@ -237,6 +287,7 @@ def settle(
         connection.execute(
             "DELETE FROM outbox WHERE state IN ('delivered', 'abandoned') AND created < ?", (now - _KEEP_DELIVERED_S,)
         )
+        connection.execute("DELETE FROM outbox WHERE state = 'dead' AND settled < ?", (now - _KEEP_DEAD_S,))
         connection.execute("DELETE FROM pace WHERE channel = ?", (parcel.robot,))
     else:
         unsure = 1 if delivery.verdict is Verdict.UNKNOWN else 0
@@ -260,7 +311,69 @@ def settle(
             now,
         ),
     )
+    if delivery.verdict is Verdict.REFUSED:
+        _refused(connection, channel, parcel.rows, now, robots or (channel,))
     return pace(connection, channel, robots)
+
+
+def _refused(
+    connection: sqlite3.Connection, channel: str, rows: Sequence[int], now: float, robots: Sequence[str]
+) -> None:
+    """Note that messages were refused; where it seems to be their own fault, they rest and the robots do not."""
+    connection.executemany(
+        "UPDATE outbox SET refusals = refusals + 1, refused_since = COALESCE(refused_since, ?) WHERE id = ?",
+        [(now, i) for i in rows],
+    )
+    (refusals,) = connection.execute(
+        f"SELECT MIN(refusals) FROM outbox WHERE id IN ({', '.join('?' * len(rows))})",  # noqa: S608 - question marks
+        rows,
+    ).fetchone()
+    if refusals % len(robots):
+        return  # another robot of the pool may take it
+    connection.executemany("UPDATE outbox SET refused_at = ? WHERE id = ?", [(now, i) for i in rows])
+    refused_since_a_delivery = connection.execute(
+        "SELECT COUNT(*) FROM outbox WHERE channel = ? AND state = 'pending' AND refused_at > ?",
+        (channel, _delivered_at(connection, channel)),
+    ).fetchone()[0]
+    if refused_since_a_delivery <= 1:
+        connection.executemany(
+            "UPDATE pace SET next_try = 0 WHERE channel = ? AND verdict = ?",
+            [(robot, Verdict.REFUSED.value) for robot in robots],
+        )
+
+
+def _delivered_at(connection: sqlite3.Connection, channel: str) -> float:
+    """Return when the channel delivered a message last, seconds since the epoch; 0 for never."""
+    row = connection.execute(
+        "SELECT MAX(settled) FROM outbox WHERE channel = ? AND state = 'delivered'", (channel,)
+    ).fetchone()
+    return float(row[0] or 0.0)
+
+
+def bury(connection: sqlite3.Connection, channel: str, now: float) -> list[Message]:
+    """Give up what was refused too often for too long, within the caller's transaction.
+
+    Returns:
+        The messages that became dead letters.
+    """
+    rows = connection.execute(
+        "SELECT id, message FROM outbox WHERE channel = ? AND state = 'pending' AND refusals >= ? "
+        "AND refused_since <= ? ORDER BY id",
+        (channel, MOST_REFUSALS, now - REFUSED_FOR_S),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE outbox SET state = 'dead', settled = ? WHERE id = ?", [(now, number) for number, _ in rows]
+    )
+    return [_message(body) for _, body in rows]
+
+
+def dead_letters(connection: sqlite3.Connection, channel: str, now: float) -> DeadLetters:
+    """Return the channel's dead letters of the last day."""
+    rows = connection.execute(
+        "SELECT message FROM outbox WHERE channel = ? AND state = 'dead' AND settled > ? ORDER BY settled",
+        (channel, now - DEAD_SHOWN_S),
+    ).fetchall()
+    return DeadLetters(len(rows), _message(rows[-1][0]).title) if rows else DeadLetters()
 
 
 def _rest(delivery: Delivery, failures: int) -> float:
@@ -279,9 +392,11 @@ def pause(verdict: Verdict, failures: int) -> float:
 
 def pace(connection: sqlite3.Connection, channel: str, robots: Sequence[str] = ()) -> Pace:
     """Return how the channel is doing: of a pool the latest failure that still stands, else the last attempt."""
-    waiting, oldest = connection.execute(
-        "SELECT COUNT(*), COALESCE(MIN(created), 0) FROM outbox WHERE channel = ? AND state IN ('pending', 'sending')",
-        (channel,),
+    waiting, oldest, rested, blocked = connection.execute(
+        "SELECT COUNT(*), COALESCE(MIN(created), 0), COALESCE(MIN(COALESCE(refused_at, 0)), 0), COALESCE(MIN("
+        "CASE WHEN refused_since IS NULL OR refused_since > ? THEN created END), 0) FROM outbox "
+        "WHERE channel = ? AND state IN ('pending', 'sending')",
+        (_delivered_at(connection, channel), channel),
     ).fetchone()
     names = (channel, *robots)
     row = connection.execute(
@@ -289,7 +404,9 @@ def pace(connection: sqlite3.Connection, channel: str, robots: Sequence[str] = (
         f"WHERE channel IN ({', '.join('?' * len(names))}) ORDER BY failures > 0 DESC, at DESC LIMIT 1",
         names,
     ).fetchone()
-    return Pace(waiting, oldest, *row) if row else Pace(waiting, oldest)
+    found = replace(Pace(waiting, oldest, *row) if row else Pace(waiting, oldest), blocked_since=blocked)
+    # Where each message that waits was refused, the first one's rest counts as well.
+    return replace(found, next_try=max(found.next_try, rested + _REFUSED_RESTS_S)) if rested else found
 
 
 def _message(body: bytes) -> Message:

@@ -65,6 +65,8 @@ class Sample:
             key: as the rule's counts have it.
             last: the window's last second.
         """
+        if rule.log is None:
+            return None
         fields = [field for field in _FIELDS[rule.log] if field not in rule.fields]
         values = operator.attrgetter(*fields)
         found: dict[str, Counter[str]] = {field: Counter() for field in fields}

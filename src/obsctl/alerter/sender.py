@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 from obsctl.alerter import outbox
+from obsctl.alerter.changelog import LeadershipLostError
 from obsctl.alerter.channels.channel import ChannelOptions, Resolve
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.outbox import Pace, Parcel
-from obsctl.alerter.state import connect, transaction
+from obsctl.alerter.delivery import Attempts, Delivery, Verdict
+from obsctl.alerter.history.of_attempt import carried, of_attempt
+from obsctl.alerter.history.records import GivenUp
+from obsctl.alerter.outbox import DeadLetters, Pace, Parcel
+from obsctl.alerter.state import Connection, State, note, transaction
 from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
@@ -34,23 +35,25 @@ class Sender(threading.Thread):
 
     Args:
         channel: where to, and how often.
-        state: the SQLite file.
+        state: holds the outbox.
         resolve: reads its secrets, again for each attempt: a changed secret needs no restart.
-        on_failure: called when the thread cannot go on.
+        on_failure: called with the reason when the thread cannot go on.
         templates: of the digest, and of what marks a repetition.
     """
 
     def __init__(
         self,
         channel: ChannelOptions,
-        state: Path,
+        state: State,
         resolve: Resolve,
-        on_failure: Callable[[], None],
+        on_failure: Callable[[Exception], None],
         templates: Templates,
     ) -> None:
         super().__init__(name=f"channel {channel.name}", daemon=True)
         self.channel = channel
         self.pace = Pace()
+        self.dead = DeadLetters()
+        self.attempts = Attempts()
         self._robots = {robot.name: robot for robot in channel.each_robot()}
         self._state = state
         self._resolve = resolve
@@ -71,18 +74,19 @@ class Sender(threading.Thread):
     def run(self) -> None:
         """Deliver until stopped."""
         try:
-            with closing(connect(self._state)) as connection:
+            with closing(self._state.connect()) as connection:
                 while not self._stopping:
                     self._wake.clear()
                     wait_s = self._turn(connection)
                     if wait_s > 0:
                         self._wake.wait(wait_s)
-        except Exception:
+        except Exception as error:
             # A channel that has silently stopped would be worse than a restart.
-            LOG.exception("a channel cannot go on", extra={"channel": self.channel.name})
-            self._on_failure()
+            if not isinstance(error, LeadershipLostError):
+                LOG.exception("a channel cannot go on", extra={"channel": self.channel.name})
+            self._on_failure(error)
 
-    def _turn(self, connection: sqlite3.Connection) -> float:
+    def _turn(self, connection: Connection) -> float:
         """Send what is due and return how long nothing else will be, seconds."""
         name = self.channel.name
         now = time.time()
@@ -97,12 +101,24 @@ class Sender(threading.Thread):
                 gap_s=self.channel.gap_s,
             )
             self.pace = outbox.pace(connection, name, tuple(self._robots))
+            self.dead = outbox.dead_letters(connection, name, now)
         if not isinstance(parcel, Parcel):
             return min(max(parcel - now, 0.05), _LOOK_EVERY_S)
+        began = time.monotonic()
         delivery = self._attempt(parcel)
+        took_s, now = time.monotonic() - began, time.time()
         with transaction(connection):
-            self.pace = outbox.settle(connection, name, parcel, delivery, time.time(), robots=tuple(self._robots))
+            note(connection, [of_attempt(connection, name, parcel, delivery, took_s=took_s, now=now)])
+            self.pace = outbox.settle(connection, name, parcel, delivery, now, robots=tuple(self._robots))
+            buried = outbox.bury(connection, name, now)
+            note(connection, [GivenUp(at=now, channel=name, message=carried(message)) for message in buried])
+        self.attempts.add(delivery)
         self._log(parcel, delivery)
+        for message in buried:
+            LOG.error(
+                "a message is given up: the vendor has refused it for a day",
+                extra={"channel": name, "title": message.title, "result": delivery.summary, "hint": delivery.hint},
+            )
         return 0.0
 
     def _attempt(self, parcel: Parcel) -> Delivery:

@@ -15,20 +15,42 @@ from pathlib import Path
 from obsctl import __version__
 from obsctl.alerter import config as settings
 from obsctl.alerter import outbox
+from obsctl.alerter.changelog import Changelog, LeadershipLostError
 from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import AlerterConfig
 from obsctl.alerter.engine import MOST_KEYS, Engine, Transition
 from obsctl.alerter.events import Event
-from obsctl.alerter.health import ActiveAlert, ChannelHealth, Health, TopicRead, metrics, page
+from obsctl.alerter.health import (
+    ActiveAlert,
+    Attempted,
+    ChannelHealth,
+    Health,
+    Role,
+    TopicRead,
+    heartbeat_health,
+    metrics,
+    own_numbers,
+    page,
+    standby,
+)
+from obsctl.alerter.heartbeat import Heartbeat
+from obsctl.alerter.history.of_attempt import carried
+from obsctl.alerter.history.of_turn import of_turn
+from obsctl.alerter.history.records import Abandoned
+from obsctl.alerter.leadership import Membership
 from obsctl.alerter.lines import LineReader
 from obsctl.alerter.message import Writer, utc
+from obsctl.alerter.metrics import certificate, disk
+from obsctl.alerter.metrics.poller import OWN, Poller
+from obsctl.alerter.notice import Notices, Watch
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.reading import SILENT_S, Reading
 from obsctl.alerter.rules.rule import Log as LineLog
 from obsctl.alerter.sample import Tops
 from obsctl.alerter.sender import Sender
+from obsctl.alerter.silence_follower import SilenceFollower
 from obsctl.alerter.source import Record, Source
-from obsctl.alerter.state import State, connect, transaction
+from obsctl.alerter.state import State, note, transaction
 from obsctl.alerter.templates_check import check_templates
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
@@ -46,18 +68,42 @@ _WAIT_S = 0.2
 _SNAPSHOT_EVERY_S = 30.0
 #: A message that waits longer makes the service degraded, seconds.
 _WAITS_TOO_LONG_S = 60.0
+#: What was sent before an alerter's end is to be recorded still; Kafka may take so long for it, seconds.
+_LAST_ANSWER_S = 10.0
+#: The first decisions wait so long for the silences, seconds; beyond, the topic does not exist or has no leader.
+_SILENCES_S = 5.0
 #: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
 _EVICTION_SHOWN_S = 300.0
+#: To the heartbeat a channel that failed cannot deliver when its oldest message has waited so long, seconds.
+_UNABLE_S = 60.0
 
 
 class Alerter:
-    """Reads lines, decides, remembers, and has its senders deliver."""
+    """Reads lines, decides, remembers, and has its senders deliver: the active alerter, for as long as it is.
 
-    def __init__(self, config: AlerterConfig) -> None:
+    Args:
+        config: what alerter.yml says.
+        state: what an earlier one left, here or on another host.
+        changelog: where its changes go.
+        membership: says for how long this alerter is the active one.
+        silences: of people.
+    """
+
+    def __init__(
+        self,
+        config: AlerterConfig,
+        state: State,
+        changelog: Changelog,
+        membership: Membership,
+        silences: SilenceFollower,
+    ) -> None:
         self._config = config
-        self._state = State(config.state)
+        self._state = state
+        self._changelog = changelog
+        self._membership = membership
+        self._silences = silences
         self._stopping = threading.Event()
-        self._failed = False
+        self._failure: Exception | None = None
         self._engine = Engine(config.rules, lateness_s=config.lateness_s, ahead_s=config.ahead_s)
         logs = {rule.log for rule in config.rules}
         topics = [config.kafka.topics.access] + ([config.kafka.topics.error] if LineLog.ERROR in logs else [])
@@ -70,9 +116,23 @@ class Alerter:
         self._notifier = Notifier(config.notifications)
         self._channels = [channel.name for channel in config.channels]
         self._tops = Tops(self._engine.top)
-        self._senders = [
-            Sender(channel, config.state, resolve, self._fail, config.templates) for channel in config.channels
-        ]
+        self._senders = [Sender(channel, state, resolve, self._fail, config.templates) for channel in config.channels]
+        self._poller = Poller(
+            config.metrics.sources,
+            config.rules,
+            lambda: own_numbers(OWN, self.health(), time.time()),
+            every_s=config.metrics.every_s,
+            on_failure=self._fail,
+        )
+        self._heartbeat = (
+            None
+            if config.heartbeat is None
+            else Heartbeat(config.heartbeat, resolve, self._why_no_heartbeat, self._fail)
+        )
+        self._threads: list[Sender | Poller | Heartbeat] = [*self._senders, self._poller]
+        if self._heartbeat is not None:
+            self._threads.append(self._heartbeat)
+        self._batches = 0
         self._last_event = 0.0
         self._event_time: float | None = None
         self._turned_at = time.monotonic()
@@ -84,34 +144,43 @@ class Alerter:
         """End after the batch that is under way."""
         self._stopping.set()
 
-    def run(self) -> ExitCode:
+    def run(self) -> None:
         """Work until stopped.
 
         Raises:
-            ConfigError: the health address cannot be used.
+            LeadershipLostError: another alerter is the active one now; what is in memory is worth nothing.
             sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
         """
-        server = self._serve()
+        state_log = self._membership.log
         for reading in self._readings:
             reading.start()
-        self._recover()
-        for sender in self._senders:
-            sender.start()
         try:
+            self._silences.wait(_SILENCES_S)
+            self._recover()
+            for thread in self._threads:
+                thread.start()
             while not self._stopping.is_set():
+                self._membership.beat()
+                if not self._membership.chosen:
+                    raise LeadershipLostError("the group has chosen another alerter, or none")
+                if self._membership.log not in {state_log, None}:
+                    raise LeadershipLostError("the topic of the state was created again")
                 self._batch()
                 self._turned_at = time.monotonic()
+            if self._failure is not None:
+                raise self._failure
             self._save_snapshot()
         finally:
+            self._poller.stop()
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
             for reading in self._readings:
                 reading.stop()
-            for sender in self._senders:
-                sender.stop()
-            for sender in self._senders:
-                sender.join(timeout=10)
-            server.stop()
-            self._state.close()
-        return ExitCode.BUG if self._failed else ExitCode.OK
+            for thread in self._threads:
+                thread.stop()
+            for thread in self._threads:
+                if thread.ident is not None:
+                    thread.join(timeout=10)
 
     def health(self) -> Health:
         """Return what /health shows; called from the server's threads."""
@@ -119,7 +188,16 @@ class Alerter:
         troubles = [trouble for reading in self._readings if (trouble := reading.trouble()) is not None]
         failing = any(trouble.blind for trouble in troubles)
         reasons += [trouble.reason for trouble in troubles]
-        if time.monotonic() - self._turned_at > SILENT_S:
+        if not failing and (cannot_write := self._membership.trouble()):
+            reasons.append(cannot_write)
+        waiting_since = self._changelog.waiting_since
+        if waiting_since and time.monotonic() - waiting_since > SILENT_S:
+            failing = True
+            reasons.append(
+                f"the state cannot be written to topic {self._config.kafka.topics.state}, so no message can be sent: "
+                "obsctl kafka status"
+            )
+        elif time.monotonic() - self._turned_at > SILENT_S:
             failing = True
             reasons.append(
                 f"no batch was finished for {SILENT_S:g} s; is the disk that holds {self._config.state} full or slow?"
@@ -139,12 +217,31 @@ class Alerter:
                     at=pace.at,
                     failures=pace.failures,
                     next_try=pace.next_try,
+                    unable_s=round(max(0.0, time.time() - pace.blocked_since), 1)
+                    if pace.failures and pace.blocked_since
+                    else 0.0,
+                    dead=sender.dead.number,
+                    attempts=tuple(
+                        Attempted(verdict=verdict, code=code, number=number)
+                        for (verdict, code), number in sender.attempts.by_outcome.items()
+                    ),
                 )
             )
+            if sender.dead.number:
+                reasons.append(
+                    f"channel {sender.channel.name}: {sender.dead.number} messages were given up within the last day, "
+                    f"the latest one is {sender.dead.latest!r}"
+                )
             if pace.failures:
                 reasons.append(f"channel {sender.channel.name}: {pace.verdict}: {pace.summary}")
             elif pace.waiting and time.time() - pace.oldest > _WAITS_TOO_LONG_S:
                 reasons.append(f"channel {sender.channel.name}: {pace.waiting} messages wait to be delivered")
+        reasons += self._unheard()
+        pulse = self._heartbeat.pulse if self._heartbeat is not None else None
+        if pulse is not None and pulse.failures:
+            reasons.append(f"heartbeat: {pulse.verdict}: {pulse.summary}")
+        certificates = certificate.days_left(self._config.metrics.certificates, time.time())
+        reasons += [f"no certificate can be read in {path}" for path, days in certificates.items() if days is None]
         evicted = self._engine.evicted
         for rule, forgotten in evicted.items():
             if forgotten.at and time.time() - forgotten.at < _EVICTION_SHOWN_S:
@@ -157,6 +254,7 @@ class Alerter:
         skipped = self._engine.skipped
         clock = self._event_time
         return Health(
+            role=Role.ACTIVE,
             status="failing" if failing else "degraded" if reasons else "ok",
             reason="; ".join(reasons),
             lag=sum(source.lag for source in found) if all(s is not None and s.ends for s in sources) else None,
@@ -174,6 +272,7 @@ class Alerter:
             evicted={rule: forgotten.keys for rule, forgotten in evicted.items()},
             alerts=self._alerts,
             suppressed=dict(self._notifier.suppressed),
+            history_lost=self._changelog.history.lost,
             channels=tuple(channels),
             cluster=found[0].log.cluster if found else "",
             topics={
@@ -183,20 +282,34 @@ class Alerter:
                 )
                 for source in found
             },
+            batches=self._batches,
+            keys=self._engine.keys,
+            sources=dict(self._poller.problems),
+            disk_free=disk.free_shares([self._config.state.parent]),
+            certificate_days=certificates,
+            heartbeat=heartbeat_health(pulse) if pulse is not None else None,
         )
 
-    def _serve(self) -> Server:
-        address, port = self._config.health.address, self._config.health.port
-        try:
-            return Server(address, port, health=lambda: page(self.health()), metrics=lambda: metrics(self.health()))
-        except OSError as error:
-            raise ConfigError(
-                f"the health address {address}:{port} cannot be used: {error.strerror}",
-                hint="another program has the port; set health.port (the role's consumer_alert_metrics_port)",
-            ) from None
+    def _unheard(self) -> list[str]:
+        """Return what is wrong with the topics of silences and history, once that lasts."""
+        now = time.monotonic()
+        return [
+            f"{what}: {part.trouble}"
+            for what, part in (("silences", self._silences), ("history", self._changelog.history))
+            if part.trouble and now - part.trouble_since > SILENT_S
+        ]
 
-    def _fail(self) -> None:
-        self._failed = True
+    def _why_no_heartbeat(self) -> str:
+        """Return why those outside should not think that alerts work; empty when they do."""
+        health = self.health()
+        if health.status == "failing":
+            return health.reason
+        if all(channel.unable_s > _UNABLE_S for channel in health.channels):
+            return "no channel can deliver" if health.channels else "there is no channel"
+        return ""
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
         self._stopping.set()
 
     def _recover(self) -> None:
@@ -207,14 +320,21 @@ class Alerter:
             self._state.drop_snapshot()
         orphans = self._engine.take_over(kept.alerts)
         self._notifier = Notifier(self._config.notifications, kept.entries)
-        connection = connect(self._config.state)
+        connection = self._state.connect()
         with transaction(connection):
             abandoned = outbox.recover(connection, self._channels)
+            note(
+                connection,
+                [
+                    Abandoned(at=time.time(), channel=channel, message=carried(message))
+                    for channel, message in abandoned
+                ],
+            )
         connection.close()
-        for channel, title in abandoned:
+        for channel, message in abandoned:
             LOG.error(
                 "a message is dropped, because its channel is no longer configured",
-                extra={"channel": channel, "title": title},
+                extra={"channel": channel, "title": message.title},
             )
         self._save(orphans)
         self._show_alerts()
@@ -232,6 +352,10 @@ class Alerter:
         clocks = [reading.clock.now(now) for reading in self._readings]
         self._event_time = None if None in clocks else min(clock for clock in clocks if clock is not None)
         transitions += self._engine.tick(self._event_time, now)
+        seen = self._poller.take()
+        if seen is not None:
+            transitions += self._engine.observe(seen, now)
+        self._batches += 1
         self._save(transitions)
         sources = [reading.source for reading in self._readings]
         if sources != self._saved_sources or time.monotonic() - self._saved_at > _SNAPSHOT_EVERY_S:
@@ -254,6 +378,7 @@ class Alerter:
             [transition.alert for transition in transitions],
             self._engine.firing,
             now,
+            silences=self._silences.silences,
             unable_since=self._unable_since(),
         )
         changes, remembered = self._engine.take_changes(), self._notifier.take_changes()
@@ -263,9 +388,10 @@ class Alerter:
             LOG.info("alerts are held back", extra={"stage": stage, "cause": cause, "rule": rule, "alerts": number})
         tops = self._tops.of(alert for about in decided.notifications for alert in about.alerts)
         messages = [(self._writer.message(about, tops), about) for about in decided.notifications]
-        if not (changes or remembered.saved or remembered.gone or messages or decided.pass_on):
+        records = of_turn([transition.alert for transition in transitions], decided.suppressed, messages, now)
+        if not (changes or remembered.saved or remembered.gone or messages or decided.pass_on or records):
             return
-        self._state.save(changes, remembered, messages, decided.pass_on, now)
+        self._state.save(changes, remembered, messages, decided.pass_on, now, records=records)
         if changes:
             self._show_alerts()
         for message, about in messages:
@@ -303,6 +429,116 @@ class Alerter:
         reached = [(source.log, source.positions) for source in sources if source is not None]
         self._state.save_snapshot(self._engine.snapshot(), self._engine.firing.values(), reached)
         self._saved_sources, self._saved_at = sources, time.monotonic()
+
+
+class Service:
+    """One of the alerters of a fleet: stands by until it is chosen, and is the active one for as long as it is chosen.
+
+    Args:
+        config: what alerter.yml says.
+
+    Raises:
+        ConfigError: the state file cannot be used.
+        RefusedError: another process holds it.
+    """
+
+    def __init__(self, config: AlerterConfig) -> None:
+        self._config = config
+        self._state = State(config.state)
+        self._membership = Membership(config.kafka)
+        # Also one that stands by follows them: what it decides first after a take-over must not wait for them.
+        self._silences = SilenceFollower(config.kafka.bootstrap, config.kafka.topics.silences)
+        self._stopping = threading.Event()
+        self._alerter: Alerter | None = None
+        notices = Notices(
+            config.state.with_name("notice.json"), config.kafka.member, [channel.name for channel in config.channels]
+        )
+        self._notices = Watch(notices, config.channels, resolve, self._why_failing)
+        #: When this alerter was the active one last, monotonic seconds.
+        self._active_at = 0.0
+
+    def stop(self) -> None:
+        """End after the batch that is under way."""
+        self._stopping.set()
+        if self._alerter is not None:
+            self._alerter.stop()
+
+    def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            ConfigError: the health address cannot be used; or the state in Kafka is of another release.
+            sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
+        """
+        server = self._serve()
+        self._membership.start()
+        self._silences.start()
+        self._notices.start()
+        try:
+            while not self._stopping.is_set():
+                if self._membership.wait(_WAIT_S):
+                    self._lead()
+        finally:
+            self._notices.stop()
+            self._silences.stop()
+            self._membership.stop()
+            self._membership.join(timeout=10)
+            server.stop()
+            self._state.close()
+
+    def health(self) -> Health:
+        """Return what /health shows; called from the server's threads."""
+        alerter = self._alerter
+        return alerter.health() if alerter is not None else standby(self._membership.trouble())
+
+    def _why_failing(self) -> str:
+        health = self.health()
+        return health.reason if health.status == "failing" else ""
+
+    def _lead(self) -> None:
+        """Be the active alerter until stopped or until another one is."""
+        LOG.info("this alerter is the active one now")
+        changelog = Changelog(self._config.kafka, self._beat)
+        try:
+            changelog.fence()
+            self._state.follow(changelog, changelog.read())
+            alerter = Alerter(self._config, self._state, changelog, self._membership, self._silences)
+            self._alerter = alerter
+            if self._stopping.is_set():
+                return
+            alerter.run()
+        except LeadershipLostError as error:
+            if not self._stopping.is_set():
+                LOG.warning("this alerter is not the active one any more", extra={"reason": str(error)})
+                self._membership.rejoin()
+        finally:
+            self._alerter = None
+            self._state.unfollow()
+            changelog.close()
+
+    def _beat(self) -> None:
+        """Go on waiting for Kafka, but not much longer than this alerter is the active one."""
+        self._membership.beat()
+        now = time.monotonic()
+        if not self._stopping.is_set() and self._membership.chosen:
+            self._active_at = now
+        elif now - self._active_at > _LAST_ANSWER_S:
+            raise LeadershipLostError("Kafka did not answer before this alerter's end")
+
+    def _serve(self) -> Server:
+        address, port = self._config.health.address, self._config.health.port
+        try:
+            return Server(
+                address,
+                port,
+                health=lambda: page(self.health()),
+                metrics=lambda: metrics(self.health(), time.time()),
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"the health address {address}:{port} cannot be used: {error.strerror}",
+                hint="another program has the port; set health.port (the role's consumer_alert_metrics_port)",
+            ) from None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -345,10 +581,16 @@ def _run(config: AlerterConfig) -> ExitCode:
             LOG.error(  # noqa: TRY400 - no traceback near secrets
                 "a channel cannot be used", extra={"channel": channel.name, "error": str(error), "hint": error.hint}
             )
-    alerter = Alerter(config)
+    for route in config.notifications.single if len(config.channels) > 1 else ():
+        LOG.warning(
+            "a route has one channel alone: that it cannot deliver would be reported to itself",
+            extra={"route": route, "hint": "name another channel as the route's fail_over, or add one to its channels"},
+        )
+    service = Service(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: alerter.stop())
-    return alerter.run()
+        signal.signal(number, lambda *_: service.stop())
+    service.run()
+    return ExitCode.OK
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The alerter's memory: one SQLite file.
+"""The alerter's memory: one SQLite file, and where there is a changelog the copy of what Kafka holds.
 
 A snapshot holds the windows of a moment with the positions that had been read; an alerter that loads it reads on from
 there. Alerts and the messages that they make are written as they change, in one transaction. So whatever moment the
@@ -12,25 +12,28 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from obsctl.alerter import outbox
+from obsctl.alerter import outbox, rows
 from obsctl.alerter.alerts import Alert, AlertState, Key, Level, Measure
+from obsctl.alerter.changelog import VERSION, Changelog
 from obsctl.alerter.engine import Changes
+from obsctl.alerter.history import records as history
+from obsctl.alerter.history.records import Record
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Message
 from obsctl.alerter.notify import memory
 from obsctl.alerter.notify.memory import Entry
 from obsctl.alerter.notify.notification import Notification
 from obsctl.alerter.notify.turn import PassOn
+from obsctl.alerter.rows import Row
 from obsctl.core.errors import ConfigError, RefusedError
 
-_VERSION = 3
 #: How long a writer waits for another one, seconds.
 _BUSY_S = 10.0
 #: ``next_offset`` is NULL where a log is known and no windows belong to a position: what still counts is read again.
@@ -63,25 +66,58 @@ class Kept:
     entries: list[Entry]
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the state for one thread; transactions are begun and ended explicitly."""
-    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+class Connection(sqlite3.Connection):
+    """One thread's connection to the state; its transactions are begun and ended explicitly."""
+
+    #: Gets what a transaction changed before the file does; None where the file is all there is.
+    changelog: Changelog | None = None
+    #: What the open transaction has for the history, as it is written.
+    noted: list[bytes]
+
+
+def connect(path: Path, changelog: Changelog | None = None) -> Connection:
+    """Open the state for one thread.
+
+    Args:
+        path: of the file.
+        changelog: gets each change first.
+    """
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, factory=Connection)
     connection.execute("PRAGMA journal_mode = WAL")
     # A delivered message that a power cut forgets would be sent twice, so each commit reaches the disk.
     connection.execute("PRAGMA synchronous = FULL")
+    connection.noted = []
+    if changelog is not None:
+        connection.changelog = changelog
+        rows.watch(connection)
     return connection
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run the block as one writing transaction."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+def transaction(connection: Connection) -> Iterator[None]:
+    """Run the block as one writing transaction, of the changelog as well where there is one.
+
+    Raises:
+        LeadershipLostError: another alerter is the active one; nothing has changed.
+    """
+    changelog = connection.changelog
+    with changelog.turn() if changelog is not None else nullcontext():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            if changelog is not None:
+                changelog.publish(rows.take_touched(connection), history=connection.noted)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        finally:
+            connection.noted = []
+        connection.execute("COMMIT")
+
+
+def note(connection: Connection, records: Iterable[Record]) -> None:
+    """Have records for the history written with the changes that the open transaction makes, or not at all."""
+    connection.noted += [history.encode(record) for record in records]
 
 
 class State:
@@ -97,6 +133,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._changelog: Changelog | None = None
         self._lock = _hold(path)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -109,6 +146,36 @@ class State:
         """Close the file; another process can then open it."""
         self._connection.close()
         self._lock.close()
+
+    def follow(self, changelog: Changelog, found: list[Row] | None) -> None:
+        """Have the changelog get each change from now on, before the file does.
+
+        Args:
+            changelog: of which this alerter is the only writer.
+            found: the rows that it holds, which replace those of the file; None where it never got a whole file: then
+                it gets this one.
+
+        Raises:
+            LeadershipLostError: another alerter is the active one.
+        """
+        if found is None:
+            changelog.publish(rows.all_rows(self._connection), whole=True)
+        else:
+            with transaction(self._connection):
+                rows.replace_all(self._connection, found)
+        self._connection.close()
+        self._changelog = changelog
+        self._connection = self.connect()
+
+    def unfollow(self) -> None:
+        """Have no changelog any more."""
+        self._connection.close()
+        self._changelog = None
+        self._connection = self.connect()
+
+    def connect(self) -> Connection:
+        """Open a connection for another thread."""
+        return connect(self.path, self._changelog)
 
     def load(self) -> Kept:
         """Read the windows and the alerts."""
@@ -155,6 +222,8 @@ class State:
         messages: Iterable[tuple[Message, Notification]],
         passed_on: Iterable[PassOn],
         now: float,
+        *,
+        records: Iterable[Record] = (),
     ) -> None:
         """Write alerts, what the stages remember, and messages in one transaction.
 
@@ -164,6 +233,7 @@ class State:
             messages: each with the notification that it says, which names the channels.
             passed_on: what waits for a channel that cannot deliver, and is to go elsewhere as well.
             now: wall-clock time, seconds since the epoch.
+            records: for the history.
         """
         with transaction(self._connection):
             self._connection.executemany(
@@ -181,6 +251,7 @@ class State:
                 outbox.put(self._connection, message, about.channels, now, route=about.route)
             for entry in passed_on:
                 outbox.pass_on(self._connection, entry.route, entry.channel, entry.to)
+            note(self._connection, records)
 
     def save_snapshot(
         self, snapshot: bytes, alerts: Iterable[Alert], reached: Iterable[tuple[Log, Mapping[int, int]]]
@@ -216,21 +287,32 @@ class State:
 
     def _prepare(self) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == _VERSION:
+        if version == VERSION:
             return
-        if version > _VERSION:
+        if version > VERSION:
             raise ConfigError(
-                f"the state {self.path} has version {version}, this alerter reads {_VERSION}",
+                f"the state {self.path} has version {version}, this alerter reads {VERSION}",
                 hint="install the release that wrote it; or move the file away, then reading begins at the topic's end",
             )
         with transaction(self._connection):
             if version == 0:
                 self._run(_SCHEMA + outbox.SCHEMA)
             else:
-                self._migrate(version)
-            self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+                if version < 3:
+                    self._migrate_to_3(version)
+                else:
+                    self._run(outbox.SCHEMA_FROM_3_TO_4)
+                self._number_attempts()
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _migrate(self, version: int) -> None:
+    def _number_attempts(self) -> None:
+        """Give the attempts of an earlier release their primary key."""
+        attempts = self._connection.execute("SELECT channel, at FROM attempt ORDER BY at").fetchall()
+        start = outbox.SCHEMA.index("CREATE TABLE attempt")
+        self._run("DROP TABLE attempt;\n" + outbox.SCHEMA[start : outbox.SCHEMA.index(";\n", start)])
+        self._connection.executemany("INSERT INTO attempt (channel, at) VALUES (?, ?)", attempts)
+
+    def _migrate_to_3(self, version: int) -> None:
         """Take over alerts and outbox of an earlier release; its counts are read again from Kafka."""
         execute = self._connection.execute
         logs = execute(
@@ -245,8 +327,9 @@ class State:
         execute("DROP INDEX outbox_open")
         self._run(outbox.SCHEMA[: outbox.SCHEMA.index("CREATE TABLE attempt")].rstrip())
         execute(
-            "INSERT INTO outbox SELECT id, channel, incident || ':' || kind, incident, '', message, state, attempts, "
-            "unsure, created, settled FROM outbox_2"
+            "INSERT INTO outbox (id, channel, message_id, thread, route, message, state, attempts, unsure, created, "
+            "settled) SELECT id, channel, incident || ':' || kind, incident, '', message, state, attempts, unsure, "
+            "created, settled FROM outbox_2"
         )
         execute("DROP TABLE outbox_2")
         self._connection.executemany("INSERT INTO position VALUES (?, ?, ?, ?, NULL)", logs)

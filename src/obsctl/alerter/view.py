@@ -33,6 +33,9 @@ class AlertView(Struct, frozen=True, kw_only=True):
     configured: Annotated[
         bool, Meta(description="False where the rule was removed; then `headline`, `measured` and `limit` are empty.")
     ]
+    of_lines: Annotated[
+        bool, Meta(description="Whether its times are those of log lines; a number of the pipeline has the clock's.")
+    ]
     labels: Annotated[dict[str, str], Meta(description="What it is about, by field; empty for the whole fleet.")]
     severity: Annotated[str, Meta(description="`info`, `warning` or `critical`.")]
     incident: Annotated[str, Meta(description="Its id.")]
@@ -40,7 +43,7 @@ class AlertView(Struct, frozen=True, kw_only=True):
     headline: Annotated[str, Meta(description="The worst window in words, with its length and the limit.")]
     measured: Annotated[str, Meta(description="The worst window in words.")]
     limit: Annotated[str, Meta(description="The rule's threshold in words.")]
-    started: Annotated[Moment, Meta(description="When it started, by the log lines (seconds since the epoch).")]
+    started: Annotated[Moment, Meta(description="When it started (seconds since the epoch).")]
     ended: Annotated[Moment, Meta(description="When it was true for the last time; 0 while it is firing.")]
     lasted_s: Annotated[float, Meta(description="From start to end, 0 while it is firing (seconds).")]
     top: Annotated[

@@ -1,4 +1,4 @@
-"""``obsctl alert``: prove that alerts arrive, and look at rules before they wake anybody."""
+"""``obsctl alert``: prove that alerts arrive, silence them, ask why, and look at rules before they wake anybody."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import msgspec
 import typer
 
+from obsctl.cli.alert_record import register
+from obsctl.cli.alert_silence import silence
 from obsctl.cli.commands import Command, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
@@ -25,8 +27,14 @@ if TYPE_CHECKING:
 
 alert = group(
     "alert",
-    help="Prove that alerts arrive, and look at rules before they wake anybody.",
-    epilog=examples("obsctl alert test", "obsctl alert test --dry-run", "obsctl alert rules check rules.yml"),
+    help="Prove that alerts arrive, silence them, see why, and look at rules before they wake anybody.",
+    epilog=examples(
+        "obsctl alert test",
+        "obsctl alert history",
+        "obsctl alert why 9f86d081884c",
+        "obsctl alert silence list",
+        "obsctl alert rules check rules.yml",
+    ),
 )
 rules = group(
     "rules",
@@ -38,6 +46,8 @@ rules = group(
     ),
 )
 alert.add_typer(rules)
+alert.add_typer(silence)
+register(alert)
 
 
 #: Seconds between two notes about the progress of long work.
@@ -162,6 +172,8 @@ def check_rules(ctx: typer.Context, file: _RulesPath) -> ExitCode:
     for entry in entries:
         if entry.open:
             note(ctx, f"{entry.name}: {', '.join(entry.open)} not checked: Jinja text, which the playbook fills in")
+        elif entry.rule is not None and entry.rule.remark:
+            note(ctx, f"{entry.name}: {entry.rule.remark}")
     data = {
         "rules": [
             {
@@ -233,10 +245,13 @@ def replay_rules(
     if [str(path) for path in (file, *logs)].count("-") > 1:
         raise UsageError("standard input can be read once only", hint="give - for FILE or for one --logs")
     entries = _entries(file)
-    chosen = complete_rules(file, entries)
-    left_out = [entry for entry in entries if entry.rule is None]
+    chosen = [rule for rule in complete_rules(file, entries) if rule.log is not None]
+    left_out = [entry for entry in entries if entry.rule is None or entry.rule.log is None]
     for entry in left_out:
-        note(ctx, f"{entry.name}: left out: Jinja text, which the playbook fills in, in {', '.join(entry.open)}")
+        why = "it is about the pipeline's own numbers, which no log holds"
+        if entry.rule is None:
+            why = f"Jinja text, which the playbook fills in, in {', '.join(entry.open)}"
+        note(ctx, f"{entry.name}: left out: {why}")
     say = _now_and_then(ctx)
     recorded = read_logs(logs, log_format.value, host=host, standard_input=_standard_input, progress=say)
     for bad in recorded.unreadable:

@@ -27,3 +27,15 @@ def moment(value: str) -> datetime:
         raise typer.BadParameter(
             f"{value!r} is no time (2026-01-31, 2026-01-31T12:00Z) and no age (90m, 24h, 7d)"
         ) from None
+
+
+def duration(value: str) -> timedelta:
+    """Return an option's span of time, such as ``90m``, ``2h``, ``7d``.
+
+    Raises:
+        BadParameter: it is none, or it is empty.
+    """
+    span = _AGE(value)
+    if not span or not int(span[1]):
+        raise typer.BadParameter(f"{value!r} is no span of time (90m, 2h, 7d)")
+    return timedelta(**{_UNITS[span[2]]: int(span[1])})

@@ -30,7 +30,7 @@ _COMMANDS = {
     "verify": _Known("obsctl.cli.verify", "verify", "Measure the balancer and the VIP."),
     "kafka": _Known("obsctl.cli.kafka", "kafka", "Brokers, quorum, partitions, replicas, groups."),
     "consumer": _Known("obsctl.cli.consumer", "consumer", "Positions, lag, quarantine; replay lines, reset positions."),
-    "alert": _Known("obsctl.cli.alert", "alert", "Prove that alerts arrive; check and replay rules."),
+    "alert": _Known("obsctl.cli.alert", "alert", "Prove that alerts arrive; silences, history, rules."),
     "explain": _Known("obsctl.cli.explain", "explain", "What a finding's code means and what to do."),
     "lab": _Known("obsctl.cli.lab", "lab", "The embedded fleet of real hosts on this machine."),
     "artifacts": _Known("obsctl.cli.artifacts", "artifacts", "Build what hosts without internet install."),

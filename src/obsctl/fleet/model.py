@@ -139,6 +139,9 @@ class Alerter(msgspec.Struct, frozen=True, kw_only=True):
         language: of its messages.
         timezone: of the times in them, an IANA name.
         templates: folder of the site's own templates of messages; empty for none.
+        state_topic: topic of the alerters' state; empty in a document of an earlier release.
+        silences_topic: topic of the silences; empty in a document of an earlier release.
+        history_topic: topic of what it decided and what became of it; empty in a document of an earlier release.
     """
 
     group: str = "obsctl-alerter"
@@ -146,6 +149,9 @@ class Alerter(msgspec.Struct, frozen=True, kw_only=True):
     language: Literal["en", "zh"] = "en"
     timezone: str = "UTC"
     templates: str = ""
+    state_topic: str = ""
+    silences_topic: str = ""
+    history_topic: str = ""
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +180,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     consumer: Consumer = Consumer()
     alerter: Alerter = Alerter()
     database: Database = Database()
+    alert_rules: tuple[dict[str, Any], ...] = ()
     alert_channels: tuple[dict[str, Any], ...] = ()
     inventory: str = "inventories/prod"
 
@@ -197,6 +204,11 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     def group(self, name: str) -> tuple[Host, ...]:
         """Return the hosts of a group (``lb``, ``backend``, ``kafka``, ...), in the inventory's order."""
         return tuple(host for host in self.hosts if name in host.groups)
+
+    def brokers(self) -> tuple[str, ...]:
+        """Return the addresses at which Kafka's clients begin, ``HOST:PORT`` each, in the inventory's order."""
+        nodes = [(host.address, host.kafka) for host in self.group("kafka")]
+        return tuple(f"{at}:{node.broker_port}" for at, node in nodes if node is not None and "broker" in node.roles)
 
     def host(self, name: str) -> Host | None:
         """Return the host with this inventory name, or None."""

@@ -1,1 +1,1 @@
-"""What both daemons ask Kafka: partitions, topics, offsets, and how a client is set up."""
+"""What daemons and commands ask Kafka: partitions, topics, offsets, records, and how a client is set up."""

@@ -29,7 +29,9 @@ def test_the_roles_own_rules_are_listed(project: Path, capsys: pytest.CaptureFix
         "open": [],
     }
     untestable = {name for name, rule in rules.items() if not rule["testable"]}
-    assert untestable == {"nginx-alerts", "no-requests", "silent-backend"}
+    own = {name for name, rule in rules.items() if rule["kind"] == "metric"}
+    assert untestable == {"nginx-alerts", "no-requests", "silent-backend"} | own
+    assert own
     assert all(rule["why_not"] for rule in rules.values() if not rule["testable"])
 
 
@@ -61,6 +63,37 @@ def test_what_cannot_be_read_is_named(
         file.write_bytes(content)
     assert run(["alert", "rules", "check", str(file)]) == ExitCode.CONFIG
     assert str(file) in capsys.readouterr().err
+
+
+def test_a_number_that_is_not_ours_is_remarked_and_a_slip_of_the_pen_is_a_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text(
+        "- {name: load, kind: metric, metric: node_load1, above: 8}\n"
+        "- {name: lag, kind: metric, metric: obsctl_consumer_lag, above: 8}\n"
+    )
+    assert run(["alert", "rules", "check", str(file)]) == ExitCode.OK
+    _, err = capsys.readouterr()
+    assert "load: node_load1 is no number of the consumer or the alerter" in err
+    assert "lag:" not in err
+    file.write_text("- {name: lag, kind: metric, metric: obsctl_consumer_lagg, above: 8}\n")
+    assert run(["alert", "rules", "check", str(file)]) == ExitCode.CONFIG
+    assert "did you mean obsctl_consumer_lag?" in capsys.readouterr().err
+
+
+def test_a_replay_leaves_out_rules_about_the_pipeline_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules, log = tmp_path / "rules.yml", tmp_path / "access.log"
+    rules.write_text("- {name: a, kind: metric, metric: up, below: 1}\n- {name: b, kind: match}\n")
+    log.touch()
+    command = ["alert", "rules", "replay", str(rules), "--logs", str(log), "--log-format", "json", "-o", "json"]
+    assert run(command) == ExitCode.OK
+    out, err = capsys.readouterr()
+    data = json.loads(out)["data"]
+    assert ([rule["name"] for rule in data["rules"]], data["left_out"]) == (["b"], ["a"])
+    assert "a: left out: it is about the pipeline's own numbers" in err
 
 
 def replayed(rules: Path, log: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

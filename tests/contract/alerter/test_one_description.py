@@ -110,6 +110,8 @@ def _spec(kind: inspect.Type) -> dict[str, Any]:
             for part in options(kind.cls)
         }
         return {"type": "dict", "options": parts}
+    if isinstance(kind, inspect.DictType):
+        return {"type": "dict"}
     return {"type": _ANSIBLE[type(kind)]}
 
 
@@ -172,7 +174,7 @@ def _shown(option: Option) -> str:
     value = option.default.value if isinstance(option.default, enum.Enum) else option.default
     if isinstance(value, tuple):
         value = ", ".join(str(one) for one in value)
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in ("", (), None) else ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in ("", (), {}, None) else ""
 
 
 def _meaning(option: Option) -> str:

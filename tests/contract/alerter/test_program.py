@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+TOPICS = {"access": "t", "error": "e", "state": "s", "silences": "s", "history": "h"}
 RULE = {"name": "client-request-rate", "kind": "requests_per_client", "threshold": 100}
 
 
@@ -18,7 +19,8 @@ def check(folder: Path, **more: object) -> subprocess.CompletedProcess[str]:
     file.write_text(
         json.dumps(
             {
-                "kafka": {"bootstrap": ["127.0.0.1:1"], "group": "g", "topics": {"access": "t", "error": "e"}},
+                "kafka": {"bootstrap": ["127.0.0.1:1"], "group": "g", "member": "m", "topics": TOPICS},
+                "metrics": {"sources": []},
                 "state": str(folder / "state.db"),
                 "database": "obs",
                 "trusted_proxies": [],

@@ -17,6 +17,7 @@ import yaml
 
 from obsctl.alerter import config as alerter_config
 from obsctl.alerter.rules.flatline import Flatline
+from obsctl.alerter.rules.registry import KINDS
 from obsctl.consumer import config
 from obsctl.consumer.unit import supervisor, worker
 from obsctl.fleet.load import FleetSource, load
@@ -32,6 +33,7 @@ CHANNELS: list[dict[str, Any]] = [
      "at_all": ["critical"]},
     {"name": "mail", "type": "smtp", "host": "mail.example", "sender": "o@example", "recipients": ["值班@example"]},
 ]  # fmt: skip
+HEARTBEAT = {"url": "vault:vault_token", "every_s": 30}
 SECRETS = {"mysql_reader_password": "plain-reader", "vault_token": "vaulted-token"}
 
 
@@ -53,7 +55,7 @@ def _play(project: Path, cwd: Path, playbook: Path, *arguments: str | Path) -> N
 @pytest.fixture(scope="module")
 def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("variables") / "variables.json"
-    path.write_text(json.dumps({**SECRETS, "consumer_alert_channels": CHANNELS}))
+    path.write_text(json.dumps({**SECRETS, "consumer_alert_channels": CHANNELS, "consumer_alert_heartbeat": HEARTBEAT}))
     return path
 
 
@@ -128,6 +130,18 @@ def test_the_fleet_on_the_control_node(fleet_file: Path) -> None:
     assert (fleet.database.host, fleet.database.service) == ("192.168.100.160", "mysqld")
 
 
+def test_commands_find_the_topics_of_alerts_and_the_labels_of_the_rules(fleet_file: Path, host_files: Path) -> None:
+    """The alerter, the cluster and the commands mean the same topics; the rules are those of the alerter."""
+    fleet, read = _fleet(fleet_file), alerter_config.load(host_files / "alerter.yml")
+    assert (fleet.alerter.silences_topic, fleet.alerter.history_topic) == (
+        read.kafka.topics.silences,
+        read.kafka.topics.history,
+    )
+    assert {fleet.alerter.silences_topic, fleet.alerter.history_topic} <= {topic.name for topic in fleet.kafka.topics}
+    assert fleet.brokers() == read.kafka.bootstrap
+    assert tuple(KINDS.read(fleet.alert_rules, "rules")) == read.rules
+
+
 def test_secrets_in_the_fleet_are_references_or_nothing(fleet_file: Path, host_files: Path) -> None:
     fleet = _fleet(fleet_file)
     assert fleet.database.reader_password == "", "the inventory of this test holds it as a plain value"
@@ -181,6 +195,10 @@ def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
         (Path(__file__).resolve().parents[3] / "roles" / "consumer" / "defaults" / "main.yml").read_text()
     )["consumer_alert_rules"]
     assert [rule.name for rule in read.rules] == [rule["name"] for rule in wanted]
+    (own,) = read.metrics.sources
+    assert (own.name, own.url) == ("consumer-app1", "http://127.0.0.1:9600/metrics")
+    assert read.heartbeat is not None
+    assert (read.heartbeat.url, read.heartbeat.every_s) == ("file:/etc/obsctl/secrets/alert_heartbeat_url", 30)
     backends = [f"192.168.100.{number}:8080" for number in (150, 151, 152)]
     assert [rule.expect for rule in read.rules if isinstance(rule, Flatline) and rule.by] == [tuple(backends)]
     assert [route.options.channels for route in read.notifications.routes.values()] == [
@@ -268,6 +286,7 @@ def test_each_secret_belongs_to_the_one_that_reads_it(host_files: Path) -> None:
         "alert_hook_token": "obsctl-alerter",
         "alert_pool_robots_1_token": "obsctl-alerter",
         "alert_pool_robots_2_token": "obsctl-alerter",
+        "alert_heartbeat_url": "obsctl-alerter",
     }
 
 

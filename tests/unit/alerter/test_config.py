@@ -21,7 +21,14 @@ GOOD: dict[str, Any] = {
     "kafka": {
         "bootstrap": ["198.18.0.11:9092"],
         "group": "obsctl-alerter",
-        "topics": {"access": "nginxlog", "error": "nginxlog-error"},
+        "member": "app1",
+        "topics": {
+            "access": "nginxlog",
+            "error": "nginxlog-error",
+            "state": "state",
+            "silences": "silences",
+            "history": "history",
+        },
     },
     "state": "/var/lib/obsctl-alerter/state.db",
     "database": "obs",
@@ -29,6 +36,7 @@ GOOD: dict[str, Any] = {
     "error_log_timezone": "UTC",
     "language": "en",
     "health": {"address": "127.0.0.1", "port": 9601},
+    "metrics": {"sources": [{"name": "consumer-app1", "url": "http://127.0.0.1:9600/metrics"}]},
     "rules": [
         {"name": "client-request-rate", "kind": "requests_per_client", "threshold": 100, "window_s": 60},
         {"name": "client-errors", "kind": "status_4xx", "threshold": 50, "severity": "critical"},
@@ -48,6 +56,10 @@ def write(tmp_path: Path, **changes: Any) -> Path:
     path = tmp_path / "alerter.yml"
     path.write_text(yaml.safe_dump(GOOD | changes))
     return path
+
+
+def sources(*pages: dict[str, str]) -> dict[str, Any]:
+    return {"metrics": {"sources": list(pages)}}
 
 
 def test_the_documented_file_is_read(tmp_path: Path) -> None:
@@ -120,6 +132,15 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"templates": "/nonexistent"}, "/nonexistent cannot be read"),
         ({"timezone": "Mars/Base"}, "timezone: there is no time zone 'Mars/Base'"),
         ({"lateness_s": -1}, "lateness_s: Expected `int` >= 0"),
+        (sources({"name": "a", "url": "https://h/"}), "metrics.sources[0].url: must be http://HOST"),
+        (sources({"name": "a", "url": "http://u:p@h/"}), "metrics.sources[0].url: must be http://HOST"),
+        (sources({"name": "a", "url": "http://h:99999/"}), "metrics.sources[0].url: must be http://HOST"),
+        (sources({"name": "alerter", "url": "http://h/"}), "metrics.sources[0].name: the name is used twice"),
+        (sources({"name": "a", "url": "http://h/"}, {"name": "a", "url": "http://i/"}), "sources[1].name: the name"),
+        ({"metrics": {"sources": [], "every_s": 0}}, "metrics.every_s: Expected `int` >= 1"),
+        ({"heartbeat": {"every_s": 60}}, "heartbeat: Object missing required field `url`"),
+        ({"heartbeat": {"url": "env:URL", "every_s": 1}}, "heartbeat.every_s: Expected `int` >= 10"),
+        ({"heartbeat": {"url": "env:URL", "method": "PUT"}}, "heartbeat.method: Invalid enum value 'PUT'"),
     ],
 )
 def test_each_mistake_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -132,10 +153,12 @@ def test_each_mistake_is_named(tmp_path: Path, changes: dict[str, Any], words: s
 def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
     path = tmp_path / "alerter.yml"
     path.write_text(
-        "kafka: {bootstrap: [a:1], group: g, topics: {access: t, error: e}}\nstate: x\nchannels: []\nrules:\n"
+        "kafka: {bootstrap: [a:1], group: g, member: m, topics: "
+        "{access: t, error: e, state: s, silences: s, history: h}}\n"
+        "state: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
         "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nlanguage: en\n"
-        "health: {address: 127.0.0.1, port: 9601}\n"
+        "health: {address: 127.0.0.1, port: 9601}\nmetrics: {sources: []}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):
         load(path)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
-from obsctl.alerter.alerts import Level
+from obsctl.alerter.alerts import Alert, Level
 from obsctl.alerter.engine import Engine
 from obsctl.alerter.events import Event
 from obsctl.alerter.message import Kind, Message, Writer, channel_test, digest, sent_again
 from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
+from obsctl.alerter.observation import Number, observation
+from obsctl.alerter.rules.metric import Metric
 from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.sample import Tops
 from obsctl.alerter.templates import Templates
@@ -38,14 +40,35 @@ class Night:
             now = float(T + second)
             due = [e for e in events if now - 1 < e.time <= now]
             changed = self.machine.feed(due, now) + self.machine.tick(now - 5, now)
-            decided = self._notifier.turn([one.alert for one in changed], self.machine.firing, now)
-            tops = self._tops.of(alert for about in decided.notifications for alert in about.alerts)
-            self.messages += [self._writer.message(about, tops) for about in decided.notifications]
+            self.messages += self.said([one.alert for one in changed], now)
         return self.messages[already:]
+
+    def said(self, changed: Sequence[Alert], now: float) -> list[Message]:
+        """Return what is said when these alerts have changed."""
+        decided = self._notifier.turn(changed, self.machine.firing, now)
+        tops = self._tops.of(alert for about in decided.notifications for alert in about.alerts)
+        return [self._writer.message(about, tops) for about in decided.notifications]
 
 
 def burst(count: int = 200, *, client: str = "203.0.113.9", start: float = 0.1) -> list[Event]:
     return [event(start + n / 40, client=client, host=f"node{1 + n % 2}", uri=f"/{n % 3}") for n in range(count)]
+
+
+def test_a_message_about_the_pipeline_itself_speaks_of_no_lines_and_no_window() -> None:
+    rule = Metric(name="behind", metric="obsctl_consumer_behind_seconds", above=120, resolve_after_s=10)
+    night = Night(rule)
+    texts: list[str] = []
+    for second, value in ((0, 600.0), (10, 600.0), (20, 0.0), (30, 0.0), (90, 0.0)):
+        seen = observation(T + second, {"consumer-app1": [Number(rule.metric, {"source": "consumer-app1"}, value)]})
+        changed = [one.alert for one in night.machine.observe(seen, T + second)]
+        for alerts, now in ((changed, T + second), ([], T + second + 2)):
+            texts += ["\n".join([said.title, *said.lines]) for said in night.said(alerts, now)]
+    first, last = texts
+    assert first.startswith("[FIRING] behind consumer-app1: obsctl_consumer_behind_seconds 600 (limit above 120)\n")
+    assert "threshold: obsctl_consumer_behind_seconds above 120 for each source" in first
+    assert "next: obsctl health" in first
+    assert last.startswith("[RESOLVED] behind consumer-app1: after 10 s, peak: obsctl_consumer_behind_seconds 600\n")
+    assert "log lines" not in first + last
 
 
 def test_the_first_message_has_all_that_somebody_at_night_needs() -> None:

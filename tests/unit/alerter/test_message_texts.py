@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "flatline": {"by": ["host"], "filter": "status:200", "window_s": 3600},
     "frequency": {"threshold": 5, "filter": "status:404"},
     "match": {"lines": "error", "filter": "level:>=crit", "by": ["host"], "severity": "critical"},
+    "metric": {"metric": "obsctl_consumer_lag", "above": 1000, "match": {"topic": "nginxlog"}, "severity": "critical"},
     "new_term": {"by": ["vhost"], "severity": "info"},
     "percentile": {"above": 1.5},
     "ratio": {"hits": "status:[500 TO 599]", "share": 0.05, "by": ["upstream_addr"]},
@@ -38,13 +39,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "status_5xx_share": {"share": 0.05, "min_requests": 1, "severity": "critical"},
 }
 #: Words of Chinese messages that are no Chinese: names, units, and what a person types.
-_TECHNICAL = {"uri", "host", "status", "level", "crit", "TO", "xx", "localhost"} | {
-    name for table in TABLES.values() for name in table.fields
-}
+_TECHNICAL = {
+    "uri",
+    "host",
+    "status",
+    "topic",
+    "nginxlog",
+    "source",
+    "obsctl_consumer_lag",
+    "level",
+    "crit",
+    "TO",
+    "xx",
+    "localhost",
+} | {name for table in TABLES.values() for name in table.fields}
 _ENGLISH = re.compile(r"[A-Za-z_]{2,}")
 #: What is typed, and what the inventory named: no words of a language.
 _VERBATIM = re.compile(
-    r"obsctl alert .*|SELECT .*|obsctl health; obsctl verify lb|[a-z0-9_]+-rule|\b[0-9a-f]{12}\b|app1|node\d|/login"
+    r"obsctl alert .*|SELECT .*|obsctl health|obsctl verify lb|[a-z0-9_]+-rule|\b[0-9a-f]{12}\b|app1|node\d|/login"
 )
 
 

@@ -196,7 +196,8 @@ def test_a_restart_tries_a_refusing_channel_at_once_but_not_a_throttled_one(benc
 def test_messages_of_a_channel_that_is_gone_are_named(bench: Bench) -> None:
     bench.put(message(1))
     with transaction(bench.connection):
-        assert outbox.recover(bench.connection, ["mail"]) == [("robot", "[FIRING] rule key-1")]
+        ((channel, gone),) = outbox.recover(bench.connection, ["mail"])
+    assert (channel, gone.title) == ("robot", "[FIRING] rule key-1")
     assert bench.claim() == float("inf")
 
 
@@ -349,3 +350,182 @@ def test_what_waits_for_a_channel_goes_to_another_one_as_well(tmp_path: Path) ->
     assert isinstance(first, Parcel)
     assert first.message.id == message(1).id
     assert outbox.pace(bench.connection, "robot").waiting == 4
+
+
+DAY_S = 86_400.0
+
+
+class Choosy(Bench):
+    """A vendor that refuses some messages, by their thread; what becomes of them is looked at after each attempt."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.refused: set[str] = set()
+        self.buried: list[str] = []
+
+    def settle(self, parcel: Parcel, delivery: Delivery) -> outbox.Pace:
+        no = any(str(number) in self._threads(parcel) for number in self.refused)
+        found = super().settle(parcel, failed(Verdict.REFUSED) if no else delivery)
+        with transaction(self.connection):
+            self.buried += [message.title for message in outbox.bury(self.connection, "robot", self.now)]
+        return found
+
+    def _threads(self, parcel: Parcel) -> set[str]:
+        marks = ", ".join("?" * len(parcel.rows))
+        return {
+            row[0] for row in self.connection.execute(f"SELECT thread FROM outbox WHERE id IN ({marks})", parcel.rows)
+        }
+
+    def states(self) -> dict[str, str]:
+        return dict(self.connection.execute("SELECT message_id, state FROM outbox ORDER BY id").fetchall())
+
+
+@pytest.fixture
+def choosy(tmp_path: Path) -> Iterator[Choosy]:
+    made = Choosy(tmp_path / "choosy.db")
+    yield made
+    made.connection.close()
+
+
+def test_a_refused_message_holds_up_no_other_one(choosy: Choosy) -> None:
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1))
+    for number in range(2, 40):
+        choosy.put(message(number))
+        put = choosy.now
+        choosy.run(30)
+        assert choosy.sent[-1][1].thread in {f"incident-{number}", "incident-1"}
+        assert [at - put for at, one in choosy.sent if one.thread == f"incident-{number}"] == [0]
+    tried = [at for at, one in choosy.sent if one.thread == "incident-1"]
+    assert all(later - earlier >= 300 for earlier, later in pairwise(tried))
+    assert len(tried) >= 4
+
+
+def test_a_channel_that_delivers_others_is_not_blocked_by_the_one_that_is_refused(choosy: Choosy) -> None:
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1))
+    put = choosy.now
+    choosy.run(10)
+    assert outbox.pace(choosy.connection, "robot").blocked_since == put, "it may be the channel"
+    choosy.put(message(2))
+    choosy.run(600)
+    pace = outbox.pace(choosy.connection, "robot")
+    assert (pace.waiting, pace.oldest, pace.blocked_since) == (1, put, 0)
+    assert pace.failures > 0
+    choosy.refused = {"incident-1", "incident-3"}
+    choosy.put(message(3))
+    later = choosy.now
+    choosy.run(10)
+    assert outbox.pace(choosy.connection, "robot").blocked_since == later
+
+
+def test_a_channel_that_refuses_everything_is_tried_every_5_minutes_only(choosy: Choosy) -> None:
+    choosy.refused = {f"incident-{number}" for number in range(50)}
+    choosy.put(*(message(number) for number in range(50)))
+    choosy.run(3600)
+    # The second refusal shows that it is not the message.
+    assert len(choosy.sent) <= 14
+    choosy.refused = set()
+    choosy.run(900)
+    assert set(choosy.states().values()) == {"delivered"}
+
+
+def test_a_message_that_was_refused_for_a_day_is_given_up_and_the_next_one_is_not(choosy: Choosy) -> None:
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1))
+    choosy.run(DAY_S - 600)
+    assert choosy.buried == []
+    choosy.put(message(1, Kind.RESOLVED), message(2))
+    choosy.run(1000)
+    assert choosy.buried == ["[FIRING] rule key-1"]
+    choosy.refused = set()
+    choosy.run(700)
+    assert choosy.states() == {"1-firing": "dead", "1-resolved": "delivered", "2-firing": "delivered"}
+    assert outbox.pace(choosy.connection, "robot").waiting == 0
+    assert outbox.dead_letters(choosy.connection, "robot", choosy.now) == outbox.DeadLetters(1, "[FIRING] rule key-1")
+    assert outbox.dead_letters(choosy.connection, "other", choosy.now).number == 0
+    attempts = len(choosy.sent)
+    choosy.run(DAY_S)
+    assert len(choosy.sent) == attempts
+    assert outbox.dead_letters(choosy.connection, "robot", choosy.now).number == 0
+
+
+def test_a_day_without_attempts_kills_no_message(choosy: Choosy) -> None:
+    """The alerter was off, or the vendor could not be reached: that is no refusal."""
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1))
+    choosy.run(600)
+    choosy.now += 2 * DAY_S
+    choosy.run(600)
+    assert choosy.buried == []
+    choosy.run(3000)
+    assert choosy.buried == ["[FIRING] rule key-1"]
+
+
+def test_an_unreachable_vendor_kills_no_message(bench: Bench) -> None:
+    bench.put(message(1))
+    bench.run(2 * DAY_S, failed(Verdict.UNREACHABLE))
+    with transaction(bench.connection):
+        assert outbox.bury(bench.connection, "robot", bench.now) == []
+
+
+def test_refusals_survive_a_restart(choosy: Choosy, tmp_path: Path) -> None:
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1))
+    choosy.run(DAY_S - 600)
+    choosy.connection.close()
+    after = Choosy(tmp_path / "choosy.db")
+    after.refused, after.now = choosy.refused, choosy.now
+    with transaction(after.connection):
+        outbox.recover(after.connection, ["robot"])
+    after.run(1200)
+    assert after.buried == ["[FIRING] rule key-1"]
+    after.connection.close()
+
+
+def test_an_attempt_that_a_crash_cut_off_is_no_refusal(choosy: Choosy) -> None:
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1))
+    for _ in range(30):
+        assert isinstance(choosy.claim(), Parcel)
+        with transaction(choosy.connection):
+            outbox.recover(choosy.connection, ["robot"])
+        choosy.now += DAY_S / 20
+    choosy.run(1)
+    assert choosy.buried == []
+    choosy.run(3600)
+    assert choosy.buried == []
+    choosy.run(DAY_S)
+    assert choosy.buried == ["[FIRING] rule key-1"]
+
+
+def test_dead_letters_are_kept_for_a_month(choosy: Choosy) -> None:
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1))
+    choosy.run(DAY_S + 600)
+    for days, there in ((29, True), (31, False)):
+        choosy.now += (days - 2) * DAY_S if there else 3 * DAY_S
+        choosy.put(message(days))
+        choosy.run(1)
+        assert ("1-firing" in choosy.states()) is there
+
+
+def test_a_digest_leaves_out_what_rests_and_what_waits_for_it(choosy: Choosy) -> None:
+    choosy.refused = {"incident-1"}
+    choosy.put(message(1), message(1, Kind.RESOLVED), *(message(number) for number in range(2, 60)))
+    choosy.run(1)
+    assert choosy.sent[-1][1].kind is Kind.DIGEST
+    assert not [line for line in choosy.sent[-1][1].lines if "key-1" in line.split()]
+    assert {state for number, state in choosy.states().items() if not number.startswith("1-")} == {"delivered"}
+
+
+def test_a_message_is_tried_by_each_robot_of_a_pool_before_it_rests(pool: Pool) -> None:
+    for robot in pool.robots:
+        pool.says[robot] = failed(Verdict.REFUSED)
+    pool.put(message(1))
+    pool.run(1)
+    assert sorted(robot for _, robot, _ in pool.by) == sorted(pool.robots)
+    pool.says.clear()
+    pool.put(message(2))
+    pool.run(1)
+    assert pool.by[-1][2].thread == "incident-2", "the first one rests, no robot does"

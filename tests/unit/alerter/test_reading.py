@@ -76,7 +76,12 @@ class Bench:
         self.clock = EventClock(0)
         self.state = state
         self.reading = Reading(
-            KafkaConfig(bootstrap=("b:1",), group="g", topics=Topics(access="nginxlog", error="e")),
+            KafkaConfig(
+                bootstrap=("b:1",),
+                group="g",
+                member="m",
+                topics=Topics(access="nginxlog", error="e", state="s", silences="s", history="h"),
+            ),
             "nginxlog",
             state,
             self.clock,

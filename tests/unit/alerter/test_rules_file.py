@@ -148,6 +148,7 @@ OPTIONS = {
     "cardinality": "of: uri, threshold: 5",
     "change": "of: uri",
     "frequency": "threshold: 5",
+    "metric": "metric: up, below: 1",
     "new_term": "by: [uri]",
     "percentile": "above: 2",
     "ratio": "hits: 'status:500', share: 0.5",
@@ -162,7 +163,7 @@ OPTIONS = {
 def test_what_requests_can_make_happen_is_testable(kind: str) -> None:
     options = f", {OPTIONS[kind]}" if kind in OPTIONS else ""
     (entry,) = read(f"- {{name: x, kind: {kind}{options}}}")
-    assert bool(entry.why_not_testable) == (kind == "flatline")
+    assert bool(entry.why_not_testable) == (kind in {"flatline", "metric"})
 
 
 @pytest.mark.parametrize("kind", ["match", "flatline"])

@@ -210,6 +210,25 @@ def test_alerts_and_messages_of_an_earlier_release_are_taken_over(tmp_path: Path
     State(path).close()
 
 
+def test_messages_of_version_3_are_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    State(path).close()
+    look = connect(path)
+    wanted = [row[1:3] for row in look.execute("PRAGMA table_info(outbox)")]
+    look.execute("DROP INDEX outbox_settled")
+    for column in ("refusals", "refused_since", "refused_at"):
+        look.execute(f"ALTER TABLE outbox DROP COLUMN {column}")
+    outbox.put(look, Message(id="abc", kind=Kind.FIRING, title="one"), ["robot"], T)
+    look.execute("PRAGMA user_version = 3")
+    look.close()
+    State(path).close()
+    look = connect(path)
+    assert sorted(row[1:3] for row in look.execute("PRAGMA table_info(outbox)")) == sorted(wanted)
+    assert isinstance(outbox.claim(look, "robot", 18, T, Templates()), outbox.Parcel)
+    assert outbox.dead_letters(look, "robot", T).number == 0
+    look.close()
+
+
 def test_a_missing_directory_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
         State(tmp_path / "absent" / "state.db")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.unit.render.snapshots import ONE_HOLDER, WHOLE_CLUSTER
 
-from obsctl.alerter.health import Health
+from obsctl.alerter.health import Health, Role
 from obsctl.checks.health.collect import read_host, units_of
 from obsctl.checks.health.judge import describe_health, judge_health, judge_host
 from obsctl.checks.health.snapshot import (
@@ -127,6 +127,14 @@ def test_an_alerter_that_waits_says_why() -> None:
     assert finding.summary == "reports 'degraded': channel hook: refused"
 
 
+def test_of_alerters_that_all_stand_by_none_works() -> None:
+    page = AlerterPage(role="standby", status="ok")
+    hosts = _but("app1", units=_units(FLEET.hosts[3]), **_PAGES | {"alerter": page})
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
+    assert (finding.code, finding.severity) == ("HEALTH_ALERTER_WAITING", Severity.CRITICAL)
+    assert finding.summary == "no alerter is active: app1 stands by"
+
+
 @pytest.mark.parametrize("service", ["consumer", "alerter"])
 def test_a_page_that_says_little_is_not_ok_and_breaks_nothing(service: str) -> None:
     """As one of a release that names its status otherwise."""
@@ -203,13 +211,15 @@ def test_what_a_host_prints_is_read() -> None:
 
 def test_what_the_alerter_writes_is_what_is_read_of_it() -> None:
     written = Health(
-        status="degraded", reason="a channel waits", lag=5, behind_s=1.5, last_event_at="2026-01-01T00:00:00Z",
+        role=Role.ACTIVE, status="degraded", reason="a channel waits", lag=5,
+        behind_s=1.5, last_event_at="2026-01-01T00:00:00Z",
         counted=9, firing=1, waiting=2, skipped={}, evicted={}, alerts=(), suppressed={},
         channels=(), cluster="", topics={},
     )  # fmt: skip
     page = read_host("app1", f"page alerter {msgspec.json.encode(written).decode()}").alerter
     assert page == AlerterPage(
-        status="degraded", reason="a channel waits", lag=5, behind_s=1.5, last_event_at="2026-01-01T00:00:00Z",
+        role="active", status="degraded", reason="a channel waits", lag=5,
+        behind_s=1.5, last_event_at="2026-01-01T00:00:00Z",
         counted=9, firing=1, waiting=2,
     )  # fmt: skip
 

@@ -89,7 +89,7 @@ class Answer:
 
 
 class Endpoint:
-    """A URL to post to.
+    """A URL to post to, or to get.
 
     Args:
         url: http or https; without a secret, but nevertheless only its origin is ever shown.
@@ -128,13 +128,29 @@ class Endpoint:
             headers: added to the content type; may hold secrets.
             within_s: seconds for all of it; the channels' total unless given.
         """
+        return self._request("POST", body, _HEADERS | (headers or {}), path=path, query=query, within_s=within_s)
+
+    def get(self) -> Answer | Delivery:
+        """Get the URL as it is once, and return the answer, or the outcome when there was none."""
+        return self._request("GET", None, {name: _HEADERS[name] for name in ("User-Agent", "Connection")})
+
+    def _request(
+        self,
+        method: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        *,
+        path: str = "",
+        query: str = "",
+        within_s: float | None = None,
+    ) -> Answer | Delivery:
         parts = urlsplit(self.url)
         query = "&".join(filter(None, (parts.query, query)))
         place = f"{parts.path.rstrip('/')}/{path}" if path else parts.path or "/"
         target = quote(place + (f"?{query}" if query else ""), safe=_TARGET)
         # Without the login that stands before the host: requests would send it along.
         address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", "")) + target
-        prepared = requests.Request("POST", address, data=body, headers=_HEADERS | (headers or {})).prepare()
+        prepared = requests.Request(method, address, data=body, headers=headers).prepare()
         proxies = self._proxies()
         proxy = requests.utils.select_proxy(address, proxies) or ""
         if proxy and urlsplit(proxy).scheme not in ("http", "https"):

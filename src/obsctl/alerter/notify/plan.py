@@ -92,6 +92,15 @@ class Plan:
     for_s: Mapping[str, float]
     read: ReadFilter
 
+    @property
+    def single(self) -> tuple[str, ...]:
+        """The routes of one channel that name no other one for when it cannot deliver."""
+        return tuple(
+            name
+            for name, route in self.routes.items()
+            if len(route.options.channels) == 1 and not route.options.fail_over
+        )
+
     def route_of(self, alert: Alert) -> Route:
         """Return the first route that takes the alert."""
         return next(route for route in self.routes.values() if route.takes(alert))

@@ -104,7 +104,7 @@ def add(
     if ends - now > LONGEST_S:
         raise UsageError(f"the silence would last too long: {LONGEST_S / 86400:g} days are the most")
     read(filter)
-    kept = tuple(silence for silence in silences if now < silence.ends + KEEP_ENDED_S)
+    kept = remembered(silences, now)
     if sum(silence.state(now) is not SilenceState.ENDED for silence in kept) >= MOST:
         raise RefusedError(f"there are {MOST} silences already, and each alert is compared with all of them")
     made = Silence(
@@ -117,6 +117,11 @@ def add(
         created=now,
     )
     return (*(silence for silence in kept if silence.id != made.id), made), made
+
+
+def remembered(silences: Silences, now: float) -> Silences:
+    """Return the silences without those that ended long ago."""
+    return tuple(silence for silence in silences if now < silence.ends + KEEP_ENDED_S)
 
 
 def expire(silences: Silences, silence_id: str, *, author: str, now: float) -> Silences:

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from obsctl.alerter.alerts import Level, Measure
 from obsctl.alerter.kinds import InvalidOptionsError
+from obsctl.alerter.observation import Number, Observation
 from obsctl.alerter.window import HIT, LINE, Window, hits, total
 from obsctl.core.config_file import InvalidValueError
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
@@ -102,8 +103,13 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         return ""
 
     @property
-    def log(self) -> Log:
-        """Which lines the rule looks at."""
+    def remark(self) -> str:
+        """What those who wrote the rule should know although it is no fault; empty for nothing."""
+        return ""
+
+    @property
+    def log(self) -> Log | None:
+        """Which lines the rule looks at; None: at the pipeline's own numbers."""
         return Log.ACCESS
 
     @property
@@ -124,6 +130,11 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     def counter(self) -> Callable[[Lines], Counts]:
         """Return the function that counts a batch of lines; made once, because it may be compiled."""
         raise NotImplementedError
+
+    def observed(self, seen: Observation) -> Mapping[Any, Sequence[Number]]:
+        """Return the pipeline's own numbers that the rule is about, by key; a rule that looks at lines has none."""
+        del seen
+        return {}
 
     def new_window(self) -> Window:
         """Return an empty window."""
@@ -168,7 +179,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         """Return what a person runs after a message.
 
         Args:
-            labels: what the alert is about, as far as the values need no quoting (:func:`next_steps.exact`).
+            labels: what the alert is about, as far as the values need no quoting (:func:`notify.commands.exact`).
             database: name of the database that holds the lines.
         """
         raise NotImplementedError

@@ -80,6 +80,7 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
         findings += judge_cluster(fleet, snapshot.kafka)
     for probe in snapshot.hosts:
         findings += judge_host(fleet, probe)
+    findings += _alerters(snapshot)
     for backend in snapshot.backends:
         findings += _backend(backend)
     if snapshot.database is not None:
@@ -214,6 +215,22 @@ def _service(host: str, service: str, page: Page) -> Iterator[Finding]:
                 if isinstance(value, int | float | str) and value != ""
             },
             hint=_advice(host, page),
+        )
+
+
+def _alerters(snapshot: HealthSnapshot) -> Iterator[Finding]:
+    """Yield that no alerter works, where all that were asked stand by."""
+    pages = {probe.name: probe.alerter for probe in snapshot.hosts if probe.alerter is not None}
+    if pages and all(page.role == "standby" for page in pages.values()):
+        names = sorted(pages)
+        yield Finding(
+            code="HEALTH_ALERTER_WAITING",
+            severity=Severity.CRITICAL,
+            object="obsctl-alerter",
+            summary=f"no alerter is active: {', '.join(names)} {'stand' if len(names) > 1 else 'stands'} by",
+            evidence={"standby": names},
+            hint="one takes over within 30 s; if none does: obsctl kafka status, and on one of these hosts "
+            "journalctl -u obsctl-alerter -n 50",
         )
 
 

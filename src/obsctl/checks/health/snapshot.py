@@ -16,6 +16,7 @@ class AlerterPage(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of the alerter's ``/health`` (``obsctl.alerter.health`` writes it); None where it does not say.
 
     Attributes:
+        role: ``active`` or ``standby``.
         status: ``ok``, ``degraded`` or ``failing``.
         reason: why it is not ok.
         lag: records not read yet.
@@ -25,6 +26,7 @@ class AlerterPage(msgspec.Struct, frozen=True, kw_only=True):
         waiting: messages not delivered yet.
     """
 
+    role: str = ""
     status: str = ""
     reason: str = ""
     lag: int | None = None

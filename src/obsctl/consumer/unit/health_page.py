@@ -135,6 +135,12 @@ def _metrics(seen: Overview) -> Iterator[Metric]:
         "table",
         dict(sorted(seen.beyond.items())),
     )
+    yield single(
+        "behind_seconds",
+        "gauge",
+        "For how long the oldest record that is not stored has been waiting; 0 when all are stored.",
+        _rounded(seen.behind_s),
+    )
     yield from _workers(seen)
 
 

@@ -52,6 +52,7 @@ class Overview(msgspec.Struct, frozen=True):
         started: when the unit was started (seconds since the epoch, as the other times).
         database_up: whether the database answers; None if no worker is heard.
         lines_per_second: records that went through lately; None until it is known.
+        behind_s: for how long the oldest record that is not stored has been waiting; None while no partition is known.
     """
 
     started: float
@@ -68,6 +69,7 @@ class Overview(msgspec.Struct, frozen=True):
     beyond: dict[str, int]
     dead_letters: int
     dead_letter_topic: str = ""
+    behind_s: float | None = None
 
     @property
     def status(self) -> str:
@@ -82,6 +84,7 @@ def gather(
     started: float,
     lines_per_second: float | None,
     dead_letter_topic: str = "",
+    behind_s: float | None = None,
 ) -> Overview:
     """Put together what the supervisor (``own``) and the workers know."""
     current = [worker.current for worker in workers if worker.current is not None]
@@ -106,6 +109,7 @@ def gather(
         beyond=dict(own.beyond),
         dead_letters=own.dead_letters,
         dead_letter_topic=dead_letter_topic,
+        behind_s=behind_s,
     )
 
 

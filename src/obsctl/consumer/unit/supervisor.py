@@ -17,6 +17,7 @@ from obsctl.consumer.config import Config
 from obsctl.consumer.housekeeping import Housekeeping
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.consumer.unit import health_page, worker
+from obsctl.consumer.unit.backlog import Backlog
 from obsctl.consumer.unit.overview import Overview, gather
 from obsctl.consumer.unit.worker_process import FIRST_REPORT_S, Child
 from obsctl.core.consumer_page import Note
@@ -50,6 +51,7 @@ class Supervisor:
         self._watchdog_stopped = False
         self._refused = 0
         self._passed: collections.deque[tuple[float, int]] = collections.deque()
+        self._backlog = Backlog()
 
     def run(self, stop: threading.Event) -> None:
         """Run until ``stop`` is set, then have the workers store what is in flight, and leave."""
@@ -92,6 +94,7 @@ class Supervisor:
             started=self._started,
             lines_per_second=round((passed[-1][1] - passed[0][1]) / seconds, 1) if seconds else None,
             dead_letter_topic=self._settings.kafka.topics.dlq,
+            behind_s=self._backlog.age_s(now),
         )
         hanging = now - self._turned
         if hanging > _HANGING_S:
@@ -116,6 +119,7 @@ class Supervisor:
         self._notified_at = now
         seen = self.overview()
         self._passed.append((now, seen.counters.records))
+        self._backlog.look((placed.progress for placed in seen.partitions), now)
         while now - self._passed[0][0] > _RATE_S:
             self._passed.popleft()
         # Beyond twice the limit not even the kill has helped, or the worker does not get as far as its first report.

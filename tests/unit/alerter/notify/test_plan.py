@@ -26,6 +26,17 @@ def test_without_channels_there_is_a_route_as_well() -> None:
     assert planned({"routes": [{"name": "none", "channels": []}]}).routes["none"].options.channels == ()
 
 
+def test_a_route_of_one_channel_without_another_is_named() -> None:
+    routes = [
+        CHAT | {"name": "a", "match": "rule:a", "fail_over": CHANNELS[1]},
+        CHAT | {"name": "b", "match": "rule:b"},
+        {"name": "c", "match": "rule:c", "channels": []},
+        {"name": "d", "channels": list(CHANNELS)},
+    ]
+    assert planned({"routes": routes}).single == ("b",)
+    assert planned().single == ()
+
+
 def test_a_window_is_on_every_day_for_what_can_wait() -> None:
     window = msgspec.convert({"mute_windows": [WINDOW]}, NotifyOptions).mute_windows[0]
     assert window.days == tuple(Day)

@@ -188,6 +188,7 @@ def test_every_kind_is_restored_from_a_snapshot(kind: str) -> None:
         "cardinality": {"of": "uri", "threshold": 5},
         "change": {"of": "uri"},
         "frequency": {"threshold": 5},
+        "metric": {"metric": "up", "below": 1},
         "new_term": {"by": ["vhost"]},
         "percentile": {"above": 1.0},
         "ratio": {"hits": "status:500", "share": 0.5},

@@ -42,4 +42,5 @@ def unit(*workers: WorkerState, own: Telemetry | None = None) -> Overview:
         started=1_767_225_600.0,
         lines_per_second=12.5,
         dead_letter_topic="nginxlog-dlq",
+        behind_s=2.5,
     )

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obsctl.alerter.alerts import Alert, AlertState, Level, Measure
-from obsctl.alerter.next_steps import exact, silence_command, silence_group_command, why_command
 from obsctl.alerter.notify import alert_filter
+from obsctl.alerter.notify.commands import exact, silence_command, silence_group_command, why_command
 
 _REASON = "it's known"
 

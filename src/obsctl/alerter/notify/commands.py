@@ -23,7 +23,7 @@ def why_command(alert: Alert) -> str:
     return f"obsctl alert why {alert.incident}"
 
 
-def silence_command(alert: Alert, *, span: str = "1h", reason: str) -> str:
+def silence_command(alert: Alert, *, span: str = "1h", reason: str = "being worked on") -> str:
     """Return the command that silences an alert, one line that a shell takes as it stands.
 
     The filter names the rule and the labels, so it holds when the alert comes again as well. Where one of them cannot
@@ -34,8 +34,13 @@ def silence_command(alert: Alert, *, span: str = "1h", reason: str) -> str:
         span: for how long, as ``--for`` takes it.
         reason: as ``--reason`` takes it.
     """
+    return _silence(silence_filter(alert), span, reason)
+
+
+def silence_filter(alert: Alert) -> str:
+    """Return a filter that fits the alert: by its rule and labels where they can be written, else by its incident."""
     text = _filter({"rule": alert.rule, **alert.labels})
-    return _silence(text if text and _fits(text, alert) else f"incident:{alert.incident}", span, reason)
+    return text if text and _fits(text, alert) else f"incident:{alert.incident}"
 
 
 def silence_group_command(labels: Mapping[str, str], *, span: str = "1h", reason: str) -> str:

@@ -1,0 +1,297 @@
+"""Everything about one alert or one group of alerts, put together from the history; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from obsctl.alerter.alerts import Alert, AlertState, Level, Measure
+from obsctl.alerter.history.records import (
+    Abandoned,
+    About,
+    AnyRecord,
+    Decided,
+    Delivered,
+    Ended,
+    GivenUp,
+    HeldBack,
+    Lost,
+    Omitted,
+    Started,
+)
+from obsctl.alerter.history.sentences import because
+from obsctl.alerter.message import utc
+from obsctl.alerter.notify.silences import Silence, SilenceState
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """A message about it, and what became of it.
+
+    Attributes:
+        message: as it was decided.
+        named: whether the alert is in the message by name; otherwise it is one of those that the message only counts.
+        attempts: to deliver it, in their order.
+        abandoned: channels that are no longer configured, or that refused it for a day.
+    """
+
+    message: Decided
+    named: bool
+    attempts: tuple[Delivered, ...]
+    abandoned: tuple[str, ...]
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Channels that have not delivered it."""
+        done = {attempt.channel for attempt in self.attempts if attempt.verdict == "delivered"}
+        return tuple(channel for channel in self.message.channels if channel not in done | set(self.abandoned))
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """What the history has about an incident or a thread.
+
+    Attributes:
+        alerts: as they were recorded last, by incident.
+        records: all about it, in the order in which it happened.
+        sent: messages about it.
+        held_back: why nothing was sent since the last message; None where nothing holds it back.
+        gaps: records between its start and now that may have been about it and are missing: too much happened at once,
+            or Kafka was away.
+    """
+
+    alerts: dict[str, About]
+    records: tuple[AnyRecord, ...]
+    sent: tuple[Sent, ...]
+    held_back: HeldBack | None
+    gaps: int
+
+    @property
+    def firing(self) -> bool:
+        """Whether one of its alerts is on."""
+        return any(not alert.ended for alert in self.alerts.values())
+
+
+def story(records: Sequence[AnyRecord], name: str) -> Story | None:
+    """Return everything about an incident or a thread; None if the history knows none of this name.
+
+    Args:
+        records: of the history, in the order in which it happened.
+        name: an alert's incident, or a group's thread.
+    """
+    threads = {record.thread for record in records if isinstance(record, Decided)}
+    messages = _of_thread(records, name) if name in threads else _of_incident(records, name)
+    incidents = {alert.incident for message, _ in messages for alert in message.alerts} if name in threads else {name}
+    ids = {message.message_id for message, _ in messages}
+    found = tuple(record for record in records if _is_about(record, incidents, ids))
+    if not found:
+        return None
+    alerts: dict[str, About] = {}
+    for record in found:
+        if isinstance(record, Started | Ended):
+            alerts[record.alert.incident] = record.alert
+        elif isinstance(record, Decided):
+            # The start may be older than the history, or without a record of its own.
+            for alert in record.alerts:
+                if alert.incident in incidents:
+                    alerts.setdefault(alert.incident, alert)
+    rules = {alert.rule for alert in alerts.values()} | {r.rule for r in found if isinstance(r, HeldBack)}
+    gaps = sum(
+        record.records
+        for record in records
+        if record.at >= found[0].at
+        and (isinstance(record, Lost) or (isinstance(record, Omitted) and record.rule in rules))
+    )
+    return Story(
+        alerts=alerts,
+        records=found,
+        sent=tuple(_sent(found, message, named=named) for message, named in messages),
+        held_back=_held_back(found),
+        gaps=gaps,
+    )
+
+
+class Relevant:
+    """Takes what :func:`story` needs: of a flood of other alerts it needs none.
+
+    Args:
+        names: incidents, or a thread.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+
+    def takes(self, record: AnyRecord) -> bool:
+        """Whether the record may be about one of them."""
+        match record:
+            case Started(alert=alert) | Ended(alert=alert):
+                return alert.incident in self._names
+            case HeldBack():
+                return record.incident in self._names
+        return True
+
+
+def incidents_of(records: Iterable[AnyRecord], thread: str) -> set[str]:
+    """Return the alerts that the messages of a group name; none where there is no such thread."""
+    return {alert.incident for message, _ in _of_thread(records, thread) for alert in message.alerts}
+
+
+def next_step(about: Story, silences: Iterable[Silence], now: float) -> str:
+    """Return what happens next, as far as it is known; empty where it is not.
+
+    Args:
+        about: what the history has.
+        silences: all of them.
+        now: wall-clock time, seconds since the epoch.
+    """
+    steps = []
+    for sent in about.sent:
+        if sent.waiting:
+            last = next((a for a in reversed(sent.attempts) if a.channel in sent.waiting), None)
+            why = f", last attempt: {last.verdict}: {last.summary}" if last is not None else ""
+            steps.append(f"{sent.message.title}: waits to be delivered by {', '.join(sent.waiting)}{why}")
+    held = about.held_back
+    if held is not None and about.firing:
+        silence = next((one for one in silences if held.stage == "silence" and one.id == held.cause), None)
+        if silence is None:
+            steps.append(f"sent when it is no longer held back ({because(held.stage, held.cause)}), if it still fires")
+        elif silence.state(now) is SilenceState.ACTIVE:
+            steps.append(
+                f"sent when silence {silence.id} of {silence.author} ({silence.reason}) ends, at "
+                f"{utc(silence.ends)}, if it still fires"
+            )
+    elif about.sent and about.firing:
+        steps.append("reported again while it fires, more and more seldom, and once when it has ended")
+    elif about.sent and not steps and about.sent[-1].message.reason == "resolved":
+        steps.append("nothing: it is over and was reported")
+    return "; ".join(steps)
+
+
+def firing(records: Iterable[AnyRecord]) -> tuple[list[Alert], bool]:
+    """Return the alerts that are on according to the history, and whether it has no gaps that could hide others."""
+    on: dict[str, About] = {}
+    whole = True
+    for record in records:
+        match record:
+            case Started(alert=alert):
+                on[alert.incident] = alert
+            case Ended(alert=alert):
+                on.pop(alert.incident, None)
+            case Omitted() | Lost():
+                whole = False
+    return [_alert(alert) for alert in on.values()], whole
+
+
+def _alert(about: About) -> Alert:
+    return Alert(
+        rule=about.rule,
+        kind=about.kind,
+        severity=Level(about.severity),
+        labels=about.labels,
+        incident=about.incident,
+        state=AlertState.FIRING,
+        started=about.started,
+        last_true=about.last_true,
+        peak=Measure(0.0, 0, 0),
+    )
+
+
+def _of_thread(records: Iterable[AnyRecord], thread: str) -> list[tuple[Decided, bool]]:
+    return [(record, True) for record in records if isinstance(record, Decided) and record.thread == thread]
+
+
+def _of_incident(records: Iterable[AnyRecord], incident: str) -> list[tuple[Decided, bool]]:
+    """Return the messages about an alert, and whether each names it.
+
+    A message names the worst of its alerts and counts the others. So one that is about more than it names, and whose
+    group the alert belongs to by its labels, is taken for one about this alert while that is not reported as ended.
+    """
+    alert: About | None = None
+    over = False
+    found: list[tuple[Decided, bool]] = []
+    for record in records:
+        match record:
+            case Started(alert=one) | Ended(alert=one) if one.incident == incident:
+                alert = one
+            case Decided():
+                named = [one for one in record.alerts if one.incident == incident]
+                if named:
+                    found.append((record, True))
+                elif alert is not None and not over and record.total > len(record.alerts) and _fits(record, alert):
+                    found.append((record, False))
+                else:
+                    continue
+                over = bool(alert is not None and alert.ended) or any(one.ended for one in named)
+    return found
+
+
+def _fits(message: Decided, alert: About) -> bool:
+    own = {
+        "rule": alert.rule, "kind": alert.kind, "severity": alert.severity, "incident": alert.incident, **alert.labels
+    }  # fmt: skip
+    return all(own.get(label) == value for label, value in message.labels.items())
+
+
+def _is_about(record: AnyRecord, incidents: set[str], messages: set[str]) -> bool:
+    match record:
+        case Started(alert=alert) | Ended(alert=alert):
+            return alert.incident in incidents
+        case HeldBack():
+            return record.incident in incidents
+        case Decided():
+            return record.message_id in messages
+        case Delivered():
+            return any(carried.message_id in messages for carried in record.messages)
+        case Abandoned() | GivenUp():
+            return record.message.message_id in messages
+    return False
+
+
+def _sent(records: Iterable[AnyRecord], message: Decided, *, named: bool) -> Sent:
+    return Sent(
+        message=message,
+        named=named,
+        attempts=tuple(
+            record
+            for record in records
+            if isinstance(record, Delivered) and any(one.message_id == message.message_id for one in record.messages)
+        ),
+        abandoned=tuple(
+            record.channel
+            for record in records
+            if isinstance(record, Abandoned | GivenUp) and record.message.message_id == message.message_id
+        ),
+    )
+
+
+def _held_back(records: Iterable[AnyRecord]) -> HeldBack | None:
+    """Return the last reason after the last message, if there is one."""
+    held: HeldBack | None = None
+    for record in records:
+        if isinstance(record, HeldBack) and not record.gone:
+            held = record
+        elif isinstance(record, Decided):
+            held = None
+    return held
+
+
+def of_rule(records: Iterable[AnyRecord], rule: str | None) -> Iterator[AnyRecord]:
+    """Yield the records that are about one rule's alerts; all of them without a rule."""
+    messages: set[str] = set()
+    for record in records:
+        match record:
+            case Started(alert=alert) | Ended(alert=alert):
+                wanted = alert.rule == rule
+            case HeldBack() | Omitted():
+                wanted = record.rule == rule
+            case Decided():
+                wanted = rule in {record.labels.get("rule"), *(alert.rule for alert in record.alerts)}
+                if wanted:
+                    messages.add(record.message_id)
+            case Delivered():
+                wanted = any(carried.message_id in messages for carried in record.messages)
+            case Abandoned() | GivenUp():
+                wanted = record.message.message_id in messages
+            case _:
+                wanted = False
+        if wanted or rule is None:
+            yield record

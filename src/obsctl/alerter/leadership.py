@@ -1,0 +1,173 @@
+"""Which alerter is the active one: the member of a consumer group that holds the one partition of the state's topic.
+
+Kafka's group coordinator gives the partition to one member at a time, and to another one when the first has not been
+heard of for a session. Each host is a static member (KIP-345): an alerter that is restarted within its session gets the
+partition back at once, whereas the other host takes over when it stays away.
+
+The member's thread answers the coordinator only as long as the alerter's own work goes on (:meth:`Membership.beat`):
+one that hangs loses the partition like one that died. That it cannot write any more is not decided here, see
+:mod:`obsctl.alerter.changelog`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from obsctl.alerter.config import KafkaConfig
+from obsctl.alerter.log import Log
+from obsctl.alerter.probe import Probe
+from obsctl.kafka import clients
+
+LOG = logging.getLogger(__name__)
+
+#: A member that has not been heard of for so long has lost the partition, seconds.
+_SESSION_S = 8.0
+#: An alerter whose work has not gone on for so long hangs, seconds.
+_HUNG_S = 12.0
+_POLL_S = 0.25
+#: Kafka counts as gone when it has not answered for this long, seconds.
+_SILENT_S = 30.0
+_LOG_EVERY_S = 30.0
+
+
+class Membership(threading.Thread):
+    """Keeps this alerter in the group.
+
+    Args:
+        config: the brokers, the group, the topic, and this alerter's name in the group.
+    """
+
+    def __init__(self, config: KafkaConfig) -> None:
+        super().__init__(name="membership", daemon=True)
+        self._config = config
+        self._topic = config.topics.state
+        self._probe = Probe(config, self._topic)
+        self._chosen = threading.Event()
+        self._stopping = threading.Event()
+        self._rejoining = threading.Event()
+        self._beat_at = time.monotonic()
+        self._joined = False
+        self._answered_at = time.monotonic()
+        #: The topic as it is now; None when there is none.
+        self._log: Log | None = None
+        self._logged_at = float("-inf")
+
+    @property
+    def chosen(self) -> bool:
+        """Whether this alerter is to be the active one."""
+        return self._chosen.is_set()
+
+    @property
+    def log(self) -> Log | None:
+        """The state's topic as it is now; None when there is none, or none is known."""
+        return self._log
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for so long to be chosen, and return whether this alerter is."""
+        self.beat()
+        return self._chosen.wait(seconds) and self._log is not None
+
+    def beat(self) -> None:
+        """Say that the alerter's work goes on."""
+        self._beat_at = time.monotonic()
+
+    def rejoin(self) -> None:
+        """Have the coordinator choose again: this alerter could not be the active one, whatever it believed."""
+        self._chosen.clear()
+        self._rejoining.set()
+
+    def trouble(self) -> str:
+        """Return why no alerter can be chosen; empty when there is no reason."""
+        if time.monotonic() - self._answered_at > _SILENT_S:
+            return f"Kafka does not answer for topic {self._topic}: obsctl kafka status"
+        if self._log is None:
+            return (
+                f"topic {self._topic} does not exist: ansible-playbook playbooks/kafka.yml -i inventories/prod "
+                "creates it"
+            )
+        return "" if self._joined else f"group {self._config.group} is being joined"
+
+    def stop(self) -> None:
+        """Leave the cluster; the partition stays this member's until its session is over."""
+        self._stopping.set()
+        self._probe.stop()
+
+    def run(self) -> None:
+        """Answer the coordinator until stopped."""
+        self._probe.start()
+        consumer: Consumer | None = None
+        while not self._stopping.is_set():
+            for answer in self._probe.take():
+                self._answered_at, self._log = time.monotonic(), answer.log
+            hangs = time.monotonic() - self._beat_at > _HUNG_S
+            try:
+                if consumer is None and not hangs and self._log is not None:
+                    consumer = self._join()
+                elif consumer is not None and (hangs or self._rejoining.is_set()):
+                    if hangs:
+                        LOG.error("the alerter's work does not go on: another one may take over")
+                    self._leave(consumer)
+                    consumer = None
+                    self._rejoining.clear()
+                elif consumer is not None:
+                    self._take(consumer.poll(_POLL_S))
+                else:
+                    self._stopping.wait(_POLL_S)
+            except KafkaException as error:
+                self._complain(error.args[0])
+                self._stopping.wait(_POLL_S)
+        if consumer is not None:
+            self._leave(consumer)
+
+    def _join(self) -> Consumer:
+        consumer = Consumer(
+            clients.settings(self._config.bootstrap, "obsctl-alerter")
+            | {
+                "group.id": f"{self._config.group}-active",
+                "group.instance.id": self._config.member,
+                "session.timeout.ms": int(_SESSION_S * 1000),
+                "heartbeat.interval.ms": int(_SESSION_S * 250),
+                "max.poll.interval.ms": 30_000,
+                # Whoever is active stays it when another member comes (back).
+                "partition.assignment.strategy": "cooperative-sticky",
+                "enable.auto.commit": False,
+                "allow.auto.create.topics": False,
+                "log_level": 0,
+            }
+        )
+        consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+        return consumer
+
+    def _leave(self, consumer: Consumer) -> None:
+        self._chosen.clear()
+        self._joined = False
+        # On a thread of its own: closing waits for answers, which hung brokers may owe for a while.
+        closing = threading.Thread(target=consumer.close, name="close", daemon=True)
+        closing.start()
+        closing.join(_SESSION_S)
+
+    def _assigned(self, consumer: Consumer, partitions: list[Any]) -> None:
+        # Nothing is read here: holding the partition is all that matters.
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)
+        self._joined = True
+        if partitions:
+            self._chosen.set()
+
+    def _revoked(self, consumer: Consumer, partitions: list[Any]) -> None:
+        self._chosen.clear()
+        consumer.incremental_unassign(partitions)
+
+    def _take(self, message: Any) -> None:
+        if message is not None and message.error() is not None:
+            self._complain(message.error())
+
+    def _complain(self, error: KafkaError) -> None:
+        if time.monotonic() - self._logged_at > _LOG_EVERY_S:
+            self._logged_at = time.monotonic()
+            LOG.warning("the group of alerters does not answer", extra={"topic": self._topic, "error": error.str()})

@@ -1,0 +1,92 @@
+"""Reads one page of numbers: Prometheus' text format over HTTP, bounded in time, bytes and numbers.
+
+Only the lines of metrics that a rule asks for are parsed; a page may have thousands.
+"""
+
+from __future__ import annotations
+
+import http.client
+import math
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from obsctl.alerter.observation import SOURCE, Number
+from obsctl.core.deadline import Deadline
+
+#: All of one reading may take so long, seconds.
+TOTAL_S = 3.0
+LONGEST_BYTES = 2 * 1024 * 1024
+#: Numbers that are taken from one page; each may be a key of a rule.
+MOST_NUMBERS = 5000
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+class UnreadableError(Exception):
+    """Why a page could not be read, in words for people."""
+
+
+def fetch(source: str, url: str, wanted: Collection[str]) -> tuple[Number, ...]:
+    """Return the numbers of a page.
+
+    Args:
+        source: its name.
+        url: ``http://HOST[:PORT]/PATH``.
+        wanted: names of the metrics.
+
+    Raises:
+        UnreadableError: nothing answers in time, or what answers is no such page.
+    """
+    return numbers(source, _get(url), wanted)
+
+
+def numbers(source: str, text: str, wanted: Collection[str]) -> tuple[Number, ...]:
+    """Return the numbers in a page's text; one that is not finite counts as not there.
+
+    Raises:
+        UnreadableError: it is not in Prometheus' format, or has too many.
+    """
+    lines = [line for line in text.splitlines() if (name := _NAME.match(line)) and name[0] in wanted]
+    if len(lines) > MOST_NUMBERS:
+        raise UnreadableError(f"it has more than {MOST_NUMBERS:,} numbers that rules ask for")
+    try:
+        families = list(text_string_to_metric_families("\n".join([*lines, ""])))
+    except Exception:  # the library raises what its parts raise
+        raise UnreadableError("it is not in Prometheus' text format") from None
+    return tuple(
+        Number(sample.name, {**sample.labels, SOURCE: source}, float(sample.value))
+        for family in families
+        for sample in family.samples
+        if math.isfinite(sample.value)
+    )
+
+
+def _get(url: str) -> str:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 80
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = http.client.HTTPConnection(host, port, timeout=TOTAL_S)
+    try:
+        with Deadline(TOTAL_S) as deadline:
+            # Directly: a page of the pipeline is not behind the proxy that leads out.
+            connection.sock = deadline.connect(host, port)
+            connection.request("GET", target, headers={"User-Agent": "obsctl", "Connection": "close"})
+            answer = connection.getresponse()
+            body = answer.read(LONGEST_BYTES + 1)
+    except TimeoutError:
+        raise UnreadableError(f"no whole answer within {TOTAL_S:g} s") from None
+    except ConnectionRefusedError:
+        raise UnreadableError("nothing listens there") from None
+    except OSError as error:
+        raise UnreadableError(f"it does not answer: {error.strerror or type(error).__name__}") from None
+    except http.client.HTTPException:
+        raise UnreadableError("what answers does not speak HTTP") from None
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise UnreadableError(f"it answers HTTP {answer.status}")
+    if len(body) > LONGEST_BYTES:
+        raise UnreadableError(f"it is longer than {LONGEST_BYTES:,} bytes")
+    return body.decode("utf-8", "replace")

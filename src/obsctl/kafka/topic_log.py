@@ -1,0 +1,220 @@
+"""A topic read from a moment on by all its partitions and without a group, and written with all acknowledgements."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+
+from obsctl.core.errors import ConfigError, ObsctlError
+from obsctl.kafka import clients, end_offsets
+from obsctl.kafka.partition import TopicPartition
+
+#: How long the brokers may take for one answer, seconds.
+TIMEOUT_S = 5.0
+#: Records taken at once.
+_BATCH = 1000
+#: How long to wait for records at a time, seconds.
+_WAIT_S = 0.1
+#: A topic whose end is not reached although nothing arrives for so long is not answered, seconds.
+_SILENT_S = 10.0
+_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+
+
+class TopicMissingError(ConfigError):
+    """The cluster has no topic of this name."""
+
+
+class NotAnsweredError(ObsctlError):
+    """The brokers do not answer, or do not take what was written."""
+
+
+class Record(NamedTuple):
+    """One record.
+
+    Attributes:
+        partition: its number.
+        offset: in the partition.
+        key: empty for none.
+        value: None where the record deletes its key.
+    """
+
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+
+
+class TopicLog:
+    """Reads all partitions of a topic.
+
+    Args:
+        bootstrap: brokers as ``HOST:PORT``.
+        topic: its name.
+        client_id: the name under which the brokers know this reader.
+        since: only what was written at this moment or later, seconds since the epoch; None for everything.
+
+    Raises:
+        TopicMissingError: there is no such topic.
+        NotAnsweredError: no broker answers.
+    """
+
+    def __init__(self, bootstrap: Sequence[str], topic: str, client_id: str, *, since: float | None = None) -> None:
+        self._topic = topic
+        self._client = Consumer(
+            clients.settings(bootstrap, client_id)
+            | {
+                # The library wants a name; no member ever joins, and nothing is committed.
+                "group.id": client_id,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "allow.auto.create.topics": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 100,
+                "log_level": 0,
+            }
+        )
+        try:
+            starts = self._starts(bootstrap, client_id, since)
+            self._client.assign([confluent_kafka.TopicPartition(topic, part, at) for part, at in starts.items()])
+        except BaseException:
+            self._client.close()
+            raise
+        self._unread = set(starts)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether every partition was read to its end once."""
+        return not self._unread
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        """Return what has arrived within a time.
+
+        Raises:
+            TopicMissingError: the topic was deleted.
+            NotAnsweredError: the client cannot go on.
+        """
+        records = []
+        for message in self._client.consume(_BATCH, timeout_s):
+            error, partition, offset = message.error(), message.partition(), message.offset()
+            if error is None:
+                assert partition is not None and offset is not None  # noqa: S101, PT018  every record has a place
+                records.append(Record(partition, offset, message.key() or b"", message.value()))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._unread.discard(partition if partition is not None else -1)
+            elif error.code() in _MISSING:
+                raise TopicMissingError(f"the cluster has no topic {self._topic}")
+            elif error.fatal():
+                raise NotAnsweredError(f"topic {self._topic} cannot be read: {error.str()}")
+        return records
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        self._client.close()
+
+    def _starts(self, bootstrap: Sequence[str], client_id: str, since: float | None) -> Mapping[int, int]:
+        try:
+            # Asked by a client of its own: one that reads would remember a topic that does not exist yet.
+            admin = clients.admin(bootstrap, client_id)
+            topic = admin.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
+            if topic.error is not None:
+                raise _judged(topic.error, self._topic)
+            if since is None:
+                return dict.fromkeys(topic.partitions, confluent_kafka.OFFSET_BEGINNING)
+            parts = [TopicPartition(self._topic, part) for part in topic.partitions]
+            found = end_offsets.since(admin, parts, since, TIMEOUT_S)
+        except KafkaException as error:
+            raise _judged(error.args[0], self._topic) from None
+        for part, fault in found.faults.items():
+            raise NotAnsweredError(f"partition {part} does not answer: {fault}")
+        return {part.partition: start for part, start in found.ends.items()}
+
+
+def read(bootstrap: Sequence[str], topic: str, client_id: str, *, since: float | None = None) -> Iterator[Record]:
+    """Yield what a topic has from a moment on to its end, in the order of each partition.
+
+    Args:
+        bootstrap: brokers as ``HOST:PORT``.
+        topic: its name.
+        client_id: the name under which the brokers know this reader.
+        since: only what was written at this moment or later, seconds since the epoch; None for everything.
+
+    Raises:
+        TopicMissingError: there is no such topic.
+        NotAnsweredError: no broker answers, or a partition has no leader.
+    """
+    log = TopicLog(bootstrap, topic, client_id, since=since)
+    try:
+        moved_at = time.monotonic()
+        while not log.at_end:
+            found = log.poll(_WAIT_S)
+            yield from found
+            if found:
+                moved_at = time.monotonic()
+            elif not log.at_end and time.monotonic() - moved_at > _SILENT_S:
+                raise NotAnsweredError(f"topic {topic} could not be read to its end: the brokers do not answer")
+    finally:
+        log.close()
+
+
+def write(bootstrap: Sequence[str], topic: str, client_id: str, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+    """Write records in their order; returns when all replicas in sync have them.
+
+    Args:
+        bootstrap: brokers as ``HOST:PORT``.
+        topic: its name.
+        client_id: the name under which the brokers know this writer.
+        records: key and value of each; None deletes the key from a compacted topic.
+
+    Raises:
+        TopicMissingError: there is no such topic; nothing was written.
+        NotAnsweredError: not acknowledged; what was written is then not known.
+    """
+    producer = Producer(writer_settings(bootstrap, client_id))
+    check_writable(producer, topic)
+    failures: list[KafkaError] = []
+    for key, value in records:
+        producer.produce(
+            topic, key=key, value=value, on_delivery=lambda error, _: failures.append(error) if error else None
+        )
+    open_still = producer.flush(2 * TIMEOUT_S + 1)
+    if failures:
+        raise NotAnsweredError(f"topic {topic}: not acknowledged: {failures[0].str()}")
+    if open_still:
+        raise NotAnsweredError(f"topic {topic}: not acknowledged in time")
+
+
+def writer_settings(bootstrap: Sequence[str], client_id: str) -> dict[str, object]:
+    """Return the settings of a producer whose records arrive in order, once, and in all replicas in sync."""
+    return clients.settings(bootstrap, client_id) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "allow.auto.create.topics": False,
+        "message.timeout.ms": int(2 * TIMEOUT_S * 1000),
+        "linger.ms": 5,
+        "log_level": 0,
+    }
+
+
+def check_writable(producer: Producer, topic: str) -> None:
+    """See that the topic is there: the library would wait half a minute for one that is not.
+
+    Raises:
+        TopicMissingError: there is no such topic.
+        NotAnsweredError: no broker answers.
+    """
+    try:
+        found = producer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+    except KafkaException as error:
+        raise _judged(error.args[0], topic) from None
+    if found.error is not None:
+        raise _judged(found.error, topic)
+
+
+def _judged(error: KafkaError, topic: str) -> ObsctlError:
+    if error.code() in _MISSING:
+        return TopicMissingError(f"the cluster has no topic {topic}")
+    return NotAnsweredError(f"Kafka does not answer: {error.str()}")

@@ -1,0 +1,23 @@
+"""Spans of time as people write them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import typer
+
+from obsctl.cli.moments import duration
+
+
+@pytest.mark.parametrize(
+    ("text", "span"), [("90m", timedelta(minutes=90)), ("2h", timedelta(hours=2)), ("7d", timedelta(days=7))]
+)
+def test_a_span(text: str, span: timedelta) -> None:
+    assert duration(text) == span
+
+
+@pytest.mark.parametrize("text", ["", "0h", "2", "h", "-1h", "1.5h", "2 h", "9999999d", "2026-01-31"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="no span of time"):
+        duration(text)
