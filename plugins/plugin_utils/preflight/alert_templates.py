@@ -20,6 +20,8 @@ NAMES = (
     "cut.j2",
     "digest_body.j2",
     "digest_title.j2",
+    "notice_body.j2",
+    "notice_title.j2",
     "sent_again.j2",
     "silence_reason.j2",
     "test_body.j2",

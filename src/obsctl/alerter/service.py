@@ -451,7 +451,10 @@ class Service:
         self._stopping = threading.Event()
         self._alerter: Alerter | None = None
         notices = Notices(
-            config.state.with_name("notice.json"), config.kafka.member, [channel.name for channel in config.channels]
+            config.state.with_name("notice.json"),
+            config.kafka.member,
+            [channel.name for channel in config.channels],
+            config.templates,
         )
         self._notices = Watch(notices, config.channels, resolve, self._why_failing)
         #: When this alerter was the active one last, monotonic seconds.

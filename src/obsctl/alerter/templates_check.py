@@ -13,6 +13,7 @@ from obsctl.alerter.notify.notification import Notification, Reason
 from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.sample import Top
 from obsctl.alerter.templates import TemplateFaultError, Templates
+from obsctl.alerter.view import NoticeView
 from obsctl.core.errors import ConfigError
 
 #: A moment to reckon from, seconds since the epoch: 2027-01-15 08:00:00 UTC.
@@ -43,6 +44,9 @@ def check_templates(rules: Sequence[Rule], database: str, templates: Templates) 
                 for about in samples(rule):
                     writer.message(about, {alert.incident: TOP for alert in about.alerts})
                     writer.message(about, {})
+        for notice in NOTICES:
+            strict.line("notice_title", notice)
+            strict.lines("notice_body", notice)
         for severity in (None, *Level):
             message = channel_test(AT, "app1", strict, severity)
         sent_again(digest([message, message], AT, strict), strict)
@@ -50,6 +54,11 @@ def check_templates(rules: Sequence[Rule], database: str, templates: Templates) 
         raise ConfigError(str(fault), hint="docs/reference/alert-messages.md names what a template is given") from None
 
 
+#: Of each kind.
+NOTICES = tuple(
+    NoticeView(kind=kind, member="app1", reason="-", since=AT, over_at=AT + _LASTED_S if kind == "resolved" else 0)
+    for kind in ("firing", "repeat", "resolved")
+)
 #: What a sample shows.
 TOP = Top(
     kept=10_000,

@@ -86,6 +86,16 @@ class DigestView(Struct, frozen=True, kw_only=True):
     resolved: Annotated[int, Meta(description="Those of the kind `resolved`.")]
 
 
+class NoticeView(Struct, frozen=True, kw_only=True):
+    """What an alerter says about itself when it cannot work."""
+
+    kind: Annotated[str, Meta(description="`firing`, `repeat` or `resolved`.")]
+    member: Annotated[str, Meta(description="Name of the alerter.")]
+    reason: Annotated[str, Meta(description="Why it cannot work, in English.")]
+    since: Annotated[Moment, Meta(description="Since when (seconds since the epoch).")]
+    over_at: Annotated[Moment, Meta(description="When it worked again; 0 while it does not.")]
+
+
 class ChannelTestView(Struct, frozen=True, kw_only=True):
     """The message of ``obsctl alert test``."""
 

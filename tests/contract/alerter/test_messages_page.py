@@ -20,10 +20,10 @@ from obsctl.alerter.message import Writer
 from obsctl.alerter.rules.requests_per_client import RequestsPerClient
 from obsctl.alerter.templates import BUILT_IN, Language, Templates
 from obsctl.alerter.templates_check import TOP, samples
-from obsctl.alerter.view import AlertView, ChannelTestView, DigestView, MessageView, TopView
+from obsctl.alerter.view import AlertView, ChannelTestView, DigestView, MessageView, NoticeView, TopView
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "alert-messages.md"
-VIEWS: tuple[type[msgspec.Struct], ...] = (MessageView, AlertView, TopView, DigestView, ChannelTestView)
+VIEWS: tuple[type[msgspec.Struct], ...] = (MessageView, AlertView, TopView, DigestView, NoticeView, ChannelTestView)
 RULE = RequestsPerClient(name="client-request-rate", threshold=100)
 
 

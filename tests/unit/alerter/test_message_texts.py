@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from obsctl.alerter.alerts import Level
-from obsctl.alerter.message import Message, Writer, channel_test, digest, sent_again
+from obsctl.alerter.message import Kind, Message, Writer, channel_test, digest, sent_again
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import TABLES, Rule
 from obsctl.alerter.templates import BUILT_IN, Language, Templates
-from obsctl.alerter.templates_check import AT, TOP, samples
+from obsctl.alerter.templates_check import AT, NOTICES, TOP, samples
 
 GOLDEN = Path(__file__).parent / "golden"
 #: What a kind cannot do without, beside its name.
@@ -39,24 +39,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "status_5xx_share": {"share": 0.05, "min_requests": 1, "severity": "critical"},
 }
 #: Words of Chinese messages that are no Chinese: names, units, and what a person types.
-_TECHNICAL = {
-    "uri",
-    "host",
-    "status",
-    "topic",
-    "nginxlog",
-    "source",
-    "obsctl_consumer_lag",
-    "level",
-    "crit",
-    "TO",
-    "xx",
-    "localhost",
-} | {name for table in TABLES.values() for name in table.fields}
+_TECHNICAL = {"crit", "TO", "xx", "topic", "nginxlog", "source", "obsctl_consumer_lag"} | {
+    name for table in TABLES.values() for name in table.fields
+}
 _ENGLISH = re.compile(r"[A-Za-z_]{2,}")
 #: What is typed, and what the inventory named: no words of a language.
 _VERBATIM = re.compile(
-    r"obsctl alert .*|SELECT .*|obsctl health|obsctl verify lb|[a-z0-9_]+-rule|\b[0-9a-f]{12}\b|app1|node\d|/login"
+    r"obsctl alert .*|SELECT .*|obsctl health|obsctl verify lb|obsctl-alerter|[a-z0-9_]+-rule|\b[0-9a-f]{12}\b|app1"
+    r"|node\d|/login"
 )
 
 
@@ -83,6 +73,14 @@ def of_none(language: Language) -> Iterator[Message]:
     orphan = Writer((), "obs", chosen)
     for about in samples(rule("status_4xx")):
         yield orphan.message(about, {})
+    for notice in NOTICES:
+        yield Message(
+            id="1",
+            kind=Kind(notice.kind),
+            title=chosen.line("notice_title", notice),
+            lines=chosen.lines("notice_body", notice),
+            cut=chosen.line("cut"),
+        )
     for severity in (None, *Level):
         test = channel_test(AT, "app1", chosen, severity)
         yield test
