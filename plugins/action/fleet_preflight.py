@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import pathlib
 import re
 import shlex
@@ -21,6 +22,7 @@ from ansible.release import __version__ as core_version
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import channel_secrets as secrets_of_channel
 from ansible_collections.obscraft.fleet.plugins.lookup import secret
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_channels import ON_THE_WIRE
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_templates import LANGUAGES
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import read_look, said_once
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
     ROLES_OF_GROUP,
@@ -86,6 +88,7 @@ def gather(templar: Any, hostvars: Any, groups: Mapping[str, Sequence[str]], loo
         unusable_secrets={host: unusable_secrets(view, specs) for host, view in hosts.items()},
         strays=strays(groups),
         login=given_login(),
+        alert_templates=alert_templates({host: hosts[host] for host in groups.get("consumer", ())}),
     )
 
 
@@ -278,6 +281,28 @@ def missing_files(hosts: Mapping[str, Variables], groups: Mapping[str, Sequence[
             if path and not pathlib.Path(str(path)).expanduser().is_file():
                 missing[variable] = str(path)
     return missing
+
+
+def alert_templates(hosts: Mapping[str, Variables]) -> dict[str, dict[str, str | None]]:
+    """Return the sites' own templates of messages by host, of each folder that can be read."""
+    found: dict[str, dict[str, str | None]] = {}
+    for host, view in hosts.items():
+        folder = pathlib.Path(str(view.get("consumer_alert_templates") or ""))
+        if not folder.is_absolute() or not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
+            continue
+        files: list[pathlib.Path] = []
+        for path in folder.iterdir():
+            # Below others, such as those of a folder that was not meant, nothing is looked at.
+            files += filter(pathlib.Path.is_file, path.rglob("*")) if path.name in LANGUAGES else [path]
+        found[host] = {path.relative_to(folder).as_posix(): _text_of(path) for path in files}
+    return found
+
+
+def _text_of(path: pathlib.Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def report(problems: Sequence[Problem]) -> str:

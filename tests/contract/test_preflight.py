@@ -38,6 +38,10 @@ EXPECTED = {
     "advertised-host-is-loopback": Expected(
         "node2", "kafka_advertised_host is 127.0.0.1, a loopback address", "other hosts reach"
     ),
+    "alert-template-broken": Expected("control node", "zh/kinds/ratio.j2:2: unexpected '}'", "alert-messages.md"),
+    "alert-template-misnamed": Expected("control node", "en/titel.j2: no template of messages has", "title.j2"),
+    "alert-templates-absent": Expected("control node", "consumer_alert_templates is no folder", "make the folder"),
+    "alert-templates-relative": Expected("app1", "is 'alert-templates', not an absolute path", "inventory_dir"),
     "archive-absent": Expected("control node", "kafka_archive does not exist", "obsctl artifacts build"),
     "auth-pass-empty": Expected(LB, "keepalived_auth_pass cannot be used: a secret in the inventory is empty", "vault"),
     "auth-pass-not-plain": Expected(LB, "keepalived_auth_pass has a character", "letters, digits"),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from obsctl.alerter import config
+from obsctl.alerter import config, templates
 from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels import registry as sender
 from obsctl.alerter.rules import registry as rule_kinds
@@ -21,6 +21,7 @@ from rig import collection  # isort: skip  # lets Ansible find obscraft.fleet in
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import SECRET_OPTIONS  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import alert_channels as alert_channels_filter  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_channels, alert_rules  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import alert_templates  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet  # isort: skip
 
 SPEC = yaml.safe_load((collection.ROOT / "roles/consumer/meta/argument_specs.yml").read_text(encoding="utf-8"))
@@ -55,6 +56,14 @@ def of_sender(kind: str) -> dict[str, bool]:
     return {"type": True} | {
         field.encode_name: field.required for field in msgspec.structs.fields(sender.KINDS.by_tag[kind])
     }
+
+
+def test_both_know_the_same_templates_of_messages():
+    for language in alert_templates.LANGUAGES:
+        folder = templates.BUILT_IN / language
+        names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert {name for name in names if not name.startswith("kinds/")} == set(alert_templates.NAMES)
+    assert tuple(templates.Language) == alert_templates.LANGUAGES
 
 
 def test_both_know_the_same_types():
@@ -244,6 +253,7 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
         "database": "obs",
         "trusted_proxies": [],
         "error_log_timezone": "UTC",
+        "language": "en",
         "rules": list(rules),
         "channels": [],
     }

@@ -91,6 +91,7 @@ class Watch:
                     "database": "obs",
                     "trusted_proxies": [],
                     "error_log_timezone": "UTC",
+                    "language": "en",
                     "health": {"address": "127.0.0.1", "port": self.port},
                     "metrics": {"sources": []},
                     "shipping_s": 1,
@@ -223,7 +224,8 @@ class Watch:
         return pages
 
     def titles(self) -> list[str]:
-        return [request.body["markdown"]["title"] for request in self.vendor.received]
+        """Return what the messages are about; how much it was follows after a colon."""
+        return [request.body["markdown"]["title"].partition(": ")[0] for request in self.vendor.received]
 
 
 @pytest.fixture
@@ -249,7 +251,7 @@ def said(vendor: Vendor, *clients: str) -> Callable[[], bool]:
     """Return whether the vendor has heard of each condition's start and end, in one message or two."""
 
     def look() -> bool:
-        titles = {request.body["markdown"]["title"] for request in vendor.received}
+        titles = {request.body["markdown"]["title"].partition(": ")[0] for request in vendor.received}
         return all({*both(client)} <= titles or whole(client) in titles for client in clients)
 
     return look
@@ -262,7 +264,8 @@ def whole(client: str) -> str:
 
 def unmarked(vendor: Vendor) -> Counter[str]:
     """Return how often each client's start was reported in a message that does not call itself a repetition."""
-    texts = [(request.body["markdown"]["title"], request.body["markdown"]["text"]) for request in vendor.received]
+    bodies = [request.body["markdown"] for request in vendor.received]
+    texts = [(body["title"].partition(": ")[0], body["text"]) for body in bodies]
     return Counter(
         title.rsplit(" ", 1)[1] for title, text in texts if "RESOLVED" not in title and "sent again" not in text
     )

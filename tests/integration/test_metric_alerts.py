@@ -135,4 +135,4 @@ def test_a_channel_that_cannot_deliver_is_reported_over_another_one(watch: Watch
 
 
 def titles(vendor: Vendor) -> list[str]:
-    return [request.body["title"] for request in vendor.received]
+    return [request.body["title"].partition(": ")[0] for request in vendor.received]

@@ -11,8 +11,8 @@ import pytest
 
 #: Client libraries and what only a running command needs.
 HEAVY = {
-    "ansible", "asyncio", "confluent_kafka", "http.client", "kafka", "lark", "obsctl.alerter", "obsctl.checks",
-    "obsctl.consumer", "obsctl.fleet", "obsctl.store", "pymysql", "urllib3", "yaml",
+    "ansible", "asyncio", "confluent_kafka", "http.client", "jinja2", "kafka", "lark", "obsctl.alerter",
+    "obsctl.checks", "obsctl.consumer", "obsctl.fleet", "obsctl.store", "pymysql", "urllib3", "yaml",
 }  # fmt: skip
 
 

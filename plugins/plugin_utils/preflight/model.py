@@ -45,6 +45,8 @@ class Fleet(NamedTuple):
         missing_files: variable to path, for files that the control node lacks.
         unusable_secrets: host to {secret: reason} for those that the control node cannot read.
         strays: host to its groups, for those that are in groups, and in none of ours.
+        alert_templates: host to its own templates of messages, by their names in the folder, with their texts; None
+            for one that is no text. A host whose folder cannot be read is absent.
         login: connection variables to what the command line or ansible.cfg gives where the inventory is silent.
     """
 
@@ -59,6 +61,7 @@ class Fleet(NamedTuple):
     unusable_secrets: Mapping[str, Mapping[str, str]]
     strays: Mapping[str, Sequence[str]] = {}
     login: Mapping[str, str] = {}
+    alert_templates: Mapping[str, Mapping[str, str | None]] = {}
 
     def group(self, name: str) -> list[tuple[str, Variables]]:
         """Return (host, variables) of a group's hosts."""

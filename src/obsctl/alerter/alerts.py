@@ -55,6 +55,7 @@ class Alert(msgspec.Struct, kw_only=True):
         started: end of the first window that fulfilled the condition, event second.
         last_true: end of the latest one, event second.
         peak: the worst window.
+        peak_at: its last second; 0 where it is not known.
         ended: event second at which the end was decided; 0 while firing.
     """
 
@@ -67,6 +68,7 @@ class Alert(msgspec.Struct, kw_only=True):
     started: int
     last_true: int
     peak: Measure
+    peak_at: int = 0
     ended: int = 0
 
     @property

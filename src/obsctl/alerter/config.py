@@ -22,7 +22,9 @@ from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.plan import Plan
 from obsctl.alerter.rules import registry as rule_kinds
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.templates import Language, Templates
 from obsctl.core.config_file import ConfigFile, InvalidValueError
+from obsctl.core.errors import ConfigError
 from obsctl.core.settings import Name, Network, Port, Section
 
 _Seconds = Annotated[int, Meta(ge=0)]
@@ -120,6 +122,8 @@ class _File(Section, frozen=True, kw_only=True):
     error_log_timezone: str
     notifications: NotifyOptions = NotifyOptions()
     timezone: str = "UTC"
+    language: Language
+    templates: str = ""
 
 
 class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +143,7 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
         shipping_s: how long a line may take from the log file to Kafka, seconds.
         trusted_proxies: networks whose X-Forwarded-For is believed; by default none.
         notifications: who hears of an alert, how often, and when not.
-        timezone: of the times in messages.
+        templates: of the messages, in their language and with times in their zone.
         error_log_timezone: IANA zone of the error logs' times, which do not name it.
     """
 
@@ -156,7 +160,7 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
     shipping_s: int
     trusted_proxies: tuple[Network, ...]
     notifications: Plan
-    timezone: tzinfo
+    templates: Templates
     error_log_timezone: str
 
 
@@ -184,12 +188,20 @@ def load(path: Path) -> AlerterConfig:
             ahead_s=raw.ahead_s,
             shipping_s=raw.shipping_s,
             trusted_proxies=_networks(raw.trusted_proxies, "trusted_proxies"),
-            timezone=_zone(raw.timezone, "timezone"),
-            error_log_timezone=str(_zone(raw.error_log_timezone, "error_log_timezone")),
+            templates=_templates(raw),
+            error_log_timezone=str(zone_of(raw.error_log_timezone, "error_log_timezone")),
             notifications=notification_plan(raw.notifications, rules, [channel.name for channel in channels]),
         )
     except InvalidValueError as fault:
         raise file.error(fault) from None
+
+
+def _templates(raw: _File) -> Templates:
+    zone = zone_of(raw.timezone, "timezone")
+    try:
+        return Templates(raw.language, zone, Path(raw.templates) if raw.templates else None)
+    except ConfigError as error:
+        raise InvalidValueError("templates", str(error), hint=error.hint) from None
 
 
 def _metrics(config: MetricsConfig) -> MetricsConfig:
@@ -209,7 +221,12 @@ def _metrics(config: MetricsConfig) -> MetricsConfig:
     return config
 
 
-def _zone(name: str, key: str) -> tzinfo:
+def zone_of(name: str, key: str) -> tzinfo:
+    """Return a time zone by its IANA name.
+
+    Raises:
+        InvalidValueError: this machine does not know it.
+    """
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

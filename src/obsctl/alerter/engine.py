@@ -36,8 +36,6 @@ _PRUNE_EVERY_S = 10.0
 MOST_KEYS = 100_000
 #: The share of them that is dropped at once when there are more: to look for the smallest costs as much for one.
 _EVICTED_SHARE = 0.1
-#: Conditions that start at a time of which a message says more than the count: to look takes some milliseconds each.
-_MOST_TOPS = 5
 
 
 class Transition(NamedTuple):
@@ -45,11 +43,9 @@ class Transition(NamedTuple):
 
     Attributes:
         alert: a copy that does not change any more.
-        top: what the lines of the worst window have most often.
     """
 
     alert: Alert
-    top: Top = {}  # noqa: RUF012  never changed
 
 
 @dataclass
@@ -252,6 +248,14 @@ class Engine:
             self._prune(now)
         return changed
 
+    def top(self, alert: Alert) -> Top | None:
+        """Return what the lines of an alert's worst window have most often, as far as they were read last."""
+        watched = self._watched.get(alert.rule)
+        if watched is None or alert.kind != watched.rule.kind:
+            return None
+        key = alert.key if len(watched.rule.fields) != 1 else alert.key[0]
+        return self._sample.top(watched.rule, watched.count, key, alert.peak_at)
+
     def observe(self, seen: Observation, now: float) -> list[Transition]:
         """Judge the pipeline's own numbers; return the conditions that start and those that have ended.
 
@@ -378,7 +382,7 @@ class Engine:
             return
         worst_end, worst = max(true, key=_value)
         if alert is not None and alert.state is AlertState.FIRING:
-            _still_on(alert, true[-1][0], worst)
+            _still_on(alert, true[-1][0], worst, worst_end)
             return
         began = true[0][0]
         alert = Alert(
@@ -391,10 +395,10 @@ class Engine:
             started=began,
             last_true=true[-1][0],
             peak=worst,
+            peak_at=worst_end,
         )
         self._alerts[place] = self.firing[place] = self._changes.alerts[place] = alert
-        top = self._sample.top(rule, watched.count, key, worst_end) if len(started) < _MOST_TOPS else {}
-        started.append(Transition(_copy(alert), top))
+        started.append(Transition(_copy(alert)))
 
     def _end(self, place: tuple[str, Key], alert: Alert, clock: int) -> Transition:
         alert.state, alert.ended = AlertState.ENDED, clock
@@ -414,7 +418,7 @@ class Engine:
         window = self._window_of(alert)
         if window is not None:
             for end, measure in rule.still_holding(window, clock - rule.resolve_after_s + 1, clock):
-                _still_on(alert, end, measure)
+                _still_on(alert, end, measure, end)
         return clock - alert.last_true >= rule.resolve_after_s
 
     def _prune(self, now: float) -> None:
@@ -433,9 +437,10 @@ class Engine:
                 self._changes.gone.add(place)
 
 
-def _still_on(alert: Alert, last_true: int, measure: Measure) -> None:
+def _still_on(alert: Alert, last_true: int, measure: Measure, measured_at: int) -> None:
     alert.last_true = max(alert.last_true, last_true)
-    alert.peak = max(alert.peak, measure)
+    if measure > alert.peak:
+        alert.peak, alert.peak_at = measure, measured_at
 
 
 def _second(entry: tuple[int, Any]) -> int:

@@ -1,25 +1,29 @@
-"""What people read: the texts of the first, the resolved, the test and the digest message."""
+"""What people read: the messages about alerts, their digest and the test message, put together from templates."""
 
 from __future__ import annotations
 
 import enum
-import re
+import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from obsctl.alerter.alerts import Alert, AlertState, Level
+from obsctl.alerter.alerts import Alert, AlertState, Level, Measure
+from obsctl.alerter.notify.commands import exact, silence_command, silence_group_command, why_command
 from obsctl.alerter.notify.notification import Notification, Reason
+from obsctl.alerter.printable import printable, visible
 from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.sample import Top
+from obsctl.alerter.templates import TemplateFaultError, Templates
+from obsctl.alerter.view import AlertView, ChannelTestView, DigestView, MessageView, TopView
 
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e]|[`'\\*\[\]<>|]")
-_LONGEST_KEY = 80
+LOG = logging.getLogger(__name__)
+
 #: Incidents that a message names.
 _NAMED = 5
-#: What a message calls the key of a rule that looks at the whole fleet.
+#: What commands call the key of a rule that looks at the whole fleet.
 FLEET = "fleet"
 
 
@@ -35,13 +39,12 @@ class Kind(enum.StrEnum):
     DIGEST = "digest"
 
 
-#: What the stages call the reason, and the word in the title.
-_KINDS: Mapping[Reason, tuple[Kind, str]] = {
-    Reason.FIRST: (Kind.FIRING, "FIRING"),
-    Reason.ESCALATED: (Kind.ESCALATED, "ESCALATED"),
-    Reason.REPEAT: (Kind.REPEAT, "STILL FIRING"),
-    Reason.DIGEST: (Kind.UPDATE, "UPDATE"),
-    Reason.RESOLVED: (Kind.RESOLVED, "RESOLVED"),
+_KINDS: Mapping[Reason, Kind] = {
+    Reason.FIRST: Kind.FIRING,
+    Reason.ESCALATED: Kind.ESCALATED,
+    Reason.REPEAT: Kind.REPEAT,
+    Reason.DIGEST: Kind.UPDATE,
+    Reason.RESOLVED: Kind.RESOLVED,
 }
 
 
@@ -55,6 +58,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         kind: why it is sent.
         title: one line, plain text.
         lines: the body, plain text, a line each.
+        cut: stands where a channel cuts the body, which is too long for it.
         facts: the same as data, for machines (the webhook channel).
     """
 
@@ -63,33 +67,35 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     title: str
     lines: tuple[str, ...] = ()
+    cut: str = "…"
     facts: dict[str, Any] = {}
 
 
 class Writer:
-    """Writes messages.
+    """Writes messages about alerts.
 
     Args:
         rules: the configured ones.
         database: name of the database that holds the lines.
-        zone: of the times that people read; what machines read is UTC.
+        templates: of their texts.
     """
 
-    def __init__(self, rules: Sequence[Rule], database: str, zone: tzinfo = UTC) -> None:
+    def __init__(self, rules: Sequence[Rule], database: str, templates: Templates) -> None:
         self._rules = {rule.name: rule for rule in rules}
         self._database = database
-        self._zone = zone
+        self._templates = templates
 
     def message(self, about: Notification, tops: Mapping[str, Top]) -> Message:
         """Return the message for a notification.
 
         Args:
             about: the notification.
-            tops: what the lines of an alert's worst window had most often, by incident.
+            tops: what the lines of an alert's worst window have most often, by incident.
+
+        Raises:
+            TemplateFaultError: a site's template fails, where the templates raise that.
         """
-        kind, word = _KINDS[about.reason]
-        if kind is Kind.UPDATE and not about.firing:
-            word = "STARTED AND ENDED"
+        kind = _KINDS[about.reason]
         facts: dict[str, Any] = {
             "severity": about.severity.value,
             "started": about.started,
@@ -100,69 +106,82 @@ class Writer:
         }
         if kind is Kind.RESOLVED:
             facts["ended_at"], facts["duration_s"] = utc(about.ended), about.duration
-        if about.total == 1 and len(about.alerts) == 1:
-            (alert,) = about.alerts
-            title, lines = f"{alert.rule} {_key(alert)}", self._one(alert, kind, tops)
+        try:
+            view = self._view(about, kind, tops)
+            title, lines = self._templates.line("title", view), self._templates.lines("body", view)
+            cut = self._templates.line("cut")
+        except TemplateFaultError:
+            raise
+        except Exception:
+            # Whatever is wrong with this program's own templates, that something is wrong on site must be said.
+            LOG.exception("a message could not be written; a plain one is sent in its place")
+            title, lines, cut = _plain(about, kind), (), "…"
+        return Message(id=about.id, thread=about.thread, kind=kind, title=title, lines=lines, cut=cut, facts=facts)
+
+    def measured(self, rule: Rule, measure: Measure) -> str:
+        """Return what a window of a rule shows in words, such as ``200 requests``."""
+        return self._templates.of_kind(rule.kind, "measured", rule, measure)
+
+    def _view(self, about: Notification, kind: Kind, tops: Mapping[str, Top]) -> MessageView:
+        worst = about.alerts[0] if about.alerts else None
+        rule = self._rules.get(worst.rule) if worst is not None and kind is not Kind.RESOLVED else None
+        reason = self._templates.line("silence_reason")
+        if worst is not None and about.total == 1:
+            silence = silence_command(worst, reason=reason)
         else:
-            title, lines = self._many(about, kind)
-        lines.append(f"severity: {about.severity.value}")
-        if kind is not Kind.RESOLVED and about.alerts and (rule := self._rules.get(about.alerts[0].rule)) is not None:
-            lines.append("next: " + rule.next_step(_labels(about.alerts[0]), self._database))
-        incidents = ", ".join(dict.fromkeys(alert.incident for alert in about.alerts[:_NAMED]))
-        lines.append(f"incident: {incidents}" if about.total == 1 else f"incidents: {incidents}{_more(about, _NAMED)}")
-        return Message(
-            id=about.id, thread=about.thread, kind=kind, title=f"[{word}] {title}", lines=tuple(lines), facts=facts
+            silence = silence_group_command(about.labels, reason=reason)
+        return MessageView(
+            kind=kind.value,
+            over=kind is Kind.UPDATE and not about.firing,
+            severity=about.severity.value,
+            name=" ".join(
+                visible(value) if label == "rule" else printable(value) for label, value in about.labels.items()
+            ),
+            alerts=tuple(self._alert(alert, tops.get(alert.incident)) for alert in about.alerts),
+            total=about.total,
+            started=about.started,
+            ended=about.resolved,
+            firing=about.firing,
+            since=about.since,
+            at=about.at,
+            over_at=about.ended,
+            lasted_s=about.duration,
+            look=why_command(worst) if worst is not None else "",
+            silence=silence,
+            next_step=visible(rule.next_step(exact(worst.labels), self._database)) if worst and rule else "",
+            incidents=tuple(dict.fromkeys(alert.incident for alert in about.alerts[:_NAMED])),
         )
 
-    def _one(self, alert: Alert, kind: Kind, tops: Mapping[str, Top]) -> list[str]:
-        """Return what a message about one alert says."""
-        rule, lines = self._rules.get(alert.rule), []
-        if rule is not None:
-            lines.append(rule.shown(alert.peak) if kind is Kind.FIRING else f"peak: {rule.measured(alert.peak)}")
-            lines.append(f"threshold: {rule.limit}")
-        clock = "" if rule is not None and rule.log is None else " (time of the log lines)"
-        lines.append(f"started: {self._time(alert.started)}{clock}")
-        if alert.state is AlertState.ENDED:
-            lines.append(f"ended: {self._time(alert.last_true)}, after {_span(alert.last_true - alert.started)}")
-        for field, values in tops.get(alert.incident, {}).items():
-            lines.append(f"top {field}: " + ", ".join(f"{_printable(value)} ({n})" for value, n in values))
-        if rule is None:
-            lines.append("the rule is no longer configured")
-        return lines
-
-    def _many(self, about: Notification, kind: Kind) -> tuple[str, list[str]]:
-        """Return the title and what a message about several alerts says."""
-        name = " ".join(_printable(value) for value in about.labels.values()) or "alerts"
-        counts = {
-            Kind.RESOLVED: f"all {about.total} have ended",
-            Kind.UPDATE: f"{about.started} started, {about.resolved} ended, {about.firing} firing",
-        }
-        title = f"{name}: {counts.get(kind, f'{about.total} alerts')}"
-        lines = [
-            f"{alert.rule} {_key(alert)}: {self._measured(alert)}"
-            + (", ended" if alert.state is AlertState.ENDED and kind is not Kind.RESOLVED else "")
-            for alert in about.alerts
-        ]
-        if about.total > len(about.alerts):
-            lines.append(f"and {about.total - len(about.alerts)} more")
-        lines.append(f"since: {self._time(about.since)} (time of the log lines)")
-        if kind is Kind.RESOLVED:
-            lines.append(f"ended: {self._time(about.ended)}, after {_span(about.duration)}")
-        if kind is not Kind.RESOLVED and kind is not Kind.UPDATE:
-            lines.append(
-                f"{about.started} started, {about.resolved} ended since the last message; {about.firing} firing"
-            )
-        return title, lines
-
-    def _time(self, seconds: float) -> str:
-        """Return a moment as people on site read it, with its distance from UTC."""
-        if self._zone is UTC:
-            return utc(seconds)
-        return datetime.fromtimestamp(seconds, self._zone).isoformat(sep=" ", timespec="seconds")
-
-    def _measured(self, alert: Alert) -> str:
-        rule = self._rules.get(alert.rule)
-        return rule.measured(alert.peak) if rule is not None else "the rule is no longer configured"
+    def _alert(self, alert: Alert, top: Top | None) -> AlertView:
+        rule, templates = self._rules.get(alert.rule), self._templates
+        over = alert.state is AlertState.ENDED
+        return AlertView(
+            rule=visible(alert.rule),
+            kind=alert.kind,
+            configured=rule is not None,
+            of_lines=rule is None or rule.log is not None,
+            labels={field: printable(value) for field, value in alert.labels.items()},
+            severity=alert.severity.value,
+            incident=alert.incident,
+            firing=not over,
+            headline=visible(templates.of_kind(rule.kind, "headline", rule, alert.peak)) if rule else "",
+            measured=visible(self.measured(rule, alert.peak)) if rule else "",
+            limit=visible(templates.of_kind(rule.kind, "limit", rule)) if rule else "",
+            started=alert.started,
+            ended=alert.last_true if over else 0,
+            lasted_s=alert.last_true - alert.started if over else 0,
+            top=None
+            if top is None
+            else TopView(
+                kept=top.kept,
+                lines=top.lines,
+                hits=top.hits,
+                by_field={
+                    field: tuple((printable(value), lines) for value, lines in values)
+                    for field, values in top.values.items()
+                },
+            ),
+        )
 
     def _facts(self, alert: Alert, tops: Mapping[str, Top]) -> dict[str, Any]:
         rule = self._rules.get(alert.rule)
@@ -181,45 +200,47 @@ class Writer:
         if alert.state is AlertState.ENDED:
             facts["ended_at"] = utc(alert.last_true)
         if alert.incident in tops:
-            facts["top"] = {field: dict(values) for field, values in tops[alert.incident].items()}
+            facts["top"] = {field: dict(values) for field, values in tops[alert.incident].values.items()}
         return facts
 
 
-def _labels(alert: Alert) -> dict[str, str]:
-    return {field: _printable(value) for field, value in alert.labels.items()}
+def _plain(about: Notification, kind: Kind) -> str:
+    """Return a title that needs no template."""
+    whom = [f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or FLEET}" for alert in about.alerts[:_NAMED]]
+    return f"[{kind.upper()}] {', '.join(whom)}: {about.total} alerts, {about.firing} firing"
 
 
-def _key(alert: Alert) -> str:
-    return " ".join(_labels(alert).values()) or FLEET
+def channel_test(now: float, origin: str, templates: Templates, severity: Level | None = None) -> Message:
+    """Return the message of ``obsctl alert test``, marked so that it is not taken for an alert.
 
-
-def _more(about: Notification, named: int) -> str:
-    return f" and {about.total - named} more" if about.total > named else ""
-
-
-def channel_test(now: float, origin: str) -> Message:
-    """Return the message of ``obsctl alert test``, marked so that it is not taken for an alert."""
+    Args:
+        now: seconds since the epoch.
+        origin: the host that sends it.
+        templates: of its text.
+        severity: whom a message of this severity mentions, it mentions too; None: nobody.
+    """
+    view = ChannelTestView(at=now, origin=printable(origin), severity=severity.value if severity else "")
+    facts: dict[str, Any] = {"test": True, "sent_at": utc(now), "origin": origin}
     return Message(
         id=f"test-{int(now * 1000):x}",
         kind=Kind.TEST,
-        title="[TEST] obsctl alert test",
-        lines=(
-            "This is a test. Nothing is wrong, nothing needs to be done.",
-            f"sent: {utc(now)} from {_printable(origin)}",
-        ),
-        facts={"test": True, "sent_at": utc(now), "origin": origin},
+        title=templates.line("test_title", view),
+        lines=templates.lines("test_body", view),
+        facts=facts | ({"severity": severity.value} if severity else {}),
     )
 
 
-def digest(messages: Sequence[Message], now: float) -> Message:
+def digest(messages: Sequence[Message], now: float, templates: Templates) -> Message:
     """Return one message in place of several that the channel's rate does not let through one by one."""
     firing = sum(m.kind in (Kind.FIRING, Kind.ESCALATED) for m in messages)
     resolved = sum(m.kind is Kind.RESOLVED for m in messages)
+    view = DigestView(titles=tuple(m.title for m in messages), firing=firing, resolved=resolved)
     return Message(
         id=f"digest-{int(now * 1000):x}",
         kind=Kind.DIGEST,
-        title=f"[DIGEST] {len(messages)} alert messages: {firing} firing, {resolved} resolved",
-        lines=("The channel's rate limit was reached; these messages come as one:", *(m.title for m in messages)),
+        title=templates.line("digest_title", view),
+        lines=templates.lines("digest_body", view),
+        cut=templates.line("cut"),
         facts={
             # People are mentioned by severity.
             "severity": max(
@@ -234,26 +255,15 @@ def digest(messages: Sequence[Message], now: float) -> Message:
     )
 
 
-def sent_again(message: Message) -> Message:
+def sent_again(message: Message, templates: Templates) -> Message:
     """Return the message marked as a possible repetition: the first attempt got no answer."""
-    line = "sent again: an earlier attempt was not answered, so you may have this message already"
-    return msgspec.structs.replace(message, lines=(*message.lines, line))
-
-
-def _printable(text: str) -> str:
-    """Return a text that clients choose, without what draws, links or breaks lines in a chat, or ends a text in SQL."""
-    return _UNPRINTABLE.sub("?", text)[:_LONGEST_KEY]
+    return msgspec.structs.replace(message, lines=(*message.lines, templates.line("sent_again")))
 
 
 def utc(seconds: float) -> str:
-    """Return a moment (seconds since the epoch) as the messages write it."""
+    """Return a moment (seconds since the epoch) as the messages' facts write it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _rank(severity: str) -> int:
     return list(Level).index(Level(severity)) if severity in set(Level) else -1
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

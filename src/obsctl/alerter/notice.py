@@ -20,6 +20,9 @@ from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels.channel import ChannelOptions, Resolve
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Kind, Message, utc
+from obsctl.alerter.printable import visible
+from obsctl.alerter.templates import Templates
+from obsctl.alerter.view import NoticeView
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
 
@@ -57,12 +60,14 @@ class Notices:
         path: of the file that remembers it.
         member: name of this alerter.
         channels: names of the channels.
+        templates: of the messages.
     """
 
-    def __init__(self, path: Path, member: str, channels: Iterable[str]) -> None:
+    def __init__(self, path: Path, member: str, channels: Iterable[str], templates: Templates) -> None:
         self._path = path
         self._member = member
         self._channels = tuple(channels)
+        self._templates = templates
         self._trouble = _load(path)
         self._not_before: dict[str, float] = {}
 
@@ -111,23 +116,22 @@ class Notices:
         self._keep(trouble if trouble.said or not trouble.ended else None)
 
     def _message(self, trouble: _Trouble, times: int) -> Message:
-        if trouble.ended:
-            kind, word = Kind.RESOLVED, "RESOLVED"
-        else:
-            kind, word = (Kind.REPEAT, "STILL FIRING") if times else (Kind.FIRING, "FIRING")
-        lines = [f"since: {utc(trouble.since)}", f"reason: {trouble.reason}"]
-        if trouble.ended:
-            lines.append(f"ended: {utc(trouble.ended)}; lines written meanwhile are read now")
-        else:
-            lines.append("this alerter sees no line and sends no other alert; another host may still do so")
-            lines.append("next: obsctl health")
+        kind = Kind.RESOLVED if trouble.ended else Kind.REPEAT if times else Kind.FIRING
+        view = NoticeView(
+            kind=kind.value,
+            member=visible(self._member),
+            reason=visible(trouble.reason),
+            since=trouble.since,
+            over_at=trouble.ended,
+        )
         thread = f"alerter-{self._member}-{int(trouble.since):x}"
         return Message(
             id=f"{thread}-{times}{'-end' if trouble.ended else ''}",
             thread=thread,
             kind=kind,
-            title=f"[{word}] obsctl-alerter on {self._member} cannot work",
-            lines=tuple(lines),
+            title=self._templates.line("notice_title", view),
+            lines=self._templates.lines("notice_body", view),
+            cut=self._templates.line("cut"),
             facts={
                 "severity": Level.CRITICAL.value,
                 "alerter": self._member,

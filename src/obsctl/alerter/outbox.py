@@ -23,6 +23,7 @@ import msgspec
 
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Message, digest, sent_again
+from obsctl.alerter.templates import Templates
 
 SCHEMA = """
 CREATE TABLE outbox (
@@ -181,6 +182,7 @@ def claim(
     channel: str,
     per_minute: int,
     now: float,
+    templates: Templates,
     *,
     robots: Sequence[str] = (),
     gap_s: float = 0.0,
@@ -191,6 +193,7 @@ def claim(
         channel: its name.
         per_minute: attempts allowed within any 60 seconds, for each robot.
         now: seconds since the epoch.
+        templates: of the digest, and of what marks a repetition.
         robots: names of the pool's robots; none for a channel without a pool.
         gap_s: at least this time lies between two attempts of a robot, seconds.
 
@@ -244,9 +247,9 @@ def claim(
         ).fetchall()
     ids = tuple(row[0] for row in rows)
     messages = [_message(row[1]) for row in rows]
-    message = messages[0] if len(messages) == 1 else digest(messages, now)
+    message = messages[0] if len(messages) == 1 else digest(messages, now, templates)
     if any(row[2] for row in rows):
-        message = sent_again(message)
+        message = sent_again(message, templates)
     connection.executemany(
         "UPDATE outbox SET state = 'sending', attempts = attempts + 1 WHERE id = ?", [(i,) for i in ids]
     )

@@ -22,7 +22,7 @@ from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.sample import Top
+from obsctl.alerter.templates import Templates
 
 #: As alerter.yml has them by default, seconds. Lines that are replayed in order are never late.
 _LATENESS_S, _AHEAD_S, _SHIPPING_S = 300.0, 60.0, 5.0
@@ -158,17 +158,15 @@ class _Run:
         self._holds = any(rule.clocked and rule.for_s for rule in rules)
         self._last_line = 0
         self._engine = Engine(rules, lateness_s=_LATENESS_S, ahead_s=_AHEAD_S)
-        self._writer = Writer(rules, "obs")
+        self._writer = Writer(rules, "obs", Templates())
         self._notifier = Notifier(notification_plan(NotifyOptions(), rules, [_CHANNEL]))
-        self._tops: dict[str, Top] = {}
 
     def turn(self, events: Sequence[Event], second: int) -> None:
         """Let a second pass in which these lines were written."""
         if events:
             self._last_line = second
         changed = self._engine.feed(events, second) + self._engine.tick(second - _SHIPPING_S, second)
-        self._tops |= {alert.incident: top for alert, top in changed if top}
-        news = [alert for alert, _ in changed if self._counts(alert)]
+        news = [transition.alert for transition in changed if self._counts(transition.alert)]
         for alert in news:
             if alert.incident not in self._started:
                 result = self.results[alert.rule]
@@ -177,18 +175,13 @@ class _Run:
                 result.first = result.first or result.last
             self._started[alert.incident] = alert
         for about in self._notifier.turn(news, self._firing(), second).notifications:
-            message = self._writer.message(about, self._tops)
+            message = self._writer.message(about, {})
             names = dict.fromkeys(alert.rule for alert in about.alerts)
             for name in names:
                 self.results[name].messages += 1
             self.messages.append(
                 Sent(at=utc(about.at), rule=", ".join(names), kind=message.kind.value, title=message.title)
             )
-        if changed:
-            on = {alert.incident for alert in self._engine.firing.values()} | {
-                member.alert.incident for member in self._notifier.memory.members.values() if member.has_news
-            }
-            self._tops = {incident: top for incident, top in self._tops.items() if incident in on}
 
     def conditions(self) -> list[Condition]:
         """Return all that started, each as it was last seen."""
@@ -199,7 +192,7 @@ class _Run:
                 labels=alert.labels,
                 started=utc(alert.started),
                 ended=utc(alert.last_true) if alert.state is AlertState.ENDED else None,
-                peak=self._rules[alert.rule].measured(alert.peak),
+                peak=self._writer.measured(self._rules[alert.rule], alert.peak),
             )
             for alert in (on.get(incident, alert) for incident, alert in self._started.items())
         ]

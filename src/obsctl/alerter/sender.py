@@ -20,6 +20,7 @@ from obsctl.alerter.history.of_attempt import carried, of_attempt
 from obsctl.alerter.history.records import GivenUp
 from obsctl.alerter.outbox import DeadLetters, Pace, Parcel
 from obsctl.alerter.state import Connection, State, note, transaction
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
 
@@ -37,10 +38,16 @@ class Sender(threading.Thread):
         state: holds the outbox.
         resolve: reads its secrets, again for each attempt: a changed secret needs no restart.
         on_failure: called with the reason when the thread cannot go on.
+        templates: of the digest, and of what marks a repetition.
     """
 
     def __init__(
-        self, channel: ChannelOptions, state: State, resolve: Resolve, on_failure: Callable[[Exception], None]
+        self,
+        channel: ChannelOptions,
+        state: State,
+        resolve: Resolve,
+        on_failure: Callable[[Exception], None],
+        templates: Templates,
     ) -> None:
         super().__init__(name=f"channel {channel.name}", daemon=True)
         self.channel = channel
@@ -50,6 +57,7 @@ class Sender(threading.Thread):
         self._robots = {robot.name: robot for robot in channel.each_robot()}
         self._state = state
         self._resolve = resolve
+        self._templates = templates
         self._on_failure = on_failure
         self._wake = threading.Event()
         self._stopping = False
@@ -88,6 +96,7 @@ class Sender(threading.Thread):
                 name,
                 self.channel.per_minute,
                 now,
+                self._templates,
                 robots=tuple(self._robots),
                 gap_s=self.channel.gap_s,
             )

@@ -15,7 +15,6 @@ from pathlib import Path
 from obsctl import __version__
 from obsctl.alerter import config as settings
 from obsctl.alerter import outbox
-from obsctl.alerter.alerts import AlertState
 from obsctl.alerter.changelog import Changelog, LeadershipLostError
 from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import AlerterConfig
@@ -47,11 +46,12 @@ from obsctl.alerter.notice import Notices, Watch
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.reading import SILENT_S, Reading
 from obsctl.alerter.rules.rule import Log as LineLog
-from obsctl.alerter.sample import Top
+from obsctl.alerter.sample import Tops
 from obsctl.alerter.sender import Sender
 from obsctl.alerter.silence_follower import SilenceFollower
 from obsctl.alerter.source import Record, Source
 from obsctl.alerter.state import State, note, transaction
+from obsctl.alerter.templates_check import check_templates
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
 from obsctl.core.secrets import redact, resolve
@@ -112,12 +112,11 @@ class Alerter:
             for topic in topics
         ]
         self._lines = LineReader(TrustedProxies(config.trusted_proxies), config.error_log_timezone)
-        self._writer = Writer(config.rules, config.database, config.timezone)
+        self._writer = Writer(config.rules, config.database, config.templates)
         self._notifier = Notifier(config.notifications)
         self._channels = [channel.name for channel in config.channels]
-        #: What the lines of the worst window had most often, by the incident of an alert that is on.
-        self._tops: dict[str, Top] = {}
-        self._senders = [Sender(channel, state, resolve, self._fail) for channel in config.channels]
+        self._tops = Tops(self._engine.top)
+        self._senders = [Sender(channel, state, resolve, self._fail, config.templates) for channel in config.channels]
         self._poller = Poller(
             config.metrics.sources,
             config.rules,
@@ -375,9 +374,6 @@ class Alerter:
     def _save(self, transitions: list[Transition]) -> None:
         """Let the stages decide what is to be said, and write alerts and messages."""
         now = time.time()
-        for alert, top in transitions:
-            if alert.state is AlertState.FIRING and top:
-                self._tops[alert.incident] = top
         decided = self._notifier.turn(
             [transition.alert for transition in transitions],
             self._engine.firing,
@@ -390,7 +386,8 @@ class Alerter:
             LOG.warning(problem)
         for (stage, cause, rule), number in Counter((h.stage, h.cause, h.rule) for h in decided.suppressed).items():
             LOG.info("alerts are held back", extra={"stage": stage, "cause": cause, "rule": rule, "alerts": number})
-        messages = [(self._writer.message(about, self._tops), about) for about in decided.notifications]
+        tops = self._tops.of(alert for about in decided.notifications for alert in about.alerts)
+        messages = [(self._writer.message(about, tops), about) for about in decided.notifications]
         records = of_turn([transition.alert for transition in transitions], decided.suppressed, messages, now)
         if not (changes or remembered.saved or remembered.gone or messages or decided.pass_on or records):
             return
@@ -412,13 +409,11 @@ class Alerter:
                 sender.wake()
 
     def _show_alerts(self) -> None:
-        """Let /health show what is on now, and forget what was said of the lines of other alerts."""
+        """Let /health show what is on now."""
         firing = self._engine.firing.values()
         self._alerts = tuple(
             ActiveAlert(rule=a.rule, labels=a.labels, incident=a.incident, started=a.started) for a in firing
         )
-        on = {alert.incident for alert in firing}
-        self._tops = {incident: top for incident, top in self._tops.items() if incident in on}
 
     def _unable_since(self) -> dict[str, float]:
         """Return the channels that cannot deliver, and since when their oldest message waits."""
@@ -456,7 +451,10 @@ class Service:
         self._stopping = threading.Event()
         self._alerter: Alerter | None = None
         notices = Notices(
-            config.state.with_name("notice.json"), config.kafka.member, [channel.name for channel in config.channels]
+            config.state.with_name("notice.json"),
+            config.kafka.member,
+            [channel.name for channel in config.channels],
+            config.templates,
         )
         self._notices = Watch(notices, config.channels, resolve, self._why_failing)
         #: When this alerter was the active one last, monotonic seconds.
@@ -556,6 +554,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     try:
         config = settings.load(arguments.config)
+        check_templates(config.rules, config.database, config.templates)
         if arguments.check:
             for channel in config.channels:
                 channel.open(resolve)

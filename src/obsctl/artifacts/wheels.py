@@ -25,7 +25,7 @@ HOST_EXTRAS = ("apprise",)
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 #: What the project's wheel is made of, relative to the root of its source tree.
-_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src/obsctl", "docs/runbooks")
+_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src/obsctl", "docs/runbooks", "templates")
 
 
 def source_tree() -> Path:

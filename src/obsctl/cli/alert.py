@@ -22,6 +22,8 @@ from obsctl.core.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from obsctl.alerter.rules_file import Entry
+    from obsctl.alerter.templates import Templates
+    from obsctl.fleet.model import Fleet
 
 alert = group(
     "alert",
@@ -60,6 +62,14 @@ class LogFormat(enum.StrEnum):
     ERROR = "error"
 
 
+class Severity(enum.StrEnum):
+    """How bad the condition of a message is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
 _RulesPath = Annotated[
     Path,
     typer.Argument(
@@ -74,13 +84,22 @@ _RulesPath = Annotated[
     "test",
     cls=Command,
     epilog=examples(
-        "obsctl alert test", "obsctl alert test --channel ops-dingtalk", "obsctl alert test --dry-run -o json"
+        "obsctl alert test",
+        "obsctl alert test --channel ops-dingtalk --severity critical",
+        "obsctl alert test --dry-run -o json",
     ),
 )
 def send_test(
     ctx: typer.Context,
     channel: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this channel; may be given several times.")
+    ] = None,
+    severity: Annotated[
+        Severity | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="Mention whom a message of this severity mentions: info, warning or critical (default: none).",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent, with secrets masked, and send nothing.")
@@ -91,6 +110,7 @@ def send_test(
     Delivered means that the vendor itself said so (DingTalk's errcode 0, Slack's ok, 250 after DATA).
     Ends with 75 when nothing worse than a vendor's rate limit was met.
     """
+    from obsctl.alerter.alerts import Level
     from obsctl.alerter.channels.registry import parse_channels
     from obsctl.alerter.message import channel_test
     from obsctl.checks.channels.collect import preview_all, send_to_all
@@ -101,7 +121,8 @@ def send_test(
     from obsctl.cli.reporting import Start
     from obsctl.core.secrets import resolve
 
-    specs = parse_channels(load_fleet(ctx).alert_channels, "the inventory's alert channels")
+    fleet = load_fleet(ctx)
+    specs = parse_channels(fleet.alert_channels, "the inventory's alert channels")
     if not specs:
         raise ConfigError(
             "the inventory has no alert channel, so no alert can arrive anywhere",
@@ -114,7 +135,9 @@ def send_test(
     # Each robot of a pool is tried: one that was removed would be found on a busy day only.
     chosen = [robot for spec in specs if not channel or spec.name in channel for robot in spec.each_robot()]
     start = Start()
-    message = channel_test(start.at.timestamp(), socket.gethostname())
+    message = channel_test(
+        start.at.timestamp(), socket.gethostname(), _templates(fleet), Level(severity) if severity else None
+    )
     if dry_run:
         planned: dict[str, Any] = {"dry_run": True, "requests": preview_all(chosen, message, resolve)}
         note(ctx, "dry run: nothing was sent")
@@ -251,6 +274,20 @@ def replay_rules(
     }
     publish(ctx, start.report("alert rules replay", msgspec.to_builtins(data)), REPLAY_LAYOUTS)
     return ExitCode.OK
+
+
+def _templates(fleet: Fleet) -> Templates:
+    """Return the templates of messages as the inventory chooses them."""
+    from obsctl.alerter.config import zone_of
+    from obsctl.alerter.templates import Language, Templates
+    from obsctl.core.config_file import InvalidValueError
+
+    chosen = fleet.alerter
+    try:
+        zone = zone_of(chosen.timezone, "alerter.timezone")
+    except InvalidValueError as fault:
+        raise ConfigError(f"{fault.key}: {fault}", hint=fault.hint) from None
+    return Templates(Language(chosen.language), zone, Path(chosen.templates) if chosen.templates else None)
 
 
 def _entries(file: Path) -> list[Entry]:

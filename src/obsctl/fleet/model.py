@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -136,6 +136,9 @@ class Alerter(msgspec.Struct, frozen=True, kw_only=True):
     """The alerter.
 
     Attributes:
+        language: of its messages.
+        timezone: of the times in them, an IANA name.
+        templates: folder of the site's own templates of messages; empty for none.
         state_topic: topic of the alerters' state; empty in a document of an earlier release.
         silences_topic: topic of the silences; empty in a document of an earlier release.
         history_topic: topic of what it decided and what became of it; empty in a document of an earlier release.
@@ -143,6 +146,9 @@ class Alerter(msgspec.Struct, frozen=True, kw_only=True):
 
     group: str = "obsctl-alerter"
     metrics_port: int = 9601
+    language: Literal["en", "zh"] = "en"
+    timezone: str = "UTC"
+    templates: str = ""
     state_topic: str = ""
     silences_topic: str = ""
     history_topic: str = ""

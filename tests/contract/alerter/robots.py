@@ -9,6 +9,7 @@ from obsctl.alerter.channels.channel import Channel, ChannelOptions
 from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.delivery import Delivery
 from obsctl.alerter.message import Kind, Message, channel_test
+from obsctl.alerter.templates import Templates
 from obsctl.core.secrets import Secret
 
 #: Searched for in everything that is written.
@@ -32,12 +33,14 @@ def opened(type_: str, url: str, **more: object) -> Channel:
 
 
 def send(type_: str, url: str, message: Message | None = None, **more: object) -> Delivery:
-    return opened(type_, url, **more).send(message or channel_test(time.time(), "app1"))
+    return opened(type_, url, **more).send(message or channel_test(time.time(), "app1", Templates()))
 
 
 def alert(severity: str = "critical", kind: Kind = Kind.FIRING, lines: tuple[str, ...] = ("200 requests",)) -> Message:
     facts: dict[str, Any] = {"severity": severity}
-    return Message(id="1", kind=kind, title=f"[{kind.upper()}] rule 203.0.113.9", lines=lines, facts=facts)
+    return Message(
+        id="1", kind=kind, title=f"[{kind.upper()}] rule 203.0.113.9", lines=lines, cut="(cut here)", facts=facts
+    )
 
 
 #: A digest as a rule with a Chinese name and IPv6 keys makes it: more than 20,000 bytes.

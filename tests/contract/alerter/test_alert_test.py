@@ -15,7 +15,7 @@ from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.checks.channels.judge import FINDINGS, PARTIAL
 from obsctl.cli.main import run
 from obsctl.core.errors import ExitCode
-from obsctl.fleet.model import Fleet
+from obsctl.fleet.model import Alerter, Fleet
 from rig.vendor import Vendor
 
 TOKEN = "tok-11aa22bb33cc"
@@ -116,6 +116,59 @@ def test_something_worse_hides_the_throttling(ask: Ask, tmp_path: Path, vendor: 
     code, report, _ = ask(of=other)
     assert code == 2
     assert {f["code"] for f in report["findings"]} == {"ALERT_CHANNEL_THROTTLED", "ALERT_CHANNEL_UNREACHABLE"}
+
+
+def test_a_severity_mentions_whom_its_messages_mention(ask: Ask, tmp_path: Path, vendor: Vendor) -> None:
+    robot = {"name": "ops", "type": "dingtalk", "url": vendor.url, "token": "env:ROBOT_TOKEN",
+             "at_mobiles": ["13800000000"], "at_user_ids": ["zhang"], "at_all": ["critical"]}  # fmt: skip
+    hook = {"name": "hook", "type": "webhook", "url": vendor.url + "/hook"}
+    fleet = written(tmp_path, robot, hook)
+    named = {
+        (): [],
+        ("--severity", "warning"): [],
+        ("--severity", "critical"): ["zhang", "13800000000", "all"],
+    }
+    for options, people in named.items():
+        _, report, _ = ask(*options, of=fleet)
+        assert [channel["mentions"] for channel in report["data"]["channels"]] == [people, []]
+        _, report, _ = ask("--dry-run", *options, of=fleet)
+        assert [request["mentions"] for request in report["data"]["requests"]] == [people, []]
+    at = [request.body.get("at") for request in vendor.received if "markdown" in request.body]
+    assert at == [None, None, {"atMobiles": ["13800000000"], "atUserIds": ["zhang"], "isAtAll": True}]
+    said = [request.body["facts"].get("severity") for request in vendor.received if "facts" in request.body]
+    assert said == [None, "warning", "critical"]
+
+
+def test_the_message_is_in_the_language_and_the_zone_of_the_site(ask: Ask, tmp_path: Path, vendor: Vendor) -> None:
+    path = tmp_path / "fleet.json"
+    hook = {"name": "hook", "type": "webhook", "url": vendor.url + "/hook"}
+    alerter = Alerter(language="zh", timezone="Asia/Shanghai")
+    path.write_bytes(msgspec.json.encode(Fleet(alert_channels=(hook,), alerter=alerter)))
+    assert ask("--severity", "info", of=path)[0] == 0
+    (request,) = vendor.received
+    assert request.body["title"] == "[测试] obsctl alert test（提示）"
+    assert "这是一条测试消息" in request.body["text"]
+    assert "+08:00" in request.body["text"]
+    assert request.body["facts"]["sent_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("alerter", "said"),
+    [
+        (Alerter(timezone="Mars/Base"), "alerter.timezone: there is no time zone 'Mars/Base'"),
+        (Alerter(templates="/nonexistent"), "/nonexistent cannot be read"),
+    ],
+)
+def test_a_message_that_cannot_be_written_is_a_clear_error(
+    ask: Ask, tmp_path: Path, vendor: Vendor, alerter: Alerter, said: str
+) -> None:
+    path = tmp_path / "fleet.json"
+    hook = {"name": "hook", "type": "webhook", "url": vendor.url + "/hook"}
+    path.write_bytes(msgspec.json.encode(Fleet(alert_channels=(hook,), alerter=alerter)))
+    code, _, err = ask(of=path)
+    assert code == 78
+    assert said in err
+    assert vendor.received == []
 
 
 def test_a_dry_run_sends_nothing_and_masks(ask: Ask, vendor: Vendor) -> None:

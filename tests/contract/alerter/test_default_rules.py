@@ -80,7 +80,7 @@ def said(project: Path, seconds: int, pages: Callable[[int], Pages]) -> list[tup
         if second % 10 == 0:
             changed += machine.observe(observation(now, {"consumer-app1": [], "alerter": []} | pages(second)), now)
         # What a silence of lines starts is not of interest here.
-        news = [alert for alert, _ in changed if alert.kind == Metric.__struct_config__.tag]
+        news = [one.alert for one in changed if one.alert.kind == Metric.__struct_config__.tag]
         firing = {place: alert for place, alert in machine.firing.items() if alert.kind == "metric"}
         found += [
             (about.reason.value, about.alerts[0].rule) for about in notifier.turn(news, firing, now).notifications

@@ -16,6 +16,7 @@ from obsctl.alerter.channels.dingtalk import sign
 from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 from rig.vendor import Vendor
@@ -32,7 +33,7 @@ def resolve(reference: str) -> Secret:
 def send(url: str, **options: object) -> Delivery:
     entry = {"name": "ops", "type": "dingtalk", "url": url, "token": "env:TOKEN", "secret": "env:SECRET", **options}
     (spec,) = parse_channels([entry], "test")
-    return spec.open(resolve).send(channel_test(time.time(), "app1"))
+    return spec.open(resolve).send(channel_test(time.time(), "app1", Templates()))
 
 
 def test_the_signature_is_the_vendors() -> None:
@@ -208,7 +209,7 @@ def test_neither_token_nor_secret_nor_signature_is_ever_written(
     entry = {"name": "ops", "type": "dingtalk", "url": vendor.url, "token": "env:TOKEN", "secret": "env:SECRET"}
     (spec,) = parse_channels([entry], "test")
     channel = spec.open(resolve)
-    preview = channel.preview(channel_test(time.time(), "app1"))
+    preview = channel.preview(channel_test(time.time(), "app1", Templates()))
     text = repr(outcomes) + caplog.text + repr(preview) + repr(vars(channel)) + repr(spec)
     for hidden in (TOKEN, SECRET, *signatures):
         assert hidden not in text

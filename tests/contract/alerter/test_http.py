@@ -15,6 +15,7 @@ from obsctl.alerter.channels import http
 from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 from rig.peers import peer
@@ -47,7 +48,9 @@ def send(url: str, **options: object) -> Delivery:
     """Send through a DingTalk channel, which puts its token into the URL."""
     entry = {"name": "ops", "type": "dingtalk", "url": url, "token": "env:TOKEN", **options}
     (channel,) = parse_channels([entry], "test")
-    delivery = channel.open(lambda reference: Secret(TOKEN, reference)).send(channel_test(time.time(), "app1"))
+    delivery = channel.open(lambda reference: Secret(TOKEN, reference)).send(
+        channel_test(time.time(), "app1", Templates())
+    )
     assert TOKEN not in repr(delivery)
     assert "prox-77aa1c" not in repr(delivery)
     return delivery

@@ -23,6 +23,7 @@ from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Kind, Message
 from obsctl.alerter.sender import Sender
 from obsctl.alerter.state import State, connect, transaction
+from obsctl.alerter.templates import Templates
 from obsctl.core.secrets import Secret
 from obsctl.lab import standins
 from rig.ports import free_port
@@ -236,7 +237,7 @@ def test_every_behaviour_of_every_channel(
     spec = rig.options(channel)
     state = tmp_path / "state.db"
     State(state).close()
-    sender = Sender(spec, state, resolve, lambda: None)
+    sender = Sender(spec, state, resolve, lambda: None, Templates())
     with closing(connect(state)) as connection:
         with transaction(connection):
             outbox.put(connection, MESSAGE, ["ops"], time.time())
@@ -276,7 +277,7 @@ def test_a_pool_delivers_past_a_robot_that_was_removed(
     (spec,) = parse_channels([entry], "test")
     state = tmp_path / "state.db"
     State(state).close()
-    sender = Sender(spec, state, resolve, lambda: None)
+    sender = Sender(spec, state, resolve, lambda: None, Templates())
     with closing(connect(state)) as connection:
         with transaction(connection):
             for number in range(4):

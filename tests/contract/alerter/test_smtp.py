@@ -17,6 +17,7 @@ import pytest
 from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 from tests.contract.alerter.network import Authority
@@ -121,7 +122,9 @@ def send(port: int, **options: object) -> Delivery:
         **options,
     }
     (spec,) = parse_channels([entry], "test")
-    return spec.open(lambda reference: Secret("mail-pass-31", reference)).send(channel_test(time.time(), "app1"))
+    return spec.open(lambda reference: Secret("mail-pass-31", reference)).send(
+        channel_test(time.time(), "app1", Templates())
+    )
 
 
 def test_the_mail_arrives_whole_for_every_recipient(server: Server) -> None:
@@ -232,7 +235,7 @@ def test_the_port_says_how_it_is_encrypted_unless_tls_does(port: int, tls: str |
     entry = {"name": "m", "type": "smtp", "host": "h", "port": port, "sender": "a@b.c", "recipients": ["d@e.f"]}
     (spec,) = parse_channels([entry | ({"tls": tls} if tls else {})], "test")
     opened = spec.open(lambda reference: Secret("x", reference))
-    assert opened.preview(channel_test(time.time(), "app1"))["tls"] == used
+    assert opened.preview(channel_test(time.time(), "app1", Templates()))["tls"] == used
 
 
 def test_a_server_that_waits_for_tls_is_not_a_matter_of_routes(authority: Authority) -> None:

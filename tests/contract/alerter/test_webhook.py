@@ -12,6 +12,7 @@ from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.channels.webhook import sign
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import channel_test
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 from rig.vendor import Vendor
@@ -21,7 +22,7 @@ TOKEN = "hook-77b25c1f0e9a"
 
 def send(url: str, *, value: str = TOKEN, **options: object) -> Delivery:
     (spec,) = parse_channels([{"name": "hook", "type": "webhook", "url": url, **options}], "test")
-    return spec.open(lambda reference: Secret(value, reference)).send(channel_test(time.time(), "app1"))
+    return spec.open(lambda reference: Secret(value, reference)).send(channel_test(time.time(), "app1", Templates()))
 
 
 def test_the_body_has_its_schema_and_the_token_travels_in_the_header(vendor: Vendor) -> None:
@@ -183,7 +184,9 @@ def test_of_a_url_only_scheme_and_host_are_shown(closed_port: int, vendor: Vendo
     said = [send(f"http://user:pass-9f@127.0.0.1:{closed_port}{rest}"), send(vendor.url + rest)]
     entry = {"name": "hook", "type": "webhook", "url": f"http://user:pass-9f@127.0.0.1:{closed_port}{rest}"}
     (spec,) = parse_channels([entry], "test")
-    preview = spec.open(lambda reference: Secret(TOKEN, reference)).preview(channel_test(time.time(), "app1"))
+    preview = spec.open(lambda reference: Secret(TOKEN, reference)).preview(
+        channel_test(time.time(), "app1", Templates())
+    )
     assert [delivery.verdict for delivery in said] == [Verdict.UNREACHABLE, Verdict.REFUSED]
     assert "pass-9f" not in repr((said, preview))
     assert "k-55aa" not in repr((said, preview))

@@ -206,6 +206,74 @@ def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
     ]
 
 
+def test_messages_are_in_the_sites_language_and_its_zone(project: Path, tmp_path: Path) -> None:
+    site = _site(tmp_path / "site", title="{{ kind }}")
+    written = _alerter_file(project, tmp_path, site)
+    assert (written["language"], written["timezone"]) == ("zh", "Asia/Shanghai")
+    assert written["templates"] == str(tmp_path / "on-host")
+    assert "templates" not in _alerter_file(project, tmp_path, None)
+
+
+@pytest.mark.root
+def test_the_host_has_the_sites_templates_and_no_others(project: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the role makes the files root's")
+    source, there = tmp_path / "site", tmp_path / "on-host"
+    _site(source, title="one", **{"kinds/ratio": "two"})
+    _alerter_file(project, tmp_path, source)
+    assert _files(there) == {"zh/title.j2": "one", "zh/kinds/ratio.j2": "two"}
+    (source / "zh" / "title.j2").unlink()
+    _site(source, body="three")
+    (there / "en" / "stray.j2").write_text("of a person")
+    _alerter_file(project, tmp_path, source)
+    assert _files(there) == {"zh/body.j2": "three", "zh/kinds/ratio.j2": "two"}
+
+
+def _site(folder: Path, **templates: str) -> Path:
+    for name, text in templates.items():
+        path = folder / "zh" / f"{name}.j2"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def _alerter_file(project: Path, folder: Path, site: Path | None) -> dict[str, Any]:
+    """Return what the role writes into alerter.yml; with root's rights it copies the site's templates as well."""
+    copy = site is not None and os.geteuid() == 0
+    playbook = folder / "render.yml"
+    playbook.write_text(f"""
+- hosts: consumer
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: {sys.executable}
+    ansible_become: false
+  tasks:
+    - ansible.builtin.import_role: {{name: obscraft.fleet.consumer, rolespec_validate: false}}
+      tags: [never]
+    - ansible.builtin.include_tasks: {project}/roles/consumer/tasks/alert_templates.yml
+      when: {str(copy).lower()}
+    - ansible.builtin.template:
+        src: {project}/roles/consumer/templates/alerter.yml.j2
+        dest: {folder}/alerter.yml
+        mode: "0644"
+""")
+    chosen = {
+        **SECRETS,
+        "consumer_alert_language": "zh",
+        "consumer_alert_timezone": "Asia/Shanghai",
+        "consumer_alert_templates": str(site or ""),
+        "__consumer_templates_dir": str(folder / "on-host"),
+    }
+    (folder / "chosen.json").write_text(json.dumps(chosen))
+    _play(project, folder, playbook, "-e", f"@{folder / 'chosen.json'}")
+    return dict(yaml.safe_load((folder / "alerter.yml").read_text()))
+
+
 def test_each_secret_belongs_to_the_one_that_reads_it(host_files: Path) -> None:
     owners = {
         Path(entry["path"]).name: entry["owner"] for entry in json.loads((host_files / "secrets.json").read_text())

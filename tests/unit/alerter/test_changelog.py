@@ -20,6 +20,7 @@ from obsctl.alerter.notify import memory
 from obsctl.alerter.outbox import Parcel
 from obsctl.alerter.rows import Row
 from obsctl.alerter.state import State, transaction
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
 from tests.unit.alerter.builders import T, engine, event
 
@@ -68,6 +69,9 @@ def message(number: int) -> Message:
     return Message(id=f"m{number}", kind=Kind.FIRING, title="规则 203.0.113.9 \N{SNOWMAN} ' \" ;")
 
 
+TEMPLATES = Templates()
+
+
 def held(state: State) -> list[Row]:
     return sorted(rows.all_rows(state._connection), key=repr)
 
@@ -82,7 +86,7 @@ def test_a_file_that_is_filled_from_the_topic_holds_the_same(tmp_path: Path) -> 
             state._put_alerts(machine.take_changes().alerts.values())
         with transaction(robot):
             outbox.put(robot, message(second), ["robot", "mail"], T + second)
-            parcel = outbox.claim(robot, "robot", 18, T + second)
+            parcel = outbox.claim(robot, "robot", 18, T + second, TEMPLATES)
         if isinstance(parcel, Parcel):
             verdict = Verdict.DELIVERED if second % 3 else Verdict.UNREACHABLE
             with transaction(robot):

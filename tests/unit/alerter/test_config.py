@@ -34,6 +34,7 @@ GOOD: dict[str, Any] = {
     "database": "obs",
     "trusted_proxies": [],
     "error_log_timezone": "UTC",
+    "language": "en",
     "health": {"address": "127.0.0.1", "port": 9601},
     "metrics": {"sources": [{"name": "consumer-app1", "url": "http://127.0.0.1:9600/metrics"}]},
     "rules": [
@@ -127,6 +128,8 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
         ({"channels": [GOOD["channels"][1] | {"per_minute": 1}]}, "channels[0].per_minute: Expected `int` >= 2"),
         ({"channels": [GOOD["channels"][2] | {"recipients": []}]}, "channels[0].recipients: Expected `array`"),
         ({"error_log_timezone": "Mars/Base"}, "error_log_timezone: there is no time zone 'Mars/Base'"),
+        ({"language": "fr"}, "language: Invalid enum value 'fr'"),
+        ({"templates": "/nonexistent"}, "/nonexistent cannot be read"),
         ({"timezone": "Mars/Base"}, "timezone: there is no time zone 'Mars/Base'"),
         ({"lateness_s": -1}, "lateness_s: Expected `int` >= 0"),
         (sources({"name": "a", "url": "https://h/"}), "metrics.sources[0].url: must be http://HOST"),
@@ -154,8 +157,8 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
         "{access: t, error: e, state: s, silences: s, history: h}}\n"
         "state: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
-        "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nhealth: {address: 127.0.0.1, port: 9601}\n"
-        "metrics: {sources: []}\n"
+        "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nlanguage: en\n"
+        "health: {address: 127.0.0.1, port: 9601}\nmetrics: {sources: []}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):
         load(path)

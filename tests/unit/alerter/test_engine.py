@@ -56,7 +56,9 @@ def test_the_first_message_comes_with_the_line_that_reaches_the_threshold() -> N
     assert machine.feed(lines[:99], T + 10) == []
     (start,) = machine.feed(lines[99:], T + 10)
     assert start.alert.peak == Measure(100, 100, 100)
-    assert start.top["host"] == (("node1", 100),)
+    top = machine.top(start.alert)
+    assert top is not None
+    assert (top.lines, top.hits, top.values["host"]) == (100, 100, (("node1", 100),))
 
 
 def test_a_condition_that_goes_on_says_nothing_more() -> None:

@@ -28,6 +28,7 @@ def alerter(folder: Path, *, channels: str = "[]", metrics: str = "{sources: []}
         "{access: t, error: e, state: s, silences: s, history: h}}\n"
         f"state: {folder}/state.db\n"
         f"channels: {channels}\nmetrics: {metrics}\ndatabase: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\n"
+        "language: en\n"
         "health: {address: 127.0.0.1, port: 9601}\n"
         "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
     )

@@ -8,6 +8,7 @@ import pytest
 
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.notice import REPEAT_S, RETRY_S, WAIT_S, Notices
+from obsctl.alerter.templates import Templates
 
 T = 1_800_000_000.0
 OK = Delivery(Verdict.DELIVERED, "0", "errcode 0")
@@ -25,7 +26,7 @@ class Alerter:
         self.restart()
 
     def restart(self) -> None:
-        self._notices = Notices(self._path, "app1", ["ops", "mail"])
+        self._notices = Notices(self._path, "app1", ["ops", "mail"], Templates())
 
     def run(self, since: float, until: float, reason: str) -> None:
         """Look every 5 seconds."""

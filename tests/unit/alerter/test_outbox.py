@@ -14,6 +14,7 @@ from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.message import Kind, Message
 from obsctl.alerter.outbox import Parcel
 from obsctl.alerter.state import State, connect, transaction
+from obsctl.alerter.templates import Templates
 
 OK = Delivery(Verdict.DELIVERED, "0", "errcode 0")
 
@@ -26,6 +27,9 @@ def message(number: int, kind: Kind = Kind.FIRING) -> Message:
     return Message(
         id=f"{number}-{kind}", thread=f"incident-{number}", kind=kind, title=f"[{kind.upper()}] rule key-{number}"
     )
+
+
+TEMPLATES = Templates()
 
 
 class Bench:
@@ -44,7 +48,7 @@ class Bench:
 
     def claim(self, per_minute: int = 18) -> Parcel | float:
         with transaction(self.connection):
-            return outbox.claim(self.connection, "robot", per_minute, self.now)
+            return outbox.claim(self.connection, "robot", per_minute, self.now, TEMPLATES)
 
     def settle(self, parcel: Parcel, delivery: Delivery) -> outbox.Pace:
         with transaction(self.connection):
@@ -217,7 +221,9 @@ class Pool(Bench):
 
     def claim(self, per_minute: int = 18, gap_s: float = 0.0) -> Parcel | float:
         with transaction(self.connection):
-            return outbox.claim(self.connection, "robot", per_minute, self.now, robots=self.robots, gap_s=gap_s)
+            return outbox.claim(
+                self.connection, "robot", per_minute, self.now, TEMPLATES, robots=self.robots, gap_s=gap_s
+            )
 
     def settle(self, parcel: Parcel, delivery: Delivery) -> outbox.Pace:
         del delivery
@@ -340,7 +346,7 @@ def test_what_waits_for_a_channel_goes_to_another_one_as_well(tmp_path: Path) ->
         outbox.pass_on(bench.connection, "night", "robot", "pager")
         outbox.pass_on(bench.connection, "night", "robot", "pager")
         assert outbox.pace(bench.connection, "pager").waiting == 3
-        first = outbox.claim(bench.connection, "pager", 18, bench.now)
+        first = outbox.claim(bench.connection, "pager", 18, bench.now, TEMPLATES)
     assert isinstance(first, Parcel)
     assert first.message.id == message(1).id
     assert outbox.pace(bench.connection, "robot").waiting == 4

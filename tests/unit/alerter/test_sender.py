@@ -16,6 +16,7 @@ from obsctl.alerter.message import Kind, Message
 from obsctl.alerter.outbox import DeadLetters
 from obsctl.alerter.sender import Sender
 from obsctl.alerter.state import State, connect, transaction
+from obsctl.alerter.templates import Templates
 from obsctl.core.secrets import resolve
 
 NO = Delivery(Verdict.REFUSED, "310000", "keywords not in content", "set keyword")
@@ -39,7 +40,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def test_a_message_that_is_given_up_is_named_once_and_shown(state: Path, caplog: pytest.LogCaptureFixture) -> None:
-    sender = Sender(Refusing(name="ops"), state, resolve, lambda: None)
+    sender = Sender(Refusing(name="ops"), state, resolve, lambda: None, Templates())
     with closing(connect(state)) as connection:
         with transaction(connection):
             outbox.put(connection, Message(id="1", kind=Kind.FIRING, title="[FIRING] one"), ["ops"], time.time())

@@ -23,11 +23,11 @@ def test_the_alerts_are_shown_with_what_holds_them_back(tmp_path: Path) -> None:
     )
     for second, client in ((0, "192.0.2.1"), (1, "192.0.2.2"), (2, "192.0.2.3")):
         changed = machine.feed([event(second, client=client), event(second + 0.5, client=client)], T + second + 1)
-        notifier.turn([alert for alert, _ in changed], machine.firing, T + second + 1, silences=(silence,))
+        notifier.turn([one.alert for one in changed], machine.firing, T + second + 1, silences=(silence,))
     over = machine.tick(T + 93, T + 93)
-    notifier.turn([alert for alert, _ in over], machine.firing, T + 93, silences=(silence,))
+    notifier.turn([one.alert for one in over], machine.firing, T + 93, silences=(silence,))
     changed = machine.feed([event(93, client="192.0.2.9"), event(93.5, client="192.0.2.9")], T + 94)
-    notifier.turn([alert for alert, _ in changed], machine.firing, T + 94, silences=(silence,))
+    notifier.turn([one.alert for one in changed], machine.firing, T + 94, silences=(silence,))
     state.save(machine.take_changes(), notifier.take_changes(), [], [], T + 94)
     found = standing(rows.all_rows(state._connection))
     assert found[0].alert.labels == {"client_addr": "192.0.2.9"}

@@ -18,6 +18,7 @@ from obsctl.alerter.message import Kind, Message
 from obsctl.alerter.notify import memory
 from obsctl.alerter.notify.notification import Notification, Reason
 from obsctl.alerter.state import Kept, State, connect
+from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError, RefusedError
 from tests.unit.alerter.builders import T, engine, event, rate
 
@@ -201,7 +202,7 @@ def test_alerts_and_messages_of_an_earlier_release_are_taken_over(tmp_path: Path
     # Its counts are not taken over: what still counts is read again.
     assert (state.positions(LOG), state.knows("nginxlog", "cluster"), state.load().snapshot) == ({}, True, b"")
     look = connect(path)
-    parcel = outbox.claim(look, "robot", 18, T)
+    parcel = outbox.claim(look, "robot", 18, T, Templates())
     assert isinstance(parcel, outbox.Parcel)
     assert parcel.message.title == "one"
     look.close()
@@ -223,7 +224,7 @@ def test_messages_of_version_3_are_taken_over(tmp_path: Path) -> None:
     State(path).close()
     look = connect(path)
     assert sorted(row[1:3] for row in look.execute("PRAGMA table_info(outbox)")) == sorted(wanted)
-    assert isinstance(outbox.claim(look, "robot", 18, T), outbox.Parcel)
+    assert isinstance(outbox.claim(look, "robot", 18, T, Templates()), outbox.Parcel)
     assert outbox.dead_letters(look, "robot", T).number == 0
     look.close()
 

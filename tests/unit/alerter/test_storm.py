@@ -25,6 +25,7 @@ from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.outbox import Parcel
 from obsctl.alerter.state import State, connect, transaction
+from obsctl.alerter.templates import Templates
 from tests.unit.alerter.builders import T, engine, event, rate
 
 LINES = int(os.environ.get("STORM_LINES", "120000"))
@@ -35,6 +36,7 @@ NAMES = [f"client-{number}" for number in range(CLIENTS)]
 _SPREAD = 0x9E3779B97F4A7C15
 LOG = Log("cluster", "nginxlog", "id")
 RULES = (rate(20, hold_s=30),)
+TEMPLATES = Templates()
 
 
 class Night:
@@ -42,7 +44,7 @@ class Night:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = Writer(RULES, "obs")
+        self._writer = Writer(RULES, "obs", TEMPLATES)
         self.sent: list[tuple[float, Message]] = []
         self._start()
 
@@ -71,14 +73,14 @@ class Night:
         due = [line for second in range(self._read, min(number, SECONDS)) for line in lines(second)]
         self._read = max(self._read, number)
         changed = self.machine.feed(due, now) + self.machine.tick(now - 1, now)
-        decided = self._notifier.turn([alert for alert, _ in changed], self.machine.firing, now)
+        decided = self._notifier.turn([transition.alert for transition in changed], self.machine.firing, now)
         messages = [(self._writer.message(about, {}), about) for about in decided.notifications]
         self._state.save(self.machine.take_changes(), self._notifier.take_changes(), messages, decided.pass_on, now)
         if number % 30 == 0:
             self._state.save_snapshot(self.machine.snapshot(), self.machine.firing.values(), [(LOG, {0: self._read})])
         while True:
             with transaction(self._robot):
-                parcel = outbox.claim(self._robot, "robot", 18, now)
+                parcel = outbox.claim(self._robot, "robot", 18, now, TEMPLATES)
             if not isinstance(parcel, Parcel):
                 return
             self.sent.append((now, parcel.message))

@@ -63,6 +63,11 @@ class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Return what the channel's messages are spread over; each has a name and a pace of its own."""
         return (self,)
 
+    def mentioned(self, message: Message) -> tuple[str, ...]:
+        """Return whom a message mentions, as the vendor knows them; ``all`` is everybody."""
+        del message
+        return ()
+
     def open(self, resolve: Resolve) -> Channel:
         """Read the secrets and return the channel.
 

@@ -167,6 +167,7 @@ class DingTalk(Robot[DingTalkOptions]):
             room=room,
             size=on_the_wire,
             separator="\n\n",
+            notice=f"\n\n{message.cut}",
         )
 
     def query(self, token: str) -> list[tuple[str, str]]:

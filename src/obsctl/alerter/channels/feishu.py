@@ -124,7 +124,7 @@ class Feishu(Robot[FeishuOptions]):
     def text(self, message: Message, room: int) -> str:
         """Return the text."""
         tail = [self._options.keyword] if self._options.keyword else []
-        return bounded(message.lines or (message.title,), tail, room=room, size=on_the_wire)
+        return bounded(message.lines or (message.title,), tail, room=room, size=on_the_wire, notice=f"\n{message.cut}")
 
     def path(self, token: str) -> str:
         """Return the token."""

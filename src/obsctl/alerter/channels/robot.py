@@ -112,6 +112,12 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
         """Return the robot."""
         raise NotImplementedError
 
+    def mentioned(self, message: Message) -> tuple[str, ...]:
+        """Return the ids and numbers of those who are mentioned; ``all`` is everybody."""
+        people, everybody = self.mentions(message)
+        named = (*self.at_user_ids, *getattr(self, "at_mobiles", ())) if people else ()
+        return (*named, "all") if everybody else named
+
     def mentions(self, message: Message) -> Mention:
         """Return who is mentioned: only where something is wrong, not where it has ended."""
         severity = message.facts.get("severity")
@@ -335,7 +341,7 @@ def bounded(
     room: int,
     size: Callable[[str], int],
     separator: str = "\n",
-    notice: str = "",
+    notice: str,
 ) -> str:
     """Return the parts, cut at a character's border where they do not fit, and in any case the whole tail.
 
@@ -345,13 +351,12 @@ def bounded(
         room: bytes for all of it.
         size: counts the bytes of a text.
         separator: stands between the parts.
-        notice: says that there was more; by default in words.
+        notice: says that there was more.
     """
     whole = separator.join((*parts, *tail))
     if size(whole) <= room:
         return whole
     text = separator.join(parts)
-    notice = notice or f"{separator}(cut here: the message has {in_utf8(text)} bytes, and the channel takes {room})"
 
     def first(count: int) -> str:
         return separator.join((text[:count] + notice, *tail))

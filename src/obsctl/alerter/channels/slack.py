@@ -89,7 +89,13 @@ class Slack(Robot[SlackOptions]):
         tail = "\n" + " ".join(who) if who else ""
         keyword = [self._options.keyword] if self._options.keyword else []
         parts = (f"*{message.title}*", *message.lines)
-        text = bounded(parts, keyword, room=room - on_the_wire(tail), size=lambda text: on_the_wire(_escaped(text)))
+        text = bounded(
+            parts,
+            keyword,
+            room=room - on_the_wire(tail),
+            size=lambda text: on_the_wire(_escaped(text)),
+            notice=f"\n{message.cut}",
+        )
         return _escaped(text) + tail
 
     def path(self, token: str) -> str:

@@ -118,7 +118,8 @@ class WeCom(Robot[WeComOptions]):
         if not plain and self._options.mentions(message).people:
             tail += [" ".join(f"<@{who}>" for who in self._options.at_user_ids)]
         parts = (message.title if plain else f"### {message.title}", *message.lines)
-        return bounded(parts, [part for part in tail if part], room=room, size=in_utf8)
+        tail = [part for part in tail if part]
+        return bounded(parts, tail, room=room, size=in_utf8, notice=f"\n{message.cut}")
 
     def query(self, token: str) -> list[tuple[str, str]]:
         """Return the key."""

@@ -117,12 +117,3 @@ class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields
             different = window.different(end, self.window_s)
             if different >= self.threshold:
                 yield end, Measure(float(different), different, different)
-
-    def measured(self, measure: Measure) -> str:
-        """Return the number of values."""
-        return f"{measure.hits} different values of {self.of}"
-
-    @property
-    def limit(self) -> str:
-        """The threshold."""
-        return f"{self.threshold} different values of {self.of} in {self.window_s} s{self.of_key()}"

@@ -99,13 +99,3 @@ class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True
         assert isinstance(window, Value)  # noqa: S101  its own
         if first <= window.changed <= last:
             yield window.changed, Measure(1.0, 1, 1)
-
-    def measured(self, measure: Measure) -> str:
-        """Say what has changed."""
-        del measure
-        return f"{self.of} has changed"
-
-    @property
-    def limit(self) -> str:
-        """What counts as a change."""
-        return f"another {self.of} than before{self.of_key()}"

@@ -60,13 +60,3 @@ class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         silent = last - window.latest
         if silent >= self.window_s and first <= last:
             yield last, Measure(float(silent), 0, 0)
-
-    def measured(self, measure: Measure) -> str:
-        """Return how long it was silent."""
-        return f"no line for {measure.value:.0f} s"
-
-    @property
-    def limit(self) -> str:
-        """The silence."""
-        what = f" with {self.filter}" if self.filter else ""
-        return f"no line{what} for {self.window_s} s{self.of_key()}"

@@ -25,13 +25,3 @@ class Frequency(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=T
     def possible(self, window: Window) -> bool:
         """A window never holds more than all windows together."""
         return hits(window.kept) >= self.threshold
-
-    def measured(self, measure: Measure) -> str:
-        """Return the number of lines."""
-        return f"{measure.hits} lines"
-
-    @property
-    def limit(self) -> str:
-        """The threshold."""
-        what = f" with {self.filter}" if self.filter else ""
-        return f"{self.threshold} lines{what} in {self.window_s} s{self.of_key()}"

@@ -21,12 +21,3 @@ class Match(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
     def possible(self, window: Window) -> bool:
         """There has to be a line."""
         return hits(window.kept) > 0
-
-    def measured(self, measure: Measure) -> str:
-        """Return the number of lines."""
-        return f"{measure.hits} line{'s' if measure.hits != 1 else ''}"
-
-    @property
-    def limit(self) -> str:
-        """What fits."""
-        return f"a line of the {self.lines.value} log with {self.filter or 'anything'}{self.of_key()}"

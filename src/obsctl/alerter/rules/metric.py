@@ -139,31 +139,10 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
             window, first, last, above, self.below if self.resolve_below is None else self.resolve_below
         )
 
-    def measured(self, measure: Measure) -> str:
-        """Return the number."""
-        value = measure.value if self.above is not None else -measure.value
-        return f"{self._what} {_plain(value)}"
-
-    def shown(self, measure: Measure) -> str:
-        """Return the number, which is that of a moment or names its window itself."""
-        return self.measured(measure)
-
-    @property
-    def limit(self) -> str:
-        """The limit, and for which of the numbers."""
-        side = f"above {_plain(self.above)}" if self.above is not None else f"below {_plain(self.below or 0.0)}"
-        for_each = f" for each {', '.join(self.by)}" if self.by else ""
-        return f"{self._what} {side}{for_each}"
-
     def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """Look at the pipeline as a whole."""
         del labels, database
         return "obsctl health"
-
-    @property
-    def _what(self) -> str:
-        match = "{" + ", ".join(f"{label}={value}" for label, value in self.match.items()) + "}" if self.match else ""
-        return f"{self.metric}{match}" + (f" rose in {self.window_s} s by" if self.increase else "")
 
     def _beyond(
         self, window: Window, first: int, last: int, above: float | None, below: float | None
@@ -185,7 +164,3 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
         if self.below is not None and series.readings[0].second > now - self.window_s:
             return None
         return series.rise()
-
-
-def _plain(value: float) -> str:
-    return f"{value:.15g}"

@@ -47,13 +47,3 @@ class NewTerm(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         assert isinstance(window, LastSeen)  # noqa: S101  its own
         if self.possible(window) and first <= window.first <= last:
             yield window.first, Measure(1.0, 1, 1)
-
-    def measured(self, measure: Measure) -> str:
-        """Say what is new."""
-        del measure
-        return f"a new {', '.join(self.by)}"
-
-    @property
-    def limit(self) -> str:
-        """What counts as new."""
-        return f"a {', '.join(self.by)} that no line had for {self.forget_s // _DAY_S} days"

@@ -64,15 +64,3 @@ class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=
     def possible(self, window: Window) -> bool:
         """A part can have a greater share than the whole, but not more lines."""
         return total(window.kept) >= self.min_lines and hits(window.kept) > 0
-
-    def measured(self, measure: Measure) -> str:
-        """Return the share above the limit."""
-        return f"{100 * measure.value:.1f} % of {measure.total} lines with {self.of} above {self.above:g}"
-
-    @property
-    def limit(self) -> str:
-        """The threshold and the sample."""
-        return (
-            f"the {self.percentile:g}th percentile of {self.of} above {self.above:g} in {self.window_s} s, of at least "
-            f"{self.min_lines} lines{self.of_key()}"
-        )

@@ -62,12 +62,3 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
     def possible(self, window: Window) -> bool:
         """A part can have a greater share than the whole, but not more lines."""
         return total(window.kept) >= self.min_lines and hits(window.kept) > 0
-
-    def measured(self, measure: Measure) -> str:
-        """Return the share with its sample."""
-        return f"{100 * measure.value:.1f} % of lines with {self.hits} ({measure.hits} of {measure.total})"
-
-    @property
-    def limit(self) -> str:
-        """The threshold and the sample."""
-        return f"{100 * self.share:g} % in {self.window_s} s, of at least {self.min_lines} lines{self.of_key()}"

@@ -9,8 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, lines_counter
+from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, conditions, lines_counter
 from obsctl.core.config_file import InvalidValueError
 from obsctl.core.settings import Network
 
@@ -54,20 +53,11 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
 
         return lines_counter(lambda line: line.client_addr, matches)
 
-    def measured(self, measure: Measure) -> str:
-        """Return the number of requests."""
-        return f"{measure.hits} requests"
-
-    @property
-    def limit(self) -> str:
-        """The threshold."""
-        return f"{self.threshold} requests in {self.window_s} s from one client"
-
     def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """What the client asks for."""
         return (
-            f"SELECT uri, status, COUNT(*) FROM {database}.access_log WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE "
-            f"AND client_addr = '{labels['client_addr']}' GROUP BY uri, status ORDER BY 3 DESC LIMIT 10"
+            f"SELECT uri, status, COUNT(*) FROM {database}.access_log WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE"
+            f"{conditions(labels)} GROUP BY uri, status ORDER BY 3 DESC LIMIT 10"
         )
 
 

@@ -175,24 +175,11 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         """Whether a window that shows this fulfils the condition."""
         raise NotImplementedError
 
-    def measured(self, measure: Measure) -> str:
-        """Return it in words, such as ``200 requests``."""
-        raise NotImplementedError
-
-    def shown(self, measure: Measure) -> str:
-        """Return what one window shows in words, such as ``200 requests in 60 s``."""
-        return f"{self.measured(measure)} in {self.window_s} s"
-
-    @property
-    def limit(self) -> str:
-        """The threshold in words."""
-        raise NotImplementedError
-
     def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """Return what a person runs after a message.
 
         Args:
-            labels: what the alert is about, printable.
+            labels: what the alert is about, as far as the values need no quoting (:func:`notify.commands.exact`).
             database: name of the database that holds the lines.
         """
         raise NotImplementedError
@@ -299,15 +286,10 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """Look at the lines."""
-        where = "".join(f" AND {field} = '{value}'" for field, value in labels.items())
         return (
-            f"SELECT * FROM {database}.{self.table.name} WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE{where} "
-            "ORDER BY ts DESC LIMIT 20"
+            f"SELECT * FROM {database}.{self.table.name} WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE"
+            f"{conditions(labels)} ORDER BY ts DESC LIMIT 20"
         )
-
-    def of_key(self) -> str:
-        """Return how a limit says whom it is for: `` for each client_addr``."""
-        return f" for each {', '.join(self.by)}" if self.by else ""
 
 
 def raised(check: Callable[..., object], *arguments: object) -> list[InvalidValueError]:
@@ -317,6 +299,11 @@ def raised(check: Callable[..., object], *arguments: object) -> list[InvalidValu
     except InvalidValueError as fault:
         return [fault]
     return []
+
+
+def conditions(labels: Mapping[str, str]) -> str:
+    """Return the part of a statement that picks the lines with these values."""
+    return "".join(f" AND {field} = '{value}'" for field, value in labels.items())
 
 
 def lines_counter(

@@ -73,19 +73,6 @@ class Spike(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
                 if measure.hits >= self.min_lines and measure.value >= self.factor:
                     yield end, measure
 
-    def measured(self, measure: Measure) -> str:
-        """Return the number and the usual one."""
-        return f"{measure.hits} lines, {measure.value:.1f} times the usual {measure.total}"
-
-    @property
-    def limit(self) -> str:
-        """The factor and what it is compared with."""
-        what = f" with {self.filter}" if self.filter else ""
-        return (
-            f"{self.factor:g} times the usual number of lines{what} in {self.window_s} s, at least {self.min_lines}"
-            f"{self.of_key()}"
-        )
-
     def is_hit(self, count: Any) -> bool:
         """Each line that was counted."""
         return bool(count)

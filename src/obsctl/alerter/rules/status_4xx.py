@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, lines_counter
 
 
@@ -17,15 +16,6 @@ class Status4xx(CountingRule, frozen=True, kw_only=True, forbid_unknown_fields=T
     def counter(self) -> Callable[[Lines], Counts]:
         """Count statuses 400 to 499."""
         return lines_counter(None, _is_4xx)
-
-    def measured(self, measure: Measure) -> str:
-        """Return the number of answers."""
-        return f"{measure.hits} answers with 4xx"
-
-    @property
-    def limit(self) -> str:
-        """The threshold."""
-        return f"{self.threshold} answers with 4xx in {self.window_s} s"
 
     def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """Who gets them and for what."""

@@ -40,15 +40,6 @@ class Status5xxShare(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True
         """A part can have a greater share than the whole, but not more requests."""
         return total(window.kept) >= self.min_requests and hits(window.kept) > 0
 
-    def measured(self, measure: Measure) -> str:
-        """Return the share with its sample."""
-        return f"{100 * measure.value:.1f} % of answers with 5xx ({measure.hits} of {measure.total})"
-
-    @property
-    def limit(self) -> str:
-        """The threshold and the sample."""
-        return f"{100 * self.share:g} % in {self.window_s} s, of at least {self.min_requests} requests"
-
     def next_step(self, labels: Mapping[str, str], database: str) -> str:
         """Ask the layers in front of and behind the answers."""
         del labels, database

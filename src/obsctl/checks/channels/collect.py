@@ -58,6 +58,9 @@ class Channel(Protocol):
     def type(self) -> str:
         """Its kind."""
 
+    def mentioned(self, message: Any, /) -> tuple[str, ...]:
+        """Whom a message mentions."""
+
     def open(self, resolve: Callable[[str], Secret], /) -> Opened:
         """Read its secrets; raises ConfigError."""
 
@@ -80,7 +83,12 @@ def preview_all(channels: Sequence[Channel], message: Any, resolve: Callable[[st
         ConfigError: a secret cannot be read.
     """
     return [
-        {"name": channel.name, "type": channel.type, "request": channel.open(resolve).preview(message)}
+        {
+            "name": channel.name,
+            "type": channel.type,
+            "mentions": list(channel.mentioned(message)),
+            "request": channel.open(resolve).preview(message),
+        }
         for channel in channels
     ]
 
@@ -95,5 +103,6 @@ def _try(channel: Channel, opened: Opened, message: Any) -> Attempt:
         code=delivery.code,
         summary=delivery.summary,
         hint=delivery.hint,
+        mentions=channel.mentioned(message),
         took_ms=round((time.monotonic() - started) * 1000),
     )

@@ -61,6 +61,7 @@ def describe_channels(seen: ChannelsSnapshot) -> list[dict[str, Any]]:
             "verdict": attempt.verdict,
             "vendor_code": attempt.code,
             "took_ms": attempt.took_ms,
+            "mentions": list(attempt.mentions),
         }
         for attempt in seen.attempts
     ]

@@ -18,6 +18,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         summary: what happened, without secrets.
         hint: what to do about it, empty when everybody has the message.
         took_ms: until the outcome was known, milliseconds.
+        mentions: whom the message mentions, as the vendor knows them; ``all`` is everybody.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     hint: str
     took_ms: int
+    mentions: tuple[str, ...] = ()
 
 
 class ChannelsSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,6 @@ from __future__ import annotations
 from obsctl.core.layout import Layout
 
 CHANNELS_LAYOUTS = (
-    Layout("channels", "Channels", ("name", "type", "delivered", "verdict", "vendor_code", "took_ms")),
-    Layout("requests", "Requests (not sent)", ("name", "type", "request")),
+    Layout("channels", "Channels", ("name", "type", "delivered", "verdict", "vendor_code", "took_ms", "mentions")),
+    Layout("requests", "Requests (not sent)", ("name", "type", "mentions", "request")),
 )

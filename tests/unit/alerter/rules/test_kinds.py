@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from obsctl.alerter.alerts import AlertState
-from obsctl.alerter.engine import Engine, Transition
+from obsctl.alerter.engine import Engine
 from obsctl.alerter.events import Event
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import Rule
@@ -38,20 +38,13 @@ class Run:
             due = [e for e in events if now - 1 < e.time <= now]
             for transition in self._engine.feed(due, now) + self._engine.tick(now, now):
                 found.append((transition.alert.state.value, transition.alert.labels, second))
-                assert_readable(self._rules[0], transition)
+                assert transition.alert.labels.keys() == set(self._rules[0].fields)
             if self._restart:
                 new = self._new()
                 assert new.restore(self._engine.snapshot(), now)
                 new.take_over(self._engine._alerts.values())
                 self._engine = new
         return found
-
-
-def assert_readable(made: Rule, transition: Transition) -> None:
-    alert = transition.alert
-    for text in (made.measured(alert.peak), made.limit, made.next_step(alert.labels, "obs")):
-        assert text
-        assert "None" not in text
 
 
 @pytest.fixture(params=[False, True], ids=["one process", "restarted each second"])

@@ -12,6 +12,7 @@ from obsctl.alerter.engine import Engine
 from obsctl.alerter.observation import SOURCE, Number, observation
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.templates import Templates
 from obsctl.core.config_file import InvalidValueError
 from tests.unit.alerter.builders import T, event, rate
 
@@ -64,8 +65,13 @@ class Watch:
         return found
 
 
+def words(made: Rule, alert: Alert) -> tuple[str, str]:
+    templates = Templates()
+    return templates.of_kind("metric", "measured", made, alert.peak), templates.of_kind("metric", "limit", made)
+
+
 def assert_readable(made: Rule, alert: Alert) -> None:
-    for text in (made.measured(alert.peak), made.limit, made.next_step(alert.labels, "obs")):
+    for text in (*words(made, alert), made.next_step(alert.labels, "obs")):
         assert text
         assert "None" not in text
 
@@ -89,7 +95,7 @@ def test_below_is_the_other_way_round(restart: bool) -> None:
     watch = Watch(rule(below=0.1, resolve_below=0.2), restart=restart)
     assert watch.values(0, [0.1, 0.05, 0.15, 0.15, 0.2, 0.2]) == [(FIRING, 10), (ENDED, 50)]
     (alert,) = watch.engine._alerts.values()
-    assert rule(below=0.1).measured(alert.peak) == f"{LAG} 0.05"
+    assert words(rule(below=0.1), alert) == (f"{LAG} 0.05", f"{LAG} below 0.1 for each source")
 
 
 def test_each_value_of_the_labels_is_an_alert_judged_by_its_worst_number() -> None:

@@ -1,0 +1,68 @@
+"""``obsctl-alerter`` as the role calls it: what it says of a configuration that cannot work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOPICS = {"access": "t", "error": "e", "state": "s", "silences": "s", "history": "h"}
+RULE = {"name": "client-request-rate", "kind": "requests_per_client", "threshold": 100}
+
+
+def check(folder: Path, **more: object) -> subprocess.CompletedProcess[str]:
+    """Run ``obsctl-alerter --check`` on a file with these keys."""
+    file = folder / "alerter.yml"
+    file.write_text(
+        json.dumps(
+            {
+                "kafka": {"bootstrap": ["127.0.0.1:1"], "group": "g", "member": "m", "topics": TOPICS},
+                "metrics": {"sources": []},
+                "state": str(folder / "state.db"),
+                "database": "obs",
+                "trusted_proxies": [],
+                "error_log_timezone": "UTC",
+                "language": "zh",
+                "health": {"address": "127.0.0.1", "port": 9601},
+                "rules": [RULE],
+                "channels": [],
+                **more,
+            }
+        )
+    )
+    command = [sys.executable, "-m", "obsctl.alerter.service", "--check", "--config", file]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """A site's own title in Chinese."""
+    path = tmp_path / "site" / "zh" / "title.j2"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{ severity", "title.j2:1: unexpected end of template"),
+        ("好\n{{ serverity }}", "title.j2:2: 'serverity' is undefined"),
+    ],
+)
+def test_a_template_that_cannot_work_is_named_with_its_line(
+    template: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    template.write_text(text)
+    done = check(tmp_path, templates=str(tmp_path / "site"))
+    assert done.returncode == 78
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_one_that_works_is_taken(template: Path, tmp_path: Path) -> None:
+    template.write_text("{{ kind }} {{ name }}")
+    done = check(tmp_path, templates=str(tmp_path / "site"))
+    assert (done.returncode, done.stderr) == (0, "")
