@@ -128,7 +128,7 @@ class KafkaNode(Server):
     def create_topic(self, name: str, partitions: int, **settings: str) -> None:
         topic = confluent_kafka.admin.NewTopic(name, partitions, 1, config=settings)
         admin = self.admin()  # must outlive its futures
-        admin.create_topics([topic])[name].result(30)
+        admin.create_topics([topic])[name].result(90)
 
     def delete_topic(self, name: str) -> None:
         admin = self.admin()
