@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.log import Log
 from obsctl.alerter.probe import Probe
+from obsctl.core.journal import Seldom
 from obsctl.kafka import clients
 
 LOG = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Membership(threading.Thread):
         self._answered_at = time.monotonic()
         #: The topic as it is now; None when there is none.
         self._log: Log | None = None
-        self._logged_at = float("-inf")
+        self._seldom = Seldom(_LOG_EVERY_S)
 
     @property
     def chosen(self) -> bool:
@@ -168,6 +169,5 @@ class Membership(threading.Thread):
             self._complain(message.error())
 
     def _complain(self, error: KafkaError) -> None:
-        if time.monotonic() - self._logged_at > _LOG_EVERY_S:
-            self._logged_at = time.monotonic()
+        if self._seldom.due():
             LOG.warning("the group of alerters does not answer", extra={"topic": self._topic, "error": error.str()})

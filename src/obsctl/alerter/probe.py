@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.log import Log
+from obsctl.core.journal import Seldom
 from obsctl.kafka import clients, end_offsets, topics
 from obsctl.kafka.partition import TopicPartition
 
@@ -53,7 +54,7 @@ class Probe(threading.Thread):
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._wanted: tuple[frozenset[int], float] = (frozenset(), 0.0)
-        self._logged_at = float("-inf")
+        self._seldom = Seldom(_LOG_EVERY_S)
 
     def run(self) -> None:
         """Ask until stopped."""
@@ -116,6 +117,5 @@ class Probe(threading.Thread):
         return TopicPartition(self._topic, number)
 
     def _complain(self, fault: str) -> None:
-        if time.monotonic() - self._logged_at > _LOG_EVERY_S:
-            self._logged_at = time.monotonic()
+        if self._seldom.due():
             LOG.warning("Kafka does not answer", extra={"topic": self._topic, "error": fault})

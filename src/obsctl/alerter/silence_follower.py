@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 from obsctl.alerter.notify.silences import Silences
 from obsctl.alerter.silence_topic import Book
 from obsctl.core.errors import ObsctlError
+from obsctl.core.journal import Seldom
 from obsctl.kafka import clients, topics
 from obsctl.kafka.topic_log import TopicLog, TopicMissingError
 
@@ -55,7 +56,7 @@ class SilenceFollower(threading.Thread):
         #: Set once it is known which silences there are, or that there is no topic of them.
         self._known = threading.Event()
         self._stopping = threading.Event()
-        self._logged: dict[str, float] = {}
+        self._seldom = Seldom(_LOG_EVERY_S)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until it is known which silences there are; returns whether it is."""
@@ -139,7 +140,5 @@ class SilenceFollower(threading.Thread):
         self._say(f"the silences are not read: {trouble}")
 
     def _say(self, text: str) -> None:
-        now = time.monotonic()
-        if now - self._logged.get(text, float("-inf")) > _LOG_EVERY_S:
-            self._logged[text] = now
+        if self._seldom.due(text):
             LOG.warning(text)

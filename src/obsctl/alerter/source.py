@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.log import Log
 from obsctl.alerter.probe import Answer
+from obsctl.core.journal import Seldom
 from obsctl.kafka import clients
 
 LOG = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Source:
         self._noted: dict[int, tuple[int, float]] = {}
         #: Since when a partition with records has not moved (monotonic seconds).
         self._still_since: dict[int, float] = {}
-        self._logged: dict[str, float] = {}
+        self._seldom = Seldom(_LOG_EVERY_S)
         self._config = config
         self._consumer = self._client()
         self._assign()
@@ -205,6 +206,5 @@ class Source:
             )
 
     def _complain(self, text: str) -> None:
-        if time.monotonic() - self._logged.get(text, float("-inf")) > _LOG_EVERY_S:
-            self._logged[text] = time.monotonic()
+        if self._seldom.due(text):
             LOG.warning("reading from Kafka failed", extra={"topic": self.log.topic, "error": text})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping
 
 import msgspec
@@ -36,6 +37,30 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return redact(msgspec.json.encode(entry, enc_hook=str).decode())
+
+
+class Seldom:
+    """Says whether a text is to be logged: the same one once within a time.
+
+    Args:
+        every_s: the time, seconds.
+    """
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._logged: dict[str, float] = {}
+
+    def due(self, text: str = "") -> bool:
+        """Return whether a text was not logged within the time, and take it for logged then.
+
+        Args:
+            text: empty where all texts count as the same one.
+        """
+        now = time.monotonic()
+        if now - self._logged.get(text, float("-inf")) <= self._every_s:
+            return False
+        self._logged[text] = now
+        return True
 
 
 def start(level: int = logging.INFO, **always: object) -> None:
