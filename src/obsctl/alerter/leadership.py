@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.log import Log
-from obsctl.alerter.probe import Probe
+from obsctl.alerter.probe import SILENT_S, Probe, no_topic, not_answered
 from obsctl.core.journal import Seldom
 from obsctl.kafka import clients
 
@@ -31,8 +31,6 @@ _SESSION_S = 8.0
 #: An alerter whose work has not gone on for so long hangs, seconds.
 _HUNG_S = 12.0
 _POLL_S = 0.25
-#: Kafka counts as gone when it has not answered for this long, seconds.
-_SILENT_S = 30.0
 _LOG_EVERY_S = 30.0
 
 
@@ -84,13 +82,10 @@ class Membership(threading.Thread):
 
     def trouble(self) -> str:
         """Return why no alerter can be chosen; empty when there is no reason."""
-        if time.monotonic() - self._answered_at > _SILENT_S:
-            return f"Kafka does not answer for topic {self._topic}: obsctl kafka status"
+        if time.monotonic() - self._answered_at > SILENT_S:
+            return not_answered(self._topic)
         if self._log is None:
-            return (
-                f"topic {self._topic} does not exist: ansible-playbook playbooks/kafka.yml -i inventories/prod "
-                "creates it"
-            )
+            return no_topic(self._topic)
         return "" if self._joined else f"group {self._config.group} is being joined"
 
     def stop(self) -> None:
@@ -134,7 +129,7 @@ class Membership(threading.Thread):
                 "session.timeout.ms": int(_SESSION_S * 1000),
                 "heartbeat.interval.ms": int(_SESSION_S * 250),
                 "max.poll.interval.ms": 30_000,
-                # Whoever is active stays it when another member comes (back).
+                # The active member keeps the partition when another member joins or returns.
                 "partition.assignment.strategy": "cooperative-sticky",
                 "enable.auto.commit": False,
                 "allow.auto.create.topics": False,

@@ -23,8 +23,20 @@ LOG = logging.getLogger(__name__)
 _EVERY_S = 1.0
 #: How long a broker may take to answer one, seconds.
 _TIMEOUT_S = 5.0
+#: Kafka counts as gone when it has not answered for this long, seconds.
+SILENT_S = 30.0
 #: The same fault is logged once within this time, seconds.
 _LOG_EVERY_S = 30.0
+
+
+def not_answered(topic: str) -> str:
+    """Return what is wrong, and what to do, when the cluster has not answered about a topic for :data:`SILENT_S`."""
+    return f"Kafka does not answer for topic {topic}: obsctl kafka status"
+
+
+def no_topic(topic: str) -> str:
+    """Return what is wrong, and what to do, when there is no such topic."""
+    return f"topic {topic} does not exist: ansible-playbook playbooks/kafka.yml -i inventories/prod creates it"
 
 
 @dataclass(frozen=True)

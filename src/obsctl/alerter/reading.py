@@ -14,15 +14,13 @@ from typing import NamedTuple
 from obsctl.alerter.clock import EventClock
 from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.log import Log
-from obsctl.alerter.probe import Answer, Probe
+from obsctl.alerter.probe import SILENT_S, Answer, Probe, no_topic, not_answered
 from obsctl.alerter.source import Record, Source
 from obsctl.alerter.state import State
 
 LOG = logging.getLogger(__name__)
 
 _COMMIT_EVERY_S = 5.0
-#: Kafka counts as gone when it has not answered for this long, seconds.
-SILENT_S = 30.0
 #: A topic that was created again is not read before this time has passed: a broker that does not know it yet would
 #: still give the old one's records at the new one's offsets. Later it is fenced (broker.session.timeout.ms is 9 s).
 #: For so long, too, an answer that names the log that was left comes from such a broker.
@@ -110,12 +108,9 @@ class Reading:
         """Return why not all lines are read; may be called from any thread."""
         source, topic = self._source, self._topic
         if time.monotonic() - self._answered_at > SILENT_S:
-            return Trouble(True, f"Kafka does not answer for topic {topic}: obsctl kafka status")
+            return Trouble(True, not_answered(topic))
         if self._missing:
-            return Trouble(
-                True,
-                f"topic {topic} does not exist: ansible-playbook playbooks/kafka.yml -i inventories/prod creates it",
-            )
+            return Trouble(True, no_topic(topic))
         if source is None:
             return Trouble(True, f"topic {topic} {self._why}")
         if source.lost:

@@ -44,7 +44,8 @@ from obsctl.alerter.metrics import certificate, disk
 from obsctl.alerter.metrics.poller import OWN, Poller
 from obsctl.alerter.notice import Notices, Watch
 from obsctl.alerter.notify.stages import Notifier
-from obsctl.alerter.reading import SILENT_S, Reading
+from obsctl.alerter.probe import SILENT_S
+from obsctl.alerter.reading import Reading
 from obsctl.alerter.rules.rule import Log as LineLog
 from obsctl.alerter.sample import Tops
 from obsctl.alerter.sender import Sender
