@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import redact
 
 #: Codes of one channel that are counted apart; a webhook's receiver may answer with any text.
 _MOST_CODES = 30
@@ -77,3 +81,24 @@ class Attempts:
             place = (delivery.verdict.value, OTHER_CODES)
         # Replaced, not changed: who reads it goes over all of it.
         self.by_outcome = self.by_outcome + Counter([place])
+
+
+def attempted(send: Callable[[], Delivery], *, on_bug: Verdict = Verdict.UNKNOWN) -> Delivery:
+    """Return the outcome of an attempt, also where it could not be made.
+
+    Args:
+        send: reads the secrets and makes the attempt.
+        on_bug: the verdict when it raises what it should not: whether something was sent is then not known.
+    """
+    try:
+        return send()
+    except ConfigError as error:
+        return Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
+    except Exception as error:
+        # One attempt must not end the thread. The text may hold anything, a secret too, so only its type is shown.
+        return Delivery(
+            on_bug,
+            "",
+            f"internal error ({type(error).__name__}) while sending",
+            "a bug in obsctl: report it with journalctl -u obsctl-alerter -n 100",
+        )

@@ -14,9 +14,7 @@ from dataclasses import dataclass, replace
 from obsctl.alerter.channels.channel import Resolve
 from obsctl.alerter.channels.http import Answer, Endpoint, out_of_order, redirected
 from obsctl.alerter.config import HeartbeatConfig
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.core.errors import ConfigError
-from obsctl.core.secrets import redact
+from obsctl.alerter.delivery import Delivery, Verdict, attempted
 
 LOG = logging.getLogger(__name__)
 
@@ -99,7 +97,7 @@ class Heartbeat(threading.Thread):
             if not before.why_withheld:
                 LOG.error("the heartbeat is withheld: this alerter does not work", extra={"reason": why_not})
             return
-        outcome = self._send()
+        outcome = attempted(self._send)
         sent = replace(before, verdict=outcome.verdict.value, summary=outcome.summary, why_withheld="")
         if outcome.delivered:
             self.pulse = replace(sent, accepted_at=now, accepted=before.accepted + 1, failures=0)
@@ -120,19 +118,8 @@ class Heartbeat(threading.Thread):
             return f"internal error ({type(error).__name__})"
 
     def _send(self) -> Delivery:
-        try:
-            endpoint = self._endpoint()
-            answer = endpoint.get() if self._config.method == "GET" else endpoint.post(b"{}")
-        except ConfigError as error:
-            return Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
-        except Exception as error:
-            # The text may hold the URL, so only its type is shown.
-            return Delivery(
-                Verdict.UNKNOWN,
-                "",
-                f"internal error ({type(error).__name__}) while sending",
-                "a bug in obsctl: report it with journalctl -u obsctl-alerter -n 100",
-            )
+        endpoint = self._endpoint()
+        answer = endpoint.get() if self._config.method == "GET" else endpoint.post(b"{}")
         return answer if isinstance(answer, Delivery) else _judged(answer, endpoint.where)
 
     def _endpoint(self) -> Endpoint:

@@ -12,19 +12,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels.channel import ChannelOptions, Resolve
-from obsctl.alerter.delivery import Delivery, Verdict
+from obsctl.alerter.delivery import Delivery, Verdict, attempted
 from obsctl.alerter.message import Kind, Message, utc
 from obsctl.alerter.printable import visible
 from obsctl.alerter.templates import Templates
 from obsctl.alerter.view import NoticeView
-from obsctl.core.errors import ConfigError
-from obsctl.core.secrets import redact
 
 LOG = logging.getLogger(__name__)
 
@@ -195,16 +194,14 @@ class Watch(threading.Thread):
     def _send(self, channel: ChannelOptions, message: Message) -> Delivery:
         delivery = Delivery(Verdict.UNREACHABLE, "", "the channel has no robot")
         for robot in channel.each_robot():
-            try:
-                delivery = robot.open(self._resolve).send(message)
-            except ConfigError as error:
-                delivery = Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
-            except Exception as error:
-                # The text may hold anything, so only its type is shown.
-                delivery = Delivery(Verdict.REFUSED, "", f"internal error ({type(error).__name__}) while sending")
+            # One that failed in here is tried again: no other message says it.
+            delivery = attempted(partial(self._try, robot, message), on_bug=Verdict.REFUSED)
             if delivery.delivered:
                 break
         return delivery
+
+    def _try(self, robot: ChannelOptions, message: Message) -> Delivery:
+        return robot.open(self._resolve).send(message)
 
 
 def _load(path: Path) -> _Trouble | None:

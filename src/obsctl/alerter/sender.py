@@ -15,14 +15,12 @@ from contextlib import closing
 from obsctl.alerter import outbox
 from obsctl.alerter.changelog import LeadershipLostError
 from obsctl.alerter.channels.channel import ChannelOptions, Resolve
-from obsctl.alerter.delivery import Attempts, Delivery, Verdict
+from obsctl.alerter.delivery import Attempts, Delivery, attempted
 from obsctl.alerter.history.of_attempt import carried, of_attempt
 from obsctl.alerter.history.records import GivenUp
 from obsctl.alerter.outbox import DeadLetters, Pace, Parcel
 from obsctl.alerter.state import Connection, State, note, transaction
 from obsctl.alerter.templates import Templates
-from obsctl.core.errors import ConfigError
-from obsctl.core.secrets import redact
 
 LOG = logging.getLogger(__name__)
 
@@ -128,18 +126,7 @@ class Sender(threading.Thread):
         return delivery
 
     def _send(self, parcel: Parcel) -> Delivery:
-        try:
-            return self._robots[parcel.robot].open(self._resolve).send(parcel.message)
-        except ConfigError as error:
-            return Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
-        except Exception as error:
-            # One message must not end the channel. The text may hold anything, so only its type is shown.
-            return Delivery(
-                Verdict.UNKNOWN,
-                "",
-                f"internal error ({type(error).__name__}) while sending",
-                "a bug in obsctl: report it with journalctl -u obsctl-alerter -n 100",
-            )
+        return attempted(lambda: self._robots[parcel.robot].open(self._resolve).send(parcel.message))
 
     def _log(self, parcel: Parcel, delivery: Delivery) -> None:
         about = {"channel": self.channel.name, "title": parcel.message.title, "result": delivery.summary}
