@@ -109,7 +109,6 @@ class Membership(threading.Thread):
                         LOG.error("the alerter's work does not go on: another one may take over")
                     self._leave(consumer)
                     consumer = None
-                    self._rejoining.clear()
                 elif consumer is not None:
                     self._take(consumer.poll(_POLL_S))
                 else:
@@ -121,6 +120,7 @@ class Membership(threading.Thread):
             self._leave(consumer)
 
     def _join(self) -> Consumer:
+        self._rejoining.clear()
         consumer = Consumer(
             clients.settings(self._config.bootstrap, "obsctl-alerter")
             | {

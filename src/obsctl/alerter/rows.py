@@ -44,9 +44,12 @@ def watch(connection: sqlite3.Connection) -> None:
 
 def take_touched(connection: sqlite3.Connection) -> list[Row]:
     """Return the rows that the open transaction touched, as they are now, and forget that they were touched."""
+    touched = connection.execute("SELECT name, key FROM touched ORDER BY name, key").fetchall()
+    if not touched:
+        return []
     keys = _keys(connection)
     rows = []
-    for table, text in connection.execute("SELECT name, key FROM touched ORDER BY name, key").fetchall():
+    for table, text in touched:
         key = tuple(msgspec.json.decode(text))
         condition = " AND ".join(f"{column} = ?" for column in keys[table])
         found = connection.execute(f"SELECT * FROM main.{table} WHERE {condition}", key).fetchone()  # noqa: S608

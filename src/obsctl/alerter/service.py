@@ -172,9 +172,6 @@ class Alerter:
                 raise self._failure
             self._save_snapshot()
         finally:
-            self._poller.stop()
-            if self._heartbeat is not None:
-                self._heartbeat.stop()
             for reading in self._readings:
                 reading.stop()
             for thread in self._threads:
