@@ -7,7 +7,7 @@ The transactional id belongs to whichever alerter is active. The one that begins
 send.
 
 A record's key is a JSON array: table, primary key, number of the part; its value is a part of the row in MessagePack.
-The record ``["complete"]`` says that the topic once got a whole file; a topic without it was created again.
+The record ``["complete"]`` says that an alerter once wrote all rows; a topic without it is new or was created again.
 """
 
 from __future__ import annotations
@@ -45,8 +45,6 @@ _PAUSE_S = 0.5
 _READ_S = 0.05
 
 
-#: What says that there is no such topic.
-_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 #: So long nothing is written to a history that does not exist, seconds.
 _HISTORY_PAUSE_S = 60.0
 
@@ -93,7 +91,7 @@ class Changelog:
 
     Args:
         config: the brokers, the topic, and the group whose name is the transactional id.
-        beat: called while an answer is awaited, so that nobody takes the waiting for a hang; may raise to give up.
+        beat: called while an answer is awaited, so that the waiting does not count as a hang; may raise to give up.
     """
 
     def __init__(self, config: KafkaConfig, beat: Callable[[], None]) -> None:
@@ -118,7 +116,7 @@ class Changelog:
         )
 
     def fence(self) -> None:
-        """Become the only one who can write.
+        """Become the only writer: Kafka refuses the transactions of earlier ones from now on.
 
         Raises:
             LeadershipLostError: this cannot be done.
@@ -130,7 +128,7 @@ class Changelog:
             raise LeadershipLostError(error.args[0].str()) from None
 
     def read(self) -> list[Row] | None:
-        """Return the rows that the topic holds; None where it never got a whole file.
+        """Return the rows that the topic holds; None if no alerter ever wrote all rows.
 
         Raises:
             ConfigError: another release wrote them.
@@ -213,7 +211,7 @@ class Changelog:
             self._until_answered(self._producer.commit_transaction, _ANSWER_S)
         except KafkaException as error:
             of_history = faults.get(self.history.name)
-            if of_history is not None and of_history.code() in _MISSING:
+            if of_history is not None and of_history.code() in topic_log.MISSING:
                 self.history.found = False
             self._abort(next(iter(faults.values()), error.args[0]))
             return False
@@ -278,7 +276,7 @@ class Changelog:
 
 
 def read_rows(bootstrap: Sequence[str], topic: str) -> list[Row] | None:
-    """Return the rows that the topic holds, for whoever only looks; None where it never got a whole file.
+    """Return the rows that the topic holds, without becoming its writer; None if no alerter ever wrote all rows.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -304,7 +302,7 @@ def latest(records: Iterable[Record]) -> dict[bytes, bytes]:
 
 
 def rows_of(records: Mapping[bytes, bytes]) -> list[Row] | None:
-    """Return the rows that the topic's records say; None where it never got a whole file.
+    """Return the rows that the topic's records say; None if no alerter ever wrote all rows.
 
     Args:
         records: the latest value by key, without the keys that were deleted.

@@ -152,7 +152,7 @@ class State:
 
         Args:
             changelog: of which this alerter is the only writer.
-            found: the rows that it holds, which replace those of the file; None where it never got a whole file: then
+            found: the rows that it holds, which replace those of the file; None if no alerter ever wrote all rows: then
                 it gets this one.
 
         Raises:

@@ -21,7 +21,8 @@ _BATCH = 1000
 _WAIT_S = 0.1
 #: A topic whose end is not reached although nothing arrives for so long is not answered, seconds.
 _SILENT_S = 10.0
-_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+#: The errors that say that there is no such topic.
+MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 
 
 class TopicMissingError(ConfigError):
@@ -105,7 +106,7 @@ class TopicLog:
                 records.append(Record(partition, offset, message.key() or b"", message.value()))
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._unread.discard(partition if partition is not None else -1)
-            elif error.code() in _MISSING:
+            elif error.code() in MISSING:
                 raise TopicMissingError(f"the cluster has no topic {self._topic}")
             elif error.fatal():
                 raise NotAnsweredError(f"topic {self._topic} cannot be read: {error.str()}")
@@ -215,6 +216,6 @@ def check_writable(producer: Producer, topic: str) -> None:
 
 
 def _judged(error: KafkaError, topic: str) -> ObsctlError:
-    if error.code() in _MISSING:
+    if error.code() in MISSING:
         return TopicMissingError(f"the cluster has no topic {topic}")
     return NotAnsweredError(f"Kafka does not answer: {error.str()}")
