@@ -172,9 +172,12 @@ class Changelog:
         if not records and not history:
             return
         with self._waiting():
-            while not self._try(records, self._reports(history)):
+            reports = self._reports(history)
+            while not self._try(records, reports):
                 self._beat()
                 time.sleep(_PAUSE_S)
+                if reports and not self.history.found:
+                    reports = self._reports(history)
 
     def close(self) -> None:
         """Forget the client; an open transaction is aborted by the next active alerter."""
@@ -183,21 +186,27 @@ class Changelog:
     def _reports(self, records: Sequence[bytes]) -> Sequence[bytes]:
         """Return what is to be written to the history now: nothing while it has no topic."""
         history = self.history
-        if not records:
-            return ()
-        if not history.found and time.monotonic() >= history.not_before:
-            # Asked first: the library would wait for seconds for a topic that does not exist, and the state with it.
-            history.not_before = time.monotonic() + _HISTORY_PAUSE_S
-            try:
-                topic_log.check_writable(self._producer, history.name)
-            except (TopicMissingError, NotAnsweredError):
-                pass
-            else:
-                history.found = True
-        if not history.found:
+        if not records or history.found:
+            return self._with_lost(records)
+        if time.monotonic() < history.not_before:
             history.fail(len(records))
             return ()
-        return [encode(Lost(at=time.time(), records=history.unnamed)), *records] if history.unnamed else records
+        # Asked first: the library would wait for seconds for a topic that does not exist, and the state with it.
+        try:
+            topic_log.check_writable(self._producer, history.name)
+        except TopicMissingError:
+            history.not_before = time.monotonic() + _HISTORY_PAUSE_S
+            history.fail(len(records))
+            return ()
+        except NotAnsweredError:
+            # The state waits for the same brokers.
+            return self._with_lost(records)
+        history.found = True
+        return self._with_lost(records)
+
+    def _with_lost(self, records: Sequence[bytes]) -> Sequence[bytes]:
+        lost = self.history.unnamed
+        return [encode(Lost(at=time.time(), records=lost)), *records] if records and lost else records
 
     def _try(self, records: list[tuple[bytes, bytes | None]], reports: Sequence[bytes]) -> bool:
         """Return whether the transaction was committed; False when it is to be tried again."""

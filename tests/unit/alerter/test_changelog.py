@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerter import outbox, rows
-from obsctl.alerter.changelog import VERSION, LeadershipLostError, records_of, rows_of
+from obsctl.alerter import changelog, outbox, rows
+from obsctl.alerter.changelog import VERSION, Changelog, LeadershipLostError, records_of, rows_of
+from obsctl.alerter.config import KafkaConfig, Topics
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.engine import Changes
-from obsctl.alerter.history.records import Omitted, Record, decode
+from obsctl.alerter.history.records import Lost, Omitted, Record, decode, encode
 from obsctl.alerter.log import Log
 from obsctl.alerter.message import Kind, Message
 from obsctl.alerter.notify import memory
@@ -22,6 +23,8 @@ from obsctl.alerter.rows import Row
 from obsctl.alerter.state import State, transaction
 from obsctl.alerter.templates import Templates
 from obsctl.core.errors import ConfigError
+from obsctl.kafka import topic_log
+from obsctl.kafka.topic_log import NotAnsweredError, TopicMissingError
 from tests.unit.alerter.builders import T, engine, event
 
 LOG = Log("cluster", "nginxlog", "first-id")
@@ -175,3 +178,59 @@ def test_the_history_gets_what_was_written_and_nothing_else(tmp_path: Path) -> N
     with pytest.raises(LeadershipLostError):
         state.save(Changes(), nothing, [], [], T, records=records[2:])
     assert [decode(body) for body in topic.history] == records[1:2]
+
+
+class Brokers(Changelog):
+    """A changelog whose transactions fail as often as the test says, without a network."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fails: int = 0) -> None:
+        topics = Topics(access="a", error="e", state="s", silences="q", history="h")
+        super().__init__(KafkaConfig(bootstrap=("127.0.0.1:1",), group="g", member="m", topics=topics), lambda: None)
+        self.fails, self.asked, self.written = fails, 0, list[bytes]()
+        self.answer: Exception | None = None
+        monkeypatch.setattr(topic_log, "check_writable", self._asked)
+        monkeypatch.setattr(changelog, "_PAUSE_S", 0.0)
+
+    def _asked(self, *_: object) -> None:
+        self.asked += 1
+        if self.answer is not None:
+            raise self.answer
+
+    def _try(self, records: list[tuple[bytes, bytes | None]], reports: Sequence[bytes]) -> bool:
+        self.fails -= 1
+        if self.fails >= 0:
+            return False
+        self.written += reports
+        return True
+
+
+def report() -> bytes:
+    return encode(Omitted(at=T, what="started", rule="r", records=1))
+
+
+def test_what_a_missing_topic_loses_is_counted_once_however_often_the_state_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brokers = Brokers(monkeypatch, fails=3)
+    brokers.answer = TopicMissingError("none")
+    brokers.publish([Row("entry", ("a",), None)], history=[report()])
+    brokers.publish([Row("entry", ("b",), None)], history=[report(), report()])
+    assert (brokers.history.lost, brokers.written, brokers.asked) == (3, [], 1)
+
+
+def test_the_history_says_what_it_lost_when_it_has_a_topic_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    brokers = Brokers(monkeypatch)
+    brokers.answer = TopicMissingError("none")
+    brokers.publish([], history=[report(), report()])
+    brokers.answer, brokers.history.not_before = None, 0.0
+    brokers.publish([], history=[report()])
+    lost, kept = map(decode, brokers.written)
+    assert isinstance(lost, Lost)
+    assert (lost.records, type(kept)) == (2, Omitted)
+
+
+def test_brokers_that_do_not_answer_cost_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    brokers = Brokers(monkeypatch, fails=2)
+    brokers.answer = NotAnsweredError("away")
+    brokers.publish([], history=[report()])
+    assert (brokers.history.lost, len(brokers.written)) == (0, 1)
