@@ -181,15 +181,22 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Look until stopped."""
         while not self._stopping.wait(_LOOK_EVERY_S):
-            self._notices.look(self._look(), time.time())
-            for name, message in list(self._notices.due(time.time())):
-                delivery = self._send(self._channels[name], message)
-                LOG.log(
-                    logging.INFO if delivery.delivered else logging.ERROR,
-                    message.title,
-                    extra={"channel": name, "result": delivery.summary, "hint": delivery.hint},
-                )
-                self._notices.sent(name, delivery, time.time())
+            try:
+                self._turn()
+            except Exception:
+                # Nothing else says that this alerter cannot work.
+                LOG.exception("the notices failed; they are looked at again soon")
+
+    def _turn(self) -> None:
+        self._notices.look(self._look(), time.time())
+        for name, message in list(self._notices.due(time.time())):
+            delivery = self._send(self._channels[name], message)
+            LOG.log(
+                logging.INFO if delivery.delivered else logging.ERROR,
+                message.title,
+                extra={"channel": name, "result": delivery.summary, "hint": delivery.hint},
+            )
+            self._notices.sent(name, delivery, time.time())
 
     def _send(self, channel: ChannelOptions, message: Message) -> Delivery:
         delivery = Delivery(Verdict.UNREACHABLE, "", "the channel has no robot")

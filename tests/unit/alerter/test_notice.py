@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from obsctl.alerter import notice
 from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.alerter.notice import REPEAT_S, RETRY_S, WAIT_S, Notices
 from obsctl.alerter.templates import Templates
+from obsctl.core.secrets import resolve
 
 T = 1_800_000_000.0
 OK = Delivery(Verdict.DELIVERED, "0", "errcode 0")
@@ -105,3 +108,22 @@ def test_a_file_that_cannot_be_read_is_no_reason_to_stay_silent(tmp_path: Path) 
     again = Alerter(tmp_path)
     again.run(0, 300, WHY)
     assert [channel for _, channel, _ in again.sent] == ["ops", "mail"]
+
+
+def test_a_look_that_fails_is_not_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notice, "_LOOK_EVERY_S", 0.01)
+    looked = threading.Event()
+    looks = 0
+
+    def look() -> str:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        looked.set()
+        return ""
+
+    watch = notice.Watch(Notices(tmp_path / "notice.json", "app1", [], Templates()), [], resolve, look)
+    watch.start()
+    assert looked.wait(10)
+    watch.stop()
