@@ -1,7 +1,7 @@
 """The alerter: lines in, one message when a condition starts and one when it has ended.
 
-``config`` reads alerter.yml. ``probe`` asks the cluster which log the topic is, ``source`` reads its records, and
-``reading`` decides which log is read and from where. ``lines`` turns records into ``events``, ``window`` counts them,
-``rules`` judge, ``engine`` decides what starts and ends, ``clock`` says how far event time has come, ``state`` and
-``outbox`` keep everything in one SQLite file, ``sender`` and ``channels`` deliver, ``service`` runs it all.
+``service`` is the process: it stands by until ``leadership`` chooses it, and then runs ``active``, which moves lines
+from room to room: ``input`` reads them, ``windows`` count them, ``rules`` judge the windows, ``evaluation`` decides
+what starts and ends, ``notify`` what is to be said, ``messages`` puts it into words, ``state`` keeps it, ``delivery``
+sends it through ``channels``. docs/architecture.md says what each room is for; pyproject.toml which may import which.
 """

@@ -1,6 +1,6 @@
 """``alerter.yml``: read, checked, and every mistake named with its place.
 
-What the role always writes has no default here: it stands in the role.
+A setting that the role always writes has no default here, only in the role.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from msgspec import Meta
 
 from obsctl.alerter.channels import registry as channel_kinds
 from obsctl.alerter.channels.channel import ChannelOptions
+from obsctl.alerter.messages.templates import Language, Templates
 from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.plan import Plan
 from obsctl.alerter.rules import registry as rule_kinds
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.templates import Language, Templates
+from obsctl.core.brokers import Brokers, SecuritySection
 from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.errors import ConfigError
 from obsctl.core.settings import Name, Network, Port, Section
@@ -47,12 +48,19 @@ class KafkaConfig(Section, frozen=True, kw_only=True):
         bootstrap: brokers as ``HOST:PORT``.
         group: positions are committed under this name, for lag display only; alerters with the same name take turns.
         member: name of this alerter, different on each host.
+        security: how the brokers are spoken to.
     """
 
     bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1)]
     group: Name
     member: Name
     topics: Topics
+    security: SecuritySection = SecuritySection()
+
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers, with how they are spoken to."""
+        return Brokers(self.bootstrap, self.security.settings())
 
 
 class HealthConfig(Section, frozen=True, kw_only=True):
@@ -80,7 +88,8 @@ class MetricsConfig(Section, frozen=True, kw_only=True):
     Attributes:
         every_s: seconds from one reading to the next.
         sources: the pages, besides the alerter's own numbers.
-        certificates: files (PEM) whose first certificate's remaining days are a number of the alerter.
+        certificates: files (PEM) and ports (``HOST:PORT``); the remaining days of each file's first certificate, and
+            of what each port presents, are a number of the alerter.
     """
 
     every_s: Annotated[int, Meta(ge=1, le=300)] = 10
@@ -114,7 +123,6 @@ class _File(Section, frozen=True, kw_only=True):
     health: HealthConfig
     metrics: MetricsConfig
     heartbeat: HeartbeatConfig | None = None
-    database: Name
     lateness_s: _Seconds = 300
     ahead_s: _Seconds = 60
     shipping_s: _Seconds = 5
@@ -137,7 +145,6 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
         health: where /health is served.
         metrics: where the pipeline's own numbers come from.
         heartbeat: who is to notice when this alerter no longer works; None for none.
-        database: name of the database that holds the lines; stands in the messages' next steps.
         lateness_s: lines older than this do not count, seconds.
         ahead_s: lines further in the future than this do not count, seconds.
         shipping_s: how long a line may take from the log file to Kafka, seconds.
@@ -154,7 +161,6 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthConfig
     metrics: MetricsConfig
     heartbeat: HeartbeatConfig | None
-    database: str
     lateness_s: int
     ahead_s: int
     shipping_s: int
@@ -183,11 +189,10 @@ def load(path: Path) -> AlerterConfig:
             health=raw.health,
             metrics=_metrics(raw.metrics),
             heartbeat=raw.heartbeat,
-            database=raw.database,
             lateness_s=raw.lateness_s,
             ahead_s=raw.ahead_s,
             shipping_s=raw.shipping_s,
-            trusted_proxies=_networks(raw.trusted_proxies, "trusted_proxies"),
+            trusted_proxies=networks_of(raw.trusted_proxies, "trusted_proxies"),
             templates=_templates(raw),
             error_log_timezone=str(zone_of(raw.error_log_timezone, "error_log_timezone")),
             notifications=notification_plan(raw.notifications, rules, [channel.name for channel in channels]),
@@ -233,11 +238,16 @@ def zone_of(name: str, key: str) -> tzinfo:
         raise InvalidValueError(
             key,
             f"there is no time zone {name!r} on this machine",
-            hint="write a name such as Asia/Shanghai or Europe/Berlin; the machine needs the package tzdata",
+            hint="use a name such as Asia/Shanghai or Europe/Berlin; the machine needs the package tzdata",
         ) from None
 
 
-def _networks(entries: tuple[str, ...], key: str) -> tuple[Network, ...]:
+def networks_of(entries: tuple[str, ...], key: str) -> tuple[Network, ...]:
+    """Return networks by their texts.
+
+    Raises:
+        InvalidValueError: one of the texts is none.
+    """
     networks: list[Network] = []
     for number, entry in enumerate(entries):
         try:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from obsctl.alerter.heartbeat import Pulse
-from obsctl.alerter.observation import SOURCE, Number
+from obsctl.alerter.delivery.heartbeat import Pulse
+from obsctl.alerter.windows.observation import SOURCE, Number
 from obsctl.core import serve
+from obsctl.core.rule_test import TestsOnPage
 from obsctl.core.serve import Metric, Sample, by_label, single
 
 PREFIX = "obsctl_alerter"
@@ -125,10 +126,11 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         topics: the topics that are read, by name.
         batches: batches that were read and judged since the start.
         keys: keys that are counted now, by rule.
-        sources: why a page of numbers cannot be read, empty where it can; by name.
+        sources: why a metrics page cannot be read, empty where it can; by name.
         disk_free: free share of the disks that the alerter needs, 0 to 1, by folder.
         certificate_days: days until a certificate ends, by path; None for one that cannot be read.
         heartbeat: how it is doing; None without one.
+        tests: tests of rules (``obsctl alert test --rule NAME``), the latest 50.
     """
 
     schema: str = SCHEMA
@@ -155,6 +157,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     disk_free: dict[str, float] = {}
     certificate_days: dict[str, float | None] = {}
     heartbeat: HeartbeatHealth | None = None
+    tests: TestsOnPage = TestsOnPage()
 
 
 def standby(trouble: str) -> Health:
@@ -189,16 +192,14 @@ def own_numbers(source: str, health: Health, now: float) -> Iterator[Number]:
 
 
 def _metrics(health: Health, now: float) -> Iterator[Metric]:
-    yield single("up", "gauge", "1 while lines are read, or could be.", int(health.status != "failing"))
-    yield single(
-        "active", "gauge", "1 on the active alerter, 0 on one that stands by.", int(health.role is Role.ACTIVE)
-    )
+    yield single("up", "gauge", "1 while lines are read, or could be read.", int(health.status != "failing"))
+    yield single("active", "gauge", "1 on the active alerter, 0 on a standby.", int(health.role is Role.ACTIVE))
     yield single("lag_records", "gauge", "Records in Kafka not read yet.", health.lag)
-    yield single("behind_seconds", "gauge", "By how much event time is behind the clock.", health.behind_s)
-    yield single("batches_total", "counter", "Batches that were read and judged.", health.batches)
+    yield single("behind_seconds", "gauge", "How far event time is behind the clock.", health.behind_s)
+    yield single("batches_total", "counter", "Batches that were read and evaluated.", health.batches)
     yield single("events_counted_total", "counter", "Lines counted.", health.counted)
     yield by_label("events_skipped_total", "counter", "Lines not counted.", "reason", health.skipped)
-    yield by_label("keys", "gauge", "Keys that are counted now.", "rule", health.keys)
+    yield by_label("keys", "gauge", "Keys that are currently counted.", "rule", health.keys)
     yield by_label(
         "keys_evicted_total",
         "counter",
@@ -207,10 +208,10 @@ def _metrics(health: Health, now: float) -> Iterator[Metric]:
         health.evicted,
     )
     yield by_label(
-        "alerts_held_back_total", "counter", "Times that a stage held an alert back.", "stage", health.suppressed
+        "alerts_held_back_total", "counter", "How often a stage suppressed an alert.", "stage", health.suppressed
     )
     yield single("history_lost_total", "counter", "Records of the history that were not written.", health.history_lost)
-    yield single("alerts_firing", "gauge", "Conditions that are on.", health.firing)
+    yield single("alerts_firing", "gauge", "Conditions that are true.", health.firing)
     yield by_label(
         "outbox_waiting",
         "gauge",
@@ -235,7 +236,7 @@ def _metrics(health: Health, now: float) -> Iterator[Metric]:
     yield by_label(
         "channel_unable_seconds",
         "gauge",
-        "For how long a message has been waiting for a channel whose last attempt failed; 0 is well.",
+        "How long a message has been waiting for a channel whose last attempt failed; 0 is good.",
         "channel",
         {channel.name: channel.unable_s for channel in health.channels},
     )
@@ -252,7 +253,7 @@ def _metrics(health: Health, now: float) -> Iterator[Metric]:
     yield by_label(
         "dead_letters",
         "gauge",
-        "Messages that were given up within the last day.",
+        "Messages that were abandoned within the last day.",
         "channel",
         {channel.name: channel.dead for channel in health.channels},
     )
@@ -272,12 +273,10 @@ def _metrics(health: Health, now: float) -> Iterator[Metric]:
         {path: days for path, days in health.certificate_days.items() if days is not None},
     )
     pulse = health.heartbeat
-    yield by_label(
-        "heartbeats_total", "counter", "Heartbeats by what became of them.", "outcome", pulse.outcomes if pulse else {}
-    )
+    yield by_label("heartbeats_total", "counter", "Heartbeats by result.", "outcome", pulse.outcomes if pulse else {})
     yield single(
         "heartbeat_age_seconds",
         "gauge",
-        "Since the switch outside accepted a heartbeat.",
+        "Time since the dead man's switch last accepted a heartbeat.",
         round(max(0.0, now - pulse.accepted_at), 1) if pulse and pulse.accepted_at else None,
     )

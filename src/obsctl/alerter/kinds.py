@@ -6,7 +6,6 @@ documentation and the role's argument_specs are tested against it (tests/contrac
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from obsctl.core.config_file import InvalidValueError, located
+from obsctl.core.nearest import did_you_mean, nearest
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -95,7 +95,8 @@ class Kinds(Generic[T]):
             if is_open(tag):
                 return None, []
             known = ", ".join(self.by_tag)
-            fault = InvalidValueError(self.tag_field, f"must be one of {known}", hint=_near(str(tag), self.by_tag))
+            hint = did_you_mean(str(tag), self.by_tag)
+            fault = InvalidValueError(self.tag_field, f"must be one of {known}", hint=hint)
             return None, [fault]
         faults: list[InvalidValueError] = []
         options = {field.encode_name: field for field in msgspec.structs.fields(kind)}
@@ -107,8 +108,10 @@ class Kinds(Generic[T]):
             if option == self.tag_field:
                 continue
             if option not in options:
-                near = _nearest(option, [known for known in options if known not in entry] or options)
-                faults.append(InvalidValueError("", f"Object contains unknown field `{option}`", hint=_did_you(near)))
+                free = [known for known in options if known not in entry] or list(options)
+                hint = did_you_mean(option, free)
+                faults.append(InvalidValueError("", f"Object contains unknown field `{option}`", hint=hint))
+                near = next(iter(nearest(option, free)), "")
                 if near not in missing:
                     continue
                 # One mistake is one fault: the option is not missing, and the others are judged together with it.
@@ -158,19 +161,6 @@ def _placed(fault: InvalidValueError, place: str, name: object) -> InvalidValueE
 
 def _joined(place: str, key: str) -> str:
     return f"{place}{'.' if key and key[0] != '[' else ''}{key}"
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    return _did_you(_nearest(name, known))
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like this one; empty where none is."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1)), "")
-
-
-def _did_you(mean: str) -> str:
-    return f"did you mean {mean}?" if mean else ""
 
 
 def _of(name: object) -> str:

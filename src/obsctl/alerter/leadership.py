@@ -1,12 +1,12 @@
 """Which alerter is the active one: the member of a consumer group that holds the one partition of the state's topic.
 
-Kafka's group coordinator gives the partition to one member at a time, and to another one when the first has not been
-heard of for a session. Each host is a static member (KIP-345): an alerter that is restarted within its session gets the
-partition back at once, whereas the other host takes over when it stays away.
+Kafka's group coordinator assigns the partition to one member at a time, and to another one when the first has sent
+no heartbeat for a session. Each host is a static member (KIP-345): an alerter that is restarted within its session
+gets the partition back at once, whereas the other host takes over when it stays away.
 
-The member's thread answers the coordinator only as long as the alerter's own work goes on (:meth:`Membership.beat`):
-one that hangs loses the partition like one that died. That it cannot write any more is not decided here, see
-:mod:`obsctl.alerter.changelog`.
+The member's thread sends heartbeats only as long as the alerter's own work makes progress (:meth:`Membership.beat`):
+one that hangs loses the partition like one that died. That it can no longer write is enforced elsewhere, see
+:mod:`obsctl.alerter.state.changelog`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from obsctl.alerter.config import KafkaConfig
-from obsctl.alerter.log import Log
-from obsctl.alerter.probe import SILENT_S, Probe, no_topic, not_answered
+from obsctl.alerter.input.topic_probe import SILENT_S, Probe, no_topic, not_answered
 from obsctl.core.journal import Seldom
 from obsctl.kafka import clients
+from obsctl.kafka.topic_incarnation import TopicIncarnation
 
 LOG = logging.getLogger(__name__)
 
@@ -50,10 +50,13 @@ class Membership(threading.Thread):
         self._stopping = threading.Event()
         self._rejoining = threading.Event()
         self._beat_at = time.monotonic()
+        self._joins_at = 0.0
         self._joined = False
         self._answered_at = time.monotonic()
         #: The topic as it is now; None when there is none.
-        self._log: Log | None = None
+        self._log: TopicIncarnation | None = None
+        #: As it was when this member joined, other than to return within its session.
+        self._joined_to: TopicIncarnation | None = None
         self._seldom = Seldom(_LOG_EVERY_S)
 
     @property
@@ -62,7 +65,7 @@ class Membership(threading.Thread):
         return self._chosen.is_set()
 
     @property
-    def log(self) -> Log | None:
+    def log(self) -> TopicIncarnation | None:
         """The state's topic as it is now; None when there is none, or none is known."""
         return self._log
 
@@ -83,7 +86,7 @@ class Membership(threading.Thread):
     def trouble(self) -> str:
         """Return why no alerter can be chosen; empty when there is no reason."""
         if time.monotonic() - self._answered_at > SILENT_S:
-            return not_answered(self._topic)
+            return not_answered(self._topic, self._probe.refused)
         if self._log is None:
             return no_topic(self._topic)
         return "" if self._joined else f"group {self._config.group} is being joined"
@@ -102,11 +105,15 @@ class Membership(threading.Thread):
                 self._answered_at, self._log = time.monotonic(), answer.log
             hangs = time.monotonic() - self._beat_at > _HUNG_S
             try:
-                if consumer is None and not hangs and self._log is not None:
+                if consumer is None and not hangs and self._log is not None and time.monotonic() >= self._joins_at:
                     consumer = self._join()
-                elif consumer is not None and (hangs or self._rejoining.is_set()):
+                elif consumer is not None and (hangs or self._rejoining.is_set() or self._is_of_another_topic):
                     if hangs:
-                        LOG.error("the alerter's work does not go on: another one may take over")
+                        LOG.error("the alerter makes no progress: another one may take over")
+                    if self._is_of_another_topic:
+                        # A static member that returns within its session is given what it had, without a new choice.
+                        self._joins_at = time.monotonic() + _SESSION_S + _POLL_S
+                        self._joined_to = None
                     self._leave(consumer)
                     consumer = None
                 elif consumer is not None:
@@ -119,10 +126,19 @@ class Membership(threading.Thread):
         if consumer is not None:
             self._leave(consumer)
 
+    @property
+    def _is_of_another_topic(self) -> bool:
+        """Whether this member is not chosen, and the topic was created again since it joined for the first time.
+
+        It may have been given nothing because it knew no partition of the topic, and would be given nothing for ever.
+        """
+        return not self._chosen.is_set() and None not in (self._log, self._joined_to) and self._log != self._joined_to
+
     def _join(self) -> Consumer:
         self._rejoining.clear()
+        self._joined_to = self._joined_to or self._log
         consumer = Consumer(
-            clients.settings(self._config.bootstrap, "obsctl-alerter")
+            clients.settings(self._config.brokers, "obsctl-alerter")
             | {
                 "group.id": f"{self._config.group}-active",
                 "group.instance.id": self._config.member,
@@ -164,5 +180,10 @@ class Membership(threading.Thread):
             self._complain(message.error())
 
     def _complain(self, error: KafkaError) -> None:
+        if clients.is_fatal(error):
+            # This client is of no use any more, such as one that the group fenced while a broker hung: a new one has to
+            # join. Not at once, so that two hosts with one name cannot fence each other many times a second.
+            self._joins_at = time.monotonic() + _SESSION_S
+            self.rejoin()
         if self._seldom.due():
             LOG.warning("the group of alerters does not answer", extra={"topic": self._topic, "error": error.str()})

@@ -11,6 +11,7 @@ import msgspec
 from obsctl.alerter.alerts import Level
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.wire.plan import why_not
 from obsctl.core.config_file import ConfigFile
 from obsctl.core.errors import ConfigError
 
@@ -18,8 +19,8 @@ from obsctl.core.errors import ConfigError
 KEYS = ("consumer_alert_rules", "rules")
 #: What begins Jinja text.
 _JINJA = ("{{", "{%")
-_PLAYBOOK = "Jinja text, which only the playbook can fill in"
-_WRITTEN = "take /etc/obsctl/alerter.yml from the consumer's host: it has the rules as the playbook wrote them"
+_PLAYBOOK = "a Jinja expression, which only the playbook can evaluate"
+_WRITTEN = "use /etc/obsctl/alerter.yml from the consumer's host: it contains the rules as the playbook rendered them"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Why requests through the VIP cannot make the condition happen; empty where they can."""
         if self.rule is None:
             return f"not known: {_PLAYBOOK}, in {', '.join(self.open)}"
-        return self.rule.why_not_testable
+        return why_not(self.rule)
 
 
 def load(path: Path, text: str | None = None) -> list[Entry]:
@@ -60,7 +61,7 @@ def load(path: Path, text: str | None = None) -> list[Entry]:
     file = ConfigFile(path, text)
     key = next((key for key in KEYS if key in file.keys), "")
     if file.keys and not key:
-        raise ConfigError(f"{path}: has no rules: neither {' nor '.join(KEYS)} is a key of it")
+        raise ConfigError(f"{path}: contains no rules: neither {' nor '.join(KEYS)} is a key of it")
     raw = file.to(object, key)
     if _is_open(raw) and isinstance(raw, str):
         raise ConfigError(f"{path}: {key or 'top level'} is {_PLAYBOOK}", hint=_WRITTEN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import NoReturn, cast
 
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from obsctl.core.nearest import did_you_mean
 from obsctl.query import patterns, values
 from obsctl.query.errors import QueryError
 from obsctl.query.fields import TABLES, Field, Kind, Table
@@ -75,28 +75,31 @@ _KNOWN_AS = {
     "server": "host",
     "host.name": "host",
 }
-_BETWEEN = "an operator stands between two conditions, as in status:404 AND method:GET"
+_BETWEEN = "an operator goes between two conditions, as in status:404 AND method:GET"
 #: What may not stand in a word, and what to do about it.
 _CHARACTERS = {
-    "^": ("a filter has no weights (^)", "leave ^ and its number out; for the character itself write \\^"),
-    "~": ("a filter has no fuzzy search (~)", "use wildcards, such as uri:*admin*; for the character itself write \\~"),
-    '"': ("the quotes are not closed", 'end the text with "; for the character itself write \\"'),
-    "\\": ("there is no character behind the backslash", "for the backslash itself write \\\\"),
-    ":": ("there is no field's name in front of the colon", "write it as in status:404; for the character itself \\:"),
-    "!": ("! does not stand behind the colon", "write it in front of the field, as in NOT method:GET"),
-    "=": ("a field is compared by its colon, without =", "write it as in status:404; for the character itself \\="),
+    "^": ("a filter has no weights (^)", "omit ^ and its number; for the literal character write \\^"),
+    "~": (
+        "a filter has no fuzzy search (~)",
+        "use wildcards, such as uri:*admin*; for the literal character write \\~",
+    ),
+    '"': ("the quotes are not closed", 'end the text with "; for the literal character write \\"'),
+    "\\": ("there is no character after the backslash", "for a literal backslash write \\\\"),
+    ":": ("there is no field name before the colon", "write it as in status:404; for the literal character \\:"),
+    "!": ("! cannot follow the colon", "write it before the field, as in NOT method:GET"),
+    "=": ("a field is compared with a colon, without =", "write it as in status:404; for the literal character \\="),
     **dict.fromkeys(
         "<>",
         (
-            "a comparison stands behind a field and its colon",
-            "write it as in status:>=500; for the character itself \\>",
+            "a comparison follows a field and its colon",
+            "write it as in status:>=500; for the literal character \\>",
         ),
     ),
     **dict.fromkeys(
         "[]{}",
         (
-            "a range stands behind a field and its colon",
-            "write it as in status:[500 TO 599]; for the character itself \\[",
+            "a range follows a field and its colon",
+            "write it as in status:[500 TO 599]; for the literal character \\[",
         ),
     ),
 }
@@ -109,14 +112,14 @@ def parse(text: str, table: Table) -> Node:
         QueryError: it is no filter, names a field that these lines do not have, or a value of another type.
     """
     if len(text) > MAX_LENGTH:
-        problem = f"the filter has {len(text)} characters, and {MAX_LENGTH} are the most"
-        raise QueryError(problem, text, MAX_LENGTH, MAX_LENGTH + 1, hint="make two filters of it")
+        problem = f"the filter has {len(text)} characters; at most {MAX_LENGTH} are allowed"
+        raise QueryError(problem, text, MAX_LENGTH, MAX_LENGTH + 1, hint="split it into two filters")
     if not text.strip():
-        raise QueryError("the filter is empty", text, 0, 0, hint="for every line write *")
+        raise QueryError("the filter is empty", text, 0, 0, hint="to match every line write *")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise QueryError("this is no character of UTF-8", text, error.start, error.start + 1) from None
+        raise QueryError("this is not valid UTF-8", text, error.start, error.start + 1) from None
     try:
         (root,) = _grammar().parse(text).children
     except UnexpectedInput as error:
@@ -145,8 +148,8 @@ class _Reader:
     def _anything(self, part: Part, depth: int, leaf: Callable[[Part, int], Node]) -> Node:
         """Return the tree of a part; ``leaf`` reads what no operator joins."""
         if depth > MAX_DEPTH:
-            problem = f"more than {MAX_DEPTH} parentheses and NOTs stand inside each other"
-            raise self._error(problem, _first(part), hint="leave out those that change nothing")
+            problem = f"more than {MAX_DEPTH} parentheses and NOTs are nested"
+            raise self._error(problem, _first(part), hint="remove those that change nothing")
         if isinstance(part, Tree):
             match str(part.data):
                 case "or":
@@ -182,15 +185,13 @@ class _Reader:
         fields = list(self._table.fields)
         problem = f"the {title} has no field {name[:_SHOWN]}"
         if (known := _KNOWN_AS.get(name)) in self._table.fields:
-            raise self._error(problem, token, hint=f"here it is {known}")
+            raise self._error(problem, token, hint=f"here it is called {known}")
         elsewhere = [table.title for table in TABLES if name in table.fields]
-        near = difflib.get_close_matches(name.lower().replace("-", "_"), fields, n=3, cutoff=0.6)
         if elsewhere:
             hint = f"{name} is a field of the {elsewhere[0]}"
-        elif near:
-            hint = f"did you mean {' or '.join(near)}?"
         else:
-            hint = f"its fields are {', '.join(fields)}; a text that holds a colon stands in quotes"
+            all_fields = f"its fields are {', '.join(fields)}; put text that contains a colon in quotes"
+            hint = did_you_mean(name, fields, all_fields)
         raise self._error(problem, token, hint=hint)
 
     def _condition(self, field: Field, part: Part) -> Condition:
@@ -209,7 +210,7 @@ class _Reader:
         if low is None and high is None:
             return Exists(field.name)
         if low is not None and high is not None and values.is_after(low, high):
-            raise self._error("the range ends before it begins", first, second, hint="exchange both values")
+            raise self._error("the range ends before it begins", first, second, hint="swap the two values")
         # What lies behind an open end is included or not without a difference.
         return Range(field.name, low, high, opening == "[" or low is None, closing == "]" or high is None)
 
@@ -224,8 +225,8 @@ class _Reader:
                 raise self._error(problem, token, hint=f"write {field.example}")
             return Wildcard(field.name, pattern)
         if token.type == "VALUE" and text.lower() in _OPERATORS:
-            hint = f'write {field.example}; for the text itself {field.name}:"{text}"'
-            raise self._error(f"the value of {field.name} is missing in front of {text}", token, hint=hint)
+            hint = f'write {field.example}; for the literal text {field.name}:"{text}"'
+            raise self._error(f"the value of {field.name} is missing before {text}", token, hint=hint)
         self._no_operator(token, text)
         value = self._value(field, token, text)
         return InNetwork(field.name, value) if isinstance(value, values.NETWORKS) else Term(field.name, value)
@@ -243,7 +244,9 @@ class _Reader:
             raise self._error("the end of a range has no wildcards", token, hint=f"write {field.example}")
         value = self._value(field, token, text)
         if isinstance(value, values.NETWORKS) or (field.kind is Kind.ADDRESS and isinstance(value, str)):
-            raise self._error(f"a range of {field.name} ends at an address", token, hint=f"write {field.example}")
+            raise self._error(
+                f"the ends of a {field.name} range must be addresses", token, hint=f"write {field.example}"
+            )
         return value
 
     def _value(self, field: Field, token: Token, text: str) -> Value | Network:
@@ -263,25 +266,25 @@ class _Reader:
             hint = 'write it as in uri:*admin*; for a text with such a character "what?"'
             raise self._error("wildcards inside of a word need a field", token, hint=hint)
         if not text:
-            raise self._error("a text without characters is in every line", token, hint="leave it out")
+            raise self._error("an empty text matches every line", token, hint="leave it out")
         self._no_operator(token, text)
         if token.type == "WORD" and (compared := re.match(r"(\w+)=", token)) and compared[1] in self._table.fields:
-            hint = f"write {self._table.fields[compared[1]].example}; for the text itself put it in quotes"
-            raise self._error(f"a colon stands behind the field {compared[1]}, not =", token, hint=hint)
+            hint = f"write {self._table.fields[compared[1]].example}; for the literal text put it in quotes"
+            raise self._error(f"the field {compared[1]} needs a colon, not =", token, hint=hint)
         return Words(text)
 
     def _no_operator(self, token: Token, text: str) -> None:
         if token.type not in {"WORD", "MEMBER"}:
             return
         if text.isupper() and text.lower() in _OPERATORS:
-            raise self._error(f"{text} does not stand here", token, hint=_BETWEEN)
+            raise self._error(f"{text} is not allowed here", token, hint=_BETWEEN)
         if text.lower() in _OPERATORS:
-            hint = f'write {text.upper()}; for the word itself "{text}"'
+            hint = f'write {text.upper()}; for the literal word "{text}"'
             raise self._error(f"the operator {text.upper()} is written in capital letters", token, hint=hint)
 
     def _pattern(self, token: Token) -> Pattern:
         if token.type == "REGEX":
-            hint = "use wildcards, such as uri:*.php; for the text itself put it in quotes"
+            hint = "use wildcards, such as uri:*.php; for the literal text put it in quotes"
             raise self._error("a filter has no regular expressions (a text between slashes)", token, hint=hint)
         if token.type == "PHRASE":
             text = re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
@@ -341,7 +344,7 @@ def _problem(rest: str, wanted: set[str]) -> tuple[str, str]:
         wanted: the grammar's names for what would fit there.
     """
     if {"BOUND", "_TO", "CLOSE"} & wanted:
-        return "this is no whole range", "write it as in status:[500 TO 599], with * for an open end"
+        return "this range is incomplete", "write it as in status:[500 TO 599], with * for an open end"
     if not rest:
         if "_RPAR" in wanted:
             return "a closing parenthesis is missing", "end the filter with )"
@@ -349,7 +352,7 @@ def _problem(rest: str, wanted: set[str]) -> tuple[str, str]:
     if found := _CHARACTERS.get(rest[0]):
         return found
     if rest[0] == ")":
-        return "nothing stands in front of this parenthesis, or none was opened", "for the character itself write \\)"
+        return "this parenthesis has nothing before it, or no opening one", "for the literal character write \\)"
     if rest[0] == "(":
-        return "a parenthesis does not stand here", "for the character itself write \\("
-    return f"{rest.split(maxsplit=1)[0][:_SHOWN]} does not stand here", _BETWEEN
+        return "a parenthesis is not allowed here", "for the literal character write \\("
+    return f"{rest.split(maxsplit=1)[0][:_SHOWN]} is not allowed here", _BETWEEN

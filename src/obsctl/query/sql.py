@@ -36,7 +36,7 @@ from obsctl.query.tree import (
     Words,
 )
 
-Parameter = str | int | Decimal
+Parameter = str | bytes | int | Decimal
 
 _LIKE_ESCAPES = str.maketrans({"|": "||", "%": "|%", "_": "|_"})
 #: As :func:`obsctl.query.predicate.entries` takes a list apart. A quoted JSON text stays one when quotes are put at its

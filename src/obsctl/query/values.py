@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import difflib
 import ipaddress
 import re
 from decimal import Decimal
 
+from obsctl.core.nearest import did_you_mean
 from obsctl.lines.formats.line import LineError
 from obsctl.lines.formats.peer import PEERS
 from obsctl.query.fields import LEVELS, Field, Kind
@@ -61,12 +61,12 @@ def read(field: Field, text: str) -> Value | Network:
     match field.kind:
         case Kind.INTEGER:
             if not _integer(text) or abs(int(text)) > _INTEGER_MAX:
-                raise WrongValueError(f"{field.name} is a whole number, and {_quoted(text)} is none")
+                raise WrongValueError(f"{field.name} is a whole number, which {_quoted(text)} is not")
             return int(text)
         case Kind.DECIMAL:
             if not _decimal(text):
                 raise WrongValueError(
-                    f"{field.name} is a number of seconds with at most 3 decimals, and {_quoted(text)} is none"
+                    f"{field.name} is a number of seconds with at most 3 decimals, which {_quoted(text)} is not"
                 )
             return Decimal(text)
         case Kind.TIME:
@@ -96,7 +96,11 @@ def bounds(network: Network) -> tuple[int, int]:
 
 def moment(value: datetime.datetime | Relative, now: datetime.datetime) -> str:
     """Return a time as the lines and the tables hold it."""
-    at = now + datetime.timedelta(seconds=value.seconds) if isinstance(value, Relative) else value
+    return stored(now + datetime.timedelta(seconds=value.seconds) if isinstance(value, Relative) else value)
+
+
+def stored(at: datetime.datetime) -> str:
+    """Return a moment as the lines and the tables hold it: UTC, with milliseconds."""
     return at.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
@@ -136,10 +140,10 @@ def _time(field: Field, text: str) -> datetime.datetime | Relative:
         return found
     written = _iso(text)
     if written is None:
-        raise WrongValueError(f"{field.name} is a time, and {_quoted(text)} is none")
+        raise WrongValueError(f"{field.name} is a time, which {_quoted(text)} is not")
     if not written[2] or "T" not in text:
         hint = f"write it as in {written[1]}T08:00:00Z or {written[1]}T08:00:00+08:00"
-        raise WrongValueError(f"{_quoted(text)} is no time with its zone", hint)
+        raise WrongValueError(f"{_quoted(text)} is not a time with its zone", hint)
     try:
         found_at = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
     except (ValueError, OverflowError):
@@ -159,7 +163,7 @@ def _address(field: Field, text: str) -> Address | Network | str:
     try:
         peer = PEERS[text]
     except LineError:
-        raise WrongValueError(f"{field.name} is an address, and {_quoted(text)} is none") from None
+        raise WrongValueError(f"{field.name} is an address, which {_quoted(text)} is not") from None
     if peer != text:
         raise WrongValueError(f"{field.name} has no port", f"write {field.name}:{peer}")
     return text
@@ -168,7 +172,7 @@ def _address(field: Field, text: str) -> Address | Network | str:
 def _level(field: Field, text: str) -> str:
     level = text.lower()
     if level not in LEVELS:
-        near = difflib.get_close_matches(level, LEVELS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise WrongValueError(f"{field.name} has no value {_quoted(text)}", f"{hint}The levels are {', '.join(LEVELS)}")
+        near = did_you_mean(level, LEVELS)
+        hint = f"{near} The levels are {', '.join(LEVELS)}".strip()
+        raise WrongValueError(f"{field.name} has no value {_quoted(text)}", hint)
     return level

@@ -28,9 +28,9 @@ def closed_port() -> int:
 @pytest.fixture(autouse=True)
 def quick_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real time-outs are 3 to 15 seconds; a test need not wait for them."""
-    from obsctl.alerter.channels import http, smtp
+    from obsctl.alerter.channels import http, http_transport, smtp
 
-    monkeypatch.setattr(http, "CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http_transport, "CONNECT_TIMEOUT_S", 0.5)
     monkeypatch.setattr(http, "TOTAL_TIMEOUT_S", 0.8)
     monkeypatch.setattr(smtp, "_CONNECT_S", 0.5)
     monkeypatch.setattr(smtp, "_TOTAL_S", 0.8)

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from obsctl.alerter.channels.channel import Channel, ChannelOptions
+from obsctl.alerter.channels.outcome import Delivery
 from obsctl.alerter.channels.registry import parse_channels
-from obsctl.alerter.delivery import Delivery
-from obsctl.alerter.message import Kind, Message, channel_test
-from obsctl.alerter.templates import Templates
+from obsctl.alerter.messages.message import Kind, Message, channel_test
+from obsctl.alerter.messages.templates import Templates
 from obsctl.core.secrets import Secret
 
 #: Searched for in everything that is written.

@@ -22,7 +22,7 @@ def test_the_roles_own_rules_are_listed(project: Path, capsys: pytest.CaptureFix
     rules = {rule["name"]: rule for rule in json.loads(capsys.readouterr().out)["data"]["rules"]}
     assert rules["client-errors"] | {"open": []} == {
         "name": "client-errors",
-        "kind": "status_4xx",
+        "kind": "frequency",
         "severity": "warning",
         "testable": True,
         "why_not": None,
@@ -75,7 +75,7 @@ def test_a_number_that_is_not_ours_is_remarked_and_a_slip_of_the_pen_is_a_fault(
     )
     assert run(["alert", "rules", "check", str(file)]) == ExitCode.OK
     _, err = capsys.readouterr()
-    assert "load: node_load1 is no number of the consumer or the alerter" in err
+    assert "load: node_load1 is not a metric of the consumer or the alerter" in err
     assert "lag:" not in err
     file.write_text("- {name: lag, kind: metric, metric: obsctl_consumer_lagg, above: 8}\n")
     assert run(["alert", "rules", "check", str(file)]) == ExitCode.CONFIG
@@ -88,18 +88,19 @@ def test_a_replay_leaves_out_rules_about_the_pipeline_itself(
     rules, log = tmp_path / "rules.yml", tmp_path / "access.log"
     rules.write_text("- {name: a, kind: metric, metric: up, below: 1}\n- {name: b, kind: match}\n")
     log.touch()
-    command = ["alert", "rules", "replay", str(rules), "--logs", str(log), "--log-format", "json", "-o", "json"]
+    command = ["alert", "rules", "replay", str(log), "--rules", str(rules), "-o", "json"]
     assert run(command) == ExitCode.OK
     out, err = capsys.readouterr()
     data = json.loads(out)["data"]
     assert ([rule["name"] for rule in data["rules"]], data["left_out"]) == (["b"], ["a"])
-    assert "a: left out: it is about the pipeline's own numbers" in err
+    assert "left out: a: about the pipeline's own numbers" in err
 
 
 def replayed(rules: Path, log: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    code = run(["alert", "rules", "replay", str(rules), "--logs", str(log), "--log-format", "combined", "-o", "json"])
-    assert code == ExitCode.OK
-    return dict(json.loads(capsys.readouterr().out)["data"])
+    assert run(["alert", "rules", "replay", str(log), "--rules", str(rules), "-o", "json"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert f"{log}: read as combined" in err
+    return dict(json.loads(out)["data"])
 
 
 @pytest.mark.parametrize(
@@ -138,12 +139,12 @@ def test_a_replay_shows_each_message_in_the_wide_table_alone(
     rules, log = tmp_path / "rules.yml", tmp_path / "access.log"
     rules.write_text("- {name: failures, kind: match, filter: 'status:500', by: [host]}\n")
     log.write_text('192.0.2.1 - - [15/Jan/2027:08:00:00 +0000] "GET / HTTP/1.1" 500 5 "-" "x"\nno line\n')
-    command = ["alert", "rules", "replay", str(rules), "--logs", str(log), "--log-format", "combined", "--host", "lb1"]
+    command = ["alert", "rules", "replay", str(log), "--rules", str(rules), "--log-format", "combined", "--host", "lb1"]
     assert run(command) == ExitCode.OK
     out, err = capsys.readouterr()
     assert "failures  1      2" in out
     assert "FIRING" not in out
-    assert f"{log}:2: not of this format and left out" in err
+    assert f"{log}:2: cannot be read and is left out" in err
     assert run([*command, "-o", "wide"]) == ExitCode.OK
     out, _ = capsys.readouterr()
     assert "[FIRING] failures lb1" in out
@@ -152,21 +153,36 @@ def test_a_replay_shows_each_message_in_the_wide_table_alone(
 
 
 def test_a_replay_reads_standard_input_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["alert", "rules", "replay", "-", "--logs", "-", "--log-format", "json"]) == ExitCode.USAGE
-    assert "standard input can be read once only" in capsys.readouterr().err
+    assert run(["alert", "rules", "replay", "-", "--rules", "-"]) == ExitCode.USAGE
+    assert "standard input can be read only once" in capsys.readouterr().err
 
 
 def test_a_replay_needs_rules_that_are_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rules = tmp_path / "rules.yml"
     rules.write_text("- {name: a, kind: status_4xx, threshold: '{{ n }}'}\n")
-    assert run(["alert", "rules", "replay", str(rules), "--logs", "x", "--log-format", "json"]) == ExitCode.CONFIG
-    assert "only the playbook can fill in" in capsys.readouterr().err
+    assert run(["alert", "rules", "replay", "x", "--rules", str(rules)]) == ExitCode.CONFIG
+    assert "only the playbook can evaluate" in capsys.readouterr().err
     log = tmp_path / "access.log"
     log.touch()
     rules.write_text(f"{rules.read_text()}- {{name: b, kind: match}}\n")
-    command = ["alert", "rules", "replay", str(rules), "--logs", str(log), "--log-format", "json"]
-    assert run([*command, "-o", "json"]) == ExitCode.OK
+    assert run(["alert", "rules", "replay", str(log), "--rules", str(rules), "-o", "json"]) == ExitCode.OK
     out, err = capsys.readouterr()
     data = json.loads(out)["data"]
     assert ([rule["name"] for rule in data["rules"]], data["left_out"]) == (["b"], ["a"])
-    assert "a: left out" in err
+    assert "left out: a: threshold is Jinja text" in err
+
+
+def test_a_replay_has_the_rules_of_the_inventory_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, fleet = tmp_path / "access.log", tmp_path / "fleet.json"
+    log.write_text('192.0.2.1 - - [15/Jan/2027:08:00:00 +0000] "GET / HTTP/1.1" 500 5 "-" "x"\n')
+    rule = {"name": "failures", "kind": "match", "filter": "status:500"}
+    fleet.write_text(json.dumps({"schema": "obsctl/fleet/v1", "alert_rules": [rule]}))
+    assert run(["-i", str(fleet), "alert", "rules", "replay", str(log), "-o", "json"]) == ExitCode.OK
+    (found,) = json.loads(capsys.readouterr().out)["data"]["rules"]
+    assert (found["name"], found["fires"]) == ("failures", 1)
+
+
+def test_a_file_of_rules_is_no_log(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = str(project / DEFAULTS)
+    assert run(["alert", "rules", "replay", rules, "--rules", rules]) == ExitCode.USAGE
+    assert "give a rules file with --rules" in capsys.readouterr().err

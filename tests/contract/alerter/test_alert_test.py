@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from obsctl.alerter.channels.outcome import Delivery, Verdict
 from obsctl.alerter.channels.webhook import Webhook
-from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.checks.channels.judge import FINDINGS, PARTIAL
 from obsctl.cli.main import run
 from obsctl.core.errors import ExitCode
@@ -86,6 +86,7 @@ def test_each_answer_has_its_code(ask: Ask, vendor: Vendor, errcode: int, code: 
     assert (got, report["status"]) == (code, "warning" if code == 75 else "critical")
     (one,) = report["findings"]
     assert (one["code"], one["object"]) == (finding, "channel/ops")
+    assert report["headline"].startswith("channel/ops: ")
     assert one["hint"]
     assert one["evidence"]["vendor_code"] == str(errcode)
 

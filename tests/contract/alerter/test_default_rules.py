@@ -7,22 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.alerter.engine import Engine
-from obsctl.alerter.events import Event
+from obsctl.alerter.evaluation.engine import Engine
 from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
-from obsctl.alerter.observation import SOURCE, Number, observation
+from obsctl.alerter.replay.run import Read, replay
 from obsctl.alerter.rules.metric import Metric
 from obsctl.alerter.rules_file import complete_rules, load
-from obsctl.alerter.rules_replay import replay
+from obsctl.alerter.windows.event import Event
+from obsctl.alerter.windows.observation import SOURCE, Number, observation
 from tests.unit.alerter.builders import T, error_event, event
 
 
 def messages(project: Path, lines: list[Event]) -> dict[str, int]:
     """Return how many messages there are about each rule, of those that have any."""
     path = project / "roles/consumer/defaults/main.yml"
-    found = replay(complete_rules(path, load(path)), sorted(lines, key=lambda line: line.time))
+    found = replay(
+        complete_rules(path, load(path)), [Read(line.time, line) for line in sorted(lines, key=lambda line: line.time)]
+    )
     return {rule.name: rule.messages for rule in found.rules if rule.messages}
 
 

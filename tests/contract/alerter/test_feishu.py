@@ -11,7 +11,7 @@ from email.utils import formatdate
 import pytest
 
 from obsctl.alerter.channels.feishu import sign
-from obsctl.alerter.delivery import Verdict
+from obsctl.alerter.channels.outcome import Verdict
 from rig.vendor import Vendor
 from tests.contract.alerter.robots import SECRET, TOKEN, alert, send
 
@@ -58,7 +58,7 @@ def test_a_bot_without_signing_gets_none(vendor: Vendor) -> None:
         ('{"StatusCode":9499,"StatusMessage":"too many request"}', Verdict.THROTTLED, "9499", "100 messages"),
         ('{"code":11232,"msg":"frequency limited"}', Verdict.THROTTLED, "11232", "100 messages"),
         ('{"code":11247,"msg":"internal"}', Verdict.REFUSED, "11247", "at_user_ids"),
-        ('{"code":77,"msg":"what"}', Verdict.REFUSED, "77", "look the code up"),
+        ('{"code":77,"msg":"what"}', Verdict.REFUSED, "77", "look up the code"),
         ("{}", Verdict.REFUSED, "200", "check the url"),
         ('{"code":"0"}', Verdict.REFUSED, "200", "check the url"),
         ("<html>login</html>", Verdict.REFUSED, "200", "check the url"),

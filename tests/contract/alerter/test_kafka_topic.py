@@ -1,4 +1,4 @@
-"""The Kafka channel: what is delivered, what is missing, and what may or may not be there.
+"""The Kafka channel: what is delivered, what is missing, and what may or may not have been written.
 
 The cluster is librdkafka's own mock, which speaks the protocol on loopback.
 """
@@ -14,8 +14,8 @@ from confluent_kafka import Consumer, KafkaError, Producer
 
 from obsctl.alerter.channels import kafka_topic
 from obsctl.alerter.channels.kafka_topic import KafkaTopic
+from obsctl.alerter.channels.outcome import Delivery, Verdict
 from obsctl.alerter.channels.registry import parse_channels
-from obsctl.alerter.delivery import Delivery, Verdict
 from obsctl.core.errors import ConfigError
 from tests.contract.alerter.robots import alert
 
@@ -78,9 +78,9 @@ def test_a_cluster_that_does_not_answer_is_no_delivery_for_sure(
         (KafkaError.MSG_SIZE_TOO_LARGE, Verdict.REFUSED, "max.message.bytes"),
         (KafkaError.NOT_ENOUGH_REPLICAS, Verdict.DEFERRED, "in sync"),
         (KafkaError.NOT_LEADER_FOR_PARTITION, Verdict.UNREACHABLE, "no leader"),
-        (KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND, Verdict.UNKNOWN, "look into the topic"),
-        (KafkaError._MSG_TIMED_OUT, Verdict.UNKNOWN, "look into the topic"),
-        (KafkaError.REQUEST_TIMED_OUT, Verdict.UNKNOWN, "look into the topic"),
+        (KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND, Verdict.UNKNOWN, "check the topic"),
+        (KafkaError._MSG_TIMED_OUT, Verdict.UNKNOWN, "check the topic"),
+        (KafkaError.REQUEST_TIMED_OUT, Verdict.UNKNOWN, "check the topic"),
     ],
 )
 def test_what_each_error_means(code: int, verdict: Verdict, hint: str) -> None:
@@ -94,3 +94,24 @@ def test_what_each_error_means(code: int, verdict: Verdict, hint: str) -> None:
 def test_what_is_missing_is_a_mistake_of_the_configuration(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="channels"):
         parse_channels([{"name": "bus", "type": "kafka", "bootstrap": ["a:1"], "topic": "t", **wrong}], "test")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"protocol": "SASL_SSL", "username": "alerter"}, "SASL_SSL needs username and password"),
+        ({"username": "alerter", "password": "env:OBS_TEST_SECRET"}, "with the protocol PLAINTEXT there is no login"),
+        ({"protocol": "TLS"}, "protocol"),
+    ],
+)
+def test_a_login_that_does_not_fit_the_protocol_is_refused_before_anything_is_sent(
+    bootstrap: str, options: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        channel(bootstrap, **options)
+
+
+def test_what_cannot_be_read_is_a_refusal_and_no_crash(bootstrap: str) -> None:
+    delivery = channel(bootstrap, protocol="SSL", ca_file="/nowhere/ca.pem").send(alert())
+    assert delivery.verdict is Verdict.REFUSED
+    assert "/nowhere/ca.pem cannot be read" in delivery.summary

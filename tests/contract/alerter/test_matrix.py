@@ -16,14 +16,15 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from obsctl.alerter import outbox
 from obsctl.alerter.channels.channel import ChannelOptions
+from obsctl.alerter.channels.outcome import Delivery, Verdict
 from obsctl.alerter.channels.registry import parse_channels
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import Kind, Message
-from obsctl.alerter.sender import Sender
-from obsctl.alerter.state import State, connect, transaction
-from obsctl.alerter.templates import Templates
+from obsctl.alerter.delivery.sender import Sender
+from obsctl.alerter.messages.message import Kind, Message
+from obsctl.alerter.messages.templates import Templates
+from obsctl.alerter.state import outbox
+from obsctl.alerter.state.state_file import State
+from obsctl.alerter.state.transaction import connect, transaction
 from obsctl.core.secrets import Secret
 from obsctl.lab import standins
 from rig.ports import free_port
@@ -81,12 +82,12 @@ def throttled(code: str, hint: str, again_s: float = 60) -> Expected:
 IN_BETWEEN = {
     "429": throttled("429", "per_minute", 30),
     "500": Expected(Verdict.UNREACHABLE, "500", "try again later", 2),
-    "502": Expected(Verdict.UNKNOWN, "502", "look whether", 10),
+    "502": Expected(Verdict.UNKNOWN, "502", "check whether", 10),
     "html": refused("200", "check the url"),
     "empty": refused("200", "check the url"),
     "slow": Expected(Verdict.UNKNOWN, "", "before sending again", 10),
     "reset": Expected(Verdict.UNKNOWN, "", "before sending again", 10),
-    "redirect": Expected(Verdict.REDIRECTED, "302", "never redirects", 300),
+    "redirect": Expected(Verdict.REDIRECTED, "302", "never redirect", 300),
 }
 BY_CHANNEL: dict[str, dict[str, Expected]] = {
     "dingtalk": {
@@ -102,8 +103,8 @@ BY_CHANNEL: dict[str, dict[str, Expected]] = {
         "410100": throttled("410100", "10 minutes"),
         "400013": refused("400013", "dissolved"),
         "400101": refused("400101", "access token is unknown"),
-        "400102": refused("400102", "switched off"),
-        "400106": refused("400106", "not in the group"),
+        "400102": refused("400102", "disabled"),
+        "400106": refused("400106", "no longer in the group"),
         "430104": refused("430104", "filter"),
         "460101": refused("460101", "too long"),
     },
@@ -132,7 +133,7 @@ BY_CHANNEL: dict[str, dict[str, Expected]] = {
     "slack": {
         "success": done("ok"),
         "invalid_payload": refused("invalid_payload", "dry-run"),
-        "no_service": refused("no_service", "switched off"),
+        "no_service": refused("no_service", "disabled"),
         "channel_not_found": refused("channel_not_found", "gone"),
         "channel_is_archived": refused("channel_is_archived", "archived"),
         "action_prohibited": refused("action_prohibited", "administrators"),
@@ -263,7 +264,9 @@ def test_every_behaviour_of_every_channel(
 def kept(connection: sqlite3.Connection, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
     """Return the message's state in the outbox, and the hint that the journal has."""
     (state,) = connection.execute("SELECT state FROM outbox").fetchone()
-    hints = [getattr(record, "hint", "") for record in caplog.records if record.name == "obsctl.alerter.sender"]
+    hints = [
+        getattr(record, "hint", "") for record in caplog.records if record.name == "obsctl.alerter.delivery.sender"
+    ]
     return state, hints[-1]
 
 
@@ -302,7 +305,7 @@ def test_the_stand_in_finds_token_and_signature_right(rig: Rig, channel: str) ->
 @pytest.mark.parametrize("channel", PLACES)
 def test_a_failure_inside_a_channel_shows_no_token(rig: Rig, channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks: a traceback has source lines, and no values."""
-    from obsctl.alerter.channels import http
+    from obsctl.alerter.channels import http_transport
 
     rig.behave(channel, "success")
     opened = rig.options(channel).open(resolve)
@@ -310,7 +313,7 @@ def test_a_failure_inside_a_channel_shows_no_token(rig: Rig, channel: str, monke
     def breaks(*_args: object, **_more: object) -> None:
         raise RuntimeError("a library broke")
 
-    monkeypatch.setattr(http._Adapter, "send", breaks)
+    monkeypatch.setattr(http_transport._Adapter, "send", breaks)
     with pytest.raises(RuntimeError) as caught:
         opened.send(MESSAGE)
     shown = "".join(traceback.format_exception(caught.value))

@@ -16,14 +16,30 @@ import pytest
 from msgspec import inspect
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.message import Writer
+from obsctl.alerter.messages.message import Writer
+from obsctl.alerter.messages.template_variables import (
+    AlertView,
+    ChannelTestView,
+    DigestView,
+    MessageView,
+    NoticeView,
+    RuleTestView,
+    TopView,
+)
+from obsctl.alerter.messages.templates import BUILT_IN, Language, Templates
+from obsctl.alerter.messages.templates_check import TOP, samples
 from obsctl.alerter.rules.requests_per_client import RequestsPerClient
-from obsctl.alerter.templates import BUILT_IN, Language, Templates
-from obsctl.alerter.templates_check import TOP, samples
-from obsctl.alerter.view import AlertView, ChannelTestView, DigestView, MessageView, NoticeView, TopView
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "alert-messages.md"
-VIEWS: tuple[type[msgspec.Struct], ...] = (MessageView, AlertView, TopView, DigestView, NoticeView, ChannelTestView)
+VIEWS: tuple[type[msgspec.Struct], ...] = (
+    MessageView,
+    AlertView,
+    TopView,
+    DigestView,
+    NoticeView,
+    ChannelTestView,
+    RuleTestView,
+)
 RULE = RequestsPerClient(name="client-request-rate", threshold=100)
 
 
@@ -51,7 +67,7 @@ def of_window() -> str:
 
 
 def example(language: Language) -> str:
-    writer = Writer((RULE,), "obs", Templates(language, ZoneInfo("Asia/Shanghai")))
+    writer = Writer((RULE,), Templates(language, ZoneInfo("Asia/Shanghai")))
     about = next(samples(RULE))
     (alert,) = about.alerts
     alert = msgspec.structs.replace(alert, peak=Measure(448.0, 448, 448))

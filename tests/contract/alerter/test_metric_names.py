@@ -1,6 +1,6 @@
 """The metrics by which rules know the pipeline are those of the two pages, and the documentation names each.
 
-``python -m tests.contract.alerter.test_metric_names`` writes src/obsctl/alerter/metrics/names.py.
+``python -m tests.contract.alerter.test_metric_names`` writes src/obsctl/alerter/rules/metric_names.py.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 
 from obsctl.alerter import health as alerter
-from obsctl.alerter.metrics.names import OURS
+from obsctl.alerter.rules.metric_names import OURS
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.consumer.unit import health_page as consumer
 from obsctl.consumer.unit.overview import gather
 
 ROOT = Path(__file__).resolve().parents[3]
-MODULE = ROOT / "src" / "obsctl" / "alerter" / "metrics" / "names.py"
+MODULE = ROOT / "src" / "obsctl" / "alerter" / "rules" / "metric_names.py"
 PAGE = ROOT / "docs" / "reference" / "alerting.md"
 _KIND = re.compile(r"(?m)^# TYPE (\S+) (\S+)$")
 _PARTS = {"histogram": ("_bucket", "_sum", "_count")}

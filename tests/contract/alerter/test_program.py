@@ -22,7 +22,6 @@ def check(folder: Path, **more: object) -> subprocess.CompletedProcess[str]:
                 "kafka": {"bootstrap": ["127.0.0.1:1"], "group": "g", "member": "m", "topics": TOPICS},
                 "metrics": {"sources": []},
                 "state": str(folder / "state.db"),
-                "database": "obs",
                 "trusted_proxies": [],
                 "error_log_timezone": "UTC",
                 "language": "zh",
@@ -66,3 +65,25 @@ def test_one_that_works_is_taken(template: Path, tmp_path: Path) -> None:
     template.write_text("{{ kind }} {{ name }}")
     done = check(tmp_path, templates=str(tmp_path / "site"))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+SASL = {"protocol": "SASL_SSL", "user": "u", "password": "env:OBS_TEST_ABSENT"}
+
+
+@pytest.mark.parametrize(
+    ("security", "said"),
+    [
+        (SASL, "the secret env:OBS_TEST_ABSENT is empty"),
+        ({"protocol": "SSL", "ca_file": "/nowhere.pem"}, "/nowhere.pem cannot be read: no such file or directory"),
+        ({"protocol": "SSL", "ca": "/nowhere.pem"}, "ca"),
+        ({"protocol": "TLS"}, "TLS"),
+    ],
+)
+def test_what_it_needs_for_the_brokers_is_named_before_it_starts(
+    tmp_path: Path, security: dict[str, str], said: str
+) -> None:
+    kafka = {"bootstrap": ["127.0.0.1:1"], "group": "g", "member": "m", "topics": TOPICS, "security": security}
+    done = check(tmp_path, kafka=kafka)
+    assert done.returncode == 78
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

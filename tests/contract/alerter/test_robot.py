@@ -7,10 +7,10 @@ import json
 import msgspec
 import pytest
 
+from obsctl.alerter.channels.outcome import Verdict
 from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.channels.robot import bounded, in_utf8, on_the_wire
-from obsctl.alerter.delivery import Verdict
-from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.messages.message import Kind, Message
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 from obsctl.core.secrets import resolve as resolve_reference

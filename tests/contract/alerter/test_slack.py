@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from obsctl.alerter.delivery import Verdict
-from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.channels.outcome import Verdict
+from obsctl.alerter.messages.message import Kind, Message
 from obsctl.core.secrets import Secret
 from rig.vendor import Vendor
 from tests.contract.alerter.robots import alert, options, send
@@ -51,13 +51,13 @@ def test_what_slack_reads_as_its_own_is_written_as_it_wants_it(vendor: Vendor) -
             (Verdict.REFUSED, "posting_to_general_channel_denied"),
             "another channel",
         ),
-        (404, "no_service", (Verdict.REFUSED, "no_service"), "switched off"),
+        (404, "no_service", (Verdict.REFUSED, "no_service"), "disabled"),
         (404, "no_team", (Verdict.REFUSED, "no_team"), "workspace"),
         (404, "channel_not_found", (Verdict.REFUSED, "channel_not_found"), "gone"),
         (410, "channel_is_archived", (Verdict.REFUSED, "channel_is_archived"), "archived"),
         (403, "team_disabled", (Verdict.REFUSED, "team_disabled"), "workspace"),
-        (400, "some_new_error", (Verdict.REFUSED, "some_new_error"), "look the code up"),
-        (200, "rate_limited", (Verdict.THROTTLED, "rate_limited"), "a message a second"),
+        (400, "some_new_error", (Verdict.REFUSED, "some_new_error"), "look up the code"),
+        (200, "rate_limited", (Verdict.THROTTLED, "rate_limited"), "one message a second"),
         (429, "rate_limited", (Verdict.THROTTLED, "429"), "per_minute"),
         (500, "rollup_error", (Verdict.UNREACHABLE, "500"), "later"),
     ],

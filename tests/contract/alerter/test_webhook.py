@@ -8,11 +8,11 @@ import time
 
 import pytest
 
+from obsctl.alerter.channels.outcome import Delivery, Verdict
 from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.channels.webhook import sign
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import channel_test
-from obsctl.alerter.templates import Templates
+from obsctl.alerter.messages.message import channel_test
+from obsctl.alerter.messages.templates import Templates
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 from rig.vendor import Vendor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from obsctl.alerter.delivery import Verdict
+from obsctl.alerter.channels.outcome import Verdict
 from obsctl.core.errors import ConfigError
 from rig.vendor import Vendor
 from tests.contract.alerter.robots import TOKEN, alert, send
@@ -34,7 +34,7 @@ def test_the_key_travels_in_the_query_and_the_body_is_markdown(vendor: Vendor) -
         (40003, "invalid userid", Verdict.REFUSED, "at_user_ids"),
         (44004, "empty content", Verdict.REFUSED, "cannot read"),
         (60020, "not allow to access from your ip", Verdict.REFUSED, "address"),
-        (77, "what", Verdict.REFUSED, "look the code up"),
+        (77, "what", Verdict.REFUSED, "look up the code"),
     ],
 )
 def test_http_200_says_nothing_the_errcode_does(
@@ -54,5 +54,5 @@ def test_an_answer_without_errcode_is_no_delivery(vendor: Vendor, body: bytes) -
 
 
 def test_a_key_in_the_url_is_refused() -> None:
-    with pytest.raises(ConfigError, match="holds the robot's key"):
+    with pytest.raises(ConfigError, match="contains the robot's key"):
         send("wecom", f"https://robot.example.com/cgi-bin/webhook/send?key={TOKEN}", alert())

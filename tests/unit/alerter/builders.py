@@ -7,12 +7,12 @@ from itertools import count
 from typing import Any
 
 from obsctl.alerter.alerts import Level
-from obsctl.alerter.engine import Engine
-from obsctl.alerter.events import Event
+from obsctl.alerter.evaluation.engine import Engine
 from obsctl.alerter.rules.requests_per_client import RequestsPerClient
 from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.rules.status_4xx import Status4xx
 from obsctl.alerter.rules.status_5xx_share import Status5xxShare
+from obsctl.alerter.windows.event import Event
 from obsctl.lines.formats.line import AccessLine, ErrorLine
 
 #: A second to reckon from, seconds since the epoch.

@@ -31,7 +31,6 @@ GOOD: dict[str, Any] = {
         },
     },
     "state": "/var/lib/obsctl-alerter/state.db",
-    "database": "obs",
     "trusted_proxies": [],
     "error_log_timezone": "UTC",
     "language": "en",
@@ -123,7 +122,10 @@ def test_the_documented_file_is_read(tmp_path: Path) -> None:
             {"channels": [{"name": "x", "type": "pager"}]},
             f"channels[0].type: must be one of {', '.join(KINDS.by_tag)} (of x)",
         ),
-        ({"channels": [{"name": "x", "type": "dingtalk", "url": "http://a/"}]}, "give token, or robots for a pool"),
+        (
+            {"channels": [{"name": "x", "type": "dingtalk", "url": "http://a/"}]},
+            "give either token, or robots for a pool",
+        ),
         ({"channels": [GOOD["channels"][1] | {"tokn": "env:X"}]}, "channels[0]: Object contains unknown field `tokn`"),
         ({"channels": [GOOD["channels"][1] | {"per_minute": 1}]}, "channels[0].per_minute: Expected `int` >= 2"),
         ({"channels": [GOOD["channels"][2] | {"recipients": []}]}, "channels[0].recipients: Expected `array`"),
@@ -157,7 +159,7 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
         "{access: t, error: e, state: s, silences: s, history: h}}\n"
         "state: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
-        "database: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\nlanguage: en\n"
+        "trusted_proxies: []\nerror_log_timezone: UTC\nlanguage: en\n"
         "health: {address: 127.0.0.1, port: 9601}\nmetrics: {sources: []}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):

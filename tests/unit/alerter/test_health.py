@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.alerter.changelog import Changelog
+from obsctl.alerter.active import Alerter
+from obsctl.alerter.channels.outcome import Attempts, Delivery, Verdict
 from obsctl.alerter.config import load
-from obsctl.alerter.delivery import Attempts, Delivery, Verdict
 from obsctl.alerter.health import Role, metrics, own_numbers, standby
 from obsctl.alerter.leadership import Membership
-from obsctl.alerter.outbox import DeadLetters, Pace
-from obsctl.alerter.service import Alerter
-from obsctl.alerter.silence_follower import SilenceFollower
-from obsctl.alerter.state import State
+from obsctl.alerter.silences.follower import SilenceFollower
+from obsctl.alerter.state.changelog import Changelog
+from obsctl.alerter.state.outbox import DeadLetters, Pace
+from obsctl.alerter.state.state_file import State
 from tests.unit.alerter.builders import T, event
 
 RULE = "client-request-rate"
@@ -27,7 +27,7 @@ def alerter(folder: Path, *, channels: str = "[]", metrics: str = "{sources: []}
         "kafka: {bootstrap: ['127.0.0.1:1'], group: g, member: m, topics: "
         "{access: t, error: e, state: s, silences: s, history: h}}\n"
         f"state: {folder}/state.db\n"
-        f"channels: {channels}\nmetrics: {metrics}\ndatabase: obs\ntrusted_proxies: []\nerror_log_timezone: UTC\n"
+        f"channels: {channels}\nmetrics: {metrics}\ntrusted_proxies: []\nerror_log_timezone: UTC\n"
         "language: en\n"
         "health: {address: 127.0.0.1, port: 9601}\n"
         "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
@@ -91,12 +91,18 @@ CHANNELS = (
 
 def well(service: Alerter) -> None:
     """Pretend that lines are read."""
-    for reading in service._readings:
-        reading.trouble = lambda: None  # type: ignore[method-assign]
+    for follower in service._followers:
+        follower.trouble = lambda: None  # type: ignore[method-assign]
 
 
 def with_channels(folder: Path) -> Alerter:
     return alerter(folder, channels=CHANNELS)
+
+
+def with_seen_machine(service: Alerter) -> Alerter:
+    """Have it looked at the machine, as its thread does."""
+    service._poller.machine = service._poller._look_at_machine()
+    return service
 
 
 def unable(waiting: int, since: float, verdict: str, failures: int) -> Pace:
@@ -150,7 +156,7 @@ def test_a_channel_that_cannot_deliver_is_a_number_and_so_are_dead_letters_and_a
     assert found["deliveries_total", "a", "93000"].value == 2
     assert found["deliveries_total", "b", "200"].labels["verdict"] == "delivered"
     assert {number.labels["source"] for number in found.values()} == {"alerter"}
-    assert "2 messages were given up within the last day, the latest one is '[FIRING] rate 192.0.2.1'" in health.reason
+    assert "2 messages were abandoned within the last day; the latest one is '[FIRING] rate 192.0.2.1'" in health.reason
     assert health.status != "ok"
 
 
@@ -164,7 +170,7 @@ def test_a_receiver_that_answers_with_any_text_makes_no_endless_page() -> None:
 
 def test_the_page_says_what_the_rules_see(tmp_path: Path) -> None:
     """One description: no number is on the page that a rule cannot be about, and the other way round."""
-    health = with_channels(tmp_path).health()
+    health = with_seen_machine(with_channels(tmp_path)).health()
     lines = {line for line in metrics(health, 5.0).splitlines() if not line.startswith("#")}
     assert len(lines) == len(list(own_numbers("alerter", health, 5.0)))
     assert f'obsctl_alerter_keys{{rule="{RULE}"}} 0' in lines
@@ -173,7 +179,8 @@ def test_the_page_says_what_the_rules_see(tmp_path: Path) -> None:
 
 def test_a_certificate_that_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
     service = alerter(tmp_path, metrics=f"{{sources: [], certificates: [{tmp_path}/absent.pem]}}")
-    health = service.health()
+    assert service.health().certificate_days == {}, "not looked at yet"
+    health = with_seen_machine(service).health()
     assert f"no certificate can be read in {tmp_path}/absent.pem" in health.reason
     assert health.certificate_days == {f"{tmp_path}/absent.pem": None}
     assert "certificate_days{" not in metrics(health, 5.0)

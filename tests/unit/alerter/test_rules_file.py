@@ -48,14 +48,14 @@ def test_no_rules_are_no_fault() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: 1\nb: 2", "has no rules"),
+        ("a: 1\nb: 2", "contains no rules"),
         ("", "got `null`"),
         ("rules: 5", "rules.yml:1: rules: Expected `array`"),
         ("rules:\n  - 5", "rules.yml:2: rules[0]: Expected `object`"),
         ("- {name: x, name: y}", "name is given twice"),
         ("rules: [", "is not YAML"),
         ("rules: {{ all_rules }}", "is not YAML"),
-        ('rules: "{{ all_rules }}"', "only the playbook can fill in"),
+        ('rules: "{{ all_rules }}"', "only the playbook can evaluate"),
     ],
 )
 def test_what_is_no_list_of_rules_is_named(text: str, words: str) -> None:
@@ -110,7 +110,7 @@ def test_options_that_only_the_playbook_knows_are_no_fault() -> None:
     assert one.open == ("threshold", "ignore_clients")
     assert two.open == ("filter",)
     assert "threshold" in one.why_not_testable
-    with pytest.raises(ConfigError, match="only the playbook can fill in, in threshold, ignore_clients"):
+    with pytest.raises(ConfigError, match="only the playbook can evaluate, in threshold, ignore_clients"):
         complete_rules(FILE, [one, two])
     (three,) = read(f"- {ONE}")
     assert complete_rules(FILE, [one, three]) == [three.rule]

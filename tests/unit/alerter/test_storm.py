@@ -14,18 +14,19 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerter import outbox
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.engine import Engine
-from obsctl.alerter.events import Event
-from obsctl.alerter.log import Log
-from obsctl.alerter.message import Message, Writer
+from obsctl.alerter.channels.outcome import Delivery, Verdict
+from obsctl.alerter.evaluation.engine import Engine
+from obsctl.alerter.messages.message import Message, Writer
+from obsctl.alerter.messages.templates import Templates
 from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
-from obsctl.alerter.outbox import Parcel
-from obsctl.alerter.state import State, connect, transaction
-from obsctl.alerter.templates import Templates
+from obsctl.alerter.state import outbox
+from obsctl.alerter.state.outbox import Parcel
+from obsctl.alerter.state.state_file import State
+from obsctl.alerter.state.transaction import connect, transaction
+from obsctl.alerter.windows.event import Event
+from obsctl.kafka.topic_incarnation import TopicIncarnation
 from tests.unit.alerter.builders import T, engine, event, rate
 
 LINES = int(os.environ.get("STORM_LINES", "120000"))
@@ -34,7 +35,7 @@ SECONDS = LINES // CLIENTS
 NAMES = [f"client-{number}" for number in range(CLIENTS)]
 #: An odd number: identities are spread over all 64 bits, as hashes are.
 _SPREAD = 0x9E3779B97F4A7C15
-LOG = Log("cluster", "nginxlog", "id")
+LOG = TopicIncarnation("cluster", "nginxlog", "id")
 RULES = (rate(20, hold_s=30),)
 TEMPLATES = Templates()
 
@@ -44,7 +45,7 @@ class Night:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = Writer(RULES, "obs", TEMPLATES)
+        self._writer = Writer(RULES, TEMPLATES)
         self.sent: list[tuple[float, Message]] = []
         self._start()
 

@@ -32,6 +32,8 @@ LINE = AccessLine(
     upstream_status="502, - : 504",
     upstream_response_time="0.100, - : 0.150",
     x_forwarded_for="198.51.100.1,198.51.100.2",
+    scheme="https",
+    ssl_protocol="TLSv1.2",
     cut_fields="uri,referer",
     host="node1",
 )
@@ -84,6 +86,9 @@ ERROR_LINE = ErrorLine(
         ("upstream_response_time:>0.15", False),
         ("upstream_connect_time:>=0", False),
         ("x_forwarded_for:198.51.100.2", True),
+        ("scheme:https AND NOT ssl_protocol:TLSv1.3", True),
+        ("scheme:http", False),
+        ("ssl_cipher:*", False),
         ("cut_fields:referer", True),
         ("ts:>=now-5m", True),
         ("ts:>now-5m", False),

@@ -1,7 +1,7 @@
-"""Services beyond: whatever the library apprise can notify, by its URL.
+"""Other services: whatever the library apprise can notify, by its URL.
 
 Apprise is loaded by a process of its own for each message (``python -m obsctl.alerter.channels.apprise``): it can be
-ended when the time is over, follows no redirect whatever the URL says, and what it writes into logs stays there.
+killed at its deadline, follows no redirect whatever the URL says, and its log output stays in that process.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from urllib.parse import unquote
 from msgspec import Meta, Struct
 
 from obsctl.alerter.channels.channel import SECRET, ChannelOptions, Resolve
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.channels.outcome import Delivery, Verdict
+from obsctl.alerter.messages.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
@@ -32,7 +32,7 @@ _STATUS = re.compile(r"\berror=(\d{3})\b")
 _SCHEMA = re.compile(r"([A-Za-z0-9.+-]{1,30})://.")
 #: Shorter pieces of a URL are words such as "json" and "api".
 _SHORTEST_PIECE = 4
-_LOOK = "look into the service before sending again; the alerter itself sends it again and marks it"
+_LOOK = "check the service before sending again; the alerter itself resends it and marks it as a possible duplicate"
 
 
 class _Outcome(Struct):
@@ -55,12 +55,12 @@ class AppriseOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_f
     token: Annotated[
         str,
         Meta(
-            description="The service's URL as apprise writes it (tgram://..., mailto://...), as a reference.",
+            description="The service's URL in apprise's form (tgram://..., mailto://...), as a reference.",
             extra=SECRET,
         ),
     ]
 
-    delivered: ClassVar[str] = "apprise says that the service took it (it judges the HTTP status, not the body)"
+    delivered: ClassVar[str] = "apprise reports that the service accepted it (it checks the HTTP status, not the body)"
 
     def open(self, resolve: Resolve) -> Apprise:
         """Read the URL."""
@@ -73,7 +73,7 @@ class AppriseOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_f
         found = _SCHEMA.match(url.reveal())
         if not found or not url.reveal().isprintable():
             raise ConfigError(
-                f"alert channel {self.name}: {url.reference} holds no URL of apprise's",
+                f"alert channel {self.name}: {url.reference} does not contain an apprise URL",
                 hint="it begins with the service's name: tgram://, mailto://, ...; see apprise's list of services",
             )
         return Apprise(self, url, found[1].lower())
@@ -123,7 +123,7 @@ class Apprise:
                 _LOOK,
             )
         except (OSError, UndecodableError):
-            return Delivery(Verdict.UNKNOWN, "", f"{self._where}: apprise ended and gave no outcome", _LOOK)
+            return Delivery(Verdict.UNKNOWN, "", f"{self._where}: apprise exited without a result", _LOOK)
         return self._judge(outcome)
 
     def _judge(self, outcome: _Outcome) -> Delivery:
@@ -137,23 +137,23 @@ class Apprise:
                 "compare the URL with apprise's page on that service",
             )
         if outcome.sent:
-            return Delivery(Verdict.DELIVERED, "sent", f"{self._where}: apprise says that the service took it")
+            return Delivery(Verdict.DELIVERED, "sent", f"{self._where}: apprise reports that the service accepted it")
         status = _STATUS.search(log)
         if status is None:
             return Delivery(
                 Verdict.UNKNOWN,
                 "",
                 f"{self._where}: apprise could not send: {said!r}",
-                f"apprise's words say why; {_LOOK}",
+                f"apprise's error says why; {_LOOK}",
             )
         code = int(status[1])
-        verdict, hint = Verdict.REFUSED, "the service refuses: check the URL's tokens, and what apprise says"
+        verdict, hint = Verdict.REFUSED, "the service rejects the message: check the URL's tokens and apprise's error"
         if code == 429:
             verdict, hint = Verdict.THROTTLED, "too many messages: wait, or lower the channel's per_minute"
         elif code >= 500:
-            verdict, hint = Verdict.UNREACHABLE, "the service is out of order: try again later"
+            verdict, hint = Verdict.UNREACHABLE, "the service is failing: try again later"
         elif 300 <= code < 400:
-            verdict, hint = Verdict.REDIRECTED, "a redirect is never followed: check the host in the URL"
+            verdict, hint = Verdict.REDIRECTED, "redirects are never followed: check the host in the URL"
         return Delivery(verdict, status[1], f"{self._where}: apprise could not send: {said!r}", hint)
 
 

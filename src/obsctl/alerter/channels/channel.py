@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from msgspec import Meta, Struct
 
-from obsctl.alerter.delivery import Delivery
-from obsctl.alerter.message import Message
+from obsctl.alerter.channels.outcome import Delivery
+from obsctl.alerter.messages.message import Message
 from obsctl.core.secrets import Secret
 
 #: Reads a reference such as ``file:/path``; raises ConfigError.
@@ -35,16 +35,16 @@ class Channel(Protocol):
 class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """A channel as configured, with its secrets still references; the fields are the options of alerter.yml."""
 
-    name: Annotated[str, Meta(min_length=1, description="Name of the channel; unique.")]
+    name: Annotated[str, Meta(min_length=1, description="Name of the channel; must be unique.")]
     per_minute: Annotated[
-        int, Meta(ge=2, description="Attempts within any 60 seconds, at least 2 (one message and one digest).")
+        int, Meta(ge=2, description="Most attempts within any 60 seconds, at least 2 (one message and one digest).")
     ] = DEFAULT_PER_MINUTE
     keyword: Annotated[
-        str, Meta(description="One line that is added to each text, for robots and filters that ask for it.")
+        str, Meta(description="One line that is added to each text, for robots and filters that require it.")
     ] = ""
 
     #: What the option that names the type means: the documentation.
-    tag_text: ClassVar[str] = "What takes the messages."
+    tag_text: ClassVar[str] = "Where the messages go."
     #: What counts as a delivery: the documentation.
     delivered: ClassVar[str] = ""
     #: Between two attempts lies at least this time, seconds: some vendors have a limit by the second.

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from obsctl.alerter.channels.channel import SECRET
 from obsctl.alerter.channels.http import Answer, Endpoint
+from obsctl.alerter.channels.outcome import Verdict
 from obsctl.alerter.channels.robot import (
     IN_GROUP,
     Known,
@@ -28,27 +29,26 @@ from obsctl.alerter.channels.robot import (
     on_the_wire,
     title_of,
 )
-from obsctl.alerter.delivery import Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.messages.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 
-_TOO_FAST = "DingTalk takes 20 messages a minute from a robot and then none for 10 minutes: wait, then try again"
+_TOO_FAST = "DingTalk accepts 20 messages a minute from a robot, then none for 10 minutes: wait, then try again"
 _UNKNOWN_TOKEN = "the access token is unknown: the robot was removed or the token mistyped; copy it again"  # noqa: S105
-_STOPPED = "the robot is switched off: switch it on in the group's settings"
-_GONE = "the robot is not in the group any more: make one and copy its token"
-_CONTENT = "DingTalk's filter refuses the text: look at the title and the addresses in it (obsctl alert test --dry-run)"
+_STOPPED = "the robot is disabled: enable it in the group's settings"
+_GONE = "the robot is no longer in the group: create one and copy its token"
+_CONTENT = "DingTalk's filter rejects the text: check the title and the addresses in it (obsctl alert test --dry-run)"
 _KEYWORD = "the text lacks the robot's keyword: set the channel's keyword option"
-_OLD_SIGNATURE = "DingTalk finds the signature's time wrong: check this machine's clock (chronyc tracking)"
+_OLD_SIGNATURE = "DingTalk rejects the signature's timestamp: check this machine's clock (chronyc tracking)"
 _SIGNATURE = (
     "wrong signature: the secret is not the robot's; copy the value that begins with SEC, and check this machine's "
     "clock"
 )
-_NO_SECRET = "wrong signature: the channel has no secret, the robot wants one; copy the value that begins with SEC"  # noqa: S105
+_NO_SECRET = "wrong signature: the robot requires a secret and the channel has none; copy the one that begins with SEC"  # noqa: S105
 _ADDRESS = "the sending address is not on the robot's list: add this host's public address there"
 _ANY_OF_THREE = (
-    "310000 stands for a wrong signature, a missing keyword or a refused address: check secret (begins with SEC), "
+    "310000 means a wrong signature, a missing keyword or a rejected address: check the secret (begins with SEC), "
     "keyword and the robot's address list"
 )
 
@@ -93,7 +93,7 @@ class DingTalkOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_fi
         """Refuse a url with the access token in it."""
         if "access_token=" in urlsplit(self.url).query:
             raise ConfigError(
-                f"alert channel {self.name}: the url holds the access token",
+                f"alert channel {self.name}: the url contains the access token",
                 hint="leave it out of the url and give it as token: file:…, env:… or vault:…",
             )
 
@@ -111,7 +111,7 @@ class DingTalk(Robot[DingTalkOptions]):
     limit = 20_000
     # Two numberings of the same faults are in use (400102 and 400103, 410100 and 410101, ...).
     known = (
-        Known("-1", Verdict.DEFERRED, "DingTalk is busy: it is tried again in some minutes"),
+        Known("-1", Verdict.DEFERRED, "DingTalk is busy: the alerter retries in a few minutes"),
         Known("130101", Verdict.THROTTLED, _TOO_FAST),
         Known("410100", Verdict.THROTTLED, _TOO_FAST),
         Known("410101", Verdict.THROTTLED, _TOO_FAST),
@@ -129,7 +129,7 @@ class DingTalk(Robot[DingTalkOptions]):
         Known("300001", Verdict.REFUSED, _UNKNOWN_TOKEN),
         Known("300005", Verdict.REFUSED, _UNKNOWN_TOKEN),
         Known("400101", Verdict.REFUSED, _UNKNOWN_TOKEN),
-        Known("400013", Verdict.REFUSED, "the group was dissolved: make a robot in another group"),
+        Known("400013", Verdict.REFUSED, "the group was dissolved: create a robot in another group"),
         Known("400102", Verdict.REFUSED, _UNKNOWN_TOKEN, ("token",)),
         Known("400102", Verdict.REFUSED, _STOPPED),
         Known("400103", Verdict.REFUSED, _STOPPED),

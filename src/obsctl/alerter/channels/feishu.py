@@ -17,15 +17,15 @@ from msgspec import Meta
 
 from obsctl.alerter.channels.channel import SECRET
 from obsctl.alerter.channels.http import Answer, Endpoint
+from obsctl.alerter.channels.outcome import Verdict
 from obsctl.alerter.channels.robot import IN_GROUP, Known, Robot, RobotOptions, Said, bounded, on_the_wire, title_of
-from obsctl.alerter.delivery import Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.messages.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.secrets import Secret
 
-_TOO_FAST = "Feishu takes 100 messages a minute and 5 a second from a robot: wait, or lower the channel's per_minute"
+_TOO_FAST = "Feishu accepts 100 messages a minute and 5 a second from a robot: wait, or lower the channel's per_minute"
 _SIGNATURE = "wrong signature: the secret is not the robot's; copy it from the robot's settings, and check the clock"
-_NO_SECRET = "wrong signature: the channel has no secret, the robot wants one; copy it from the robot's settings"  # noqa: S105
+_NO_SECRET = "wrong signature: the channel has no secret, but the robot requires one; copy it from the robot's settings"  # noqa: S105
 _BODY = "Feishu cannot read the message: report it with obsctl alert test --dry-run"
 _TOO_LONG = "the message is too long for Feishu, even shortened"
 
@@ -51,7 +51,7 @@ class FeishuOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_fiel
     """A custom bot in a Feishu or Lark group."""
 
     per_minute: Annotated[
-        int, Meta(ge=2, description="Attempts within any 60 seconds, at least 2 (one message and one digest).")
+        int, Meta(ge=2, description="Most attempts within any 60 seconds, at least 2 (one message and one digest).")
     ] = 80
     url: Annotated[
         str,
@@ -104,7 +104,7 @@ class Feishu(Robot[FeishuOptions]):
             "11247",
             Verdict.REFUSED,
             "Feishu did not send the message: its text says why; check the open ids in at_user_ids, and whether the "
-            "group lets robots post and mention everybody",
+            "group allows robots to post and to mention everybody",
         ),
         Known("230025", Verdict.REFUSED, _TOO_LONG, too_long=True),
     )

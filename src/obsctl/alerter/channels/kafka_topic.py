@@ -1,16 +1,19 @@
-"""A Kafka topic: the message as a JSON record, delivered when all replicas that are in sync have it."""
+"""A Kafka topic: the message as a JSON record, delivered when all in-sync replicas have it."""
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import Meta
 
-from obsctl.alerter.channels.channel import ChannelOptions, Resolve, document
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.channels.channel import SECRET, ChannelOptions, Resolve, document
+from obsctl.alerter.channels.outcome import Delivery, Verdict
+from obsctl.alerter.messages.message import Message
+from obsctl.core.brokers import Brokers, Security
+from obsctl.core.errors import ConfigError
 from obsctl.core.settings import Name
 from obsctl.kafka import clients
 
@@ -25,20 +28,62 @@ _TOO_FEW = (KafkaError.NOT_ENOUGH_REPLICAS,)
 _ELSEWHERE = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
+class Protocol(enum.StrEnum):
+    """How brokers are reached, as Kafka names it."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+
+class Mechanism(enum.StrEnum):
+    """Of a login, as Kafka names it."""
+
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    PLAIN = "PLAIN"
+
+
 class KafkaTopicOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="kafka"):
     """A topic of a Kafka cluster, this fleet's or another one."""
 
-    bootstrap: Annotated[
-        tuple[Name, ...], Meta(min_length=1, description="Brokers, HOST:PORT each; they are spoken to without TLS.")
-    ]
+    bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1, description="Brokers, HOST:PORT each.")]
     topic: Annotated[Name, Meta(description="The topic; it must exist.")]
+    protocol: Annotated[Protocol, Meta(description="How they are reached, as Kafka names it.")] = Protocol.PLAINTEXT
+    ca_file: Annotated[
+        str,
+        Meta(description="CA certificates (PEM) to trust instead of this machine's, a path on the host that sends."),
+    ] = ""
+    mechanism: Annotated[Mechanism, Meta(description="Mechanism of the login.")] = Mechanism.SCRAM_SHA_512
+    username: Annotated[str, Meta(description="Account of the login, with a protocol that has one.")] = ""
+    password: Annotated[str, Meta(description="Its password, as a reference.", extra=SECRET)] = ""
 
-    delivered: ClassVar[str] = "all replicas in sync have the record (acks=all)"
+    delivered: ClassVar[str] = "all in-sync replicas have the record (acks=all)"
 
     def open(self, resolve: Resolve) -> KafkaTopic:
-        """Return the channel; it has no secret."""
-        del resolve
+        """Check the settings of the login, and return the channel."""
+        if self.security.sasl and not (self.username and self.password):
+            raise ConfigError(f"alert channel {self.name}: {self.protocol} needs username and password")
+        if not self.security.sasl and (self.username or self.password):
+            raise ConfigError(
+                f"alert channel {self.name}: with the protocol {self.protocol} there is no login",
+                hint="set protocol: SASL_SSL, or leave username and password out",
+            )
+        if self.password:
+            resolve(self.password)
         return KafkaTopic(self)
+
+    @property
+    def security(self) -> Security:
+        """How the brokers are spoken to."""
+        return Security(
+            protocol=self.protocol.value,
+            mechanism=self.mechanism.value,
+            user=self.username,
+            password=self.password,
+            ca_file=self.ca_file,
+        )
 
 
 class KafkaTopic:
@@ -64,8 +109,13 @@ class KafkaTopic:
     def send(self, message: Message) -> Delivery:
         """Produce the record once and wait for its acknowledgement."""
         # A producer for each attempt: alerts are rare, and no state of an earlier attempt can be sent with this one.
+        brokers = Brokers(self._options.bootstrap, self._options.security)
+        try:
+            settings = clients.settings(brokers, "obsctl-alerter")
+        except ConfigError as unread:
+            return Delivery(Verdict.REFUSED, "", f"{self._where}: {unread}", unread.hint or "")
         producer = Producer(
-            clients.settings(self._options.bootstrap, "obsctl-alerter")
+            settings
             | {
                 "acks": "all",
                 # One attempt, whose outcome is known by its own error; the outbox is what tries again.
@@ -92,7 +142,7 @@ class KafkaTopic:
             return self._unsure("no answer in time")
         error = outcomes[0]
         if error is None:
-            return Delivery(Verdict.DELIVERED, "0", f"{self._where}: acknowledged by all replicas in sync")
+            return Delivery(Verdict.DELIVERED, "0", f"{self._where}: acknowledged by all in-sync replicas")
         return self._judge(error)
 
     def _absent(self, producer: Producer) -> Delivery | None:
@@ -104,7 +154,8 @@ class KafkaTopic:
                 Verdict.UNREACHABLE,
                 "",
                 f"{self._where}: no broker answers: {error.args[0].str()}",
-                "check bootstrap, DNS, routes and firewalls from the host that sends, and whether the brokers run",
+                "check bootstrap, protocol and login, DNS, routes and firewalls from the host that sends, and check "
+                "that the brokers are running",
             )
         return self._judge(topic.error) if topic.error is not None else None
 
@@ -118,15 +169,13 @@ class KafkaTopic:
         if error.code() in _TOO_LARGE:
             return Delivery(Verdict.REFUSED, code, said, "raise the topic's max.message.bytes")
         if error.code() in _TOO_FEW:
-            return Delivery(
-                Verdict.DEFERRED, code, said, "too few replicas are in sync: see what obsctl kafka status finds"
-            )
+            return Delivery(Verdict.DEFERRED, code, said, "too few replicas are in sync: see obsctl kafka status")
         if error.code() in _ELSEWHERE:
             return Delivery(
                 Verdict.UNREACHABLE,
                 code,
                 said,
-                "if it stays, a partition has no leader: see what obsctl kafka status finds",
+                "if it persists, a partition has no leader: see obsctl kafka status",
             )
         if error.code() == KafkaError._MSG_TIMED_OUT:
             return self._unsure("not acknowledged in time")
@@ -136,6 +185,6 @@ class KafkaTopic:
         return Delivery(
             Verdict.UNKNOWN,
             "",
-            f"{self._where}: {why}; the record may or may not be there",
-            "look into the topic before sending again; the alerter itself sends it again and marks it",
+            f"{self._where}: {why}; the record may or may not have been written",
+            "check the topic before sending again; the alerter itself resends it and marks it as a possible duplicate",
         )

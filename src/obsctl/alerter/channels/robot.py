@@ -16,9 +16,10 @@ from msgspec import Meta, Struct
 from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels import http
 from obsctl.alerter.channels.channel import SECRET, Channel, ChannelOptions, Resolve
-from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, out_of_order, redirected
+from obsctl.alerter.channels.outcome import Delivery, Verdict
+from obsctl.alerter.channels.web_address import masked
+from obsctl.alerter.messages.message import Kind, Message
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
 
@@ -31,7 +32,7 @@ _LEAST_TEXT_BYTES = 300
 #: What tokens are made of, as all vendors write them; a whole address is none.
 _TOKEN = re.compile(r"[A-Za-z0-9_./-]+\Z")
 
-IN_GROUP = "the group may have been dissolved or the robot removed: make a robot in the group and copy its token"
+IN_GROUP = "the group may have been dissolved or the robot removed: create a robot in the group and copy its token"
 
 
 class PoolRobot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,8 +50,8 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
     robots: Annotated[
         tuple[PoolRobot, ...],
         Meta(
-            description="Several robots of the same group in place of token: each takes per_minute messages, and one "
-            "that is throttled or refused rests while the others go on."
+            description="Several robots of the same group instead of token: each sends up to per_minute messages, and "
+            "one that is throttled or refused pauses while the others continue."
         ),
     ] = ()
     at_user_ids: Annotated[tuple[str, ...], Meta(description="Ids of the people to mention.")] = ()
@@ -67,9 +68,9 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.token is not None) == bool(self.robots):
-            raise ValueError("give token, or robots for a pool, and not both")
+            raise ValueError("give either token, or robots for a pool")
         if getattr(self, "secret", "") and self.robots:
-            raise ValueError("the secrets of a pool stand in robots")
+            raise ValueError("with a pool, put the secrets into robots")
         if any(robot.secret for robot in self.robots) and not self.signs:
             raise ValueError("robots[] takes no secret: this vendor's robots are not signed")
 
@@ -95,8 +96,8 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
         token = resolve(self.token or "")
         if not _TOKEN.match(token.reveal()):
             raise ConfigError(
-                f"alert channel {self.name}: {token.reference} holds no token",
-                hint=f"give {self.found_at} alone, on one line, without the rest of the address",
+                f"alert channel {self.name}: {token.reference} contains no token",
+                hint=f"give only {self.found_at}, on one line, without the rest of the address",
             )
         reference = getattr(self, "secret", "")
         return self.robot(self.endpoint(), token, resolve(reference) if reference else None)
@@ -286,7 +287,7 @@ class Robot(abc.ABC, Generic[Options]):
                 Delivery(
                     Verdict.REFUSED,
                     str(answer.status),
-                    f"{where} answered HTTP {answer.status}, and not as a {self.vendor} robot does",
+                    f"{where} answered HTTP {answer.status}, which is not how a {self.vendor} robot answers",
                     f"check the url: the robot's address is {self.address}",
                 ),
                 False,
@@ -301,7 +302,7 @@ class Robot(abc.ABC, Generic[Options]):
         summary = f"{where}: {said.name} {code}" + (f", {redact(said.text)[:200]!r}" if said.text else "")
         known = self.find(said)
         if known is None:
-            return Delivery(Verdict.REFUSED, code, summary, f"look the code up: {self.elsewhere}"), False
+            return Delivery(Verdict.REFUSED, code, summary, f"look up the code: {self.elsewhere}"), False
         hint, skew = known.hint, answer.clock_skew_s
         if known.signature and skew is not None and abs(skew) > CLOCK_TOLERANCE_S:
             hint = f"the signature is out of date: this machine's clock is {-skew:+.0f} s off; set it"

@@ -13,14 +13,14 @@ from msgspec import Meta
 
 from obsctl.alerter.channels.channel import SECRET
 from obsctl.alerter.channels.http import Answer, Endpoint
+from obsctl.alerter.channels.outcome import Verdict
 from obsctl.alerter.channels.robot import Known, Robot, RobotOptions, Said, bounded, on_the_wire
-from obsctl.alerter.delivery import Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.messages.message import Message
 from obsctl.core.secrets import Secret
 
 #: A code of Slack's, as opposed to a page or a sentence of something in between.
 _CODE = re.compile(r"[a-z][a-z_]{1,60}")
-_NEW = "make a new incoming webhook in the app's settings and copy the part of its address after /services/"
+_NEW = "create a new incoming webhook in the app's settings and copy the part of its address after /services/"
 _MAY_NOT = "the workspace's administrators do not allow it: ask them, or choose another channel"
 _BODY = "Slack cannot read the message: report it with obsctl alert test --dry-run"
 
@@ -29,7 +29,7 @@ class SlackOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_field
     """An incoming webhook of a Slack app."""
 
     per_minute: Annotated[
-        int, Meta(ge=2, description="Attempts within any 60 seconds, at least 2 (one message and one digest).")
+        int, Meta(ge=2, description="Most attempts within any 60 seconds, at least 2 (one message and one digest).")
     ] = 50
     url: Annotated[str, Meta(description="The webhook's address up to /services.")] = "https://hooks.slack.com/services"
     token: Annotated[
@@ -57,13 +57,13 @@ class Slack(Robot[SlackOptions]):
     # Slack takes 40,000 characters, and folds what is longer than a screen.
     limit = 12_000
     known = (
-        Known("rate_limited", Verdict.THROTTLED, "Slack takes a message a second: wait, then try again"),
-        Known("ratelimited", Verdict.THROTTLED, "Slack takes a message a second: wait, then try again"),
-        Known("no_service", Verdict.REFUSED, f"the webhook was removed or switched off, or the token is wrong: {_NEW}"),
+        Known("rate_limited", Verdict.THROTTLED, "Slack accepts one message a second: wait, then try again"),
+        Known("ratelimited", Verdict.THROTTLED, "Slack accepts one message a second: wait, then try again"),
+        Known("no_service", Verdict.REFUSED, f"the webhook was removed or disabled, or the token is wrong: {_NEW}"),
         Known("no_service_id", Verdict.REFUSED, f"the token is wrong: {_NEW}"),
-        Known("no_active_hooks", Verdict.REFUSED, f"the webhook is switched off: {_NEW}"),
+        Known("no_active_hooks", Verdict.REFUSED, f"the webhook is disabled: {_NEW}"),
         Known("no_team", Verdict.REFUSED, f"the workspace is gone, or the token is wrong: {_NEW}"),
-        Known("team_disabled", Verdict.REFUSED, "the workspace is switched off: ask its administrators"),
+        Known("team_disabled", Verdict.REFUSED, "the workspace is disabled: ask its administrators"),
         Known("invalid_token", Verdict.REFUSED, f"the token is wrong: {_NEW}"),
         Known("channel_not_found", Verdict.REFUSED, f"the webhook's channel is gone: {_NEW}"),
         Known("channel_is_archived", Verdict.REFUSED, f"the webhook's channel is archived: open it again, or {_NEW}"),

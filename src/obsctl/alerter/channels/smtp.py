@@ -1,6 +1,6 @@
 """E-mail: delivered when the server answers 250 to the message itself.
 
-A recipient whom the server refuses does not keep the others from their mail, and is named.
+If the server rejects a recipient, the others still get their mail, and the rejected one is named.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from msgspec import Meta
 
 from obsctl.alerter.channels.channel import SECRET, ChannelOptions, Resolve
 from obsctl.alerter.channels.http import trusting
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.channels.outcome import Delivery, Verdict
+from obsctl.alerter.messages.message import Message
 from obsctl.core.deadline import Deadline
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
@@ -105,8 +105,9 @@ class _Talk:
             return Delivery(
                 Verdict.UNKNOWN,
                 "",
-                f"{self.where}: {why} after DATA; the mail may or may not have been taken",
-                "look into the mailbox before sending again; the alerter itself sends it again and marks it",
+                f"{self.where}: {why} after DATA; the mail may or may not have been accepted",
+                "check the mailbox before sending again; the alerter itself resends it and marks it as a "
+                "possible duplicate",
             )
         return Delivery(
             Verdict.UNREACHABLE,
@@ -139,7 +140,7 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
         ""
     )
 
-    delivered: ClassVar[str] = "250 after DATA; recipients whom the server refused are named"
+    delivered: ClassVar[str] = "250 after DATA; recipients that the server rejected are named"
 
     @property
     def encryption(self) -> Tls:
@@ -152,25 +153,25 @@ class SmtpOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknown_fiel
         for address in (self.sender, *self.recipients):
             if not _is_plain(address):
                 raise ConfigError(
-                    f"alert channel {self.name}: {address!r} is no address that every mail server takes",
-                    hint="write NAME@DOMAIN in ASCII, without a blank and without the person's name",
+                    f"alert channel {self.name}: {address!r} is not an address that every mail server accepts",
+                    hint="write NAME@DOMAIN in ASCII, without spaces and without the person's name",
                 )
         if not _is_host(self.host):
-            raise ConfigError(f"alert channel {self.name}: {self.host!r} is no host name or address")
+            raise ConfigError(f"alert channel {self.name}: {self.host!r} is not a host name or address")
         if bool(self.username) != bool(self.password):
-            raise ConfigError(f"alert channel {self.name}: username and password belong together")
+            raise ConfigError(f"alert channel {self.name}: username and password must be given together")
         if self.password and self.encryption is Tls.NONE:
             raise ConfigError(
-                f"alert channel {self.name}: a password would cross the network in clear",
+                f"alert channel {self.name}: the password would be sent unencrypted",
                 hint="set tls: starttls (or implicit), or leave username and password out",
             )
         password = resolve(self.password) if self.password else None
         for part, value in (("username", self.username), ("password", password.reveal() if password else "")):
             if not value.isascii():
                 raise ConfigError(
-                    f"alert channel {self.name}: the {part} holds characters beyond ASCII, which not every mail "
-                    "server takes",
-                    hint="give the mail account another one",
+                    f"alert channel {self.name}: the {part} contains non-ASCII characters, which not every mail "
+                    "server accepts",
+                    hint="choose another one for the mail account",
                 )
         return Smtp(self, password, trusting(self.ca_file, f"alert channel {self.name}"))
 
@@ -235,14 +236,14 @@ class Smtp:
                 "this machine's clock"
             )
             if error.reason in ("WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"):
-                hint = "the server does not speak TLS from the first byte on this port: set tls: starttls, or port: 465"
+                hint = "the server does not use implicit TLS on this port: set tls: starttls, or port: 465"
             return Delivery(Verdict.UNREACHABLE, "", f"{talk.where}: no trusted TLS connection", hint)
         except smtplib.SMTPNotSupportedError:
             return Delivery(
                 Verdict.REFUSED,
                 "",
                 f"{talk.where} does not offer {talk.step}",
-                "check port and tls, and whether the server wants a login there",
+                "check port and tls, and whether the server requires a login there",
             )
         except (OSError, smtplib.SMTPException):
             return talk.broken("the connection broke")
@@ -281,7 +282,7 @@ class Smtp:
         return Delivery(
             Verdict.DELIVERED,
             "250",
-            f"{talk.where}: 250 after DATA, but the server did not take {named}",
+            f"{talk.where}: 250 after DATA, but the server rejected {named}",
             f"{' and '.join(refused)} did not get the mail: correct the channel's recipients, or ask whether the "
             "mailbox exists",
         )
@@ -299,15 +300,15 @@ def _answered(where: str, step: str, code: int, said: str) -> Delivery:
             Verdict.DEFERRED,
             str(code),
             summary,
-            "the server takes it later, perhaps (greylisting, or a fault of its own): try again in some minutes",
+            "the server may accept it later (greylisting, or an internal error): try again in a few minutes",
         )
     hints = {
         "AUTH": "check username and password",
-        "MAIL FROM": "the server does not take this sender: check sender, and whether it wants a login",
-        "RCPT TO": "the server does not take this recipient: check recipients, and whether it wants a login",
+        "MAIL FROM": "the server rejects this sender: check sender, and whether the server requires a login",
+        "RCPT TO": "the server rejects this recipient: check recipients, and whether the server requires a login",
     }
     return Delivery(
-        Verdict.REFUSED, str(code), summary, hints.get(step, "the server refuses the mail: its text says why")
+        Verdict.REFUSED, str(code), summary, hints.get(step, "the server rejects the mail: its text says why")
     )
 
 

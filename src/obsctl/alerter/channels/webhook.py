@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from obsctl.alerter.channels.channel import SECRET, Resolve, document
-from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, masked, out_of_order, redirected
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.channels.http import Answer, Endpoint, HttpOptions, out_of_order, redirected
+from obsctl.alerter.channels.outcome import Delivery, Verdict
+from obsctl.alerter.channels.web_address import masked
+from obsctl.alerter.messages.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
@@ -28,7 +29,7 @@ class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the receiver's answer says when it has the message."""
 
     field: Annotated[str, Meta(min_length=1, description="Field of the JSON object; dots lead into objects in it.")]
-    value: Annotated[int | str | bool, Meta(description='Its value when the message was taken; 0 is not "0".')]
+    value: Annotated[int | str | bool, Meta(description='Its value when the message was accepted; 0 is not "0".')]
 
     def __str__(self) -> str:
         return f"{self.field} = {msgspec.json.encode(self.value).decode()}"
@@ -52,7 +53,7 @@ class WebhookOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = ""
     success: Annotated[
         Success | None,
-        Meta(description="What an answer of HTTP 200 to 299 says when the message was taken, in place of the default."),
+        Meta(description="What an HTTP 200 to 299 answer says when the message was accepted, instead of the default."),
     ] = None
 
     delivered: ClassVar[str] = (
@@ -67,7 +68,7 @@ class WebhookOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fiel
         if token is not None and not (token.reveal().isascii() and token.reveal().isprintable()):
             raise ConfigError(
                 f"alert channel {self.name}: the token cannot be sent in a header",
-                hint=f"{token.reference} must hold the token alone, in ASCII, on one line",
+                hint=f"{token.reference} must contain only the token, in ASCII, on one line",
             )
         return Webhook(self, self.endpoint(), token, resolve(self.secret) if self.secret else None)
 
@@ -132,8 +133,8 @@ class Webhook:
             return Delivery(
                 Verdict.REFUSED,
                 code,
-                f"{where} answered HTTP {code} with an HTML page, which no receiver of alerts does",
-                "check the url: a login portal, a proxy or a site's front page answered in the receiver's place",
+                f"{where} answered HTTP {code} with an HTML page, which is not how an alert receiver answers",
+                "check the url: a login portal, a proxy or a website answered instead of the receiver",
             )
         if (wanted := self._options.success) is not None:
             found = _value(answer, wanted.field)
@@ -145,7 +146,7 @@ class Webhook:
                 Verdict.REFUSED,
                 code if found is None else shown,
                 f"{where} answered HTTP {code}, but not with {wanted}: {_text(answer)!r}",
-                "the receiver refuses the message: look its code up; or success is not what it answers",
+                "the receiver rejects the message: look up its code; or the option success does not match its answer",
             )
         refusal = _refusal(answer)
         if refusal:
@@ -153,8 +154,8 @@ class Webhook:
                 Verdict.REFUSED,
                 refusal,
                 f"{where} answered HTTP {code}, but its body refuses the message: {_text(answer)!r}",
-                "the receiver takes the request and refuses the message: look its code up, check url and keyword; if "
-                "this is its answer to a message that it took, say so with the option success",
+                "the receiver accepts the request but rejects the message: look up its code, check url and keyword; "
+                "if this is how it answers to an accepted message, describe that with the option success",
             )
         return Delivery(Verdict.DELIVERED, code, f"{where}: HTTP {code}")
 

@@ -13,14 +13,14 @@ from msgspec import Meta
 
 from obsctl.alerter.channels.channel import SECRET
 from obsctl.alerter.channels.http import Answer, Endpoint
+from obsctl.alerter.channels.outcome import Verdict
 from obsctl.alerter.channels.robot import IN_GROUP, Known, Robot, RobotOptions, Said, bounded, in_utf8
-from obsctl.alerter.delivery import Verdict
-from obsctl.alerter.message import Message
+from obsctl.alerter.messages.message import Message
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
 
-_TOO_FAST = "WeCom takes 20 messages a minute from a robot: wait, then try again"
+_TOO_FAST = "WeCom accepts 20 messages a minute from a robot: wait, then try again"
 _TOO_LONG = "the message is too long for WeCom, even shortened"
 _BODY = "WeCom cannot read the message: report it with obsctl alert test --dry-run"
 _WHO = "check the ids in at_user_ids and the numbers in at_mobiles"
@@ -49,7 +49,7 @@ class WeComOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_field
         """Refuse a url with the key in it."""
         if "key" in parse_qs(urlsplit(self.url).query):
             raise ConfigError(
-                f"alert channel {self.name}: the url holds the robot's key",
+                f"alert channel {self.name}: the url contains the robot's key",
                 hint="leave it out of the url and give it as token: file:…, env:… or vault:…",
             )
 
@@ -69,13 +69,13 @@ class WeCom(Robot[WeComOptions]):
     elsewhere = "https://developer.work.weixin.qq.com/document/path/90313"
     limit = 4096
     known = (
-        Known("-1", Verdict.DEFERRED, "WeCom is busy: it is tried again in some minutes"),
+        Known("-1", Verdict.DEFERRED, "WeCom is busy: the alerter retries in a few minutes"),
         Known("45009", Verdict.THROTTLED, _TOO_FAST),
         Known("45033", Verdict.THROTTLED, _TOO_FAST),
         Known("93000", Verdict.REFUSED, "the key is unknown: " + IN_GROUP),
         Known("93008", Verdict.REFUSED, "the robot is not in the group: add it there again"),
         Known("40058", Verdict.REFUSED, _TOO_LONG, ("exceed max length", "too long"), too_long=True),
-        Known("40058", Verdict.REFUSED, f"WeCom finds a parameter wrong: {_WHO}"),
+        Known("40058", Verdict.REFUSED, f"WeCom rejects a parameter: {_WHO}"),
         Known("45002", Verdict.REFUSED, _TOO_LONG, too_long=True),
         Known("40008", Verdict.REFUSED, _BODY),
         Known("40033", Verdict.REFUSED, _BODY),
@@ -83,7 +83,7 @@ class WeCom(Robot[WeComOptions]):
         Known("44004", Verdict.REFUSED, _BODY),
         Known("47001", Verdict.REFUSED, _BODY),
         Known("40003", Verdict.REFUSED, _WHO),
-        Known("60020", Verdict.REFUSED, "WeCom does not take messages from this host's address: allow it there"),
+        Known("60020", Verdict.REFUSED, "WeCom rejects messages from this host's address: allow it there"),
     )
     _text_limit = 2048
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from obsctl.alerter.alerts import Alert, AlertState
 from obsctl.alerter.history.records import Decided, Ended, HeldBack, Omitted, Record, Started, about
-from obsctl.alerter.message import Message
+from obsctl.alerter.messages.message import Message
 from obsctl.alerter.notify.notification import Notification
 from obsctl.alerter.notify.turn import Suppressed
 

@@ -83,14 +83,14 @@ class Ended(Record, frozen=True, kw_only=True, tag="ended"):
 
 
 class HeldBack(Record, frozen=True, kw_only=True, tag="held_back"):
-    """A stage began to hold an alert back, or an alert came and went while it did.
+    """A stage began to hold an alert back, or an alert started and ended while it did.
 
     Attributes:
         stage: the stage's name.
         cause: its reason: a silence's id, a mute window's name, an inhibition.
         rule, labels, incident: the alert.
         route: along which it is held back.
-        gone: alerts of this key that came and went without a message; 0 for one that may still be sent.
+        gone: alerts of this key that started and ended without a message; 0 for one that may still be sent.
     """
 
     stage: str

@@ -19,7 +19,7 @@ from obsctl.alerter.history.records import (
     Omitted,
     Started,
 )
-from obsctl.alerter.message import FLEET, utc
+from obsctl.alerter.messages.message import FLEET, utc
 
 
 def row(record: AnyRecord) -> dict[str, Any]:
@@ -46,10 +46,14 @@ def sentence(record: AnyRecord) -> str:
             span = max(0, alert.last_true - alert.started)
             return f"{subject(alert.rule, alert.labels)} has ended after {span} s, incident {alert.incident}"
         case HeldBack(gone=0):
-            return f"{subject(record.rule, record.labels)} is held back: {because(record.stage, record.cause)}"
+            return f"{subject(record.rule, record.labels)} is suppressed: {because(record.stage, record.cause)}"
         case HeldBack():
             which = subject(record.rule, record.labels)
-            count = f"{which} came and went" if record.gone == 1 else f"{record.gone} alerts as {which} came and went"
+            count = (
+                f"{which} started and ended"
+                if record.gone == 1
+                else f"{record.gone} alerts as {which} started and ended"
+            )
             return f"{count} without a message: {because(record.stage, record.cause)}"
         case Decided():
             channels = ", ".join(record.channels)
@@ -63,14 +67,14 @@ def sentence(record: AnyRecord) -> str:
         case Abandoned():
             return f"{record.message.title}: not sent: the channel {record.channel} is no longer configured"
         case GivenUp():
-            return f"{record.message.title}: given up, because {record.channel} has refused it for a day"
+            return f"{record.message.title}: abandoned, because {record.channel} has refused it for a day"
         case Omitted():
             stage = f" by {record.stage}" if record.stage else ""
             return (
-                f"{record.records:,} more of {record.what}{stage} of rule {record.rule} at once, without a record each"
+                f"{record.records:,} more {record.what}{stage} of rule {record.rule} at once, not recorded one by one"
             )
         case Lost():
-            return f"{record.records:,} records were dropped while Kafka did not take them"
+            return f"{record.records:,} records were dropped while Kafka did not accept them"
 
 
 def subject(rule: str, labels: Mapping[str, str]) -> str:
@@ -86,9 +90,9 @@ def because(stage: str, cause: str) -> str:
         case "mute":
             return f"mute window {cause}"
         case "inhibit":
-            return f"explained by another alert, inhibition {cause}"
+            return f"inhibited by another alert, inhibition {cause}"
         case "for":
-            return "it did not last for its rule's for_s"
+            return "it did not last as long as its rule's for_s"
         case "route":
             return f"route {cause} has no channel"
     return f"{stage}: {cause}" if cause else stage

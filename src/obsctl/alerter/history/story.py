@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from obsctl.alerter.alerts import Alert, AlertState, Level, Measure
 from obsctl.alerter.history.records import (
     Abandoned,
     About,
@@ -21,7 +20,7 @@ from obsctl.alerter.history.records import (
     Started,
 )
 from obsctl.alerter.history.sentences import because
-from obsctl.alerter.message import utc
+from obsctl.alerter.messages.message import utc
 from obsctl.alerter.notify.silences import Silence, SilenceState
 
 
@@ -56,7 +55,7 @@ class Story(Struct, frozen=True, kw_only=True):
         sent: messages about it.
         held_back: why nothing was sent since the last message; None where nothing holds it back.
         gaps: records between its start and now that may have been about it and are missing: too much happened at once,
-            or Kafka was away.
+            or Kafka was down.
     """
 
     alerts: dict[str, About]
@@ -148,51 +147,24 @@ def next_step(about: Story, silences: Iterable[Silence], now: float) -> str:
         if sent.waiting:
             last = next((a for a in reversed(sent.attempts) if a.channel in sent.waiting), None)
             why = f", last attempt: {last.verdict}: {last.summary}" if last is not None else ""
-            steps.append(f"{sent.message.title}: waits to be delivered by {', '.join(sent.waiting)}{why}")
+            steps.append(f"{sent.message.title}: is waiting to be delivered by {', '.join(sent.waiting)}{why}")
     held = about.held_back
     if held is not None and about.firing:
         silence = next((one for one in silences if held.stage == "silence" and one.id == held.cause), None)
         if silence is None:
-            steps.append(f"sent when it is no longer held back ({because(held.stage, held.cause)}), if it still fires")
+            steps.append(
+                f"sent when it is no longer suppressed ({because(held.stage, held.cause)}), if it is still firing"
+            )
         elif silence.state(now) is SilenceState.ACTIVE:
             steps.append(
                 f"sent when silence {silence.id} of {silence.author} ({silence.reason}) ends, at "
-                f"{utc(silence.ends)}, if it still fires"
+                f"{utc(silence.ends)}, if it is still firing"
             )
     elif about.sent and about.firing:
-        steps.append("reported again while it fires, more and more seldom, and once when it has ended")
+        steps.append("reported again while it is firing, less and less often, and once when it has ended")
     elif about.sent and not steps and about.sent[-1].message.reason == "resolved":
-        steps.append("nothing: it is over and was reported")
+        steps.append("nothing: it has ended and was reported")
     return "; ".join(steps)
-
-
-def firing(records: Iterable[AnyRecord]) -> tuple[list[Alert], bool]:
-    """Return the alerts that are on according to the history, and whether it has no gaps that could hide others."""
-    on: dict[str, About] = {}
-    whole = True
-    for record in records:
-        match record:
-            case Started(alert=alert):
-                on[alert.incident] = alert
-            case Ended(alert=alert):
-                on.pop(alert.incident, None)
-            case Omitted() | Lost():
-                whole = False
-    return [_alert(alert) for alert in on.values()], whole
-
-
-def _alert(about: About) -> Alert:
-    return Alert(
-        rule=about.rule,
-        kind=about.kind,
-        severity=Level(about.severity),
-        labels=about.labels,
-        incident=about.incident,
-        state=AlertState.FIRING,
-        started=about.started,
-        last_true=about.last_true,
-        peak=Measure(0.0, 0, 0),
-    )
 
 
 def _of_thread(records: Iterable[AnyRecord], thread: str) -> list[tuple[Decided, bool]]:

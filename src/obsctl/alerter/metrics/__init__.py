@@ -1,1 +1,4 @@
-"""The pipeline's own numbers: which there are, the pages that have them, and the thread that reads these."""
+"""The pipeline's own metrics: the pages and the machine that they are read from, and the thread that reads these.
+
+:mod:`obsctl.alerter.rules.metric_names` knows which ones our own pages have.
+"""

@@ -1,41 +1,97 @@
-"""When a certificate ends.
-
-Python's ssl shows the dates of a peer's certificate and of certificate authorities only, so the place of the dates in
-the file is looked up here: RFC 5280, 4.1, in the encoding of X.690.
-"""
+"""When a certificate expires: one in a file, or one that a port presents."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import ssl
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from obsctl.core.certificate import read, read_pem
 
 _DAY_S = 86_400.0
 #: More is no file of certificates.
 _LONGEST_BYTES = 1024 * 1024
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
-_SEQUENCE, _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0xA0, 0x17, 0x18
+#: A port is asked so often: a certificate is replaced once in months, and each handshake is a connection there.
+_ASKED_EVERY_S = 600.0
+_HANDSHAKE_S = 2.0
+_PORT = re.compile(r"([^/\s]+):(\d{1,5})")
 
 
-def days_left(paths: Iterable[str], now: float) -> dict[str, float | None]:
-    """Return for each file the days until its first certificate ends, below 0 when it has; None where none can be read.
+def is_port(name: str) -> bool:
+    """Whether a name is that of a port (``HOST:PORT``) and not of a file."""
+    return _PORT.fullmatch(name) is not None
 
-    Args:
-        paths: PEM files.
-        now: wall-clock time, seconds since the epoch.
+
+class Certificates:
+    """The certificates that are watched; a port is asked once in ten minutes, and its last answer counts until then."""
+
+    def __init__(self, names: Iterable[str], ask: Callable[[str], float] | None = None) -> None:
+        """Prepare to look.
+
+        Args:
+            names: PEM files, and ports (``HOST:PORT``).
+            ask: returns the end of the certificate that a port presents, seconds since the epoch; raises OSError or
+                ValueError where there is none.
+        """
+        self._names = tuple(names)
+        self._ask = ask or presented_end
+        self._asked: dict[str, float] = {}
+        self._ends: dict[str, float] = {}
+
+    def days_left(self, now: float) -> dict[str, float | None]:
+        """Return for each the days until it ends, below 0 when it has.
+
+        None stands for a file that cannot be read. A port that has never answered is left out: that a service is down
+        is another rule's matter.
+
+        Args:
+            now: wall-clock time, seconds since the epoch.
+        """
+        found: dict[str, float | None] = {}
+        for name in self._names:
+            end = self._presented(name, now) if is_port(name) else _in_file(name)
+            if end is not None:
+                found[name] = round((end - now) / _DAY_S, 2)
+            elif not is_port(name):
+                found[name] = None
+        return found
+
+    def _presented(self, name: str, now: float) -> float | None:
+        if abs(now - self._asked.get(name, 0.0)) >= _ASKED_EVERY_S:
+            self._asked[name] = now
+            # Where it does not answer its last answer counts.
+            with contextlib.suppress(OSError, OverflowError, ValueError):
+                self._ends[name] = self._ask(name)
+        return self._ends.get(name)
+
+
+def presented_end(name: str) -> float:
+    """Return when the certificate ends that a port presents, trusted or not, seconds since the epoch.
+
+    Raises:
+        OSError: it does not answer, or does not speak TLS.
+        ValueError: what it presents is no certificate.
     """
-    found: dict[str, float | None] = {}
-    for path in paths:
-        found[path] = None
-        try:
-            with Path(path).open("rb") as file:
-                end = not_after(file.read(_LONGEST_BYTES).decode("utf-8", "replace"))
-        except (OSError, ValueError):
-            continue
-        found[path] = round((end - now) / _DAY_S, 2)
-    return found
+    host, _, port = name.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection((host, int(port)), timeout=_HANDSHAKE_S) as line,
+        context.wrap_socket(line, server_hostname=host) as encrypted,
+    ):
+        return read(encrypted.getpeercert(binary_form=True) or b"").ends
+
+
+def _in_file(path: str) -> float | None:
+    try:
+        with Path(path).open("rb") as file:
+            return not_after(file.read(_LONGEST_BYTES).decode("utf-8", "replace"))
+    except (OSError, ValueError):
+        return None
 
 
 def not_after(pem: str) -> float:
@@ -44,43 +100,7 @@ def not_after(pem: str) -> float:
     Raises:
         ValueError: there is none, or it is none.
     """
-    first = _PEM.search(pem)
+    first = next(read_pem(pem), None)
     if first is None:
         raise ValueError("no certificate in PEM")
-    (certificate,) = _parts(ssl.PEM_cert_to_DER_cert(first[0]), 1)
-    # tbsCertificate: version (where there is one), serialNumber, signature, issuer, validity.
-    (to_be_signed,) = _parts(certificate[1], 1)
-    parts = _parts(to_be_signed[1], 5)
-    validity = parts[4 if parts[0][0] == _VERSION else 3]
-    kind, text = _parts(validity[1], 2)[1]
-    if validity[0] != _SEQUENCE or kind not in (_UTC_TIME, _GENERALIZED_TIME):
-        raise ValueError("no certificate")
-    written = text.decode("ascii")
-    if kind == _UTC_TIME:
-        written = ("19" if written[:2] >= "50" else "20") + written
-    return datetime.strptime(written, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
-
-
-def _parts(encoded: bytes, most: int) -> list[tuple[int, bytes]]:
-    """Return the first parts of an encoding: tag and content of each.
-
-    Raises:
-        ValueError: it ends within one of them.
-    """
-    found: list[tuple[int, bytes]] = []
-    at = 0
-    while len(found) < most:
-        head = encoded[at : at + 2]
-        if len(head) < 2:
-            raise ValueError("no certificate")
-        tag, length = head
-        at += 2
-        if length & 0x80:
-            more = length & 0x7F
-            length = int.from_bytes(encoded[at : at + more], "big")
-            at += more
-        if at + length > len(encoded):
-            raise ValueError("no certificate")
-        found.append((tag, encoded[at : at + length]))
-        at += length
-    return found
+    return first.ends

@@ -1,4 +1,4 @@
-"""How much room there is on the disks that the alerter itself sees."""
+"""Free space on the disks of the alerter's own host."""
 
 from __future__ import annotations
 

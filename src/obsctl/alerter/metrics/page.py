@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from obsctl.alerter.observation import SOURCE, Number
+from obsctl.alerter.windows.observation import SOURCE, Number
 from obsctl.core.deadline import Deadline
 
 #: All of one reading may take so long, seconds.
@@ -76,13 +76,13 @@ def _get(url: str) -> str:
             answer = connection.getresponse()
             body = answer.read(LONGEST_BYTES + 1)
     except TimeoutError:
-        raise UnreadableError(f"no whole answer within {TOTAL_S:g} s") from None
+        raise UnreadableError(f"no complete answer within {TOTAL_S:g} s") from None
     except ConnectionRefusedError:
         raise UnreadableError("nothing listens there") from None
     except OSError as error:
         raise UnreadableError(f"it does not answer: {error.strerror or type(error).__name__}") from None
     except http.client.HTTPException:
-        raise UnreadableError("what answers does not speak HTTP") from None
+        raise UnreadableError("what answers is not an HTTP server") from None
     finally:
         connection.close()
     if answer.status != 200:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from obsctl.alerter.config import SourceConfig
+from obsctl.alerter.metrics.machine import Machine
 from obsctl.alerter.metrics.page import UnreadableError, fetch
-from obsctl.alerter.observation import Number, Observation, observation
 from obsctl.alerter.rules.metric import Metric
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.windows.observation import Number, Observation, observation
 
 LOG = logging.getLogger(__name__)
 
@@ -26,10 +27,15 @@ class Poller(threading.Thread):
 
     Args:
         sources: the pages.
-        rules: the configured ones; without a rule that asks for numbers nothing is read.
+        rules: the configured ones; without a rule that asks for numbers no page is read.
         own: returns the alerter's own numbers, called on this thread.
+        look: returns what is seen of this machine, called on this thread: a disk that hangs must not hang /health.
         every_s: seconds from one round to the next.
         on_failure: called with the reason when the thread cannot go on.
+
+    Attributes:
+        machine: what was seen of this machine the last time.
+        problems: why a source could not be read the last time, empty where it could; by name.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class Poller(threading.Thread):
         sources: Sequence[SourceConfig],
         rules: Iterable[Rule],
         own: Callable[[], Iterable[Number]],
+        look: Callable[[], Machine],
         *,
         every_s: float,
         on_failure: Callable[[Exception], None],
@@ -45,12 +52,13 @@ class Poller(threading.Thread):
         self._sources = sources
         self._wanted = frozenset(rule.metric for rule in rules if isinstance(rule, Metric))
         self._own = own
+        self._look_at_machine = look
         self._every_s = every_s
         self._on_failure = on_failure
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._latest: Observation | None = None
-        #: Why a source could not be read the last time, empty where it could; by name.
+        self.machine = Machine()
         self.problems: dict[str, str] = {}
 
     def take(self) -> Observation | None:
@@ -65,18 +73,18 @@ class Poller(threading.Thread):
 
     def run(self) -> None:
         """Read until stopped."""
-        if not self._wanted:
-            return
         try:
             while not self._stopping.is_set():
                 began = time.monotonic()
-                latest = self._look()
-                with self._lock:
-                    self._latest = latest
+                self.machine = self._look_at_machine()
+                if self._wanted:
+                    latest = self._look()
+                    with self._lock:
+                        self._latest = latest
                 self._stopping.wait(max(0.0, self._every_s - (time.monotonic() - began)))
         except Exception as error:
             # Alerts that silently no longer come would be worse than a restart.
-            LOG.exception("the pipeline's numbers can no longer be read")
+            LOG.exception("the thread that reads the pipeline's metrics failed")
             self._on_failure(error)
 
     def _look(self) -> Observation:
@@ -91,7 +99,7 @@ class Poller(threading.Thread):
             return [number for number in self._own() if number.name in self._wanted]
         except Exception:
             # Like a page that cannot be made, and so a number (up) that rules may be about.
-            LOG.exception("the alerter's own numbers cannot be made")
+            LOG.exception("the alerter's own metrics cannot be collected")
             return None
 
     def _fetch(self, source: SourceConfig) -> tuple[Number, ...] | None:
@@ -102,8 +110,8 @@ class Poller(threading.Thread):
             found, problem = None, str(error)
         before = self.problems.get(source.name, "")
         if problem and not before:
-            LOG.warning("a page of numbers cannot be read", extra={"source": source.name, "reason": problem})
+            LOG.warning("a metrics page cannot be read", extra={"source": source.name, "reason": problem})
         elif before and not problem:
-            LOG.info("a page of numbers can be read again", extra={"source": source.name})
+            LOG.info("a metrics page can be read again", extra={"source": source.name})
         self.problems = {**self.problems, source.name: problem}
         return found

@@ -1,4 +1,4 @@
-"""Which alerts a route, an inhibition, a mute window or a silence is about."""
+"""Which alerts a route, an inhibition, a mute window or a silence matches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Stage 6: alerts that belong together are one message, and each message is worth its interruption."""
+"""Stage 6: alerts that belong together become one message, and a message is sent only when it is worth the
+interruption."""
 
 from __future__ import annotations
 

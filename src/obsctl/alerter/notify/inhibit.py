@@ -1,4 +1,4 @@
-"""Stage 3: an alert that another one explains is not sent."""
+"""Stage 3: an alert that another one inhibits is not sent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the stages remember from turn to turn: small entries, of which only those that changed are saved.
 
 The caller writes :meth:`Memory.take_changes` in the transaction that puts the notifications into the outbox. So after
-a crash either both are there or none, and a decision that was lost is made once more, with the same id.
+a crash either both exist or neither, and a lost decision is made again, with the same id.
 """
 
 from __future__ import annotations

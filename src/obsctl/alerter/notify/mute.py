@@ -1,4 +1,4 @@
-"""Stage 5: what can wait is not sent at certain times."""
+"""Stage 5: alerts that can wait are held during mute windows."""
 
 from __future__ import annotations
 

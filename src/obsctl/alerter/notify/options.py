@@ -1,4 +1,4 @@
-"""The section ``notifications`` of alerter.yml: who hears of an alert, how often, and when not.
+"""The section ``notifications`` of alerter.yml: who is notified of an alert, how often, and when not.
 
 The fields' metadata is their only description; docs/reference/notifications.md is tested against it.
 """
@@ -34,17 +34,17 @@ class Day(enum.StrEnum):
 class RouteOptions(Section, frozen=True, kw_only=True):
     """Where some alerts go, and in which groups."""
 
-    name: Annotated[str, Meta(min_length=1, description="Name of the route; unique.")]
-    match: Annotated[_Filter, Meta(description="Filter of the alerts that it takes; empty for all.")] = ""
-    severities: Annotated[tuple[Level, ...], Meta(description="Severities that it takes; empty for all.")] = ()
+    name: Annotated[str, Meta(min_length=1, description="Name of the route; must be unique.")]
+    match: Annotated[_Filter, Meta(description="Filter for the alerts that take this route; empty for all.")] = ""
+    severities: Annotated[tuple[Level, ...], Meta(description="Severities that take this route; empty for all.")] = ()
     channels: Annotated[
-        tuple[str, ...], Meta(description="Names of the channels; an empty list for what is not to be sent.")
+        tuple[str, ...], Meta(description="Names of the channels; an empty list for alerts that are not to be sent.")
     ]
     group_by: Annotated[
         tuple[str, ...],
         Meta(
-            description="Alerts with equal values of these are one group: rule, kind, severity, incident or labels; "
-            "with [] all alerts of the route are one group."
+            description="Alerts with equal values for these form one group: rule, kind, severity, incident or labels; "
+            "with [] all alerts of the route form one group."
         ),
     ] = ("rule",)
     group_wait_s: Annotated[
@@ -52,14 +52,18 @@ class RouteOptions(Section, frozen=True, kw_only=True):
     ] = 1.0
     group_interval_s: Annotated[
         float,
-        Meta(ge=1, le=86400, description="The least time between two messages of a group (seconds), but for severity."),
+        Meta(
+            ge=1,
+            le=86400,
+            description="The minimum time between two messages of a group (seconds), except when the severity rises.",
+        ),
     ] = 60.0
     group_interval_max_s: Annotated[
         float,
         Meta(
             ge=1,
             le=86400,
-            description="The time between two messages of a group that goes on changing doubles up to this (seconds).",
+            description="While a group keeps changing, the time between its messages doubles up to this (seconds).",
         ),
     ] = 900.0
     repeat_after_s: Annotated[
@@ -67,44 +71,49 @@ class RouteOptions(Section, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=2592000,
-            description="A group that goes on firing is reported again after this time (seconds), then after twice "
+            description="A group that keeps firing is reported again after this time (seconds), then after twice "
             "the time, and so on; 0 for never.",
         ),
     ] = 3600.0
     repeat_max_s: Annotated[
-        float, Meta(ge=60, le=2592000, description="The longest time between two repetitions (seconds).")
+        float, Meta(ge=60, le=2592000, description="The maximum time between two repetitions (seconds).")
     ] = 86400.0
     fail_over: Annotated[
-        str, Meta(description="Channel that gets the messages as well while one of channels cannot deliver.")
+        str, Meta(description="Channel that also gets the messages while one of the route's channels cannot deliver.")
     ] = ""
     fail_over_after_min: Annotated[
-        int, Meta(ge=1, le=1440, description="How long a channel must have been unable to deliver for that (minutes).")
+        int,
+        Meta(
+            ge=1,
+            le=1440,
+            description="How long a channel must have been unable to deliver before that happens (minutes).",
+        ),
     ] = 5
 
 
 class InhibitionOptions(Section, frozen=True, kw_only=True):
     """Alerts that explain others."""
 
-    name: Annotated[str, Meta(min_length=1, description="Name of the inhibition; unique.")]
-    source: Annotated[_Filter, Meta(min_length=1, description="Filter of the alerts that explain others.")]
-    target: Annotated[_Filter, Meta(min_length=1, description="Filter of the alerts that are not sent meanwhile.")]
+    name: Annotated[str, Meta(min_length=1, description="Name of the inhibition; must be unique.")]
+    source: Annotated[_Filter, Meta(min_length=1, description="Filter for the alerts that inhibit others.")]
+    target: Annotated[_Filter, Meta(min_length=1, description="Filter for the alerts that are suppressed meanwhile.")]
     equal: Annotated[
         tuple[str, ...],
-        Meta(description="Both must have these (rule, kind, severity, incident or labels), with equal values."),
+        Meta(description="Both alerts must have equal values for these (rule, kind, severity, incident or labels)."),
     ] = ()
     keep_s: Annotated[
         float,
-        Meta(ge=0, le=3600, description="How long the inhibition outlives its source (seconds)."),
+        Meta(ge=0, le=3600, description="How long the inhibition lasts after its source has ended (seconds)."),
     ] = 120.0
 
 
 class MuteWindowOptions(Section, frozen=True, kw_only=True):
     """Times at which some alerts are not sent."""
 
-    name: Annotated[str, Meta(min_length=1, description="Name of the mute window; unique.")]
-    match: Annotated[_Filter, Meta(description="Filter of the alerts that it holds back; empty for all.")] = ""
+    name: Annotated[str, Meta(min_length=1, description="Name of the mute window; must be unique.")]
+    match: Annotated[_Filter, Meta(description="Filter for the alerts that it suppresses; empty for all.")] = ""
     severities: Annotated[
-        tuple[Level, ...], Meta(description="Severities that it holds back; an empty list for all.")
+        tuple[Level, ...], Meta(description="Severities that it suppresses; an empty list for all.")
     ] = (Level.INFO, Level.WARNING)
     days: Annotated[
         tuple[Day, ...], Meta(min_length=1, description="Days on which it begins: mon, tue, wed, thu, fri, sat, sun.")
@@ -113,7 +122,7 @@ class MuteWindowOptions(Section, frozen=True, kw_only=True):
     end: Annotated[
         Time, Meta(description="Time of day at which it ends (HH:MM, up to 24:00); before from: on the next day.")
     ] = msgspec.field(name="to")
-    zone: Annotated[str, Meta(description="Time zone of days and times, a name of the IANA data base.")] = "UTC"
+    zone: Annotated[str, Meta(description="Time zone of the days and times, a name from the IANA database.")] = "UTC"
 
 
 class NotifyOptions(Section, frozen=True, kw_only=True):
@@ -121,11 +130,14 @@ class NotifyOptions(Section, frozen=True, kw_only=True):
 
     routes: Annotated[
         tuple[RouteOptions, ...],
-        Meta(description="Each alert takes the first one that fits; by default one route, to all channels."),
+        Meta(
+            description="Each alert takes the first route that matches; by default there is one route, to all channels."
+        ),
     ] = ()
     inhibitions: Annotated[
-        tuple[InhibitionOptions, ...], Meta(description="Alerts that explain others; by default none.")
+        tuple[InhibitionOptions, ...], Meta(description="Alerts that inhibit others; by default none.")
     ] = ()
     mute_windows: Annotated[
-        tuple[MuteWindowOptions, ...], Meta(description="Times at which alerts wait; by default none.")
+        tuple[MuteWindowOptions, ...],
+        Meta(description="Times at which alerts are held until the window ends; by default none."),
     ] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +16,7 @@ from obsctl.alerter.notify.options import (
     RouteOptions,
 )
 from obsctl.core.config_file import InvalidValueError
+from obsctl.core.nearest import did_you_mean
 
 #: The route of a file that names none.
 DEFAULT_ROUTE = "default"
@@ -140,8 +140,9 @@ def plan(
     if last.match or last.severities:
         raise InvalidValueError(
             f"{key}.routes[{len(routes) - 1}].{'match' if last.match else 'severities'}",
-            f"the last route must take every alert (of {last.name})",
-            hint="add a route without match and severities behind it; with channels: [] for what is not to be sent",
+            f"the last route must match every alert (of {last.name})",
+            hint="add a route without match and severities after it; with channels: [] for alerts that are not "
+            "to be sent",
         )
     return Plan(
         routes={
@@ -167,7 +168,7 @@ def _route(
     for number, channel in enumerate(options.channels):
         _among(channel, channels, f"{key}.channels[{number}]", "channel")
     if len(set(options.channels)) < len(options.channels):
-        raise InvalidValueError(f"{key}.channels", f"a channel is named twice (of {options.name})")
+        raise InvalidValueError(f"{key}.channels", f"a channel is given twice (of {options.name})")
     if options.fail_over:
         _among(options.fail_over, channels, f"{key}.fail_over", "channel")
         if options.fail_over in options.channels:
@@ -200,7 +201,7 @@ def _mute_window(options: MuteWindowOptions, key: str, read: ReadFilter) -> Mute
         raise InvalidValueError(
             f"{key}.zone",
             f"there is no time zone {options.zone!r} on this machine (of {options.name})",
-            hint="write a name such as Asia/Shanghai or Europe/Berlin; the machine needs the package tzdata",
+            hint="use a name such as Asia/Shanghai or Europe/Berlin; the machine needs the package tzdata",
         ) from None
     begin, end = _minute(options.begin), _minute(options.end)
     if begin == _DAY_MIN:
@@ -209,7 +210,7 @@ def _mute_window(options: MuteWindowOptions, key: str, read: ReadFilter) -> Mute
         raise InvalidValueError(
             f"{key}.to",
             f"is the same as from (of {options.name})",
-            hint="for whole days write from: '00:00' and to: '24:00'",
+            hint="for whole days use from: '00:00' and to: '24:00'",
         )
     return MuteWindow(
         name=options.name,
@@ -235,6 +236,5 @@ def _unique(names: Iterable[str], key: str) -> None:
 
 def _among(name: str, names: Collection[str], key: str, what: str) -> None:
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}" if names else ""
+        hint = did_you_mean(name, names, f"there are {', '.join(names)}" if names else "")
         raise InvalidValueError(key, f"there is no {what} {name!r}", hint=hint)

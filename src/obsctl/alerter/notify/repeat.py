@@ -1,4 +1,4 @@
-"""Stage 7: a condition that stays is reported again, more and more seldom."""
+"""Stage 7: a condition that persists is reported again, less and less often."""
 
 from __future__ import annotations
 

@@ -61,5 +61,7 @@ class Silencing(Stage):
             return turn.plan.read(silence.filter)
         except ConfigError as error:
             # A label that the rules have no more. Silencing too little is better than too much.
-            turn.problems.append(f"the silence {silence.id} holds nothing back, for its filter cannot be read: {error}")
+            turn.problems.append(
+                f"the silence {silence.id} suppresses nothing, because its filter cannot be read: {error}"
+            )
             return None

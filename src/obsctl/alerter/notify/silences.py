@@ -1,4 +1,4 @@
-"""Silences: who wants to hear nothing of which alerts, from when to when, and why.
+"""Silences: which alerts are silenced, from when to when, by whom and why.
 
 They are stored as they are; each function takes all of them and returns all of them.
 """
@@ -13,6 +13,7 @@ import msgspec
 from obsctl.alerter.notify.filters import ReadFilter
 from obsctl.alerter.notify.notification import name_of
 from obsctl.core.errors import RefusedError, UsageError
+from obsctl.core.nearest import did_you_mean
 
 #: Silences that have not ended, at most: each alert is compared with all of them.
 MOST = 500
@@ -98,15 +99,15 @@ def add(
         if not text.strip():
             raise UsageError(f"a silence needs {'an' if name == 'author' else 'a'} {name}")
         if len(text) > LONGEST_TEXT:
-            raise UsageError(f"the {name} has {len(text)} characters, and {LONGEST_TEXT} are the most")
+            raise UsageError(f"the {name} has {len(text)} characters; at most {LONGEST_TEXT} are allowed")
     if ends <= max(now, begin):
         raise UsageError("the silence would be over before it begins")
     if ends - now > LONGEST_S:
-        raise UsageError(f"the silence would last too long: {LONGEST_S / 86400:g} days are the most")
+        raise UsageError(f"the silence would last too long: at most {LONGEST_S / 86400:g} days are allowed")
     read(filter)
     kept = remembered(silences, now)
     if sum(silence.state(now) is not SilenceState.ENDED for silence in kept) >= MOST:
-        raise RefusedError(f"there are {MOST} silences already, and each alert is compared with all of them")
+        raise RefusedError(f"there are already {MOST} silences, the maximum")
     made = Silence(
         id=name_of((filter, repr(begin), repr(ends), author, reason, repr(now))),
         filter=filter,
@@ -138,7 +139,11 @@ def expire(silences: Silences, silence_id: str, *, author: str, now: float) -> S
     """
     found = next((silence for silence in silences if silence.id == silence_id), None)
     if found is None:
-        raise UsageError(f"there is no silence {silence_id!r}")
+        known = [silence.id for silence in silences]
+        raise UsageError(
+            f"there is no silence {silence_id!r}",
+            hint=did_you_mean(silence_id, known, "obsctl alert silence list shows their ids"),
+        )
     if found.state(now) is SilenceState.ENDED:
         raise UsageError(f"the silence {silence_id} has ended already")
     # One that has not begun never will: its end is not before its start.

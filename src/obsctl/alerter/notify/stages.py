@@ -1,7 +1,7 @@
-"""The way of a notification, as one list.
+"""The stages of a notification, as one list.
 
-What follows is no decision: the outbox paces (:mod:`obsctl.alerter.outbox`), the senders deliver
-(:mod:`obsctl.alerter.sender`), and the outbox records what became of it.
+After them nothing is decided any more: the outbox paces (:mod:`obsctl.alerter.state.outbox`), the senders deliver
+(:mod:`obsctl.alerter.delivery.sender`), and the outbox records the result.
 """
 
 from __future__ import annotations

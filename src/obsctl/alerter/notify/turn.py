@@ -14,7 +14,7 @@ from obsctl.alerter.notify.silences import Silence
 
 @dataclass(frozen=True)
 class Suppressed:
-    """A stage began to hold an alert back, or an alert came and went while it did.
+    """A stage began to hold an alert back, or an alert started and ended while it did.
 
     Attributes:
         stage: its name.
@@ -24,7 +24,8 @@ class Suppressed:
         incident: the alert's id.
         route: along which it was held back.
         at: wall-clock time, seconds since the epoch.
-        ended: alerts of this key that came and went without a message; 0 when one is held back and may still be sent.
+        ended: alerts of this key that started and ended without a message; 0 when one is held back and may still be
+        sent.
     """
 
     stage: str

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines, raised
-from obsctl.alerter.window import Window
+from obsctl.alerter.windows.window import Window
 from obsctl.core.config_file import InvalidValueError
 
 #: Values of a key that are remembered beyond the threshold: it holds by then, and more would only cost memory.
@@ -73,10 +73,12 @@ class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields
     """At least ``threshold`` different values of a field within the window."""
 
     of: Annotated[str, Meta(description="The field whose different values are counted.")]
-    threshold: Annotated[int, Meta(ge=2, le=100_000, description="Different values that fulfil the condition.")]
+    threshold: Annotated[
+        int, Meta(ge=2, le=100_000, description="Number of different values from which the condition is true.")
+    ]
 
     condition: ClassVar[str] = (
-        "the lines that fit the `filter` have at least `threshold` different values of the field `of`"
+        "the lines that match the `filter` have at least `threshold` different values of the field `of`"
     )
     most_keys: ClassVar[int | None] = 20_000
 

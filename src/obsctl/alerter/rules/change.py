@@ -1,4 +1,4 @@
-"""A value that is another one than before, such as the server that answers for a virtual host."""
+"""A value that has changed, such as the server that answers for a virtual host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines, raised
-from obsctl.alerter.window import Window
+from obsctl.alerter.windows.window import Window
 from obsctl.core.config_file import InvalidValueError
 
 _DAY_S = 86_400
@@ -63,9 +63,9 @@ class Value(Window):
 class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="change"):
     """The value of a field is another one than in the line before."""
 
-    of: Annotated[str, Meta(description="The field whose value is compared with the one before.")]
+    of: Annotated[str, Meta(description="The field whose value is compared with the previous one.")]
 
-    condition: ClassVar[str] = "of the lines that fit the `filter`, the field `of` has another value than before"
+    condition: ClassVar[str] = "in the lines that match the `filter`, the value of the field `of` has changed"
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also a field that the lines do not have."""

@@ -1,4 +1,4 @@
-"""Silence: a host, a back end or everything has stopped writing lines."""
+"""No lines: a host, a back end or the whole fleet has stopped writing them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
-from obsctl.alerter.window import LastSeen, Window
+from obsctl.alerter.windows.window import LastSeen, Window
 from obsctl.core.config_file import InvalidValueError
 
 _DAY_S = 86_400
@@ -21,19 +21,19 @@ class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     expect: Annotated[
         tuple[str, ...],
         Meta(
-            description="Values of the one field in `by` that must have lines, also those that were silent since the "
-            "start; others are not watched. Empty: each value is watched from its first line on, for a day."
+            description="Values of the one field in `by` that must have lines, even if they have had none since "
+            "the start; other values are not watched. Empty: each value is watched for a day after its latest line."
         ),
     ] = ()
 
-    condition: ClassVar[str] = "no line fits the `filter`"
+    condition: ClassVar[str] = "no line matches the `filter`"
     clocked: ClassVar[bool] = True
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also values of more than one field, or of none."""
         yield from super().faults()
         if self.expect and len(self.by) != 1:
-            yield InvalidValueError("expect", "needs exactly one field in by: the one whose values it names")
+            yield InvalidValueError("expect", "needs exactly one field in by: the one whose values it lists")
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Take the seconds of the lines that fit, of the expected values where they are named."""

@@ -8,15 +8,15 @@ from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import FilteredRule
-from obsctl.alerter.window import Window, hits
+from obsctl.alerter.windows.window import Window, hits
 
 
 class Frequency(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="frequency"):
     """At least ``threshold`` lines that fit the filter within the window."""
 
-    threshold: Annotated[int, Meta(ge=1, description="Lines in one window that fulfil the condition.")]
+    threshold: Annotated[int, Meta(ge=1, description="Number of lines in one window from which the condition is true.")]
 
-    condition: ClassVar[str] = "at least `threshold` lines fit the `filter`"
+    condition: ClassVar[str] = "at least `threshold` lines match the `filter`"
 
     def holds(self, measure: Measure) -> bool:
         """At least ``threshold`` lines."""

@@ -1,4 +1,4 @@
-"""Lines that nobody wants to see: each one is a condition."""
+"""Lines of which a single one is already a condition."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import FilteredRule
-from obsctl.alerter.window import Window, hits
+from obsctl.alerter.windows.window import Window, hits
 
 
 class Match(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="match"):
     """At least one line that fits the filter within the window."""
 
-    condition: ClassVar[str] = "a line fits the `filter`"
+    condition: ClassVar[str] = "a line matches the `filter`"
 
     def holds(self, measure: Measure) -> bool:
         """One line is enough."""

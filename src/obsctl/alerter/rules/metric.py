@@ -1,8 +1,7 @@
-"""A number of the pipeline itself that is too high or too low."""
+"""A metric of the pipeline itself that is too high or too low."""
 
 from __future__ import annotations
 
-import difflib
 import keyword
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, ClassVar
@@ -10,12 +9,13 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.metrics.names import OURS, PREFIX, is_known
-from obsctl.alerter.observation import SOURCE, Number, Observation
-from obsctl.alerter.readings import Readings, Series
+from obsctl.alerter.rules.metric_names import OURS, PREFIX, is_known
 from obsctl.alerter.rules.rule import Counts, Lines, Log, Rule
-from obsctl.alerter.window import Window
+from obsctl.alerter.windows.number_series import Readings, Series
+from obsctl.alerter.windows.observation import SOURCE, Number, Observation
+from obsctl.alerter.windows.window import Window
 from obsctl.core.config_file import InvalidValueError
+from obsctl.core.nearest import did_you_mean
 
 
 class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="metric"):
@@ -25,55 +25,57 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
     """
 
     metric: Annotated[
-        str, Meta(pattern="^[a-zA-Z_:][a-zA-Z0-9_:]*$", description="Name of the metric, as the page has it.")
+        str, Meta(pattern="^[a-zA-Z_:][a-zA-Z0-9_:]*$", description="Name of the metric, as on the metrics page.")
     ]
     match: Annotated[
-        dict[str, str], Meta(description="Only numbers whose labels have these values; `source` is the page's name.")
+        dict[str, str], Meta(description="Only metrics whose labels have these values; `source` is the page's name.")
     ] = {}  # noqa: RUF012  never changed
     by: Annotated[
         tuple[str, ...],
         Meta(
-            description="Labels of the number: each combination of their values has an alert, judged by the worst of "
-            "its numbers."
+            description="Labels of the metric: each combination of their values has its own alert, decided by the "
+            "worst value."
         ),
     ] = (SOURCE,)
-    above: Annotated[float | None, Meta(description="The condition holds while the number is above this.")] = None
-    below: Annotated[float | None, Meta(description="The condition holds while the number is below this.")] = None
+    above: Annotated[float | None, Meta(description="The condition is true while the metric is above this.")] = None
+    below: Annotated[float | None, Meta(description="The condition is true while the metric is below this.")] = None
     resolve_above: Annotated[
         float | None,
-        Meta(description="The condition goes on while the number is above this (hysteresis); by default `above`."),
+        Meta(
+            description="Once true, the condition stays true while the metric is above this (hysteresis); by "
+            "default `above`."
+        ),
     ] = None
     resolve_below: Annotated[
         float | None,
-        Meta(description="The condition goes on while the number is below this (hysteresis); by default `below`."),
+        Meta(
+            description="Once true, the condition stays true while the metric is below this (hysteresis); by "
+            "default `below`."
+        ),
     ] = None
     increase: Annotated[
         bool,
-        Meta(
-            description="The number is how much a counter rose within `window_s`; without it, what the page says now."
-        ),
+        Meta(description="Use how much a counter rose within `window_s`; without it, its current value."),
     ] = False
 
     condition: ClassVar[str] = (
-        "the number `metric` of the pipeline itself is `above` or `below` the limit; the window counts with `increase` "
-        "alone"
+        "the pipeline's own metric `metric` is `above` or `below` the limit; the window is used only with `increase`"
     )
     one_alert_for: ClassVar[str] = "each combination of the labels in `by`"
 
     def faults(self) -> Iterator[InvalidValueError]:
         """A name like ours that is none of ours, no limit or two, and a hysteresis upside down."""
         if self.metric.startswith(PREFIX) and not is_known(self.metric):
-            close = difflib.get_close_matches(self.metric, OURS, 1)
-            hint = f"; did you mean {close[0]}?" if close else "; docs/reference/alerting.md names them"
+            hint = did_you_mean(self.metric, OURS, "docs/reference/alerting.md lists them")
             yield InvalidValueError(
-                "metric", f"neither the consumer nor the alerter has a number {self.metric!r}{hint}"
+                "metric", f"neither the consumer nor the alerter has a metric {self.metric!r}; {hint}"
             )
         for number, label in enumerate(self.by):
             # It is a field of the alert as well, by which routes and silences may ask for it.
             if not label.isidentifier() or label.startswith("_") or keyword.iskeyword(label):
                 yield InvalidValueError(f"by[{number}]", f"an alert cannot have a label {label!r}")
         if (self.above is None) is (self.below is None):
-            yield InvalidValueError("above", "give above or below, one of the two")
+            yield InvalidValueError("above", "give either above or below")
             return
         if self.above is None and self.resolve_above is not None:
             yield InvalidValueError("resolve_above", "goes with above")
@@ -97,14 +99,14 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
     @property
     def why_not_testable(self) -> str:
         """No request moves such a number at will."""
-        return "it is about the pipeline itself, and no request makes a number of that what one wants"
+        return "it is about the pipeline itself, and requests cannot set its metrics"
 
     @property
     def remark(self) -> str:
         """A name that is not ours cannot be checked."""
         if is_known(self.metric):
             return ""
-        return f"{self.metric} is no number of the consumer or the alerter: a page in metrics.sources must have it"
+        return f"{self.metric} is not a metric of the consumer or the alerter: a page in metrics.sources must have it"
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Count no line."""
@@ -139,9 +141,9 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
             window, first, last, above, self.below if self.resolve_below is None else self.resolve_below
         )
 
-    def next_step(self, labels: Mapping[str, str], database: str) -> str:
+    def next_step(self, labels: Mapping[str, str]) -> str:
         """Look at the pipeline as a whole."""
-        del labels, database
+        del labels
         return "obsctl health"
 
     def _beyond(

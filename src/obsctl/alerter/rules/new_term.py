@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import FilteredRule
-from obsctl.alerter.window import LastSeen, Window
+from obsctl.alerter.windows.window import LastSeen, Window
 from obsctl.core.config_file import InvalidValueError
 
 _DAY_S = 86_400
@@ -19,19 +19,25 @@ class NewTerm(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A combination of the fields in ``by`` that no line had before."""
 
     learn_s: Annotated[
-        int, Meta(ge=1, description="So long after the first line all values are taken as known (seconds).")
+        int, Meta(ge=1, description="For this long after the first line, every new value counts as known (seconds).")
     ] = _DAY_S
     forget_s: Annotated[
-        int, Meta(ge=60, description="A value that no line had for so long is new when it comes again (seconds).")
+        int,
+        Meta(
+            ge=60,
+            description="A value that no line has had for this long counts as new when it appears again (seconds).",
+        ),
     ] = 30 * _DAY_S
 
-    condition: ClassVar[str] = "a line that fits the `filter` has values of the fields in `by` that no line had before"
+    condition: ClassVar[str] = (
+        "a line that matches the `filter` has values of the fields in `by` that no earlier line had"
+    )
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also no field at all."""
         yield from super().faults()
         if not self.by:
-            yield InvalidValueError("by", "must name at least one field: the one whose new values are looked for")
+            yield InvalidValueError("by", "must name at least one field: the one to watch for new values")
 
     def new_window(self) -> Window:
         """Return what remembers when the value came first and last."""

@@ -1,4 +1,4 @@
-"""The slow end of a number, such as the 95th percentile of the request times."""
+"""A percentile that is too high, such as the 95th of the request times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import LINE_TYPES, Counts, FilteredRule, Lines, key_of, lines_counter, raised
 from obsctl.alerter.rules.share import share_of
-from obsctl.alerter.window import Window, hits, total
+from obsctl.alerter.windows.window import Window, hits, total
 from obsctl.core.config_file import InvalidValueError
 from obsctl.lines.formats.line import Absent, Line
 from obsctl.query.fields import Kind
@@ -24,14 +24,16 @@ class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=
     no values are kept.
     """
 
-    of: Annotated[str, Meta(description="The number, a field of the line.")] = "request_time"
+    of: Annotated[str, Meta(description="The numeric field of the line.")] = "request_time"
     percentile: Annotated[float, Meta(gt=0, lt=100, description="Which percentile, such as 95 or 99.")] = 95.0
-    above: Annotated[float, Meta(ge=0, description="The percentile above which the condition holds, in its own unit.")]
+    above: Annotated[
+        float, Meta(ge=0, description="The condition is true when the percentile is above this, in the field's unit.")
+    ]
     min_lines: Annotated[
-        int, Meta(ge=1, description="With fewer lines that have the number in a window there is no condition.")
+        int, Meta(ge=1, description="With fewer lines that have the field in a window, the condition is not evaluated.")
     ] = 100
 
-    condition: ClassVar[str] = "of at least `min_lines` lines, the `percentile` of the number `of` is above the limit"
+    condition: ClassVar[str] = "of at least `min_lines` lines, the `percentile` of the field `of` is above the limit"
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also a field that is no number."""

@@ -1,16 +1,16 @@
-"""Too large a part of the lines."""
+"""Too large a share of the lines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.rules.rule import FilteredRule, raised
+from obsctl.alerter.rules.rule import FilteredRule, raised, search_command
 from obsctl.alerter.rules.share import reaches, share_of
-from obsctl.alerter.window import Window, hits, total
+from obsctl.alerter.windows.window import Window, hits, total
 from obsctl.core.config_file import InvalidValueError
 from obsctl.lines.formats.line import Line
 
@@ -19,18 +19,31 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Of the lines that fit the filter, a share fit a second one as well."""
 
     hits: Annotated[
-        str, Meta(min_length=1, description="Of the lines that fit `filter`, those that fit this one are the share.")
+        str,
+        Meta(
+            min_length=1,
+            description="The share is counted as the lines that also match this filter, out of those that match "
+            "`filter`.",
+        ),
     ]
     share: Annotated[
-        float, Meta(gt=0, le=1, description="Part that fulfils the condition, above 0 to 1 (0.05 is 5 %).")
+        float,
+        Meta(gt=0, le=1, description="Share from which the condition is true, above 0 and up to 1 (0.05 is 5 %)."),
     ]
     resolve_share: Annotated[
         float | None,
-        Meta(description="The condition goes on while at least this part fits (hysteresis); by default `share`."),
+        Meta(
+            description="Once true, the condition stays true while at least this share matches (hysteresis); by "
+            "default `share`."
+        ),
     ] = None
-    min_lines: Annotated[int, Meta(ge=1, description="With fewer lines in a window there is no condition.")] = 100
+    min_lines: Annotated[
+        int, Meta(ge=1, description="With fewer lines in a window, the condition is not evaluated.")
+    ] = 100
 
-    condition: ClassVar[str] = "of at least `min_lines` lines that fit the `filter`, at least the `share` fit `hits`"
+    condition: ClassVar[str] = (
+        "of at least `min_lines` lines that match the `filter`, at least the `share` match `hits`"
+    )
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also a filter of hits that is none, and a hysteresis upside down."""
@@ -42,6 +55,10 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
     def hit_predicate(self) -> Callable[[Line], bool] | None:
         """Return what says whether a line fits the second filter."""
         return self.predicate("hits")
+
+    def next_step(self, labels: Mapping[str, str]) -> str:
+        """Look at the lines that are the share."""
+        return search_command(self.lines, self.window_s, labels, self.filter, self.hits)
 
     def measure(self, count: int) -> Measure:
         """Return the share."""

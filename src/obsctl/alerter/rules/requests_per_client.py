@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, conditions, lines_counter
+from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, Log, lines_counter, search_command
 from obsctl.core.config_file import InvalidValueError
 from obsctl.core.settings import Network
 
@@ -22,9 +22,7 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
         Meta(description="Addresses or networks that are not counted (load tests, monitoring)."),
     ] = ()
 
-    condition: ClassVar[str] = (
-        "a client sent at least `threshold` requests (`obsctl verify lb` alone sends 600: see `ignore_clients`)"
-    )
+    condition: ClassVar[str] = "a client sent at least `threshold` requests"
     one_alert_for: ClassVar[str] = "each client"
 
     def faults(self) -> Iterator[InvalidValueError]:
@@ -40,6 +38,10 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
         """The client's address."""
         return ("client_addr",)
 
+    def ignores(self, client: str) -> bool:
+        """Whether the requests of an address are not counted."""
+        return _is_within(client, tuple(ipaddress.ip_network(text) for text in self.ignore_clients))
+
     def counter(self) -> Callable[[Lines], Counts]:
         """Count every request of a client that is not ignored."""
         networks = tuple(ipaddress.ip_network(text) for text in self.ignore_clients)
@@ -53,12 +55,9 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
 
         return lines_counter(lambda line: line.client_addr, matches)
 
-    def next_step(self, labels: Mapping[str, str], database: str) -> str:
+    def next_step(self, labels: Mapping[str, str]) -> str:
         """What the client asks for."""
-        return (
-            f"SELECT uri, status, COUNT(*) FROM {database}.access_log WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE"
-            f"{conditions(labels)} GROUP BY uri, status ORDER BY 3 DESC LIMIT 10"
-        )
+        return search_command(Log.ACCESS, self.window_s, labels)
 
 
 def _is_within(client: str, networks: tuple[Network, ...]) -> bool:

@@ -1,14 +1,16 @@
-"""What all rules share: which lines they look at, under which key they count them, and when a window is a condition.
+"""What all rules share: which lines they evaluate, under which key they count them, and when a window meets the
+condition.
 
-A rule keeps nothing and knows no clock; :mod:`obsctl.alerter.engine` holds the windows and asks it.
+A rule has no state and no clock; :mod:`obsctl.alerter.evaluation.engine` holds the windows and asks it.
 """
 
 from __future__ import annotations
 
-import difflib
 import enum
 import hashlib
+import math
 import operator
+import shlex
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
@@ -18,21 +20,26 @@ from msgspec import Meta, Struct
 
 from obsctl.alerter.alerts import Level, Measure
 from obsctl.alerter.kinds import InvalidOptionsError
-from obsctl.alerter.observation import Number, Observation
-from obsctl.alerter.window import HIT, LINE, Window, hits, total
+from obsctl.alerter.windows.observation import Number, Observation
+from obsctl.alerter.windows.window import HIT, LINE, Window, hits, total
 from obsctl.core.config_file import InvalidValueError
+from obsctl.core.nearest import did_you_mean
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
 from obsctl.query.errors import QueryError
 from obsctl.query.fields import ACCESS, ERROR, Field, Table
 from obsctl.query.parse import parse
 from obsctl.query.predicate import compile_predicate
+from obsctl.query.text import to_text
+from obsctl.query.tree import Node, Term, conjunction
 
 #: The longest window; all its seconds are kept for each key.
 LONGEST_WINDOW_S = 3600
+#: A message is read later than its window: the command in it shows lines of so many minutes more.
+_AROUND_MIN = 10
 #: Lines with their seconds of event time.
 Lines = Sequence[tuple[int, Line]]
-#: What the windows of the rule take, by key as the line holds it and second: counts (:mod:`obsctl.alerter.window`), or
-#: what a kind's own windows keep.
+#: What the windows of the rule take, by key as the line holds it and second: counts
+#: (:mod:`obsctl.alerter.windows.window`), or what a kind's own windows keep.
 Counts = dict[tuple[Any, int], Any]
 
 
@@ -51,20 +58,21 @@ LINE_TYPES: Mapping[Log, type[Line]] = {Log.ACCESS: AccessLine, Log.ERROR: Error
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """What all rules share; the fields are the options of alerter.yml."""
 
-    name: Annotated[str, Meta(min_length=1, description="Name of the rule, part of every message; unique.")]
-    severity: Annotated[Level, Meta(description="How bad it is; part of every message.")] = Level.WARNING
+    name: Annotated[str, Meta(min_length=1, description="Name of the rule, shown in every message; must be unique.")]
+    severity: Annotated[Level, Meta(description="Severity of its alerts, shown in every message.")] = Level.WARNING
     window_s: Annotated[
         int, Meta(ge=1, le=LONGEST_WINDOW_S, description="Length of the sliding window, 1 to 3600 seconds.")
     ] = 60
     resolve_after_s: Annotated[
-        int, Meta(ge=1, description="The condition has ended when it was false for so long (seconds).")
+        int, Meta(ge=1, description="The alert ends when the condition has been false for this long (seconds).")
     ] = 30
     for_s: Annotated[
-        int, Meta(ge=0, le=86_400, description="The condition is reported when it has lasted for so long (seconds).")
+        int,
+        Meta(ge=0, le=86_400, description="The alert starts when the condition has been true for this long (seconds)."),
     ] = 0
 
     #: What the option that names the kind means: the documentation.
-    tag_text: ClassVar[str] = "What is counted, and when that is a condition."
+    tag_text: ClassVar[str] = "What is counted, and when the condition is true."
     #: When it holds, in one sentence: the documentation.
     condition: ClassVar[str] = ""
     #: Whom one alert is about: the documentation.
@@ -97,9 +105,9 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     def why_not_testable(self) -> str:
         """Why requests through the VIP cannot make the condition happen; empty where they can."""
         if self.clocked:
-            return "requests are what ends the condition, not what starts it"
+            return "requests can only end the condition, not start it"
         if self.log is not Log.ACCESS:
-            return "a request writes no line into the error log that one could choose"
+            return "no request can choose a line of the error log"
         return ""
 
     @property
@@ -175,12 +183,11 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         """Whether a window that shows this fulfils the condition."""
         raise NotImplementedError
 
-    def next_step(self, labels: Mapping[str, str], database: str) -> str:
-        """Return what a person runs after a message.
+    def next_step(self, labels: Mapping[str, str]) -> str:
+        """Return the command that a person runs after a message.
 
         Args:
             labels: what the alert is about, as far as the values need no quoting (:func:`notify.commands.exact`).
-            database: name of the database that holds the lines.
         """
         raise NotImplementedError
 
@@ -188,7 +195,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 class CountingRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A window holds at least ``threshold`` hits."""
 
-    threshold: Annotated[int, Meta(ge=1, description="Hits in one window that fulfil the condition.")]
+    threshold: Annotated[int, Meta(ge=1, description="Number of hits in one window from which the condition is true.")]
 
     def holds(self, measure: Measure) -> bool:
         """At least ``threshold`` hits."""
@@ -202,14 +209,17 @@ class CountingRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which lines are looked at, and what one alert is about, say the options."""
 
-    lines: Annotated[Log, Meta(description="Which log's lines are looked at.")] = Log.ACCESS
+    lines: Annotated[Log, Meta(description="Which log's lines are evaluated.")] = Log.ACCESS
     filter: Annotated[
         str,
         Meta(description="Only these lines count (docs/reference/query-language.md); empty for all."),
     ] = ""
     by: Annotated[
         tuple[str, ...],
-        Meta(description="Fields of the line: each combination of their values is counted by itself and has an alert."),
+        Meta(
+            description="Fields of the line: each combination of their values is counted separately and has its "
+            "own alert."
+        ),
     ] = ()
 
     one_alert_for: ClassVar[str] = "each combination of the fields in `by`"
@@ -259,9 +269,8 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         found = self.table.fields.get(name)
         if found is None:
-            close = difflib.get_close_matches(name, self.table.fields, 1)
-            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(self.table.fields)}"
-            raise InvalidValueError(option, f"{self.lines.value} lines have no field {name!r}{hint}")
+            hint = did_you_mean(name, self.table.fields, f"there are {', '.join(self.table.fields)}")
+            raise InvalidValueError(option, f"{self.lines.value} lines have no field {name!r}; {hint}")
         return found
 
     def counter(self) -> Callable[[Lines], Counts]:
@@ -284,12 +293,9 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return what says whether a line is a hit; None: each one that fits the filter."""
         return None
 
-    def next_step(self, labels: Mapping[str, str], database: str) -> str:
+    def next_step(self, labels: Mapping[str, str]) -> str:
         """Look at the lines."""
-        return (
-            f"SELECT * FROM {database}.{self.table.name} WHERE ts > UTC_TIMESTAMP() - INTERVAL 10 MINUTE"
-            f"{conditions(labels)} ORDER BY ts DESC LIMIT 20"
-        )
+        return search_command(self.lines, self.window_s, labels, self.filter)
 
 
 def raised(check: Callable[..., object], *arguments: object) -> list[InvalidValueError]:
@@ -301,9 +307,24 @@ def raised(check: Callable[..., object], *arguments: object) -> list[InvalidValu
     return []
 
 
-def conditions(labels: Mapping[str, str]) -> str:
-    """Return the part of a statement that picks the lines with these values."""
-    return "".join(f" AND {field} = '{value}'" for field, value in labels.items())
+def search_command(log: Log, window_s: int, labels: Mapping[str, str], *filters: str) -> str:
+    """Return the command that shows the lines which fit some filters and have these values, one line for a shell.
+
+    A chat's markup changes what has a backslash in it. Where the filters have one, the values alone say which lines.
+
+    Args:
+        log: which lines.
+        window_s: length of the rule's window, seconds.
+        labels: values of fields.
+        filters: of the rule; empty ones say nothing.
+    """
+    wanted: list[Node] = [Term(field, value) for field, value in labels.items()]
+    trees = [parse(text, TABLES[log]) for text in filters if text]
+    texts = [to_text(conjunction(parts)) for parts in ([*trees, *wanted], wanted) if parts]
+    text = next((text for text in texts if "\\" not in text and "'" not in text), "*")
+    since = f"{_AROUND_MIN + math.ceil(window_s / 60)}m"
+    of_log = ["--log", log.value] if log is not Log.ACCESS else []
+    return shlex.join(["obsctl", "search", text, "--since", since, *of_log])
 
 
 def lines_counter(

@@ -1,9 +1,9 @@
-"""What kinds use that compare a part of the lines with all of them."""
+"""Shared by the kinds of rules that compare a share of the lines with all of them."""
 
 from __future__ import annotations
 
 from obsctl.alerter.alerts import Measure
-from obsctl.alerter.window import hits, total
+from obsctl.alerter.windows.window import hits, total
 
 
 def share_of(count: int) -> Measure:

@@ -9,34 +9,35 @@ from msgspec import Meta
 
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
-from obsctl.alerter.window import Window, hits
+from obsctl.alerter.windows.window import Window, hits
 
 #: A window has so many cells; more would only cost memory, since the baseline is many windows long.
 _CELLS = 12
 #: The part of the baseline that must have been counted before anything is compared with it.
-_KNOWN = 1 / 3
+KNOWN = 1 / 3
 
 
 class Spike(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="spike"):
     """The window holds at least ``factor`` times the lines that a window held on average in the time before it."""
 
-    factor: Annotated[float, Meta(gt=1, description="How many times the usual number fulfils the condition.")]
+    factor: Annotated[float, Meta(gt=1, description="The condition is true from this many times the usual number.")]
     min_lines: Annotated[
-        int, Meta(ge=1, description="With fewer lines in a window there is no condition, however few are usual.")
+        int,
+        Meta(ge=1, description="With fewer lines in a window the condition is not evaluated, however few are usual."),
     ] = 100
     baseline_s: Annotated[
         int,
         Meta(
             ge=60,
             le=86_400,
-            description="How far back the usual number is taken from, 60 to 86400 seconds before the window. Nothing "
-            "is compared before a third of it was read.",
+            description="How much time before the window the usual number is taken from, 60 to 86400 seconds. Nothing "
+            "is compared until a third of it has been read.",
         ),
     ] = 1800
 
     condition: ClassVar[str] = (
-        "at least `min_lines` lines fit the `filter`, and at least `factor` times what a window held on average in the "
-        "`baseline_s` before it"
+        "at least `min_lines` lines match the `filter`, and at least `factor` times the average of a window in "
+        "the `baseline_s` before"
     )
     most_keys: ClassVar[int | None] = 5000
 
@@ -67,7 +68,7 @@ class Spike(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
         before = window.sliding(first - self.window_s, last - self.window_s, self.baseline_s)
         for (end, count), (_, usual) in zip(window.sliding(first, last, self.window_s), before, strict=True):
             known = min(self.baseline_s, end - self.window_s - window.since)
-            if known >= self.baseline_s * _KNOWN:
+            if known >= self.baseline_s * KNOWN:
                 expected = max(1.0, hits(usual) * self.window_s / known)
                 measure = Measure(hits(count) / expected, hits(count), round(expected))
                 if measure.hits >= self.min_lines and measure.value >= self.factor:

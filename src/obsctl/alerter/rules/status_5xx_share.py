@@ -1,4 +1,4 @@
-"""A part of the answers are server errors."""
+"""Too large a share of the answers are server errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import Counts, Lines, Rule, lines_counter
 from obsctl.alerter.rules.share import reaches, share_of
-from obsctl.alerter.window import Window, hits, total
+from obsctl.alerter.windows.window import Window, hits, total
 
 
 class Status5xxShare(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status_5xx_share"):
@@ -18,9 +18,15 @@ class Status5xxShare(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     share: Annotated[
         float,
-        Meta(gt=0, le=1, description="Part of the answers that fulfils the condition, above 0 to 1 (0.05 is 5 %)."),
+        Meta(
+            gt=0,
+            le=1,
+            description="Share of the answers from which the condition is true, above 0 and up to 1 (0.05 is 5 %).",
+        ),
     ]
-    min_requests: Annotated[int, Meta(ge=1, description="With fewer requests in a window there is no condition.")]
+    min_requests: Annotated[
+        int, Meta(ge=1, description="With fewer requests in a window, the condition is not evaluated.")
+    ]
 
     condition: ClassVar[str] = "of at least `min_requests` answers, at least this `share` had a status from 500 to 599"
 
@@ -40,9 +46,9 @@ class Status5xxShare(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True
         """A part can have a greater share than the whole, but not more requests."""
         return total(window.kept) >= self.min_requests and hits(window.kept) > 0
 
-    def next_step(self, labels: Mapping[str, str], database: str) -> str:
+    def next_step(self, labels: Mapping[str, str]) -> str:
         """Ask the layers in front of and behind the answers."""
-        del labels, database
+        del labels
         return "obsctl health; obsctl verify lb"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from obsctl.alerter.alerts import Alert, AlertState, Level, Measure
 from obsctl.alerter.history.of_turn import MOST_A_TURN, of_turn
 from obsctl.alerter.history.records import Decided, Ended, HeldBack, Omitted, Started
-from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.messages.message import Kind, Message
 from obsctl.alerter.notify.notification import Notification, Reason
 from obsctl.alerter.notify.turn import Suppressed
 from tests.unit.alerter.builders import T

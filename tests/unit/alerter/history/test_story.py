@@ -21,7 +21,7 @@ from obsctl.alerter.history.records import (
     Started,
 )
 from obsctl.alerter.history.sentences import row
-from obsctl.alerter.history.story import Relevant, firing, incidents_of, next_step, of_rule, story
+from obsctl.alerter.history.story import Relevant, incidents_of, next_step, of_rule, story
 from obsctl.alerter.notify.silences import Silence
 from tests.unit.alerter.builders import T
 
@@ -80,10 +80,10 @@ def test_from_the_start_to_the_end_with_each_delivery() -> None:
         ("2", True, ("mail",)),
     ]
     assert not found.firing
-    assert "waits to be delivered by mail, last attempt: refused: said so" in next_step(found, [], T)
+    assert "is waiting to be delivered by mail, last attempt: refused: said so" in next_step(found, [], T)
     found = story([*records, delivered("1", "mail"), delivered("2", "mail")], "a")
     assert found is not None
-    assert next_step(found, [], T) == "nothing: it is over and was reported"
+    assert next_step(found, [], T) == "nothing: it has ended and was reported"
 
 
 def test_what_is_held_back_by_a_silence_says_by_whom_and_until_when() -> None:
@@ -92,7 +92,7 @@ def test_what_is_held_back_by_a_silence_says_by_whom_and_until_when() -> None:
     assert found is not None
     assert found.held_back == records[1]
     step = next_step(found, [SILENCE], T + 10)
-    assert step == ("sent when silence 41c0 of li (load test) ends, at 2027-01-15T08:10:00Z, if it still fires")
+    assert step == ("sent when silence 41c0 of li (load test) ends, at 2027-01-15T08:10:00Z, if it is still firing")
     found = story([*records, decided("1", about(), at=T + 601)], "a")
     assert found is not None
     assert found.held_back is None
@@ -151,12 +151,6 @@ def test_what_is_missing_is_counted() -> None:
     assert story([started()], "unknown") is None
 
 
-def test_what_fires_is_what_started_and_did_not_end() -> None:
-    alerts, whole = firing([started("a"), started("b"), ended("a")])
-    assert ([alert.incident for alert in alerts], whole) == (["b"], True)
-    assert not firing([started(), Lost(at=T, records=1)])[1]
-
-
 def test_the_records_of_a_rule() -> None:
     records: list[AnyRecord] = [
         started(), started("x", rule="other"), decided("1", about()), decided("2", about("x", "other"), labels={}),
@@ -172,12 +166,15 @@ def test_the_records_of_a_rule() -> None:
     [
         (started(), "rate client_addr=192.0.2.a fires (warning), incident a"),
         (ended(), "rate client_addr=192.0.2.a has ended after 60 s, incident a"),
-        (held(), "rate client_addr=192.0.2.a is held back: silence 41c0"),
-        (held(gone=3, stage="mute"), "3 alerts as rate client_addr=192.0.2.a came and went without a message: mute"),
+        (held(), "rate client_addr=192.0.2.a is suppressed: silence 41c0"),
+        (
+            held(gone=3, stage="mute"),
+            "3 alerts as rate client_addr=192.0.2.a started and ended without a message: mute",
+        ),
         (decided("1", about()), "[first] rate: a message (first, route default) for ops, mail"),
         (delivered("1", "ops"), "t: delivered by ops (0) in 12 ms"),
         (delivered("1", "ops", "throttled"), "t: not delivered by ops: throttled (0): said so"),
-        (Omitted(at=T, what="started", rule="rate", records=4800), "4,800 more of started of rule rate at once"),
+        (Omitted(at=T, what="started", rule="rate", records=4800), "4,800 more started of rule rate at once"),
         (Lost(at=T, records=5), "5 records were dropped"),
     ],
 )

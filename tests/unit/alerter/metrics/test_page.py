@@ -11,7 +11,7 @@ import pytest
 
 from obsctl.alerter.metrics import page
 from obsctl.alerter.metrics.page import UnreadableError, fetch, numbers
-from obsctl.alerter.observation import SOURCE, Number
+from obsctl.alerter.windows.observation import SOURCE, Number
 from obsctl.core import serve
 from obsctl.core.serve import Health, Metric, Sample
 from rig.peers import peer
@@ -95,7 +95,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 @pytest.mark.parametrize(
     ("talk", "words"),
     [
-        (answering(b"220 mail.example.com ESMTP\r\n"), "does not speak HTTP"),
+        (answering(b"220 mail.example.com ESMTP\r\n"), "not an HTTP server"),
         (answering(b""), "does not answer"),
         (answering(HEAD, endless=b"# " + b"x" * 65_000 + b"\n"), "longer than 2,097,152 bytes"),
         (answering(b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\n\r\n"), "HTTP 302"),
@@ -121,7 +121,7 @@ def test_a_page_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
                 line.sendall(b"#")
 
     try:
-        with peer(drip) as port, pytest.raises(UnreadableError, match="no whole answer within"):
+        with peer(drip) as port, pytest.raises(UnreadableError, match="no complete answer within"):
             fetch("a", f"http://127.0.0.1:{port}/", {"x"})
     finally:
         over.set()

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from obsctl.alerter.config import SourceConfig
+from obsctl.alerter.metrics.machine import Machine
 from obsctl.alerter.metrics.poller import OWN, Poller
-from obsctl.alerter.observation import SOURCE, UP, Number
 from obsctl.alerter.rules.metric import Metric
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.windows.observation import SOURCE, UP, Number
 from obsctl.core import serve
 from rig.ports import free_port
 from rig.waiting import wait_for
@@ -44,7 +45,7 @@ def test_each_page_is_read_and_one_that_is_away_is_reported_once(caplog: pytest.
     server = serve.Server("127.0.0.1", 0, health=lambda: serve.Health(True, b""), metrics=lambda: "x 1\n")
     sources = [SourceConfig(name=name, url=f"http://127.0.0.1:{port}/metrics")
                for name, port in (("here", server.port), ("away", free_port()))]  # fmt: skip
-    poller = Poller(sources, RULES, own, every_s=0.02, on_failure=lambda: None)
+    poller = Poller(sources, RULES, own, Machine, every_s=0.02, on_failure=lambda: None)
     with running(poller):
         wait_for(lambda: "nothing was observed", lambda: poller.take() is not None, seconds=10)
         wait_for(lambda: "nothing new was observed", lambda: poller.take() is not None, seconds=10)
@@ -53,12 +54,12 @@ def test_each_page_is_read_and_one_that_is_away_is_reported_once(caplog: pytest.
         for _ in range(3):
             wait_for(lambda: str(poller.problems), lambda: poller.take() is not None, seconds=10)
         assert poller.problems["here"]
-    warned = [record for record in caplog.records if record.message == "a page of numbers cannot be read"]
+    warned = [record for record in caplog.records if record.message == "a metrics page cannot be read"]
     assert sorted(record.source for record in warned) == ["away", "here"], "each once"
 
 
 def test_what_is_observed_holds_what_rules_ask_for() -> None:
-    poller = Poller([SourceConfig(name="away", url=f"http://127.0.0.1:{free_port()}/")], RULES, own, every_s=1,
+    poller = Poller([SourceConfig(name="away", url=f"http://127.0.0.1:{free_port()}/")], RULES, own, Machine, every_s=1,
                     on_failure=lambda: None)  # fmt: skip
     seen = poller._look()
     assert seen.unread == {"away"}
@@ -67,16 +68,23 @@ def test_what_is_observed_holds_what_rules_ask_for() -> None:
     }  # fmt: skip
 
 
-def test_without_such_a_rule_nothing_is_read() -> None:
+def test_without_such_a_rule_no_page_is_read_and_this_machine_is() -> None:
     def asked() -> list[Number]:
         raise AssertionError
 
+    free = iter(range(1, 1000))
     poller = Poller(
-        [SourceConfig(name="a", url="http://127.0.0.1:1/")], [rate()], asked, every_s=0.01, on_failure=asked
+        [SourceConfig(name="a", url="http://127.0.0.1:1/")],
+        [rate()],
+        asked,
+        lambda: Machine(disk_free={"/": next(free)}),
+        every_s=0.02,
+        on_failure=lambda _: None,
     )
-    poller.start()
-    poller.join(10)
-    assert poller.take() is None
+    assert poller.machine == Machine()
+    with running(poller):
+        wait_for(lambda: str(poller.machine), lambda: poller.machine.disk_free.get("/", 0) > 2, seconds=10)
+    assert (poller.take(), poller.problems) == (None, {})
 
 
 def broken() -> list[Number]:
@@ -84,13 +92,13 @@ def broken() -> list[Number]:
 
 
 def test_an_alerter_that_cannot_say_how_it_does_is_a_page_that_is_away() -> None:
-    seen = Poller([], RULES, broken, every_s=1, on_failure=lambda: None)._look()
+    seen = Poller([], RULES, broken, Machine, every_s=1, on_failure=lambda: None)._look()
     assert (seen.unread, [number.value for number in seen.numbers]) == ({OWN}, [0.0])
 
 
 def test_a_thread_that_cannot_go_on_is_a_failure() -> None:
     failed = threading.Event()
-    poller = Poller([], RULES, own, every_s=0.01, on_failure=lambda _: failed.set())
+    poller = Poller([], RULES, own, Machine, every_s=0.01, on_failure=lambda _: failed.set())
     poller._look = broken  # type: ignore[method-assign,assignment]
     poller.start()
     assert failed.wait(10)

@@ -100,7 +100,7 @@ def test_a_filter_that_cannot_be_read_any_more_is_named_once_and_silences_nothin
     world.start("192.0.2.1")
     assert len(world.run(10)) == 1
     (problem,) = [problem for outcome in world.outcomes for problem in outcome.problems]
-    assert "the silence old holds nothing back" in problem
+    assert "the silence old suppresses nothing" in problem
     assert "there is no field vhost" in problem
 
 
@@ -131,7 +131,7 @@ def test_silences_are_added_ended_and_listed() -> None:
         ({"reason": "x" * 501}, "501 characters"),
         ({"ends": T}, "over before it begins"),
         ({"starts": T + 700.0}, "over before it begins"),
-        ({"ends": T + 400 * 86400.0}, "366 days are the most"),
+        ({"ends": T + 400 * 86400.0}, "at most 366 days are allowed"),
         ({"filter": "vhost:a"}, "there is no field vhost"),
     ],
 )

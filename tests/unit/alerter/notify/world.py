@@ -161,7 +161,7 @@ class World:
         return [notification.reason.value for notification in self.said]
 
     def sums(self) -> tuple[int, int, int]:
-        """Alerts that were reported as started, as ended, and that came and went without a message."""
+        """Alerts that were reported as started, as ended, and that started and ended without a message."""
         return (
             sum(notification.started for notification in self.said),
             sum(notification.resolved for notification in self.said),

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.window import HIT, LINE, Window, hits, total
+from obsctl.alerter.windows.window import HIT, LINE, Window, hits, total
 from tests.unit.alerter.builders import CLIENT, errors, event, rate, share
 
 

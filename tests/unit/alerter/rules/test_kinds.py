@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from obsctl.alerter.alerts import AlertState
-from obsctl.alerter.engine import Engine
-from obsctl.alerter.events import Event
+from obsctl.alerter.evaluation.engine import Engine
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.windows.event import Event
 from tests.unit.alerter.builders import T, error_event, event
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from obsctl.alerter.alerts import Alert, AlertState
-from obsctl.alerter.engine import Engine
-from obsctl.alerter.observation import SOURCE, Number, observation
+from obsctl.alerter.evaluation.engine import Engine
+from obsctl.alerter.messages.templates import Templates
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.templates import Templates
+from obsctl.alerter.windows.observation import SOURCE, Number, observation
 from obsctl.core.config_file import InvalidValueError
 from tests.unit.alerter.builders import T, event, rate
 
@@ -71,7 +71,7 @@ def words(made: Rule, alert: Alert) -> tuple[str, str]:
 
 
 def assert_readable(made: Rule, alert: Alert) -> None:
-    for text in (*words(made, alert), made.next_step(alert.labels, "obs")):
+    for text in (*words(made, alert), made.next_step(alert.labels)):
         assert text
         assert "None" not in text
 
@@ -202,14 +202,14 @@ def test_the_numbers_that_are_kept_are_those_of_the_window() -> None:
 @pytest.mark.parametrize(
     ("options", "key", "words"),
     [
-        ({}, "above", "one of the two"),
-        ({"above": 1, "below": 2}, "above", "one of the two"),
+        ({}, "above", "either above or below"),
+        ({"above": 1, "below": 2}, "above", "either above or below"),
         ({"above": 1, "resolve_above": 2}, "resolve_above", "at most above"),
         ({"below": 1, "resolve_below": 0.5}, "resolve_below", "at least below"),
         ({"below": 1, "resolve_above": 0.5}, "resolve_above", "goes with above"),
         ({"above": 1, "resolve_below": 0.5}, "resolve_below", "goes with below"),
         ({"metric": "obsctl_consumer_lags", "above": 1}, "metric", "did you mean obsctl_consumer_lag?"),
-        ({"metric": "obsctl_alerter", "above": 1}, "metric", "has a number 'obsctl_alerter'"),
+        ({"metric": "obsctl_alerter", "above": 1}, "metric", "has a metric 'obsctl_alerter'"),
         ({"above": 1, "by": ["source", "class"]}, "by[1]", "cannot have a label 'class'"),
         ({"above": 1, "by": ["a b"]}, "by[0]", "cannot have a label 'a b'"),
         ({"above": 1, "by": ["__name__"]}, "by[0]", "cannot have a label '__name__'"),

@@ -1,0 +1,263 @@
+"""Reads some hours of the lines' topics for a replay of rules.
+
+The partitions are merged by the lines' own times, so that rules see the lines in the order in which they were written.
+Only what one partition has ahead of the slowest is in memory, and each is held at a share of :data:`KEEP_BYTES`.
+
+A line's own time does not move the clock by itself: a host whose clock is an hour ahead would make the lines of all
+others an hour late. Its place is what :class:`Places` makes of the times of its neighbours in the partition.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from obsctl.alerter.input.line_reader import LineReader
+from obsctl.alerter.replay.from_files import Unreadable
+from obsctl.alerter.replay.run import AHEAD_S, Read
+from obsctl.alerter.replay.topic_plan import CLIENT, Plan
+from obsctl.kafka.partition import TopicPartition
+from obsctl.kafka.stretches import Record, StretchReader
+from obsctl.lines import record as records
+from obsctl.lines.formats.line import LineError
+
+#: Bytes of records that are kept at most; the lines that are made of them take two to three times as much. With a third
+#: of it, partitions are held so often that a replay takes twice as long.
+KEEP_BYTES = 64 * 1024 * 1024
+#: A line's time is compared with those of so many before and after it: where a third of them are of a wrong clock, the
+#: right ones are outnumbered three times in ten million.
+_NEIGHBOURS = 100
+#: Records that are no lines wait in a partition at most, until it is known whether they stand before the end.
+_MOST_LEFT_OUT = 10_000
+
+
+class Places:
+    """Says when the lines of one partition were read, from the times of their neighbours.
+
+    The place of a line is the time that has the line's rank when it and its neighbours are sorted: of lines in order
+    their own times, and of a line whose clock is wrong the time of those around it.
+    """
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+        self._sorted: list[float] = []
+        #: The rank of the next line whose place is not known yet.
+        self._rank = 0
+
+    def add(self, time: float) -> float | None:
+        """Take the next line's time; return the place of the line :data:`_NEIGHBOURS` before it, if there is one."""
+        self._times.append(time)
+        insort(self._sorted, time)
+        if len(self._times) <= _NEIGHBOURS:
+            return None
+        place = self._sorted[self._rank]
+        if self._rank < _NEIGHBOURS:
+            self._rank += 1
+        else:
+            del self._sorted[bisect_left(self._sorted, self._times.popleft())]
+        return place
+
+    def end(self) -> list[float]:
+        """Return the places of the lines that are left: there is none after them."""
+        return self._sorted[self._rank :]
+
+
+class _Waiting(NamedTuple):
+    """A line that is not merged yet, with its record's offset and size in bytes."""
+
+    line: Read
+    offset: int
+    size: int
+
+
+class _LeftOut(NamedTuple):
+    """A record that no rule sees: it is no line, for this reason, or (without a reason) of the future."""
+
+    offset: int
+    reason: str
+
+
+class _Lane:
+    """What was read of one partition and not merged yet.
+
+    Attributes:
+        part: the partition.
+        bytes: of the records that wait.
+        open: whether more of it is to be read.
+        left_out: what no rule sees, beyond the last line that was merged.
+    """
+
+    def __init__(self, part: TopicPartition) -> None:
+        self.part = part
+        self.bytes = 0
+        self.open = True
+        self.left_out: deque[_LeftOut] = deque()
+        self._places = Places()
+        #: Those whose place is not known yet, and those whose is.
+        self._fresh: deque[_Waiting] = deque()
+        self._ready: deque[_Waiting] = deque()
+
+    @property
+    def next(self) -> _Waiting | None:
+        """The next line; None where it is not known yet, or there is none."""
+        return self._ready[0] if self._ready else None
+
+    def add(self, waiting: _Waiting) -> None:
+        self.bytes += waiting.size
+        self._fresh.append(waiting)
+        place = self._places.add(waiting.line.at)
+        if place is not None:
+            self._place(place)
+
+    def end(self) -> None:
+        """Take note that there are no more."""
+        if self.open:
+            self.open = False
+            for place in self._places.end():
+                self._place(place)
+
+    def pop(self) -> _Waiting:
+        found = self._ready.popleft()
+        self.bytes -= found.size
+        return found
+
+    def clear(self) -> None:
+        """Forget all: none of it counts any more."""
+        self.open = False
+        self._ready.clear()
+        self._fresh.clear()
+        self.left_out.clear()
+        self.bytes = 0
+
+    def _place(self, place: float) -> None:
+        waiting = self._fresh.popleft()
+        self._ready.append(waiting._replace(line=Read(place, waiting.line.event)))
+
+
+class TopicLines:
+    """The lines of a plan, in the order of their times; can be gone through once.
+
+    Args:
+        bootstrap: brokers as ``HOST:PORT``.
+        plan: what is read.
+        reader: makes lines of records.
+        now: wall-clock time, seconds since the epoch: lines far beyond it were written by a wrong clock.
+        keep_bytes: of records that wait to be merged, at most, but for one batch.
+
+    Attributes:
+        records: that were read so far, also such that are beyond the end of the time.
+        lines: that were merged or left out so far; requests of tests are none.
+        unreadable: the partitions that have records which are no line.
+        ahead: lines that were left out because they say that they were written in the future.
+        gone: records that were deleted before they could be read.
+    """
+
+    def __init__(
+        self, bootstrap: Sequence[str], plan: Plan, reader: LineReader, now: float, keep_bytes: int = KEEP_BYTES
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._plan = plan
+        self._reader = reader
+        self._newest = now + AHEAD_S
+        self._until = float("inf") if plan.until is None else plan.until
+        self._most = keep_bytes // max(1, len(plan.stretches))
+        self.records = 0
+        self.lines = 0
+        self.ahead = 0
+        self.unreadable: dict[TopicPartition, Unreadable] = {}
+        self.gone = list(plan.gone)
+
+    def merged(self, progress: Callable[[], None] = lambda: None) -> Iterator[Read]:
+        """Yield the lines.
+
+        Args:
+            progress: is called after each batch of records.
+
+        Raises:
+            TopicMissingError: a topic was deleted.
+            NotAnsweredError: the brokers do not answer.
+        """
+        with closing(StretchReader(self._bootstrap, self._plan.stretches, CLIENT)) as reader:
+            lanes = {part: _Lane(part) for part in reader.open}
+
+            def has_next(lane: _Lane) -> bool:
+                while lane.next is None and lane.open:
+                    self._fill(reader, lanes)
+                    self.gone[len(self._plan.gone) :] = reader.gone
+                    progress()
+                self._count_left_out(lane)
+                if lane.next is not None and lane.next.line.at >= self._until:
+                    reader.leave(lane.part)
+                    lane.clear()
+                return lane.next is not None
+
+            heap = [(_at(lane), number, lane) for number, lane in enumerate(lanes.values()) if has_next(lane)]
+            heapq.heapify(heap)
+            while heap:
+                _, number, lane = heap[0]
+                self.lines += 1
+                yield lane.pop().line
+                if has_next(lane):
+                    heapq.heapreplace(heap, (_at(lane), number, lane))
+                else:
+                    heapq.heappop(heap)
+
+    def _fill(self, reader: StretchReader, lanes: dict[TopicPartition, _Lane]) -> None:
+        for lane in lanes.values():
+            if lane.bytes <= self._most // 2:
+                reader.go_on(lane.part)
+        for record in reader.poll():
+            self.records += 1
+            if lanes[record.part].open:
+                self._take(lanes[record.part], record)
+        for part, lane in lanes.items():
+            if part not in reader.open:
+                lane.end()
+            elif lane.bytes > self._most:
+                reader.hold(part)
+
+    def _take(self, lane: _Lane, record: Record) -> None:
+        try:
+            event = self._reader.read(record.value)
+        except (*records.UNREADABLE, KeyError) as error:
+            self._leave_out(lane, _LeftOut(record.offset, _reason(error)))
+            return
+        if event is None or event.mark:
+            # A probe, or a test of a rule: no request of a person.
+            return
+        if event.time > self._newest:
+            self._leave_out(lane, _LeftOut(record.offset, ""))
+        else:
+            lane.add(_Waiting(Read(event.time, event), record.offset, len(record.value)))
+
+    def _leave_out(self, lane: _Lane, found: _LeftOut) -> None:
+        lane.left_out.append(found)
+        if len(lane.left_out) > _MOST_LEFT_OUT:
+            self._count(lane.part, lane.left_out.popleft())
+
+    def _count_left_out(self, lane: _Lane) -> None:
+        """Count what stands before the next line of a partition; what stands behind it may be beyond the end."""
+        while lane.left_out and (lane.next is None or lane.left_out[0].offset < lane.next.offset):
+            self._count(lane.part, lane.left_out.popleft())
+
+    def _count(self, part: TopicPartition, found: _LeftOut) -> None:
+        self.lines += 1
+        if found.reason:
+            bad = Unreadable(f"{part.topic}/{part.partition}", 0, found.offset, found.reason)
+            self.unreadable.setdefault(part, bad).lines += 1
+        else:
+            self.ahead += 1
+
+
+def _at(lane: _Lane) -> float:
+    return lane.next.line.at if lane.next is not None else float("inf")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, LineError):
+        return error.detail
+    return f"there is no format {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__

@@ -1,0 +1,114 @@
+"""Which records of the lines' topics a replay of rules reads: those of some hours, or given offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from obsctl.core.errors import UsageError
+from obsctl.kafka import clients, stretches
+from obsctl.kafka.partition import TopicPartition
+from obsctl.kafka.stretches import Stretch
+from obsctl.kafka.topics import Bounds
+
+#: What the brokers know a replay by.
+CLIENT = "obsctl-replay"
+
+
+class Wanted(NamedTuple):
+    """What a person wants read of a topic.
+
+    Attributes:
+        topic: its name.
+        partition: None for all.
+        first: offset of the first record; None for the first that there is.
+        last: offset of the last record; None for the last that there is.
+    """
+
+    topic: str
+    partition: int | None = None
+    first: int | None = None
+    last: int | None = None
+
+
+class Plan(NamedTuple):
+    """What is to be read.
+
+    Attributes:
+        stretches: one a partition; those without records are left out.
+        gone: what was wanted and no longer exists.
+        since: the clock begins at this moment, seconds since the epoch; None: with the first line. It does where the
+            topics go back that far, so that what is missing from then on was not sent.
+        until: the moment at which the replay ends, seconds since the epoch; None: with the last line.
+    """
+
+    stretches: list[Stretch]
+    gone: list[Stretch]
+    since: float | None = None
+    until: float | None = None
+
+    @property
+    def records(self) -> int:
+        """How many there are to be read at most."""
+        return sum(stretch.end - stretch.first for stretch in self.stretches)
+
+
+def plan_since(bootstrap: Sequence[str], topics: Sequence[str], since: float, until: float) -> Plan:
+    """Plan to read what was written from one moment to another, both in seconds since the epoch.
+
+    Where a partition begins is settled by its records' time stamps, where it ends by the lines' own times.
+
+    Raises:
+        TopicMissingError: there is no such topic.
+        NotAnsweredError: no broker answers, or a partition has no leader.
+    """
+    client = clients.admin(bootstrap, CLIENT)
+    kept = stretches.bounds(client, topics)
+    starts = stretches.since(client, kept.keys(), since)
+    # Records before the first that is left were deleted, and those of the wanted time may be among them.
+    gone = [Stretch(part, 0, has.first) for part, has in kept.items() if 0 < has.first == starts[part]]
+    found = [Stretch(part, starts[part], has.end) for part, has in kept.items() if starts[part] < has.end]
+    goes_back = any(starts[part] > has.first for part, has in kept.items())
+    return Plan(found, gone, since if goes_back and not gone else None, until)
+
+
+def plan_ranges(bootstrap: Sequence[str], wanted: Sequence[Wanted]) -> Plan:
+    """Plan to read offsets.
+
+    Raises:
+        TopicMissingError: there is no such topic.
+        NotAnsweredError: no broker answers, or a partition has no leader.
+        UsageError: a partition does not exist, is wanted twice, or never had a record of the wanted offsets.
+    """
+    kept = stretches.bounds(clients.admin(bootstrap, CLIENT), list(dict.fromkeys(one.topic for one in wanted)))
+    found: dict[TopicPartition, Stretch] = {}
+    gone: list[Stretch] = []
+    for one in wanted:
+        parts = [part for part in kept if part.topic == one.topic and one.partition in (None, part.partition)]
+        if not parts:
+            has = sum(part.topic == one.topic for part in kept)
+            raise UsageError(
+                f"topic {one.topic} has no partition {one.partition}",
+                hint=f"its partitions are 0 to {has - 1}; --topic-range {one.topic} reads all of them",
+            )
+        for part in parts:
+            if part in found:
+                raise UsageError(f"partition {part} is given twice", hint="give each partition only one range")
+            found[part], lost = _between(part, kept[part], one)
+            gone += lost
+    if not any(stretch.first < stretch.end for stretch in found.values()):
+        there = ", ".join(f"{part} has {_offsets(kept[part])}" for part in found)
+        raise UsageError(f"there is no record at these offsets: {there}")
+    return Plan([stretch for stretch in found.values() if stretch.first < stretch.end], gone)
+
+
+def _between(part: TopicPartition, has: Bounds, one: Wanted) -> tuple[Stretch, list[Stretch]]:
+    """Return what there is of the wanted offsets of a partition, and what no longer exists."""
+    end = has.end if one.last is None else min(has.end, one.last + 1)
+    first = has.first if one.first is None else one.first
+    lost = [Stretch(part, first, min(has.first, end))] if first < min(has.first, end) else []
+    return Stretch(part, max(first, has.first), end), lost
+
+
+def _offsets(has: Bounds) -> str:
+    return f"{has.first} to {has.end - 1}" if has.first < has.end else "none"

@@ -1,0 +1,143 @@
+"""A thread that follows the silences' topic: a silence written by a command takes effect in the alerter within a
+second."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaException
+
+from obsctl.alerter.notify.silences import Silences
+from obsctl.alerter.silences.topic import Book
+from obsctl.core.errors import ObsctlError
+from obsctl.core.journal import Seldom
+from obsctl.kafka import clients, topics
+from obsctl.kafka.topic_log import TopicLog, TopicMissingError
+
+LOG = logging.getLogger(__name__)
+
+#: How long to wait for records at a time, seconds.
+_WAIT_S = 0.2
+#: Between two questions whether the topic is the one that is read, seconds.
+_ASK_EVERY_S = 5.0
+#: Between two attempts while Kafka does not answer or has no such topic, seconds.
+_PAUSE_S = 1.0
+#: The same fault is logged once within this time, seconds.
+_LOG_EVERY_S = 300.0
+_CLIENT = "obsctl-alerter"
+
+
+class SilenceFollower(threading.Thread):
+    """Reads the topic from its start, and goes on reading.
+
+    While Kafka is away and after the topic was deleted, the silences that were read last count: each ends by itself.
+    A topic that was created again replaces them once it is read to its end.
+
+    Args:
+        bootstrap: brokers as ``HOST:PORT``.
+        topic: of the silences.
+
+    Attributes:
+        silences: all of them; the same object as long as none changed.
+        trouble: why the topic is not read; empty while it is.
+        trouble_since: since when (monotonic seconds).
+    """
+
+    def __init__(self, bootstrap: Sequence[str], topic: str) -> None:
+        super().__init__(name="silences", daemon=True)
+        self.silences: Silences = ()
+        self.trouble = ""
+        self.trouble_since = 0.0
+        self._brokers = bootstrap
+        self._topic = topic
+        self._admin = clients.admin(bootstrap, _CLIENT)
+        #: Set once it is known which silences there are, or that there is no topic of them.
+        self._known = threading.Event()
+        self._stopping = threading.Event()
+        self._seldom = Seldom(_LOG_EVERY_S)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until it is known which silences there are; returns whether it is."""
+        return self._known.wait(timeout_s)
+
+    def stop(self) -> None:
+        """End the thread soon."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Read until stopped. Whatever goes wrong here must not end the reading for good."""
+        while not self._stopping.is_set():
+            try:
+                self._follow(self._ask())
+            except TopicMissingError as error:
+                self._known.set()
+                self._fail(f"{error} (playbooks/kafka.yml creates it)")
+            except (ObsctlError, KafkaException) as error:
+                self._fail(error.args[0].str() if isinstance(error, KafkaException) else str(error))
+            except Exception as error:
+                LOG.exception("the silences cannot be read; the alerter retries soon")
+                self._fail(f"internal error ({type(error).__name__})")
+            self._stopping.wait(_PAUSE_S)
+
+    def _ask(self) -> str:
+        """Return the topic's id, empty where the brokers know none.
+
+        Raises:
+            TopicMissingError: there is no such topic.
+            KafkaException: no broker answers.
+        """
+        found = topics.ask_ids(self._admin, {self._topic})
+        if self._topic not in found:
+            raise TopicMissingError(f"the cluster has no topic {self._topic}")
+        return found[self._topic]
+
+    def _follow(self, topic_id: str) -> None:
+        """Read one topic until it is another one, or until stopped."""
+        log, book = TopicLog(self._brokers, self._topic, _CLIENT), Book()
+        named: set[str] = set()
+        whole = changed = False
+        asked_at = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                changed = book.take(log.poll(_WAIT_S)) or changed
+                for place, why in book.unreadable.items():
+                    if place not in named:
+                        named.add(place)
+                        self._say(f"the record {place} of topic {self._topic} is not a silence and is ignored: {why}")
+                if log.at_end and (changed or not whole):
+                    self._publish(book.silences())
+                    whole, changed = True, False
+                if time.monotonic() - asked_at > _ASK_EVERY_S:
+                    try:
+                        if self._ask() != topic_id:
+                            return
+                    except KafkaException as error:
+                        self._fail(error.args[0].str())
+                    else:
+                        self._trouble("" if whole else f"topic {self._topic} could not be read to its end")
+                    asked_at = time.monotonic()
+        finally:
+            log.close()
+
+    def _publish(self, silences: Silences) -> None:
+        if silences != self.silences:
+            LOG.info("silences", extra={"silences": len(silences)})
+            self.silences = silences
+        self._trouble("")
+        self._known.set()
+
+    def _trouble(self, trouble: str) -> None:
+        if not self.trouble:
+            self.trouble_since = time.monotonic()
+        self.trouble = trouble
+
+    def _fail(self, trouble: str) -> None:
+        self._trouble(trouble)
+        self._say(f"the silences are not read: {trouble}")
+
+    def _say(self, text: str) -> None:
+        if self._seldom.due(text):
+            LOG.warning(text)
