@@ -10,7 +10,7 @@ import pathlib
 import re
 import shlex
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -21,8 +21,15 @@ from ansible.plugins.loader import connection_loader
 from ansible.release import __version__ as core_version
 from ansible_collections.obscraft.fleet.plugins.filter.alert_channels import channel_secrets as secrets_of_channel
 from ansible_collections.obscraft.fleet.plugins.lookup import secret
+from ansible_collections.obscraft.fleet.plugins.plugin_utils import certificate_authority as authority
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_channels import ON_THE_WIRE
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.alert_templates import LANGUAGES
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.certificates import (
+    USES,
+    has_certificate,
+    has_own_file,
+)
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.kafka_access import USERS as KAFKA_USERS
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import read_look, said_once
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import (
     ROLES_OF_GROUP,
@@ -31,11 +38,36 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
     Variables,
 )
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.rules import find_problems
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.secrets import secret_fault
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.secrets import STORE, secret_fault
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.ready_certificate import check_own, read_ready
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+PLAYBOOKS = (ROLES.parent / "playbooks").resolve()
 #: Variables that name files of the control node, and the group whose hosts need them.
-FILES = (("kafka", "kafka_archive"), ("filebeat", "filebeat_archive"))
+FILES = (
+    ("kafka", "kafka_archive"),
+    ("filebeat", "filebeat_archive"),
+    ("lb", "nginx_tls_certificate_file"),
+    ("kafka", "kafka_client_ca_file"),
+    ("kafka", "kafka_client_certificate_file"),
+    ("kafka", "kafka_client_key_file"),
+)
+#: Secrets without which a role does less, and works.
+OPTIONAL_SECRETS = frozenset(
+    (
+        "nginx_test_secret",
+        "nginx_tls_key",
+        "kafka_client_password",
+        "consumer_kafka_password",
+        "consumer_alert_kafka_password",
+        "filebeat_kafka_password",
+        *(f"kafka_{user}_password" for user in KAFKA_USERS),
+    )
+)
+#: Those that stand in a file of Java's properties, or are sent as they are.
+PLAIN_SECRETS = frozenset(f"kafka_{user}_password" for user in KAFKA_USERS)
+#: Those that are PEM, whose lines belong to them.
+PEM_SECRETS = frozenset(("nginx_tls_key",))
 #: Widths of the report, in characters.
 HOST_WIDTH, TEXT_WIDTH = 24, 100
 
@@ -71,9 +103,7 @@ def gather(templar: Any, hostvars: Any, groups: Mapping[str, Sequence[str]], loo
         looks: names of the variables with what the host said about itself; a later one counts where it is there.
     """
     specs = {path.name: role_options(path) for path in sorted(ROLES.iterdir()) if path.is_dir()}
-    defaults: dict[str, Any] = {}
-    for path in sorted(ROLES.iterdir()):
-        defaults.update(read_yaml(path / "defaults" / "main.yml"))
+    defaults = role_defaults()
     members = {host for name in ROLES_OF_GROUP for host in groups.get(name, ())}
     hosts = {host: HostView(templar, host, hostvars, groups, defaults) for host in sorted(members)}
     return Fleet(
@@ -88,6 +118,12 @@ def gather(templar: Any, hostvars: Any, groups: Mapping[str, Sequence[str]], loo
         unusable_secrets={host: unusable_secrets(view, specs) for host, view in hosts.items()},
         strays=strays(groups),
         login=given_login(),
+        tags=given_tags(),
+        known_tags=known_tags(),
+        certificate_faults=certificate_faults(
+            {host: [use for group, use in USES.items() if host in groups.get(group, ())] for host in hosts},
+            lambda host, use: HostView(templar, host, hostvars, groups, {**defaults, "certificates_use": use}),
+        ),
         alert_templates=alert_templates({host: hosts[host] for host in groups.get("consumer", ())}),
     )
 
@@ -106,6 +142,29 @@ def strays(groups: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 def answer_of(view: Variables, looks: Sequence[str]) -> list[Mapping[str, Any]]:
     """Return the last answer of a host, none for one that was not asked."""
     return [view[name] for name in looks if name in view and not view[name].get("skipped")][-1:]
+
+
+def given_tags() -> list[str]:
+    """Return the tags that the command line asks for; none where it runs a playbook of somebody else's.
+
+    Such a playbook may import ours, and have tags of its own. A tag that it leaves out and no play has does no harm.
+    """
+    line = context.CLIARGS
+    if not all(map(_is_ours, line.get("args") or ())):
+        return []
+    return sorted({str(tag) for tag in line.get("tags") or ()})
+
+
+def _is_ours(playbook: str) -> bool:
+    path = pathlib.Path(playbook).resolve()
+    ours = path.parent == PLAYBOOKS or path == ROLES.parent / "site.yml"
+    return ours or playbook.startswith("obscraft.fleet.")
+
+
+def known_tags() -> list[str]:
+    """Return the tags that the plays of our playbooks have."""
+    plays = [play for path in PLAYBOOKS.glob("*.yml") for play in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    return sorted({str(tag) for play in plays for tag in play.get("tags", ())} - {"always"})
 
 
 def given_login() -> dict[str, str]:
@@ -159,7 +218,7 @@ class HostView(Mapping[str, Any]):
             self.get(name)
         return dict(self._faults)
 
-    def secret_fault(self, reference: object, *, on_the_wire: bool) -> str | None:
+    def secret_fault(self, reference: object, *, on_the_wire: bool, is_pem: bool = False) -> str | None:
         """Return why a reference gives no secret on this host, or None; never the secret."""
         try:
             value = secret.resolve(str(reference), self._raw, self._templar)
@@ -167,7 +226,11 @@ class HostView(Mapping[str, Any]):
             text = " ".join(str(error).split())
             # What a template complains about may hold a value; the lookup's own words never do.
             return text[len("secret: ") :] if text.startswith("secret: ") else f"{reference}: its template fails"
-        return secret_fault(value, on_the_wire=on_the_wire)
+        return secret_fault(value, on_the_wire=on_the_wire, is_pem=is_pem)
+
+    def secret(self, reference: object) -> str:
+        """Return the secret that a reference leads to on this host."""
+        return secret.resolve(str(reference), self._raw, self._templar)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values and name not in self._faults:
@@ -218,6 +281,14 @@ def trusted(value: Any) -> Any:
     return value
 
 
+def role_defaults() -> dict[str, Any]:
+    """Return the defaults of all roles, untemplated."""
+    defaults: dict[str, Any] = {}
+    for path in sorted(ROLES.iterdir()):
+        defaults.update(read_yaml(path / "defaults" / "main.yml"))
+    return defaults
+
+
 def role_options(path: pathlib.Path) -> dict[str, Any]:
     """Return the options of a role's main entry point."""
     specs = read_yaml(path / "meta" / "argument_specs.yml").get("argument_specs") or {}
@@ -243,11 +314,16 @@ def unusable_secrets(view: HostView, specs: Specs) -> dict[str, str]:
         options = {name: spec for role in names for name, spec in specs.get(role, {}).items()}
         # What cannot even be templated is named as such.
         found.update(
-            {name: (view[name], False) for name, spec in options.items() if spec.get("no_log") and name in view}
+            {
+                name: (view[name], name in PLAIN_SECRETS)
+                for name, spec in options.items()
+                if spec.get("no_log") and name in view and (view[name] or name not in OPTIONAL_SECRETS)
+            }
         )
     found.update(alert_secrets(view) if "consumer" in view["group_names"] else {})
     faults = {
-        name: view.secret_fault(reference, on_the_wire=on_the_wire) for name, (reference, on_the_wire) in found.items()
+        name: view.secret_fault(reference, on_the_wire=on_the_wire, is_pem=name in PEM_SECRETS)
+        for name, (reference, on_the_wire) in found.items()
     }
     return {name: reason for name, reason in faults.items() if reason}
 
@@ -278,9 +354,57 @@ def missing_files(hosts: Mapping[str, Variables], groups: Mapping[str, Sequence[
     for group, variable in FILES:
         for host in groups.get(group, ()):
             path = hosts[host].get(variable)
+            # The fleet's own CA is made by the run that begins now.
+            if path and path == hosts[host].get("fleet_tls_ca_file"):
+                continue
             if path and not pathlib.Path(str(path)).expanduser().is_file():
                 missing[variable] = str(path)
     return missing
+
+
+def certificate_faults(uses: Mapping[str, Sequence[str]], view_of: Callable[[str, str], HostView]) -> list[Problem]:
+    """Return what is wrong with the CA and with ready certificates, of the hosts that have one.
+
+    Args:
+        uses: host to the uses of its certificates.
+        view_of: from host and use to the host's variables there.
+    """
+    found: list[Problem] = []
+    for host, use in ((host, use) for host, names in uses.items() for use in names):
+        view = view_of(host, use)
+        try:
+            if has_certificate(view, use):
+                _check_certificate(view, use)
+            elif has_own_file(view, use):
+                _check_own_file(view)
+        except authority.AuthorityError as error:
+            found.append(Problem("control node", error.problem, error.fix))
+    return list(dict.fromkeys(found))
+
+
+def _check_certificate(view: HostView, use: str) -> None:
+    """Raise what is wrong with the CA, or with the ready certificate of one use."""
+    folder = authority.Folder(
+        *(pathlib.Path(str(view.get(name) or "")).expanduser() for name in ("fleet_tls_ca_file", "fleet_tls_ca_dir"))
+    )
+    ready, key = (str(view.get(f"certificates_ready_{part}") or "") for part in ("certificate", "key"))
+    if ready and key:
+        names = [view.get("ansible_host"), view.get("fleet_vip") if use == "nginx" else None]
+        read_ready(pathlib.Path(ready).expanduser(), pathlib.Path(key).expanduser(), folder.trusted, use,
+                   [str(name) for name in names if name])  # fmt: skip
+    elif not ready:
+        reference = view.get("fleet_tls_ca_passphrase") or ""
+        fault = view.secret_fault(reference, on_the_wire=False) if reference else None
+        if fault:
+            raise authority.AuthorityError(f"fleet_tls_ca_passphrase cannot be used: {fault}", STORE)
+        authority.prepare(folder, view.secret(reference) if reference else "", 1, dry=True)
+
+
+def _check_own_file(view: HostView) -> None:
+    """Raise why nginx could not use the site's own certificate; what is missing altogether is another rule's."""
+    path, reference = pathlib.Path(str(view["nginx_tls_certificate_file"])).expanduser(), view.get("nginx_tls_key")
+    if path.is_file() and reference and not view.secret_fault(reference, on_the_wire=False, is_pem=True):
+        check_own(path, view.secret(reference), "nginx_tls_key")
 
 
 def alert_templates(hosts: Mapping[str, Variables]) -> dict[str, dict[str, str | None]]:

@@ -29,8 +29,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(host), C(id), C(address), C(listener) (C(address:port) of the broker), C(broker) and C(controller) of
-    each node, by id.
+  description: C(host), C(id), C(address), C(broker), C(controller) and C(stage) (C(kafka_tls_stage)) of each node.
+    C(listener) is C(address:port) of the broker without TLS, C(tls_listener) (C(SSL://address:port)) the one for
+    brokers with TLS, C(inner_listener) the one of these two that brokers use among each other,
+    C(client_listener) the one that clients use. By id.
   type: list
   elements: dict
 """
@@ -50,17 +52,30 @@ def kafka_nodes(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         host = variables["inventory_hostname"]
         roles = variables.get("kafka_process_roles", ["broker", "controller"])
         address = variables.get("kafka_advertised_host") or variables.get("ansible_host") or host
+        port = variables.get("kafka_broker_port") or 9092
+        stage = variables.get("kafka_tls_stage") or ("tls" if _true(variables.get("fleet_tls")) else "clear")
+        clear, encrypted = f"{address}:{port}", f"SSL://{address}:{variables.get('kafka_tls_broker_port') or 9095}"
+        client_port = port if stage == "clear" else variables.get("kafka_tls_port") or 9094
         nodes.append(
             {
                 "host": host,
                 "id": int(variables["kafka_node_id"]),
                 "address": address,
-                "listener": f"{address}:{variables.get('kafka_broker_port') or 9092}",
+                "stage": stage,
+                "listener": clear,
+                "tls_listener": encrypted,
+                "inner_listener": encrypted if stage in ("move", "tls") else clear,
+                "client_listener": f"{address}:{variables.get('kafka_client_port') or client_port}",
                 "broker": "broker" in roles,
                 "controller": "controller" in roles,
             }
         )
     return sorted(nodes, key=lambda node: int(node["id"]))
+
+
+def _true(value: object) -> bool:
+    """Return whether a variable is true, given as YAML or on the command line."""
+    return str(value).lower() in ("true", "yes", "on", "1")
 
 
 class FilterModule:

@@ -17,15 +17,11 @@ description:
     five minutes; this does it at once.
   - An election that is refused is a warning, since Kafka's own follows.
 options:
-  bootstrap:
-    description: Brokers as C(host:port).
-    type: list
-    elements: str
-    required: true
   timeout:
     description: Seconds that the election may take.
     type: int
     default: 30
+extends_documentation_fragment: obscraft.fleet.kafka
 author:
   - The ObsCraft authors (@obscraft)
 attributes:
@@ -48,21 +44,19 @@ moved:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_options
 from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_wire as wire
 
 
 def main():
     module = AnsibleModule(
-        argument_spec={
-            "bootstrap": {"type": "list", "elements": "str", "required": True},
-            "timeout": {"type": "int", "default": 30},
-        },
+        argument_spec=dict(kafka_options.SHARED, timeout={"type": "int", "default": 30}),
         supports_check_mode=True,
     )
     moved = 0
     if not module.check_mode:
         try:
-            moved = wire.elect_preferred_leaders(module.params["bootstrap"], module.params["timeout"])
+            moved = wire.elect_preferred_leaders(*[module.params[name] for name in ("bootstrap", "timeout", "tls")])
         except wire.KafkaError as error:
             module.warn("the preferred leaders were not elected: %s" % error)
     module.exit_json(changed=moved > 0, moved=moved)

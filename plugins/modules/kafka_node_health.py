@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r"""
 ---
 module: kafka_node_health
-short_description: Wait until a Kafka node serves, is whole again, or may be stopped
+short_description: Wait until a Kafka node answers, is fully in sync, or may be stopped
 version_added: 0.1.0
 description:
   - Looks once a second until every required condition holds, or the time is up.
@@ -22,13 +22,14 @@ options:
     required: true
   unit:
     description:
-      - The node's unit. Where it does not run, the node does not answer.
-      - Where its process was started with C(-Dobscraft.address=HOST:PORT), that address is asked in place of
+      - The node's unit. If it is not running, the node does not answer.
+      - Where its process was started with C(-Dobscraft.address=ADDRESS), that address is asked in place of
         O(address), which may already be the one of the next start.
     type: str
     default: kafka
   address:
-    description: The node's own listener as C(host:port), the broker's, or the controller's where it is no broker.
+    description: The node's own listener as C(host:port), or C(SSL://host:port) with TLS; the broker's, or the
+      controller's where it is no broker.
     type: str
     required: true
   broker:
@@ -36,10 +37,7 @@ options:
     type: bool
     default: true
   bootstrap:
-    description: Brokers as C(host:port), asked for the addresses that the cluster itself knows.
-    type: list
-    elements: str
-    required: true
+    description: Brokers in the notation of O(address), asked for the addresses that the cluster itself knows.
   require:
     description:
       - C(answering), its unit runs and its own listener answers, whatever the cluster says.
@@ -56,6 +54,7 @@ options:
     description: Seconds until the module gives up and fails with what is still missing.
     type: int
     default: 120
+extends_documentation_fragment: obscraft.fleet.kafka
 author:
   - The ObsCraft authors (@obscraft)
 attributes:
@@ -75,7 +74,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 in_sync:
-  description: Whether the node is whole.
+  description: Whether the node is fully in sync.
   type: bool
   returned: success
 leader:
@@ -91,6 +90,7 @@ missing:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_options
 from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_wire as wire
 
 #: Seconds for one request.
@@ -215,10 +215,11 @@ def look(params, process=(None, None)):
         process: (fault, address) of the unit's process.
     """
     fault, address = process[0], process[1] or params["address"]
+    tls = params.get("tls")
     view = {
         "node_id": params["node_id"],
         "broker": params["broker"],
-        "own_fault": fault or own_fault(address, params["broker"]),
+        "own_fault": fault or own_fault(address, params["broker"], tls),
         "cluster_fault": None,
         "leader": -1,
         "voters": [],
@@ -230,37 +231,37 @@ def look(params, process=(None, None)):
         # The broker that answers lists the addresses of the others; during a change of ports the inventory has only
         # the new ones.
         seeds = params["bootstrap"] if view["own_fault"] else own + params["bootstrap"]
-        known = wire.metadata(seeds, _REQUEST_TIMEOUT)["brokers"]
+        known = wire.metadata(seeds, _REQUEST_TIMEOUT, tls)["brokers"]
         # The node's own view comes last: just after a restart it may hold an old ISR.
         asked = [known[n] for n in sorted(known) if n != params["node_id"]] + own
-        state = wire.quorum(asked, _REQUEST_TIMEOUT)
+        state = wire.quorum(asked, _REQUEST_TIMEOUT, tls)
         view["leader"], view["voters"] = state["leader"], state["voters"]
-        cluster = wire.metadata(asked, _REQUEST_TIMEOUT)
+        cluster = wire.metadata(asked, _REQUEST_TIMEOUT, tls)
         view["brokers"] = cluster["brokers"]
-        view["partitions"] = named_partitions(cluster["topics"], min_isr_of(asked, cluster["topics"]))
+        view["partitions"] = named_partitions(cluster["topics"], min_isr_of(asked, cluster["topics"], tls))
     except wire.KafkaError as error:
         view["cluster_fault"] = str(error)
     return view
 
 
-def own_fault(address, broker):
+def own_fault(address, broker, tls=None):
     """Return why the node's own listener does not answer, or None."""
     try:
         if broker:
-            wire.metadata([address], _REQUEST_TIMEOUT)
+            wire.metadata([address], _REQUEST_TIMEOUT, tls)
         else:
-            wire.touch(address, _REQUEST_TIMEOUT)
+            wire.touch(address, _REQUEST_TIMEOUT, tls)
     except wire.KafkaError as error:
         return str(error)
     return None
 
 
-def min_isr_of(addresses, topics):
+def min_isr_of(addresses, topics, tls=None):
     """Return topic to its min.insync.replicas."""
     if not topics:
         return {}
     key = "min.insync.replicas"
-    found = wire.topic_configs(addresses, list(topics), [key], _REQUEST_TIMEOUT)
+    found = wire.topic_configs(addresses, list(topics), [key], _REQUEST_TIMEOUT, tls)
     return dict((name, int(configs[key][0])) for name, configs in found.items() if key in configs)
 
 
@@ -276,15 +277,15 @@ def named_partitions(topics, min_isr):
 
 def main():
     module = AnsibleModule(
-        argument_spec={
-            "unit": {"type": "str", "default": "kafka"},
-            "node_id": {"type": "int", "required": True},
-            "address": {"type": "str", "required": True},
-            "broker": {"type": "bool", "default": True},
-            "bootstrap": {"type": "list", "elements": "str", "required": True},
-            "require": {"type": "list", "elements": "str", "choices": sorted(CONDITIONS), "default": []},
-            "timeout": {"type": "int", "default": 120},
-        },
+        argument_spec=dict(
+            kafka_options.SHARED,
+            unit={"type": "str", "default": "kafka"},
+            node_id={"type": "int", "required": True},
+            address={"type": "str", "required": True},
+            broker={"type": "bool", "default": True},
+            require={"type": "list", "elements": "str", "choices": sorted(CONDITIONS), "default": []},
+            timeout={"type": "int", "default": 120},
+        ),
         supports_check_mode=True,
     )
     ask_systemd = ["systemctl", "show", "--property=ActiveState,MainPID", module.params["unit"]]

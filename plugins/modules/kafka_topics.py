@@ -16,11 +16,6 @@ description:
   - Speaks Kafka's protocol itself, so that it needs neither Java nor a client library on the host.
   - What cannot be changed in place (fewer partitions, another replication factor) is reported as a warning and left.
 options:
-  bootstrap:
-    description: Brokers as C(host:port), asked one after the other until one answers.
-    type: list
-    elements: str
-    required: true
   topics:
     description: The topics that shall exist. Others are left alone.
     type: list
@@ -43,10 +38,7 @@ options:
         description: Configs that are set on the topic itself, name to value.
         type: dict
         default: {}
-  timeout:
-    description: Seconds to keep trying, for example until enough brokers are registered.
-    type: int
-    default: 60
+extends_documentation_fragment: obscraft.fleet.kafka
 author:
   - The ObsCraft authors (@obscraft)
 attributes:
@@ -91,13 +83,10 @@ differences:
   returned: success
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_options
 from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_wire as wire
-
-#: Seconds for one request.
-_REQUEST_TIMEOUT = 10
+from ansible_collections.obscraft.fleet.plugins.module_utils.kafka_settle import REQUEST_TIMEOUT, settled
 
 
 def config_text(value):
@@ -147,41 +136,33 @@ def plan(topics, existing, configs):
     return result
 
 
-def look(bootstrap, topics):
+def look(bootstrap, topics, tls=None):
     """Return (existing topics, their configs) from the cluster."""
-    existing = wire.metadata(bootstrap, _REQUEST_TIMEOUT)["topics"]
+    existing = wire.metadata(bootstrap, REQUEST_TIMEOUT, tls)["topics"]
     keys = set(key for topic in topics for key in topic["configs"])
     present = [topic["name"] for topic in topics if topic["name"] in existing]
-    configs = wire.topic_configs(bootstrap, present, keys, _REQUEST_TIMEOUT) if present and keys else {}
+    configs = wire.topic_configs(bootstrap, present, keys, REQUEST_TIMEOUT, tls) if present and keys else {}
     return existing, configs
 
 
-def apply(bootstrap, todo):
+def apply(bootstrap, todo, tls=None):
     """Make the plan true."""
     if todo["create"]:
-        wire.create_topics(bootstrap, todo["create"], _REQUEST_TIMEOUT)
+        wire.create_topics(bootstrap, todo["create"], REQUEST_TIMEOUT, tls)
     if todo["raise"]:
-        wire.create_partitions(bootstrap, todo["raise"], _REQUEST_TIMEOUT)
+        wire.create_partitions(bootstrap, todo["raise"], REQUEST_TIMEOUT, tls)
     if todo["configure"]:
-        wire.set_topic_configs(bootstrap, todo["configure"], _REQUEST_TIMEOUT)
+        wire.set_topic_configs(bootstrap, todo["configure"], REQUEST_TIMEOUT, tls)
 
 
-def settle(module, bootstrap, topics):
-    """Look, change and return (first look, what was done); repeat until the time is up."""
-    deadline = time.time() + module.params["timeout"]
-    while True:
-        try:
-            seen = look(bootstrap, topics)
-            todo = plan(topics, *seen)
-            if not module.check_mode:
-                apply(bootstrap, todo)
-            return seen, todo
-        except wire.KafkaError as error:
-            if module.check_mode:
-                module.exit_json(changed=False, skipped=True, msg="no broker answers yet: %s" % error)
-            if time.time() > deadline:
-                module.fail_json(msg="topics: %s" % error)
-            time.sleep(1)
+def settle(module):
+    """Look, change and return (first look, what was done)."""
+    bootstrap, topics, tls = [module.params[name] for name in ("bootstrap", "topics", "tls")]
+    seen = look(bootstrap, topics, tls)
+    todo = plan(topics, *seen)
+    if not module.check_mode:
+        apply(bootstrap, todo, tls)
+    return seen, todo
 
 
 def describe(topics, existing, configs):
@@ -213,9 +194,9 @@ def wished(topics, existing):
 
 def main():
     module = AnsibleModule(
-        argument_spec={
-            "bootstrap": {"type": "list", "elements": "str", "required": True},
-            "topics": {
+        argument_spec=dict(
+            kafka_options.SHARED,
+            topics={
                 "type": "list",
                 "elements": "dict",
                 "required": True,
@@ -226,14 +207,13 @@ def main():
                     "configs": {"type": "dict", "default": {}},
                 },
             },
-            "timeout": {"type": "int", "default": 60},
-        },
+        ),
         supports_check_mode=True,
     )
     topics = module.params["topics"]
     for topic in topics:
         topic["configs"] = dict((key, config_text(value)) for key, value in topic["configs"].items())
-    (existing, configs), todo = settle(module, module.params["bootstrap"], topics)
+    (existing, configs), todo = settled(module, "topics", lambda: settle(module))
     for difference in todo["differences"]:
         module.warn(difference)
     module.exit_json(

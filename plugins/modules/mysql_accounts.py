@@ -47,6 +47,18 @@ options:
           - Lists of privileges by table of the database. The key C(*) stands for all of its tables.
         type: dict
         required: true
+      require_ssl:
+        description:
+          - Whether the account may log in over TLS only (C(REQUIRE SSL)). Where it is not given, the account's requirement
+            is left as it is. A stricter one, such as C(REQUIRE X509), is never taken away.
+        type: bool
+  keep_old_passwords:
+    description:
+      - Whether a password that is replaced stays valid beside the new one, so that clients can change over while the
+        server goes on (MySQL's C(RETAIN CURRENT PASSWORD), on MariaDB a second way to log in).
+      - Without it, old passwords that a former run has kept are discarded.
+    type: bool
+    default: false
   temporary_password_log:
     description: The error log that may hold root's temporary password.
     type: path
@@ -82,6 +94,7 @@ changes:
 """
 
 import binascii
+import collections
 import os
 import re
 import socket
@@ -99,6 +112,9 @@ from ansible_collections.obscraft.fleet.plugins.module_utils.mysql_client import
     quote,
 )
 from ansible_collections.obscraft.fleet.plugins.module_utils.mysql_password import matches, native
+
+#: What an account's row says: the plugin's name, the stored string (bytes), and what kind of TLS it requires.
+Stored = collections.namedtuple("Stored", ("plugin", "string", "ssl_type"))
 
 _SOCKET_PLUGINS = frozenset(("unix_socket", "auth_socket"))
 _BY_SOCKET = "ALTER USER root@localhost IDENTIFIED WITH auth_socket"
@@ -121,8 +137,10 @@ def main():
                     "hosts": {"type": "list", "elements": "str", "required": True},
                     "password": {"type": "str", "required": True, "no_log": True},
                     "privileges": {"type": "dict", "required": True},
+                    "require_ssl": {"type": "bool"},
                 },
             },
+            "keep_old_passwords": {"type": "bool", "default": False, "no_log": False},
             "temporary_password_log": {"type": "path", "no_log": False},
             "socket": {"type": "path"},
         },
@@ -150,7 +168,9 @@ def hold(module, program):
         return changes
     server = Server(client)
     plan = root_plan(server)
-    plan += accounts_plan(server, module.params["database"], module.params["accounts"])
+    plan += accounts_plan(
+        server, module.params["database"], module.params["accounts"], module.params["keep_old_passwords"]
+    )
     if plan and not module.check_mode:
         client.run(_SESSION + "".join(statement + ";\n" for _words, statement in plan))
     return changes + [words for words, _statement in plan if words]
@@ -168,14 +188,24 @@ class Server(object):
         self.is_mariadb = "mariadb" in client.rows("SELECT VERSION()")[0][0].lower()
 
     def accounts(self, names):
-        """Return (user, host) -> (plugin, stored string as bytes) for these user names."""
+        """Return (user, host) -> :data:`Stored` for these user names."""
         rows = self._client.rows(
-            "SELECT User, Host, plugin, HEX(authentication_string) FROM mysql.user WHERE User IN (%s)"
-            % ", ".join(quote(name) for name in names)
+            "SELECT User, Host, plugin, HEX(authentication_string), ssl_type FROM mysql.user WHERE User IN (%s)"
+            % listed(names)
         )
         return dict(
-            ((row[0], row[1]), (row[2], b"" if row[3] == "NULL" else binascii.unhexlify(row[3]))) for row in rows
+            ((row[0], row[1]), Stored(row[2], b"" if row[3] == "NULL" else binascii.unhexlify(row[3]), row[4]))
+            for row in rows
         )
+
+    def with_old_passwords(self, names):
+        """Return (user, host) of the accounts of these names for which a second password is valid."""
+        if self.is_mariadb:
+            table, found = "mysql.global_priv", "JSON_LENGTH(Priv, '$.auth_or') > 1"
+        else:
+            table, found = "mysql.user", "JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password')"
+        query = "SELECT User, Host FROM %s WHERE User IN (%s) AND %s" % (table, listed(names), found)
+        return set((row[0], row[1]) for row in self._client.rows(query))
 
     def privileges(self, account):
         """Return object -> set of privileges of an account."""
@@ -252,24 +282,25 @@ def root_plan(server):
     plan = []
     found = server.accounts(["root", ""])
     for user, host in sorted(found):
-        plugin, stored = found[(user, host)]
+        stored = found[(user, host)]
         account = account_name(user, host)
         if user != "root" or host != "localhost":
             plan.append(("%s@%s: dropped" % (user or "(anonymous)", host), "DROP USER " + account))
-        elif plugin not in _SOCKET_PLUGINS and stored != b"invalid":
+        elif stored.plugin not in _SOCKET_PLUGINS and stored.string != b"invalid":
             # "invalid" is how MariaDB writes "no password, the socket only".
             how = "VIA unix_socket" if server.is_mariadb else "WITH auth_socket"
             plan.append(("root@localhost: by socket", "ALTER USER %s IDENTIFIED %s" % (account, how)))
     return plan
 
 
-def accounts_plan(server, database, accounts):
+def accounts_plan(server, database, accounts, keep_old_passwords):
     """Return (words, statement) that make the listed accounts exact."""
     plan = []
-    existing = server.accounts([account["name"] for account in accounts]) if accounts else {}
+    names = [account["name"] for account in accounts]
+    existing = server.accounts(names) if names else {}
+    with_old = server.with_old_passwords(names) if names and not keep_old_passwords else set()
     wanted = set()
     for account in accounts:
-        password = to_bytes(account["password"])
         for host in sorted(set(server_host(host) for host in account["hosts"])):
             key = (account["name"], host)
             wanted.add(key)
@@ -277,23 +308,41 @@ def accounts_plan(server, database, accounts):
                 (object_name(database, table), set(name.upper() for name in names))
                 for table, names in account["privileges"].items()
             )
-            plan += account_plan(server, account, host, existing.get(key), password, want)
+            plan += login_plan(server, account, host, existing.get(key), keep_old_passwords, key in with_old)
+            plan += privileges_plan(server, account, host, key in existing, want)
     for user, host in sorted(set(existing) - wanted):
         plan.append(("%s@%s: dropped" % (user, host), "DROP USER " + account_name(user, host)))
     return plan
 
 
-def account_plan(server, account, host, stored, password, want):
-    """Return (words, statement) for one account at one host."""
-    plan = []
-    label, name = "%s@%s" % (account["name"], host), account_name(account["name"], host)
-    have = {}
+def login_plan(server, account, host, stored, keep_old_password, has_old_password):
+    """Return (words, statement) for how one account at one host logs in: it exists, by which password, over TLS or not."""
+    label, name = label_of(account, host), account_name(account["name"], host)
+    password = account["password"]
     if stored is None:
-        plan.append((label + ": created", "CREATE USER %s %s" % (name, identified(server, account["password"]))))
-    else:
-        have = server.privileges(name)
-        if not matches(stored[0], stored[1], password):
-            plan.append((label + ": new password", "ALTER USER %s %s" % (name, identified(server, account["password"]))))
+        require = " REQUIRE SSL" if account["require_ssl"] else ""
+        return [(label + ": created", "CREATE USER %s %s%s" % (name, identified(server, password), require))]
+    plan = []
+    if not matches(stored.plugin, stored.string, to_bytes(password)):
+        words = label + (": new password beside the old one" if keep_old_password else ": new password")
+        clause = beside(server, password, stored) if keep_old_password else identified(server, password)
+        plan.append((words, "ALTER USER %s %s" % (name, clause)))
+    if has_old_password:
+        # Only now: MySQL keeps it beside whichever password comes.
+        clause = identified(server, password) if server.is_mariadb else "DISCARD OLD PASSWORD"
+        plan.append((label + ": old password discarded", "ALTER USER %s %s" % (name, clause)))
+    if account["require_ssl"] and not stored.ssl_type:
+        plan.append((label + ": over TLS only", "ALTER USER %s REQUIRE SSL" % name))
+    if account["require_ssl"] is False and stored.ssl_type == "ANY":
+        plan.append((label + ": no longer over TLS only", "ALTER USER %s REQUIRE NONE" % name))
+    return plan
+
+
+def privileges_plan(server, account, host, exists, want):
+    """Return (words, statement) for what one account at one host may do."""
+    plan = []
+    label, name = label_of(account, host), account_name(account["name"], host)
+    have = server.privileges(name) if exists else {}
     for target in sorted(set(want) | set(have)):
         extra = sorted(have.get(target, set()) - want.get(target, set()))
         missing = sorted(want.get(target, set()) - have.get(target, set()))
@@ -304,6 +353,26 @@ def account_plan(server, account, host, stored, password, want):
             words = "%s: may %s on %s" % (label, ", ".join(missing), target)
             plan.append((words, "GRANT %s ON %s TO %s" % (", ".join(missing), target, name)))
     return plan
+
+
+def listed(names):
+    """Return names as the inside of an SQL list."""
+    return ", ".join(quote(name) for name in names)
+
+
+def label_of(account, host):
+    """Return how an account at a host is called in the list of changes."""
+    return "%s@%s" % (account["name"], host)
+
+
+def beside(server, password, stored):
+    """Return the clause that makes a password valid and leaves the present one valid."""
+    if not server.is_mariadb:
+        return identified(server, password) + " RETAIN CURRENT PASSWORD"
+    ways = (("mysql_native_password", native(to_bytes(password))), (stored.plugin, stored.string))
+    return "IDENTIFIED VIA " + " OR ".join(
+        "%s USING %s" % (plugin, quote(string.decode("ascii"))) for plugin, string in ways
+    )
 
 
 def identified(server, password):

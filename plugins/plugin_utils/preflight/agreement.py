@@ -15,6 +15,8 @@ MUST_AGREE = (
     ("filebeat", "filebeat_nginx_log_format", "lb", "nginx_log_format"),
     ("filebeat", "filebeat_nginx_log_dir", "lb", "nginx_log_dir"),
     ("lb", "nginx_backend_port", "backend", "backend_port"),
+    ("lb", "nginx_backend_tls", "backend", "backend_tls"),
+    ("lb", "nginx_backend_tls_name", "backend", "backend_tls_name"),
     ("lb", "keepalived_check_port", "lb", "nginx_check_port"),
 )
 

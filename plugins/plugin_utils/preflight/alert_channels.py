@@ -38,7 +38,7 @@ KINDS = {
     "slack": Kind((), ROBOT),
     "webhook": Kind(("url",), ("proxy", "ca_file", "token", "secret", "success")),
     "smtp": Kind(("host", "sender", "recipients"), ("port", "tls", "ca_file", "username", "password")),
-    "kafka": Kind(("bootstrap", "topic"), ()),
+    "kafka": Kind(("bootstrap", "topic"), ("protocol", "ca_file", "mechanism", "username", "password")),
     "apprise": Kind(("token",), ()),
 }
 ROBOTS = ("dingtalk", "feishu", "wecom", "slack")
@@ -117,6 +117,21 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _robot_faults(what, channel, signs="secret" in kind.others)
     if type_ == "smtp":
         yield from _mail_faults(what, channel)
+    if type_ == "kafka":
+        yield from _login_faults(what, channel)
+
+
+def _login_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what does not fit together of a Kafka channel's protocol and login."""
+    protocol = str(channel.get("protocol") or "PLAINTEXT")
+    given = [name for name in ("username", "password") if channel.get(name)]
+    if protocol.startswith("SASL_") and len(given) < 2:
+        yield f"{what}: {protocol} needs username and password", "set both; the password as a reference"
+    if given and not protocol.startswith("SASL_"):
+        yield (
+            f"{what}: with the protocol {protocol} there is no login",
+            "set protocol: SASL_SSL, or leave username and password out",
+        )
 
 
 def _robot_faults(what: str, channel: Mapping[str, Any], *, signs: bool) -> Iterator[Fault]:
@@ -145,7 +160,7 @@ def _url_faults(what: str, url: str) -> Iterator[Fault]:
     if parts.scheme not in ("http", "https") or not host:
         yield f"{what} does not begin with https:// or http:// and a host", fix
     elif " " in url or not url.isprintable():
-        yield f"{what} holds a blank or a control character", fix
+        yield f"{what} contains a space or a control character", fix
 
 
 def _telling(what: str, url: str, also: Sequence[str]) -> Iterator[Fault]:
@@ -188,6 +203,6 @@ def _mail_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
     tls = channel.get("tls") or ("by port" if port in ENCRYPTED_PORTS else "none")
     if channel.get("password") and tls == "none":
         yield (
-            f"{what} has a password but no tls: the password would cross the network in clear",
+            f"{what} has a password but no tls: the password would be sent unencrypted",
             "set tls: starttls (or implicit), or leave username and password out",
         )

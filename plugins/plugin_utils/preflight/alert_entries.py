@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import kind_of
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.kinds import kind_of
 
 Fault = tuple[str, str]
 

@@ -22,6 +22,8 @@ NAMES = (
     "digest_title.j2",
     "notice_body.j2",
     "notice_title.j2",
+    "rule_test_body.j2",
+    "rule_test_title.j2",
     "sent_again.j2",
     "silence_reason.j2",
     "test_body.j2",

@@ -30,3 +30,20 @@ def mysql_on_debian(fleet: Fleet) -> Iterator[Problem]:
                 "set mysql_flavor to mariadb, or name the vendor's packages in mysql_packages and their unit in "
                 "mysql_service",
             )
+
+
+def certificate_names(fleet: Fleet) -> Iterator[Problem]:
+    """Clients that verify the server's certificate ask for it by a name that it will have."""
+    for host, variables in fleet.group("mysql")[:1]:
+        names = variables.get("mysql_certificate_names")
+        if variables.get("mysql_tls", "clear") == "clear" or names is None:
+            continue
+        for client, own in fleet.group("consumer"):
+            wanted = own.get("consumer_database_host")
+            if own.get("consumer_database_ca_file") and wanted and wanted not in names:
+                yield Problem(
+                    client,
+                    f"consumer_database_host is {wanted}, which the certificate of {host} does not name: "
+                    f"{', '.join(map(str, names))}",
+                    f"add {wanted} to mysql_certificate_names, or connect to one of these",
+                )

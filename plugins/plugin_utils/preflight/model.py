@@ -44,9 +44,13 @@ class Fleet(NamedTuple):
         core: ansible-core's (major, minor) on the control node.
         missing_files: variable to path, for files that the control node lacks.
         unusable_secrets: host to {secret: reason} for those that the control node cannot read.
+        tags: tags that the command line asks for, where it runs playbooks of ours alone.
+        known_tags: those that our playbooks have.
         strays: host to its groups, for those that are in groups, and in none of ours.
         alert_templates: host to its own templates of messages, by their names in the folder, with their texts; None
             for one that is no text. A host whose folder cannot be read is absent.
+        certificate_faults: what is wrong with the CA's files and with ready certificates on the control node, where
+            TLS is on.
         login: connection variables to what the command line or ansible.cfg gives where the inventory is silent.
     """
 
@@ -62,6 +66,9 @@ class Fleet(NamedTuple):
     strays: Mapping[str, Sequence[str]] = {}
     login: Mapping[str, str] = {}
     alert_templates: Mapping[str, Mapping[str, str | None]] = {}
+    certificate_faults: Sequence[Problem] = ()
+    tags: Sequence[str] = ()
+    known_tags: Sequence[str] = ()
 
     def group(self, name: str) -> list[tuple[str, Variables]]:
         """Return (host, variables) of a group's hosts."""

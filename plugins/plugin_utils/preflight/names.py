@@ -33,6 +33,23 @@ def groups_are_there(fleet: Fleet) -> Iterator[Problem]:
             yield Problem("fleet", f"group {name} has no host", f"put at least one host into the group {name}")
 
 
+#: Tags that mean something to Ansible itself.
+_EVERY_TAG = ("all", "always", "never", "tagged", "untagged")
+
+
+def tags(fleet: Fleet) -> Iterator[Problem]:
+    """Tags of the command line that no play has: Ansible would do nothing, and report success."""
+    for tag in fleet.tags:
+        if tag in _EVERY_TAG or tag in fleet.known_tags:
+            continue
+        near = difflib.get_close_matches(tag, fleet.known_tags, n=1)
+        yield Problem(
+            "fleet",
+            f"no play has the tag {tag}: nothing would be done for it",
+            f"did you mean {near[0]}?" if near else f"use one of {', '.join(fleet.known_tags)}",
+        )
+
+
 def strays(fleet: Fleet) -> Iterator[Problem]:
     """Hosts that no playbook would touch, without a word."""
     foreign = next((own.get("fleet_foreign_groups") for own in fleet.hosts.values()), None) or []

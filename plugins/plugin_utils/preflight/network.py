@@ -9,9 +9,9 @@ import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import PORT
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.listeners import Socket, nginx_socket, overlap, sockets
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -268,76 +268,38 @@ def lock_out(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
-class Listener(NamedTuple):
-    """A variable that names a port which a role listens on.
-
-    Attributes:
-        group: whose hosts listen.
-        name: the variable.
-        address: the address, or the variable with it; empty for all addresses.
-        role: the entry of kafka_process_roles that it needs, empty for none.
-    """
-
-    group: str
-    name: str
-    address: str = ""
-    role: str = ""
-
-
-_LOCAL = "127.0.0.1"
-LISTENERS = (
-    Listener("lb", "nginx_check_port", _LOCAL),
-    Listener("backend", "backend_port", "backend_address"),
-    Listener("kafka", "kafka_broker_port", role="broker"),
-    Listener("kafka", "kafka_controller_port", role="controller"),
-    Listener("filebeat", "filebeat_http_port", _LOCAL),
-    Listener("mysql", "mysql_port", "mysql_bind_address"),
-    Listener("consumer", "consumer_metrics_port", _LOCAL),
-    Listener("consumer", "consumer_alert_metrics_port", _LOCAL),
-)
-
-
 def ports(fleet: Fleet) -> Iterator[Problem]:
     """No two services of a host listen on one port of one address."""
-    taken: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
-    for host, variables in fleet.group("lb"):
-        for directive in variables.get("nginx_listen") or []:
-            socket = _nginx_socket(str(directive))
-            if socket is not None:
-                taken[host].append((f"nginx_listen {directive}", *socket))
-    for listener in LISTENERS:
-        for host, variables in fleet.group(listener.group):
-            number = variables.get(listener.name)
-            if number is None or (listener.role and listener.role not in (variables.get("kafka_process_roles") or [])):
-                continue
-            address = str(variables.get(listener.address) or "") if "_" in listener.address else listener.address
-            taken[host].append((listener.name, address, int(number)))
-    for host, listening in taken.items():
-        for place, (name, address, port) in enumerate(listening):
-            for other, its_address, its_port in listening[:place]:
-                if port == its_port and _overlap(address, its_address):
+    for host, variables in fleet.hosts.items():
+        groups = [group for group, members in fleet.groups.items() if host in members]
+        listening: list[Socket] = []
+        for socket in sockets(groups, variables.get):
+            for other in listening:
+                if socket.port == other.port and overlap(socket.address, other.address):
                     yield Problem(
                         host,
-                        f"{other} and {name} take the same port {port}",
-                        f"give one of the two another port: {other}, {name}",
+                        f"{other.name} and {socket.name} take the same port {socket.port}",
+                        f"give one of the two another port: {other.name}, {socket.name}",
                     )
+            listening.append(socket)
 
 
 def listens(fleet: Fleet) -> Iterator[Problem]:
     """What nginx's listen takes; a name would have to resolve whenever nginx starts."""
     for host, variables in fleet.group("lb"):
-        given = [str(directive) for directive in variables.get("nginx_listen") or []]
-        for directive in given:
-            if (fault := _listen_fault(directive)) is not None:
+        for name, port in (("nginx_listen", 80), ("nginx_tls_listen", 443)):
+            given = [str(directive) for directive in variables.get(name) or []]
+            for directive in given:
+                if (fault := _listen_fault(directive)) is not None:
+                    yield Problem(
+                        host,
+                        f"{name} has {directive!r}, {fault}",
+                        f"write what follows nginx's listen, such as {port} or 192.0.2.10:{port}",
+                    )
+            if given and all(directive.startswith("unix:") for directive in given):
                 yield Problem(
-                    host,
-                    f"nginx_listen has {directive!r}, {fault}",
-                    "write what follows nginx's listen, such as 80 or 192.0.2.10:80",
+                    host, f"{name} names no TCP port: nothing would answer on the virtual address", "add a port to it"
                 )
-        if given and all(directive.startswith("unix:") for directive in given):
-            yield Problem(
-                host, "nginx_listen names no TCP port: nothing would answer on the virtual address", "add a port to it"
-            )
 
 
 def _listen_fault(directive: str) -> str | None:
@@ -347,21 +309,7 @@ def _listen_fault(directive: str) -> str | None:
     place = directive.split(maxsplit=1)[0] if directive.split() else ""
     if place.startswith("unix:"):
         return None if place.startswith("unix:/") else "whose socket has no absolute path"
-    address, port = _nginx_socket(directive) or ("", 0)
+    address, port = nginx_socket(directive) or ("", 0)
     if address not in ("", "*") and parse_address(address.removeprefix("[").removesuffix("]")) is None:
         return "whose address is neither an address nor *"
     return None if 0 < port < 2**16 else "whose port is not between 1 and 65535"
-
-
-def _nginx_socket(directive: str) -> tuple[str, int] | None:
-    """Return address and port of a listen directive, None for a Unix socket or what is none."""
-    place = directive.split(maxsplit=1)[0] if directive.split() else ""
-    if not place or place.startswith("unix:"):
-        return None
-    match = PORT.match(place)
-    return (place[: match.start(1)].rstrip(":"), int(match.group(1))) if match else (place, 80)
-
-
-def _overlap(one: str, other: str) -> bool:
-    everything = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104  # compared, not bound
-    return one == other or one in everything or other in everything

@@ -13,9 +13,14 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
     alert_channels,
     alert_rules,
     alert_templates,
+    certificates,
     database,
     filebeat,
-    kafka,
+    kafka_access,
+    kafka_cluster,
+    kafka_disks,
+    kafka_topics,
+    kinds,
     memory,
     names,
     network,
@@ -25,11 +30,13 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
     time_zones,
     values,
     vrrp,
+    web,
 )
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Rule
 
 #: A new rule is a function in its subject's module, an entry here, and an inventory that it finds fault with.
 RULES: tuple[Rule, ...] = (
+    names.tags,
     names.groups_are_there,
     names.strays,
     names.host_names,
@@ -52,26 +59,37 @@ RULES: tuple[Rule, ...] = (
     alert_templates.alert_templates,
     names.unresolvable_variables,
     secrets.secrets,
+    certificates.one_switch,
+    certificates.ready_without_key,
+    certificates.certificates,
     names.mistyped_variables,
     secrets.artifacts,
-    kafka.node_ids,
-    kafka.replication,
-    kafka.properties,
-    kafka.topics,
-    kafka.listeners,
-    kafka.java_for_kafka,
-    kafka.disks,
-    kafka.foreign_directories,
+    kafka_cluster.node_ids,
+    kafka_cluster.replication,
+    kafka_cluster.properties,
+    kafka_topics.topics,
+    kafka_access.tls_stages,
+    kafka_access.listeners,
+    kafka_access.client_listeners,
+    kafka_access.client_logins,
+    kafka_access.client_certificates,
+    kafka_access.rights_and_quotas,
+    kafka_cluster.java_for_kafka,
+    kafka_disks.disks,
+    kafka_disks.foreign_directories,
     memory.memory,
     database.old_mysql,
     database.mysql_on_debian,
+    database.certificate_names,
     network.virtual_address,
+    web.own_certificates,
+    web.answers,
     vrrp.vrrp,
     agreement.agreeing_variables,
-    kafka.topic_uses,
-    kafka.topics_of_alerters,
-    kafka.topics_exist,
-    kafka.message_sizes,
+    kafka_topics.topic_uses,
+    kafka_topics.topics_of_alerters,
+    kafka_topics.topics_exist,
+    kafka_topics.message_sizes,
     filebeat.inputs,
     time_zones.time_zones,
     time_zones.error_log_zone,
@@ -89,9 +107,9 @@ RULES: tuple[Rule, ...] = (
 
 def find_problems(fleet: Fleet) -> list[Problem]:
     """Return all problems, those that several hosts share as one, in the rules' order."""
-    misfits = list(values.wrong_types(fleet))
+    misfits = list(kinds.wrong_types(fleet))
     named = {(problem.host, name) for name, problem in misfits}
-    fleet = _without(fleet, named | (set(values.wrong_defaults(fleet)) if misfits else set()))
+    fleet = _without(fleet, named | (set(kinds.wrong_defaults(fleet)) if misfits else set()))
     broken = [*values.line_breaks(fleet), *values.login_ports(fleet)]
     fleet = _without(fleet, {(problem.host, name) for name, problem in broken})
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)

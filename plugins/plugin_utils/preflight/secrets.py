@@ -21,15 +21,18 @@ STORE = (
 )
 
 
-def secret_fault(value: str, *, on_the_wire: bool) -> str | None:
+def secret_fault(value: str, *, on_the_wire: bool, is_pem: bool = False) -> str | None:
     """Return why a secret is none, or None; the secret itself is not in the text.
 
     Args:
         value: the secret.
         on_the_wire: whether it is sent in a header or a command, where only printable ASCII passes.
+        is_pem: whether it is a text of several lines.
     """
     if PLACEHOLDER.match(value):
         return "it is still the example's placeholder"
+    if is_pem:
+        return None
     if not is_one_line(value):
         return UNSENDABLE if on_the_wire else BROKEN
     if on_the_wire and not (value.isascii() and value.isprintable()):
@@ -63,5 +66,7 @@ def artifacts(fleet: Fleet) -> Iterator[Problem]:
         yield Problem(
             "control node",
             f"{variable} does not exist: {path}",
-            f"`obsctl artifacts build` makes it; or set {variable} to the file's path",
+            f"`obsctl artifacts build` makes it; or set {variable} to the file's path"
+            if variable.endswith("_archive")
+            else f"set {variable} to the path of a PEM file on the control node",
         )

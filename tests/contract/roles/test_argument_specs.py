@@ -10,7 +10,7 @@ import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 #: They hold the variables that several roles read.
-SHARED = ("common", "fleet_document", "fleet_topics")
+SHARED = ("common", "fleet_document", "fleet_tls", "fleet_topics")
 
 
 class _Loader(yaml.SafeLoader):

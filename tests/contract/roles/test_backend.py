@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.contract.roles.conftest import Rendered
+
 pytest.importorskip("flask", reason="flask is not installed here: pip install -e '.[dev]'")
 APP = Path(__file__).resolve().parents[3] / "roles/backend/files/app/obs_backend.py"
 
@@ -76,3 +78,10 @@ def test_an_unexpected_error_is_500_and_logged(client: Any, log: io.StringIO) ->
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert "as planned" in lines[0]["traceback"]
     assert lines[-1]["status"] == 500
+
+
+def test_with_tls_it_has_the_fleets_certificate(rendered: Rendered) -> None:
+    plain, tls = rendered.text("obs-backend.service"), rendered.text("obs-backend-tls.service")
+    options = " --certfile /etc/obscraft/tls/backend/cert.pem --keyfile /etc/obscraft/tls/backend/key.pem"
+    assert tls.replace(options, "") == plain
+    assert tls != plain

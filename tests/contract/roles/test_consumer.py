@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from obsctl.alerter.rules.flatline import Flatline
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.consumer import config
 from obsctl.consumer.unit import supervisor, worker
+from obsctl.core.brokers import IN_CLEAR, Brokers, Security
 from obsctl.fleet.load import FleetSource, load
 from obsctl.fleet.model import Fleet
 from rig import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
@@ -35,6 +37,8 @@ CHANNELS: list[dict[str, Any]] = [
 ]  # fmt: skip
 HEARTBEAT = {"url": "vault:vault_token", "every_s": 30}
 SECRETS = {"mysql_reader_password": "plain-reader", "vault_token": "vaulted-token"}
+#: The inventory is that of production, which has it on.
+WITHOUT_TLS = {"fleet_tls": False}
 
 
 def _play(project: Path, cwd: Path, playbook: Path, *arguments: str | Path) -> None:
@@ -55,14 +59,21 @@ def _play(project: Path, cwd: Path, playbook: Path, *arguments: str | Path) -> N
 @pytest.fixture(scope="module")
 def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("variables") / "variables.json"
-    path.write_text(json.dumps({**SECRETS, "consumer_alert_channels": CHANNELS, "consumer_alert_heartbeat": HEARTBEAT}))
+    path.write_text(
+        json.dumps(
+            {**SECRETS, **WITHOUT_TLS, "consumer_alert_channels": CHANNELS, "consumer_alert_heartbeat": HEARTBEAT}
+        )
+    )
     return path
 
 
 @pytest.fixture(scope="module")
 def fleet_file(project: Path, variables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The fleet of inventories/prod, as the control node gets it."""
-    folder = tmp_path_factory.mktemp("fleet")
+    return fleet_document(project, variables, tmp_path_factory.mktemp("fleet"))
+
+
+def fleet_document(project: Path, variables: Path, folder: Path) -> Path:
     out = folder / "fleet.json"
     _play(project, folder, project / "ansible/playbooks/fleet.yml", "-e", f"@{variables}", "-e", f"fleet_out={out}")
     return out
@@ -71,7 +82,10 @@ def fleet_file(project: Path, variables: Path, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="module")
 def host_files(project: Path, variables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the role writes on app1 of inventories/prod."""
-    folder = tmp_path_factory.mktemp("app1")
+    return written(project, variables, tmp_path_factory.mktemp("app1"))
+
+
+def written(project: Path, variables: Path, folder: Path) -> Path:
     playbook = folder / "render.yml"
     playbook.write_text(f"""
 - ansible.builtin.import_playbook: {project}/ansible/playbooks/fleet.yml
@@ -137,8 +151,12 @@ def test_commands_find_the_topics_of_alerts_and_the_labels_of_the_rules(fleet_fi
         read.kafka.topics.silences,
         read.kafka.topics.history,
     )
+    topics = read.kafka.topics
+    assert (fleet.alerter.access_topic, fleet.alerter.error_topic) == (topics.access, topics.error)
+    assert tuple(map(ip_network, fleet.alerter.trusted_proxies)) == read.trusted_proxies
+    assert fleet.alerter.error_log_timezone == read.error_log_timezone
     assert {fleet.alerter.silences_topic, fleet.alerter.history_topic} <= {topic.name for topic in fleet.kafka.topics}
-    assert fleet.brokers() == read.kafka.bootstrap
+    assert fleet.brokers() == read.kafka.brokers
     assert tuple(KINDS.read(fleet.alert_rules, "rules")) == read.rules
 
 
@@ -166,12 +184,25 @@ def test_the_fleet_on_a_consumer_host_differs_in_what_is_valid_there(fleet_file:
     assert here == there
 
 
+def test_each_machine_verifies_the_database_by_its_own_file(project: Path, variables: Path, tmp_path: Path) -> None:
+    given = json.loads(variables.read_text())
+    given |= {"mysql_client_ca_file": "/pki/ca.pem", "consumer_database_ca_file": "/etc/obscraft/tls/ca.pem"}
+    with_tls = tmp_path / "variables.json"
+    with_tls.write_text(json.dumps(given))
+    folder = written(project, with_tls, tmp_path)
+    assert config.load(folder / "consumer.yml").database.ca_file == "/etc/obscraft/tls/ca.pem"
+    assert _fleet(folder / "fleet.json").database.ca_file == "/etc/obscraft/tls/ca.pem"
+    (tmp_path / "control").mkdir()
+    assert _fleet(fleet_document(project, with_tls, tmp_path / "control")).database.ca_file == "/pki/ca.pem"
+
+
 def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
     read = config.load(host_files / "consumer.yml")
     assert read.kafka.bootstrap == ("192.168.100.150:9092", "192.168.100.151:9092", "192.168.100.152:9092")
     assert (read.database.host, read.database.user) == ("192.168.100.160", "obs_consumer")
     assert read.database.password == "file:/etc/obsctl/secrets/mysql_consumer"
     assert (read.kafka.instance, read.processes) == ("app1", 0)
+    assert read.database.ca_file == "", "the fleet has no TLS"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +218,6 @@ def test_a_host_gets_the_libraries_that_its_channels_need(project: Path, types: 
 
 def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
     read = alerter_config.load(host_files / "alerter.yml")
-    assert read.database == "obs"
     assert [channel.name for channel in read.channels] == ["ops robot", "hook", "pool", "mail"]
     tokens = [f"file:/etc/obsctl/secrets/alert_pool_robots_{number}_token" for number in (1, 2)]
     assert [robot.token for robot in read.channels[2].each_robot()] == tokens  # type: ignore[attr-defined]
@@ -264,6 +294,7 @@ def _alerter_file(project: Path, folder: Path, site: Path | None) -> dict[str, A
 """)
     chosen = {
         **SECRETS,
+        **WITHOUT_TLS,
         "consumer_alert_language": "zh",
         "consumer_alert_timezone": "Asia/Shanghai",
         "consumer_alert_templates": str(site or ""),
@@ -381,3 +412,152 @@ def test_a_secret_that_is_not_there_is_named(reference: str, complaint: str) -> 
 
     with pytest.raises(AnsibleError, match=complaint):
         _resolve(reference, empty="")
+
+
+# Brokers that are spoken to over TLS, with logins.
+
+GUARDED = {
+    "kafka_client_port": 9094,
+    "kafka_client_security_protocol": "SASL_SSL",
+    "kafka_client_user": "obsctl",
+    "kafka_client_password": "vault:vault_token",
+    "kafka_client_ca_file": "/control/ca.pem",
+    "kafka_client_certificate_file": "/control/own.pem",
+    "kafka_client_key_file": "/control/own.key",
+    "consumer_alert_kafka_user": "alerter",
+    "consumer_alert_kafka_password": "plain-alerter",
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(project: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The fleet document of the control node, and what the role writes on app1."""
+    folder = tmp_path_factory.mktemp("guarded")
+    path = folder / "variables.json"
+    path.write_text(json.dumps({**SECRETS, **WITHOUT_TLS, **GUARDED}))
+    return fleet_document(project, path, folder), written(project, path, tmp_path_factory.mktemp("guarded-app1"))
+
+
+def test_each_service_speaks_to_guarded_brokers_as_its_own_user(guarded: tuple[Path, Path]) -> None:
+    control, host = guarded
+
+    def own(name: str, user: str) -> Security:
+        secret = f"/etc/obsctl/secrets/kafka_{name}"
+        return Security(
+            protocol="SASL_SSL",
+            user=user,
+            password=f"file:{secret}",
+            ca_file="/etc/obsctl/kafka-ca.pem",
+            certificate_file="/etc/obsctl/kafka-client.pem",
+            key_file=f"{secret}.key",
+        )
+
+    consumer, alerter = config.load(host / "consumer.yml").kafka, alerter_config.load(host / "alerter.yml").kafka
+    assert consumer.brokers.security == own("consumer", "obsctl")
+    assert alerter.brokers.security == own("alerter", "alerter")
+    assert {address.rpartition(":")[2] for address in consumer.bootstrap} == {"9094"}
+    assert _fleet(host / "fleet.json").brokers() == Brokers(consumer.bootstrap, own("obsctl", "obsctl"))
+    assert _fleet(control).kafka.client == Security(
+        protocol="SASL_SSL",
+        user="obsctl",
+        password="vault:vault_token",
+        ca_file="/control/ca.pem",
+        certificate_file="/control/own.pem",
+        key_file="/control/own.key",
+    )
+
+
+def test_passwords_and_keys_of_guarded_brokers_are_each_for_one_user(guarded: tuple[Path, Path]) -> None:
+    _, host = guarded
+    listed = json.loads((host / "secrets.json").read_text())
+    secrets = {Path(one["path"]).name: (one["source"], one["owner"]) for one in listed}
+    assert {name: secrets[name] for name in secrets if name.startswith("kafka_")} == {
+        "kafka_consumer": ("vault:vault_token", "obsctl-consumer"),
+        "kafka_alerter": ("plain-alerter", "obsctl-alerter"),
+        "kafka_obsctl": ("vault:vault_token", "root"),
+        "kafka_consumer.key": ("file:/control/own.key", "obsctl-consumer"),
+        "kafka_alerter.key": ("file:/control/own.key", "obsctl-alerter"),
+        "kafka_obsctl.key": ("file:/control/own.key", "root"),
+    }
+    for name in ("consumer.yml", "alerter.yml", "fleet.json"):
+        assert "plain-alerter" not in (host / name).read_text()
+
+
+def test_brokers_in_clear_need_none_of_it(fleet_file: Path, host_files: Path) -> None:
+    assert _fleet(fleet_file).kafka.client == IN_CLEAR
+    assert "security" not in (host_files / "consumer.yml").read_text()
+    assert "kafka_" not in (host_files / "secrets.json").read_text()
+
+
+# fleet_tls: nothing else is set but the passwords.
+
+SWITCHED_ON = {
+    "fleet_tls": True,
+    "fleet_tls_ca_file": "/control/pki/ca.pem",
+    **{
+        f"kafka_{user}_password": f"vault:vault_{user}"
+        for user in ("filebeat", "consumer", "alerter", "obsctl", "admin")
+    },
+}
+
+
+def test_with_fleet_tls_each_service_logs_in_as_its_own_user(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "app1").mkdir()
+    path = tmp_path / "variables.json"
+    path.write_text(json.dumps({**SECRETS, **SWITCHED_ON}))
+    control, host = _fleet(fleet_document(project, path, tmp_path)), written(project, path, tmp_path / "app1")
+    here = _fleet(host / "fleet.json")
+    daemons = (config.load(host / "consumer.yml"), alerter_config.load(host / "alerter.yml"))
+    for read, name in zip(daemons, ("consumer", "alerter"), strict=True):
+        wanted = Security(
+            protocol="SASL_SSL",
+            user=name,
+            password=f"file:/etc/obsctl/secrets/kafka_{name}",
+            ca_file="/etc/obsctl/kafka-ca.pem",
+        )
+        addresses = [f"192.168.100.{number}:9094" for number in (150, 151, 152)]
+        assert read.kafka.brokers == Brokers(addresses, wanted)
+    assert (control.kafka.client.user, control.kafka.client.password) == ("obsctl", "vault:vault_obsctl")
+    assert control.kafka.client.ca_file == "/control/pki/ca.pem"
+    assert (here.kafka.client.user, here.kafka.client.password) == ("obsctl", "file:/etc/obsctl/secrets/kafka_obsctl")
+    nodes = [one.kafka for one in control.hosts if one.kafka]
+    assert {(node.broker_port, node.controller_port) for node in nodes} == {(9094, 9096)}
+    secrets = {Path(one["path"]).name: one["source"] for one in json.loads((host / "secrets.json").read_text())}
+    assert [secrets[f"kafka_{name}"] for name in ("consumer", "alerter", "obsctl")] == [
+        "vault:vault_consumer",
+        "vault:vault_alerter",
+        "vault:vault_obsctl",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "control", "host"),
+    [
+        ({}, ("/srv/pki/ca.pem", ""), ("/etc/obscraft/tls/ca.pem", "")),
+        # One of the site's own is signed by a CA that the system knows.
+        (
+            {"nginx_tls_certificate_path": "/srv/shop.pem", "nginx_tls_names": ["shop.example.com"]},
+            ("", "shop.example.com"),
+            ("", "shop.example.com"),
+        ),
+    ],
+)
+def test_each_machine_checks_the_balancers_by_its_own_file(
+    project: Path, tmp_path: Path, own: dict[str, Any], control: tuple[str, str], host: tuple[str, str]
+) -> None:
+    variables = tmp_path / "variables.json"
+    tls = {"fleet_tls": True, "fleet_tls_ca_dir": "/srv/pki", "nginx_backend_tls": True, "nginx_http": "redirect"}
+    variables.write_text(json.dumps({**SECRETS, "consumer_alert_channels": CHANNELS, **tls, **own}))
+    found = []
+    folders = [tmp_path / name for name in ("control", "app1")]
+    for folder in folders:
+        folder.mkdir()
+    on_host = written(project, variables, folders[1]) / "fleet.json"
+    for path in (fleet_document(project, variables, folders[0]), on_host):
+        vip = _fleet(path).vip
+        assert vip is not None
+        assert vip.https is not None
+        assert (vip.port, vip.https.port, vip.https.http, vip.exclusive) == (80, 443, "redirect", False)
+        found.append(vip.https)
+    assert [(https.ca_file, https.server_name) for https in found] == [control, host]
+    assert [https.backend_ca_file for https in found] == ["/srv/pki/ca.pem", "/etc/obscraft/tls/ca.pem"]

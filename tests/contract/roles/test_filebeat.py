@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rig.filebeat import archive, unpack
 from rig.rendered_role import RenderedNode
 from tests.contract.roles.conftest import BIN, FILEBEAT_VERSIONS, ROOT, Rendered
 
@@ -148,15 +148,9 @@ def test_nothing_travels_that_nobody_reads(rendered: Rendered, version: str) -> 
 @pytest.fixture(scope="module")
 def filebeat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, as the hosts get it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    archive = cache / f"obsctl/artifacts/filebeat/filebeat-{FILEBEAT_VERSIONS[0]}-linux-x86_64.tar.gz"
-    if not archive.exists():
+    if archive() is None:
         pytest.skip("Filebeat is not built: obsctl artifacts build")
-    folder = tmp_path_factory.mktemp("filebeat")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    (binary,) = folder.glob("filebeat-*/filebeat")
-    return binary
+    return unpack(tmp_path_factory.mktemp("filebeat"))
 
 
 def test_filebeat_accepts_it(rendered: Rendered, filebeat: Path, tmp_path: Path) -> None:
@@ -302,3 +296,27 @@ def test_half_unpacked_release_is_unpacked_again(tmp_path: Path) -> None:
     assert would_unpack()
     (release / ".unpacked").touch()
     assert not would_unpack()
+
+
+def test_with_fleet_tls_it_logs_in_and_its_configuration_holds_no_secret(tmp_path: Path) -> None:
+    def written(**variables: Any) -> tuple[dict[str, Any], str]:
+        document = yaml.safe_load((ROOT / "tests/contract/inventories/preflight/sound/hosts.yml").read_text())
+        document["all"]["vars"] |= {"kafka_filebeat_password": "a-secret", **variables}
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump(document))
+        node = RenderedNode(tmp_path / "hosts.yml", "node1", "filebeat")
+        text = node.file("filebeat.yml.j2")
+        assert "a-secret" not in text
+        output: dict[str, Any] = yaml.safe_load(text)["output.kafka"]
+        (start,) = [line for line in node.file("filebeat.service.j2").splitlines() if line.startswith("ExecStart=")]
+        return output, start
+
+    output, start = written()
+    assert (output["hosts"][0], "ssl.enabled" in output) == ("192.168.100.150:9092", False)
+    assert "kafka-login.yml" not in start
+    for stage in ("offer", "move", "tls"):
+        output, start = written(fleet_tls=True, kafka_tls_stage=stage)
+        assert output["hosts"][0] == "192.168.100.150:9094"
+        assert output["ssl.certificate_authorities"] == ["/etc/obscraft/tls/ca.pem"]
+        assert output["ssl.verification_mode"] == "strict", "full compares no name with an address"
+        assert output["sasl.mechanism"] == "SCRAM-SHA-512"
+        assert " -c /etc/filebeat/filebeat.yml -c /etc/filebeat/kafka-login.yml " in start

@@ -16,7 +16,8 @@ BIN = Path(sys.executable).parent
 _HEALTH = """#!/usr/bin/python
 import json, os, sys
 from ansible.module_utils.basic import AnsibleModule
-spec = dict((n, {"type": "raw"}) for n in ("node_id", "address", "broker", "bootstrap", "require", "timeout", "unit"))
+names = ("node_id", "address", "broker", "bootstrap", "require", "timeout", "tls", "unit")
+spec = dict((n, {"type": "raw"}) for n in names)
 module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
 cluster = json.load(open(os.environ["CLUSTER"]))
 restarts = [w.split()[1] for w in open(os.environ["JOURNAL"]) if w.startswith("restart")]
@@ -33,7 +34,7 @@ module.exit_json(
 _ELECT = """#!/usr/bin/python
 import os
 from ansible.module_utils.basic import AnsibleModule
-module = AnsibleModule(argument_spec={"bootstrap": {"type": "list", "elements": "str"}})
+module = AnsibleModule(argument_spec={"bootstrap": {"type": "list", "elements": "str"}, "tls": {"type": "dict"}})
 open(os.environ["JOURNAL"], "a").write("elect\\n")
 module.exit_json(changed=False, moved=0)
 """

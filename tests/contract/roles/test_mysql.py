@@ -202,3 +202,76 @@ def test_without_a_way_in_the_person_is_told_one(accounts: ModuleType, tmp_path:
     assert "run: ALTER USER root@localhost IDENTIFIED WITH auth_socket;" in refusal.value.message
     assert "n;w>2" not in refusal.value.message + str(module.commands)
     assert list(tmp_path.iterdir()) == [log], "the option file with the password is gone"
+
+
+class _Server:
+    """A server of a flavor, whose accounts have no privileges."""
+
+    def __init__(self, flavor: str) -> None:
+        self.is_mariadb = flavor == "mariadb"
+
+
+#: What a server stores for the password "password", by flavor.
+_STORED = {
+    "mariadb": ("mysql_native_password", b"*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"),
+    "mysql": ("caching_sha2_password", b"$A$005$" + SALT + DIGEST),
+}
+_RIGHT = {"mariadb": "password", "mysql": "hashcat"}
+
+
+def _plan(
+    accounts: ModuleType,
+    flavor: str,
+    *,
+    password: str = "",
+    require: bool | None = None,
+    ssl_type: str = "",
+    **how: bool,
+) -> list[str]:
+    account = {"name": "app", "password": password or _RIGHT[flavor], "require_ssl": require}
+    stored = accounts.Stored(*_STORED[flavor], ssl_type)
+    options = {"keep_old_password": False, "has_old_password": False} | how
+    return [sql for _, sql in accounts.login_plan(_Server(flavor), account, "10.0.0.1", stored, **options)]
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+@pytest.mark.parametrize(
+    ("require", "ssl_type", "expected"),
+    [
+        (None, "", []),
+        (None, "ANY", []),
+        (True, "", ["ALTER USER 'app'@'10.0.0.1' REQUIRE SSL"]),
+        (True, "ANY", []),
+        (True, "X509", []),
+        (False, "", []),
+        (False, "ANY", ["ALTER USER 'app'@'10.0.0.1' REQUIRE NONE"]),
+        (False, "SPECIFIED", []),
+    ],
+)
+def test_an_account_that_is_held_to_tls(
+    accounts: ModuleType, flavor: str, require: bool | None, ssl_type: str, expected: list[str]
+) -> None:
+    assert _plan(accounts, flavor, require=require, ssl_type=ssl_type) == expected
+
+
+def test_a_new_account_is_never_without_its_requirement(accounts: ModuleType) -> None:
+    account = {"name": "app", "password": "p", "require_ssl": True}
+    ((_, sql),) = accounts.login_plan(_Server("mysql"), account, "10.0.0.1", None, False, False)
+    assert sql == "CREATE USER 'app'@'10.0.0.1' IDENTIFIED WITH caching_sha2_password BY 'p' REQUIRE SSL"
+
+
+def test_a_new_password_beside_the_old_one(accounts: ModuleType) -> None:
+    (mysql,) = _plan(accounts, "mysql", password="new", keep_old_password=True)
+    assert mysql.endswith(" BY 'new' RETAIN CURRENT PASSWORD")
+    (mariadb,) = _plan(accounts, "mariadb", password="new", keep_old_password=True)
+    new, old = accounts.native(b"new").decode(), _STORED["mariadb"][1].decode()
+    assert mariadb.endswith(f"VIA mysql_native_password USING '{new}' OR mysql_native_password USING '{old}'"), (
+        "the first is the one that the next run compares"
+    )
+
+
+def test_an_old_password_that_was_kept_is_discarded(accounts: ModuleType) -> None:
+    assert _plan(accounts, "mysql", has_old_password=True) == ["ALTER USER 'app'@'10.0.0.1' DISCARD OLD PASSWORD"]
+    (mariadb,) = _plan(accounts, "mariadb", has_old_password=True)
+    assert " OR " not in mariadb
+    assert "IDENTIFIED BY PASSWORD" in mariadb

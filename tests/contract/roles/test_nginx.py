@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from obsctl.checks.vip.collect import HEALTH_PATH
 from obsctl.lines.formats import nginx_json
 from rig.ports import free_port
 from tests.contract.roles.conftest import ROOT, Rendered
@@ -33,12 +35,13 @@ def nginx(rendered: Rendered) -> Iterator[Rendered]:
     """A running nginx with the rendered configuration; its back ends are addresses that no host has."""
     config = rendered.folder / "nginx-here.conf"
     config.write_text(re.sub(r"^user .*$", "user root;", rendered.text("nginx-here.conf"), flags=re.M))
-    with _running(config, rendered.port):
+    with running(config, rendered.port):
         yield rendered
 
 
 @contextlib.contextmanager
-def _running(config: Path, port: int) -> Iterator[None]:
+def running(config: Path, port: int) -> Iterator[None]:
+    """Run nginx with a configuration; it listens on the port."""
     options = f"daemon off; pid {config.parent}/nginx.pid;"
     with subprocess.Popen([str(NGINX), "-c", config, "-g", options], stderr=subprocess.PIPE, text=True) as process:
         for _ in range(100):
@@ -47,9 +50,11 @@ def _running(config: Path, port: int) -> Iterator[None]:
                     break
             assert process.poll() is None, process.stderr and process.stderr.read()
             time.sleep(0.05)
-        yield
-        process.send_signal(signal.SIGQUIT)
-        process.wait(10)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(10)
 
 
 def _lines(rendered: Rendered, marker: str) -> list[bytes]:
@@ -138,10 +143,15 @@ def test_every_back_end_is_in_the_shared_zone(rendered: Rendered) -> None:
     assert "non_idempotent" not in re.sub("#.*", "", rendered.text("nginx.conf"))
 
 
-class _BackEnds:
-    """Three back ends on ports of their own; each can be stopped and started again on its port."""
+class BackEnds:
+    """Three back ends on ports of their own; each can be stopped and started again on its port.
 
-    def __init__(self) -> None:
+    Args:
+        tls: with which they answer; None for in clear.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.ports: list[int] = []
         self._running: dict[int, http.server.ThreadingHTTPServer] = {}
         for _ in range(3):
@@ -150,6 +160,8 @@ class _BackEnds:
     def start(self, port: int) -> int:
         """Start the back end of a port, 0 for a new one; return its port."""
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), _Answer)
+        if self._tls is not None:
+            server.socket = self._tls.wrap_socket(server.socket, server_side=True)
         port = server.server_address[1]
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         self._running[port] = server
@@ -178,9 +190,9 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def balanced(rendered: Rendered, tmp_path: Path) -> Iterator[tuple[_BackEnds, int, Path]]:
+def balanced(rendered: Rendered, tmp_path: Path) -> Iterator[tuple[BackEnds, int, Path]]:
     """Three back ends behind a running nginx; its port and its access log."""
-    back_ends = _BackEnds()
+    back_ends = BackEnds()
     port, check_port = free_port(), free_port()
     text = rendered.text("nginx-here.conf").replace(str(rendered.folder), str(tmp_path))
     text = text.replace(f":{rendered.port} ", f":{port} ").replace(f":{rendered.check_port};", f":{check_port};")
@@ -188,7 +200,7 @@ def balanced(rendered: Rendered, tmp_path: Path) -> Iterator[tuple[_BackEnds, in
         text = text.replace(f"192.0.2.1{number}:8080", f"127.0.0.1:{own}")
     config = tmp_path / "nginx.conf"
     config.write_text(re.sub(r"^user .*$", "user root;", text, flags=re.M))
-    with _running(config, port):
+    with running(config, port):
         yield back_ends, port, tmp_path / "access.log"
     back_ends.stop_all()
 
@@ -197,7 +209,7 @@ def _statuses(port: int, count: int) -> set[int]:
     return {_get(port, "/").status for _ in range(count)}
 
 
-def test_no_502_when_all_back_ends_are_back(balanced: tuple[_BackEnds, int, Path]) -> None:
+def test_no_502_when_all_back_ends_are_back(balanced: tuple[BackEnds, int, Path]) -> None:
     back_ends, port, _ = balanced
     assert _statuses(port, 12) == {200}
     back_ends.stop_all()
@@ -208,7 +220,7 @@ def test_no_502_when_all_back_ends_are_back(balanced: tuple[_BackEnds, int, Path
     assert _statuses(port, 30) == {200}
 
 
-def test_one_that_is_back_is_enough(balanced: tuple[_BackEnds, int, Path]) -> None:
+def test_one_that_is_back_is_enough(balanced: tuple[BackEnds, int, Path]) -> None:
     back_ends, port, _ = balanced
     back_ends.stop_all()
     assert _statuses(port, 12) == {502}
@@ -216,7 +228,7 @@ def test_one_that_is_back_is_enough(balanced: tuple[_BackEnds, int, Path]) -> No
     assert _statuses(port, 30) == {200}
 
 
-def test_one_dead_back_end_is_left_out(balanced: tuple[_BackEnds, int, Path]) -> None:
+def test_one_dead_back_end_is_left_out(balanced: tuple[BackEnds, int, Path]) -> None:
     back_ends, port, log = balanced
     back_ends.stop(back_ends.ports[0])
     assert _statuses(port, 100) == {200}
@@ -231,3 +243,11 @@ def test_rotation_is_by_rename(rendered: Rendered) -> None:
     assert "copytruncate" not in text
     assert "kill -USR1" in text
     assert "delaycompress" in text
+
+
+def test_a_look_at_an_idle_balancer_writes_no_line(nginx: Rendered) -> None:
+    """The path that verify vip and health ask for; any other path is a request like everybody's."""
+    answer = _get(nginx.port, HEALTH_PATH)
+    assert (answer.status, answer.getheader("X-Balancer")) == (200, "node1")
+    _get(nginx.port, f"{HEALTH_PATH}/not")
+    assert len(_lines(nginx, HEALTH_PATH)) == 1, "the second one alone"

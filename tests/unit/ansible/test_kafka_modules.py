@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import socket
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from rig import collection  # noqa: F401  # makes ansible_collections importable
 from ansible_collections.obscraft.fleet.plugins.filter.kafka_nodes import kafka_nodes  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.filter.kafka_topic_specs import kafka_topic_specs  # isort: skip
 from ansible_collections.obscraft.fleet.plugins.module_utils import kafka_wire  # isort: skip
-from ansible_collections.obscraft.fleet.plugins.modules import kafka_node_health, kafka_topics  # isort: skip
+from ansible_collections.obscraft.fleet.plugins.modules import kafka_acls, kafka_node_health, kafka_quotas, kafka_topics  # isort: skip
 
 LOG = {"name": "nginxlog", "partitions": 6, "replication_factor": 3, "configs": {"min.insync.replicas": "2"}}
 
@@ -133,14 +135,14 @@ def test_running_node_is_asked_where_it_listens_and_tells_where_the_others_are(m
     """The inventory's ports have changed; all three brokers still listen on the old ones."""
     old = {1: "a:9092", 2: "b:9092", 3: "c:9092"}
 
-    def metadata(addresses, timeout):
+    def metadata(addresses, timeout, tls):
         if addresses[0] not in old.values():
             raise kafka_wire.KafkaError(f"{addresses[0]}: refused")
         return {"cluster_id": "x", "brokers": old, "topics": {}}
 
     asked = []
 
-    def quorum(addresses, timeout):
+    def quorum(addresses, timeout, tls):
         asked.append(addresses)
         return {"leader": 1, "voters": []}
 
@@ -161,7 +163,7 @@ def test_election_that_is_not_needed_moves_no_lead(monkeypatch):
     answer.array(["nginxlog"], lambda b, name: b.string(name).array(results, one_partition).tags()).tags()
     asked = []
 
-    def call(addresses, api, body, timeout):
+    def call(addresses, api, body, timeout, tls):
         asked.append((api, bytes(body)))
         return kafka_wire.Reader(bytes(answer.data))
 
@@ -223,3 +225,122 @@ def test_wire_forms_of_the_protocols_guide():
     assert (back.string(), back.string()) == ("ab", None)
     assert back.array(lambda r: (r.get("i"), r.tags())[0]) == [7]
     assert kafka_wire.split_address("[2001:db8::1]:9092") == ("2001:db8::1", 9092)
+
+
+def test_hash_of_a_password_is_pbkdf2():
+    """The hosts' oldest Python has none, so the wire has its own."""
+    for password, salt in ((b"pencil", b"salt"), (b"\xe7\xa7\x98" * 50, bytes(range(32)))):
+        wanted = hashlib.pbkdf2_hmac("sha512", password, salt, 4096)
+        assert kafka_wire.salted_password(password, salt, 4096) == wanted
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "named"),
+    [
+        ("192.0.2.1", ["node1", "192.0.2.1"], True),
+        ("192.0.2.1", ["*.0.2.1"], False),
+        ("Node1.example", ["node1.example"], True),
+        ("node1.example", ["*.example"], True),
+        ("a.node1.example", ["*.example"], False),
+        ("node1", ["node10", "*"], False),
+        ("node1", [], False),
+    ],
+)
+def test_host_is_compared_with_the_names_of_the_certificate(host, names, named):
+    assert kafka_wire.is_named(host, names) is named
+
+
+def test_address_says_whether_it_speaks_tls():
+    assert kafka_wire.split_address("SSL://192.0.2.1:9095") == ("192.0.2.1", 9095)
+    assert kafka_wire.split_address("[2001:db8::1]:9092") == ("2001:db8::1", 9092)
+
+
+def test_only_named_users_lose_rights():
+    rights = {"filebeat": [{"resource": "topic", "names": ["nginxlog"], "operations": ["Write"]}], "gone": []}
+    wanted = (2, "nginxlog", 3, "User:filebeat", "*", 4, 3)
+    from_one_host = (2, "nginxlog", 3, "User:filebeat", "192.0.2.9", 4, 3)
+    denying, of_gone = (2, "nginxlog", 3, "User:filebeat", "*", 3, 2), (4, "kafka-cluster", 3, "User:gone", "*", 2, 3)
+    of_another = (2, "nginxlog", 3, "User:reports", "*", 2, 3)
+    assert kafka_acls.plan(rights, [of_another]) == ([wanted], [])
+    add, remove = kafka_acls.plan(rights, [wanted, from_one_host, denying, of_gone, of_another])
+    assert (add, remove) == ([], sorted([from_one_host, denying, of_gone]))
+    assert [kafka_acls.line(acl) for acl in (from_one_host, denying)] == [
+        "User:filebeat may Write topic nginxlog from 192.0.2.9",
+        "User:filebeat may not Read topic nginxlog",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        ({"resource": "topic", "operations": ["Read"]}, "User:x has no names"),
+        ({"resource": "topic", "names": ["a"]}, "User:x has no operations"),
+        ({"resource": "topik", "names": ["a"], "operations": ["Read"]}, "has topik; known are cluster, group, topic"),
+        ({"resource": "topic", "names": ["a"], "operations": ["read"]}, "has the operation read; known are All, Alter"),
+        ({"resource": "topic", "names": "a", "operations": ["Read"]}, "has a, where a list belongs"),
+        ({"resource": "topic", "name": "a", "operations": ["Read"]}, "has name; it takes resource, names"),
+        ({"resource": "topic", "names": ["a"], "operations": ["Read"], "pattern": "x"}, "known are literal, prefixed"),
+    ],
+)
+def test_right_that_is_none_is_named(right, said):
+    with pytest.raises(ValueError, match=said):
+        kafka_acls.wanted_acls({"x": [right]})
+
+
+@pytest.mark.parametrize("listed", [{"resource": "topic"}, ["topic"], "topic", 5])
+def test_rights_that_are_no_list_are_named(listed):
+    with pytest.raises(ValueError, match="User:x has"):
+        kafka_acls.wanted_acls({"x": listed})
+
+
+def test_only_named_users_lose_quotas():
+    wanted = kafka_quotas.wanted_quotas({"filebeat": {"producer_byte_rate": "1e6"}, "gone": None})
+    existing = {
+        "filebeat": {"producer_byte_rate": 5.0, "request_percentage": 12.5},
+        "gone": {"consumer_byte_rate": 1.0},
+        "reports": {"consumer_byte_rate": 1.0},
+    }
+    assert kafka_quotas.plan(wanted, existing) == {
+        "filebeat": {"producer_byte_rate": 1000000.0, "request_percentage": None},
+        "gone": {"consumer_byte_rate": None},
+    }
+    assert kafka_quotas.plan(wanted, {"filebeat": {"producer_byte_rate": 1000000.0}}) == {}
+    assert kafka_quotas.lines(wanted) == ["filebeat producer_byte_rate 1000000"]
+    assert kafka_quotas.lines({"a": {"request_percentage": 12.5}}) == ["a request_percentage 12.5"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ({"producer_rate": 1}, "x has the quota producer_rate; known are consumer_byte_rate, producer_byte_rate"),
+        ({"producer_byte_rate": 0}, "x has producer_byte_rate: 0, where a number above 0 belongs"),
+        ({"producer_byte_rate": "10MB"}, "producer_byte_rate: 10MB, where a number above 0"),
+        ({"producer_byte_rate": None}, "producer_byte_rate: None, where a number above 0"),
+        ({"producer_byte_rate": True}, "producer_byte_rate: True, where a number above 0"),
+        ({"producer_byte_rate": 12.5}, "producer_byte_rate: 12.5, and Kafka takes whole bytes"),
+        ({"producer_byte_rate": "nan"}, "producer_byte_rate: nan, where a number above 0"),
+        (["producer_byte_rate"], "where a dictionary of quotas belongs"),
+    ],
+)
+def test_quota_that_is_none_is_named(listed, said):
+    with pytest.raises(ValueError, match=said):
+        kafka_quotas.wanted_quotas({"x": listed})
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"", "it closed the connection"),
+        # RFC 8446, section 6: an alert, version 1.2, two bytes, fatal, unexpected message.
+        (b"\x15\x03\x03\x00\x02\x02\x0a", "it speaks TLS, and was asked without it"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers there is not Kafka"),
+    ],
+)
+def test_who_answers_otherwise_is_named_with_its_address(said: bytes, words: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(said)
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(kafka_wire.KafkaError) as refused:
+            kafka_wire.exchange(ours, "192.0.2.11:9095", kafka_wire.METADATA, b"")
+    assert str(refused.value).startswith(f"192.0.2.11:9095: {words}")

@@ -25,7 +25,7 @@ CASES = {
         LOGIN,
         "ssh: connect to host 192.0.2.11 port 2222: Connection timed out",
         "no answer from 192.0.2.11 port 2222 in time",
-        "`nc -vz 192.0.2.11 2222`",
+        "a firewall drops port 2222",
     ),
     "no route": (
         LOGIN,
@@ -64,26 +64,26 @@ CASES = {
         "IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\n"
         "Host key for [192.0.2.11]:2222 has changed and you have requested strict checking.\n"
         "Host key verification failed.",
-        "not the one that this control node has stored",
+        "differs from the one stored on this control node",
         "`ssh-keygen -R '[192.0.2.11]:2222' -f ~/.ssh/known_hosts`",
     ),
     "denied": (
         LOGIN | {"ansible_ssh_private_key_file": "~/.ssh/fleet"},
         "deploy@192.0.2.11: Permission denied (publickey,password).",
-        "192.0.2.11 does not let deploy in with a key",
+        "192.0.2.11 accepts none of this control node's keys for deploy",
         "`ssh -p 2222 -i ~/.ssh/fleet deploy@192.0.2.11 true`",
     ),
     "denied by password": (
         PASSWORD,
         "deploy@192.0.2.11: Permission denied (publickey,password).",
-        "192.0.2.11 does not let deploy in with the inventory's password",
+        "192.0.2.11 rejects deploy's password from the inventory",
         f"`{SSH}`",
     ),
     "denied by password, in Ansible's words": (
         PASSWORD,
         "Invalid/incorrect username/password. Skipping remaining 2 retries to prevent account lockout: "
         "Permission denied, please try again.",
-        "does not let deploy in with the inventory's password",
+        "rejects deploy's password from the inventory",
         f"`{SSH}`",
     ),
     "no sshpass": (
@@ -95,7 +95,7 @@ CASES = {
     "denied by the jump host": (
         JUMP,
         "ops@192.0.2.1: Permission denied (publickey).\r\nConnection closed by UNKNOWN port 65535",
-        "through the jump host: 192.0.2.1 does not let ops in",
+        "through the jump host: 192.0.2.1 accepts none of this control node's keys for ops",
         "`ssh -p 2222 -o ProxyJump=ops@192.0.2.1 deploy@192.0.2.11 true`",
     ),
     "jump host of ~/.ssh/config unknown": (
@@ -109,8 +109,8 @@ CASES = {
         JUMP,
         "channel 0: open failed: connect failed: No route to host\r\nstdio forwarding failed\r\n"
         "kex_exchange_identification: Connection closed by remote host",
-        "the jump host lets us in, but cannot reach 192.0.2.11 port 2222",
-        "`nc -vz 192.0.2.11 2222`",
+        "the jump host accepts the login, but cannot reach 192.0.2.11 port 2222",
+        "`timeout 3 bash -c '</dev/tcp/192.0.2.11/2222' && echo open`",
     ),
     "private key readable by others": (
         LOGIN | {"ansible_private_key_file": "/keys/fleet"},
@@ -140,11 +140,11 @@ CASES = {
         "one of its inventory values cannot be computed; Ansible says",
         "define the variable",
     ),
-    "anything else": (LOGIN, "mux_client_request_session: read failed", "it takes no command", f"`{SSH}`"),
+    "anything else": (LOGIN, "mux_client_request_session: read failed", "it accepts no command", f"`{SSH}`"),
     "another connection": (
         LOGIN | {"ansible_connection": "containers.podman.podman"},
         "no such container",
-        "it takes no command",
+        "it accepts no command",
         "`ansible -m ansible.builtin.raw -a true -i inventories/mine node1`",
     ),
 }
@@ -168,6 +168,9 @@ def test_the_cause_and_the_command(case):
     assert problem.host == "node1"
     assert reason in problem.problem
     assert fix in problem.fix
+    # The whole login can be typed, with port, user, key and jump host.
+    login = reach.login_of("node1", variables, {"inventory": "-i inventories/mine"})
+    assert login.command.removeprefix("ssh ") in problem.fix
     assert "secret-word" not in str(problem)
     assert not set(problem.fix + problem.problem) & set("{}"), problem
 
@@ -208,7 +211,7 @@ def test_ssh_copy_id_takes_a_part_of_sshs_arguments():
 def test_a_shell_that_refuses_is_not_an_answer():
     look = read_look({"rc": 1, "stdout": "Password change required but no TTY available.\r\n", "stderr": ""})
     problem = next(reach.unreachable(fleet({"node1": LOGIN}, looks={"node1": look})))
-    assert "lets us in, but does not run a shell command" in problem.problem
+    assert "accepts the login, but does not run a shell command" in problem.problem
     assert "Password change required" in problem.problem
     assert f"`{SSH}`" in problem.fix
 

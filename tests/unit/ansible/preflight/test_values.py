@@ -6,8 +6,15 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.obscraft.fleet.plugins.action.fleet_preflight import ROLES, role_options, strays
-from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import memory, names, network, rules, values
+from ansible_collections.obscraft.fleet.plugins.action.fleet_preflight import ROLES, known_tags, role_options, strays
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
+    kinds,
+    memory,
+    names,
+    network,
+    rules,
+    values,
+)
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.look import Look
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import ROLES_OF_GROUP
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.secrets import secret_fault
@@ -311,7 +318,7 @@ def _lists_of_networks(specs):
 @pytest.mark.parametrize("port", [1, 22, "2222", 65535])
 def test_a_login_port(port):
     one = fleet({"host1": {"ansible_port": port}})
-    assert [*values.wrong_types(one), *values.login_ports(one)] == []
+    assert [*kinds.wrong_types(one), *values.login_ports(one)] == []
 
 
 @pytest.mark.parametrize("name", ["ansible_port", "ansible_ssh_port"])
@@ -352,3 +359,17 @@ def test_a_host_of_a_foreign_group_is_left_alone():
 def test_hosts_without_a_group_of_ours():
     groups = {"all": ["a", "b", "c"], "ungrouped": ["c"], "kafka": ["a"], "rack1": ["a", "b"], "kafak": ["b"]}
     assert strays(groups) == {"b": ["rack1", "kafak"]}
+
+
+@pytest.mark.parametrize(
+    ("tag", "fix"),
+    [("kakfa", "did you mean kafka?"), ("broker", "use one of kafka, nginx"), ("kafka", ""), ("all", "")],
+)
+def test_a_tag_that_no_play_has_is_named(tag, fix):
+    found = list(names.tags(fleet({})._replace(tags=[tag], known_tags=["kafka", "nginx"])))
+    assert [problem.fix for problem in found] == ([fix] if fix else [])
+
+
+def test_the_tags_are_those_of_the_playbooks():
+    assert {"kafka", "nginx", "lb", "consumer", "common"} <= set(known_tags())
+    assert not {"always", "never"} & set(known_tags())
