@@ -1,0 +1,55 @@
+"""What commands that show log lines share: which log, and how its records are read."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from obsctl.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from obsctl.alerter.input.line_reader import LineReader
+    from obsctl.fleet.model import Fleet
+    from obsctl.query.fields import Table
+
+
+class Log(enum.StrEnum):
+    """Whose lines are shown."""
+
+    ACCESS = "access"
+    ERROR = "error"
+
+    @property
+    def table(self) -> Table:
+        """Its fields, and its table in the database."""
+        from obsctl.query.fields import ACCESS, ERROR
+
+        return ACCESS if self is Log.ACCESS else ERROR
+
+
+Filter = Annotated[str, typer.Argument(metavar="[FILTER]", show_default=False, help="Which lines (default: all).")]
+OfLog = Annotated[
+    Log, typer.Option("--log", case_sensitive=False, help="Lines of the access log, or of the error log.")
+]
+
+
+def line_reader(fleet: Fleet) -> LineReader:
+    """Return what reads records as the inventory's alerter does.
+
+    Raises:
+        ConfigError: the inventory says what cannot be.
+    """
+    from obsctl.alerter.config import networks_of, zone_of
+    from obsctl.alerter.input.line_reader import LineReader
+    from obsctl.core.config_file import InvalidValueError
+    from obsctl.lines.client_address import TrustedProxies
+
+    said = fleet.alerter
+    try:
+        proxies = TrustedProxies(networks_of(said.trusted_proxies, "consumer_trusted_proxies"))
+        zone_of(said.error_log_timezone, "consumer_error_log_timezone")
+    except InvalidValueError as fault:
+        raise ConfigError(f"the inventory: {fault.key}: {fault}", hint=fault.hint) from None
+    return LineReader(proxies, said.error_log_timezone)

@@ -1,0 +1,88 @@
+"""Asks the database for the lines of a search, one stretch of time after the other."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pymysql
+
+from obsctl.search.question import Place, Question
+from obsctl.search.windows import Windows
+
+#: What a server says of a statement that took longer than it may: MySQL and MariaDB.
+_TOO_LONG = frozenset((3024, 1969))
+
+
+class Found(NamedTuple):
+    """What a stretch of time gave.
+
+    Attributes:
+        lines: newest first, each with the question's fields in their order.
+        last: where the last of them stands; None where there is none.
+        reached: all from this moment on has been looked at (UTC).
+        whole: the search is at its end: at its oldest moment, or at its limit.
+    """
+
+    lines: tuple[tuple[Any, ...], ...]
+    last: Place | None
+    reached: datetime.datetime
+    whole: bool
+
+
+def search(
+    cursor: Any,
+    question: Question,
+    windows: Windows,
+    *,
+    limit: int,
+    seconds: float,
+    before: Place | None = None,
+) -> Iterator[Found]:
+    """Find lines; the last item says by ``whole`` whether the time sufficed.
+
+    Args:
+        cursor: of a connection whose session commits by itself and may read the table.
+        question: what is searched.
+        windows: the time in which it is.
+        limit: how many lines at most.
+        seconds: the time for all; the server ends a statement that would take longer.
+        before: only lines older than this one.
+
+    Raises:
+        pymysql.MySQLError: the database refuses a statement, or does not answer.
+    """
+    ends = time.monotonic() + seconds
+    bounded = _bound_of(cursor)
+    while (window := windows.next()) is not None:
+        left_s = ends - time.monotonic()
+        if left_s <= 0:
+            return
+        cursor.execute(bounded(left_s))
+        statement = question.statement(window, limit, before)
+        began = time.monotonic()
+        try:
+            cursor.execute(statement.text, statement.parameters)
+            rows = cursor.fetchall()
+        except pymysql.MySQLError as error:
+            if error.args and error.args[0] in _TOO_LONG:
+                return
+            raise
+        windows.looked(window, time.monotonic() - began)
+        limit -= len(rows)
+        last = (
+            Place(rows[-1][1 + question.fields.index("ts")].replace(tzinfo=datetime.UTC), rows[-1][0]) if rows else None
+        )
+        yield Found(tuple(row[1:] for row in rows), last, windows.reached, whole=limit <= 0 or windows.next() is None)
+        if limit <= 0:
+            return
+
+
+def _bound_of(cursor: Any) -> Callable[[float], str]:
+    """Return what makes the statement that limits the next ones to some seconds."""
+    cursor.execute("SELECT VERSION()")
+    if "MariaDB" in str(cursor.fetchone()[0]):
+        return lambda seconds: f"SET SESSION max_statement_time = {max(seconds, 0.001):.3f}"
+    return lambda seconds: f"SET SESSION max_execution_time = {max(1, round(seconds * 1000)):d}"
