@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +42,26 @@ def test_ssh_is_open_where_ansible_uses_it(tmp_path: Path):
     ("host", "variables", "opened", "closed"),
     [
         ("node1", {"nginx_listen": ["8000", "[::]:8443 ipv6only=on"]}, (8000, 8443), 80),
+        ("node1", {"fleet_tls": True}, (80, 443), 8443),
+        ("node1", {"fleet_tls": False}, (80,), 443),
+        ("node1", {"fleet_tls": True, "nginx_http": "redirect", "nginx_tls_listen": ["8443"]}, (80, 8443), 443),
+        ("node1", {"fleet_tls": True, "nginx_http": "close"}, (443,), 80),
+        ("node1", {"fleet_tls": True, "nginx_http": "close", "nginx_tls_listen": []}, (80,), 443),
         ("node1", {"backend_port": 8081}, (8081,), 8080),
         ("node1", {"kafka_broker_port": 9192, "kafka_controller_port": 9193}, (9192, 9193), 9092),
+        ("node1", {"kafka_tls_stage": "offer"}, (9092, 9093, 9094, 9095, 9096), 9192),
+        ("node1", {"kafka_tls_stage": "tls"}, (9094, 9095, 9096), 9092),
+        ("node1", {"fleet_tls": True, "kafka_tls_port": 9194}, (9194, 9095, 9096), 9093),
+        ("node1", {"kafka_client_port": 9094}, (9092, 9093, 9094), 9095),
         ("db1", {"mysql_port": 3307}, (3307,), 3306),
+        ("node1", {"fleet_tls": True}, (80, 443, 9094, 9095, 9096), 9092),
+        ("node1", {"fleet_tls": True, "kafka_tls_stage": "offer"}, (9092, 9093, 9094, 9095, 9096), 9097),
+        ("node1", {"fleet_tls": "yes", "kafka_tls_stage": "tls", "kafka_tls_controller_port": 9196}, (9196,), 9093),
+        ("node1", {"fleet_tls": False, "nginx_http": "close"}, (80, 9092, 9093), 443),
+        ("node1", {"kafka_process_roles": ["broker"]}, (9092,), 9093),
+        ("node1", {"kafka_process_roles": ["controller"]}, (9093,), 9092),
+        ("node1", {"kafka_client_port": 9192}, (9092, 9192), 9094),
+        ("node1", {"kafka_client_port": 9094}, (9092, 9094), 9095),
     ],
 )
 def test_ports_are_the_services_own(
@@ -53,6 +71,28 @@ def test_ports_are_the_services_own(
     for port in opened:
         assert f'<port port="{port}" protocol="tcp"/>' in zone
     assert f'"{closed}"' not in zone
+
+
+def _sources(zone: str, port: int) -> set[str]:
+    rules = re.findall(r'<source address="([^"]+)"/>\s*<port port="(\d+)" protocol="tcp"/>', zone)
+    return {source for source, its_port in rules if its_port == str(port)}
+
+
+def test_each_port_is_open_for_its_own_clients_only(tmp_path: Path):
+    zone = _zone(tmp_path, "node1", fleet_tls=True)
+    nodes, app1, admin = {f"192.168.100.15{last}" for last in range(3)}, "192.168.100.161", "192.168.100.10"
+    assert _sources(zone, 22) == {admin}
+    assert _sources(zone, 8080) == nodes | {admin}
+    assert _sources(zone, 9094) == nodes | {app1, admin}
+    assert _sources(zone, 9095) == _sources(zone, 9096) == nodes
+    assert _sources(_zone(tmp_path, "node1"), 9092) == nodes | {app1, admin}
+    assert _sources(_zone(tmp_path, "db1"), 3306) == {app1, admin}
+
+
+def test_what_is_for_the_host_alone_is_in_no_rule(tmp_path: Path):
+    for host in ("node1", "app1"):
+        zone = _zone(tmp_path, host)
+        assert not [port for port in (8081, 5066, 9600, 9601) if f'"{port}"' in zone]
 
 
 _SUDO = """#!/bin/sh

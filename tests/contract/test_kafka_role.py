@@ -84,3 +84,11 @@ def test_logging_follows_kafkas_line():
     assert "  -Dcom.example=1 \\\n" in new.file("kafka.service.j2")
     assert "ConsoleAppender" in old.file("log4j.properties.j2")
     assert "appender.stdout.type=Console" in new.file("log4j2.properties.j2")
+
+
+def test_kafkas_tools_print_warnings_apart_from_what_they_were_asked_for():
+    old, new = RenderedNode(SEPARATE, "broker1"), RenderedNode(PROPERTIES, "node1")
+    assert "-Dlog4j.configuration=file:/etc/kafka/tools-log4j.properties" in old.file("kafka-cli.j2")
+    assert "-Dlog4j2.configurationFile=file:/etc/kafka/tools-log4j2.properties" in new.file("kafka-cli.j2")
+    assert "log4j.appender.stderr.target=System.err" in old.file("tools-log.properties.j2")
+    assert "appender.stderr.target=SYSTEM_ERR" in new.file("tools-log.properties.j2")

@@ -69,6 +69,9 @@ EXPECTED = {
     "data-dir-has-lost-found": Expected(
         "node1", "/var/lib/kafka/lost+found is no partition", "kafka_data_dir: /var/lib/kafka/data"
     ),
+    "database-certificate-of-another-name": Expected(
+        "app1", "consumer_database_host is db.example, which the certificate of db1 does not name", "add db.example to"
+    ),
     "database-name-too-long": Expected("db1", "mysql_database has 68 characters", "at most 64"),
     "disk-of-brokers-only": Expected(LB, "with 3 copies over 3 brokers need 824", "larger disk"),
     "disk-too-small": Expected("node2", "/var/lib/kafka has room for 200 GiB", "larger disk"),
@@ -104,13 +107,30 @@ EXPECTED = {
         "too long: 71 characters where a host name may have 63",
         "shorter name",
     ),
-    "host-unreachable": Expected("node3", "cannot be reached: no answer from 192.168.100.152 port 22", "nc -vz"),
+    "host-unreachable": Expected(
+        "node3", "cannot be reached: no answer from 192.168.100.152 port 22", "a firewall drops port 22"
+    ),
     "host-without-a-shell": Expected(
         "db1", "does not run a shell command; it says: This account is currently", "login shell"
     ),
     "java-too-old": Expected(LB, "Kafka 4.1.0 needs Java 17 or newer, java_version gives 11", "java_version to 17"),
     "listen-port-out-of-range": Expected(LB, "nginx_listen has '80000 default_server'", "such as 80"),
     "listeners-with-tls-only": Expected(LB, "speak to port 9092 without TLS", "keep PLAINTEXT://:9092"),
+    "kafka-client-ca-absent": Expected(
+        "control node", "kafka_client_ca_file does not exist: /nonexistent/ca.pem", "path of a PEM file"
+    ),
+    "kafka-client-key-forgotten": Expected(
+        LB, "kafka_client_certificate_file is set and kafka_client_key_file is not", "set kafka_client_key_file"
+    ),
+    "kafka-client-listener-absent": Expected(
+        LB, "clients speak SASL_SSL to port 9092 (kafka_client_port), which is a listener of PLAINTEXT", "beside"
+    ),
+    "kafka-client-login-without-protocol": Expected(
+        LB, "with kafka_client_security_protocol PLAINTEXT there is no login", "SASL_SSL"
+    ),
+    "kafka-client-password-forgotten": Expected(
+        LB, "kafka_client_password is empty, but with kafka_client_security_protocol SASL_SSL", "vault:VARIABLE"
+    ),
     "login-variable-unresolvable": Expected(
         "db1", "ansible_password has no value: 'vault_ssh_password' is undefined", "vault.yml"
     ),
@@ -127,6 +147,22 @@ EXPECTED = {
     "partitions-zero": Expected(LB, "partitions of topic nginxlog is 0", "range"),
     "path-is-the-root": Expected(LB, "filebeat_home is /, which belongs to the system", "of its own"),
     "path-not-absolute": Expected(LB, "kafka_data_dir is 'var/lib/kafka', not an absolute path", "from / on"),
+    "nginx-http-closed-without-tls": Expected(
+        LB, "nginx_http is close, but nginx_tls_listen is empty", "such as '443'"
+    ),
+    "nginx-tls-back-ends-in-clear": Expected(
+        LB, "nginx_backend_tls is True, but backend_tls is False on node3", "mean one thing"
+    ),
+    "nginx-tls-back-ends-without-tls": Expected(LB, "nginx_backend_tls is true, but fleet_tls is false", "fleet_tls"),
+    "nginx-tls-certificate-without-key": Expected(
+        LB, "nginx_tls_certificate_path is set and nginx_tls_key_path is not", "set nginx_tls_key_path too"
+    ),
+    "nginx-tls-key-encrypted": Expected(
+        "control node", "nginx_tls_key is no private key, or is encrypted", "without encryption"
+    ),
+    "nginx-tls-listen-out-of-range": Expected(LB, "nginx_tls_listen has '44300000'", "such as 443"),
+    "nginx-tls-ports-collide": Expected(LB, "nginx_tls_listen 8080 and backend_port take the same port", "another"),
+    "nginx-tls-two-certificates": Expected(LB, "both name a certificate", "keep the file on the control node"),
     "port-differs": Expected(LB, "nginx_backend_port is 8080, but backend_port is 8000", "same value"),
     "port-out-of-range": Expected("db1", "mysql_port is 70000, not between 1 and 65535", "range"),
     "ports-collide": Expected(LB, "nginx_listen 8080 and backend_port take the same port 8080", "another port"),
@@ -163,6 +199,9 @@ EXPECTED = {
         LB, "filebeat_topic_access is weblog, a topic that is not in kafka_topics", "kafka_topics"
     ),
     "topic-of-a-use-missing": Expected(LB, "fleet_topics names no topic for dlq", "add dlq as in roles/fleet_topics"),
+    "topic-of-acknowledgements-not-compacted": Expected(
+        LB, "fleet_topics.acknowledgements has no cleanup.policy compact", "configs to {cleanup.policy: compact}"
+    ),
     "topic-of-alerts-not-created": Expected(
         "app1", "consumer_alert_history_topic is history, a topic that is not in kafka_topics", "add history"
     ),
@@ -177,6 +216,21 @@ EXPECTED = {
     "topic-twice": Expected(LB, "kafka_topics has nginxlog 2 times", "remove"),
     "value-of-wrong-kind": Expected(EVERYBODY, "kafka_replication_factor is 'three', not a whole number", "set it to"),
     "variable-mistyped": Expected(EVERYBODY, "kafka_retention_hour", "did you mean kafka_retention_hours?"),
+    "tls-client-port-moved": Expected(
+        LB, "clients speak SASL_SSL to port 9192 (kafka_client_port), but with fleet_tls they log in over", "follow"
+    ),
+    "tls-listeners-of-their-own": Expected(
+        LB, "kafka_properties has listeners, which the role computes with fleet_tls", "kafka_tls_port"
+    ),
+    "tls-password-forgotten": Expected(LB, "kafka_alerter_password is empty, but with fleet_tls alerter", "vault:VAR"),
+    "tls-password-not-plain": Expected(LB, "kafka_obsctl_password cannot be used: it holds a line break or", "ASCII"),
+    "tls-ports-collide": Expected(LB, "kafka_tls_port and kafka_tls_broker_port take the same port 9094", "another"),
+    "tls-stage-differs": Expected(
+        "fleet", "kafka_tls_stage differs: move on node2; tls on node1, node3", "group_vars/all"
+    ),
+    "tls-stage-without-switch": Expected(
+        LB, "kafka_tls_stage is offer, but fleet_tls is false: no host gets a certificate", "playbooks/tls.yml"
+    ),
     "variable-required": Expected("node2", "kafka_node_id is not set", "set it"),
     "variable-unresolvable": Expected(EVERYBODY, "mysql_consumer_password has no value", "define"),
     "version-is-none": Expected(LB, "filebeat_version is 'latest', not a version", "like"),
@@ -211,6 +265,13 @@ EXPECTED = {
     ),
     "host-in-a-mistyped-group": Expected("node4", "is only in the group kafak", "did you mean the group kafka?"),
     "host-in-an-unknown-group": Expected("node4", "is only in the group webservers", "fleet_foreign_groups"),
+    "kafka-quota-unknown": Expected(
+        LB, "kafka_quotas: filebeat has the quota bytes_per_second; known are", "producer_byte_rate: 10485760"
+    ),
+    "kafka-quotas-without-tls": Expected(LB, "kafka_quotas names filebeat, but without fleet_tls", "fleet_tls to true"),
+    "kafka-right-unknown": Expected(
+        LB, "kafka_extra_rights: a right of User:reports has the operation read; known are", "operations: [Read]"
+    ),
     "list-for-a-mapping": Expected(EVERYBODY, "kafka_properties is a list, not a mapping", "set it to a mapping"),
     "listen-is-a-name": Expected(LB, "nginx_listen has 'abc', whose address is neither", "192.0.2.10:80"),
     "listen-nowhere": Expected(LB, "nginx_listen is an empty list", "leave it out for the default"),
@@ -239,8 +300,26 @@ EXPECTED = {
     "source-with-host-bits": Expected(
         EVERYBODY, "fleet_admin_sources has '192.168.100.10/24', an address with the", "192.168.100.10 for the one host"
     ),
+    "test-secret-is-the-examples": Expected(LB, "nginx_test_secret cannot be used: it is still the example's", "vault"),
     "text-for-a-list": Expected(EVERYBODY, "fleet_admin_sources is a text, not a list", "set it to a list"),
     "text-with-line-break": Expected(LB, "kafka_properties.log.flush.interval.ms holds a line break", "one line"),
+    "tls-ca-key-absent": Expected(
+        "control node", "/nonexistent/pki/ca.key.pem does not exist", "put the signing key there"
+    ),
+    "tls-ca-key-closed": Expected(
+        "control node", "ca.key.pem cannot be opened", "fleet_tls_ca_passphrase its passphrase"
+    ),
+    "tls-on-for-a-group": Expected("fleet", "fleet_tls is on for node1, node2, node3, and off for app1, db1", "once"),
+    "tls-passphrase-absent": Expected(
+        "control node", "fleet_tls_ca_passphrase cannot be used: file:/nonexistent/passphrase cannot be read", "vault"
+    ),
+    "tls-ready-certificate-of-another-host": Expected(
+        "control node", "mysql.pem is not for 192.168.100.160, so clients would refuse it", "subject alternative names"
+    ),
+    "tls-ready-certificate-without-key": Expected(
+        "db1", "certificates_ready_certificate is set and certificates_ready_key is not", "set certificates_ready_key"
+    ),
+    "tls-without-passphrase": Expected("control node", "no passphrase for its key", "fleet_tls_ca_passphrase to a ref"),
     "topics-collide": Expected(LB, "kafka_topics has shop.orders and shop_orders: Kafka refuses", "more than . and _"),
     "value-of-wrong-kind-in-an-entry": Expected(
         EVERYBODY, "kafka_topics[0].configs is a text, not a mapping", "set it to a mapping"
@@ -273,6 +352,30 @@ def problems_of(*sources: Path):
 
 def test_sound_inventory_has_no_problem():
     assert problems_of(FAULTS / "sound") == []
+
+
+def test_sound_inventory_with_tls_has_no_problem(tmp_path: Path):
+    """The fleet's CA need not be there: the run that begins makes it."""
+    on = tmp_path / "on.yml"
+    on.write_text(yaml.safe_dump({"all": {"vars": {"fleet_tls": True}}}))
+    assert problems_of(FAULTS / "sound", on) == []
+
+
+@pytest.mark.parametrize("reference", ["file:{files}/mysql.key.pem", "vault:vault_shop_key", "env:SHOP_KEY"])
+def test_a_certificate_of_nginxs_own_has_no_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
+) -> None:
+    """A key in PEM has several lines, unlike other secrets."""
+    files = FAULTS / "tls-files"
+    key = (files / "mysql.key.pem").read_text()
+    monkeypatch.setenv("SHOP_KEY", key)
+    variables = {
+        "fleet_tls": True, "nginx_tls_certificate_file": str(files / "mysql.pem"), "vault_shop_key": key,
+        "nginx_tls_key": reference.format(files=files),
+    }  # fmt: skip
+    on = tmp_path / "on.yml"
+    on.write_text(yaml.safe_dump({"all": {"vars": variables}}))
+    assert problems_of(FAULTS / "sound", on) == []
 
 
 def test_inventory_for_production_is_sound():

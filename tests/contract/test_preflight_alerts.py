@@ -9,9 +9,10 @@ import msgspec
 import pytest
 import yaml
 
-from obsctl.alerter import config, templates
+from obsctl.alerter import config
 from obsctl.alerter.alerts import Level
 from obsctl.alerter.channels import registry as sender
+from obsctl.alerter.messages import templates
 from obsctl.alerter.rules import registry as rule_kinds
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret
@@ -96,6 +97,7 @@ def test_what_the_sender_resolves_is_what_the_role_keeps_in_files(kind):
         return Secret("tgram://s3cr3t-4711", reference) if kind == "apprise" else Secret("s3cr3t-4711", reference)
 
     entry |= {"username": "a", "tls": "starttls"} if kind == "smtp" else {}
+    entry |= {"username": "a", "protocol": "SASL_SSL"} if kind == "kafka" else {}
     sender.parse_channels([entry], "test")[0].open(resolve)
     assert sorted(resolved) == sorted(f"file:/{option}" for option in taken)
 
@@ -145,6 +147,8 @@ GOOD = {
     "a pool": [{"name": "ops", "type": "dingtalk", "robots": [POOL[0] | {"secret": "file:/secret"}, POOL[1]]}],
     "a pool of WeCom's": [{"name": "ops", "type": "wecom", "robots": POOL}],
     "a topic": [TOPIC],
+    "a topic over TLS": [TOPIC | {"protocol": "SSL", "ca_file": "/ca.pem"}],
+    "a topic with a login": [TOPIC | {"protocol": "SASL_SSL", "username": "a", "password": "file:/p"}],
     "hook with a rule of success": [HOOK | {"secret": "file:/s", "success": {"field": "errcode", "value": 0}}],
     "mail to an address": [MAIL | {"host": "192.0.2.25"}],
     "two of a type": [HOOK, HOOK | {"name": "other"}],
@@ -184,6 +188,8 @@ BAD = {
     "a pool's secret in the wrong place": [{"name": "ops", "type": "feishu", "secret": "file:/s", "robots": POOL}],
     "a secret where nothing is signed": [{"name": "ops", "type": "wecom", "robots": [POOL[0] | {"secret": "file:/s"}]}],
     "the key in the url": [WECOM | {"url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=abc"}],
+    "a topic's login without a password": [TOPIC | {"protocol": "SASL_SSL", "username": "a"}],
+    "a topic's password without a login": [TOPIC | {"username": "a", "password": "file:/p"}],
     "no broker": [TOPIC | {"bootstrap": []}],
     "a password in clear by option": [MAIL | {"port": 587, "tls": "none", "username": "a", "password": "file:/p"}],
     "no name": [HOOK | {"name": None}],
@@ -250,7 +256,6 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
         "state": "/s",
         "health": {"address": "127.0.0.1", "port": 9601},
         "metrics": {"sources": []},
-        "database": "obs",
         "trusted_proxies": [],
         "error_log_timezone": "UTC",
         "language": "en",

@@ -188,11 +188,11 @@ def test_ssh_says_why(core, tmp_path, server):
     assert "its ssh host key is unknown" in done.of("node1")[0]
     assert "Host key verification failed" in done.of("node1")[0]
     assert f"`ssh-keyscan {where} >> {known}`" in done.fix("node1")
-    assert f"does not let {getpass.getuser()} in with a key" in done.of("node2")[0]
+    assert f"accepts none of this control node's keys for {getpass.getuser()}" in done.of("node2")[0]
     assert "Permission denied (publickey" in done.of("node2")[0]
     assert f"`ssh -p {server.port} -i {server.other_key} -F none" in done.fix("node2")
     assert "cannot resolve the name node3.invalid" in done.of("node3")[0]
-    assert f"private key {tmp_path}/absent is not there" in done.of("db1")[0]
+    assert f"private key {tmp_path}/absent does not exist" in done.of("db1")[0]
 
     for command in commands(done.fix("node1")):
         subprocess.run(["sh", "-c", command], check=True, capture_output=True)
@@ -235,9 +235,9 @@ def test_a_jump_host_is_named_with_its_own_error(core, tmp_path, server):
     assert f"ssh: connect to host 127.0.0.1 port {port}: Connection refused" in done.of("node1")[0]
     assert "Could not resolve hostname bastion.invalid" in done.of("node2")[0]
     assert "bastion.invalid" in done.fix("node2")
-    assert "the jump host lets us in, but cannot reach 127.0.0.1" in done.of("node3")[0]
+    assert "the jump host accepts the login, but cannot reach 127.0.0.1" in done.of("node3")[0]
     assert all("through the jump host" in done.of(host)[0] for host in ("node1", "node2", "node3"))
-    assert "not the one that this control node has stored" in done.of("db1")[0]
+    assert "differs from the one stored on this control node" in done.of("db1")[0]
     assert commands(done.fix("db1"))[0] == f"ssh-keygen -R '[127.0.0.1]:{server.port}' -f {changed}"
 
 
@@ -254,19 +254,34 @@ def test_a_password_of_the_inventory_is_tried_and_never_shown(core, tmp_path, se
     done = run(core, tmp_path / "run", {"db1": login}, "--limit", "db1")
     assert (done.code, done.traces) == (2, []), done.output
     # ansible-core below 2.19 logs in by password with sshpass alone, which this machine may lack.
-    reasons = ("in with the inventory's password", "this control node has no sshpass")
+    reasons = ("'s password from the inventory", "this control node has no sshpass")
     assert any(reason in done.of("db1")[0] for reason in reasons), done.output
     assert "wrong-word" not in done.output
 
 
 @pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("port", ["ssh", 0, 70000, True])
-def test_a_login_port_that_is_none_is_named(core, port, tmp_path):
+def test_login_ports_that_are_none_are_named(core, tmp_path):
     """Ansible stops at some of them with words of its own before it connects."""
-    done = run(core, tmp_path, {"db1": away() | {"ansible_port": port}})
+    ports = {"db1": "ssh", "app1": 0, "node1": 70000, "node2": True}
+    done = run(core, tmp_path, {host: away() | {"ansible_port": port} for host, port in ports.items()})
     assert (done.code, done.traces) == (2, []), done.output
-    (named,) = done.of("db1")
-    assert re.match(r"ansible_port is .*, not ", named), done.output
+    for host in ports:
+        (named,) = done.of(host)
+        assert re.match(r"ansible_port is .*, not ", named), done.output
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_tag_that_no_play_has_is_refused(core, tmp_path, monkeypatch):
+    """Ansible does nothing for it, and reports success; another's playbook that imports ours may have its own tags."""
+    mistyped = ("--tags", "kakfa,nginx")
+    assert run(core, tmp_path / "1", {}, *mistyped).problems == []
+    for number, playbook in enumerate((ROOT / "playbooks" / "preflight.yml", ROOT / "ansible/playbooks/preflight.yml")):
+        monkeypatch.setitem(globals(), "PLAYBOOK", playbook)
+        done = run(core, tmp_path / f"of ours {number}", {}, *mistyped)
+        assert (done.code, done.problems) == (
+            2,
+            [("fleet", "no play has the tag kakfa: nothing would be done for it", "did you mean kafka?")],
+        ), done.output
 
 
 def commands(fix: str) -> list[str]:

@@ -1,10 +1,14 @@
-"""The preflight and ``obsctl`` hide the same arguments of ssh: either may be used without the other."""
+"""What nobody is shown of ssh's arguments, and the file that the preflight and ``obsctl`` share about logins."""
 
 from __future__ import annotations
 
+import ast
+import sys
+from pathlib import Path
+
 import pytest
 
-from obsctl.fleet import model
+from obsctl.fleet import login, model
 
 from rig import collection  # noqa: F401  # isort: skip  # lets Ansible find obscraft.fleet in this tree
 
@@ -39,22 +43,28 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("arguments", SHOWN)
-def test_both_show(arguments: str) -> None:
-    assert (model.may_hold_a_secret(arguments), reach.may_hold_a_secret(arguments)) == (False, False)
+def test_what_is_shown(arguments: str) -> None:
+    assert not login.may_hold_a_secret(arguments)
 
 
 @pytest.mark.parametrize("arguments", HIDDEN)
-def test_both_hide(arguments: str) -> None:
-    assert (model.may_hold_a_secret(arguments), reach.may_hold_a_secret(arguments)) == (True, True)
+def test_what_is_hidden(arguments: str) -> None:
+    assert login.may_hold_a_secret(arguments)
 
 
 @pytest.mark.parametrize("arguments", HIDDEN)
 def test_no_hint_shows_what_is_hidden(arguments: str) -> None:
     host = model.Host(name="node1", address="192.0.2.11", ssh=model.Ssh(common_args=arguments))
-    login = reach.login_of("node1", {"ansible_ssh_common_args": arguments}, {})
-    assert "geheim" not in model.Fleet().login_hint(host) + login.command + login.copy_id
+    theirs = reach.login_of("node1", {"ansible_ssh_common_args": arguments}, {})
+    assert "geheim" not in model.Fleet().login_hint(host) + theirs.command + theirs.copy_id
 
 
-def test_both_look_for_the_same() -> None:
-    for name in ("_FREE_TEXT", "_PLAIN_JUMP", "_SUSPECT"):
-        assert getattr(model, name) == getattr(reach, name), name
+def test_the_shared_file_works_where_the_other_half_is_absent(project: Path) -> None:
+    shared = project / "plugins/plugin_utils/preflight/login.py"
+    assert (project / "src/obsctl/fleet/login.py").resolve() == shared
+    imports = [
+        node for node in ast.walk(ast.parse(shared.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    names = [node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports]
+    assert names
+    assert {name.partition(".")[0] for name in names} <= {"__future__", *sys.stdlib_module_names}

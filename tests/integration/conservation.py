@@ -612,7 +612,7 @@ def fault_of(seed: int, point: int) -> Fault:
 # -- the run ---------------------------------------------------------------------------------------------------
 
 
-def run(servers: Servers, folder: Path, seed: int, points: range) -> Iterator[dict[str, Any]]:
+def run(servers: Servers, folder: Path, seed: int, points: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Run the points, and yield what each came to; after one that failed, servers and tables are new."""
     numbers = iter(points)
     for number in range(len(points)):

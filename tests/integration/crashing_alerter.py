@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from obsctl.alerter import leadership, service
-from obsctl.alerter.changelog import Changelog
-from obsctl.alerter.engine import Engine
-from obsctl.alerter.rows import Row
-from obsctl.alerter.sender import Sender
+from obsctl.alerter.delivery.sender import Sender
+from obsctl.alerter.evaluation.engine import Engine
+from obsctl.alerter.state.changelog import Changelog
+from obsctl.alerter.state.rows import Row
 
 #: So that a test does not wait long for the other alerter.
 leadership._SESSION_S = 4.0

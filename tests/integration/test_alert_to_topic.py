@@ -11,9 +11,9 @@ from confluent_kafka import Consumer
 from confluent_kafka.admin import NewTopic
 
 from obsctl.alerter.channels import kafka_topic
+from obsctl.alerter.channels.outcome import Delivery, Verdict
 from obsctl.alerter.channels.registry import parse_channels
-from obsctl.alerter.delivery import Delivery, Verdict
-from obsctl.alerter.message import Kind, Message
+from obsctl.alerter.messages.message import Kind, Message
 from obsctl.core.secrets import resolve
 from rig.kafka import KafkaNode
 from rig.waiting import wait_for
@@ -47,7 +47,7 @@ def read(kafka: KafkaNode, topic: str, count: int) -> list[dict[str, object]]:
             found.append(json.loads(record.value()))
         return len(found) >= count
 
-    wait_for(f"{count} records", enough, seconds=20)
+    wait_for(f"{count} records", enough)
     reader.close()
     return found
 
@@ -78,7 +78,7 @@ def stands(pid: int) -> bool:
 def test_a_broker_that_hangs_after_the_question_leaves_it_open(
     kafka: KafkaNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was asked where the topic is, then stopped: the record may or may not be there."""
+    """It was asked where the topic is, then stopped: the record may or may not have been written."""
     topic = made(kafka)
     monkeypatch.setattr(kafka_topic, "_TOTAL_S", 5.0)
     asked = kafka_topic.KafkaTopic._absent
@@ -86,7 +86,7 @@ def test_a_broker_that_hangs_after_the_question_leaves_it_open(
     def then_hangs(channel: kafka_topic.KafkaTopic, producer: object) -> Delivery | None:
         outcome = asked(channel, producer)  # type: ignore[arg-type]
         kafka.freeze()
-        wait_for("each thread of the broker stands", lambda: stands(kafka.pid), seconds=10)
+        wait_for("each thread of the broker stands", lambda: stands(kafka.pid))
         return outcome
 
     monkeypatch.setattr(kafka_topic.KafkaTopic, "_absent", then_hangs)
@@ -95,4 +95,4 @@ def test_a_broker_that_hangs_after_the_question_leaves_it_open(
     finally:
         kafka.thaw()
     assert delivery.verdict is Verdict.UNKNOWN
-    assert "may or may not be there" in delivery.summary
+    assert "may or may not have been written" in delivery.summary

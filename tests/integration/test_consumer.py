@@ -14,7 +14,7 @@ import pytest
 from rig.consumer import Consumer, Pipeline, assert_conserved
 from rig.database import MariaDB
 from rig.kafka import KafkaNode
-from rig.records import json_line, record
+from rig.records import json_line, marked, record
 from rig.waiting import wait_for
 
 ERROR_LINE = "2026/01/02 03:04:05 [error] 7#7: *1 upstream timed out, client: ::1, server: a"
@@ -50,15 +50,31 @@ def test_lines_become_rows_once(pipeline: Pipeline) -> None:
     pipeline.wait_positions(4003)
     assert (pipeline.count("access_log"), pipeline.count("error_log"), pipeline.count("quarantine")) == (3000, 1, 2)
     assert_conserved(pipeline.query)
-    lines = {"stored": 3001, "quarantined": 2, "known": 1000}
-    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["lines"] == lines, seconds=10)
+    lines = {"stored": 3001, "quarantined": 2, "known": 1000, "test": 0}
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["lines"] == lines)
     assert consumer.health()["status"] == "ok"
     status, text = consumer.get("/metrics")
     assert status == 200
     assert 'obsctl_consumer_lines_total{outcome="stored"} 3001\n' in text
     assert "obsctl_consumer_database_up 1\n" in text
     assert 'obsctl_consumer_quarantined_total{reason="not_json"} 1\n' in text
-    wait_for(lambda: str(behind(consumer)), lambda: behind(consumer) == 0, seconds=10)
+    wait_for(lambda: str(behind(consumer)), lambda: behind(consumer) == 0)
+    assert consumer.terminate() == 0
+
+
+def test_requests_of_a_test_reach_no_table(pipeline: Pipeline) -> None:
+    """Before, among and behind people's lines, and sent again; the positions go on over them."""
+    tests = [record(marked(json_line(n), "0123456789ab"), 300 * n) for n in range(5000, 5400)]
+    consumer = pipeline.start()
+    pipeline.send([*tests[:100], *values(200), *tests[100:], *tests[:50]])
+    pipeline.send([record(marked(json_line(7), "NO MARK"), 9_000_000)])
+    pipeline.wait_positions(651)
+    assert pipeline.count("access_log") == 201, "a mark of another form makes no test"
+    assert pipeline.count("quarantine") == 0
+    assert_conserved(pipeline.query)
+    lines = {"stored": 201, "quarantined": 0, "known": 0, "test": 450}
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["lines"] == lines)
+    assert 'obsctl_consumer_lines_total{outcome="test"} 450\n' in consumer.get("/metrics")[1]
     assert consumer.terminate() == 0
 
 
@@ -67,10 +83,8 @@ def test_a_few_lines_are_stored_at_once(pipeline: Pipeline) -> None:
     pipeline.start()
     pipeline.send(values(3))
     pipeline.wait_kept(3)
-    started = time.monotonic()
     pipeline.send(values(44, first=3))
-    pipeline.wait_kept(47, timeout=10)
-    assert time.monotonic() - started < 3  # 100 ms of batching; the rest is room for a busy machine
+    pipeline.wait_kept(47)
 
 
 def test_the_database_away_and_back(pipeline: Pipeline) -> None:
@@ -84,14 +98,14 @@ def test_the_database_away_and_back(pipeline: Pipeline) -> None:
         status, _ = consumer.get("/health")
         assert status == 503
         assert troubles(consumer)["database"]["hint"]
-        wait_for(lambda: str(consumer.health()), lambda: lag(consumer) == 2000, seconds=15)
+        wait_for(lambda: str(consumer.health()), lambda: lag(consumer) == 2000)
         time.sleep(8)  # longer than the session time-out: the reader must go on polling
-        assert (behind(consumer) or 0) > 3, "ends and positions are looked at every two seconds"
+        wait_for(lambda: str(behind(consumer)), lambda: (behind(consumer) or 0) > 3, seconds=30)
     finally:
         pipeline.mariadb.start()
     pipeline.wait_kept(2500)
-    wait_for(lambda: str(behind(consumer)), lambda: behind(consumer) == 0, seconds=10)
-    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=10)
+    wait_for(lambda: str(behind(consumer)), lambda: behind(consumer) == 0)
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok")
     assert consumer.process.poll() is None
     assert consumer.messages().count("partitions assigned") == 1, "the group must not have noticed"
     assert_conserved(pipeline.query)
@@ -113,7 +127,7 @@ def test_a_frozen_database_is_told(pipeline: Pipeline) -> None:
     finally:
         pipeline.mariadb.thaw()
     pipeline.wait_kept(1000)
-    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok", seconds=15)
+    wait_for(lambda: str(consumer.health()), lambda: consumer.health()["status"] == "ok")
 
 
 def test_who_reads_a_table_does_not_hold_up_the_lines(pipeline: Pipeline) -> None:
@@ -133,7 +147,7 @@ def test_who_reads_a_table_does_not_hold_up_the_lines(pipeline: Pipeline) -> Non
         report.execute("SELECT COUNT(*) FROM access_log")
         consumer = pipeline.start()
         pipeline.send(values(200, first=100))
-        pipeline.wait_kept(300, timeout=20)
+        pipeline.wait_kept(300)
         assert "access_log" in troubles(consumer)["upkeep"]["message"]
         report.execute("COMMIT")
 
@@ -143,7 +157,7 @@ def test_a_topic_that_does_not_exist_is_named(pipeline: Pipeline) -> None:
     consumer = pipeline.start(kafka=pipeline.config()["kafka"] | {"topics": topics})
     pipeline.send(values(100))
     pipeline.wait_kept(100)
-    wait_for(lambda: str(consumer.health()), lambda: topics["error"] in troubles(consumer), seconds=20)
+    wait_for(lambda: str(consumer.health()), lambda: topics["error"] in troubles(consumer))
 
 
 def test_a_taken_port_costs_the_health_page_only(pipeline: Pipeline) -> None:
@@ -262,7 +276,7 @@ def test_a_join_without_an_answer_is_told(pipeline: Pipeline) -> None:
     pipeline.wait_kept(300)
     first.kill()
     second = pipeline.start("")  # its join waits until the dead member's session is over
-    wait_for(lambda: str(second.health()), lambda: second.health()["status"] == "ok", seconds=10)
+    wait_for(lambda: str(second.health()), lambda: second.health()["status"] == "ok")
     pipeline.kafka.freeze()
     try:
         wait_for(lambda: str(second.health()), lambda: "group" in troubles(second), seconds=60)
@@ -283,7 +297,11 @@ def test_a_member_without_partitions_is_well(kafka: KafkaNode, mariadb: MariaDB,
             seconds=40,
         )
         time.sleep(13)  # more than two session time-outs
-        assert [m.health()["status"] for m in members] == ["ok"] * 3
+        wait_for(
+            lambda: str([m.health() for m in members]),
+            lambda: [m.health()["status"] for m in members] == ["ok"] * 3,
+            seconds=20,
+        )
     finally:
         pipeline.close()
 
@@ -296,7 +314,7 @@ def test_a_member_whose_place_was_taken_comes_back(pipeline: Pipeline) -> None:
     second = pipeline.start("same")
     wait_for(
         lambda: "\n".join(first.messages()),
-        lambda: any("failed for good" in message for message in first.messages()),
+        lambda: any("failed permanently" in message for message in first.messages()),
         seconds=60,
     )
     second.kill()
@@ -339,7 +357,7 @@ def test_records_that_the_broker_deleted_are_reported(pipeline: Pipeline) -> Non
     pipeline.kafka.delete_records(pipeline.access, {0: 150})
     again = pipeline.start()
     pipeline.wait_kept(550)
-    wait_for(lambda: str(again.health()), lambda: again.health()["missing_offsets"] == 50, seconds=10)
+    wait_for(lambda: str(again.health()), lambda: again.health()["missing_offsets"] == 50)
     assert any("offsets are missing" in message for message in again.messages())
     pipeline.wait_positions(600)
 
@@ -360,9 +378,9 @@ def test_a_running_consumer_goes_on_behind_records_that_the_broker_deleted(pipel
     finally:
         pipeline.mariadb.start()
     pipeline.wait_positions(30_300)
-    time.sleep(2)  # until the worker has reported
-    missing = consumer.health()["missing_offsets"]
-    assert 0 < missing <= 10_000 - kept
+    page = consumer.wait_health(lambda page: page["missing_offsets"] > 0)
+    missing = page["missing_offsets"]
+    assert missing <= 10_000 - kept
     assert pipeline.kept() == 30_300 - missing
     pipeline.send(values(300, first=40_000))
     pipeline.wait_kept(30_600 - missing)

@@ -15,7 +15,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from rig.database import MariaDB
+from rig.database import Certificates, MariaDB, database_server
 
 BIN = Path(sys.executable).parent
 MIGRATIONS = {
@@ -55,8 +55,8 @@ class Modules:
     def migrate(self, migrations: dict[str, str], *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         return self.run("mysql_migrate", check=check, database="app", migrations=migrations, **arguments)
 
-    def hold(self, *accounts: dict[str, Any], check: bool = False) -> dict[str, Any]:
-        return self.run("mysql_accounts", check=check, database="app", accounts=list(accounts))
+    def hold(self, *accounts: dict[str, Any], check: bool = False, **arguments: Any) -> dict[str, Any]:
+        return self.run("mysql_accounts", check=check, database="app", accounts=list(accounts), **arguments)
 
 
 @pytest.fixture
@@ -175,6 +175,111 @@ def test_an_account_is_made_once_and_followed_in_every_change(modules: Modules) 
     assert "app_user@127.0.0.1: dropped" in modules.hold(moved)["changes"]
     assert _log_in(modules, "second-password") == "app_user@127.0.0.0/255.0.0.0"
     assert modules.hold(moved)["changes"] == []
+
+
+def test_an_account_is_held_to_tls_and_back(modules: Modules) -> None:
+    modules.migrate(MIGRATIONS)
+    password = "first'pass\\word"
+    modules.hold(_account(require_ssl=True))
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        _log_in(modules, password)
+    assert modules.hold(_account(require_ssl=True))["changes"] == []
+    assert modules.hold(_account())["changes"] == [], "not asked for, left as it is"
+
+    opened = modules.hold(_account(require_ssl=False), check=True)
+    assert opened["changes"] == ["app_user@127.0.0.1: no longer over TLS only"]
+    assert modules.hold(_account(require_ssl=False))["changes"] == opened["changes"]
+    assert _log_in(modules, password)
+    assert modules.hold(_account(require_ssl=False))["changes"] == []
+
+    assert modules.hold(_account(require_ssl=True))["changes"] == ["app_user@127.0.0.1: over TLS only"]
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        _log_in(modules, password)
+
+
+@pytest.mark.parametrize("require_ssl", [True, False])
+def test_a_stricter_requirement_is_left(modules: Modules, require_ssl: bool) -> None:
+    modules.migrate(MIGRATIONS)
+    modules.hold(_account())
+    with modules.server.root() as cursor:
+        cursor.execute("ALTER USER 'app_user'@'127.0.0.1' REQUIRE X509")
+    assert modules.hold(_account(require_ssl=require_ssl))["changes"] == []
+
+
+def test_two_passwords_are_valid_while_clients_change_over(modules: Modules) -> None:
+    modules.migrate(MIGRATIONS)
+    old, new = "first'pass\\word", "second-password"
+    modules.hold(_account())
+    kept = modules.hold(_account(password=new), keep_old_passwords=True)
+    assert kept["changes"] == ["app_user@127.0.0.1: new password beside the old one"]
+    assert new not in kept["output"]
+    assert _log_in(modules, old)
+    assert _log_in(modules, new)
+    assert modules.hold(_account(password=new), keep_old_passwords=True)["changes"] == []
+
+    ended = modules.hold(_account(password=new))
+    assert ended["changes"] == ["app_user@127.0.0.1: old password discarded"]
+    assert _log_in(modules, new)
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        _log_in(modules, old)
+    assert modules.hold(_account(password=new))["changes"] == []
+
+
+def test_the_second_of_two_passwords_can_be_taken_back(modules: Modules) -> None:
+    """A rotation that went wrong in between: the former secret is put back, and the new one is gone."""
+    modules.migrate(MIGRATIONS)
+    old, new = "first'pass\\word", "second-password"
+    modules.hold(_account())
+    modules.hold(_account(password=new), keep_old_passwords=True)
+    modules.hold(_account())
+    assert _log_in(modules, old)
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        _log_in(modules, new)
+
+
+@pytest.fixture
+def encrypted(project: Path, tmp_path: Path, modules: Modules) -> Iterator[tuple[Modules, Certificates]]:
+    """A server with TLS, and what it presents; skips where the other modules cannot run."""
+    certificates = Certificates(tmp_path / "certificates")
+    server = database_server(tmp_path, options=certificates.options)
+    server.start()
+    yield Modules(project, server), certificates
+    server.stop()
+
+
+def test_a_certificate_is_loaded_while_the_server_runs(encrypted: tuple[Modules, Certificates]) -> None:
+    modules, certificates = encrypted
+    with modules.server.root() as cursor:
+        # As after the role: the server turns a host away of which it has no account.
+        cursor.execute("DELETE FROM mysql.global_priv WHERE Host <> 'localhost'")
+        cursor.execute("FLUSH PRIVILEGES")
+
+    def run(**more: Any) -> dict[str, Any]:
+        return modules.run("mysql_certificate", certificate=str(certificates.file), **more)
+
+    assert run()["changed"] is False
+    certificates.file.write_bytes(certificates.authority.issue("renewed").read_bytes())
+    assert run(check=True)["changed"] is True
+    assert run(check=True)["changed"] is True, "looking has loaded nothing"
+    assert run()["changed"] is True
+    assert run()["changed"] is False
+    assert run(reload=True)["changed"] is True
+
+
+def test_a_certificate_that_the_server_does_not_use_is_named(encrypted: tuple[Modules, Certificates]) -> None:
+    modules, certificates = encrypted
+    other = str(certificates.authority.issue("other"))
+    failed = modules.run("mysql_certificate", certificate=other)
+    assert failed["state"] == "FAILED!"
+    assert f"presents another certificate than {other}" in failed["msg"]
+
+
+def test_a_server_without_tls_has_no_certificate_to_load(modules: Modules, tmp_path: Path) -> None:
+    certificate = str(Certificates(tmp_path).file)
+    failed = modules.run("mysql_certificate", certificate=certificate)
+    assert failed["state"] == "FAILED!"
+    assert "offers no TLS" in failed["msg"]
+    assert modules.run("mysql_certificate", check=True, certificate=certificate)["changed"] is True
 
 
 def test_root_is_put_on_the_socket(project: Path, tmp_path: Path) -> None:

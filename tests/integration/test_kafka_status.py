@@ -18,7 +18,7 @@ from obsctl.checks.kafka.collect import collect_cluster, collect_partitions
 from obsctl.checks.kafka.judge import judge_cluster
 from obsctl.checks.kafka.snapshot import KafkaSnapshot, Partition
 from rig.brokers import PARTITIONS, TOPIC, Brokers
-from rig.waiting import wait_for
+from rig.waiting import HANGS_S, wait_for
 
 OBSCTL = str(Path(sys.executable).with_name("obsctl"))
 
@@ -48,6 +48,14 @@ def everybody_told(cluster: Brokers) -> bool:
 
 def first_of(seen: KafkaSnapshot) -> Partition:
     return next(p for p in seen.partitions if (p.topic, p.partition) == (TOPIC, 0))
+
+
+def committed(consumer: confluent_kafka.Consumer, position: confluent_kafka.TopicPartition) -> bool:
+    """Return whether the coordinator took a position; it refuses while it loads the groups' topic."""
+    try:
+        return bool(consumer.commit(offsets=[position], asynchronous=False))
+    except confluent_kafka.KafkaException:
+        return False
 
 
 def obsctl(cluster: Brokers, folder: Path, *argv: str) -> tuple[int, dict[str, Any]]:
@@ -100,8 +108,11 @@ def test_replica_minus_two_is_answered_by_followers_and_minus_one_by_the_leader_
 
 
 def test_settings_of_a_topic_that_does_not_exist_are_left_out(conversation: wire.Conversation) -> None:
-    (answer,) = conversation.ask([wire.min_isr([TOPIC, "nothing"])])
-    assert wire.read_min_isr(answer) == {TOPIC: 2}
+    (answer,) = conversation.ask([wire.settings([TOPIC, "nothing"])])
+    settings = wire.read_settings(answer)
+    assert set(settings) == {TOPIC}
+    assert settings[TOPIC]["min.insync.replicas"] == "2"
+    assert set(settings[TOPIC]) >= {"retention.ms", "cleanup.policy", "unclean.leader.election.enable"}
 
 
 def test_a_closed_port_and_an_overrun_deadline_are_silence(brokers: Brokers) -> None:
@@ -116,7 +127,8 @@ def test_offsets_of_every_replica_and_the_groups_lag(brokers: Brokers) -> None:
     consumer = confluent_kafka.Consumer(
         {"bootstrap.servers": brokers.bootstrap, "group.id": "reader", "enable.auto.commit": False, "log_level": 0}
     )
-    consumer.commit(offsets=[confluent_kafka.TopicPartition(TOPIC, 0, 200)], asynchronous=False)
+    position = confluent_kafka.TopicPartition(TOPIC, 0, 200)
+    wait_for("a coordinator that has read its partition", lambda: committed(consumer, position))
     consumer.close()
     fleet = brokers.fleet(controllers_open=False)
     wait_for("replicas at the same end", lambda: first_of(collect_partitions(fleet)).leo == {1: 500, 2: 500, 3: 500})
@@ -155,17 +167,21 @@ def test_a_hung_broker_costs_its_row_only(brokers: Brokers, tmp_path: Path, node
     try:
         code, report = obsctl(brokers, tmp_path, "kafka", "status")
         assert code == 2
-        assert report["took_ms"] < 3000
+        assert report["took_ms"] < HANGS_S * 1000
         assert [f["object"] for f in report["findings"] if f["code"] == "KAFKA_BROKER_DOWN"] == [f"broker/{node}"]
         states = {row["broker"]: row["state"] for row in report["data"]["brokers"]}
         assert states == {broker: "down" if broker == node else "up" for broker in (1, 2, 3)}
         # The rest is complete: every partition has the log end of both other replicas.
         for row in report["data"]["partitions"]:
             assert {int(broker) for broker, end in row["leo"].items() if end is not None} == {1, 2, 3} - {node}
-        wait_for("an ISR without the hung one", lambda: "KAFKA_UNDER_REPLICATED" in findings(brokers))
-        code, report = obsctl(brokers, tmp_path, "kafka", "status")
-        (under,) = [f for f in report["findings"] if f["code"] == "KAFKA_UNDER_REPLICATED"]
-        assert under["evidence"]["missing_replicas_on"] == [node]
+
+        def under_replicated() -> list[tuple[int, dict[str, Any]]]:
+            # A follower of the hung one may leave an ISR as well, until it has found the new leader.
+            code, report = obsctl(brokers, tmp_path, "kafka", "status")
+            found = [(code, f) for f in report["findings"] if f["code"] == "KAFKA_UNDER_REPLICATED"]
+            return [one for one in found if one[1]["evidence"]["missing_replicas_on"] == [node]]
+
+        ((code, under),) = wait_for("an ISR without the hung one alone", under_replicated)
         assert f"{TOPIC}-0" in under["evidence"]["partitions"]
         assert code in (1, 2)
     finally:
@@ -199,7 +215,7 @@ def test_a_killed_broker_and_its_return(brokers: Brokers, tmp_path: Path) -> Non
     brokers.kill(2)
     code, report = obsctl(brokers, tmp_path, "kafka", "status")
     assert code == 2
-    assert report["took_ms"] < 3000
+    assert report["took_ms"] < HANGS_S * 1000
     assert "broker/2" in {finding["object"] for finding in report["findings"]}
     expected = {"KAFKA_BROKER_DOWN", "KAFKA_UNDER_REPLICATED", "KAFKA_AT_MIN_ISR", "KAFKA_QUORUM_VOTER_LAGGING"}
     wait_for("all its consequences", lambda: findings(brokers) == expected)
@@ -207,7 +223,7 @@ def test_a_killed_broker_and_its_return(brokers: Brokers, tmp_path: Path) -> Non
     wait_for("a whole cluster", lambda: findings(brokers) == set())
 
 
-def test_two_of_three_dead_leave_neither_controller_nor_writes(brokers: Brokers) -> None:
+def test_two_of_three_dead_leave_neither_controller_nor_writes(brokers: Brokers, tmp_path: Path) -> None:
     wait_for("a whole cluster", lambda: findings(brokers) == set())
     brokers.kill(1)
     brokers.kill(2)
@@ -219,5 +235,17 @@ def test_two_of_three_dead_leave_neither_controller_nor_writes(brokers: Brokers)
     assert "KAFKA_BROKER_DOWN" in critical()
     # A survivor that was the active controller resigns only after a fetch time-out without a majority.
     wait_for("a quorum that has given up", lambda: critical() >= {"KAFKA_BROKER_DOWN", "KAFKA_NO_CONTROLLER"})
+    # What the survivor last heard of is that all is well; nothing of it passes for a fact.
+    code, report = obsctl(brokers, tmp_path, "kafka", "status")
+    codes = {finding["code"] for finding in report["findings"]}
+    assert code == 2
+    assert report["took_ms"] < HANGS_S * 1000
+    assert codes == {"KAFKA_BROKER_DOWN", "KAFKA_NO_CONTROLLER", "KAFKA_METADATA_STALE", "KAFKA_LEADER_SILENT"}
+    assert report["data"]["metadata"]["state"] == "stale"
+    assert report["data"]["metrics"]["under_replicated"] is None
+    assert {row["in_sync"] for row in report["data"]["brokers"]} == {None}
+    assert {row["leader"] for row in report["data"]["partitions"]} == {None}
+    (lost,) = [finding for finding in report["findings"] if finding["code"] == "KAFKA_NO_CONTROLLER"]
+    assert "writes stop on" in lost["summary"]
     brokers.start(1, 2)
     wait_for("a whole cluster", lambda: findings(brokers) == set())

@@ -76,7 +76,7 @@ def page() -> Iterator[Page]:
 def test_a_page_that_goes_away_is_reported_and_so_is_its_return_over_a_restart(watch: Watch, page: Page) -> None:
     configured(watch, page, rule("source-down", "up", below=1, for_s=2))
     watch.start()
-    wait_for(watch.log, lambda: watch.health()["sources"] == {"consumer-app1": ""}, seconds=10)
+    wait_for(watch.log, lambda: watch.health()["sources"] == {"consumer-app1": ""})
     page.stop()
     settled(watch, ["[FIRING] source-down consumer-app1"])
     assert watch.health()["sources"] == {"consumer-app1": "nothing listens there"}
@@ -92,9 +92,9 @@ def test_a_restart_of_the_consumer_wakes_nobody(watch: Watch, page: Page) -> Non
     configured(watch, page, rule("source-down", "up", below=1, for_s=6))
     watch.start()
     page.stop()
-    wait_for(watch.log, lambda: watch.health()["firing"] == 1, seconds=10)
+    wait_for(watch.log, lambda: watch.health()["firing"] == 1)
     page.start()
-    wait_for(watch.log, lambda: watch.health()["firing"] == 0, seconds=10)
+    wait_for(watch.log, lambda: watch.health()["firing"] == 0)
     time.sleep(5)
     assert watch.titles() == []
 
@@ -123,7 +123,6 @@ def test_a_channel_that_cannot_deliver_is_reported_over_another_one(watch: Watch
         wait_for(
             lambda: f"{titles(other)}\n{watch.log()}",
             lambda: "[FIRING] channel-cannot-deliver ops" in titles(other),
-            seconds=20,
         )
         assert "[FIRING] channel-cannot-deliver hook" not in titles(other)
         watch.vendor.status = 200

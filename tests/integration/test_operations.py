@@ -269,7 +269,7 @@ def test_without_a_database_nothing_is_known(pipeline: Pipeline, operator: Opera
     pipeline.mariadb.kill()
     try:
         said = operator.run("replay", "--reason", "format", "--since", "1h", code=3)["said"]
-        assert "is the database up" in said
+        assert "check that the database is up" in said
         operator.run("reset", "--topic", pipeline.access, "--partition", "0", "--to", "0", "--yes", code=3)
     finally:
         pipeline.mariadb.start()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,10 +27,23 @@ def troubles(consumer: Consumer) -> dict[str, dict[str, str]]:
     return dict(consumer.health()["troubles"])
 
 
-def make_topic_again(pipeline: Pipeline) -> None:
+def make_topic_again(pipeline: Pipeline, partitions: int = 3) -> None:
     pipeline.kafka.delete_topic(pipeline.access)
     time.sleep(1)
-    pipeline.kafka.create_topic(pipeline.access, 3)
+    pipeline.kafka.create_topic(pipeline.access, partitions)
+
+
+def fill(pipeline: Pipeline, partitions: int, first: int) -> None:
+    """Write ten lines to each partition, by a client that has not known the topic before."""
+    producer = pipeline.kafka.producer()
+    for index, value in enumerate(values(10 * partitions, first)):
+        producer.produce(pipeline.access, value, partition=index // 10)
+    assert producer.flush(30) == 0
+
+
+def held(page: dict[str, Any], topic: str) -> list[int]:
+    """Return the numbers of a topic's partitions that the consumer has, whether it reads them or waits."""
+    return sorted(part["partition"] for part in page["partitions"] if part["topic"] == topic)
 
 
 @pytest.mark.parametrize("count", [30, 900], ids=["smaller than the position", "grown beyond it"])
@@ -69,6 +84,47 @@ def test_a_topic_made_again_under_a_running_consumer(pipeline: Pipeline, count: 
     assert_conserved(pipeline.query)
 
 
+@pytest.mark.parametrize(("processes", "before", "after"), [(1, 6, 1), (3, 6, 1), (2, 1, 6)])
+def test_a_topic_made_again_with_another_number_of_partitions(
+    pipeline: Pipeline, processes: int, before: int, after: int
+) -> None:
+    """What the group assigned is gone, or not all that there is: the consumer notices, and waits for nothing."""
+    make_topic_again(pipeline, before)
+    consumer = pipeline.start(processes=processes)
+    fill(pipeline, before, first=0)
+    pipeline.wait_kept(10 * before)
+    consumer.wait_health(lambda page: held(page, pipeline.access) == list(range(before)) and page["status"] == "ok")
+    make_topic_again(pipeline, after)
+    fill(pipeline, after, first=1000)
+    # The client itself looks for more partitions every 30 s.
+    consumer.wait_health(lambda page: held(page, pipeline.access) == list(range(after)), timeout=60)
+    pipeline.wait_kept(10 * (before + after))
+    consumer.wait_health(lambda page: page["status"] == "ok")
+    assert consumer.health()["missing_offsets"] == 0
+    ends = pipeline.query(
+        f"SELECT COUNT(*),SUM(next_offset) FROM log_source WHERE topic='{pipeline.access}' AND next_offset>0"
+    )
+    assert [tuple(map(int, row)) for row in ends] == [(before + after, 10 * (before + after))]
+    assert_conserved(pipeline.query)
+
+
+def test_a_notice_keeps_the_time_of_its_event_over_a_restart(pipeline: Pipeline) -> None:
+    """A topic that was created again and is still empty is come upon at each start."""
+    consumer = pipeline.start()
+    pipeline.send(values(300))
+    pipeline.wait_kept(300)
+    make_topic_again(pipeline)
+    consumer.wait_health(lambda page: pipeline.access in page["notices"])
+    first = notices(consumer)[pipeline.access]["since"]
+    assert consumer.terminate() == 0
+    time.sleep(3)
+    again = pipeline.start()
+    again.wait_health(lambda page: pipeline.access in page["notices"])
+    second = notices(again)[pipeline.access]["since"]
+    apart = datetime.fromisoformat(second) - datetime.fromisoformat(first)
+    assert abs(apart.total_seconds()) < 2, (first, second)
+
+
 def test_a_source_without_a_topic_id_goes_on_where_it_was(pipeline: Pipeline) -> None:
     """As the version before left it."""
     first = pipeline.start()
@@ -96,13 +152,14 @@ def test_a_position_beyond_the_brokers_end_is_held_and_explained(pipeline: Pipel
     again = pipeline.start()
     part = f"{pipeline.access}/0"
     wait_for(lambda: str(again.health()), lambda: part in troubles(again), seconds=30)
-    assert "the database is at offset 500, the broker ends at 100" in troubles(again)[part]["message"]
+    assert "the database is at offset 500, but the partition ends at 100" in troubles(again)[part]["message"]
     assert (
         f"obsctl consumer reset --topic {pipeline.access} --partition 0 --to earliest" in troubles(again)[part]["hint"]
     )
     assert again.get("/health")[0] == 503
     pipeline.send(values(30, first=300))
-    time.sleep(3)
+    pipeline.wait_kept(320)
+    time.sleep(2)
     assert pipeline.kept() == 320, "ten of them lie in the partition that is held"
     # Grown past the position without a reset: what lies between is read all the same.
     pipeline.send(values(600, first=330), partition=0)
@@ -134,6 +191,17 @@ def test_a_database_that_knows_less_than_the_group_was_told(pipeline: Pipeline) 
         assert "200 offsets are read again" in message
     assert "offsets 100 to 139 are missing" in noticed[f"{pipeline.access}/1 missing"]["message"]
     assert again.health()["missing_offsets"] == 40
+    # Beside the position, so that it is known when this process is no more.
+    assert again.terminate() == 0
+    lost = pipeline.query("SELECT partition_id, missing_offsets, missing_at IS NOT NULL FROM log_source ORDER BY 1")
+    assert [(int(part), int(lost), int(known)) for part, lost, known in lost if int(lost)] == [(1, 40, 1)]
+    third = pipeline.start()
+    pipeline.send(values(3, first=900))
+    pipeline.wait_kept(863)
+    assert third.health()["missing_offsets"] == 0
+    assert_conserved(pipeline.query)
+    lost = pipeline.query("SELECT SUM(missing_offsets) FROM log_source")
+    assert int(lost[0][0]) == 40
     assert any("committed to the group before" in message for message in again.messages())
     assert_conserved(pipeline.query)
 
@@ -159,8 +227,8 @@ def test_a_cluster_built_anew(pipeline: Pipeline, kafka_libs: Path, tmp_path: Pa
         again = pipeline.start(kafka=pipeline.config()["kafka"] | {"bootstrap": [rebuilt.bootstrap]})
         pipeline.wait_kept(360)
         again.wait_health(lambda page: page["lines"]["known"] == 30)
-        assert "of another cluster only" in notices(again)[pipeline.access]["message"]
-        assert any("of another cluster only" in message for message in again.messages())
+        assert "only from another cluster" in notices(again)[pipeline.access]["message"]
+        assert any("only from another cluster" in message for message in again.messages())
         assert again.health()["status"] == "ok"
         old = f"SELECT COUNT(*) FROM log_source WHERE cluster_id='{CLUSTER_ID}' AND next_offset=100"
         assert pipeline.query(old) == ((3,),)
@@ -234,6 +302,6 @@ def test_a_log_start_that_passes_a_running_consumer_costs_it_no_client(pipeline:
     page = consumer.wait_health(lambda page: page["missing_offsets"] > 0)
     assert pipeline.kept() == 30_300 - page["missing_offsets"]
     assert f"{pipeline.access}/0 missing" in page["notices"]
-    assert not [entry for entry in consumer.complaints() if "failed for good" in entry["message"]]
+    assert not [entry for entry in consumer.complaints() if "failed permanently" in entry["message"]]
     assert consumer.messages().count("partitions assigned") == 1
     assert_conserved(pipeline.query)

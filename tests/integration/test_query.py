@@ -88,6 +88,7 @@ LINES: list[Line] = [
     AccessLine(
         "2026-03-10 12:00:00.000", client, status, 10, method="GET", uri=uri, user_agent=agent, request_time=seconds,
         upstream_addr=upstreams, upstream_status=statuses, upstream_response_time=times, log_format="json",
+        scheme="https" if status == 502 else "http", ssl_protocol="TLSv1.3" if status == 502 else "",
     )
     for client, status, uri, agent, seconds, upstreams, statuses, times in [
         ("10.1.2.3", 500, "/api/v1", "curl/8", 0.5, "10.0.0.1:80", "500", "0.500"),
@@ -106,6 +107,8 @@ LINES: list[Line] = [
         ("*", {1, 2, 3, 4, 5, 6}),
         (r"status:[500 TO 599] AND uri:\/api* AND NOT client_addr:10.0.0.0\/8", {2}),
         ("status:{500 TO 599}", {2}),
+        ("scheme:https AND ssl_protocol:TLSv1.3", {2}),
+        ("NOT ssl_protocol:*", {1, 3, 4, 5, 6}),
         ("client_addr:10.0.0.0/8", {1, 4}),
         ("client_addr:2001:db8::/32", {3}),
         ("client_addr:fe80::1", {6}),

@@ -152,7 +152,7 @@ def test_sources_before_topic_ids_were_kept_are_given_one(db: Database) -> None:
     db.query("INSERT INTO log_source (cluster_id,topic,partition_id,next_offset) VALUES ('cluster','nginxlog',0,70)")
     old_id = db.query("SELECT source_id FROM log_source")[0][0]
     found = store.positions("cluster", ids)
-    assert found[places[0]] == Position(old_id, 70, Origin.READ)
+    assert found[places[0]]._replace(known_at=None) == Position(old_id, 70, Origin.READ)
     assert [found[place].origin for place in places[1:]] == [Origin.NEW, Origin.NEW]
     # It meets a partition that is there, as it always did.
     db.query(
@@ -617,7 +617,10 @@ def mend(db: Database, error: StoreUnavailableError) -> list[str]:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ("access_log MODIFY uri VARCHAR(100) NOT NULL", r"uri is VARCHAR\(100\), and TEXT NOT NULL is needed"),
+        (
+            "access_log MODIFY uri VARCHAR(100) NOT NULL",
+            r"column uri is VARCHAR\(100\), but TEXT NOT NULL is needed",
+        ),
         ("access_log MODIFY user_agent TINYTEXT NOT NULL", "user_agent is TINYTEXT"),
         ("access_log MODIFY uri TEXT CHARACTER SET latin1 NOT NULL", "uri is TEXT in latin1"),
         ("access_log MODIFY vhost VARCHAR(254) NOT NULL DEFAULT ''", r"vhost is VARCHAR\(254\)"),

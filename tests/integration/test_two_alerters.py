@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 
 from rig.cable import Cable
 from rig.kafka import KafkaNode
@@ -46,7 +47,7 @@ class Pair:
     def start(self) -> None:
         self.active.start()
         self.other.start(wait=False)
-        wait_for(self.other.log, self.other.stands_by, seconds=20)
+        wait_for(self.other.log, self.other.stands_by)
 
     def taken_over(self) -> None:
         wait_for(lambda: f"{self.active.log()}\n{self.other.log()}", self.other.ready, seconds=TAKEN_OVER_S)
@@ -67,17 +68,17 @@ def pair(kafka: KafkaNode, tmp_path: Path) -> Iterator[Pair]:
 def test_one_that_dies_is_replaced_with_its_windows_and_alerts(pair: Pair) -> None:
     pair.start()
     pair.active.send(pair.active.requests(120, "192.0.2.1"))
-    wait_for(pair.active.log, lambda: len(pair.active.titles()) == 2, seconds=20)
+    wait_for(pair.active.log, lambda: len(pair.active.titles()) == 2)
     pair.active.send(pair.active.requests(200))
-    wait_for(pair.active.log, lambda: len(pair.active.titles()) == 3, seconds=20)
+    wait_for(pair.active.log, lambda: len(pair.active.titles()) == 3)
     # A message whose delivery is not written yet would be sent again, and say so.
-    wait_for(pair.active.log, lambda: pair.active.health()["waiting"] == 0, seconds=10)
+    wait_for(pair.active.log, lambda: pair.active.health()["waiting"] == 0)
     pair.active.kill()
     pair.taken_over()
     # What had been said is not said again, and what was on gets its end from the other one.
     settled(pair.other, both("192.0.2.1") + both(CLIENT))
     pair.active.start(wait=False)
-    wait_for(pair.active.log, pair.active.stands_by, seconds=20)
+    wait_for(pair.active.log, pair.active.stands_by)
     pair.other.send(pair.other.requests(150, "192.0.2.2"))
     settled(pair.other, both("192.0.2.1") + both(CLIENT) + both("192.0.2.2"))
 
@@ -95,15 +96,44 @@ def test_one_that_is_suspended_is_replaced_and_sends_nothing_when_it_goes_on(pai
     try:
         pair.active.send(pair.active.requests(200))
         pair.taken_over()
-        wait_for(pair.other.log, said(pair.vendor, CLIENT), seconds=20)
+        wait_for(pair.other.log, said(pair.vendor, CLIENT))
     finally:
         pair.active.signal(signal.SIGCONT)
-    wait_for(pair.active.log, pair.active.stands_by, seconds=20)
+    wait_for(pair.active.log, pair.active.stands_by)
     pair.other.send(pair.other.requests(200, "192.0.2.3"))
-    wait_for(pair.other.log, said(pair.vendor, CLIENT, "192.0.2.3"), seconds=20)
+    wait_for(pair.other.log, said(pair.vendor, CLIENT, "192.0.2.3"))
     time.sleep(1)
     assert unmarked(pair.vendor) == {CLIENT: 1, "192.0.2.3": 1}
     assert len(pair.vendor.received) <= 4
+
+
+def test_one_that_the_group_has_fenced_joins_again(kafka: KafkaNode, tmp_path: Path) -> None:
+    """Another member of its name joined, as its own second request does when a broker hung; then that one leaves."""
+    with serving() as vendor:
+        watch = Watch(kafka, tmp_path, vendor)
+        try:
+            watch.start()
+            settings = {
+                "bootstrap.servers": kafka.bootstrap,
+                "group.id": f"{watch.topic}-active",
+                "group.instance.id": f"app{watch.port}",
+                "session.timeout.ms": 6000,
+                "partition.assignment.strategy": "cooperative-sticky",
+            }
+            stranger = Consumer(settings)
+            stranger.subscribe([watch.state_topic])
+
+            def fenced() -> bool:
+                stranger.poll(0.2)
+                return "Static consumer fenced" in watch.log()
+
+            wait_for(watch.log, fenced)
+            stranger.close()
+            wait_for(watch.log, lambda: watch.log().count("this alerter is now active") == 2, seconds=2 * TAKEN_OVER_S)
+            watch.send(watch.requests(200))
+            wait_for(watch.log, lambda: f"[FIRING] rate {CLIENT}" in watch.titles())
+        finally:
+            watch.kill()
 
 
 def test_one_that_is_cut_off_is_replaced_and_stands_by_after_its_return(kafka_libs: Path, tmp_path: Path) -> None:
@@ -116,11 +146,11 @@ def test_one_that_is_cut_off_is_replaced_and_stands_by_after_its_return(kafka_li
         try:
             pair.start()
             pair.active.send(pair.active.requests(150, "192.0.2.4"))
-            wait_for(pair.active.log, lambda: len(pair.active.titles()) == 1, seconds=20)
+            wait_for(pair.active.log, lambda: len(pair.active.titles()) == 1)
             cable.cut()
             pair.active.send(pair.active.requests(200))
             pair.taken_over()
-            wait_for(pair.other.log, said(vendor, "192.0.2.4", CLIENT), seconds=20)
+            wait_for(pair.other.log, said(vendor, "192.0.2.4", CLIENT))
             cable.heal()
             wait_for(pair.active.log, pair.active.stands_by, seconds=40)
             time.sleep(1)

@@ -25,5 +25,5 @@ class ChecksumError(ConfigError):
     def __init__(self, file: str, expected: str, got: str) -> None:
         super().__init__(
             f"wrong checksum of {file}: expected {expected}, got {got}; nothing was installed",
-            hint="fetch it again; where the source really changed, look at it first, then `obsctl artifacts lock`",
+            hint="fetch it again; if the source really changed, examine it first, then run `obsctl artifacts lock`",
         )

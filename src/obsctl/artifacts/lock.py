@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 
+from obsctl.core import whole_file
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 
@@ -106,10 +105,7 @@ def save(lock: Lock, path: Path = PATH) -> None:
     """
     text = msgspec.json.format(msgspec.json.encode(lock, order="sorted"), indent=2) + b"\n"
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-            new.write(text)
-        os.chmod(new.name, 0o644)  # noqa: PTH101 - the name is a string already
-        os.replace(new.name, path)  # noqa: PTH105
+        whole_file.write(path, text, mode=0o644)
     except OSError as error:
         raise ConfigError(f"the lock {path} cannot be written: {error.strerror}") from None
 

@@ -124,6 +124,6 @@ def _locked(entries: dict[str, T], what: str, version: str, option: str) -> T:
         known = ", ".join(sorted(entries))
         raise ConfigError(
             f"the lock holds no checksums for {what} {version}; it knows {known}",
-            hint=f"take one of these, or lock it first: obsctl artifacts lock {option} {version}",
+            hint=f"use one of these, or lock it first: obsctl artifacts lock {option} {version}",
         )
     return entries[version]

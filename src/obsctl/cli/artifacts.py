@@ -1,4 +1,4 @@
-"""``obsctl artifacts``: build what hosts without internet install, and prove that it is still the same."""
+"""``obsctl artifacts``: build what hosts without internet install, and verify it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from obsctl.artifacts.lock import DEFAULT_FILEBEAT, DEFAULT_KAFKA, Part
-from obsctl.cli.commands import CheckCommand, Command, examples, group
+from obsctl.cli.commands import AnyCheck, Command, check, examples, group
 from obsctl.cli.settings import note
 from obsctl.core.errors import ExitCode
 from obsctl.core.layout import Layout
@@ -28,8 +28,8 @@ artifacts = group(
     "artifacts",
     help="""Build what hosts without internet install: Kafka, Filebeat and the wheels, in one folder.
 
-    The control node needs a way to the vendors or to the package registries; the hosts need neither. A second build
-    makes only what is missing, and takes a moment.
+    The control node must reach the vendors or the package registries; the hosts need neither. A second build makes
+    only what is missing, and takes a moment.
     """,
     epilog=examples("obsctl artifacts build", "obsctl artifacts build --dry-run", "obsctl artifacts verify"),
 )
@@ -53,7 +53,7 @@ def _versions(program: str, default: str) -> Any:
     return typer.Option(
         f"--{program.lower()}-version",
         metavar="VERSION",
-        help=f"A version of {program} (default: {default}); may be given several times.",
+        help=f"A version of {program} (default: {default}); repeatable.",
     )
 
 
@@ -64,11 +64,11 @@ _LockedKafka = Annotated[list[str] | None, _versions("Kafka", _THOSE_OF_THE_LOCK
 _LockedFilebeat = Annotated[list[str] | None, _versions("Filebeat", _THOSE_OF_THE_LOCK)]
 _Only = Annotated[
     list[Part] | None,
-    typer.Option(metavar="PART", help=f"Only this part ({', '.join(Part)}); may be given several times."),
+    typer.Option(metavar="PART", help=f"Only this part ({', '.join(Part)}); repeatable."),
 ]
 _Python = Annotated[
     list[str] | None,
-    typer.Option(metavar="X.Y", help="Python of the hosts (default: all that are locked); may be given several times."),
+    typer.Option(metavar="X.Y", help="Python version of the hosts (default: all versions in the lock); repeatable."),
 ]
 
 
@@ -90,13 +90,13 @@ def build(
     only: _Only = None,
     python: _Python = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be made; fetch and write nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be built; fetch and write nothing.")
     ] = False,
 ) -> ExitCode:
-    """Make what is missing in the artifact folder, or was made of something else.
+    """Build what is missing from the artifact folder, or was built from other sources.
 
-    Each archive is fetched from its vendor where that can be reached; otherwise Kafka is assembled with Maven and
-    Filebeat is built with Go. Everything is checked against the lock, and a wrong checksum stops (exit 78).
+    Fetches each archive from its vendor if it can be reached; otherwise assembles Kafka with Maven and builds
+    Filebeat with Go. Everything is checked against the lock, and a wrong checksum stops the build (exit 78).
     """
     from obsctl.artifacts import build as building
     from obsctl.artifacts import lock as locking
@@ -115,22 +115,15 @@ def build(
     return _publish(ctx, start.report("artifacts build", data))
 
 
-@artifacts.command(
-    "verify",
-    cls=CheckCommand,
-    epilog=examples("obsctl artifacts verify", "obsctl artifacts verify --dest /media/usb/artifacts -o json"),
-)
-def verify(ctx: typer.Context, dest: _Dest = None) -> ExitCode:
-    """Read every file of the artifact folder again and compare it with the folder's list and with the lock.
+@check(artifacts, "verify", "obsctl artifacts verify", "obsctl artifacts verify --dest /media/usb/artifacts -o json")
+def verify(dest: _Dest = None) -> AnyCheck:
+    """Read every file in the artifact folder and compare it with the folder's list and with the lock.
 
-    Needs no network: run it where a folder was carried to.
+    Needs no network, so it also works where the folder was copied to.
     """
     from obsctl.checks.artifacts.check import artifacts_check
-    from obsctl.cli.checking import run_check
-    from obsctl.fleet.model import Fleet
 
-    # The folder is this machine's, and no inventory says anything about it.
-    return run_check(ctx, artifacts_check(lambda: _look(_store(dest))), fleet=Fleet())
+    return artifacts_check(lambda: _look(_store(dest)))
 
 
 def _look(store: Store) -> ArtifactSnapshot:
@@ -163,7 +156,7 @@ def lock(
     only: _Only = None,
     python: _Python = None,
 ) -> ExitCode:
-    """Lock versions again from what the registries have now (for maintainers; needs a checkout).
+    """Update the lock from what the registries have now (for maintainers; needs a checkout).
 
     Prints each checksum that changed.
     """

@@ -3,58 +3,103 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import sys
+import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import typer
 
 from obsctl.checks.check import Check
+from obsctl.cli import muting
+from obsctl.cli.codes import pattern, selected
+from obsctl.cli.destination import refuse_unwritable
 from obsctl.cli.output import publish
 from obsctl.cli.reporting import Start
-from obsctl.cli.settings import Output, note, settings
-from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.cli.settings import Output, Settings, Threshold, note, settings
+from obsctl.core.decoding import Moment, UndecodableError, decode_json
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
-from obsctl.core.report import Report
+from obsctl.core.report import Report, Status, worst
+from obsctl.core.selection import Pattern, narrowed
 from obsctl.fleet.model import Fleet
 
 SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"
+#: Bytes; a snapshot has a few hundred of them for each partition.
+_LARGEST_SNAPSHOT = 64 << 20
+#: Seconds that a person waits for an inventory without a word; Ansible takes one or two.
+_SILENT_S = 5.0
 #: Seconds: a day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
 _LONGEST_WATCH_S = 86_400
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
+#: A report that is one screen fits on a small one.
+_SCREEN_ROWS = 40
 
 
-def run_check(ctx: typer.Context, check: Check[Any], *, fleet: Fleet | None = None) -> ExitCode:
+def run_check(
+    ctx: typer.Context,
+    check: Check[Any],
+    *,
+    also: Callable[[Report], None] | None = None,
+) -> ExitCode:
     """Run the check once, or over and over with ``--watch``, and print each report.
 
     Args:
-        fleet: instead of the inventory's.
+        also: gets each report before it is printed.
 
     Raises:
         UsageError: options of :func:`obsctl.cli.settings.checking` that exclude each other.
     """
     chosen = settings(ctx)
     if chosen.from_file is not None and (chosen.watch is not None or chosen.until is not None):
-        raise UsageError("--from-file excludes --watch and --until: a saved snapshot does not change")
+        raise UsageError("--from-file cannot be combined with --watch or --until: a saved snapshot does not change")
+    if chosen.from_file is not None and chosen.save_snapshot is not None:
+        raise UsageError("--from-file cannot be combined with --save-snapshot: that snapshot is saved already")
     if chosen.until is not None and chosen.watch is None:
         raise UsageError(
             "--until needs --watch: one check has only one verdict",
-            hint=f"obsctl {check.command} --watch 2 --until {chosen.until.value}",
+            hint=f"{check.typed} --watch 2 --until {chosen.until.value}",
         )
     if chosen.watch is not None and not 0 < chosen.watch <= _LONGEST_WATCH_S:
         raise UsageError(f"--watch needs a number of seconds above 0, at most {_LONGEST_WATCH_S}")
+    if chosen.save_snapshot is not None:
+        refuse_unwritable(chosen.save_snapshot, "the snapshot")
+    patterns = Patterns(
+        tuple(selected(text, check) for text in chosen.select), tuple(pattern(text) for text in chosen.ignore)
+    )
+    fleet, book = check.fleet, None
     if fleet is None and chosen.from_file is None:
         fleet = load_fleet(ctx)
+        book = muting.book(ctx)
     redrawn = chosen.watch is not None and chosen.output in (Output.TABLE, Output.WIDE)
     while True:
-        report = _once(check, fleet, chosen.from_file, chosen.save_snapshot)
-        read = publish(ctx, report, check.layouts, before=_CLEAR_SCREEN if redrawn else "")
+        began = time.monotonic()
+        report = _once(check, fleet, chosen, patterns, book)
+        if chosen.from_file is not None:
+            note(ctx, f"as of {report.checked_at}, from {chosen.from_file}")
+        rows = _rows(one_screen=check.one_screen and not chosen.verbose, redrawn=redrawn)
+        if also is not None:
+            also(report)
+        read = publish(ctx, report, check.layouts, before=_CLEAR_SCREEN if redrawn else "", rows=rows)
         if chosen.watch is None or report.status.value == chosen.until or not read:
-            return report.status.exit_code
-        time.sleep(chosen.watch)
+            return _exit_code(report.status, chosen.fail_on)
+        # A check that took longer than that is followed by the next one at once.
+        time.sleep(max(began + chosen.watch - time.monotonic(), 0))
+
+
+def _rows(*, one_screen: bool, redrawn: bool) -> int | None:
+    """Return how many lines the report may take: a frame no more than the terminal has, or its top scrolls away."""
+    screen = _SCREEN_ROWS if one_screen else None
+    if not redrawn or not sys.stdout.isatty():
+        return screen
+    # The line below the last one is where the cursor stands.
+    height = max(shutil.get_terminal_size().lines - 1, 1)
+    return min(height, screen) if screen is not None else height
 
 
 def load_fleet(ctx: typer.Context) -> Fleet:
@@ -64,24 +109,87 @@ def load_fleet(ctx: typer.Context) -> Fleet:
     source = loading.find(settings(ctx).inventory)
     if source.path.name == "lab" and source.reason not in ("--inventory", "OBSCTL_INVENTORY"):
         note(ctx, f"using {source.path} ({source.reason}); --inventory chooses another")
-    return loading.load(source)
+    slow = threading.Timer(_SILENT_S, note, (ctx, f"Ansible is still reading the inventory {source.path} ..."))
+    slow.daemon = True
+    slow.start()
+    try:
+        return loading.load(source)
+    finally:
+        slow.cancel()
 
 
-def _once(check: Check[Any], fleet: Fleet | None, from_file: Path | None, save: Path | None) -> Report:
+class Patterns(NamedTuple):
+    """Which findings decide the verdict, as the command line has it."""
+
+    select: tuple[Pattern, ...] = ()
+    ignore: tuple[Pattern, ...] = ()
+
+
+#: All of them.
+EVERYTHING = Patterns()
+
+
+def _exit_code(status: Status, fail_on: Threshold) -> ExitCode:
+    """Return the verdict's exit code, or that of ok for one that the person does not want to fail on."""
+    bad_enough = worst([status, Status(fail_on.value)]) is status
+    return status.exit_code if bad_enough else ExitCode.OK
+
+
+def _once(
+    check: Check[Any],
+    fleet: Fleet | None,
+    chosen: Settings,
+    patterns: Patterns,
+    book: muting.Book | None,
+) -> Report:
     start = Start()
-    checked_at = start.at
-    if from_file is not None:
-        fleet, snapshot, checked_at = _read(check, from_file)
-    else:
-        assert fleet is not None  # noqa: S101 - run_check has one, but for a saved snapshot
-        snapshot = check.collect(fleet)
-        if save is not None:
-            _write(check, fleet, snapshot, save, checked_at)
+    if chosen.from_file is not None:
+        return _of_saved(check, chosen.from_file, start, patterns)
+    assert fleet is not None  # noqa: S101 - run_check has one, but for a saved snapshot
+    snapshot = check.collect(fleet)
+    if chosen.save_snapshot is not None:
+        _write(check, fleet, snapshot, chosen.save_snapshot, start.at)
+    return report_of(check, fleet, snapshot, start, start.at, patterns=patterns, book=book)
+
+
+def _of_saved(check: Check[Any], path: Path, start: Start, patterns: Patterns) -> Report:
+    fleet, snapshot, checked_at = read_saved(check, path)
+    try:
+        return report_of(check, fleet, snapshot, start, checked_at, patterns=patterns)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # The types are right and the numbers impossible: -3 answers, a partition without replicas.
+        raise ConfigError(
+            f"{path} cannot be judged, since it holds what no fleet can answer ({type(error).__name__}: {error})",
+            hint=f"save another one: {check.typed} --save-snapshot FILE",
+        ) from error
+
+
+def report_of(
+    check: Check[Any],
+    fleet: Fleet,
+    snapshot: Any,
+    start: Start,
+    checked_at: datetime,
+    *,
+    patterns: Patterns = EVERYTHING,
+    book: muting.Book | None = None,
+) -> Report:
+    """Return a check's report of a snapshot that was taken at ``checked_at``.
+
+    Args:
+        patterns: which findings decide the verdict.
+        book: of the mutes; None where they do not count.
+    """
+    left = narrowed(check.findings(fleet, snapshot), snapshot.errors, patterns.select, patterns.ignore)
+    heard = muting.heard(book, check.command, left.findings, left.errors)
     return start.report(
         check.command,
         check.describe(fleet, snapshot),
-        check.judge(fleet, snapshot),
-        snapshot.errors,
+        heard.findings,
+        heard.errors,
+        headline=check.headline(fleet, snapshot, heard.findings, checked_at),
+        ignored=left.ignored,
+        muted=heard.muted,
         checked_at=checked_at,
     )
 
@@ -89,19 +197,24 @@ def _once(check: Check[Any], fleet: Fleet | None, from_file: Path | None, save: 
 class _SavedSnapshot(msgspec.Struct, frozen=True):
     schema: str
     command: str
-    checked_at: datetime
+    checked_at: Moment
     fleet: Fleet
     snapshot: msgspec.Raw
 
 
-def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_at: datetime) -> None:
-    # No check looks at the channels, and their URLs may be secrets; what is left is for the person's eyes alone.
+def saved(check: Check[Any], fleet: Fleet, snapshot: Any, checked_at: datetime) -> bytes:
+    """Return what ``--save-snapshot`` keeps, and ``--from-file`` reads."""
+    # No check looks at the channels, and their URLs may be secrets.
     shown = msgspec.structs.replace(fleet, alert_channels=())
     raw = msgspec.Raw(msgspec.json.encode(snapshot))
-    saved = _SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, shown, raw)
+    return msgspec.json.encode(_SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, shown, raw))
+
+
+def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_at: datetime) -> None:
     try:
+        # For the person's eyes alone.
         with open(path, "wb", opener=_private) as file:
-            file.write(msgspec.json.encode(saved))
+            file.write(saved(check, fleet, snapshot, checked_at))
     except OSError as error:
         raise ConfigError(f"the snapshot cannot be written to {path}: {error.strerror}") from None
 
@@ -114,9 +227,18 @@ def _private(path: str, flags: int) -> int:
     return descriptor
 
 
-def _read(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:
+def read_saved(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:
+    """Return the fleet, the snapshot and the time of a file that ``--save-snapshot`` has written.
+
+    Raises:
+        ConfigError: it cannot be read, or is no snapshot of this check.
+    """
     try:
-        saved = decode_json(path.read_bytes(), _SavedSnapshot)
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_SNAPSHOT + 1)
+        if len(content) > _LARGEST_SNAPSHOT:
+            raise ConfigError(f"{path} is no snapshot: it is larger than {_LARGEST_SNAPSHOT >> 20} MiB")
+        saved = decode_json(content, _SavedSnapshot)
         if saved.schema != SNAPSHOT_SCHEMA:
             raise ConfigError(f"{path}: schema {saved.schema!r}, this obsctl reads {SNAPSHOT_SCHEMA!r}")
         if saved.command != check.command:

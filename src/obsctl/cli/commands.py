@@ -1,4 +1,4 @@
-"""The kinds of command of this program, built on Typer's: what is common to them stands here, once.
+"""The kinds of command of this program, built on Typer's: what they have in common is here, once.
 
 A module of commands makes its group with :func:`group`, and each command in it is declared by the type hints of its
 function. Options of every command (``-o``, ``-i``, ``-q``) and of every check are added by the command's class.
@@ -10,15 +10,17 @@ import contextlib
 import inspect
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from obsctl.cli import settings
+from obsctl.core.errors import ExitCode
 
 _EMPTY = "it is empty; is the shell variable set that stands there?"
+_NO_TEXT = "it is not text in UTF-8"
 
 
 def examples(*lines: str) -> str:
@@ -27,11 +29,17 @@ def examples(*lines: str) -> str:
     return "\n".join(["", "Examples:", *(f"  {line}" for line in lines)])
 
 
-def group(name: str, *, help: str, epilog: str) -> typer.Typer:  # noqa: A002 - as Typer calls it
-    """Return a group of commands for ``@group.command(...)``."""
+def group(
+    name: str,
+    *,
+    help: str,  # noqa: A002 - as Typer calls it
+    epilog: str,
+    cls: type[Group] | None = None,
+) -> typer.Typer:
+    """Return a group of commands for ``@group.command(...)``; ``cls`` for one that finds its commands otherwise."""
     return typer.Typer(
         name=name,
-        cls=Group,
+        cls=cls or Group,
         help=help,
         epilog=epilog,
         add_completion=False,
@@ -43,6 +51,38 @@ def group(name: str, *, help: str, epilog: str) -> typer.Typer:  # noqa: A002 - 
 def alone() -> typer.Typer:
     """Return what carries one command that is in no group, for ``@NAME.command(...)``."""
     return typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_show_locals=False)
+
+
+#: A Check of obsctl.checks; that module is imported with the command that runs, and not for the help.
+AnyCheck = Any
+
+
+def check(app: typer.Typer, name: str, *lines: str) -> Callable[[Callable[..., AnyCheck]], Callable[..., ExitCode]]:
+    """Declare a command that runs a check, which the function makes of its options (and of ``ctx``, if it takes that).
+
+    Args:
+        app: the group.
+        name: the command's, within its group.
+        lines: examples for its help.
+    """
+
+    def declare(make: Callable[..., AnyCheck]) -> Callable[..., ExitCode]:
+        own = inspect.signature(make, eval_str=True)
+        wanted = {"ctx"} & own.parameters.keys()
+        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+
+        @wraps(make)
+        def run(ctx: typer.Context, **options: Any) -> ExitCode:
+            from obsctl.cli.checking import run_check
+
+            return run_check(ctx, make(**dict.fromkeys(wanted, ctx), **options))
+
+        parameters = [context, *(one for name, one in own.parameters.items() if name != "ctx")]
+        run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        app.command(name, cls=CheckCommand, epilog=examples(*lines))(run)
+        return run
+
+    return declare
 
 
 class _TakesOptions:
@@ -65,7 +105,7 @@ class _TakesOptions:
         """Return the parser of the command line, which takes no empty text for a single value.
 
         It is what an unset variable of a shell leaves, and would pass for an option that was not given, or for the
-        current folder.
+        current folder. Bytes that are no text could stand in no report, no record and no message.
         """
         parser = super().make_parser(ctx)  # type: ignore[misc]
         parse = parser.parse_args
@@ -73,10 +113,9 @@ class _TakesOptions:
         def parse_args(args: list[str]) -> Any:
             values, rest, order = parse(args)
             for param in () if ctx.resilient_parsing else order:
-                given = values.get(param.name)
-                # The words of another program's command line may be empty.
-                if param.nargs == 1 and "" in (given if isinstance(given, list) else [given]):
-                    raise typer.BadParameter(_EMPTY, ctx=ctx, param=param)
+                # The words of another program's command line may be what they like.
+                if param.nargs == 1 and (why := _wrong(values.get(param.name))):
+                    raise typer.BadParameter(why, ctx=ctx, param=param)
             return values, rest, order
 
         parser.parse_args = parse_args
@@ -84,6 +123,7 @@ class _TakesOptions:
 
     def invoke(self, ctx: Any) -> Any:
         """Give the declared options away, then carry out what is asked for."""
+        settings.settings(ctx).command = ctx.command_path.partition(" ")[2]
         for function in self.declarations:
             declared = _declared(function)
             declared.callback(**{option.name: ctx.params.pop(option.name) for option in declared.params})
@@ -115,6 +155,22 @@ class Group(_TakesOptions, TyperGroup):
             with contextlib.redirect_stdout(sys.stderr):
                 typer.echo(ctx.get_help())
         return rest
+
+
+def _wrong(given: Any) -> str:
+    """Return why a parameter cannot have what was given for it; empty where it can."""
+    words = [word for word in (given if isinstance(given, list) else [given]) if isinstance(word, str)]
+    if any(not word.strip() for word in words):
+        return _EMPTY
+    return "" if all(_is_text(word) for word in words) else _NO_TEXT
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flowing(attributes: dict[str, Any]) -> dict[str, Any]:

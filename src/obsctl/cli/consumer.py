@@ -1,4 +1,4 @@
-"""``obsctl consumer``: where it stands, lines out of the quarantine, and a position moved on purpose."""
+"""``obsctl consumer``: its progress, replay of quarantined lines, and resets of a position."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from obsctl.cli.commands import CheckCommand, Command, examples, group
+from obsctl.cli import completion
+from obsctl.cli.commands import AnyCheck, Command, check, examples, group
 from obsctl.cli.moments import moment
 from obsctl.cli.settings import note, require_terminal
 from obsctl.core.errors import ExitCode, ObsctlError, RefusedError, UsageError
 from obsctl.core.layout import Layout
+from obsctl.core.nearest import did_you_mean
 from obsctl.core.utc import timestamp
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 consumer = group(
     "consumer",
-    help="Show positions, lag and quarantine; move lines out of the quarantine, or a position.",
+    help="Show positions, lag and quarantine; replay quarantined lines, or reset a position.",
     epilog=examples("obsctl consumer status", "obsctl consumer replay --reason parse --since 7d --dry-run"),
 )
 
@@ -51,11 +53,17 @@ _Config = Annotated[
     Path | None,
     typer.Option(
         "--config", metavar="FILE", dir_okay=False,
-        help="Run here, with this consumer's configuration, and not on a consumer's host.",
+        help="Run here, with this consumer's configuration, instead of on a consumer host.",
     ),
 ]  # fmt: skip
 _OnHost = Annotated[
-    str | None, typer.Option("--host", metavar="NAME", help="The consumer's host to run on (default: the first).")
+    str | None,
+    typer.Option(
+        "--host",
+        metavar="NAME",
+        autocompletion=completion.consumer_hosts,
+        help="The consumer host to run on (default: the first).",
+    ),
 ]
 
 
@@ -67,23 +75,22 @@ class _RemoteError(ObsctlError):
         self.exit_code = exit_code
 
 
-@consumer.command(
+@check(
+    consumer,
     "status",
-    cls=CheckCommand,
-    epilog=examples(
-        "obsctl consumer status", "obsctl consumer status -o json", "obsctl consumer status --watch 5 --until ok"
-    ),
+    "obsctl consumer status",
+    "obsctl consumer status -o json",
+    "obsctl consumer status --watch 5 --until ok",
 )
-def status(ctx: typer.Context) -> ExitCode:
-    """Show positions, lag, quarantine and days, as the processes, the tables and the cluster report them.
+def status() -> AnyCheck:
+    """Show positions, lag, quarantine and day partitions, as the processes, the tables and the cluster report them.
 
-    Asks the consumer's own health pages over ssh, the tables as the reading user (for a second, to see the rate), and
-    then the brokers.
+    Queries the consumer's health pages over ssh, the tables as the reading user (for a second, to measure the rate),
+    and then the brokers.
     """
     from obsctl.checks.consumer.check import consumer_check
-    from obsctl.cli.checking import run_check
 
-    return run_check(ctx, consumer_check())
+    return consumer_check()
 
 
 @consumer.command(
@@ -101,30 +108,30 @@ def replay(
     reason: Annotated[
         str,
         typer.Option(
-            metavar="R", help="Reason in the quarantine: parse, time, ...; refused for all that the database refused."
+            metavar="R",
+            help="Reason in the quarantine: parse, time, ...; refused for all lines that the database refused.",
         ),
     ],
-    since: Annotated[
-        datetime, typer.Option(metavar="T", parser=moment, help="Lines that came to the quarantine at T or later.")
-    ],
+    since: Annotated[datetime, typer.Option(metavar="T", parser=moment, help="Lines quarantined at T or later.")],
     until: Annotated[
-        datetime | None, typer.Option(metavar="T", parser=moment, help="Lines that came before T (default: now).")
+        datetime | None, typer.Option(metavar="T", parser=moment, help="Lines quarantined before T (default: now).")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Look at N lines at most (default: all).")
+        int | None, typer.Option(min=1, metavar="N", help="Process at most N lines (default: all).")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of the lines.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen to the lines.")] = False,
     config: _Config = None,
     host: _OnHost = None,
 ) -> ExitCode:
-    """Move lines from the quarantine to their tables, once the parsers have learnt to read them.
+    """Move lines from the quarantine to their tables, once the parsers can read them.
 
-    Each line moves once, however often this is called and whatever crashes meanwhile: its row, its roll-up and its
-    end in the quarantine are one transaction. What still cannot be read stays, with today's reason. The consumer may
-    run. Upgrade all consumers before: an older one would put a line that is sent again back into the quarantine.
+    Each line moves once, however often you run this and whatever crashes meanwhile: one transaction inserts its row,
+    counts its roll-up and removes it from the quarantine. Lines that still cannot be read stay, with the current
+    reason. The consumer may keep running. Upgrade all consumers first: an older one would put a resent line back into
+    the quarantine.
 
     T is a time (2026-01-31, 2026-01-31T12:00, with Z or an offset; without one it is UTC) or an age: 90m, 24h, 7d.
-    Ends with 1 where lines stay.
+    Exits with 1 if lines stay.
     """
     if until is not None and until <= since:
         raise UsageError("--until is not later than --since: no line can be between them")
@@ -151,34 +158,38 @@ def replay(
 def reset(
     ctx: typer.Context,
     *,
-    topic: Annotated[str, typer.Option(metavar="NAME", help="The partition's topic.")],
+    topic: Annotated[
+        str, typer.Option(metavar="NAME", autocompletion=completion.topics, help="The partition's topic.")
+    ],
     partition: Annotated[int, typer.Option(min=0, metavar="P", help="The partition's number.")],
     to: Annotated[
-        str, typer.Option(metavar="earliest|latest|OFFSET", help="The offset from which the consumer shall go on.")
+        str, typer.Option(metavar="earliest|latest|OFFSET", help="The offset at which the consumer continues.")
     ],
     expected: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="OFFSET", help="Refuse if the position lies before it: another reset has moved it back."
+            min=0,
+            metavar="OFFSET",
+            help="Refuse if the position is below this offset: another reset has moved it back.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would mean.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would do.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     config: _Config = None,
     host: _OnHost = None,
 ) -> ExitCode:
-    """Move the stored position of a partition, and say before what is read again or skipped.
+    """Move the stored position of a partition, after showing what will be read again or skipped.
 
-    For a partition that is held because the cluster was restored, or lines that have to be read again. Reading again
-    is always safe: each line stays one row. Skipping is not: lines that are not stored yet never will be.
+    For a partition that is blocked because the cluster was restored, or to read lines again. Reading again is always
+    safe: no line is stored twice. Skipping is not: skipped lines that are not stored yet never will be.
 
-    The consumer may run. Its next transaction finds the position moved, stores nothing and asks where to go on; a
-    partition without new lines is asked about every ten seconds.
+    The consumer may keep running. Its next transaction sees that the position has moved, stores nothing and
+    continues from the new position; for a partition without new lines it checks every ten seconds.
     """
     from obsctl.cli.checking import load_fleet
 
     if to not in ("earliest", "latest") and not to.isdecimal():
-        raise UsageError(f"--to {to}: neither earliest nor latest nor an offset")
+        raise UsageError(f"--to {to} is not earliest, latest or an offset")
     chosen = ["reset", "--topic", topic, "--partition", str(partition)]
     remote = _host(load_fleet(ctx), host) if config is None else None
 
@@ -221,7 +232,7 @@ def _replay_here(
     try:
         result = move(settings, reason, _plain(since), _plain(until) if until else None, limit=limit, dry_run=dry_run)
     except StoreUnavailableError as error:
-        raise ObsctlError(f"{error}; what was moved before stays moved", hint=error.hint) from None
+        raise ObsctlError(f"{error}; lines that were already moved stay moved", hint=error.hint) from None
     released = result.released
     lines = {
         "reason": reason,
@@ -279,12 +290,13 @@ def _host(fleet: Fleet, name: str | None) -> Host:
     hosts = fleet.group("consumer")
     if not hosts:
         raise UsageError("the inventory has no host in the group consumer", hint="choose another with --inventory")
-    known = ", ".join(host.name for host in hosts)
     if name is None:
         return hosts[0]
     found = next((host for host in hosts if host.name == name), None)
     if found is None:
-        raise UsageError(f"no host of the group consumer is called {name}", hint=f"there are: {known}")
+        names = [host.name for host in hosts]
+        hint = did_you_mean(name, names, f"there are: {', '.join(names)}")
+        raise UsageError(f"there is no host in the group consumer called {name}", hint=hint)
     return found
 
 
@@ -299,14 +311,12 @@ def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
     from obsctl.core.report import Report
 
     program = shlex.join([_PROGRAM, "consumer", *arguments, "--config", _CONFIG, "-q", "-o", "json"])
-    command = (
-        f'if [ "$(id -u)" = 0 ]; then runuser -u {_USER} -- {program}; else sudo -n -u {_USER} -- {program}; fi 2>&1'
-    )
-    answer = ssh.run(host, command, deadline_s=deadline_s)
+    answer = ssh.run(host, f"{program} 2>&1", deadline_s=deadline_s, become=_USER)
     if answer.failure:
         raise ObsctlError(
             f"{host.name}: {answer.failure}",
-            hint="whether anything was changed is not known; it can be repeated, and --host chooses another host",
+            hint=f"{answer.hint}; it is unknown whether anything was changed; you can safely run it again, and --host "
+            "chooses another host",
         )
     *said, last = answer.output.strip().splitlines() or [""]
     try:
@@ -318,7 +328,7 @@ def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
         raise _RemoteError(
             f"{host.name}: {message}",
             hint="; ".join(hints)
-            or f"on {host.name}: is {_PROGRAM} of this version? ansible-playbook "
+            or f"on {host.name}: check that {_PROGRAM} has this version; ansible-playbook "
             "playbooks/consumer.yml -i inventories/prod installs it",
             exit_code=_REMOTE_ERRORS.get(answer.status, ExitCode.UNKNOWN),
         ) from None

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from obsctl.cli.commands import CheckCommand, Command, examples, group
+from obsctl.cli.commands import AnyCheck, Command, check, examples, group
 from obsctl.cli.settings import note
-from obsctl.core.errors import ExitCode
 from obsctl.lab.spec import FLEET_LAB, FLEETS, OPERATING_SYSTEMS, LabSpec, fleet_lab
 
 if TYPE_CHECKING:
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 
 lab = group(
     "lab",
-    help="""Run five real systemd hosts on this machine; crash them, cut their cables, start them again.
+    help="""Run five real systemd hosts on this machine; crash them, cut their network links, start them again.
 
-    node1, node2, node3, db1 and app1 at 198.18.0.11-13, .21 and .31, with a robot and a mail server that stand in for
-    the outside world at http://198.18.0.1:9580 and on port 9525. Needs root.
+    node1, node2, node3, db1 and app1 at 198.18.0.11-13, .21 and .31, with a chat robot and a mail server that stand in
+    for real ones at http://198.18.0.1:9580 and on port 9525. Needs root.
     """,
     epilog=examples(
         "obsctl lab up",
@@ -102,21 +101,21 @@ def up(
         list[str] | None,
         typer.Option(
             metavar="HOST=OS", autocompletion=_hosts_with_systems,
-            help="Another operating system for one host; may be given several times.",
+            help="Another operating system for one host; repeatable.",
         ),
     ] = None,
 ) -> None:  # fmt: skip
-    """Start the lab, or what of it does not run.
+    """Start the lab, or those of its hosts that are not running.
 
     The first time builds the hosts' root from this machine's own package sources (a minute or two); later it takes
-    seconds. A lab that was started from another checkout, or with other operating systems, is taken down first. May
-    be interrupted: `up` goes on, `down` cleans up.
+    seconds. A lab that was started from another checkout, or with other operating systems, is taken down first. It
+    may be interrupted: `up` continues, `down` cleans up.
     """
     chosen = dict(map(_system_of_host, host_os or ()))
     try:
         _lab(ctx, fleet_lab(os_name, chosen)).up()
     except KeyboardInterrupt:
-        note(ctx, "`obsctl lab up` goes on from here, `obsctl lab down` removes what is there")
+        note(ctx, "`obsctl lab up` continues, `obsctl lab down` removes what is there")
         raise
 
 
@@ -124,20 +123,17 @@ def up(
 def down(ctx: typer.Context) -> None:
     """Remove the lab: hosts, disks, network, processes. Only the cached root stays.
 
-    Works after an interrupted `up`, and twice.
+    Also works after an interrupted `up`, and when nothing is left to remove.
     """
     _lab(ctx).down()
 
 
-@lab.command("status", cls=CheckCommand, epilog=examples("obsctl lab status", "obsctl lab status -o json"))
-def status(ctx: typer.Context) -> ExitCode:
-    """Show each host: does it run, is its cable in, does it answer ssh?"""
+@check(lab, "status", "obsctl lab status", "obsctl lab status -o json")
+def status(ctx: typer.Context) -> AnyCheck:
+    """Show for each host whether it runs, is connected to the network and answers ssh."""
     from obsctl.checks.lab.check import lab_check
-    from obsctl.cli.checking import run_check
-    from obsctl.fleet.model import Fleet
 
-    # The lab is this machine's, and no inventory says anything about it.
-    return run_check(ctx, lab_check(lambda: _look(_lab(ctx))), fleet=Fleet())
+    return lab_check(lambda: _look(_lab(ctx)))
 
 
 def _look(lab: Lab) -> LabSnapshot:
@@ -166,7 +162,7 @@ def ssh(
     host: _Host,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- CMD ARG...", help="A program on the host and its arguments; a shell without."),
+        typer.Argument(metavar="-- CMD ARG...", help="A program on the host and its arguments (default: a shell)."),
     ] = None,
 ) -> None:
     """Run a program as root on a host, or open a shell there.
@@ -190,7 +186,7 @@ def ssh(
 )
 def replay(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A log in combined format; may be compressed by gzip.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A log in combined format; may be gzipped.")],
     host: Annotated[
         str, typer.Option(metavar="HOST", help="The host whose log gets the lines.", autocompletion=_hosts)
     ],
@@ -199,15 +195,15 @@ def replay(
         typer.Option(metavar="N", help="Lines a second, more than 0 (default: as fast as they can be written)."),
     ] = None,
 ) -> None:
-    """Append a log file's lines, as they are, to a log which Filebeat ships from the host.
+    """Append a log file's lines, unchanged, to a log that Filebeat ships from the host.
 
-    The lines go to /var/log/obs-replay/access.log, which is read as combined format; a missing last newline is added.
-    Ends when all are written. Interrupted, it leaves no half line, and says how many lines were written.
+    The lines go to /var/log/obs-replay/access.log, which is read in combined format; a missing newline at the end is
+    added. Exits when all are written. If interrupted, it leaves no partial line, and says how many lines were written.
     """
     from obsctl.lab import replay as lines
 
     if rate is not None and not rate > 0:
-        raise typer.BadParameter(f"{rate:g} is not more than 0", param_hint="--rate")
+        raise typer.BadParameter(f"{rate:g} is not greater than 0", param_hint="--rate")
     command = _lab(ctx).ssh_command(host, lines.writer_command())
     lines.replay(file, command, rate, lambda text: note(ctx, f"{host}: {text}"))
 
@@ -216,10 +212,10 @@ def replay(
     "kill", cls=Command, epilog=examples("obsctl lab kill node1", "obsctl lab kill node1 node2 node3 db1 app1")
 )
 def kill(ctx: typer.Context, host: _Hosts) -> None:
-    """Crash hosts, all at once: every process of theirs is gone, and no connection is closed in good order.
+    """Crash hosts, all at once: all their processes die, and no connection is closed properly.
 
-    What a program had not yet forced to disk is not lost, for the page cache is this machine's: this is a crash of a
-    host, not a power cut for its disk.
+    Data that a program had not yet synced to disk is not lost, because the page cache belongs to this machine: this
+    simulates a crash of a host, not a power cut.
     """
     _lab(ctx).kill(host)
 
@@ -228,20 +224,20 @@ def kill(ctx: typer.Context, host: _Hosts) -> None:
     "start", cls=Command, epilog=examples("obsctl lab start node1", "obsctl lab start node1 node2 node3 db1 app1")
 )
 def start(ctx: typer.Context, host: _Hosts) -> None:
-    """Boot hosts again, all at once, with the disks that they had, and their cables in.
+    """Boot hosts again, all at once, with their previous disks and with the network connected.
 
-    Returns when they answer ssh and have finished their own start.
+    Returns when they answer ssh and have finished booting.
     """
     _lab(ctx).start(host)
 
 
 @lab.command("cut", cls=Command, epilog=examples("obsctl lab cut node2"))
 def cut(ctx: typer.Context, host: _Host) -> None:
-    """Pull a host's network cable; the host itself goes on."""
+    """Cut a host's network link; the host itself keeps running."""
     _lab(ctx).cut(host)
 
 
 @lab.command("heal", cls=Command, epilog=examples("obsctl lab heal node2"))
 def heal(ctx: typer.Context, host: _Host) -> None:
-    """Put a host's network cable back."""
+    """Restore a host's network link."""
     _lab(ctx).heal(host)

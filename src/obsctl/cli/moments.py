@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 
-_AGE = re.compile(r"(\d{1,6})([smhd])").fullmatch
+_AGE = re.compile(r"([0-9]{1,6})([smhd])").fullmatch
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -25,7 +25,7 @@ def moment(value: str) -> datetime:
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{value!r} is no time (2026-01-31, 2026-01-31T12:00Z) and no age (90m, 24h, 7d)"
+            f"{value!r} is neither a time (2026-01-31, 2026-01-31T12:00Z) nor an age (90m, 24h, 7d)"
         ) from None
 
 
@@ -37,5 +37,5 @@ def duration(value: str) -> timedelta:
     """
     span = _AGE(value)
     if not span or not int(span[1]):
-        raise typer.BadParameter(f"{value!r} is no span of time (90m, 2h, 7d)")
+        raise typer.BadParameter(f"{value!r} is not a duration (90m, 2h, 7d)")
     return timedelta(**{_UNITS[span[2]]: int(span[1])})

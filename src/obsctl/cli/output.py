@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from obsctl.core.report import Report
 
 
-def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), *, before: str = "") -> bool:
+def publish(
+    ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), *, before: str = "", rows: int | None = None
+) -> bool:
     """Print the report in the format that was asked for.
 
     A reader that has gone (``head``, a pager that was quit) takes nothing from the verdict, so it is no error.
@@ -28,6 +30,7 @@ def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), 
     Args:
         layouts: which lists of its data people see as tables, in this order.
         before: written ahead of it.
+        rows: how many lines a person's format may take; None for any number.
 
     Returns:
         Whether anybody can still read.
@@ -35,10 +38,14 @@ def publish(ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), 
     Raises:
         OutputError: standard output cannot be written for another reason.
     """
-    from obsctl.render import render
+    from obsctl.render import View, render
 
+    chosen = settings(ctx)
+    view = View(consequences=chosen.verbose, rows=rows)
     try:
-        typer.echo(before + render(report, settings(ctx).output.value, layouts))
+        # By its name: the framework has a stream of its own for one in ASCII, whose failures nobody would name.
+        typer.echo(before + render(report, chosen.output.value, layouts, view), file=sys.stdout)
+        chosen.published = report.status
     except ReaderGoneError:
         return False
     return True
@@ -98,8 +105,12 @@ class _Heedless(io.TextIOWrapper):
 
 
 def _taken(plain: io.TextIOWrapper) -> dict[str, Any]:
-    """Take a stream's buffer; return the arguments of a stream that writes the same way."""
-    like = {"encoding": plain.encoding, "errors": plain.errors, "line_buffering": plain.line_buffering}
+    """Take a stream's buffer; return the arguments of a stream that writes the same way, and takes every text.
+
+    What hosts are called need not be in the terminal's character set, and a verdict is never lost for it.
+    """
+    errors = "replace" if plain.errors in ("strict", "surrogateescape") else plain.errors
+    like = {"encoding": plain.encoding, "errors": errors, "line_buffering": plain.line_buffering}
     return {"buffer": plain.detach(), **like}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -11,8 +12,9 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from obsctl import __version__
-from obsctl.cli import output
+from obsctl.cli import output, plugin
 from obsctl.cli.commands import Command, Group, examples
+from obsctl.cli.settings import Settings
 from obsctl.core.errors import ExitCode, ObsctlError
 
 
@@ -27,11 +29,21 @@ class _Known(NamedTuple):
 _COMMANDS = {
     "status": _Known("obsctl.cli.health", "status", "All layers on one screen."),
     "health": _Known("obsctl.cli.health", "health", "Check every layer and name what is wrong."),
-    "verify": _Known("obsctl.cli.verify", "verify", "Measure the balancer and the VIP."),
+    "verify": _Known("obsctl.cli.verify", "verify", "Check the balancing, the VIP and the path of the logs."),
+    "trace": _Known("obsctl.cli.verify", "trace", "Follow lines to their rows: how long each hop takes."),
+    "certs": _Known("obsctl.cli.certs", "certs", "Certificates: days left, names, chain, keys."),
     "kafka": _Known("obsctl.cli.kafka", "kafka", "Brokers, quorum, partitions, replicas, groups."),
     "consumer": _Known("obsctl.cli.consumer", "consumer", "Positions, lag, quarantine; replay lines, reset positions."),
-    "alert": _Known("obsctl.cli.alert", "alert", "Prove that alerts arrive; silences, history, rules."),
+    "alert": _Known("obsctl.cli.alert.group", "alert", "Prove that alerts arrive; silences, history, rules."),
+    "search": _Known("obsctl.cli.search", "search", "Find stored lines, newest first."),
+    "tail": _Known("obsctl.cli.tail", "tail", "Follow lines as they arrive."),
+    "ack": _Known("obsctl.cli.ack", "ack", "Acknowledge a loss, so that it is no longer a warning."),
+    "mute": _Known("obsctl.cli.mute", "mute", "Keep known findings out of the verdict for a while."),
+    "bundle": _Known("obsctl.cli.bundle.command", "bundle", "One file for support, without secrets."),
+    "drill": _Known("obsctl.cli.drill", "drill", "Break a part on purpose, measure the outage, restore it."),
     "explain": _Known("obsctl.cli.explain", "explain", "What a finding's code means and what to do."),
+    "config": _Known("obsctl.cli.config", "config", "The settings in effect, and where they come from."),
+    "spec": _Known("obsctl.cli.spec", "spec", "This command line as JSON."),
     "lab": _Known("obsctl.cli.lab", "lab", "The embedded fleet of real hosts on this machine."),
     "artifacts": _Known("obsctl.cli.artifacts", "artifacts", "Build what hosts without internet install."),
 }
@@ -72,7 +84,7 @@ app = typer.Typer(
             "",
             "Exit codes: 0 ok, 1 warning, 2 critical, 3 unknown (could not find out);",
             "64 usage, 69 a program is missing, 70 a bug, 75 throttled, 77 refused,",
-            "78 configuration or inventory, 130 interrupted.",
+            "78 configuration or inventory, 129 hung up, 130 interrupted, 143 terminated.",
         ]
     ),
 )  # fmt: skip
@@ -93,15 +105,32 @@ def obsctl(
     """Prove that the log pipeline works: measure instead of assuming."""
 
 
-def carry_out(argv: Sequence[str] | None = None) -> ExitCode:
+class _End(NamedTuple):
+    """How a command line ended: with which exit code, and what stands against it where no report says so."""
+
+    code: ExitCode
+    reason: str = ""
+    command: str = ""
+
+
+def carry_out(words: Sequence[str]) -> ExitCode:
     """Carry out the command line and return its exit code.
 
     Raises:
-        KeyboardInterrupt: the person wants it to end.
+        KeyboardInterrupt: the person wants it to end; it carries the command's name.
     """
     output.guard()
+    chosen = Settings()
     try:
-        code = ROOT.main(args=None if argv is None else list(argv), prog_name="obsctl", standalone_mode=False)
+        end = _carried_out(words, chosen)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(chosen.command) from None
+    return _for_monitoring(end, chosen) if plugin.asked_for(words) else end.code
+
+
+def _carried_out(words: Sequence[str], chosen: Settings) -> _End:
+    try:
+        code = ROOT.main(args=list(words), prog_name="obsctl", standalone_mode=False, obj=chosen)
     except typer.TyperException as error:
         return _explain_usage(error)
     except typer.Abort:
@@ -110,47 +139,62 @@ def carry_out(argv: Sequence[str] | None = None) -> ExitCode:
     except ObsctlError as error:
         return _explain(error)
     except output.ReaderGoneError:
-        return ExitCode.OK
+        return _End(ExitCode.OK)
     except SystemExit as end:
         return _ended_by_typer(end)
     except Exception as error:
         return _report_bug(error)
     if isinstance(code, ExitCode):
-        return code
+        return _End(code)
     if code == ExitCode.INTERRUPTED:
         # What Typer makes of Ctrl-C.
         raise KeyboardInterrupt
     # Ours end by an ExitCode or an error; another number is Typer's, of a shell that it does not know.
-    return ExitCode.USAGE if code else ExitCode.OK
+    return _End(ExitCode.USAGE, "this shell is not known") if code else _End(ExitCode.OK)
 
 
-def _ended_by_typer(end: SystemExit) -> ExitCode:
+def _for_monitoring(end: _End, chosen: Settings) -> ExitCode:
+    """Return the exit code for what runs this as a plugin; prints the line where no report was."""
+    plain_codes = (ExitCode.OK, ExitCode.WARNING, ExitCode.CRITICAL, ExitCode.UNKNOWN)
+    if not end.reason and end.code in plain_codes:
+        return end.code
+    if not end.reason and chosen.published is not None:
+        # Such as 75, a warning that has a code of its own for people's scripts.
+        return chosen.published.exit_code
+    words = plugin.line(end.command or chosen.command or "obsctl", end.reason or f"exit code {end.code.value}")
+    with contextlib.suppress(output.OutputError, output.ReaderGoneError):
+        typer.echo(words)
+    return ExitCode.UNKNOWN
+
+
+def _ended_by_typer(end: SystemExit) -> _End:
     """Return the exit code for what Typer ends by itself: completion, and a broken pipe that is not standard output."""
     if isinstance(end.__context__, OSError):
         return _report_bug(end.__context__)
-    return ExitCode.USAGE if end.code else ExitCode.OK
+    return _End(ExitCode.USAGE, "completion failed") if end.code else _End(ExitCode.OK)
 
 
-def _explain_usage(error: typer.TyperException) -> ExitCode:
+def _explain_usage(error: typer.TyperException) -> _End:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "obsctl"
-    return _say(error.format_message(), f"{path} --help", ExitCode.USAGE)
+    return _say(error.format_message(), f"{path} --help", ExitCode.USAGE, command=path.removeprefix("obsctl "))
 
 
-def _explain(error: ObsctlError) -> ExitCode:
+def _explain(error: ObsctlError) -> _End:
     return _say(str(error), error.hint, error.exit_code)
 
 
-def _say(message: str, hint: str, code: ExitCode) -> ExitCode:
+def _say(message: str, hint: str, code: ExitCode, *, command: str = "") -> _End:
     from obsctl.core.secrets import redact
+    from obsctl.render.plain import plain
 
-    typer.echo(f"obsctl: {redact(message)}", err=True)
+    typer.echo(f"obsctl: {plain(redact(message))}", err=True)
     if hint:
-        typer.echo(f"  hint: {redact(hint)}", err=True)
-    return code
+        typer.echo(f"  hint: {plain(redact(hint))}", err=True)
+    return _End(code, redact(message), command)
 
 
-def _report_bug(error: BaseException) -> ExitCode:
+def _report_bug(error: BaseException) -> _End:
     import tempfile
     import traceback
 
@@ -159,8 +203,7 @@ def _report_bug(error: BaseException) -> ExitCode:
     text = redact("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile("w", prefix="obsctl-bug-", suffix=".txt", delete=False) as report:
         report.write(f"obsctl {__version__}\npython {sys.version}\n\n{text}")
-    typer.echo(f"obsctl: internal error ({type(error).__name__}); details, without secrets: {report.name}", err=True)
-    return ExitCode.BUG
+    return _say(f"internal error ({type(error).__name__}); details, without secrets: {report.name}", "", ExitCode.BUG)
 
 
 ROOT: Any = typer.main.get_command(app)

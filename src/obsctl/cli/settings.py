@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import enum
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from obsctl.cli import completion
 from obsctl.core.errors import UsageError
+
+#: Seconds between two notes about the progress of long work.
+_SAY_EVERY_S = 5.0
+if TYPE_CHECKING:
+    from obsctl.core.report import Status
 
 
 class Output(enum.StrEnum):
@@ -24,6 +32,14 @@ class Output(enum.StrEnum):
     NAGIOS = "nagios"
 
 
+class Threshold(enum.StrEnum):
+    """The verdicts from which on an exit code is not 0, from the least bad one to the worst."""
+
+    WARNING = "warning"
+    UNKNOWN = "unknown"
+    CRITICAL = "critical"
+
+
 class Goal(enum.StrEnum):
     """The verdicts that a watch can wait for."""
 
@@ -32,7 +48,13 @@ class Goal(enum.StrEnum):
 
 @dataclass
 class Settings:
-    """The values of the options that :func:`shared` and :func:`checking` declare, under the same names."""
+    """The values of the options that :func:`shared` and :func:`checking` declare, under the same names.
+
+    Attributes:
+        given: names of those that the command line gave a value.
+        command: the one that is carried out, such as ``verify lb``; empty before it is known.
+        published: the verdict of the last report that was printed.
+    """
 
     output: Output = Output.TABLE
     inventory: str | None = None
@@ -41,6 +63,13 @@ class Settings:
     save_snapshot: Path | None = None
     watch: float | None = None
     until: Goal | None = None
+    verbose: bool = False
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: Threshold = Threshold.WARNING
+    given: set[str] = field(default_factory=set, compare=False)
+    command: str = field(default="", compare=False)
+    published: Status | None = field(default=None, compare=False)
 
 
 _SHARED = "Options of every command"
@@ -75,34 +104,65 @@ def shared(
 
 def checking(
     ctx: typer.Context,
+    *,
     from_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", rich_help_panel=_CHECKING,
-            help="Judge the snapshot in FILE, saved before by --save-snapshot; asks no host.",
+            help="Judge the snapshot in FILE, saved earlier with --save-snapshot; contacts no host.",
         ),
     ] = None,
     save_snapshot: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", rich_help_panel=_CHECKING,
-            help="Save what was seen in FILE, readable by you alone.",
+            help="Save the collected data in FILE, readable only by you.",
         ),
     ] = None,
     watch: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS", rich_help_panel=_CHECKING,
-            help="Check again and again, so many seconds after the last answer (at most 86400), until Ctrl-C.",
+            help="Repeat the check at this interval in seconds (at most 86400), until Ctrl-C.",
         ),
     ] = None,
     until: Annotated[
         Goal | None,
-        typer.Option(metavar="ok", rich_help_panel=_CHECKING, help="With --watch: end as soon as the verdict is ok."),
+        typer.Option(metavar="ok", rich_help_panel=_CHECKING, help="With --watch: exit as soon as the verdict is ok."),
+    ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "-v", "--verbose", rich_help_panel=_CHECKING,
+            help="Also show findings that follow from others, and every row.",
+        ),
+    ] = False,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE=OBJECT", rich_help_panel=_CHECKING, autocompletion=completion.codes,
+            help="Only findings with this code (and object) decide the verdict; wildcards allowed, repeatable.",
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE=OBJECT", rich_help_panel=_CHECKING, autocompletion=completion.codes,
+            help="Findings with this code (and object) do not decide the verdict; wildcards allowed, repeatable.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        Threshold | None,
+        typer.Option(
+            metavar="VERDICT", rich_help_panel=_CHECKING,
+            help="Exit with 0 below this verdict: warning, unknown or critical (default: warning).",
+        ),
     ] = None,
 ) -> None:  # fmt: skip
     """Declare the options that every check takes, after its name, and keep their values."""
     _keep(ctx, from_file=from_file, save_snapshot=save_snapshot, watch=watch, until=until)
+    _keep(ctx, verbose=verbose, fail_on=fail_on)
+    _keep(ctx, select=tuple(select or ()) or None, ignore=tuple(ignore or ()) or None)
 
 
 def settings(ctx: typer.Context) -> Settings:
@@ -115,15 +175,32 @@ def _keep(ctx: typer.Context, **given: Any) -> None:
         # None or False: not given here, and what another level of the command line said stays.
         if value is not None and value is not False:
             setattr(settings(ctx), name, value)
+            settings(ctx).given.add(name)
 
 
 def note(ctx: typer.Context, text: str) -> None:
     """Write progress or a hint to standard error, unless --quiet."""
+    from obsctl.render.plain import plain
+
     if not settings(ctx).quiet:
-        typer.echo(text, err=True)
+        typer.echo(plain(text), err=True)
+
+
+def now_and_then(ctx: typer.Context) -> Callable[[str], None]:
+    """Return what writes progress of long work, and only as often as a person wants to read it."""
+    last = time.monotonic()
+
+    def say(text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SAY_EVERY_S:
+            last = now
+            note(ctx, text)
+
+    return say
 
 
 def require_terminal(what: str) -> None:
     """Refuse an action that needs a person's answer where there is no terminal to ask on."""
     if not sys.stdin.isatty():
-        raise UsageError(f"{what} asks for confirmation and there is no terminal", hint="add --yes")
+        raise UsageError(f"{what} asks for confirmation, but there is no terminal", hint="add --yes")

@@ -13,7 +13,7 @@ from obsctl.kafka.partition import TopicPartition
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats.format import Parse
-from obsctl.lines.formats.line import AccessLine, ErrorLine, Line, LineError
+from obsctl.lines.formats.line import AccessLine, ErrorLine, Line, LineError, MarkedLine
 from obsctl.store.batch import Batch, Run, Source, Step, by_key
 from obsctl.store.quarantine import DETAIL_LENGTH, Quarantined
 
@@ -47,7 +47,7 @@ class Assembler:
     def assemble(
         self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source], expected: Mapping[TopicPartition, int]
     ) -> Batch:
-        """Parse records into a batch; what is no line of its format is quarantined in it.
+        """Parse records into a batch; what is no line of its format is quarantined in it, and tests are counted only.
 
         Args:
             runs: records in the order of their offsets within each partition.
@@ -57,6 +57,7 @@ class Assembler:
         access: dict[bytes, AccessLine] = {}
         errors: dict[bytes, ErrorLine] = {}
         quarantined: dict[bytes, Quarantined] = {}
+        tests = 0
         for run in runs:
             source = sources[run.part]
             for offset, value in enumerate(run.values, run.first):
@@ -64,15 +65,17 @@ class Assembler:
                     line = self._read(value, source, run.part, offset)
                 except Exception as error:
                     # A fault of this program. No single record may end the process: it would meet it again at once.
-                    log.exception("a record could not be judged", extra={"partition": run.part, "offset": offset})
+                    log.exception("a record could not be processed", extra={"partition": run.part, "offset": offset})
                     line_id = identity.of_record(source.cluster_id, *run.part, offset, value or b"")
                     line = _refuse(line_id, source.source_id, offset, "", "", "internal", type(error).__name__, value)
                 if type(line) is AccessLine:
                     access.setdefault(line.line_id, line)
                 elif type(line) is ErrorLine:
                     errors.setdefault(line.line_id, line)
+                elif line is None:
+                    tests += 1
                 else:
-                    assert type(line) is Quarantined  # noqa: S101  there is no fourth
+                    assert type(line) is Quarantined  # noqa: S101  there is no fifth
                     quarantined.setdefault(line.line_id, line)
         ends = {run.part: run.first + len(run.values) for run in runs}
         partitions = {sources[part].source_id: part for part in ends}
@@ -84,11 +87,15 @@ class Assembler:
             errors=sorted(errors.values(), key=by_key),
             quarantined=sorted(quarantined.values(), key=lambda q: q.line_id),
         )
-        batch.repeated = batch.records - len(access) - len(errors) - len(quarantined)
+        batch.tests = tests
+        batch.repeated = batch.records - len(access) - len(errors) - len(quarantined) - tests
         batch.newest_event = _newest(batch)
         return batch
 
-    def _read(self, value: bytes | None, source: Source, part: TopicPartition, offset: int) -> Line | Quarantined:
+    def _read(
+        self, value: bytes | None, source: Source, part: TopicPartition, offset: int
+    ) -> Line | Quarantined | None:
+        """Return what becomes of a record; None for a request of a test of an alert rule, which is nobody's."""
         source_id = source.source_id
         host, fields, file, begun, parse = self._stream
         try:
@@ -121,6 +128,8 @@ class Assembler:
             line = parse(text)
         except LineError as error:
             return _refuse(line_id, source_id, offset, log_format, host, error.reason, error.detail, value)
+        if isinstance(line, MarkedLine):
+            return None
         line.line_id = line_id
         line.source_id = source_id
         line.kafka_offset = offset

@@ -1,6 +1,6 @@
 """The consumer's configuration file, ``/etc/obsctl/consumer.yml``.
 
-What the role always writes has no default here: it stands in the role.
+A setting that the role always writes has no default here, only in the role.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from obsctl.core.brokers import Brokers, SecuritySection
 from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.settings import Name, Network, Section
 from obsctl.store.settings import Database
@@ -36,6 +37,7 @@ class Kafka(Section, frozen=True, kw_only=True):
         instance: identity of this member over restarts (``group.instance.id``), unique in the group. With it a
             restart within the session time-out takes its partitions back without a rebalance. Empty: none.
         session_timeout_ms: after this silence the others take a dead member's partitions over.
+        security: how the brokers are spoken to.
     """
 
     bootstrap: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
@@ -43,6 +45,12 @@ class Kafka(Section, frozen=True, kw_only=True):
     topics: Topics
     instance: str = ""
     session_timeout_ms: Annotated[int, msgspec.Meta(ge=1000, le=300_000)] = 10_000
+    security: SecuritySection = SecuritySection()
+
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers, with how they are spoken to."""
+        return Brokers(self.bootstrap, self.security.settings())
 
 
 class BatchLimits(Section, frozen=True, kw_only=True):

@@ -89,18 +89,21 @@ class Housekeeping:
             upkeep = self._store.upkeep()
         except StoreUnavailableError as error:
             if self._telemetry.trouble("upkeep", str(error), error.hint):
-                log.warning("the upkeep of the tables has to wait", extra={"error": str(error), "hint": error.hint})
+                log.warning("table maintenance is blocked", extra={"error": str(error), "hint": error.hint})
             return False
         except Exception as error:
             self._telemetry.trouble("upkeep", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
-            log.exception("the upkeep of the tables failed")
+            log.exception("table maintenance failed")
             return False
         if upkeep.ready:
             self._ready.set()
         if upkeep.busy:
-            message = f"an open transaction on {', '.join(upkeep.busy)} blocks ALTER TABLE: day partitions have to wait"
+            message = (
+                f"an open transaction on {', '.join(upkeep.busy)} blocks ALTER TABLE, so day partitions "
+                "cannot be changed"
+            )
             if self._telemetry.trouble("upkeep", message, _BUSY_HINT):
-                log.warning("the upkeep of the tables has to wait", extra={"tables": upkeep.busy, "hint": _BUSY_HINT})
+                log.warning("table maintenance is blocked", extra={"tables": upkeep.busy, "hint": _BUSY_HINT})
             return False
         if not upkeep.done and self._failed:
             return False  # another process is at it, or a statement of ours that timed out: no proof that it is done
@@ -123,17 +126,17 @@ class Housekeeping:
                 self._store.settle_dead_letters(accepted)
                 self._telemetry.dead_letters += len(accepted)
                 if len(accepted) < len(letters):
-                    log.warning("dead letters have to wait", extra={"waiting": len(letters) - len(accepted)})
+                    log.warning("dead letters are delayed", extra={"waiting": len(letters) - len(accepted)})
                     return
         except StoreUnavailableError as error:
-            log.info("dead letters have to wait for the database", extra={"error": str(error)})
+            log.info("dead letters are waiting for the database", extra={"error": str(error)})
         except Exception:
             log.exception("sending dead letters failed")
 
     def _produce(self, letters: list[DeadLetter]) -> list[DeadLetter]:
         if self._producer is None:
             self._producer = confluent_kafka.Producer(
-                clients.settings(self._kafka.bootstrap, "obsctl-consumer-dlq")
+                clients.settings(self._kafka.brokers, "obsctl-consumer-dlq")
                 | {
                     "acks": "all",
                     "delivery.timeout.ms": int(_FLUSH_S * 1000) - 5000,

@@ -15,6 +15,7 @@ from obsctl.consumer.unit import supervisor
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode
 from obsctl.core.secrets import resolve
+from obsctl.kafka.access import open_access
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         settings = config.load(arguments.config)
         resolve(settings.database.password)
+        open_access(settings.kafka.brokers.security)
     except ConfigError as error:
         sys.stderr.write(f"obsctl-consumer: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
         sys.exit(int(ExitCode.CONFIG))

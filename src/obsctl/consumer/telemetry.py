@@ -1,4 +1,4 @@
-"""What a process of the consumer knows of itself: counters and states, written by its threads, sent as a report."""
+"""What a consumer process knows about itself: counters and states, written by its threads, sent as a report."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Counters(msgspec.Struct):
     """What was counted since the start of a process; the counts of several processes add up.
 
     Attributes:
+        test: signed requests, tests of alert rules and probes, which are stored nowhere.
         refused: of the quarantined records, those that the store refused.
         commit: seconds to store a batch.
         assembly: seconds to parse one.
@@ -66,6 +67,7 @@ class Counters(msgspec.Struct):
     stored: int = 0
     quarantined: int = 0
     known: int = 0
+    test: int = 0
     refused: int = 0
     by_reason: dict[str, int] = msgspec.field(default_factory=dict)
     attempts: int = 0
@@ -79,11 +81,11 @@ class Counters(msgspec.Struct):
     @property
     def records(self) -> int:
         """Records that went through, whatever became of them."""
-        return self.stored + self.quarantined + self.known
+        return self.stored + self.quarantined + self.known + self.test
 
     def add(self, other: Counters) -> None:
         """Add another process's counts."""
-        for name in ("stored", "quarantined", "known", "refused", "attempts", "fenced", "missing_offsets"):
+        for name in ("stored", "quarantined", "known", "test", "refused", "attempts", "fenced", "missing_offsets"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.by_reason.items():
             self.by_reason[reason] = self.by_reason.get(reason, 0) + count
@@ -162,6 +164,7 @@ class Telemetry:
             counters.stored += outcome.stored
             counters.quarantined += outcome.quarantined
             counters.known += outcome.known
+            counters.test += batch.tests
             counters.refused += outcome.refused
             for row in batch.quarantined:
                 counters.by_reason[row.reason] = counters.by_reason.get(row.reason, 0) + 1
@@ -197,11 +200,19 @@ class Telemetry:
         with self._lock:
             return self.troubles.pop(subject, None) is not None
 
-    def notice(self, subject: str, message: str, hint: str = "") -> bool:
-        """Note what a person should know and nothing waits for; kept for a day. Return whether that is news."""
+    def notice(self, subject: str, message: str, hint: str = "", *, since: float | None = None) -> bool:
+        """Note what a person should know and nothing waits for; kept for a day. Return whether that is news.
+
+        Args:
+            since: when it happened, seconds since the epoch; None for now. What happened more than a day ago is none.
+        """
+        now = time.time()
+        moment = now if since is None else min(since, now)
+        if now - moment > _NOTICE_S:
+            return False
         with self._lock:
             before = self._notices.get(subject)
-            note = _note(message, hint, None)
+            note = _note(message, hint, iso(moment))
             if before is not None and before.message == note.message:
                 return False
             self._notices[subject] = note

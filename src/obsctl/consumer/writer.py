@@ -1,7 +1,7 @@
-"""The thread that stores: it alone talks to the store, so that a slow or absent database never stops the polling.
+"""The thread that stores: only it talks to the store, so that a slow or unavailable database never stops the polling.
 
-Tasks are done in the order given, and each until it succeeds: while the store is away the thread waits and tries
-again. Results come back in the same order. It is safe to leave a task running whose partitions are lost: the store's
+Tasks are done in the order given, and each until it succeeds: while the store is down the thread waits and
+retries. Results come back in the same order. It is safe to leave a task running whose partitions are lost: the store's
 fence decides.
 """
 
@@ -151,7 +151,7 @@ class Writer:
             except Exception as error:
                 # A bug of this program. The batch is still in Kafka, so waiting loses nothing; to skip it would.
                 self._telemetry.trouble("database", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
-                log.exception("storing failed because of a bug in this program; it is tried again")
+                log.exception("storing failed because of a bug in this program; it is retried")
                 self._store.close()
             else:
                 self._set_available(True)

@@ -1,4 +1,4 @@
-"""The one folder below which the project caches downloads, builds and inventories."""
+"""The folders below which the project keeps things of this user: a cache, and state that nothing can make again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ def cache_root() -> Path:
     Raises:
         ConfigError: this user has no home directory.
     """
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    return _root("XDG_CACHE_HOME", ".cache", "a cache")
+
+
+def state_root() -> Path:
+    """Return ``${XDG_STATE_HOME:-~/.local/state}/obsctl``, by the same rules.
+
+    Raises:
+        ConfigError: this user has no home directory.
+    """
+    return _root("XDG_STATE_HOME", ".local/state", "state")
+
+
+def _root(variable: str, default: str, what: str) -> Path:
+    base = os.environ.get(variable, "")
     if base.startswith("/"):
         return Path(base) / "obsctl"
     try:
-        return Path.home() / ".cache" / "obsctl"
+        return Path.home() / default / "obsctl"
     except RuntimeError:
         raise ConfigError(
-            "this user has no home directory to keep a cache in", hint="set HOME or XDG_CACHE_HOME"
+            f"this user has no home directory to keep {what} in", hint=f"set HOME or {variable}"
         ) from None

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _PLACED = re.compile(r"(?s)(?P<what>.*) - at `(?P<place>(?:key in )?\$.*)`")
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
+#: Values of a document with all its aliases written out; a file of 20,000 rules has 200,000.
+_MOST_VALUES = 1_000_000
 #: msgspec names the key only inside these messages.
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 
@@ -44,7 +46,7 @@ class ConfigFile:
         text: what the file says, where it was read already.
 
     Raises:
-        ConfigError: it cannot be read, is not YAML in UTF-8, or gives a key twice.
+        ConfigError: it cannot be read, is not YAML in UTF-8, gives a key twice, or has no end.
     """
 
     def __init__(self, path: Path, text: str | None = None) -> None:
@@ -55,6 +57,7 @@ class ConfigFile:
             # Composed only: a part that is not asked for may hold tags of another program, such as Ansible's !vault.
             self._root = yaml.SafeLoader(text).get_single_node()
             _refuse_repeated_keys(self._root, path)
+            _refuse_endless(self._root, path)
 
     def to(self, kind: type[T], part: str = "") -> T:
         """Return the document as a value of the type.
@@ -141,6 +144,27 @@ def located(error: msgspec.ValidationError) -> InvalidValueError:
     match = _PLACED.fullmatch(str(error))
     what, key = (match["what"], match["place"].removeprefix("key in ")[1:].lstrip(".")) if match else (str(error), "")
     return InvalidValueError(key, what)
+
+
+def _refuse_endless(root: yaml.Node | None, path: Path) -> None:
+    """Refuse aliases that hold themselves, or each other so often that nobody can read them to their end."""
+    counts: dict[int, int] = {}
+    above: set[int] = set()
+
+    def count(node: yaml.Node) -> int:
+        """Return how many values a node is, with those in it."""
+        if id(node) in above:
+            raise ConfigError(f"{path}:{node.start_mark.line + 1}: this value holds itself, by an alias")
+        if id(node) not in counts:
+            above.add(id(node))
+            parts = node.value if isinstance(node, yaml.CollectionNode) else []
+            pairs = isinstance(node, yaml.MappingNode)
+            counts[id(node)] = 1 + sum(count(part) for entry in parts for part in (entry if pairs else (entry,)))
+            above.remove(id(node))
+        return counts[id(node)]
+
+    if root is not None and count(root) > _MOST_VALUES:
+        raise ConfigError(f"{path}: has more than {_MOST_VALUES:,} values, with its aliases written out")
 
 
 def _refuse_repeated_keys(root: yaml.Node | None, path: Path) -> None:

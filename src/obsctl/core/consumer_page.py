@@ -23,6 +23,7 @@ class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
     stored: int | None = None
     quarantined: int | None = None
     known: int | None = None
+    test: int | None = None
 
 
 class PartitionOnPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,7 +51,7 @@ class Deadline:
             self._lines.clear()
             cut = self._over
         if cut and (error is None or isinstance(error, Exception)):
-            raise TimeoutError("the time for the whole conversation is over") from error
+            raise TimeoutError("the deadline for the whole exchange has passed") from error
 
     def connect(self, host: str, port: int, *, at_most_s: float = float("inf")) -> socket.socket:
         """Return a connection that is shut down when the time is over.
@@ -68,14 +68,19 @@ class Deadline:
         ends = min(self._ends, time.monotonic() + at_most_s)
         addresses = _resolve(host, port, ends)
         connection = self._first_that_answers(addresses, ends)
+        self.watch(connection)
+        return connection
+
+    def watch(self, connection: socket.socket) -> None:
+        """Have a connection that is open already shut down when the time is over."""
         connection.settimeout(max(0.001, self._left()))
         with self._lock:
-            # A second descriptor: TLS takes the first one over, and shutting down means the connection, not it.
-            self._lines.append(connection.dup())
+            # A second descriptor: TLS takes the first one over, and shutting down means the connection, not it. An
+            # ssl.SSLSocket has no dup().
+            self._lines.append(socket.fromfd(connection.fileno(), connection.family, connection.type))
             over = self._over
         if over:
             self._cut()
-        return connection
 
     @staticmethod
     def _first_that_answers(addresses: Sequence[_Address], ends: float) -> socket.socket:
@@ -127,7 +132,7 @@ def _resolve(host: str, port: int, ends: float) -> Sequence[_Address]:
         except OSError as error:
             answers.put(error)
         except UnicodeError:
-            answers.put(OSError(f"{host}:{port} is no address"))
+            answers.put(OSError(f"{host}:{port} is not an address"))
 
     threading.Thread(target=ask, name="resolve", daemon=True).start()
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from datetime import datetime
+from typing import Annotated, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+#: A time in a document. One without a zone cannot be compared with any other.
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class UndecodableError(ValueError):

@@ -18,7 +18,9 @@ class ExitCode(enum.IntEnum):
     THROTTLED = 75
     REFUSED = 77
     CONFIG = 78
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class ObsctlError(Exception):

@@ -10,7 +10,9 @@ class Layout(NamedTuple):
 
     Without columns that are always shown, it is a table of ``-o wide`` alone.
 
-    ``percent`` names the columns whose numbers are parts of one.
+    ``percent`` names the columns whose numbers are parts of one, ``bars`` those that are histograms (lists of counts),
+    ``unknown`` those in which null means that it is not known, not that there is nothing; ``folded`` is the field of
+    rows that stand in another table as a sum.
     """
 
     key: str
@@ -18,3 +20,6 @@ class Layout(NamedTuple):
     columns: tuple[str, ...]
     wide: tuple[str, ...] = ()
     percent: tuple[str, ...] = ()
+    bars: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    folded: str = ""

@@ -77,7 +77,7 @@ def resolve(reference: str) -> Secret:
         value = _vault(name)
     elif kind == "vault":
         raise ConfigError(
-            f"the secret {reference} lies in the inventory's vault, which cannot be read here",
+            f"the secret {reference} is in the inventory's vault, which cannot be read here",
             hint="run this on the control node with --inventory, or use a file: or env: reference",
         )
     else:
@@ -96,7 +96,7 @@ def _from_file(reference: str, name: str) -> str:
     except OSError as error:
         raise ConfigError(
             f"the secret {reference} cannot be read: {error.strerror}",
-            hint="check the path and that this user may read it (mode 0600, own user)",
+            hint="check the path and that this user may read it (mode 0600, owned by this user)",
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"the secret {reference} is not text in UTF-8") from None

@@ -32,7 +32,7 @@ class Notifier:
                 channel.sendto("\n".join(states).encode(), address)
         except OSError as error:
             if not self._refused:
-                log.warning("the service manager does not listen", extra={"error": str(error)})
+                log.warning("systemd's notification socket does not answer", extra={"error": str(error)})
             self._refused = True
         else:
             self._refused = False

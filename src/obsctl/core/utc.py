@@ -4,6 +4,20 @@ from __future__ import annotations
 
 import datetime
 
+_FIRST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+_LAST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+
+
+def calendar(seconds: float) -> datetime.datetime:
+    """Return seconds since the epoch as a time in UTC; what no calendar has, as its first or its last moment.
+
+    Hosts, brokers and clients say such numbers, and may say any.
+    """
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        return _LAST if seconds > 0 else _FIRST
+
 
 def iso(moment: float | datetime.datetime, timespec: str = "seconds") -> str:
     """Return a time as ISO 8601 in UTC, such as ``2026-01-02T03:04:05+00:00``.
@@ -13,7 +27,7 @@ def iso(moment: float | datetime.datetime, timespec: str = "seconds") -> str:
         timespec: the last unit, as :meth:`datetime.datetime.isoformat` names it.
     """
     if not isinstance(moment, datetime.datetime):
-        moment = datetime.datetime.fromtimestamp(moment, datetime.UTC)
+        moment = calendar(moment)
     return moment.astimezone(datetime.UTC).isoformat(timespec=timespec)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from obsctl.core import children
 from obsctl.core.errors import ConfigError, MissingDependencyError
 
 
@@ -35,15 +37,11 @@ def run(
     """
     beside = Path(sys.executable).parent / program
     try:
-        return subprocess.run(
+        return children.run(
             [str(beside) if beside.exists() else program, *arguments],
+            deadline_s=deadline_s,
+            environment={"ANSIBLE_NOCOLOR": "1", **environment},
             cwd=cwd,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
-            capture_output=True,
-            text=True,
-            timeout=deadline_s,
-            check=False,
-            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         raise MissingDependencyError(
@@ -52,3 +50,56 @@ def run(
         ) from None
     except subprocess.TimeoutExpired:
         raise ConfigError(f"{program} did not read {purpose} within {deadline_s:.0f} s", hint=hint) from None
+
+
+def readable(tree: Path) -> dict[str, str]:
+    """Return the variables with which a playbook's output can be read by a program, whatever the user likes to see.
+
+    Args:
+        tree: the project's root. An ansible.cfg of the user's may not name its collection.
+    """
+    given = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or "~/.ansible/collections:/usr/share/ansible/collections"
+    return {
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "ANSIBLE_STDOUT_CALLBACK": "default",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        "ANSIBLE_COLLECTIONS_PATH": f"{tree / 'collections'}:{given}",
+    }
+
+
+def value_of(template: str, inventory: Path, *, purpose: str, deadline_s: float, hint: str) -> tuple[str | None, str]:
+    """Return what a template gives for localhost with an inventory's variables, and what Ansible printed.
+
+    The value comes through a pipe and is never part of a command line; it is None where the template fails.
+
+    Args:
+        purpose: what it is read for, as the subject of the error messages.
+        deadline_s: seconds that it may take.
+        hint: what to look at when it takes longer.
+
+    Raises:
+        MissingDependencyError: Ansible is not installed.
+        ConfigError: it did not end in time.
+    """
+    done = run(
+        "ansible",
+        ["localhost", "-i", str(inventory), "-m", "ansible.builtin.debug", "-a", json.dumps({"msg": template})],
+        purpose=purpose,
+        deadline_s=deadline_s,
+        hint=hint,
+        environment={
+            "ANSIBLE_STDOUT_CALLBACK": "minimal",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+        },
+    )
+    return (_message(done.stdout) if done.returncode == 0 else None), done.stdout + done.stderr
+
+
+def _message(output: str) -> str | None:
+    try:
+        value = json.loads(output[output.find("{") :])["msg"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    # A text that looks like JSON is handed out as what it describes, and a password of digits is a number.
+    return value if isinstance(value, str) else json.dumps(value)

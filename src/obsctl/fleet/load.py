@@ -14,22 +14,29 @@ import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from obsctl.core import whole_file
 from obsctl.core.cachedir import cache_root
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.core.lab_record import lab_of_tree_is_up, record_file
 from obsctl.core.secrets import open_vault
-from obsctl.fleet import ansible, vault
+from obsctl.fleet import ansible, complaints, vault
 from obsctl.fleet.model import SCHEMA, Fleet
 
 SYSTEM_FLEET = Path("/etc/obsctl/fleet.json")
 #: A cold start of Ansible with a large inventory; longer means that a script inventory hangs.
 _ANSIBLE_DEADLINE_S = 60.0
+#: Variables of Ansible's that change how it logs in.
+_LOGIN_SETTINGS = ("ANSIBLE_CONFIG", "ANSIBLE_SSH_", "ANSIBLE_REMOTE_", "ANSIBLE_PRIVATE_KEY_", "ANSIBLE_HOST_KEY_")
 #: What a fleet.json of any version begins its schema with.
 _ANY_SCHEMA = SCHEMA.rpartition("/")[0].encode()
+#: Of fleet_tls_ca_dir, beside the inventory.
+_CA_FOLDER = "pki"
+_Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 class FleetSource(msgspec.Struct, frozen=True):
@@ -57,7 +64,7 @@ def _in_words() -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             f"{error.filename or 'the current directory'} cannot be read: {error.strerror}",
-            hint="run this as a user who may, or name another inventory with --inventory",
+            hint="run this as a user who may read it, or give another inventory with --inventory",
         ) from None
 
 
@@ -82,7 +89,7 @@ def _find(inventory: str | None, here: Path) -> FleetSource:
 def _existing(named: str, origin: str) -> Path:
     if not named:
         # What an unset variable of a shell leaves; the current folder, or the default, is not what was meant.
-        raise ConfigError(f"{origin} is empty", hint=f"give {origin} a path, or leave it out for the default")
+        raise ConfigError(f"{origin} is empty", hint=f"give {origin} a path, or omit it for the default")
     path = Path(named)
     if not path.exists():
         raise ConfigError(f"{origin} names {path}, which does not exist", hint="check the path")
@@ -104,6 +111,8 @@ def load(source: FleetSource) -> Fleet:
     if cached is not None and cached.is_file():
         with contextlib.suppress(ConfigError, OSError):
             return _of(source, _decode(cached.read_bytes(), str(cached)))
+    complaints.refuse_other_folders(source.path)
+    complaints.refuse_broken_yaml(source.path)
     raw = _ask_ansible(source.path)
     fleet = _decode(raw, str(source.path))
     if cached is not None:
@@ -111,8 +120,21 @@ def load(source: FleetSource) -> Fleet:
     return _of(source, fleet)
 
 
+def remembered(source: FleetSource) -> Fleet | None:
+    """Return the fleet as it was read before, at once; None where the inventory has changed since then."""
+    if source.path.suffix == ".json" and source.path.is_file():
+        return _decode(source.path.read_bytes(), str(source.path)) if _is_fleet_json(source.path) else None
+    cached = _cache_file(source.path)
+    return _of(source, _decode(cached.read_bytes(), str(cached))) if cached is not None and cached.is_file() else None
+
+
 def _of(source: FleetSource, fleet: Fleet) -> Fleet:
-    return msgspec.structs.replace(fleet, inventory=str(source.path))
+    inventory = str(source.path)
+    hosts = tuple(
+        msgspec.structs.replace(host, ssh=msgspec.structs.replace(host.ssh, inventory=inventory))
+        for host in fleet.hosts
+    )
+    return msgspec.structs.replace(fleet, inventory=inventory, hosts=hosts)
 
 
 def _is_fleet_json(path: Path) -> bool:
@@ -129,13 +151,35 @@ def _decode(raw: bytes, origin: str) -> Fleet:
         raise ConfigError(f"{origin}: schema {fleet.schema!r}, this obsctl reads {SCHEMA!r}")
     for place, mistake in _mistakes(fleet):
         raise ConfigError(f"{origin}: {place}: {mistake}", hint="correct it in the inventory")
-    return fleet
+    return _with_home(fleet)
+
+
+def _with_home(fleet: Fleet) -> Fleet:
+    """Return the fleet with paths of this machine in which ``~`` is the home, as Ansible takes them."""
+    return msgspec.structs.replace(
+        fleet,
+        tls=_expanded(fleet.tls, "ca_file") if fleet.tls else None,
+        database=_expanded(fleet.database, "ca_file"),
+        kafka=msgspec.structs.replace(
+            fleet.kafka, client=_expanded(fleet.kafka.client, "ca_file", "certificate_file", "key_file")
+        ),
+        vip=msgspec.structs.replace(fleet.vip, https=_expanded(fleet.vip.https, "ca_file", "backend_ca_file"))
+        if fleet.vip and fleet.vip.https
+        else fleet.vip,
+    )
+
+
+def _expanded(part: _Part, *names: str) -> _Part:
+    # Not by Path, which has no home for a user without one.
+    return msgspec.structs.replace(part, **{name: os.path.expanduser(getattr(part, name)) for name in names})  # noqa: PTH111
 
 
 def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
     """Yield (place, what is wrong) for values that no connection can be made with."""
     addresses = {"vip.address": fleet.vip.address} if fleet.vip else {}
     ports = {"vip.port": fleet.vip.port} if fleet.vip else {}
+    if fleet.vip and fleet.vip.https:
+        ports["vip.https.port"] = fleet.vip.https.port
     if fleet.database.host:
         addresses["database.host"] = fleet.database.host
     ports |= {
@@ -155,8 +199,8 @@ def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
             shlex.split(host.ssh.common_args)
         except ValueError as error:
             yield f"host {host.name}: ssh.common_args", str(error).lower()
-    yield from ((place, f"{name!r} is no address") for place, name in addresses.items() if not _is_address(name))
-    yield from ((place, f"{port} is no port") for place, port in ports.items() if not 0 < port < 65536)
+    yield from ((place, f"{name!r} is not an address") for place, name in addresses.items() if not _is_address(name))
+    yield from ((place, f"{port} is not a port") for place, port in ports.items() if not 0 < port < 65536)
 
 
 def _is_address(name: str) -> bool:
@@ -182,14 +226,15 @@ def _keep(path: Path, raw: bytes) -> None:
     # A cache that cannot be written costs time, not the answer.
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
-            new.write(raw)
-        Path(new.name).replace(path)
+        whole_file.write(path, raw)
 
 
 def _cache_key(inventory: Path) -> str | None:
     """Return a key over all that the answer depends on, or None where a script or a closed file makes it unknowable."""
     digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(os.environ):
+        if name.startswith(_LOGIN_SETTINGS):
+            digest.update(f"{name}={os.environ[name]}\0".encode(errors="surrogateescape"))
     for path in sorted(_inputs(inventory)):
         if path.parent == inventory and path.is_file() and os.access(path, os.X_OK):
             return None
@@ -203,16 +248,25 @@ def _cache_key(inventory: Path) -> str | None:
 
 def _inputs(inventory: Path) -> Iterator[Path]:
     folder = inventory if inventory.is_dir() else inventory.parent
-    yield from (p for p in folder.rglob("*") if p.is_file()) if inventory.is_dir() else [inventory]
+    # The CA is no part of the answer, and its key is only for its owner.
+    own = (p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] != _CA_FOLDER)
+    yield from own if inventory.is_dir() else [inventory]
     if not inventory.is_dir():
         for name in ("group_vars", "host_vars"):
             yield from (p for p in (folder / name).rglob("*") if p.is_file())
     playbook = _fleet_playbook()
     yield playbook
-    root = playbook.resolve().parents[2]
+    root = project_root()
     yield from root.glob("roles/*/defaults/main.yml")
     # inventories/lab asks the record what its hosts run.
-    yield from (p for p in (root / "ansible.cfg", record_file()) if p.is_file())
+    settings = (
+        os.environ.get("ANSIBLE_CONFIG", ""),
+        root / "ansible.cfg",
+        "~/.ansible.cfg",
+        "/etc/ansible/ansible.cfg",
+    )
+    files = [Path(os.path.expanduser(name)) for name in settings if name]  # noqa: PTH111 - never raises
+    yield from (p for p in (*files, record_file()) if p.is_file())
 
 
 def _fleet_playbook() -> Path:
@@ -227,37 +281,33 @@ def _fleet_playbook() -> Path:
     )
 
 
-def _ask_ansible(inventory: Path) -> bytes:
+def project_root() -> Path:
+    """Return the root of the tree whose playbooks read the inventory.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return _fleet_playbook().resolve().parents[2]
+
+
+def _ask_ansible(path: Path) -> bytes:
     playbook = _fleet_playbook()
     with tempfile.TemporaryDirectory(prefix="obsctl-fleet-") as folder:
         out = Path(folder) / "fleet.json"
         done = ansible.run(
             "ansible-playbook",
-            [str(playbook), "-i", str(inventory), "-e", f"fleet_out={out}"],
-            purpose=f"the inventory {inventory}",
+            [str(playbook), "-i", str(path), "-e", f"fleet_out={out}"],
+            purpose=f"the inventory {path}",
             deadline_s=_ANSIBLE_DEADLINE_S,
-            hint=f"ansible-inventory --graph -i {inventory} shows whether a plugin or a script of the inventory hangs",
-            environment={"ANSIBLE_RETRY_FILES_ENABLED": "0"},
-            cwd=playbook.resolve().parents[2],
+            hint=f"ansible-inventory --graph -i {path} shows whether a plugin or a script of the inventory hangs",
+            environment=ansible.readable(project_root()),
+            cwd=project_root(),
         )
         if done.returncode == 0 and not out.is_file():
             raise ConfigError(
-                f"the inventory {inventory} names no host",
-                hint=f"ansible-inventory --graph -i {inventory} shows what Ansible reads there",
+                f"the inventory {path} names no host",
+                hint=f"ansible-inventory --graph -i {path} shows what Ansible reads there",
             )
         if done.returncode != 0:
-            raise ConfigError(
-                f"Ansible cannot read {inventory}:\n{_complaint(done.stdout + done.stderr)}",
-                hint=f"ansible-playbook playbooks/preflight.yml -i {inventory} names what is wrong in the inventory; "
-                "where the vault has no password: export ANSIBLE_VAULT_PASSWORD_FILE=~/.obsctl-vault-password names a "
-                "file that holds it",
-            )
+            raise complaints.unreadable(path, done.stdout + done.stderr)
         return out.read_bytes()
-
-
-def _complaint(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
-    words = ("ERROR", "fatal:", "Origin:", "line ", "parsing failed", "Unable to parse", "Failed to parse inventory:")
-    # Each plugin that tries says the same twice, once in a warning.
-    marked = [line for line in lines if any(word in line for word in words) and "plugin:" not in line]
-    return "\n".join(list(dict.fromkeys(marked) or lines)[-8:])

@@ -6,30 +6,17 @@ The JSON form of :class:`Fleet` is ``/etc/obsctl/fleet.json`` and what ``ansible
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
 from typing import Any, Literal
 
 import msgspec
 
+from obsctl.core.brokers import IN_CLEAR, Brokers, Security
+from obsctl.fleet.login import Login, login_as
+
 SCHEMA = "obsctl/fleet/v1"
-
-#: Options of ssh that run a program or set a variable: what stands there is free text.
-_FREE_TEXT = re.compile(r"(?i)(?:Proxy|KnownHosts|Local|Remote)Command|SetEnv")
-#: Those of them that are a jump by ssh or nc, which take no secret as an argument.
-_PLAIN_JUMP = re.compile(r"(?i)ProxyCommand[ =]+['\"]*(?:none\b|(?:[\w./-]*/)?(?:ssh|nc|netcat)\s)")
-#: Words beside which a secret stands, a login in an address, and what makes one command into several.
-_SUSPECT = re.compile(
-    r"(?i)sshpass|passwd|passphrase|pass(?:word)?[=: ](?!yes|no)|proxy-?auth|token|secret|credential|api-?key"
-    r"|[\w.-]+:[^\s@/,]+@|[;|&$`()<>]"
-)
-
-
-def may_hold_a_secret(arguments: str) -> bool:
-    """Whether somebody may have written a secret into arguments of ssh, so that nothing may show them."""
-    plain = len(_FREE_TEXT.findall(arguments)) == len(_PLAIN_JUMP.findall(arguments))
-    return not plain or _SUSPECT.search(arguments) is not None
+#: On the brokers' hosts: how Kafka's own tools log in as an administrator, where they cannot ask in clear.
+ADMIN_PROPERTIES = "/etc/kafka/admin.properties"
 
 
 class Ssh(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,14 +24,22 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         common_args: arguments of the ssh client, as a shell would split them.
-        password: Ansible logs in with a password; this program uses keys alone.
+        executable: the ssh client.
+        local: the host is this machine; its commands need no ssh.
+        password: the inventory holds a password for the login (:mod:`obsctl.fleet.passwords` reads it).
+        become_password: the same for sudo.
+        inventory: the Ansible inventory that this was read from, empty for none. No part of the document.
     """
 
     user: str = ""
     port: int = 22
     key_file: str = ""
     common_args: str = ""
+    executable: str = "ssh"
+    local: bool = False
     password: bool = False
+    become_password: bool = False
+    inventory: str = ""
 
 
 class KafkaNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,8 +63,23 @@ class KeepalivedNode(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
 
 
+class TlsListener(msgspec.Struct, frozen=True, kw_only=True):
+    """A port of a host that presents a certificate.
+
+    Attributes:
+        use: the service (``kafka``, ``mysql``, ``nginx``, ``backend``), which is the certificate's folder too.
+    """
+
+    use: str
+    port: int
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """One machine of the fleet."""
+    """One machine of the fleet.
+
+    Attributes:
+        certificates: what it presents certificates of the role ``certificates`` on; empty without TLS.
+    """
 
     name: str
     address: str
@@ -78,51 +88,92 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     kafka: KafkaNode | None = None
     backend: BackendNode | None = None
     keepalived: KeepalivedNode | None = None
+    certificates: tuple[TlsListener, ...] = ()
 
-    def ssh_command(self) -> str:
-        """Return the command by which a person logs in to the host as this program does."""
-        return shlex.join(["ssh", *self._login(), self.address, "true"])
+    def login(self) -> Login:
+        """Return how a person or Ansible logs in to the host."""
+        return login_as(
+            host=self.name,
+            address=self.address,
+            port=self.ssh.port,
+            user=self.ssh.user,
+            key=self.ssh.key_file,
+            arguments=self.ssh.common_args,
+            has_password=self.ssh.password,
+            inventory=f"-i {shlex.quote(self.ssh.inventory)}" if self.ssh.inventory else "",
+        )
 
-    def copy_id_command(self) -> str:
-        """Return the command by which a person gives the host this machine's key."""
-        account = f"{self.ssh.user}@{self.address}" if self.ssh.user else self.address
-        return shlex.join(["ssh-copy-id", "-p", str(self.ssh.port), account])
 
-    def _login(self) -> list[str]:
-        words = ["-p", str(self.ssh.port)]
-        words += ["-l", self.ssh.user] if self.ssh.user else []
-        words += ["-i", os.path.expanduser(self.ssh.key_file)] if self.ssh.key_file else []  # noqa: PTH111 - ssh wants text
-        return [*words, *shlex.split(self.ssh.common_args)]
+class Https(msgspec.Struct, frozen=True, kw_only=True):
+    """How nginx answers with TLS.
+
+    Attributes:
+        port: TCP port.
+        ca_file: PEM file of trusted CAs on the machine that the document is for; empty for those of its system.
+        server_name: that the certificate must name; empty for the address that is asked.
+        http: what nginx does on the other port.
+        backend_ca_file: as ``ca_file``, for the back ends; empty where they answer without TLS.
+    """
+
+    port: int = 443
+    http: Literal["serve", "redirect", "close"] = "serve"
+    backend_ca_file: str = ""
+    ca_file: str = ""
+    server_name: str = ""
 
 
 class Vip(msgspec.Struct, frozen=True, kw_only=True):
     """The virtual address that Keepalived moves.
 
     Attributes:
-        port: where nginx answers on it.
+        port: where nginx answers on it in clear.
+        https: how it answers with TLS; None where it does not.
         balancer_header: the response header in which nginx gives its host's inventory name.
+        log_format: of its access log.
+        test_secret: reference to the secret with which requests of tests are signed; empty where there are no tests, or
+            where the inventory holds the secret itself.
         exclusive: nginx listens on no other address with that port: a balancer that does not hold it is silent.
     """
 
     address: str
     port: int = 80
+    https: Https | None = None
     exclusive: bool = False
     balancer_header: str = "X-Balancer"
+    log_format: str = "json"
+    test_secret: str = ""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """A topic as the inventory wants it."""
+    """A topic as the inventory wants it.
+
+    Attributes:
+        configs: Kafka's names of settings to values, such as ``retention.ms``; where it has none, the cluster's hold.
+    """
 
     name: str
     partitions: int
+    configs: dict[str, Any] | None = None
 
 
 class Kafka(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster as the inventory wants it."""
+    """The cluster as the inventory wants it.
+
+    Attributes:
+        retention_ms: how long records are kept in topics that do not say otherwise, -1 without an end; ``None`` in a
+            document of an earlier release.
+        acknowledgements_topic: topic of what people have taken note of; empty in a document of an earlier release.
+        canary_topic: topic that ``kafka canary`` writes to and reads back; empty in a document of an earlier release.
+        client: how clients speak to the brokers; the files are those of the machine that the document is for.
+    """
 
     replication_factor: int = 3
     min_insync_replicas: int = 2
+    retention_ms: int | None = None
     topics: tuple[Topic, ...] = ()
+    acknowledgements_topic: str = ""
+    canary_topic: str = ""
+    client: Security = IN_CLEAR
 
 
 class Consumer(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +190,10 @@ class Alerter(msgspec.Struct, frozen=True, kw_only=True):
         language: of its messages.
         timezone: of the times in them, an IANA name.
         templates: folder of the site's own templates of messages; empty for none.
+        access_topic: topic of the access lines that it reads; empty in a document of an earlier release.
+        error_topic: topic of the error lines; empty in a document of an earlier release.
+        trusted_proxies: networks whose ``X-Forwarded-For`` is believed.
+        error_log_timezone: of the error lines' times, an IANA name.
         state_topic: topic of the alerters' state; empty in a document of an earlier release.
         silences_topic: topic of the silences; empty in a document of an earlier release.
         history_topic: topic of what it decided and what became of it; empty in a document of an earlier release.
@@ -149,13 +204,23 @@ class Alerter(msgspec.Struct, frozen=True, kw_only=True):
     language: Literal["en", "zh"] = "en"
     timezone: str = "UTC"
     templates: str = ""
+    access_topic: str = ""
+    error_topic: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    error_log_timezone: str = "UTC"
     state_topic: str = ""
     silences_topic: str = ""
     history_topic: str = ""
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """The row store; the reader's password is a reference, never a value."""
+    """The row store.
+
+    Attributes:
+        reader_password: a reference, never a value.
+        ca_file: authorities (PEM, on the machine that the document is for) that sign the server's certificate; empty
+            where connections are not verified.
+    """
 
     host: str = ""
     port: int = 3306
@@ -163,12 +228,27 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     service: str = ""
     reader_user: str = "obs_reader"
     reader_password: str = ""
+    ca_file: str = ""
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """TLS on the fleet's hops.
+
+    Attributes:
+        ca_file: trusted certificates (PEM) on the machine that the document is for.
+        directory: folder of keys and certificates on the hosts.
+    """
+
+    ca_file: str
+    directory: str = "/etc/obscraft/tls"
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """The whole inventory as data.
 
     Attributes:
+        tls: None where the fleet speaks in clear.
+        foreign_groups: groups of the inventory that mean nothing to the product.
         inventory: the Ansible inventory that it was read from, for commands in hints; an example where it came from a
             fleet.json. No part of the document.
     """
@@ -180,35 +260,50 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     consumer: Consumer = Consumer()
     alerter: Alerter = Alerter()
     database: Database = Database()
+    tls: Tls | None = None
     alert_rules: tuple[dict[str, Any], ...] = ()
     alert_channels: tuple[dict[str, Any], ...] = ()
+    foreign_groups: tuple[str, ...] = ()
     inventory: str = "inventories/prod"
 
     def playbook(self, name: str) -> str:
         """Return the command that runs one of the playbooks on this inventory."""
         return f"ansible-playbook playbooks/{name}.yml -i {shlex.quote(self.inventory)}"
 
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The names of the alert rules."""
+        return tuple(str(rule["name"]) for rule in self.alert_rules if "name" in rule)
+
     def login_hint(self, host: Host) -> str:
         """Return what a person can do about a login that failed: a command, and what it shows.
 
         Arguments of ssh that may hold a secret are in no command: Ansible, which has them, does the same login.
         """
-        if host.ssh.password:
-            return f"the inventory logs in to it with a password, and obsctl uses keys alone: {host.copy_id_command()}"
-        command = host.ssh_command()
-        if may_hold_a_secret(host.ssh.common_args):
-            words = ["ansible", "-m", "ansible.builtin.raw", "-a", "true", "-i", self.inventory, host.name]
-            command = f"{shlex.join(words)} (ansible_ssh_common_args may hold a secret and is not shown)"
-        return f"this must work without a question: {command}"
+        login = host.login()
+        hidden = " (ansible_ssh_common_args may hold a secret and is not shown)" if login.has_secret_arguments else ""
+        how = "with the inventory's password" if login.has_password else "without a prompt"
+        return f"this must work {how}: `{login.command}`{hidden}"
 
     def group(self, name: str) -> tuple[Host, ...]:
         """Return the hosts of a group (``lb``, ``backend``, ``kafka``, ...), in the inventory's order."""
         return tuple(host for host in self.hosts if name in host.groups)
 
-    def brokers(self) -> tuple[str, ...]:
-        """Return the addresses at which Kafka's clients begin, ``HOST:PORT`` each, in the inventory's order."""
+    def brokers(self) -> Brokers:
+        """Return the addresses at which Kafka's clients begin, in the inventory's order, and how they speak there."""
         nodes = [(host.address, host.kafka) for host in self.group("kafka")]
-        return tuple(f"{at}:{node.broker_port}" for at, node in nodes if node is not None and "broker" in node.roles)
+        found = [f"{at}:{node.broker_port}" for at, node in nodes if node is not None and "broker" in node.roles]
+        return Brokers(found, self.kafka.client)
+
+    def kafka_tool(self, tool: str, broker: str, options: str) -> str:
+        """Return a command line of Kafka's own tools, for a broker's host.
+
+        Args:
+            tool: as ``kafka-cli`` names it.
+            broker: ``HOST:PORT`` of the broker to ask.
+        """
+        login = "" if self.kafka.client == IN_CLEAR else f"--command-config {ADMIN_PROPERTIES} "
+        return f"kafka-cli {tool} --bootstrap-server {broker} {login}{options}"
 
     def host(self, name: str) -> Host | None:
         """Return the host with this inventory name, or None."""

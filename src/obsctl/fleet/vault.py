@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from obsctl.core.errors import ConfigError
 from obsctl.fleet import ansible
+from obsctl.fleet.complaints import no_value
 
 _DEADLINE_S = 30.0
-_HINT = (
-    "is the variable in the inventory's group_vars/all/vault.yml, and does Ansible know the vault's password? "
-    "export ANSIBLE_VAULT_PASSWORD_FILE=~/.obsctl-vault-password names a file that holds it"
-)
+_HINT = "check whether an inventory script or a vault password client hangs"
 
 
 def reader(inventory: Path) -> Callable[[str], str]:
@@ -26,29 +23,11 @@ def reader(inventory: Path) -> Callable[[str], str]:
     def read(name: str) -> str:
         if not name.isidentifier():
             raise ConfigError(f"vault:{name} does not name a variable", hint="write vault:NAME_OF_THE_VARIABLE")
-        done = ansible.run(
-            "ansible",
-            ["localhost", "-i", str(inventory), "-m", "ansible.builtin.debug", "-a", f"msg={{{{ {name} }}}}"],
-            purpose=f"vault:{name}",
-            deadline_s=_DEADLINE_S,
-            hint=_HINT,
-            environment={
-                "ANSIBLE_STDOUT_CALLBACK": "minimal",
-                "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-                "ANSIBLE_LOCALHOST_WARNING": "0",
-            },
+        value, output = ansible.value_of(
+            f"{{{{ {name} }}}}", inventory, purpose=f"vault:{name}", deadline_s=_DEADLINE_S, hint=_HINT
         )
-        value = _message(done.stdout)
-        if done.returncode != 0 or value is None:
-            raise ConfigError(f"the inventory {inventory} gives no value for vault:{name}", hint=_HINT)
+        if value is None:
+            raise no_value(inventory, f"vault:{name}", name, output)
         return value
 
     return read
-
-
-def _message(output: str) -> str | None:
-    try:
-        value = json.loads(output[output.find("{") :])["msg"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return value if isinstance(value, str) else None

@@ -9,6 +9,7 @@ import confluent_kafka
 from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from obsctl.kafka import clients
 from obsctl.kafka.partition import TopicPartition
 
 
@@ -35,8 +36,20 @@ def ask(client: AdminClient, parts: Collection[TopicPartition], timeout_s: float
     """
     found = _ask(client, parts, OffsetSpec.latest(), timeout_s)
     # Without an error, and without an offset either: a leader that was just elected does not know its end yet.
-    unknown = {part: "its leader does not know the end yet" for part, end in found.ends.items() if end < 0}
+    unknown = {part: "its leader does not know the end offset yet" for part, end in found.ends.items() if end < 0}
     return EndOffsets({part: end for part, end in found.ends.items() if end >= 0}, found.faults | unknown)
+
+
+def firsts(client: AdminClient, parts: Collection[TopicPartition], timeout_s: float) -> EndOffsets:
+    """Ask the partitions' leaders for the first offset that each still has.
+
+    Args:
+        timeout_s: seconds that the answers may take.
+
+    Raises:
+        KafkaException: no broker answers.
+    """
+    return _ask(client, parts, OffsetSpec.earliest(), timeout_s)
 
 
 def since(client: AdminClient, parts: Collection[TopicPartition], moment: float, timeout_s: float) -> EndOffsets:
@@ -70,7 +83,7 @@ def _ask(client: AdminClient, parts: Collection[TopicPartition], spec: OffsetSpe
     for place, answer in answers.items():
         part = TopicPartition(place.topic, place.partition)
         try:
-            found.ends[part] = int(answer.result().offset)
+            found.ends[part] = int(clients.result(answer).offset)
         except KafkaException as error:
             found.faults[part] = error.args[0].str()
     return found

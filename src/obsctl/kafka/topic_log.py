@@ -15,6 +15,8 @@ from obsctl.kafka.partition import TopicPartition
 
 #: How long the brokers may take for one answer, seconds.
 TIMEOUT_S = 5.0
+#: As a moment: only what is written from now on.
+END = float("inf")
 #: Records taken at once.
 _BATCH = 1000
 #: How long to wait for records at a time, seconds.
@@ -24,6 +26,9 @@ _SILENT_S = 10.0
 #: The errors that say that there is no such topic.
 MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 
+#: The errors that say that our user has no right to a topic, or, as a writer, to none at all.
+DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+
 
 class TopicMissingError(ConfigError):
     """The cluster has no topic of this name."""
@@ -31,6 +36,10 @@ class TopicMissingError(ConfigError):
 
 class NotAnsweredError(ObsctlError):
     """The brokers do not answer, or do not take what was written."""
+
+
+class NotAllowedError(NotAnsweredError):
+    """The brokers do not let our user read or write the topic; whether it exists is not known."""
 
 
 class Record(NamedTuple):
@@ -56,7 +65,8 @@ class TopicLog:
         bootstrap: brokers as ``HOST:PORT``.
         topic: its name.
         client_id: the name under which the brokers know this reader.
-        since: only what was written at this moment or later, seconds since the epoch; None for everything.
+        since: only what was written at this moment or later, seconds since the epoch, or :data:`END`; None for
+            everything.
 
     Raises:
         TopicMissingError: there is no such topic.
@@ -96,6 +106,7 @@ class TopicLog:
 
         Raises:
             TopicMissingError: the topic was deleted.
+            NotAllowedError: our user may not read it.
             NotAnsweredError: the client cannot go on.
         """
         records = []
@@ -106,10 +117,8 @@ class TopicLog:
                 records.append(Record(partition, offset, message.key() or b"", message.value()))
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._unread.discard(partition if partition is not None else -1)
-            elif error.code() in MISSING:
-                raise TopicMissingError(f"the cluster has no topic {self._topic}")
-            elif error.fatal():
-                raise NotAnsweredError(f"topic {self._topic} cannot be read: {error.str()}")
+            elif (end := ends_reading(error, self._topic)) is not None:
+                raise end
         return records
 
     def close(self) -> None:
@@ -122,13 +131,17 @@ class TopicLog:
             admin = clients.admin(bootstrap, client_id)
             topic = admin.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
             if topic.error is not None:
-                raise _judged(topic.error, self._topic)
+                raise judged(topic.error, self._topic)
             if since is None:
                 return dict.fromkeys(topic.partitions, confluent_kafka.OFFSET_BEGINNING)
             parts = [TopicPartition(self._topic, part) for part in topic.partitions]
-            found = end_offsets.since(admin, parts, since, TIMEOUT_S)
+            found = (
+                end_offsets.ask(admin, parts, TIMEOUT_S)
+                if since == END
+                else end_offsets.since(admin, parts, since, TIMEOUT_S)
+            )
         except KafkaException as error:
-            raise _judged(error.args[0], self._topic) from None
+            raise judged(error.args[0], self._topic) from None
         for part, fault in found.faults.items():
             raise NotAnsweredError(f"partition {part} does not answer: {fault}")
         return {part.partition: start for part, start in found.ends.items()}
@@ -172,18 +185,29 @@ def write(bootstrap: Sequence[str], topic: str, client_id: str, records: Iterabl
 
     Raises:
         TopicMissingError: there is no such topic; nothing was written.
+        NotAllowedError: our user may not write it; nothing was written.
         NotAnsweredError: not acknowledged; what was written is then not known.
     """
     producer = Producer(writer_settings(bootstrap, client_id))
     check_writable(producer, topic)
-    failures: list[KafkaError] = []
-    for key, value in records:
-        producer.produce(
-            topic, key=key, value=value, on_delivery=lambda error, _: failures.append(error) if error else None
-        )
-    open_still = producer.flush(2 * TIMEOUT_S + 1)
-    if failures:
-        raise NotAnsweredError(f"topic {topic}: not acknowledged: {failures[0].str()}")
+    failure: KafkaError | None = None
+
+    def delivered(error: KafkaError | None, _: object) -> None:
+        # Nothing is called in here: while the library hands records back, a fatal error of its own may be pending.
+        nonlocal failure
+        failure = failure or error
+
+    try:
+        for key, value in records:
+            producer.produce(topic, key=key, value=value, on_delivery=delivered)
+        open_still = producer.flush(2 * TIMEOUT_S + 1)
+    except KafkaException as error:
+        # Fatal, such as no right to write to any topic (KIP-679).
+        raise judged(error.args[0], topic) from None
+    if failure is not None and failure.code() in DENIED:
+        raise judged(failure, topic)
+    if failure is not None:
+        raise NotAnsweredError(f"topic {topic}: not acknowledged: {failure.str()}")
     if open_still:
         raise NotAnsweredError(f"topic {topic}: not acknowledged in time")
 
@@ -210,12 +234,24 @@ def check_writable(producer: Producer, topic: str) -> None:
     try:
         found = producer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
     except KafkaException as error:
-        raise _judged(error.args[0], topic) from None
+        raise judged(error.args[0], topic) from None
     if found.error is not None:
-        raise _judged(found.error, topic)
+        raise judged(found.error, topic)
 
 
-def _judged(error: KafkaError, topic: str) -> ObsctlError:
+def ends_reading(error: KafkaError, topic: str) -> ObsctlError | None:
+    """Return why a topic cannot be read on after an error that came in a record's place; None while it may yet pass."""
+    if error.code() in (*MISSING, *DENIED):
+        return judged(error, topic)
+    if clients.is_fatal(error):
+        return NotAnsweredError(f"topic {topic} cannot be read: {error.str()}")
+    return None
+
+
+def judged(error: KafkaError, topic: str) -> ObsctlError:
+    """Return what a broker's answer about a topic, or the lack of one, means to a command."""
     if error.code() in MISSING:
         return TopicMissingError(f"the cluster has no topic {topic}")
+    if error.code() in DENIED:
+        return NotAllowedError(f"the brokers do not let our user see, read or write topic {topic}")
     return NotAnsweredError(f"Kafka does not answer: {error.str()}")

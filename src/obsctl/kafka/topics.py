@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import confluent_kafka
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, ClusterMetadata, OffsetSpec
 
+from obsctl.kafka import clients
 from obsctl.kafka.partition import TopicPartition
 
 TIMEOUT_SECONDS = 5.0
@@ -17,10 +18,16 @@ _NO_ID = "A" * 22
 
 
 class Cluster(NamedTuple):
-    """Which cluster answers, and the ids of its topics by name; topics that do not exist are missing."""
+    """Which cluster answers, and its topics by name; those that do not exist are missing.
+
+    Attributes:
+        topic_ids: the id of each.
+        partitions: the numbers of its partitions.
+    """
 
     cluster_id: str
     topic_ids: Mapping[str, str]
+    partitions: Mapping[str, Collection[int]]
 
 
 class Bounds(NamedTuple):
@@ -36,8 +43,14 @@ def identify(client: AdminClient, topics: Collection[str]) -> Cluster:
     Raises:
         KafkaException: no broker answers.
     """
-    cluster_id = client.list_topics(timeout=TIMEOUT_SECONDS).cluster_id
-    return Cluster(cluster_id, ask_ids(client, topics))
+    metadata = client.list_topics(timeout=TIMEOUT_SECONDS)
+    return Cluster(metadata.cluster_id, ask_ids(client, topics), partitions_of(metadata, topics))
+
+
+def partitions_of(metadata: ClusterMetadata, topics: Collection[str]) -> dict[str, Collection[int]]:
+    """Return the numbers of the partitions of those of the topics that exist, as a broker named them."""
+    found = {name: metadata.topics.get(name) for name in topics}
+    return {name: topic.partitions for name, topic in found.items() if topic is not None and topic.error is None}
 
 
 def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
@@ -50,7 +63,7 @@ def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
     topic_ids = {}
     for name, answer in answers.items():
         try:
-            reported = str(answer.result().topic_id)
+            reported = str(clients.result(answer).topic_id)
         except KafkaException as error:
             if error.args[0].code() < KafkaError.NO_ERROR:  # the client's own: no broker has answered
                 raise
@@ -73,7 +86,7 @@ def _offset(client: AdminClient, part: TopicPartition, spec: OffsetSpec) -> int:
     answers: dict[Any, Any] = client.list_offsets(
         {place: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_SECONDS
     )
-    offset = int(answers[place].result().offset)
+    offset = int(clients.result(answers[place]).offset)
     if offset < 0:  # a leader that was just elected does not know its bounds yet
         raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
     return offset

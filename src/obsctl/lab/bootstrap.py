@@ -64,5 +64,5 @@ def bootstrap(
         faults = [line for line in said if line.startswith(("E: ", "Err:"))] or said[-3:]
         raise LabError(
             f"the root of the hosts could not be built: {'; '.join(faults[:3])}",
-            hint="do the machine's own package sources answer? try: apt-get update",
+            hint="check the machine's own package sources: apt-get update",
         )

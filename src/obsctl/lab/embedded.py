@@ -20,6 +20,7 @@ from pathlib import Path
 
 from obsctl.core import lab_record
 from obsctl.core.errors import RefusedError, UsageError
+from obsctl.core.nearest import did_you_mean
 from obsctl.lab import base, mounts, network, programs, ssh, standin_process
 from obsctl.lab.errors import LabError
 from obsctl.lab.guest import Guest
@@ -41,6 +42,13 @@ _SECRETS = {
     "feishu_secret": 22,
     "wecom_token": 36,
     "slack_token": 44,
+    "nginx_test": 32,
+    "ca_passphrase": 32,
+    "kafka_filebeat": 32,
+    "kafka_consumer": 32,
+    "kafka_alerter": 32,
+    "kafka_obsctl": 32,
+    "kafka_admin": 32,
 }
 
 
@@ -114,7 +122,7 @@ class Lab:
             word = "up again" if found else "up"
             self.note(f"lab {word}: {', '.join(self.spec.names)} after {time.monotonic() - began:.1f} s")
         else:
-            self.note("the lab is up already")
+            self.note("the lab is already up")
 
     def down(self) -> None:
         """Leave the machine as it was before ``up``, from whatever state; the cached base root stays.
@@ -179,7 +187,7 @@ class Lab:
             LabError: the host does not run.
         """
         self._set_cable(name, "down")
-        self.note(f"{name}: cable cut; `obsctl lab heal {name}` puts it back")
+        self.note(f"{name}: network link cut; `obsctl lab heal {name}` restores it")
 
     def heal(self, name: str) -> None:
         """Put the host's cable back.
@@ -189,7 +197,7 @@ class Lab:
             LabError: the host does not run.
         """
         self._set_cable(name, "up")
-        self.note(f"{name}: cable plugged in")
+        self.note(f"{name}: network link restored")
 
     def ssh_command(self, name: str, argv: Sequence[str], *, terminal: bool = False) -> list[str]:
         """Return the argument list that runs ``argv`` on the host, or a shell without one.
@@ -213,13 +221,14 @@ class Lab:
 
     def _set_cable(self, name: str, to: str) -> None:
         (guest,) = self._named([name])
-        programs.require(("ip",), "changing a cable")
+        programs.require(("ip",), "changing a network link")
         network.set_cable(self.spec, guest.host, to)
 
     def _named(self, names: Sequence[str]) -> list[Guest]:
         for name in names:
             if name not in self._guests:
-                raise UsageError(f"the lab has no host {name!r}; it has {', '.join(self.spec.names)}")
+                hint = did_you_mean(name, self.spec.names)
+                raise UsageError(f"the lab has no host {name!r}; it has {', '.join(self.spec.names)}", hint=hint)
         self._record()
         return [self._guests[name] for name in dict.fromkeys(names)]
 
@@ -233,7 +242,7 @@ class Lab:
         found = lab_record.read(self.spec.state_dir)
         if found is None:
             if any(self.spec.state_dir.iterdir()):
-                self.note("a lab without a record is there: taking it down first")
+                self.note("there is a lab without a state file: taking it down first")
                 self._take_down()
             return
         if found.checkout != checkout:
@@ -242,12 +251,12 @@ class Lab:
             others = "".join(f", {name}={system}" for name, system in found.host_os.items())
             reason = f"runs {found.os}{others}"
         elif found.phase == lab_record.STOPPING:
-            reason = "was half taken down"
+            reason = "was only partly taken down"
         elif lost := [path for path in found.bases.values() if not Path(path).is_dir()]:
             reason = f"has lost its base root {lost[0]}"
         else:
             return
-        self.note(f"the lab that is there {reason}: taking it down first")
+        self.note(f"the existing lab {reason}: taking it down first")
         self._take_down()
 
     def _boot(self, guests: list[Guest], record: lab_record.LabState) -> list[Guest]:
@@ -281,7 +290,7 @@ class Lab:
         with ThreadPoolExecutor(max(1, len(guests))) as pool:
             for guest, fault in zip(guests, pool.map(self._settle, guests), strict=True):
                 if fault:
-                    raise LabError(f"{guest.host.name} does not let us in: {fault}")
+                    raise LabError(f"{guest.host.name} does not accept the login: {fault}")
 
     def _settle(self, guest: Guest) -> str:
         """Return what ssh said against us, or an empty string once the guest's own start is complete."""
@@ -290,7 +299,7 @@ class Lab:
         try:
             done = subprocess.run(ask, capture_output=True, text=True, timeout=_READY_S, check=False)
         except subprocess.TimeoutExpired:
-            return f"its start is not complete after {_READY_S:.0f} s"
+            return f"it has not finished booting after {_READY_S:.0f} s"
         return done.stderr.strip() if done.returncode == 255 else ""
 
     def _status(self, host: HostSpec, system: str) -> HostStatus:

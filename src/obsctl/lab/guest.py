@@ -138,7 +138,7 @@ class Guest:
             while not cgroups.remove(group):
                 cgroups.kill(group)
                 if time.monotonic() > deadline:
-                    raise LabError(f"the cgroup {group} cannot be removed: something in it does not end")
+                    raise LabError(f"the cgroup {group} cannot be removed: a process in it does not exit")
                 time.sleep(0.05)
         for kind in ("propagate", "unix-export"):
             place = Path("/run/systemd/nspawn", kind, self.machine)

@@ -27,7 +27,7 @@ def detach(directory: Path) -> None:
     for point in below(directory):
         run(["umount", "--lazy", str(point)])
     if left := below(directory):
-        raise LabError(f"{left[0]} is still mounted", hint=f"see what holds it: grep {directory} /proc/*/mounts")
+        raise LabError(f"{left[0]} is still mounted", hint=f"see what uses it: grep {directory} /proc/*/mounts")
 
 
 def overlay(lower: Path, upper: Path, work: Path, target: Path) -> None:

@@ -99,7 +99,7 @@ def set_cable(spec: LabSpec, host: HostSpec, state: str) -> None:
     """
     link = spec.link(host)
     if not link_exists(link):
-        raise LabError(f"{host.name} is not running, so it has no cable", hint=f"obsctl lab start {host.name}")
+        raise LabError(f"{host.name} is not running, so it has no network link", hint=f"obsctl lab start {host.name}")
     run(["ip", "link", "set", link, state])
 
 

@@ -27,6 +27,8 @@ _BLOCK_BYTES = 64 * 1024
 #: Between two blocks of a paced replay: short enough to look steady, long enough to cost nothing.
 _TICK_S = 0.02
 _PROGRESS_S = 5.0
+#: The signals that end a command.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # The file is opened for each block, so that a rotation by rename is followed. A torn last line, left by a host that
 # crashed, is ended first: it must not swallow the next one.
@@ -68,7 +70,7 @@ def replay(path: Path, command: list[str], rate: float | None, note: Callable[[s
 
     Raises:
         UsageError: the file cannot be read to its end; nothing is written then.
-        KeyboardInterrupt: after the block that was on its way is written, with the count noted.
+        KeyboardInterrupt: a signal, after the block that was on its way is written, with the count noted.
         ObsctlError: the connection broke; the lines of one block are unknown, all before are written.
     """
     total = _count(path)
@@ -77,9 +79,13 @@ def replay(path: Path, command: list[str], rate: float | None, note: Callable[[s
     def stop(number: int, _frame: FrameType | None) -> None:
         stopping.append(number)
         # Once is polite; who asks again does not want to wait for a dead host.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(number, before[number])
 
-    before = signal.signal(signal.SIGINT, stop)
+    handlers = {number: signal.getsignal(number) for number in _ENDING}
+    # What is ignored stays so (nohup).
+    before: dict[int, Any] = {number: one for number, one in handlers.items() if one is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
     # A session of its own: the terminal's interruption must reach us alone.
     writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0)
     assert writer.stdin is not None  # noqa: S101 - a pipe was asked for
@@ -102,11 +108,14 @@ def replay(path: Path, command: list[str], rate: float | None, note: Callable[[s
         writer.kill()
         raise
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         writer.stdin.close()
         writer.wait()
         note(f"{written:,} of {total:,} lines written in {time.monotonic() - began:.1f} s")
     if stopping:
+        # Whose handler it was knows what it means.
+        signal.raise_signal(stopping[0])
         raise KeyboardInterrupt
     return written
 

@@ -24,7 +24,7 @@ class TrustedProxies:
 
         The list grows to the right, each proxy adding the peer it saw. So it is read from the right, and the first
         address that is no trusted proxy is the client: what stands left of it, a client can invent. An entry that is
-        no address ends the walk, because who wrote it cannot be trusted either.
+        not an address ends the walk, because who wrote it cannot be trusted either.
 
         Args:
             peer: the address that the connection came from.
@@ -71,7 +71,7 @@ def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Return the address; an IPv4-mapped one (``::ffff:10.0.0.5``, as a dual-stack socket shows IPv4) as IPv4.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     address = ipaddress.ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from obsctl.core.layout import Layout
 from obsctl.core.report import Report
 from obsctl.render import machine, nagios
-from obsctl.render.table import table, wide
+from obsctl.render.table import CAUSES, View, table, wide
+
+__all__ = ["View", "render"]
 
 _FOR_PEOPLE = {"table": table, "wide": wide}
 _FOR_PROGRAMS = {
@@ -18,12 +20,13 @@ _FOR_PROGRAMS = {
 }
 
 
-def render(report: Report, output: str, layouts: Sequence[Layout] = ()) -> str:
+def render(report: Report, output: str, layouts: Sequence[Layout] = (), view: View = CAUSES) -> str:
     """Return the report in one of the formats table, wide, json, ndjson, yaml, nagios; no trailing newline.
 
     Args:
         layouts: the tables that people see, in this order; programs get all of the report's data.
+        view: how much of it people want to see.
     """
     if output in _FOR_PEOPLE:
-        return _FOR_PEOPLE[output](report, layouts)
+        return _FOR_PEOPLE[output](report, layouts, view)
     return _FOR_PROGRAMS[output](report)

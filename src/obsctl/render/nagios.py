@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from obsctl.core.report import Report, Status
+from obsctl.core.report import Report, Severity, Status, roots
 from obsctl.render.plain import label, plain
 
 _WORDS = {
@@ -13,19 +13,50 @@ _WORDS = {
     Status.CRITICAL: "CRITICAL",
     Status.UNKNOWN: "UNKNOWN",
 }
+#: Characters of the text before the numbers: what a list of services, a short message and a pager show.
+_LONGEST_TEXT = 200
+#: Units of the guidelines, by the end of a number's name.
+_UNITS = {"_ms": "ms", "_s": "s", "_percent": "%", "_bytes": "B"}
 
 
 def nagios(report: Report) -> str:
-    """Return ``SERVICE STATUS - summary | name=value …``; the numbers come from ``data.metrics``."""
-    service = report.command.upper().replace(" ", "_")
-    problems = [f"{f.code} {f.object}: {f.summary}" for f in report.findings if f.severity.status is not Status.OK]
-    problems += [f"{e.code} {e.object}: {e.summary}" for e in report.errors]
-    text = "; ".join(problems) or "all checks passed"
-    metrics = report.data.get("metrics", {})
-    numbers = " ".join(f"{label(name)}={_number(value)}" for name, value in metrics.items() if value is not None)
+    """Return ``SERVICE STATUS - headline (CODE) | name=value …``; the numbers come from ``data.metrics``.
+
+    The text is the report's headline, and behind it the code of its first cause, which ``obsctl explain`` takes.
+    """
+    numbers = " ".join(
+        f"{label(name)}={_number(value)}{_unit(name, value)}"
+        for name, value in report.data.get("metrics", {}).items()
+        if value is not None
+    )
+    aside = [f"{len(found)} {word}" for found, word in ((report.muted, "muted"), (report.ignored, "ignored")) if found]
+    named = ", ".join([*_code(report), *aside])
+    text = _line(report.command, report.status, report.headline or "all checks passed", f" ({named})" if named else "")
+    return f"{text} | {numbers}" if numbers else text
+
+
+def _code(report: Report) -> list[str]:
+    """Return the code of what the headline is about: the first cause, or the first thing that was not found out."""
+    causes = (finding.code for finding in roots(report.findings) if finding.severity is not Severity.INFO)
+    return [next(iter([*causes, *(error.code for error in report.errors)]))] if report.headline else []
+
+
+def unknown(command: str, reason: str) -> str:
+    """Return the line of a command that came to no report.
+
+    Args:
+        command: its name, such as ``verify lb``.
+        reason: why, in a sentence or more.
+    """
+    return _line(command, Status.UNKNOWN, reason)
+
+
+def _line(command: str, status: Status, text: str, end: str = "") -> str:
+    service = command.upper().replace(" ", "_")
     # The pipe separates text from numbers, so it cannot stand in the text.
-    line = plain(f"{service} {_WORDS[report.status]} - {text}".replace("|", "/").replace("\n", " "))
-    return f"{line} | {numbers}" if numbers else line
+    line = plain(f"{service} {_WORDS[status]} - {' '.join(text.replace('|', '/').split())}")
+    room = _LONGEST_TEXT - len(end)
+    return (line if len(line) <= room else f"{line[: room - 3].rstrip()}...") + end
 
 
 def _number(value: float) -> str:
@@ -33,3 +64,9 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         return "U"
     return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _unit(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return ""
+    return next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")

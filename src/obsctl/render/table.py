@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from obsctl.core.layout import Layout
-from obsctl.core.report import Report, Severity, Status
+from obsctl.core.report import Finding, Report, Severity, Status, following, roots
 from obsctl.render.plain import plain
 
 _COLOURS = {
@@ -24,89 +25,186 @@ _SEVERITY_COLOURS = {
     Severity.CRITICAL: "bold red",
     Severity.UNKNOWN: "magenta",
 }
+_BLOCKS = "·▁▂▃▄▅▆▇█"
 #: Wide enough for every column where there is no terminal (a pipe, a file).
 _PIPE_WIDTH = 160
 #: Below that nothing of a table is left.
 _LEAST_WIDTH = 40
+#: Rows that findings have whatever else there is to show.
+_LEAST_FINDINGS = 8
+#: Of what follows from a finding, so many are named where they are not shown.
+_FOLDED_NAMES = 6
 
 
-def table(report: Report, layouts: Sequence[Layout]) -> str:
+class View(NamedTuple):
+    """How much of a report people want to see.
+
+    Attributes:
+        consequences: also findings that follow from others, and all rows.
+        rows: what there is room for; None for any number.
+    """
+
+    consequences: bool = False
+    rows: int | None = None
+
+
+#: The usual one: causes alone, however long it gets.
+CAUSES = View()
+
+
+def table(report: Report, layouts: Sequence[Layout], view: View) -> str:
     """Return the report for a terminal: verdict, findings with hints, then the most useful columns."""
-    return _draw(report, layouts, wide_columns=False)
+    return _draw(report, layouts, view, wide_columns=False)
 
 
-def wide(report: Report, layouts: Sequence[Layout]) -> str:
+def wide(report: Report, layouts: Sequence[Layout], view: View) -> str:
     """Return the same as :func:`table` with every column."""
-    return _draw(report, layouts, wide_columns=True)
+    return _draw(report, layouts, view, wide_columns=True)
 
 
-def _draw(report: Report, layouts: Sequence[Layout], *, wide_columns: bool) -> str:
+def _draw(report: Report, layouts: Sequence[Layout], view: View, *, wide_columns: bool) -> str:
+    head = _lines(_head(report))
+    tables = [_lines(*_section(layout, report.data, wide_columns=wide_columns)) for layout in layouts]
+    tables = [["", *lines] for lines in tables if lines]
+    # What is wrong comes before what is well, and the first table is the overview.
+    room = None if view.rows is None else max(view.rows - len(head) - len(tables[0] if tables else []), _LEAST_FINDINGS)
+    problems = _fitting(report, view, room)
+    lines = [*head, *problems, *(line for lines in tables for line in lines)]
+    return "\n".join(_cut(lines, view.rows, f"obsctl {report.command} -v"))
+
+
+def _lines(*pieces: Any) -> list[str]:
+    """Return what rich makes of some pieces, as lines for the present width."""
     from rich.console import Console
-    from rich.text import Text
 
     on_terminal = sys.stdout.isatty()
     # Takes COLUMNS where it is a number of columns, else the terminal's, else ours.
     width = max(_LEAST_WIDTH, shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns)
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, force_terminal=on_terminal, highlight=False, emoji=False)
-    head = Text(f"{report.command}: ")
-    head.append(report.status.value.upper(), style=_COLOURS[report.status])
-    head.append(f"  ({report.took_ms} ms, {report.checked_at})", style="dim")
-    console.print(head)
-    if report.findings or report.errors:
-        console.print(_problems(report))
-    for layout in layouts:
-        _section(console, layout, report.data, wide_columns=wide_columns)
+    for piece in pieces:
+        console.print(piece)
+    text = buffer.getvalue().rstrip("\n")
     # Tables pad their last column; blanks at a line's end only disturb who copies or compares.
-    return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n"))
+    return [line.rstrip() for line in text.split("\n")] if text else []
 
 
-def _problems(report: Report) -> Any:
-    from rich.table import Table
+def _cut(lines: list[str], rows: int | None, command: str) -> list[str]:
+    if rows is None or len(lines) <= rows:
+        return lines
+    kept = max(rows - 1, 1)
+    return [*lines[:kept], f"{len(lines) - kept} more rows: {command}"]
+
+
+def _head(report: Report) -> Any:
     from rich.text import Text
 
-    # A grid, so that a long summary goes on under itself and the severities stay a column for the eye.
+    head = Text(f"{report.command}: ")
+    head.append(report.status.value.upper(), style=_COLOURS[report.status])
+    if report.headline:
+        head.append(plain(f"  {report.headline}"), style="bold")
+    head.append(f"  ({report.took_ms} ms, {report.checked_at})", style="dim")
+    return head
+
+
+def _fitting(report: Report, view: View, room: int | None) -> list[str]:
+    """Return the lines of what is wrong, the worst first, as far as there is room for whole entries."""
+    entries = [_lines(entry) for entry in _entries(report, consequences=view.consequences)]
+    lines: list[str] = []
+    for shown, entry in enumerate(entries):
+        left = len(entries) - shown
+        # The last line counts what does not fit, so it has to be kept free while something is left.
+        if room is not None and shown and len(lines) + len(entry) + (left > 1) > room:
+            return [*lines, f"  {left} more {'finding' if left == 1 else 'findings'}: -v shows them"]
+        lines += entry
+    return lines
+
+
+def _entries(report: Report, *, consequences: bool) -> Iterator[Any]:
+    """Yield each cause with what follows from it, each error, what is muted, and what is ignored."""
+    from rich.text import Text
+
+    listed: list[Finding] = []
+    for root in roots(report.findings):
+        follow = following([root], report.findings)
+        yield _entry(root, folded=[] if consequences else follow)
+        if consequences:
+            yield from (_entry(finding, folded=[]) for finding in follow if finding not in listed)
+            listed += follow
+    for error in report.errors:
+        text = Text(plain(f"{error.code} {error.object}: {error.summary}"), style="magenta")
+        yield _row(Text("  UNKNOWN ", style="magenta"), text)
+    for muted in report.muted:
+        text = Text(plain(f"{muted.code} {muted.object}: {muted.summary}"), style="dim")
+        text.append(plain(f"\n-> until {muted.until}, by {muted.author}: {muted.reason}"))
+        yield _row(Text("  MUTED   ", style="dim"), text)
+    if report.ignored:
+        yield Text(plain(f"  {_ignored(report)}"), style="dim")
+
+
+def _ignored(report: Report) -> str:
+    """Return how many findings of each code the command line takes from the verdict."""
+    counts = Counter(finding.code for finding in report.ignored)
+    named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in counts.items())
+    return f"{len(report.ignored)} ignored: {named}"
+
+
+def _entry(finding: Finding, *, folded: Sequence[Finding]) -> Any:
+    from rich.text import Text
+
+    indent = "    " if finding.caused_by else "  "
+    text = Text(plain(f"{finding.code} {finding.object}: {finding.summary}"))
+    if finding.hint:
+        text.append(plain(f"\n-> {finding.hint}"), style="dim")
+    if folded:
+        names = list(dict.fromkeys(f"{one.code} {one.object}" for one in folded))
+        more = f" and {len(names) - _FOLDED_NAMES} more" if len(names) > _FOLDED_NAMES else ""
+        follows = f"{len(folded)} {'follows' if len(folded) == 1 else 'follow'} from it"
+        text.append(plain(f"\n{follows}: {', '.join(names[:_FOLDED_NAMES])}{more} (-v shows them)"))
+    return _row(Text(f"{indent}{finding.severity.value.upper():8}", style=_SEVERITY_COLOURS[finding.severity]), text)
+
+
+def _row(word: Any, text: Any) -> Any:
+    """Return a severity and its text beside each other: a long text goes on under itself, the words are a column."""
+    from rich.table import Table
+
     grid = Table.grid(padding=(0, 1), pad_edge=False)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for finding in report.findings:
-        text = Text(plain(f"{finding.code} {finding.object}: {finding.summary}"))
-        if finding.hint:
-            text.append(plain(f"\n-> {finding.hint}"), style="dim")
-        word = Text(f"  {finding.severity.value.upper():8}", style=_SEVERITY_COLOURS[finding.severity])
-        grid.add_row(word, text)
-    for error in report.errors:
-        grid.add_row(
-            Text("  NO DATA ", style="magenta"),
-            Text(plain(f"{error.code} {error.object}: {error.summary}"), style="magenta"),
-        )
+    grid.add_row(word, text)
     return grid
 
 
-def _section(console: Any, layout: Layout, data: Mapping[str, Any], *, wide_columns: bool) -> None:
+def _section(layout: Layout, data: Mapping[str, Any], *, wide_columns: bool) -> list[Any]:
     from rich.table import Table
+    from rich.text import Text
 
     rows = data.get(layout.key)
     columns = layout.columns + (layout.wide if wide_columns else ())
     if not rows or not columns:
-        return
+        return []
     if isinstance(rows, Mapping):
         rows = [rows]
+    rows = [row for row in rows if not row.get(layout.folded)]
+    if not rows:
+        return []
     grid = Table(title=layout.title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         grid.add_column(column.removesuffix("_bytes").upper().replace("_", " "), overflow="fold")
     for row in rows:
-        grid.add_row(*(_measure(layout, column, row.get(column)) for column in columns))
-    console.print()
-    console.print(grid)
+        # As texts, for rich reads markup in strings, and hosts and clients chose these.
+        grid.add_row(*(Text(plain(_measure(layout, column, row.get(column)))) for column in columns))
+    return [grid]
 
 
 def _measure(layout: Layout, column: str, value: Any) -> str:
+    if column in layout.bars:
+        return _bars(value)
     if column in layout.percent and value is not None:
         parts = value if isinstance(value, (list, tuple)) else [value]
         return " to ".join(f"{part:.1%}" for part in parts)
     if not column.endswith("_bytes") or value is None:
-        return _cell(value)
+        return _cell(value, nothing="?" if column in layout.unknown else "-")
     size = float(value)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
@@ -115,15 +213,23 @@ def _measure(layout: Layout, column: str, value: Any) -> str:
     return f"{size:.1f} TiB"
 
 
-def _cell(value: Any) -> str:
-    if value is None:
+def _bars(counts: Sequence[int] | None) -> str:
+    """Return a histogram in one line: a block a count, the highest for the largest, and a dot for none."""
+    largest = max(counts, default=0) if counts else 0
+    if not counts or not largest:
         return "-"
+    return "".join(_BLOCKS[-(-max(count, 0) * (len(_BLOCKS) - 1) // largest)] for count in counts)
+
+
+def _cell(value: Any, *, nothing: str = "-") -> str:
+    if value is None:
+        return nothing
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     if isinstance(value, Mapping):
-        return " ".join(f"{key}:{_cell(item)}" for key, item in value.items())
+        return " ".join(f"{key}:{_cell(item, nothing=nothing)}" for key, item in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ",".join(_cell(item) for item in value) or "-"
-    return plain(str(value)).replace("[", "\\[")
+    return str(value)

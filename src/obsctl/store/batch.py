@@ -29,10 +29,17 @@ class Run(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How a batch moves a source: from the offset that the store must hold to the next one to read."""
+    """How a batch moves a source.
+
+    Attributes:
+        expected: the offset that the store must hold.
+        next: the next one to read.
+        lost: how many of the offsets between them the broker had deleted before they were read.
+    """
 
     expected: int
     next: int
+    lost: int = 0
 
 
 class Batch(msgspec.Struct):
@@ -43,6 +50,7 @@ class Batch(msgspec.Struct):
         partitions: the Kafka partitions it was read from, by source id.
         runs: the records themselves.
         repeated: records whose identity occurred before in this same batch.
+        tests: records that are signed requests, tests of alert rules and probes, which are stored nowhere.
         newest_event: the latest event time by source id, as UTC text; sources without a line are missing.
     """
 
@@ -53,6 +61,7 @@ class Batch(msgspec.Struct):
     errors: Sequence[ErrorLine] = ()
     quarantined: Sequence[Quarantined] = ()
     repeated: int = 0
+    tests: int = 0
     newest_event: Mapping[int, str] = {}
 
     @property

@@ -33,11 +33,13 @@ class Position(NamedTuple):
         source_id: the store's name for this partition of this topic of this cluster.
         next_offset: the first offset that is not stored.
         origin: what was known of it.
+        known_at: when the store came to know this partition of this topic, seconds since the epoch; None if unknown.
     """
 
     source_id: int
     next_offset: int
     origin: Origin = Origin.READ
+    known_at: float | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from obsctl.alerter.alerts import Alert, AlertState, Level, Measure
-from obsctl.alerter.notify.commands import silence_command, why_command
+from obsctl.alerter.messages.commands import silence_command, why_command
 from obsctl.cli.main import run
 from obsctl.fleet.model import Alerter, Fleet, Host, KafkaNode
 
@@ -24,6 +24,7 @@ FLEET = Fleet(
     alert_rules=(RULE,),
 )
 ADD = ("silence", "add", "rule:rate", "--reason", "test")
+REPLAY = ("rules", "replay")
 
 Ask = Callable[..., tuple[int, str]]
 
@@ -44,18 +45,32 @@ def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (ADD, "a silence needs one end"),
-        ((*ADD, "--for", "2h", "--until", "2099-01-01"), "a silence needs one end"),
-        ((*ADD, "--for", "soon"), "no span of time"),
-        ((*ADD, "--until", "later"), "is no time"),
+        (ADD, "a silence needs an end, and only one"),
+        ((*ADD, "--for", "2h", "--until", "2099-01-01"), "a silence needs an end, and only one"),
+        ((*ADD, "--for", "soon"), "not a duration"),
+        ((*ADD, "--until", "later"), "is neither a time"),
+        # An age is a moment in the past.
+        ((*ADD, "--until", "2h"), "--for 2h is two hours from now"),
         (("silence", "add", "rule:rate", "--for", "2h"), "Missing option '--reason'"),
         (("silence", "add", "rule:", "--for", "2h", "--reason", "x"), "filter, column"),
         (("silence", "add", "clint_addr:1.2.3.4", "--for", "2h", "--reason", "x"), "did you mean client_addr?"),
         (("silence", "add", "status:500", "--for", "2h", "--reason", "x"), "the alert has no field status"),
-        (("tail", "-o", "json"), "alert tail has no end, and json needs one"),
-        (("tail", "-o", "nagios"), "use -o ndjson"),
-        (("history", "--since", "yesterday"), "is no time"),
+        (("tail", "-o", "json"), "alert tail does not end, and json needs complete data"),
+        (("tail", "-o", "yaml"), "use -o ndjson"),
+        (("history", "--since", "yesterday"), "is neither a time"),
         (("history", "--limit", "0"), "0 is not in the range"),
+        (REPLAY, "no lines to replay were given"),
+        ((*REPLAY, "access.log", "--since", "24h"), "LOG and --since exclude each other"),
+        ((*REPLAY, "--since", "24h", "--topic-range", "a:0"), "--since and --topic-range exclude each other"),
+        ((*REPLAY, "access.log", "--until", "1h"), "--until needs --since"),
+        ((*REPLAY, "--since", "1h", "--until", "2h"), "--since must be before --until"),
+        ((*REPLAY, "--since", "2999-01-01"), "--since must be before --until"),
+        ((*REPLAY, "--since", "yesterday"), "is neither a time"),
+        ((*REPLAY, "--since", "24h", "--log-format", "json"), "--log-format and --host apply only to log files"),
+        ((*REPLAY, "--topic-range", "a:0:9-8"), "ends before it begins"),
+        ((*REPLAY, "--topic-range", "a:0:9"), "is not a range"),
+        ((*REPLAY, "--topic-range", "a:-1:0-9"), "is not a range"),
+        ((*REPLAY, "-", "--rules", "-"), "standard input can be read only once"),
     ],
 )
 def test_a_command_that_cannot_be_carried_out_says_so(ask: Ask, words: tuple[str, ...], said: str) -> None:
@@ -70,6 +85,21 @@ def test_an_inventory_that_says_too_little_says_what_to_do(ask: Ask, words: tupl
     assert (code, "no Kafka broker" in err) == (78, True), err
     code, err = ask(*words, alerter=Alerter())
     assert (code, "an earlier release wrote it" in err, "playbooks/consumer.yml" in err) == (78, True, True), err
+
+
+def test_lines_of_kafka_need_an_inventory_that_says_where_they_are(ask: Ask) -> None:
+    code, err = ask(*REPLAY, "--since", "24h", hosts=())
+    assert (code, "no Kafka broker" in err) == (78, True), err
+    code, err = ask(*REPLAY, "--since", "24h")
+    assert (code, "does not name the topics of the lines" in err, "playbooks/consumer.yml" in err) == (78, True, True)
+    code, err = ask(*REPLAY, "--since", "24h", alert_rules=())
+    assert (code, "the inventory has no alert rule" in err) == (78, True), err
+    there = msgspec.structs.replace(ALERTER, access_topic="nginxlog", error_topic="nginxlog-error")
+    code, err = ask(*REPLAY, "--since", "24h", alerter=there)
+    assert (code, "obsctl kafka status shows which brokers answer" in err) == (3, True), err
+    wrong = msgspec.structs.replace(there, trusted_proxies=("10.0.0.1/8",))
+    code, err = ask(*REPLAY, "--topic-range", "nginxlog", alerter=wrong)
+    assert (code, "consumer_trusted_proxies[0]" in err) == (78, True), err
 
 
 def test_rules_that_cannot_be_read_are_the_inventorys_fault(ask: Ask) -> None:

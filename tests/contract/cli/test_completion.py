@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from obsctl.fleet.model import Fleet, Host, Kafka, Topic
 
 
 @pytest.fixture
@@ -39,13 +42,44 @@ def test_bash_offers_what_can_follow(home: dict[str, str]) -> None:
     subprocess.run(["bash", "-c", "obsctl --install-completion; true"], env=home, capture_output=True, check=True)
     assert "bash_completions/obsctl.sh" in Path(home["HOME"], ".bashrc").read_text()
     assert bash(home, ["obsctl", "he"]) == ["health"]
-    assert bash(home, ["obsctl", "kafka", ""]) == ["status", "partitions"]
+    assert {"status", "partitions", "lag", "canary"} <= set(bash(home, ["obsctl", "kafka", ""]))
     assert bash(home, ["obsctl", "-o", "n"]) == ["ndjson", "nagios"]
     assert bash(home, ["obsctl", "kafka", "partitions", "--t"]) == ["--topic"]
     assert bash(home, ["obsctl", "verify", "vip", "--un"]) == ["--until"]
     assert bash(home, ["obsctl", "lab", "ssh", "n"]) == ["node1", "node2", "node3"]
     assert bash(home, ["obsctl", "lab", "up", "--host-os", "db1="]) != []
     assert bash(home, ["obsctl", "explain", "LB_SK"]) == ["LB_SKEW"]
+
+
+def test_names_of_the_fleet_are_offered_as_they_were_read_last(home: dict[str, str], tmp_path: Path) -> None:
+    fleet = Fleet(
+        hosts=(Host(name="app1", address="198.18.0.1", groups=("consumer",)), Host(name="db1", address="198.18.0.2")),
+        kafka=Kafka(topics=(Topic(name="nginxlog", partitions=3), Topic(name="nginxerror", partitions=1))),
+        alert_rules=({"name": "errors", "kind": "status"},),
+        alert_channels=({"name": "hook", "type": "webhook"},),
+    )
+    path = tmp_path / "fleet.json"
+    path.write_bytes(msgspec.json.encode(fleet))
+    subprocess.run(["bash", "-c", "obsctl --install-completion; true"], env=home, capture_output=True, check=True)
+    named = ["obsctl", "-i", str(path)]
+    assert bash(home, [*named, "kafka", "partitions", "--topic", "nginxe"]) == ["nginxerror"]
+    assert bash(home, ["obsctl", "kafka", "partitions", "-i", str(path), "--topic", ""]) == ["nginxlog", "nginxerror"]
+    assert bash(home, [*named, "consumer", "reset", "--host", ""]) == ["app1"]
+    assert bash(home, [*named, "alert", "test", "--rule", ""]) == ["errors"]
+    assert bash(home, [*named, "alert", "test", "--channel", ""]) == ["hook"]
+    assert bash(home, [*named, "health", "--ignore", "LB_SK"]) == ["LB_SKEW"]
+    assert bash(home, [*named, "mute", "rm", "LB_SK"]) == ["LB_SKEW"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"schema":"obsctl/fleet/v1","hosts":7}'])
+def test_an_inventory_that_cannot_be_read_offers_no_names_and_says_nothing(
+    home: dict[str, str], tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_bytes(content)
+    subprocess.run(["bash", "-c", "obsctl --install-completion; true"], env=home, capture_output=True, check=True)
+    for inventory in (path, tmp_path / "absent", tmp_path):
+        assert bash(home, ["obsctl", "-i", str(inventory), "kafka", "partitions", "--topic", ""]) == []
 
 
 def test_zsh_can_read_what_it_is_given(home: dict[str, str]) -> None:

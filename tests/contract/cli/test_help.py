@@ -51,10 +51,6 @@ def test_no_option_is_declared_twice_and_nothing_is_read_as_markup(command: str)
     assert "[" not in "".join(texts), "rich takes what stands in brackets for its own"
 
 
-def test_help_in_ascii_has_no_other_letters() -> None:
-    assert helped(PYTHONIOENCODING="ascii", LC_ALL="C").isascii()
-
-
 def test_help_without_rich_keeps_its_lines() -> None:
     text = helped("verify", "lb", TYPER_USE_RICH="0")
     assert "Examples:\n  obsctl verify lb\n  obsctl verify lb -n 3000" in text

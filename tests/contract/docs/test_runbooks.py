@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-_PARTS = "ALERT|ARTIFACT|CONSUMER|HEALTH|KAFKA|LAB|LB|VIP"
+_PARTS = "ALERT|ARTIFACT|CERT|CONSUMER|DRILL|FLEET|HEALTH|KAFKA|LAB|LB|LOGS|PRE|VIP"
 _CODE = re.compile(rf"(?:{_PARTS})_[A-Z_]*[A-Z]")
 _BEGINNING = re.compile(rf"(?:{_PARTS})_")
 

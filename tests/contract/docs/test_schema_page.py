@@ -37,7 +37,7 @@ def test_the_buckets_of_the_code_are_the_columns(project: Path) -> None:
 
 
 def test_migrations_are_portable(project: Path) -> None:
-    """What one of the two servers refuses, or means otherwise: see facts in the page's first paragraph."""
+    """What either above or below servers refuses, or means otherwise: see facts in the page's first paragraph."""
     for path in (project / "roles/mysql/files/migrations").glob("*.sql"):
         statements = re.sub(r"(?m)--.*$", "", path.read_text()).upper()
         for word in (

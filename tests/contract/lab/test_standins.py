@@ -68,7 +68,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
             return False
         return True
 
-    wait_for("the stand-ins answer", answer, seconds=15)
+    wait_for("the stand-ins answer", answer)
     yield ports
     running.terminate()
     assert running.wait(timeout=5) == 0

@@ -40,3 +40,15 @@ def test_a_server_that_refuses_runs(monkeypatch: pytest.MonkeyPatch, code: int, 
 @pytest.mark.parametrize("error", [pymysql.OperationalError(2003, "no route"), ConnectionRefusedError(111, "refused")])
 def test_a_server_that_cannot_be_reached_is_looked_for(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     assert "systemctl status mysqld" in hint(monkeypatch, error)
+
+
+@pytest.mark.parametrize(
+    "error", [pymysql.InternalError("Packet sequence number wrong - got 80 expected 0"), IndexError("no more bytes")]
+)
+def test_another_program_on_the_port_is_no_server_that_is_down(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    said = hint(monkeypatch, error)
+    assert "ss -ltnp sport = :3306" in said
+    assert "systemctl" not in said
+    assert "is not MySQL" in database.probe(FLEET).failure

@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.checks.fleet_answers import unreached
 from tests.unit.render.snapshots import ONE_HOLDER, WHOLE_CLUSTER
 
 from obsctl.alerter.health import Health, Role
+from obsctl.checks.consumer.loss import StoredLoss
 from obsctl.checks.health.collect import read_host, units_of
 from obsctl.checks.health.judge import describe_health, judge_health, judge_host
+from obsctl.checks.health.rules import disks as host_disks
 from obsctl.checks.health.snapshot import (
     AlerterPage,
     BackendProbe,
@@ -20,7 +23,10 @@ from obsctl.checks.health.snapshot import (
     HostProbe,
     NoPage,
 )
-from obsctl.checks.kafka.snapshot import Group
+from obsctl.checks.kafka.rules import disks
+from obsctl.checks.kafka.snapshot import Group, LogDir
+from obsctl.checks.logs.snapshot import Events, HostLogs, LogsSnapshot, Sample, Unit
+from obsctl.core.acknowledgement import made
 from obsctl.core.consumer_page import ConsumerPage, LineCounts, Note, WorkerOnPage
 from obsctl.core.report import Fault, Severity
 from obsctl.fleet.model import Database, Fleet, Host, Ssh
@@ -72,6 +78,19 @@ def _but(name: str, **parts: Any) -> tuple[HostProbe, ...]:
     return tuple(_host(name, **parts) if probe.name == name else probe for probe in WELL.hosts)
 
 
+def _dead(name: str) -> dict[str, Any]:
+    """Return the parts in which a host answers nothing at all."""
+    brokers = (
+        msgspec.structs.replace(b, failure="no route to host") if b.host == name else b for b in WHOLE_CLUSTER.brokers
+    )
+    return {
+        "hosts": _but(name, **unreached(name, "No route to host")),
+        "backends": tuple(backend for backend in WELL.backends if backend.name != name),
+        "kafka": msgspec.structs.replace(WHOLE_CLUSTER, brokers=tuple(brokers)),
+        "database": WELL.database if name != "db1" else DatabaseProbe(failure="no answer within 6 s"),
+    }
+
+
 def test_a_healthy_fleet_has_no_findings() -> None:
     assert _codes() == {}
     assert set(_layers().values()) == {"ok"}
@@ -93,9 +112,29 @@ def test_a_unit_that_is_not_active(host: str, unit: str, code: str, severity: Se
     assert _codes(hosts=_but(host, units=units, **(_PAGES if host == "app1" else {}))) == {code: severity}
 
 
+def test_a_shipper_that_runs_and_ships_nothing_is_not_well() -> None:
+    frozen = Sample(filebeat=Unit(pid=7, state="T"), newest_line=1.0)
+    ships = Sample(filebeat=Unit(pid=7, state="S"), events=Events())
+    logs = LogsSnapshot(hosts=(HostLogs(name="node1", first=frozen), HostLogs(name="node2", first=ships)))
+    assert _codes(logs=logs) == {"LOGS_SHIPPER_SILENT": Severity.CRITICAL}
+    assert _layers(logs=logs)["filebeat"] == "critical"
+    data = describe_health(FLEET, msgspec.structs.replace(WELL, logs=logs))
+    (detail,) = (row["detail"] for row in data["layers"] if row["layer"] == "filebeat")
+    assert detail.startswith("1 of 2 ship")
+
+
+def test_the_newest_row_is_one_of_traffic() -> None:
+    def detail(**parts: Any) -> str:
+        seen = msgspec.structs.replace(WELL, database=DatabaseProbe(version="10.11", behind_s=0, **parts))
+        return str(describe_health(FLEET, seen)["layers"][-1]["detail"])
+
+    assert "newest traffic row 4 s old (node2)" in detail(traffic_s=4, traffic_host="node2")
+    assert "no traffic lately" in detail()
+
+
 def test_a_dead_host_is_critical_only_where_it_stands_alone() -> None:
-    assert _codes(hosts=_but("node1", failure="no route")) == {"HEALTH_HOST_DOWN": Severity.WARNING}
-    assert _codes(hosts=_but("db1", failure="no route")) == {"HEALTH_HOST_DOWN": Severity.CRITICAL}
+    assert _codes(**_dead("node1"))["HEALTH_HOST_DOWN"] is Severity.WARNING
+    assert _codes(**_dead("db1"))["HEALTH_HOST_DOWN"] is Severity.CRITICAL
 
 
 @pytest.mark.parametrize(
@@ -116,7 +155,8 @@ def test_a_consumer_that_waits_says_why_and_what_to_do() -> None:
     (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, hosts=hosts))
     assert (finding.code, finding.hint) == ("HEALTH_CONSUMER_WAITING", "start it")
     assert finding.summary == "reports 'waiting': database: it is away"
-    assert finding.evidence == {"status": "waiting", "fenced": 3}
+    assert finding.evidence == {"status": "waiting", "fenced": 3, "troubles": ["database"]}
+    assert _layers(hosts=hosts)["database"] == "critical", "it answers those who read, and takes no rows"
 
 
 def test_an_alerter_that_waits_says_why() -> None:
@@ -168,10 +208,27 @@ def test_a_worker_that_was_replaced_and_works_again_is_a_warning(
     assert "signal SIGKILL" in finding.summary
 
 
-@pytest.mark.parametrize(("used", "severity"), [(84, None), (85, Severity.WARNING), (95, Severity.CRITICAL)])
-def test_a_full_disk(used: int, severity: Severity | None) -> None:
-    disks = (Disk(mount="/", used_percent=used, free_bytes=2**30),)
-    assert _codes(hosts=_but("app1", disks=disks)).get("HEALTH_DISK_FULL") == severity
+@pytest.mark.parametrize(
+    ("free", "severity"),
+    [(150, None), (149, Severity.WARNING), (50, Severity.WARNING), (49, Severity.CRITICAL), (0, Severity.CRITICAL)],
+)
+def test_a_full_disk_is_the_trouble_of_its_host_and_of_no_layer_that_works(
+    free: int, severity: Severity | None
+) -> None:
+    disks = (Disk(mount="/", free_bytes=free * 2**30, total_bytes=1000 * 2**30),)
+    hosts = _but("node1", units=_units(FLEET.hosts[0]), disks=disks)
+    assert _codes(hosts=hosts).get("HEALTH_DISK_FULL") == severity
+    layers = _layers(hosts=hosts)
+    assert layers.pop("hosts") == (severity.value if severity else "ok")
+    assert set(layers.values()) == {"ok"}
+
+
+def test_a_disk_and_a_broker_of_it_are_judged_by_the_same_number() -> None:
+    """Two thresholds for one disk would be two verdicts."""
+    assert (host_disks.DISK_WARNING, host_disks.DISK_CRITICAL) == (disks.DISK_WARNING, disks.DISK_CRITICAL)
+    assert Disk(mount="/", free_bytes=29, total_bytes=100).free_share == disks.free_share(
+        LogDir(path="/d", total_bytes=100, usable_bytes=29)
+    )
 
 
 @pytest.mark.parametrize("status", [None, 500])
@@ -185,6 +242,7 @@ def test_a_back_end_that_is_not_well(status: int | None) -> None:
     [
         (DatabaseProbe(version="10.11", behind_s=1, quarantined_last_day=0, catch_all_rows=0), {}),
         (DatabaseProbe(failure="refused"), {"HEALTH_DATABASE_DOWN": Severity.CRITICAL}),
+        (DatabaseProbe(failure="expired", untrusted=True), {"HEALTH_DATABASE_TLS": Severity.CRITICAL}),
         (DatabaseProbe(asked=False, failure="no password"), {"HEALTH_LAYER_NOT_ASKED": Severity.UNKNOWN}),
         (DatabaseProbe(quarantined_last_day=3), {"HEALTH_QUARANTINE": Severity.INFO}),
         (DatabaseProbe(catch_all_rows=3), {"HEALTH_CATCH_ALL_PARTITION": Severity.WARNING}),
@@ -194,14 +252,37 @@ def test_the_database(probe: DatabaseProbe, expected: dict[str, Severity]) -> No
     assert _codes(database=probe) == expected
 
 
+def test_a_loss_stays_a_warning_until_a_person_takes_note() -> None:
+    """Also when the consumer has long gone on, and all else is well."""
+    loss = StoredLoss(topic="nginxlog", partition=0, lost=1427, at="2026-01-01T00:00:00Z")
+    database = DatabaseProbe(version="1", behind_s=1, losses=(loss,))
+    assert _codes(database=database) == {"CONSUMER_RECORDS_LOST": Severity.WARNING}
+    assert _layers(database=database)["consumer"] == "warning"
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, database=database))
+    taken = made(finding, author="ann", reason="db1 was down", now=0.0)
+    assert _codes(database=database, acknowledged=(taken,)) == {"CONSUMER_RECORDS_LOST": Severity.INFO}
+
+
+def test_a_loss_is_named_while_the_consumer_is_still_down() -> None:
+    first, *others = WHOLE_CLUSTER.partitions
+    kafka = msgspec.structs.replace(WHOLE_CLUSTER, partitions=(msgspec.structs.replace(first, start=33_950), *others))
+    assert _codes(kafka=kafka)["KAFKA_UNREAD_EXPIRED"] is Severity.WARNING
+    assert "KAFKA_UNREAD_EXPIRED" not in _codes(kafka=WHOLE_CLUSTER)
+
+
 def test_what_a_host_prints_is_read() -> None:
     probe = read_host(
         "app1",
-        "unit obsctl-consumer active\nunit nginx \nnoise\ndisk 1024 91% /var/log with blank\ndisk x y\n"
+        "unit obsctl-consumer active\nunit nginx \nnoise\ndisk 1024 2048 /var/log with blank\ndisk x y\ndisk 1 y z\n"
+        "process obsctl-consumer T Sat 2026-11-28 12:55:54 UTC\nprocess nginx - \nprocess keepalived S n/a\nprocess x\n"
+        "asked filebeat 5066 28\nasked obs-backend 8080 7\nasked x\n"
         'page consumer {"status": "ok", "mood": 7}\npage alerter \n',
     )
     assert probe.units == {"obsctl-consumer": "active", "nginx": "unknown"}
-    assert probe.disks == (Disk(mount="/var/log with blank", used_percent=91, free_bytes=2**20),)
+    assert probe.disks == (Disk(mount="/var/log with blank", free_bytes=2**20, total_bytes=2**21),)
+    assert probe.processes == {"obsctl-consumer": "T", "nginx": "", "keepalived": "S"}
+    assert probe.since == {"obsctl-consumer": "2026-11-28T12:55:54+00:00"}
+    assert probe.silent == {"filebeat": 5066}
     assert probe.pages == {"consumer": ConsumerPage(status="ok"), "alerter": NoPage("does not answer")}
     probe = read_host("app1", 'page consumer curl: (7)\npage alerter {"status": "ok", "lag": 3, "channels": []}\n')
     assert probe.alerter == AlerterPage(status="ok", lag=3)
@@ -237,14 +318,21 @@ def test_the_layers_carry_the_worst_of_their_findings() -> None:
 
 
 def test_a_dead_host_is_the_trouble_of_all_that_runs_there() -> None:
-    layers = _layers(hosts=_but("app1", failure="no route"))
+    layers = _layers(**_dead("app1"))
     assert (layers["consumer"], layers["alerter"], layers["nginx"]) == ("critical", "critical", "ok")
-    layers = _layers(hosts=_but("node1", failure="no route"))
+    layers = _layers(**_dead("node1"))
+    assert layers.pop("kafka") == "critical", "by its own findings"
     assert [name for name, status in layers.items() if status == "warning"] == [
-        "vip", "nginx", "obs-backend", "filebeat", "kafka",
+        "hosts", "vip", "nginx", "obs-backend", "filebeat",
     ]  # fmt: skip
-    (row,) = (r for r in describe_health(FLEET, WELL)["layers"] if r["layer"] == "nginx")
-    assert row["detail"] == "2 of 2 running"
+
+
+def test_a_host_is_critical_only_for_the_layers_that_have_no_other() -> None:
+    db1 = msgspec.structs.replace(FLEET.hosts[2], groups=("mysql", "filebeat"))
+    fleet = msgspec.structs.replace(FLEET, hosts=(*FLEET.hosts[:2], db1, FLEET.hosts[3]))
+    rows = describe_health(fleet, msgspec.structs.replace(WELL, **_dead("db1")))["layers"]
+    layers = {row["layer"]: row["status"] for row in rows}
+    assert (layers["database"], layers["filebeat"], layers["nginx"]) == ("critical", "warning", "ok")
 
 
 @pytest.mark.parametrize("layer", ["vip", "kafka", "database"])
@@ -279,6 +367,27 @@ def test_hosts_in_no_group_of_the_fleet_are_not_ok() -> None:
     assert "lb, backend, filebeat, kafka, consumer, mysql" in finding.summary
 
 
+@pytest.mark.parametrize("group", ["filebeats", "file_beat", "Filebeat"])
+def test_a_group_that_is_nearly_one_of_ours_is_named(group: str) -> None:
+    """The layer would be left out silently: there is nothing to ask."""
+    hosts = tuple(
+        msgspec.structs.replace(host, groups=tuple(name for name in host.groups if name != "filebeat"))
+        for host in FLEET.hosts
+    )
+    fleet = msgspec.structs.replace(FLEET, hosts=hosts, foreign_groups=("monitoring", group))
+    found = [finding for finding in judge_health(fleet, WELL) if finding.object.startswith("group/")]
+    assert [(finding.object, finding.severity) for finding in found] == [("group/filebeat", Severity.UNKNOWN)]
+    assert group in found[0].summary
+    assert "did you mean filebeat?" in found[0].hint
+    known = msgspec.structs.replace(FLEET, foreign_groups=("filebeats", "monitoring"))
+    assert not [finding for finding in judge_health(known, WELL) if finding.object.startswith("group/")]
+
+
+def test_a_missing_vip_is_named_by_its_variable() -> None:
+    (finding,) = judge_health(FLEET, msgspec.structs.replace(WELL, vip=None))
+    assert "fleet_vip" in finding.summary
+
+
 def test_a_consumer_needs_more_than_itself() -> None:
     fleet = Fleet(hosts=(Host(name="app1", address="192.0.2.4", groups=("consumer",)),))
     seen = HealthSnapshot(hosts=(_host("app1", units=_units(fleet.hosts[0]), **_PAGES),))
@@ -305,4 +414,4 @@ def test_a_host_that_does_not_answer_is_looked_for_as_this_program_asks_it() -> 
     host = msgspec.structs.replace(FLEET.hosts[3], ssh=Ssh(user="ops", port=2222, common_args="-o ProxyJump=bastion"))
     fleet = msgspec.structs.replace(FLEET, hosts=(*FLEET.hosts[:3], host))
     (finding,) = judge_host(fleet, _host("app1", failure="Host key verification failed."))
-    assert "ssh -p 2222 -l ops -o ProxyJump=bastion 192.0.2.4 true" in finding.hint
+    assert "`ssh -p 2222 -o ProxyJump=bastion ops@192.0.2.4 true`" in finding.hint

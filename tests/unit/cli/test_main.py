@@ -94,6 +94,21 @@ def test_an_empty_value_is_not_taken_for_one_that_was_not_given(
     assert f"Invalid value for {option}: it is empty" in said
 
 
+@pytest.mark.parametrize(
+    "argv", [("-i", "\udcff", "status"), ("explain", "caf\udce9"), ("status", "--from-file", "\udcff")]
+)
+def test_bytes_that_are_no_text_are_no_value(argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(argv) == 64
+    assert "it is not text in UTF-8" in capsys.readouterr().err
+
+
+def test_what_is_said_about_a_word_cannot_draw_in_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["status", "--from-file", "no\x1b[2Jsuch\x9b31m"]) == 78
+    said = capsys.readouterr().err
+    assert "no?[2Jsuch?31m" in said
+    assert not set(said) & set("\x1b\x9b")
+
+
 @pytest.mark.parametrize("argv", [(), ("kafka",)])
 def test_a_group_alone_shows_its_help_but_not_as_a_result(
     argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]

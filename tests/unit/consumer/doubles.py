@@ -74,8 +74,8 @@ class FakeClient:
                 raise KafkaException(KafkaError(KafkaError._INVALID_ARG))
         self.calls.append("unassign")
         for part in named(places):
+            # Librdkafka keeps the pause of what is taken away (tests/integration/test_reading_on.py).
             del self.assigned[part]
-            self.paused.discard(part)
 
     def assignment(self) -> list[confluent_kafka.TopicPartition]:
         return [confluent_kafka.TopicPartition(*part) for part in self.assigned]
@@ -156,6 +156,8 @@ class FakeEnds:
     def __init__(self) -> None:
         self.ends: dict[TopicPartition, int] = {}
         self.topic_ids: dict[str, str] = {"nginxlog": "id"}
+        #: Of each topic.
+        self.partitions = 6
         self.failure: KafkaException | None = None
 
     def of(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
@@ -164,4 +166,9 @@ class FakeEnds:
     def identify(self, names: Collection[str]) -> Cluster:
         if self.failure is not None:
             raise self.failure
-        return Cluster("cluster", {name: self.topic_ids[name] for name in names if name in self.topic_ids})
+        topic_ids = {name: self.topic_ids[name] for name in names if name in self.topic_ids}
+        return Cluster("cluster", topic_ids, dict.fromkeys(topic_ids, range(self.partitions)))
+
+    @property
+    def existing(self) -> set[TopicPartition]:
+        return {TopicPartition(name, number) for name in self.topic_ids for number in range(self.partitions)}

@@ -29,6 +29,9 @@ class FakeMessage:
     def offset(self) -> int:
         return self._offset
 
+    def key(self) -> bytes | None:
+        return None
+
     def value(self) -> bytes | None:
         return self._value
 

@@ -12,7 +12,7 @@ from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import registry
 from obsctl.lines.formats.line import AccessLine
 from obsctl.store.batch import Source, Step
-from rig.records import json_line, record
+from rig.records import json_line, marked, record
 from tests.unit.consumer.messages import run_of
 
 PLACE = TopicPartition("nginxlog", 0)
@@ -142,3 +142,25 @@ def test_the_client_behind_a_trusted_proxy() -> None:
     run = run_of(record(json_line(1, x_forwarded_for="203.0.113.9"), 0))
     (row,) = assembler.assemble([run], SOURCES, {PLACE: 0}).access
     assert (row.client_addr, row.proxy_addr) == ("203.0.113.9", "198.51.100.7")
+
+
+def test_requests_of_a_test_are_no_rows() -> None:
+    lines = [json_line(number, msec=float(number)) for number in range(6)]
+    marks = ("0123456789ab", "probe-0123456789ab", "0123456789ab")
+    tests = [record(marked(lines[n], mark), 300 * n) for n, mark in enumerate(marks)]
+    people = [record(line, 300 * n) for n, line in enumerate(lines[3:], start=3)]
+    badly_marked = record(marked(lines[0], "-"), 9000)
+    batch = assemble(*tests, *people, badly_marked, people[0])
+    assert (len(batch.access), batch.tests, batch.repeated, batch.quarantined) == (4, 3, 1, [])
+    assert batch.steps == {1: Step(100, 108)}, "the position goes on as usual"
+    assert batch.newest_event == {1: "1970-01-01 00:00:05.000"}
+
+
+def test_a_batch_of_tests_alone_moves_the_position() -> None:
+    batch = assemble(*(record(marked(json_line(n), "0123456789ab"), 300 * n) for n in range(5)))
+    assert (batch.access, batch.tests, batch.steps, batch.newest_event) == ([], 5, {1: Step(100, 105)}, {})
+
+
+def test_a_marked_line_that_cannot_be_read_is_quarantined_like_any_other() -> None:
+    batch = assemble(record('{"obscraft_test":"0123456789ab","status":"x"}', 0))
+    assert (batch.tests, [row.reason for row in batch.quarantined]) == (0, ["parse"])

@@ -48,6 +48,19 @@ def test_a_notice_is_kept_for_a_day(telemetry: Telemetry, monkeypatch: pytest.Mo
     assert telemetry.notices() == {}
 
 
+def test_a_notice_has_the_time_of_its_event(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart the consumer comes upon the same again: it is as old as it was, and no news after a day."""
+    now = 1_767_225_600.0
+    monkeypatch.setattr(module.time, "time", lambda: now)
+    assert telemetry.notice("nginxlog", "created again", since=now - 3600)
+    assert telemetry.notices()["nginxlog"].since == "2025-12-31T23:00:00+00:00"
+    now += 23 * 3600 + 1
+    assert telemetry.notices() == {}
+    assert not telemetry.notice("nginxlog", "created again", since=1_767_225_600.0 - 3600)
+    assert telemetry.notice("nginxlog-error", "created again", since=now + 60)
+    assert telemetry.notices()["nginxlog-error"].since == "2026-01-01T23:00:01+00:00", "a clock that is ahead"
+
+
 def test_a_report_holds_what_is_known_of_each_partition(telemetry: Telemetry) -> None:
     telemetry.positions = {PART._replace(partition=1): None, PART: 95}
     report = msgspec.json.decode(telemetry.report({PART: 100}), type=Report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,13 @@ def test_a_good_file_is_a_value(tmp_path: Path) -> None:
         ("inner: 2026-99-99\n", "is not YAML: "),
         (b"inner: \xff\n", "x.yml: is not text in UTF-8"),
         ("inner: \x07\n", "x.yml: holds a control character"),
-        ("inner: &a [*a]\n", "x.yml"),
+        ("inner: &a [*a]\n", "x.yml:1: this value holds itself"),
+        ("inner: {port: 1}\nparts:\n- &b {port: 1, more: {x: *b}}\n", "x.yml:3: this value holds itself"),
+        ("? &k [*k]\n: 1\n", "x.yml:1: this value holds itself"),
+        (
+            "a: &a [1, 2]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefgh")),
+            "x.yml: has more than 1,000,000 values",
+        ),
         ("[" * 5000, "x.yml: is nested too deeply"),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_conversation_that_ends_in_time_keeps_its_own_outcome() -> None:
 
 
 def test_what_is_no_name_is_an_error_like_any_other() -> None:
-    with pytest.raises(OSError, match="is no address"), Deadline(5) as deadline:
+    with pytest.raises(OSError, match="is not an address"), Deadline(5) as deadline:
         deadline.connect("a..b", 80)
 
 

@@ -34,4 +34,4 @@ def test_a_manager_that_is_not_there_is_told_once(tmp_path: Path, caplog: pytest
     with caplog.at_level(logging.WARNING):
         notifier.send("WATCHDOG=1")
         notifier.send("WATCHDOG=1")
-    assert caplog.messages == ["the service manager does not listen"]
+    assert caplog.messages == ["systemd's notification socket does not answer"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,10 +20,10 @@ def client(*offsets: int) -> AdminClient:
     """Return a client whose cluster answers with these offsets, by partition."""
 
     def list_offsets(asked: dict[Any, Any], **_: Any) -> dict[Any, Any]:
-        return {
-            place: SimpleNamespace(result=lambda place=place: SimpleNamespace(offset=offsets[place.partition]))
-            for place in asked
-        }
+        answers: dict[Any, Future[Any]] = {place: Future() for place in asked}
+        for place, answer in answers.items():
+            answer.set_result(SimpleNamespace(offset=offsets[place.partition]))
+        return answers
 
     return cast(AdminClient, SimpleNamespace(list_offsets=list_offsets))
 
@@ -30,7 +31,7 @@ def client(*offsets: int) -> AdminClient:
 def test_an_end_that_the_leader_does_not_know_is_a_fault_of_its_partition() -> None:
     found = end_offsets.ask(client(7, OFFSET_INVALID), PARTS, 1.0)
     assert found.ends == {PARTS[0]: 7}
-    assert found.faults == {PARTS[1]: "its leader does not know the end yet"}
+    assert found.faults == {PARTS[1]: "its leader does not know the end offset yet"}
 
 
 def test_a_partition_whose_end_is_not_known_has_no_start_either() -> None:

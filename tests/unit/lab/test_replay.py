@@ -63,13 +63,19 @@ def test_the_pace_is_kept(tmp_path: Path, target: Path) -> None:
     assert 0.45 < time.monotonic() - began < 5
 
 
-def test_an_interruption_leaves_whole_lines_and_tells_how_many(tmp_path: Path, target: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_whole_lines_and_tells_how_many(tmp_path: Path, target: Path, number: int) -> None:
     (tmp_path / "source").write_bytes(b"\n".join(LINES))
     said: list[str] = []
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    # As the entry point has it: both signals end a command.
+    before = signal.signal(number, signal.default_int_handler)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        replay.replay(tmp_path / "source", command(target), 200, said.append)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            replay.replay(tmp_path / "source", command(target), 200, said.append)
+    finally:
+        signal.signal(number, before)
     written = target.read_bytes()
     assert written.endswith(b"\n")
     assert 0 < written.count(b"\n") < len(LINES)

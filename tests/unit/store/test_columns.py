@@ -127,7 +127,7 @@ def test_each_value_stands_where_the_statements_name_its_column(table: str) -> N
 @pytest.mark.parametrize("name", [name for name in AccessLine.__struct_fields__ if name not in DERIVED])
 @pytest.mark.parametrize("way", ["usual", "unusual"])
 def test_a_field_of_the_json_line_fills_its_own_column(name: str, way: str) -> None:
-    """The usual way hands 20 values over by position; the other one reads numbers written as texts."""
+    """The usual way hands 23 values over by position; the other one reads numbers written as texts."""
     number = not isinstance(getattr(AccessLine("", "", 0, 0), name), str)
     value: object = 7 if number else "192.0.2.7"
     line = {"remote_addr": "203.0.113.9", "status": 200, "msec": 1767319445.5} | {RENAMED.get(name, name): value}

@@ -18,7 +18,7 @@ def access(uri: str) -> AccessLine:
 
 
 def uri_of(array: bytes) -> bytes:
-    """Return what stands for the target, between its quotes."""
+    """Return what means the target, between its quotes."""
     return array.partition(b',200,7,"","","')[2].partition(b'","')[0]
 
 

@@ -102,7 +102,7 @@ def test_a_column_takes_what_is_written_or_is_named(table: str, column: str, kin
         tables.require(server, "obs", "the command")
     else:
         needed = TABLES[table].columns[column].definition
-        assert f"the table {table}: the column {column} is {kind}, and {needed} is needed" in refusal(server)
+        assert f"the table {table}: the column {column} is {kind}, but {needed} is needed" in refusal(server)
 
 
 def test_a_view_in_a_tables_place_is_named() -> None:

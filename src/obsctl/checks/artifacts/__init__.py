@@ -1,1 +1,1 @@
-"""``artifacts verify``: is the artifact folder still what was built and locked?"""
+"""``artifacts verify``: whether the artifact folder is still what was built and locked."""

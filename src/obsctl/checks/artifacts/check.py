@@ -8,10 +8,11 @@ from obsctl.checks.artifacts.judge import describe_artifacts, judge_artifacts
 from obsctl.checks.artifacts.snapshot import ArtifactSnapshot
 from obsctl.checks.artifacts.tables import ARTIFACT_LAYOUTS
 from obsctl.checks.check import Check
+from obsctl.fleet.model import Fleet
 
 
 def artifacts_check(look: Callable[[], ArtifactSnapshot]) -> Check[ArtifactSnapshot]:
-    """Return the check of an artifact folder.
+    """Return the check of an artifact folder: it is this machine's, and no inventory says anything about it.
 
     Args:
         look: collects; only the artifacts' own commands know how they are made.
@@ -23,4 +24,5 @@ def artifacts_check(look: Callable[[], ArtifactSnapshot]) -> Check[ArtifactSnaps
         judge_artifacts,
         describe_artifacts,
         ARTIFACT_LAYOUTS,
+        fleet=Fleet(),
     )

@@ -1,4 +1,5 @@
-"""The artifact folder: each listed file as it was built, made of what the lock asks for, and no other."""
+"""The artifact folder must contain each listed file as it was built, from the versions in the lock, and no other
+file."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from obsctl.fleet.model import Fleet
 #: State of a file to the finding's code, its severity and its summary.
 _FAULTS = {
     "missing": ("ARTIFACT_MISSING", Severity.CRITICAL, "the file is gone"),
-    "changed": ("ARTIFACT_CHANGED", Severity.CRITICAL, "the file is not the one that was built"),
-    "outdated": ("ARTIFACT_OUTDATED", Severity.WARNING, "the lock asks for another one by now"),
+    "changed": ("ARTIFACT_CHANGED", Severity.CRITICAL, "the file differs from the one that was built"),
+    "outdated": ("ARTIFACT_OUTDATED", Severity.WARNING, "the lock now requires another version"),
 }
 
 
@@ -59,6 +60,6 @@ def _unlisted(folder: str, path: str) -> Finding:
         code="ARTIFACT_UNLISTED",
         severity=Severity.WARNING,
         object=path,
-        summary="no build put this file here; pip on the hosts may take it",
+        summary="no build put this file here; pip on the hosts may install it",
         hint=f"rm {shlex.quote(f'{folder}/{path}')}",
     )

@@ -1,16 +1,18 @@
-"""The row store, asked as the reading user."""
+"""Queries the database as the reading user."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from obsctl.checks.consumer.loss import StoredLoss
 from obsctl.checks.health.snapshot import DatabaseProbe
 from obsctl.core.deadline import Deadline
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact, resolve
 from obsctl.fleet.model import Fleet
-from obsctl.store.mysql import questions
+from obsctl.store.mysql import encryption, questions
 from obsctl.store.mysql.hints import hint_for
 
 #: Seconds; for connecting alone, and for all questions together.
@@ -25,13 +27,21 @@ def probe(fleet: Fleet) -> DatabaseProbe:
     try:
         return ask(fleet, _probe)
     except NotAskedError as error:
-        return DatabaseProbe(asked=False, failure=str(error))
+        return DatabaseProbe(asked=False, failure=str(error), hint=error.hint)
     except SilentError as error:
-        return DatabaseProbe(failure=str(error), hint=error.hint)
+        return DatabaseProbe(failure=str(error), hint=error.hint, untrusted=error.untrusted)
 
 
 class NotAskedError(Exception):
-    """The reader's password cannot be read here."""
+    """The reader's password, or what the server's certificate is verified by, cannot be read here.
+
+    Attributes:
+        hint: what can be done.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class SilentError(Exception):
@@ -39,30 +49,37 @@ class SilentError(Exception):
 
     Attributes:
         hint: what can be done where the server itself refused, empty otherwise.
+        untrusted: it would answer, but not over a TLS connection that can be trusted.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, untrusted: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
+        self.untrusted = untrusted
 
 
-def ask(fleet: Fleet, question: Callable[[Any], T]) -> T:
-    """Have a function ask the database of the fleet as the reading user, all within six seconds.
+def ask(fleet: Fleet, question: Callable[[Any], T], *, deadline_s: float | None = None) -> T:
+    """Have a function ask the database of the fleet as the reading user.
+
+    After Ctrl-C the statement that runs is ended on the server.
 
     Args:
         question: gets a cursor.
+        deadline_s: seconds for all of it; six by default.
 
     Raises:
-        NotAskedError: the reader's password cannot be read here.
+        NotAskedError: the reader's password, or what the server's certificate is verified by, cannot be read here.
         SilentError: it does not answer.
     """
     import pymysql
 
-    wanted = fleet.database
+    wanted, role = fleet.database, fleet.playbook("mysql")
+    seconds = _DEADLINE_S if deadline_s is None else deadline_s
     try:
         password = resolve(wanted.reader_password).reveal()
+        context = encryption.context(wanted.ca_file, role)
     except ConfigError as error:
-        raise NotAskedError(redact(str(error))) from None
+        raise NotAskedError(redact(str(error)), redact(error.hint)) from None
     connection = pymysql.connect(
         host=wanted.host,
         port=wanted.port,
@@ -71,28 +88,77 @@ def ask(fleet: Fleet, question: Callable[[Any], T]) -> T:
         database=wanted.name,
         autocommit=True,
         defer_connect=True,
+        ssl=context,
     )
+    number = 0
     try:
-        with Deadline(_DEADLINE_S) as deadline:
+        with Deadline(seconds) as deadline:
             connection.connect(deadline.connect(wanted.host, wanted.port, at_most_s=_CONNECT_S))
+            number = connection.thread_id()  # type: ignore[no-untyped-call]
             with connection, connection.cursor() as cursor:
                 return question(cursor)
+    except KeyboardInterrupt:
+        if number:
+            with contextlib.suppress(NotAskedError, SilentError):
+                ask(fleet, lambda cursor: cursor.execute("KILL QUERY %s", (number,)), deadline_s=_CONNECT_S)
+        raise
     except TimeoutError:
-        raise SilentError(f"no answer within {_DEADLINE_S:g} s") from None
-    except (pymysql.MySQLError, OSError) as error:
-        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        raise SilentError(_words(error), hint_for(code, fleet.playbook("mysql"))) from None
+        raise SilentError(f"no answer within {seconds:g} s") from None
+    except (pymysql.MySQLError, OSError, RuntimeError) as error:
+        untrusted = encryption.failure(error, wanted.host, wanted.port, wanted.ca_file, role)
+        if untrusted is not None:
+            raise SilentError(*untrusted, untrusted=True) from None
+        if isinstance(error, RuntimeError):
+            raise _foreign(wanted.port, error) from None
+        if isinstance(error, pymysql.InternalError) and not _has_code(error):
+            # The client's own complaint about packets; a server's error has a code.
+            raise _foreign(wanted.port, error) from None
+        code = error.args[0] if _has_code(error) else 0
+        raise SilentError(_words(error), hint_for(code, role)) from None
     except Exception as error:
         # The client reads whatever the port sends as MySQL's protocol, and fails in any way on what is something else.
-        raise SilentError(f"what answers there is not MySQL ({type(error).__name__})") from None
+        raise _foreign(wanted.port, error) from None
 
 
 def _probe(cursor: Any) -> DatabaseProbe:
+    cursor.execute(questions.NEWEST_TRAFFIC)
+    age_s, host = cursor.fetchone() or (None, "")
     return DatabaseProbe(
+        traffic_s=age_s,
+        traffic_host=host,
         version=str(_one(cursor, questions.VERSION)),
         behind_s=_number(cursor, questions.SECONDS_SINCE_STORED),
         quarantined_last_day=_number(cursor, questions.QUARANTINED_LAST_DAY),
         catch_all_rows=_number(cursor, questions.BEYOND_ROWS),
+        losses=losses(cursor),
+    )
+
+
+def losses(cursor: Any) -> tuple[StoredLoss, ...] | None:
+    """Ask what was deleted before it was stored; None where the tables are older than that column."""
+    import pymysql
+
+    try:
+        cursor.execute(questions.LOSSES)
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] == questions.NO_SUCH_COLUMN:
+            return None
+        raise
+    return tuple(
+        StoredLoss(topic=topic, partition=int(partition), lost=int(lost), at=str(at))
+        for topic, partition, lost, at in cursor.fetchall()
+    )
+
+
+def _has_code(error: Exception) -> bool:
+    return bool(error.args) and isinstance(error.args[0], int)
+
+
+def _foreign(port: int, error: Exception) -> SilentError:
+    return SilentError(
+        f"what answers on port {port} is not MySQL ({type(error).__name__})",
+        f"as root on the database's host: ss -ltnp sport = :{port} names the program that listens there; mysql_port in "
+        "the inventory is the database's",
     )
 
 

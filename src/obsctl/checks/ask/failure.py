@@ -1,8 +1,8 @@
-"""Why a connection brought no answer, in a few words: the same ones from every check."""
+"""Why a connection got no answer, in a few words that are the same in every check."""
 
 from __future__ import annotations
 
-NO_ANSWER = "no answer in time"
+from obsctl.checks.silence import NO_ANSWER
 
 
 def in_words(error: OSError) -> str:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
-import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from obsctl.core.errors import MissingDependencyError
+from obsctl.core import children
+from obsctl.core.errors import ConfigError, MissingDependencyError
+from obsctl.fleet import passwords
+from obsctl.fleet.login import Explanation, FailureKind, explain, explain_shell, explain_sudo, words_of_ssh
 from obsctl.fleet.model import Host
 
 #: What the ssh client itself returns for its own failures.
 _SSH_FAILED = 255
+#: The program that the client runs for each question that it would ask a person.
+_ASKPASS = Path(__file__).with_name("askpass")
+#: What sudo says when it does not run a command; its warnings begin alike.
+_SUDO_REFUSED = re.compile(
+    r"sudo: .*(password is required|password was provided|incorrect password|terminal is required|must have a tty"
+    r"|not found)|not in the sudoers file|is not allowed to (execute|run)"
+)
+#: Seconds for reading the client's configuration.
+_CONFIGURATION_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -21,69 +35,168 @@ class Answer:
     """What came of a remote command.
 
     Attributes:
-        failure: why the host could not be asked, in a few words; empty when the command ran.
+        failure: why the host could not be asked, with ssh's own words; empty when the command ran.
+        kind: the same for programs; None when the command ran.
+        hint: what to do about it; commands stand in backticks and can be typed.
         status: the remote command's exit status.
         output: its standard output.
     """
 
     failure: str = ""
+    kind: FailureKind | None = None
+    hint: str = ""
     status: int = 0
     output: str = ""
 
 
-def run(host: Host, command: str, *, deadline_s: float) -> Answer:
-    """Run a command line (for the remote shell) on the host; nothing is asked for, and the deadline is kept.
+def run(host: Host, command: str, *, deadline_s: float, become: str = "") -> Answer:
+    """Run a command line (for a shell) on the host, without prompting the user, within the deadline.
 
     Args:
         command: for the remote user's shell. It stands in this machine's process list: never put a secret in it.
         deadline_s: seconds for connecting and running together.
+        become: user that runs it, by sudo where the one who logs in is another; empty for that one.
 
     Raises:
         MissingDependencyError: there is no ssh client.
     """
+    secret = ""
+    if become:
+        command = _as_user(become, command, asks=host.ssh.become_password)
     try:
-        process = subprocess.Popen(
-            [*_client(host, deadline_s), command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # What hosts write is UTF-8, whatever this machine's locale is.
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
+        if become and host.ssh.become_password:
+            secret = passwords.become_password(host).reveal() + "\n"
+        with _client(host, command, deadline_s, reads=bool(secret)) as (argv, environment):
+            return _run(host, argv, environment, secret, deadline_s)
+    except ConfigError as error:
+        return Answer(failure=str(error), kind=FailureKind.PASSWORD, hint=error.hint)
+
+
+def _run(host: Host, argv: list[str], environment: dict[str, str], secret: str, deadline_s: float) -> Answer:
+    try:
+        done = children.run(
+            argv, deadline_s=deadline_s, given=secret or None, environment=environment, own_session=True
         )
     except FileNotFoundError:
         raise MissingDependencyError(
-            "there is no ssh client", hint="install openssh-clients (openssh-client)"
+            f"there is no ssh client ({argv[0]})", hint="install openssh-clients (openssh-client)"
         ) from None
-    try:
-        output, complaint = process.communicate(timeout=deadline_s)
     except subprocess.TimeoutExpired:
-        # The whole session: a jump host's client is a child of this one and holds the pipes open.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return Answer(failure=f"no answer over ssh within {deadline_s:g} s")
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        raise
-    if process.returncode == _SSH_FAILED:
-        return Answer(failure=_last_line(complaint) or "the ssh client failed")
-    return Answer(status=process.returncode, output=output)
+        return silent(host, deadline_s)
+    if done.returncode == _SSH_FAILED and not host.ssh.local:
+        return unanswered(host, done.stderr)
+    if done.returncode and (refused := _refused_by_sudo(done.stderr)):
+        return _because(explain_sudo(host.login()), refused)
+    return Answer(status=done.returncode, output=done.stdout)
 
 
-def _client(host: Host, deadline_s: float) -> list[str]:
-    options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={max(1, int(deadline_s))}", "-o", "LogLevel=ERROR"]
-    # A connection that outlives its client would hold the pipes open; the first value counts.
+@contextlib.contextmanager
+def _client(host: Host, command: str, deadline_s: float, *, reads: bool) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Give the command line that runs a command on the host, and its variables; inside the block they are valid.
+
+    Args:
+        reads: the command reads standard input.
+    """
+    if host.ssh.local:
+        yield ["/bin/sh", "-c", command], {}
+        return
+    # The inventory's own arguments come last, and the first value counts.
+    options = ["-o", "NumberOfPasswordPrompts=1" if host.ssh.password else "BatchMode=yes"]
+    options += ["-o", f"ConnectTimeout={max(1, int(deadline_s))}", "-o", "LogLevel=ERROR"]
+    # A connection that outlives its client would hold the pipes open.
     options += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
     if host.ssh.user:
         options += ["-l", host.ssh.user]
     if host.ssh.key_file:
         options += ["-i", os.path.expanduser(host.ssh.key_file)]  # noqa: PTH111 - ssh wants text
-    return ["ssh", "-n", "-p", str(host.ssh.port), *options, *shlex.split(host.ssh.common_args), host.address]
+    words = [*([] if reads else ["-n"]), "-p", str(host.ssh.port), *options, *shlex.split(host.ssh.common_args)]
+    if not host.ssh.password:
+        yield [host.ssh.executable, *words, host.address, command], {}
+        return
+    # The client asks for it through a program, and finds it in a file that exists in this process's memory alone.
+    memory = os.memfd_create("obsctl")
+    try:
+        os.write(memory, passwords.login_password(host).reveal().encode() + b"\n")
+        yield (
+            [host.ssh.executable, *words, host.address, command],
+            {
+                "SSH_ASKPASS": str(_ASKPASS),
+                "SSH_ASKPASS_REQUIRE": "force",
+                # Clients before OpenSSH 8.4 use the program on a graphical screen only.
+                "DISPLAY": os.environ.get("DISPLAY") or ":0",
+                "OBSCTL_ASKPASS_FILE": f"/proc/{os.getpid()}/fd/{memory}",
+                **_questions(host, words),
+            },
+        )
+    finally:
+        os.close(memory)
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def _questions(host: Host, words: list[str]) -> dict[str, str]:
+    """Return for which questions the password is meant: those of the host itself, and never those of a jump host."""
+    settings: dict[str, str] = {}
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            [host.ssh.executable, "-G", *words, host.address],
+            capture_output=True,
+            text=True,
+            timeout=_CONFIGURATION_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        settings = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    names = [host.address, *(settings[key] for key in ("hostname", "hostkeyalias") if key in settings)]
+    direct = bool(settings) and all(settings.get(key, "none") == "none" for key in ("proxyjump", "proxycommand"))
+    return {"OBSCTL_ASKPASS_HOSTS": " ".join(names), "OBSCTL_ASKPASS_DIRECT": "yes" if direct else ""}
+
+
+def _as_user(user: str, command: str, *, asks: bool) -> str:
+    """Return the command for a shell of the user's: root changes to every user, others by sudo.
+
+    Args:
+        asks: sudo may want a password, which then comes first on standard input.
+    """
+    shell = f"sh -c {shlex.quote(f'exec </dev/null; {command}')}"
+    how = "-S -p ''" if asks else "-n"
+    sudo = f"sudo {how} -u {user}"
+    return (
+        f'me=$(id -un); if [ "$me" = {user} ]; then exec {shell}; '
+        f'elif [ "$me" = root ]; then exec runuser -u {user} -- {shell}; else exec {sudo} -- {shell}; fi'
+    )
+
+
+def _refused_by_sudo(complaint: str) -> list[str]:
+    """Return what sudo said if it did not run the command."""
+    return [line.strip() for line in complaint.splitlines() if _SUDO_REFUSED.search(line)]
+
+
+def unanswered(host: Host, complaint: str) -> Answer:
+    """Return the answer of a host that took no command, from what the ssh client wrote to standard error."""
+    said = words_of_ssh(complaint)
+    return _because(explain(host.login(), said), said)
+
+
+def silent(host: Host, deadline_s: float) -> Answer:
+    """Return the answer of a host that the ssh client still waited for when the time was over."""
+    said = f"no answer within {deadline_s:g} s"
+    why = explain(host.login(), [said])
+    return Answer(failure=_way(why) + said.replace("answer", "answer over ssh"), kind=why.kind, hint=why.fix)
+
+
+def refused_by_shell(host: Host, said: str) -> Answer:
+    """Return the answer of a host whose shell lets in and does not run what it was given.
+
+    Args:
+        said: the first line of what it printed instead.
+    """
+    return _because(explain_shell(host.login()), [said] if said else ["nothing"])
+
+
+def _way(why: Explanation) -> str:
+    return "through the jump host: " if why.behind_jump_host else ""
+
+
+def _because(why: Explanation, said: list[str]) -> Answer:
+    return Answer(
+        failure=f"{_way(why)}{why.reason}; {why.speaker} says: {' / '.join(said)}", kind=why.kind, hint=why.fix
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+from obsctl.checks.ask.web import Scheme
 from obsctl.checks.balance.collect import collect_balancer
 from obsctl.checks.balance.judge import describe_balancer, judge_balancer
 from obsctl.checks.balance.snapshot import BalancerSnapshot
@@ -11,7 +13,22 @@ from obsctl.checks.balance.tables import BALANCER_LAYOUTS
 from obsctl.checks.check import Check
 
 
-def balancer_check(requests: int | None = None, lanes: int = 1) -> Check[BalancerSnapshot]:
-    """Return the check of the balancer with so many requests (default by the fleet's size), so many at a time."""
-    collect = partial(collect_balancer, requests=requests, lanes=lanes)
+def balancer_check(
+    requests: int | None = None,
+    lanes: int = 1,
+    *,
+    keepalive: bool = False,
+    scheme: Scheme = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> Check[BalancerSnapshot]:
+    """Return the check of the balancer.
+
+    Args:
+        requests: how many; None for a number by the fleet's size.
+        lanes: so many at a time.
+        keepalive: each lane keeps its connection.
+        scheme: how nginx is asked; empty for as the inventory says.
+        say: shows progress to a person.
+    """
+    collect = partial(collect_balancer, requests=requests, lanes=lanes, keepalive=keepalive, scheme=scheme, say=say)
     return Check("verify lb", BalancerSnapshot, collect, judge_balancer, describe_balancer, BALANCER_LAYOUTS)

@@ -1,19 +1,36 @@
-"""Send many requests through the VIP, each on a new connection, and note who answered."""
+"""Send many requests through the VIP, note who answered, and read how the balancers are configured."""
 
 from __future__ import annotations
 
 import http.client
+import secrets
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from obsctl.checks.ask.http import get, words
-from obsctl.checks.balance.snapshot import BackendTally, BalancerSnapshot
+from obsctl.checks.ask import ssh
+from obsctl.checks.ask.at_once import AtOnce
+from obsctl.checks.ask.http import get, refusal_of, words
+from obsctl.checks.ask.web import Scheme, Web, backend_tls, web
+from obsctl.checks.balance import model, stopping, upstream
+from obsctl.checks.balance.snapshot import BackendTally, BalancerConfig, BalancerSnapshot
+from obsctl.checks.percentile import percentile
+from obsctl.checks.web_refusal import Refusal
+from obsctl.checks.wire.send import key_of, signed
+from obsctl.core.errors import ConfigError, MissingDependencyError
 from obsctl.core.report import Fault
-from obsctl.fleet.model import Fleet
+from obsctl.core.secrets import Secret, resolve
+from obsctl.fleet.model import Fleet, Host, Vip
+from obsctl.lines.formats.line import PROBE
 
 HEADER = "X-Backend-Server"
+#: In the answers to probes: ``asked`` and the addresses that nginx asked (nginx.conf.j2 of the role).
+_ASKED_HEADER = "X-Obscraft-Probe"
 #: For one request, in seconds: above the balancer's own second that it gives a dead back end to connect.
 REQUEST_DEADLINE_S = 2.0
 #: For the whole run, in seconds.
@@ -22,13 +39,26 @@ RUN_DEADLINE_S = 60.0
 HOPELESS_IN_A_ROW = 2
 #: The same once something has answered: a VIP that moves is silent for about three seconds.
 LOST_IN_A_ROW = 4
-#: So many failed answers with no good one, and more of them would show nothing new.
-ONLY_ERRORS = 30
 #: Each is a turn on all back ends; fewer than this many requests say nothing.
 MIN_REQUESTS = 600
 REQUESTS_PER_WORKER_AND_BACKEND = 20
 #: Nginx starts a worker a core. With a shared zone their number does not matter; without one each keeps its own turn.
 ASSUMED_WORKERS = 2
+#: For reading a balancer's configuration over ssh, in seconds.
+SSH_DEADLINE_S = 4.0
+#: While all goes well, the answers are looked at so often, in seconds, beside the looks that the model counts.
+_LOOK_EVERY_S = 0.25
+_MARK = "--- workers"
+# What is not shown stays on the host: nginx's configuration includes the secret of tests.
+_QUESTION = (
+    "PATH=$PATH:/usr/sbin:/sbin; export LC_ALL=C; "
+    "{ nginx -T || sudo -n nginx -T || cat /etc/nginx/nginx.conf; } 2>/dev/null | "
+    f"{upstream.FILTER}; "
+    f"echo '{_MARK}'; ps -o args= --ppid \"$(systemctl show -p MainPID nginx | sed 's/.*=//')\" "
+    "| grep -c 'nginx: worker process$'"
+)
+
+Say = Callable[[str], None]
 
 
 def default_requests(fleet: Fleet) -> int:
@@ -36,119 +66,375 @@ def default_requests(fleet: Fleet) -> int:
     return max(MIN_REQUESTS, REQUESTS_PER_WORKER_AND_BACKEND * ASSUMED_WORKERS * len(fleet.group("backend")))
 
 
-@dataclass
-class _Run:
-    """The state that the lanes share."""
+class _Answer(NamedTuple):
+    """Who answered, by the answer's headers.
 
-    left: int
-    deadline: float
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    sent: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    failed_in_a_row: int = 0
-    answers: dict[str, list[float]] = field(default_factory=dict)
-    errors: dict[str, list[float]] = field(default_factory=dict)
-    late: bool = False
-    lost: bool = False
+    Attributes:
+        backend: names itself so; empty for none.
+        asked: addresses that nginx asked, the one that answered last; none where nginx does not say.
+        balancer: names itself so; empty for none.
+        probe: nginx took the request for a probe.
+    """
+
+    backend: str
+    asked: tuple[str, ...]
+    balancer: str
+    probe: bool
+    status: int
+    took_ms: float
+
+
+@dataclass
+class _Answers:
+    """The answers of one back end from one address."""
+
+    good: int = 0
+    bad: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    #: Milliseconds, of those for which nobody else was asked before, and of the others.
+    times: list[float] = field(default_factory=list)
+    later_times: list[float] = field(default_factory=list)
+
+    def note(self, answer: _Answer) -> None:
+        if answer.status >= 500:
+            self.bad += 1
+        else:
+            self.good += 1
+        self.statuses[str(answer.status)] += 1
+        (self.times if len(answer.asked) <= 1 else self.later_times).append(answer.took_ms)
+
+
+#: Name, address, whether the balancer named itself, and the status where there is no name: refusals by a limit, nginx's
+#: own answers and those of a stranger are then kept apart.
+_Key = tuple[str, str, bool, int]
+
+
+class _Run:
+    """The state that the lanes share.
+
+    Args:
+        fleet: with a VIP.
+        wanted: requests.
+        deadline: of the run, by the monotonic clock.
+        say: shows progress to a person.
+    """
+
+    def __init__(self, fleet: Fleet, wanted: int, deadline: float, say: Say) -> None:
+        self._fleet, self._say = fleet, say
+        self.left = wanted
+        self._wanted = wanted
+        self._deadline = deadline
+        self._began = time.monotonic()
+        self.lock = threading.Lock()
+        self.sent = 0
+        self.failures: Counter[str] = Counter()
+        self.refusal: Refusal | None = None
+        self._failed_in_a_row = 0
+        self._failed = 0
+        self.answers: dict[_Key, _Answers] = {}
+        self.retried: Counter[str] = Counter()
+        self.balancers: Counter[str] = Counter()
+        self.unmarked = 0
+        self.late = False
+        self.lost = False
+        self.ended = ""
+        self.configs: tuple[BalancerConfig, ...] | None = None
+        self._asking: dict[str, Future[str]] | None = None
+        self._pool = AtOnce(len(fleet.group("backend")))
+        self._looked_at = 0.0
+        self._fresh_failure = False
 
     def take(self) -> bool:
         """Return whether one more request is to be sent."""
         with self.lock:
-            some_answered = bool(self.answers or self.errors)
-            if self.failed_in_a_row >= (LOST_IN_A_ROW if some_answered else HOPELESS_IN_A_ROW):
+            if self.lost or self.ended or not self.left:
+                return False
+            if self._failed_in_a_row >= (LOST_IN_A_ROW if self.answers else HOPELESS_IN_A_ROW):
                 self.lost = True
                 return False
-            if not self.answers and sum(map(len, self.errors.values())) >= ONLY_ERRORS:
+            self.ended = self._reason()
+            if self.ended:
                 return False
-            if self.left and time.monotonic() > self.deadline:
+            if time.monotonic() > self._deadline:
                 self.late = True
-                return False
-            if not self.left:
                 return False
             self.left -= 1
             self.sent += 1
             return True
 
-    def answered(self, backend: str, status: int, took_ms: float) -> None:
+    def answered(self, answer: _Answer) -> None:
         """Note an answer."""
         with self.lock:
-            self.failed_in_a_row = 0
-            (self.errors if status >= 500 else self.answers).setdefault(backend, []).append(took_ms)
+            self._failed_in_a_row = 0
+            address = answer.asked[-1] if answer.asked else ""
+            key = (answer.backend, address, bool(answer.balancer), 0 if answer.backend else answer.status)
+            self.answers.setdefault(key, _Answers()).note(answer)
+            self.retried.update(answer.asked[:-1])
+            if len(answer.asked) > 1:
+                self.ask_directly()
+            self.unmarked += not answer.probe
+            if answer.balancer:
+                self.balancers[answer.balancer] += 1
+            if answer.status >= 500:
+                self._fail()
+        self._say(self._progress())
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: str, refusal: Refusal | None = None) -> None:
         """Note a request without an answer."""
         with self.lock:
-            self.failed_in_a_row += 1
+            self.refusal = refusal or self.refusal
+            self._failed_in_a_row += 1
             self.failures[reason] += 1
+            self._fail()
+        self._say(self._progress())
+
+    def ask_directly(self) -> None:
+        """Begin to ask the back ends by themselves."""
+        if self._asking is None:
+            backends = self._fleet.group("backend")
+            self._asking = {host.name: self._pool.submit(_healthz, self._fleet, host) for host in backends}
+
+    def direct(self, *, wait: bool = False) -> dict[str, str]:
+        """Return which back ends were asked by themselves, and why they did not answer; empty for those that did."""
+        asking = self._asking or {}
+        return {name: answer.result() for name, answer in asking.items() if wait or answer.done()}
+
+    def tallies(self) -> tuple[BackendTally, ...]:
+        """Return the answers in numbers."""
+        medians = {key: percentile(seen.times, 0.5) for key, seen in self.answers.items() if key[0]}
+        return tuple(
+            _tally(key, seen, [value for other, value in medians.items() if other != key and value is not None])
+            for key, seen in sorted(self.answers.items())
+        )
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _fail(self) -> None:
+        self._failed += 1
+        self._fresh_failure = True
+        self.ask_directly()
+
+    def _reason(self) -> str:
+        """Return why the run can end. While all goes well it is not asked after each answer: that costs time."""
+        now = time.monotonic()
+        answered = sum(seen.good + seen.bad for key, seen in self.answers.items() if key[0])
+        due = now - self._looked_at >= _LOOK_EVERY_S
+        if not (self._fresh_failure or due or answered <= model.LOOK_AFTER[0] or answered in model.LOOK_AFTER):
+            return ""
+        self._looked_at, self._fresh_failure = now, False
+        expected = None
+        if self.configs is not None:
+            expected = model.expectation(self._fleet, self.configs, self.balancers)
+        progress = stopping.Progress(
+            sent=self.sent,
+            failed=self._failed,
+            tallies=self.tallies(),
+            direct=self.direct(),
+            expected=expected,
+            took_s=now - self._began,
+        )
+        return stopping.reason(progress)
+
+    def _progress(self) -> str:
+        counts = Counter[str]()
+        for (name, *_), seen in list(self.answers.items()):
+            counts[name or "(unnamed)"] += seen.good + seen.bad
+        each = " · ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        failed = f" · {self._failed} failed" if self._failed else ""
+        return f"{self.sent} of {self._wanted} requests · {each}{failed}"
 
 
 def collect_balancer(
-    fleet: Fleet, *, requests: int | None = None, lanes: int = 1, run_deadline_s: float = RUN_DEADLINE_S
+    fleet: Fleet,
+    *,
+    requests: int | None = None,
+    lanes: int = 1,
+    keepalive: bool = False,
+    scheme: Scheme = "",
+    run_deadline_s: float = RUN_DEADLINE_S,
+    say: Say = lambda _: None,
 ) -> BalancerSnapshot:
-    """Send the requests through the fleet's VIP and tally the answers.
+    """Send the requests through the fleet's VIP and tally the answers; ends early where the answer is plain.
 
     Args:
         requests: how many; by default :func:`default_requests`.
         lanes: how many at the same time. More than one makes ``least_conn`` prefer the quicker back end, so an
             uneven share is then no proof of a fault.
+        scheme: how nginx is asked; empty for as the inventory says.
+        keepalive: each lane sends all its requests on one connection, hence to one worker of nginx.
         run_deadline_s: seconds after which no further request is sent.
+        say: shows progress to a person.
+
+    Raises:
+        MissingDependencyError: there is no ssh client.
+        ConfigError: nginx does not answer that way, or the trusted certificates cannot be read.
     """
     wanted = requests or default_requests(fleet)
     if fleet.vip is None:
         fault = Fault(code="VIP_NOT_CONFIGURED", object="vip", summary="the inventory names no VIP (fleet_vip)")
         return BalancerSnapshot(target="", wanted=wanted, sent=0, errors=(fault,))
-    address, port = fleet.vip.address, fleet.vip.port
-    run = _Run(left=wanted, deadline=time.monotonic() + run_deadline_s)
-    threads = [threading.Thread(target=_lane, args=(address, port, run), daemon=True) for _ in range(lanes)]
-    for thread in threads:
+    vip = fleet.vip
+    asked_by = web(vip, scheme)
+    key, unmarked = _key(vip)
+    run = _Run(fleet, wanted, time.monotonic() + run_deadline_s, say)
+    mark = PROBE + secrets.token_hex(8)
+    missing: list[MissingDependencyError] = []
+    reading = threading.Thread(target=_read_configs, args=(fleet, run, missing), daemon=True)
+    threads = [
+        threading.Thread(
+            target=_lane, args=(vip, asked_by, run, key, mark), kwargs={"keepalive": keepalive}, daemon=True
+        )
+        for _ in range(lanes)
+    ]
+    for thread in (reading, *threads):
         thread.start()
     for thread in threads:
         thread.join(run_deadline_s + 2 * REQUEST_DEADLINE_S)
-    return _snapshot(f"{address}:{port}", wanted, run, run_deadline_s)
-
-
-def _lane(address: str, port: int, run: _Run) -> None:
-    while run.take():
-        started = time.monotonic()
-        try:
-            answer = get(address, port, "/", deadline_s=REQUEST_DEADLINE_S)
-        except (OSError, http.client.HTTPException) as error:
-            run.failed(words(error))
-        else:
-            took_ms = (time.monotonic() - started) * 1000
-            run.answered((answer.getheader(HEADER) or "").strip(), answer.status, took_ms)
-
-
-def _snapshot(target: str, wanted: int, run: _Run, run_deadline_s: float) -> BalancerSnapshot:
+    reading.join(SSH_DEADLINE_S + 1)
+    if missing:
+        raise missing[0]
+    configs = run.configs or ()
+    if model.expectation(fleet, configs, run.balancers).of_one_client:
+        run.ask_directly()
+    direct = run.direct(wait=True)
+    run.close()
     with run.lock:
-        faults = []
-        if run.late:
-            summary = f"only {run.sent} of {wanted} requests fitted into {run_deadline_s:.0f} s"
-            faults.append(Fault(code="LB_RUN_CUT", object="vip", summary=summary))
+        answered = sum(seen.good + seen.bad for seen in run.answers.values())
+        if key is not None and answered and run.unmarked:
+            unmarked = "nginx did not recognise them as probes: it has an older configuration or another secret"
         return BalancerSnapshot(
-            target=target,
+            target=f"{vip.address}:{asked_by.port}",
+            scheme=asked_by.scheme,
             wanted=wanted,
             sent=run.sent,
             failures=dict(sorted(run.failures.items())),
+            refusal=run.refusal,
             lost=run.lost,
-            backends=tuple(_tally(name, run) for name in sorted({*run.answers, *run.errors})),
-            errors=tuple(faults),
+            backends=run.tallies(),
+            lanes=lanes,
+            keepalive=keepalive,
+            late=run.late,
+            ended=run.ended,
+            marked=not unmarked,
+            unmarked=unmarked,
+            retried=dict(sorted(run.retried.items())),
+            balancers=dict(sorted(run.balancers.items())),
+            direct=direct,
+            configs=configs,
         )
 
 
-def _tally(name: str, run: _Run) -> BackendTally:
-    good, bad = run.answers.get(name, []), run.errors.get(name, [])
-    times = sorted(good + bad)
-    return BackendTally(
-        name=name,
-        answers=len(good),
-        errors=len(bad),
-        p50_ms=round(_percentile(times, 0.50), 2),
-        p99_ms=round(_percentile(times, 0.99), 2),
+def _key(vip: Vip) -> tuple[Secret | None, str]:
+    """Return what signs the requests, or why they cannot be signed."""
+    if vip.log_format != "json":
+        return None, f"nginx writes its log in the format {vip.log_format}, which has no field for a mark"
+    if not vip.test_secret:
+        return None, "the inventory does not name the secret that signs them (nginx_test_secret)"
+    try:
+        return key_of(resolve(vip.test_secret)), ""
+    except ConfigError as error:
+        return None, str(error)
+
+
+def _lane(vip: Vip, asked_by: Web, run: _Run, key: Secret | None, mark: str, *, keepalive: bool) -> None:
+    kept = asked_by.kept(vip.address) if keepalive else None
+    while run.take():
+        headers = signed(mark, key, time.time()) if key is not None else {}
+        started = time.monotonic()
+        try:
+            if kept is not None:
+                answer = kept.get("/", deadline_s=REQUEST_DEADLINE_S, headers=headers)
+            else:
+                answer = asked_by.get(vip.address, "/", deadline_s=REQUEST_DEADLINE_S, headers=headers)
+        except (OSError, http.client.HTTPException) as error:
+            run.failed(words(error), refusal_of(error))
+        else:
+            run.answered(_read(answer, vip.balancer_header, (time.monotonic() - started) * 1000))
+    if kept is not None:
+        kept.close()
+
+
+def _read(answer: http.client.HTTPResponse, balancer_header: str, took_ms: float) -> _Answer:
+    said = answer.getheader(_ASKED_HEADER)
+    kind, _, addresses = (said or "").partition(" ")
+    # nginx writes ", " between servers, and " : " where a request was passed on to another group of them. While it
+    # has nobody to ask, it writes the group's name.
+    asked = [address.strip() for address in addresses.replace(" : ", ", ").split(",")]
+    return _Answer(
+        backend=(answer.getheader(HEADER) or "").strip(),
+        asked=tuple(address for address in asked if ":" in address),
+        balancer=(answer.getheader(balancer_header) or "").strip() if balancer_header else "",
+        probe=kind == "asked",
+        status=answer.status,
+        took_ms=took_ms,
     )
 
 
-def _percentile(ordered: list[float], share: float) -> float:
-    """Return the nearest-rank percentile of a sorted, non-empty list."""
-    rank = -(-len(ordered) * share // 1)
-    return ordered[max(0, int(rank) - 1)]
+def _read_configs(fleet: Fleet, run: _Run, missing: list[MissingDependencyError]) -> None:
+    nodes = fleet.group("lb")
+    backends = upstream.addresses(fleet)
+    try:
+        with AtOnce(len(nodes)) as pool:
+            configs = tuple(pool.map(lambda node: read_balancer(node, backends), nodes))
+    except MissingDependencyError as error:
+        missing.append(error)
+        configs = ()
+    with run.lock:
+        run.configs = configs
+
+
+def read_balancer(node: Host, backends: dict[str, str]) -> BalancerConfig:
+    """Ask a balancer over ssh for the part of its nginx's configuration that the balancing depends on.
+
+    Args:
+        node: the balancer.
+        backends: of :func:`obsctl.checks.balance.upstream.addresses`.
+
+    Raises:
+        MissingDependencyError: there is no ssh client.
+    """
+    answer = ssh.run(node, _QUESTION, deadline_s=SSH_DEADLINE_S)
+    if answer.failure:
+        return BalancerConfig(node=node.name, failure=answer.failure)
+    text, mark, workers = answer.output.partition(_MARK)
+    if not mark:
+        return BalancerConfig(node=node.name, failure="its shell did not print nginx's configuration")
+    if not text.strip():
+        return BalancerConfig(node=node.name, failure=f"{node.ssh.user or 'this account'} may not run nginx -T there")
+    count = workers.strip()
+    return upstream.read_config(node.name, text, backends, int(count) if count.isdigit() else 0)
+
+
+def _healthz(fleet: Fleet, host: Host) -> str:
+    """Return why a back end does not answer when it is asked by itself; empty for one that does."""
+    port = host.backend.port if host.backend else upstream.BACKEND_PORT
+    try:
+        get(host.address, port, "/healthz", deadline_s=REQUEST_DEADLINE_S, tls=backend_tls(fleet))
+    except ConfigError as error:
+        return str(error)
+    except (OSError, http.client.HTTPException) as error:
+        return words(error)
+    return ""
+
+
+def _tally(key: _Key, seen: _Answers, others: Sequence[float]) -> BackendTally:
+    name, address, balancer, _ = key
+    timed = sorted(seen.times)
+    times = timed or sorted(seen.later_times)
+    reference = model.reference_ms(others)
+    histogram = Counter(bisect_left(model.TIMES_MS, took) for took in timed)
+    return BackendTally(
+        name=name,
+        answers=seen.good,
+        errors=seen.bad,
+        p50_ms=round(percentile(times, 0.50) or 0.0, 2),
+        p99_ms=round(percentile(times, 0.99) or 0.0, 2),
+        upstream=address,
+        balancer=balancer,
+        statuses=dict(sorted(seen.statuses.items())),
+        slower=0 if reference is None else len(timed) - bisect_right(timed, reference),
+        timed=len(timed),
+        times=tuple(histogram[place] for place in range(len(model.TIMES_MS) + 1)),
+    )

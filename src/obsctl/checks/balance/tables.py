@@ -8,7 +8,16 @@ BALANCER_LAYOUTS = (
     Layout(
         "backends",
         "Back ends",
-        ("backend", "got", "got_share", "expected_share", "deviation", "ci95", "errors", "p50_ms", "p99_ms"),
+        ("backend", "got", "got_share", "expected_share", "deviation", "errors", "p50_ms", "p99_ms"),
+        ("ci95",),
         percent=("got_share", "expected_share", "deviation", "ci95"),
     ),
+    Layout(
+        "answer_times",
+        "Times, 1 ms to 2 s",
+        ("backend", "times"),
+        ("upstream", "weight"),
+        bars=("times",),
+    ),
+    Layout("notes", "", ("note",)),
 )

@@ -1,1 +1,1 @@
-"""``alert test``: whether each alert channel takes a marked message."""
+"""``alert test``: whether each alert channel accepts a marked message."""

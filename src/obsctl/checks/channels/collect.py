@@ -1,4 +1,4 @@
-"""Send one marked message through each channel, and keep what the other side said.
+"""Send one marked message through each channel, and record the receiver's answer.
 
 The channels are the alerter's own; they come as objects, because checks and daemons know nothing of each other.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
+from obsctl.checks.ask.at_once import AtOnce
 from obsctl.checks.channels.snapshot import Attempt, ChannelsSnapshot
 from obsctl.core.secrets import Secret
 
@@ -72,7 +72,7 @@ def send_to_all(channels: Sequence[Channel], message: Any, resolve: Callable[[st
         ConfigError: a secret cannot be read; nothing has been sent then.
     """
     opened = [(channel, channel.open(resolve)) for channel in channels]
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    with AtOnce(_AT_ONCE) as pool:
         return ChannelsSnapshot(attempts=tuple(pool.map(lambda pair: _try(pair[0], pair[1], message), opened)))
 
 

@@ -1,4 +1,4 @@
-"""What became of one test message in each channel."""
+"""The result of one test message in each channel."""
 
 from __future__ import annotations
 

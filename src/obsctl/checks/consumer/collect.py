@@ -1,15 +1,26 @@
-"""The consumer, asked from three sides: its processes over ssh, its tables, and the topics that it reads."""
+"""Queries the consumer's processes over ssh, its tables, and the topics that it reads."""
 
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from obsctl.checks.ask import database
-from obsctl.checks.consumer.snapshot import ConsumerSnapshot, QuarantinedReason, StoredSource, StoreProbe, TableDays
+from obsctl.checks.ask.acknowledged import ask_acknowledged
+from obsctl.checks.ask.at_once import AtOnce
+from obsctl.checks.consumer.snapshot import (
+    ConsumerSnapshot,
+    LastKnown,
+    QuarantinedReason,
+    StoredSource,
+    StoreProbe,
+    TableDays,
+)
 from obsctl.checks.health.collect import probe_host
-from obsctl.checks.kafka.collect import collect_partitions
+from obsctl.checks.health.snapshot import HostProbe
+from obsctl.checks.kafka.collect import collect_cluster, collect_partitions
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.fleet.model import Fleet
 from obsctl.store.mysql import questions
@@ -25,22 +36,64 @@ def collect_consumer(fleet: Fleet) -> ConsumerSnapshot:
         MissingDependencyError: there is no ssh client.
     """
     consumers = fleet.group("consumer")
-    with ThreadPoolExecutor(max_workers=len(consumers) + 1) as pool:
-        hosts = [pool.submit(probe_host, fleet, host) for host in consumers]
+    with AtOnce(len(consumers) + 2) as pool:
+        probes = [pool.submit(probe_host, fleet, host) for host in consumers]
+        earlier = pool.submit(collect_partitions, fleet) if fleet.group("kafka") else None
         behind = pool.submit(_store_and_topics, fleet)
     store, kafka = behind.result()
+    hosts = tuple(probe.result() for probe in probes)
+    notices = any(probe.consumer and probe.consumer.notices for probe in hosts)
     return ConsumerSnapshot(
-        hosts=tuple(future.result() for future in hosts),
+        hosts=hosts,
         store=store,
         kafka=kafka,
+        before=earlier.result() if earlier else None,
+        last_known=tuple(_last_known(fleet, hosts, kafka)) if store is not None and store.failure else (),
+        acknowledged=ask_acknowledged(fleet) if notices or (store is not None and store.losses) else (),
         errors=kafka.errors if kafka is not None else (),
     )
+
+
+def _last_known(fleet: Fleet, hosts: Iterable[HostProbe], kafka: KafkaSnapshot | None) -> Iterator[LastKnown]:
+    """Yield the positions as the consumer's processes know them, and where they are silent what was committed."""
+    now = datetime.now(UTC)
+    found: set[tuple[str, int]] = set()
+    for probe in hosts:
+        page = probe.consumer
+        for part in page.partitions if page else ():
+            if part.next_offset is not None:
+                found.add((part.topic, part.partition))
+                yield LastKnown(
+                    topic=part.topic,
+                    partition=part.partition,
+                    next_offset=part.next_offset,
+                    known_by="consumer",
+                    age_s=_age_s(page.last_commit_at if page else None, now),
+                )
+    for group in kafka.groups if kafka else ():
+        if group.name == fleet.consumer.group:
+            for place in group.committed:
+                if (place.topic, place.partition) not in found:
+                    yield LastKnown(
+                        topic=place.topic, partition=place.partition, next_offset=place.offset, known_by="group"
+                    )
+
+
+def _age_s(moment: str | None, now: datetime) -> int | None:
+    """Return how long ago a moment of a health page was (seconds)."""
+    try:
+        return max(0, round((now - datetime.fromisoformat(moment)).total_seconds())) if moment else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _store_and_topics(fleet: Fleet) -> tuple[StoreProbe | None, KafkaSnapshot | None]:
     """Ask the tables first: a position that is read after an end may lie behind it without a fault."""
     store = _probe(fleet) if fleet.database.host else None
-    return store, collect_partitions(fleet) if fleet.group("kafka") else None
+    if not fleet.group("kafka"):
+        return store, None
+    # What was committed to the group is all that Kafka knows of the positions, and counts where the tables are silent.
+    return store, collect_cluster(fleet) if store is not None and store.failure else collect_partitions(fleet)
 
 
 def _probe(fleet: Fleet) -> StoreProbe:
@@ -49,7 +102,7 @@ def _probe(fleet: Fleet) -> StoreProbe:
     except database.NotAskedError as error:
         return StoreProbe(asked=False, failure=str(error))
     except database.SilentError as error:
-        return StoreProbe(failure=str(error), hint=error.hint)
+        return StoreProbe(failure=str(error), hint=error.hint, untrusted=error.untrusted)
 
 
 def _ask(cursor: Any) -> StoreProbe:
@@ -59,7 +112,8 @@ def _ask(cursor: Any) -> StoreProbe:
     time.sleep(max(_RATE_S - (time.monotonic() - began), 0))
     after, seconds = _rows(cursor, questions.RECORDS)[0][0], time.monotonic() - began
     return StoreProbe(
-        sources=tuple(_source(row) for row in _rows(cursor, questions.SOURCES)),
+        sources=ask_sources(cursor),
+        losses=database.losses(cursor),
         rate=round((int(after) - int(before)) / seconds, 1),
         quarantine=tuple(
             QuarantinedReason(reason=reason, lines=int(lines), first=str(first), last=str(last))
@@ -72,6 +126,11 @@ def _ask(cursor: Any) -> StoreProbe:
             for table, ahead, beyond in days
         ),
     )
+
+
+def ask_sources(cursor: Any) -> tuple[StoredSource, ...]:
+    """Ask the database where each partition is stored up to."""
+    return tuple(_source(row) for row in _rows(cursor, questions.SOURCES))
 
 
 def _source(row: tuple[Any, ...]) -> StoredSource:

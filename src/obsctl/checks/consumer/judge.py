@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from obsctl.checks.consumer.snapshot import ConsumerSnapshot, StoredSource, StoreProbe
+from obsctl.checks.consumer.loss import judge_losses
+from obsctl.checks.consumer.snapshot import ConsumerSnapshot, LastKnown, StoredSource, StoreProbe
+from obsctl.checks.consumer.sources import present
 from obsctl.checks.health.judge import judge_database, judge_host
 from obsctl.checks.health.snapshot import DatabaseProbe, HostProbe
 from obsctl.checks.kafka.snapshot import Partition
+from obsctl.checks.lag.judge import held
+from obsctl.core.acknowledgement import applied
 from obsctl.core.consumer_page import ConsumerPage
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
@@ -42,12 +47,35 @@ class _Place(NamedTuple):
         return str(TopicPartition(self.source.topic, self.source.partition))
 
     @property
+    def remade(self) -> bool:
+        """Whether the topic is no longer the one that the position belongs to: it was deleted and created again."""
+        there = self.partition.topic_id if self.partition else ""
+        return bool(there and self.source.topic_id and there != self.source.topic_id)
+
+    @property
     def end(self) -> int | None:
-        return self.partition.hw if self.partition else None
+        return log_end(self.partition)
 
     @property
     def lag(self) -> int | None:
-        return None if self.end is None else max(self.end - self.source.next_offset, 0)
+        return lag(self.partition, 0 if self.remade else self.source.next_offset)
+
+
+def log_end(partition: Partition | None) -> int | None:
+    """Return up to where a partition is written: what cannot be read yet waits for the consumer as well."""
+    if partition is None:
+        return None
+    head = partition.leo.get(partition.leader) if partition.leader is not None else None
+    known = [end for end in (partition.hw, head) if end is not None]
+    return max(known, default=None)
+
+
+def lag(partition: Partition | None, position: int) -> int | None:
+    """Return how many records wait behind a position; those that the retention has deleted do not wait any more."""
+    end = log_end(partition)
+    if partition is None or end is None:
+        return None
+    return max(end - max(position, partition.start or 0), 0)
 
 
 def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
@@ -71,7 +99,7 @@ def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
                     severity=Severity.UNKNOWN,
                     object=f"layer/{layer}",
                     summary=f"not checked: the inventory lacks the settings needed to reach {layer}",
-                    hint=f"{fleet.playbook('preflight')} names what is missing; "
+                    hint=f"{fleet.playbook('preflight')} shows what is missing; "
                     "docs/reference/fleet.md lists the settings and groups",
                 )
             )
@@ -81,9 +109,25 @@ def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
     if snapshot.store is not None:
         findings += judge_database(fleet, _as_database(snapshot.store))
         findings += _days(snapshot.store)
+        findings += judge_losses(snapshot.store.losses or ())
     for place in _places(snapshot):
         findings += _position(place)
-    return findings
+    findings += held(_standing(snapshot))
+    return applied(findings, snapshot.acknowledged)
+
+
+def _standing(snapshot: ConsumerSnapshot) -> Iterator[tuple[str, int]]:
+    """Yield the consumer's partitions whose high watermark has stood for a second below the log's end, and how far."""
+    earlier = {(p.topic, p.partition): p for p in snapshot.before.partitions} if snapshot.before else {}
+    ours = {(source.topic, source.partition) for source in snapshot.store.sources} if snapshot.store else set()
+    ours |= {(known.topic, known.partition) for known in snapshot.last_known}
+    for now in snapshot.kafka.partitions if snapshot.kafka else ():
+        before = earlier.get((now.topic, now.partition))
+        if before is None or before.hw is None or before.hw != now.hw or (now.topic, now.partition) not in ours:
+            continue
+        waits = [(log_end(look) or 0) - before.hw for look in (before, now)]
+        if min(waits) > 0:
+            yield str(TopicPartition(now.topic, now.partition)), waits[1]
 
 
 def _of_the_consumer(probe: HostProbe) -> HostProbe:
@@ -102,6 +146,7 @@ def _as_database(store: StoreProbe) -> DatabaseProbe:
         asked=store.asked,
         failure=store.failure,
         hint=store.hint,
+        untrusted=store.untrusted,
         quarantined_last_day=store.quarantined_last_day,
         catch_all_rows=sum(table.beyond_rows for table in store.tables),
     )
@@ -112,10 +157,19 @@ def _notices(probe: HostProbe) -> Iterator[Finding]:
         yield Finding(
             code="CONSUMER_NOTICE",
             severity=Severity.INFO,
-            object=f"{_UNIT}/{probe.name}",
-            summary=f"{subject}: {notice.message} (noticed {notice.since or 'at an unknown time'})",
+            object=f"notice/{subject.replace(' ', '/')}",
+            summary=f"{notice.message} (noticed {notice.since or 'at an unknown time'} on {probe.name})",
+            evidence={"since": notice.since, "since_ms": _milliseconds(notice.since)},
             hint=notice.hint,
         )
+
+
+def _milliseconds(moment: str) -> int:
+    """Return a moment as milliseconds since the epoch, 0 for one that is not known."""
+    try:
+        return round(datetime.fromisoformat(moment).timestamp() * 1000)
+    except ValueError:
+        return 0
 
 
 def _page(probe: HostProbe) -> ConsumerPage:
@@ -138,12 +192,12 @@ def _days(store: StoreProbe) -> Iterator[Finding]:
 
 def _days_left(days_ahead: int | None) -> str:
     if days_ahead is None:
-        return "no day has a partition of its own: all rows go to the catch-all partition p_max"
+        return "there are no day partitions: all rows go to the catch-all partition p_max"
     if days_ahead < 0:
         return f"the newest day partition is {-days_ahead} days old: today's rows go to the catch-all partition p_max"
     if days_ahead == 0:
-        return "today's partition is the last one, a week ahead is usual"
-    return f"day partitions exist for the next {days_ahead} days only, a week ahead is usual"
+        return "today's partition is the last one; usually they exist a week ahead"
+    return f"day partitions exist for the next {days_ahead} days only; usually they exist a week ahead"
 
 
 def _position(place: _Place) -> Iterator[Finding]:
@@ -152,14 +206,27 @@ def _position(place: _Place) -> Iterator[Finding]:
         return
     reset = f"obsctl consumer reset --topic {source.topic} --partition {source.partition} --to earliest"
     evidence = {"position": source.next_offset, "start": partition.start, "end": place.end}
+    if place.remade:
+        yield Finding(
+            code="CONSUMER_TOPIC_REMADE",
+            severity=Severity.WARNING,
+            object=f"partition/{place.name}",
+            summary=f"the topic was deleted and created again: its id is {partition.topic_id}, and offset "
+            f"{source.next_offset} belongs to {source.topic_id}",
+            evidence={**evidence, "topic_id": partition.topic_id, "stored_topic_id": source.topic_id},
+            hint="nothing to do: the consumer starts reading the new topic from its beginning within half a minute; "
+            "obsctl consumer status --watch 2 --until ok",
+        )
+        return
     if place.end is not None and source.next_offset > place.end:
         yield Finding(
             code="CONSUMER_POSITION_BEYOND_END",
             severity=Severity.CRITICAL,
             object=f"partition/{place.name}",
-            summary=f"the database is at offset {source.next_offset}, the broker ends at {place.end}",
+            summary=f"the database is at offset {source.next_offset}, but the partition ends at {place.end}",
             evidence=evidence,
-            hint=f"was the cluster restored from a snapshot? {reset} --dry-run shows what would be read again",
+            hint=f"the cluster may have been restored from a snapshot: {reset} --dry-run shows what would be read "
+            "again",
         )
     elif partition.start is not None and 0 < source.next_offset < partition.start:
         yield Finding(
@@ -169,15 +236,15 @@ def _position(place: _Place) -> Iterator[Finding]:
             summary=f"the broker has deleted offsets {source.next_offset} to {partition.start - 1} before they were "
             "stored",
             evidence=evidence,
-            hint="the consumer continues after them by itself; were it or the database down for longer than the "
-            "topic's retention? The lines may still be in the log files of their hosts",
+            hint="the consumer continues after them by itself; probably it or the database was down for longer "
+            "than the topic's retention. The lines may still be in their hosts' log files",
         )
     if place.lag and source.moved_s > _STILL_S:
         yield Finding(
             code="CONSUMER_BEHIND",
             severity=Severity.WARNING,
             object=f"partition/{place.name}",
-            summary=f"{place.lag} records wait, and nothing of them was stored for {source.moved_s} s",
+            summary=f"{place.lag} records are waiting, and none has been stored for {source.moved_s} s",
             evidence={**evidence, "lag": place.lag, "moved_s": source.moved_s},
             hint=f"obsctl health; on the consumer's host: journalctl -u {_UNIT} -n 50",
         )
@@ -209,9 +276,10 @@ def judge_replay(lines: Mapping[str, Any], database: str) -> list[Finding]:
                 code="CONSUMER_REPLAY_CUT",
                 severity=Severity.WARNING,
                 object="table/quarantine",
-                summary=f"{lines['cut']} lines stay: they were too large to be kept whole in the quarantine",
+                summary=f"{lines['cut']} lines stay: they were too large to be kept in full in the quarantine",
                 evidence={"lines": lines["cut"]},
-                hint=f"Kafka may still have them; where, on the database's host: mysql {database} -e '{_CUT_IN_KAFKA}'",
+                hint=f"Kafka may still have them; to see where, on the database's host: mysql {database} -e "
+                f"'{_CUT_IN_KAFKA}'",
             )
         )
     return findings
@@ -221,22 +289,31 @@ def describe_consumer(_fleet: Fleet, snapshot: ConsumerSnapshot) -> dict[str, An
     """Return processes, positions, quarantine and tables, each as rows."""
     store = snapshot.store or StoreProbe(asked=False)
     places = _places(snapshot)
+    last_known = sorted(snapshot.last_known, key=lambda known: (known.topic, known.partition))
+    known = [_known_row(snapshot, position) for position in last_known]
     lags = [place.lag for place in places if place.lag is not None]
+    lags += [row["lag"] for row in known if row["lag"] is not None]
     events = [source.newest_event for source in store.sources if source.newest_event]
+    numbers = {
+        "lag": sum(lags) if lags else None,
+        "rate": store.rate,
+        "behind_s": max((_behind_s(place) for place in places), default=None),
+        "last_stored_s": min((source.moved_s for source in store.sources if source.next_offset), default=None),
+        "dead_letters": _dead_letters(snapshot),
+        "letters_due": store.letters_due,
+    }
     return {
+        "metrics": numbers,
         "summary": {
-            "lag": sum(lags) if lags else None,
-            "rate": store.rate,
-            "behind_s": max((_behind_s(place) for place in places), default=None),
-            "last_stored_s": min((source.moved_s for source in store.sources if source.next_offset), default=None),
-            "newest_event": max(events, default=None),
-            "dead_letters": _dead_letters(snapshot),
-            "letters_due": store.letters_due,
+            **numbers,
+            "newest_event": _to_the_second(max(events, default=None)),
             "former_sources": len(store.sources) - len(places),
+            "positions_from": "database" if places else "last known" if snapshot.last_known else None,
         },
         "hosts": [_process(probe) for probe in snapshot.hosts],
         "positions": [
             {
+                "name": place.name,
                 "topic": place.source.topic,
                 "partition": place.source.partition,
                 "start": place.partition.start if place.partition else None,
@@ -245,14 +322,22 @@ def describe_consumer(_fleet: Fleet, snapshot: ConsumerSnapshot) -> dict[str, An
                 "lag": place.lag,
                 "behind_s": _behind_s(place),
                 "moved_s": place.source.moved_s,
-                "newest_event": place.source.newest_event,
+                "newest_event": _to_the_second(place.source.newest_event),
                 "source_id": place.source.source_id,
                 "topic_id": place.source.topic_id,
                 "cluster_id": place.source.cluster_id,
             }
             for place in places
         ],
-        "quarantine": [msgspec.to_builtins(reason) for reason in store.quarantine],
+        "last_positions": known,
+        "quarantine": [
+            {
+                **msgspec.to_builtins(reason),
+                "first": _to_the_second(reason.first),
+                "last": _to_the_second(reason.last),
+            }
+            for reason in store.quarantine
+        ],
         "tables": [msgspec.to_builtins(table) for table in store.tables],
     }
 
@@ -279,10 +364,29 @@ def _places(snapshot: ConsumerSnapshot) -> list[_Place]:
     kafka = snapshot.kafka
     named = Counter(broker.cluster_id for broker in kafka.brokers if broker.cluster_id) if kafka else Counter[str]()
     cluster_id = named.most_common(1)[0][0] if named else None
-    here = [source for source in sources if cluster_id is None or source.cluster_id == cluster_id]
-    youngest = {(s.topic, s.partition): s for s in sorted(here, key=lambda s: s.source_id)}
     partitions = {(p.topic, p.partition): p for p in kafka.partitions} if kafka else {}
-    return [_Place(source, partitions.get(key)) for key, source in sorted(youngest.items())]
+    return [_Place(s, partitions.get((s.topic, s.partition))) for s in present(sources, cluster_id)]
+
+
+def _known_row(snapshot: ConsumerSnapshot, known: LastKnown) -> dict[str, Any]:
+    """Return a position as others know it, and the present end of its partition."""
+    places = snapshot.kafka.partitions if snapshot.kafka else ()
+    partition = next((p for p in places if (p.topic, p.partition) == (known.topic, known.partition)), None)
+    return {
+        "name": str(TopicPartition(known.topic, known.partition)),
+        "topic": known.topic,
+        "partition": known.partition,
+        "position": known.next_offset,
+        "end": log_end(partition),
+        "lag": lag(partition, known.next_offset),
+        "known_by": known.known_by,
+        "age_s": known.age_s,
+    }
+
+
+def _to_the_second(moment: str | None) -> str | None:
+    """Return the database's text of a time without the part of its second, which helps nobody."""
+    return moment.partition(".")[0] if moment else moment
 
 
 def _behind_s(place: _Place) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from obsctl.checks.consumer.loss import StoredLoss
 from obsctl.checks.health.snapshot import HostProbe
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
+from obsctl.core.acknowledgement import Acknowledgement
 from obsctl.core.report import Fault
 
 
@@ -60,26 +62,54 @@ class StoreProbe(msgspec.Struct, frozen=True, kw_only=True):
         asked: false where they could not even be asked from here; ``failure`` says why.
         failure: why there is no answer, empty when there is one.
         hint: what can be done about the failure, where the server itself named its error.
+        untrusted: as in :class:`~obsctl.checks.health.snapshot.DatabaseProbe`.
         rate: records a second by which the positions moved while they were looked at.
         quarantined_last_day: lines that went to quarantine in the last 24 hours.
         letters_due: refused lines whose copy has not reached the dead letter topic.
+        losses: records that were deleted before they were stored; None where the tables do not say (before 0004).
     """
 
     asked: bool = True
     failure: str = ""
     hint: str = ""
+    untrusted: bool = False
     sources: tuple[StoredSource, ...] = ()
     rate: float | None = None
     quarantine: tuple[QuarantinedReason, ...] = ()
     quarantined_last_day: int | None = None
     letters_due: int | None = None
     tables: tuple[TableDays, ...] = ()
+    losses: tuple[StoredLoss, ...] | None = None
+
+
+class LastKnown(msgspec.Struct, frozen=True, kw_only=True):
+    """A position as somebody else knows it, while the database does not answer.
+
+    Attributes:
+        known_by: ``consumer`` for its health page, ``group`` for what was committed to Kafka.
+        age_s: how long ago it was the stored one (seconds); None where that is not known.
+    """
+
+    topic: str
+    partition: int
+    next_offset: int
+    known_by: str
+    age_s: int | None = None
 
 
 class ConsumerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The consumer at one moment; the positions were read before the topics' ends."""
+    """The consumer at one moment; the positions were read before the topics' ends.
+
+    Attributes:
+        before: the topics about a second earlier, to see what stands still.
+        last_known: the positions, where the database does not answer.
+        acknowledged: what people have taken note of; read where there is something to be taken note of.
+    """
 
     hosts: tuple[HostProbe, ...] = ()
     store: StoreProbe | None = None
     kafka: KafkaSnapshot | None = None
+    before: KafkaSnapshot | None = None
+    last_known: tuple[LastKnown, ...] = ()
+    acknowledged: tuple[Acknowledgement, ...] = ()
     errors: tuple[Fault, ...] = ()

@@ -9,7 +9,7 @@ CONSUMER_LAYOUTS = (
         "summary",
         "",
         ("lag", "rate", "behind_s", "last_stored_s", "newest_event", "dead_letters"),
-        ("letters_due", "former_sources"),
+        ("letters_due", "former_sources", "positions_from"),
     ),
     Layout(
         "hosts",
@@ -20,8 +20,13 @@ CONSUMER_LAYOUTS = (
     Layout(
         "positions",
         "Positions",
-        ("topic", "partition", "start", "position", "end", "lag", "behind_s", "moved_s", "newest_event"),
-        ("source_id", "topic_id", "cluster_id"),
+        ("name", "position", "end", "lag", "behind_s", "newest_event"),
+        ("start", "moved_s", "source_id", "topic_id", "cluster_id"),
+    ),
+    Layout(
+        "last_positions",
+        "Last known positions",
+        ("name", "position", "end", "lag", "known_by", "age_s"),
     ),
     Layout("quarantine", "Quarantine", ("reason", "lines", "first", "last")),
     Layout("tables", "Tables", ("table", "days_ahead", "beyond_rows")),

@@ -1,29 +1,41 @@
-"""All layers asked at the same time: VIP, cluster, every host over ssh, back ends, database."""
+"""Queries all layers in parallel: VIP, cluster, every host over ssh, back ends, database."""
 
 from __future__ import annotations
 
+import datetime
 import http.client
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 import msgspec
 
 from obsctl.checks.ask import database, ssh
-from obsctl.checks.ask.http import get
+from obsctl.checks.ask.acknowledged import ask_acknowledged
+from obsctl.checks.ask.at_once import AtOnce
+from obsctl.checks.ask.http import get, words
+from obsctl.checks.ask.web import backend_tls
+from obsctl.checks.certs.collect import collect_certs
+from obsctl.checks.health.clocks import Clock
 from obsctl.checks.health.snapshot import AlerterPage, BackendProbe, Disk, HealthSnapshot, HostProbe
 from obsctl.checks.kafka.collect import collect_cluster
+from obsctl.checks.logs.collect import collect_passive
 from obsctl.checks.vip.collect import collect_vip
 from obsctl.core.consumer_page import ConsumerPage
 from obsctl.core.decoding import UndecodableError, decode_json
-from obsctl.core.errors import MissingDependencyError
+from obsctl.core.errors import ConfigError, MissingDependencyError
 from obsctl.core.report import Fault
 from obsctl.core.secrets import redact
+from obsctl.core.utc import iso
 from obsctl.fleet.model import Fleet, Host
 
 #: For everything on one host together, in seconds.
 _HOST_DEADLINE_S = 6.0
 _BACKEND_DEADLINE_S = 2.5
+#: Of Filebeat's own page on the host itself (the role's filebeat_http_port).
+_FILEBEAT_PORT = 5066
+#: curl(1): the time that it was given is over, and nothing or not all has come.
+_CURL_TIMED_OUT = "28"
 T = TypeVar("T")
 _GROUPS = ("lb", "backend", "kafka", "filebeat", "mysql", "consumer")
 
@@ -48,22 +60,27 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
         MissingDependencyError: there is no ssh client.
     """
     backends = fleet.group("backend")
-    # One thread for each question: a dead host delays its own answer only.
-    with ThreadPoolExecutor(max_workers=len(fleet.hosts) + len(backends) + 3) as pool:
+    with AtOnce(len(fleet.hosts) + len(backends) + 5) as pool:
         vip = pool.submit(collect_vip, fleet) if fleet.vip else None
         kafka = pool.submit(collect_cluster, fleet) if fleet.group("kafka") else None
         rows = pool.submit(database.probe, fleet) if fleet.database.host else None
+        logs = pool.submit(collect_passive, fleet) if fleet.group("filebeat") else None
+        certificates = pool.submit(collect_certs, fleet)
         hosts = [pool.submit(probe_host, fleet, host) for host in fleet.hosts]
-        answers = [pool.submit(_backend, host) for host in backends]
+        answers = [pool.submit(_backend, fleet, host) for host in backends]
     faults: list[Fault] = []
     seen_vip = _part("vip", vip, faults)
     seen_kafka = _part("kafka", kafka, faults)
+    seen_rows = _part("database", rows, faults)
     return HealthSnapshot(
         vip=seen_vip,
         kafka=seen_kafka,
         hosts=tuple(future.result() for future in hosts),
         backends=tuple(future.result() for future in answers),
-        database=_part("database", rows, faults),
+        database=seen_rows,
+        logs=_part("filebeat", logs, faults),
+        certificates=_part("tls", certificates, faults),
+        acknowledged=ask_acknowledged(fleet) if seen_rows is not None and seen_rows.losses else (),
         errors=(*(error for part in (seen_vip, seen_kafka) if part is not None for error in part.errors), *faults),
     )
 
@@ -80,22 +97,36 @@ def _part(layer: str, answer: Future[T] | None, faults: list[Fault]) -> T | None
 
 
 def _broken(error: Exception) -> str:
-    return f"the check broke off: {redact(str(error)) or type(error).__name__}"
+    return f"the check failed: {redact(str(error)) or type(error).__name__}"
+
+
+#: Prints ``process UNIT STATE SINCE`` of ``$unit``, where there is a process or systemd knows since when there is none.
+_PROCESS = (
+    "pid=$(systemctl show -p MainPID $unit | cut -d= -f2); "
+    'echo "process $unit $(sed "s/.*) //" /proc/${pid:-0}/stat 2>/dev/null | cut -c 1 | grep . || echo -) '
+    '$(TZ=UTC systemctl show -p StateChangeTimestamp $unit | cut -d= -f2-)"'
+)
 
 
 def _script(fleet: Fleet, host: Host) -> str:
     """Return the shell script that prints what :func:`read_host` reads."""
     units = " ".join(units_of(fleet, host))
     # The programs answer in one language, whatever the host speaks.
-    asks = ["export LC_ALL=C"]
+    asks = ["export LC_ALL=C", 'date "+clock %s.%N"']
     asks += [f'for unit in {units}; do echo "unit $unit $(systemctl is-active $unit)"; done'] if units else []
+    # A unit that systemd reports as active may hang: read the state of its main process as well.
+    asks += [f"for unit in {units}; do {_PROCESS}; done"] if units else []
     # -l: only local file systems; a hung network mount must not hang the script. Mounts below /run are not
     # places where anything of the fleet's is kept.
     asks.append(
-        'df -P -l -k -x tmpfs -x devtmpfs 2>/dev/null | awk \'NR > 1 && $6 !~ "^/run/" {print "disk", $4, $5, $6}\''
+        'df -P -l -k -x tmpfs -x devtmpfs 2>/dev/null | awk \'NR > 1 && $6 !~ "^/run/" {print "disk", $4, $2, $6}\''
     )
     for service, port in _pages(fleet, host).items():
         asks.append(f"printf 'page {service} '; curl -s -m 2 http://127.0.0.1:{port}/health | tr -d '\\n'; echo")
+    if "filebeat" in host.groups:
+        asks.append(
+            f"curl -s -m 2 -o /dev/null http://127.0.0.1:{_FILEBEAT_PORT}/; echo asked filebeat {_FILEBEAT_PORT} $?"
+        )
     return "; ".join(asks)
 
 
@@ -111,6 +142,7 @@ def probe_host(fleet: Fleet, host: Host) -> HostProbe:
     Raises:
         MissingDependencyError: there is no ssh client.
     """
+    asked = time.time()
     try:
         answer = ssh.run(host, _script(fleet, host), deadline_s=_HOST_DEADLINE_S)
     except MissingDependencyError:
@@ -118,18 +150,45 @@ def probe_host(fleet: Fleet, host: Host) -> HostProbe:
     except Exception as error:
         return HostProbe(name=host.name, failure=_broken(error))
     if answer.failure:
-        return HostProbe(name=host.name, failure=answer.failure)
+        return _silent(host, answer)
+    answered = time.time()
     probe = read_host(host.name, answer.output)
     # A shell that lets in and runs nothing (nologin, a forced command) must not look like a host without a fault.
     if probe.units.keys() != set(units_of(fleet, host)):
         said = answer.output.strip().partition("\n")[0][:80]
-        return HostProbe(name=host.name, failure=f"its shell does not print the states of its units, but {said!r}")
-    return probe
+        return _silent(host, ssh.refused_by_shell(host, said))
+    shown = _time_shown(answer.output)
+    return msgspec.structs.replace(
+        probe, clock=None if shown is None else Clock(asked=asked, answered=answered, shown=shown)
+    )
+
+
+def _time_shown(output: str) -> float | None:
+    """Return the host's own time, from the script's line ``clock SECONDS``."""
+    for line in output.splitlines():
+        kind, _, seconds = line.partition(" ")
+        if kind == "clock":
+            try:
+                return float(seconds)
+            except ValueError:
+                return None
+    return None
+
+
+def _silent(host: Host, answer: ssh.Answer) -> HostProbe:
+    return HostProbe(name=host.name, failure=answer.failure, failure_kind=answer.kind, hint=answer.hint)
 
 
 def read_host(name: str, output: str) -> HostProbe:
-    """Read what the script printed: lines ``unit NAME STATE``, ``disk FREE_KIB USED% MOUNT``, ``page NAME JSON``."""
+    """Read what the script printed.
+
+    Its lines are ``unit NAME STATE``, ``process NAME STATE SINCE``, ``disk FREE_KIB SIZE_KIB MOUNT``,
+    ``page NAME JSON`` and ``asked NAME PORT STATUS`` with curl's exit status.
+    """
     units: dict[str, str] = {}
+    processes: dict[str, str] = {}
+    since: dict[str, str] = {}
+    silent: dict[str, int] = {}
     disks: list[Disk] = []
     probe = HostProbe(name=name)
     for line in output.splitlines():
@@ -137,14 +196,31 @@ def read_host(name: str, output: str) -> HostProbe:
         if kind == "unit":
             unit, _, state = rest.partition(" ")
             units[unit] = state.strip() or "unknown"
+        elif kind == "process" and len(fields := rest.split(None, 2)) >= 2:
+            processes[fields[0]] = "" if fields[1] == "-" else fields[1]
+            if moment := _moment(fields[2]) if len(fields) == 3 else "":
+                since[fields[0]] = moment
         elif kind == "disk" and len(fields := rest.split(None, 2)) == 3:
-            free_kib, used, mount = fields
-            if used.rstrip("%").isdigit() and free_kib.isdigit():
-                disks.append(Disk(mount=mount, used_percent=int(used.rstrip("%")), free_bytes=int(free_kib) * 1024))
+            free_kib, size_kib, mount = fields
+            if size_kib.isdigit() and free_kib.isdigit():
+                disks.append(Disk(mount=mount, free_bytes=int(free_kib) * 1024, total_bytes=int(size_kib) * 1024))
+        elif kind == "asked" and len(fields := rest.split()) == 3 and fields[2] == _CURL_TIMED_OUT:
+            silent[fields[0]] = int(fields[1])
         elif kind == "page":
             service, _, text = rest.partition(" ")
             probe = _with_page(probe, service, text)
-    return msgspec.structs.replace(probe, units=units, disks=tuple(disks))
+    return msgspec.structs.replace(
+        probe, units=units, processes=processes, since=since, silent=silent, disks=tuple(disks)
+    )
+
+
+def _moment(text: str) -> str:
+    """Return a time of systemd's in UTC (``Sat 2026-01-03 12:55:54 UTC``) as ISO 8601; empty for none."""
+    try:
+        moment = datetime.datetime.strptime(text.strip().replace("UTC", "+0000"), "%a %Y-%m-%d %H:%M:%S %z")
+    except ValueError:
+        return ""
+    return iso(moment)
 
 
 def _with_page(probe: HostProbe, service: str, text: str) -> HostProbe:
@@ -161,11 +237,16 @@ def _with_page(probe: HostProbe, service: str, text: str) -> HostProbe:
     return msgspec.structs.replace(probe, no_page={**probe.no_page, service: why})
 
 
-def _backend(host: Host) -> BackendProbe:
+def _backend(fleet: Fleet, host: Host) -> BackendProbe:
     port = host.backend.port if host.backend else 8080
     began = time.monotonic()
+    status, failure = None, ""
     try:
-        status: int | None = get(host.address, port, "/healthz", deadline_s=_BACKEND_DEADLINE_S).status
-    except (OSError, http.client.HTTPException):
-        status = None
-    return BackendProbe(name=host.name, status=status, took_ms=round((time.monotonic() - began) * 1000))
+        tls = backend_tls(fleet)
+        status = get(host.address, port, "/healthz", deadline_s=_BACKEND_DEADLINE_S, tls=tls).status
+    except ConfigError as error:
+        failure = str(error)
+    except (OSError, http.client.HTTPException) as error:
+        failure = words(error)
+    took_ms = round((time.monotonic() - began) * 1000)
+    return BackendProbe(name=host.name, status=status, took_ms=took_ms, failure=failure)

@@ -6,5 +6,5 @@ from obsctl.core.layout import Layout
 
 HEALTH_LAYOUTS = (
     Layout("layers", "Layers", ("layer", "status", "detail")),
-    Layout("hosts", "Hosts", ("host", "answers", "units", "fullest_disk")),
+    Layout("hosts", "Hosts", ("host", "answers", "running", "least_free_disk"), ("units",)),
 )

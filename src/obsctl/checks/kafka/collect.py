@@ -1,8 +1,9 @@
-"""Ask every broker of the fleet at the same time, each in person, and put together what they answered.
+"""Query every broker of the fleet directly and in parallel, and combine the answers.
 
 No broker is asked about another: each says which partitions it leads and which replicas it holds, so a dead or
-hung broker costs its own answers and nothing else. Where views differ (a broker that was just resumed still knows
-the old ISR), :func:`freshest` decides.
+hung broker costs only its own answers. If views differ (a broker that was just resumed still has
+the old ISR), :func:`freshest` decides. If the replicas of a partition do not end at the same offset, it
+matters whether they advance, so those partitions are sampled again (:mod:`obsctl.checks.kafka.second_look`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from obsctl.checks.ask.failure import NO_ANSWER
-from obsctl.checks.kafka.snapshot import Broker, Committed, Group, KafkaSnapshot, LogDir, Partition, Quorum, Voter
+from obsctl.checks.kafka.denial import RESOURCES, denied
+from obsctl.checks.kafka.snapshot import (
+    UNASKED,
+    Aged,
+    Broker,
+    Committed,
+    Group,
+    KafkaSnapshot,
+    LogDir,
+    Partition,
+    Quorum,
+    Sample,
+    TopicSettings,
+    Voter,
+)
+from obsctl.checks.lag.retention import is_abandoned
+from obsctl.checks.silence import NO_ANSWER
+from obsctl.core.errors import ConfigError
 from obsctl.core.report import Fault
 from obsctl.fleet.model import Fleet, Host
+from obsctl.kafka.access import UNPROTECTED, Access, open_access
 
 #: From the beginning of the collection to the last answer, in seconds. With the start of the process and a table to
 #: draw, the whole command stays under three seconds although a broker hangs.
@@ -27,16 +45,38 @@ DEADLINE_S = 1.6
 _LEAST_S = 1.2
 #: What a thread needs to notice that its time is over.
 _GRACE_S = 0.1
+#: Who has not told its offsets by then is not waited for before the second look begins, in seconds.
+_FIRST_LOOK_S = 0.5
+#: A topic of every cluster that has groups: a user that may not see it does not see all topics.
+ALWAYS_THERE = "__consumer_offsets"
 _NO_ERROR = 0
 _NO_LEADER = -1
 #: A message that is older has had the time to be read, also right after the consumer's start, in seconds.
-_SETTLED_S = 300
+SETTLED_S = 300
+#: Kafka's codes for a leader that has moved since the metadata were read: the partition is gone, there is no leader, or
+#: it is another one. Asked again, the broker knows.
+_MOVED = (3, 5, 6)
+#: So often the questions are asked again then, and so long after, in seconds.
+_MOVES, _MOVING_S = 2, 0.1
 #: A log directory that is offline has its own finding.
 _STORAGE_ERROR = 56
 #: Parts named in a fault; more would hide the next one.
 _NAMED = 4
-#: Protocol types of groups that read: members that share partitions, and programs that only commit.
-_READERS = ("consumer", "")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a broker is asked for.
+
+    Attributes:
+        topics: of the inventory, asked for by name where the list leaves them out.
+        groups: the same.
+        whole: disks and groups too.
+    """
+
+    topics: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,6 +90,7 @@ class PartitionView:
     replicas: tuple[int, ...]
     isr: tuple[int, ...]
     internal: bool = False
+    topic_id: str = ""
 
 
 @dataclass
@@ -58,28 +99,44 @@ class BrokerAnswers:
 
     Attributes:
         failure: why nothing is known: silence, until its metadata is here and clears it.
+        silence: what kind of failure that is.
         broken_off: why not everything is known; cleared when the offsets are here.
+        sampled: set when the offsets are here, or will not come.
+        sampled_at: when they came, on the monotonic clock; ``later_at`` those of the second look.
+        hidden: topics that it refuses to describe to us.
+        aged: age in milliseconds and the first offset that is younger, of partitions about which that was asked.
+        moving: the partitions that are being reassigned, ``None`` where no controller reported them.
         refused: request and error code to what was refused with it.
     """
 
     node_id: int
     failure: str = NO_ANSWER
+    silence: str = ""
     broken_off: str = NO_ANSWER
+    sampled: threading.Event = field(default_factory=threading.Event)
+    sampled_at: float = 0.0
+    later_at: float = 0.0
     answer_ms: int | None = None
     cluster_id: str = ""
-    listed: tuple[int, ...] = ()
+    listed: dict[int, str] = field(default_factory=dict)
+    hidden: list[str] = field(default_factory=list)
     log_dirs: tuple[LogDir, ...] = ()
+    sizes: dict[tuple[str, int], int] = field(default_factory=dict)
     views: list[PartitionView] = field(default_factory=list)
     leo: dict[tuple[str, int], int] = field(default_factory=dict)
     start: dict[tuple[str, int], int] = field(default_factory=dict)
     lso: dict[tuple[str, int], int] = field(default_factory=dict)
     hw: dict[tuple[str, int], int] = field(default_factory=dict)
     settled: dict[tuple[str, int], int] = field(default_factory=dict)
+    later_leo: dict[tuple[str, int], int] = field(default_factory=dict)
+    later_hw: dict[tuple[str, int], int] = field(default_factory=dict)
+    aged: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
     refused: dict[tuple[str, int], list[str]] = field(default_factory=dict)
-    min_isr: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
     quorum: Quorum | None = None
     quorum_refused: int = 0
+    moving: dict[tuple[str, int], tuple[tuple[int, ...], tuple[int, ...]]] | None = None
 
 
 def collect_cluster(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> KafkaSnapshot:
@@ -88,17 +145,24 @@ def collect_cluster(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> KafkaSna
 
 
 def collect_partitions(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> KafkaSnapshot:
-    """Ask for brokers and partitions only."""
+    """Ask for brokers, quorum and partitions only."""
     return _collect(fleet, deadline_s, whole=False)
 
 
 def _collect(fleet: Fleet, deadline_s: float, *, whole: bool) -> KafkaSnapshot:
     latest = time.monotonic() + deadline_s
     # Here and not in the threads: it takes longer than a healthy cluster's answers.
-    import obsctl.checks.kafka.wire  # noqa: F401
+    from obsctl.checks.kafka.ages import ask_ages
+    from obsctl.checks.kafka.second_look import look_again
 
     hosts = [host for host in fleet.group("kafka") if host.kafka and "broker" in host.kafka.roles]
-    deadline = max(latest, time.monotonic() + _LEAST_S)
+    started = time.monotonic()
+    deadline = max(latest, started + _LEAST_S)
+    wanted = Wanted(tuple(topic.name for topic in fleet.kafka.topics), our_groups(fleet), whole)
+    try:
+        access = open_access(fleet.kafka.client)
+    except ConfigError as error:
+        return not_asked(hosts, error)
     broker_answers: list[BrokerAnswers] = []
     threads = []
     for host in hosts:
@@ -106,25 +170,44 @@ def _collect(fleet: Fleet, deadline_s: float, *, whole: bool) -> KafkaSnapshot:
         answers = BrokerAnswers(host.kafka.node_id)
         broker_answers.append(answers)
         # Daemons: a name server that hangs must not keep the process alive after the deadline.
-        threads.append(threading.Thread(target=_question, args=(host, answers, deadline, whole), daemon=True))
+        threads.append(threading.Thread(target=_question, args=(host, answers, deadline, wanted, access), daemon=True))
     controller_answers: list[BrokerAnswers] = []
-    if whole:
-        for host in _controllers(fleet):
-            answers = BrokerAnswers(host.kafka.node_id if host.kafka else 0)
-            controller_answers.append(answers)
-            threads.append(threading.Thread(target=_ask_controller, args=(host, answers, deadline), daemon=True))
+    for host in _controllers(fleet):
+        answers = BrokerAnswers(host.kafka.node_id if host.kafka else 0)
+        controller_answers.append(answers)
+        threads.append(threading.Thread(target=_ask_controller, args=(host, answers, deadline, access), daemon=True))
     for thread in threads:
         thread.start()
-    for _, thread in zip(broker_answers, threads, strict=False):
+    for answers in broker_answers:
+        answers.sampled.wait(max(0.0, started + _FIRST_LOOK_S - time.monotonic()))
+    abandoned = {
+        group.name for t in broker_answers for group in t.groups if is_abandoned(fleet, group.name, group.state)
+    }
+    ages = threading.Thread(target=ask_ages, args=(hosts, broker_answers, abandoned, deadline, access), daemon=True)
+    ages.start()
+    look_again(hosts, broker_answers, access)
+    for thread in (*threads[: len(broker_answers)], ages):
         thread.join(max(0.0, deadline + _GRACE_S - time.monotonic()))
-    return assemble(hosts, broker_answers, [answers.quorum for answers in controller_answers if answers.quorum])
+    return assemble(hosts, broker_answers, controller_answers)
 
 
 def _controllers(fleet: Fleet) -> list[Host]:
     return [host for host in fleet.group("kafka") if host.kafka and "controller" in host.kafka.roles]
 
 
-def _ask_controller(host: Host, answers: BrokerAnswers, deadline: float) -> None:
+def our_groups(fleet: Fleet) -> tuple[str, ...]:
+    """Return the groups of the product's own readers, where the inventory has them."""
+    return (fleet.consumer.group, fleet.alerter.group) if fleet.group("consumer") else ()
+
+
+def not_asked(hosts: Sequence[Host], error: ConfigError) -> KafkaSnapshot:
+    """Return what is known where the password or a certificate cannot be read here: nothing."""
+    why = f"not asked: {error}" + (f" ({error.hint})" if error.hint else "")
+    answers = [BrokerAnswers(host.kafka.node_id if host.kafka else 0, failure=why, silence=UNASKED) for host in hosts]
+    return assemble(hosts, answers)
+
+
+def _ask_controller(host: Host, answers: BrokerAnswers, deadline: float, access: Access = UNPROTECTED) -> None:
     """Ask a controller itself, where its port is open to us.
 
     Brokers pass the question on over one connection, which a hung controller blocks for half a minute after its
@@ -137,32 +220,55 @@ def _ask_controller(host: Host, answers: BrokerAnswers, deadline: float) -> None
     # Whatever goes wrong here, brokers were asked the same.
     with (
         contextlib.suppress(Exception),
-        contextlib.closing(wire.Conversation(host.address, host.kafka.controller_port, deadline)) as conversation,
+        contextlib.closing(
+            wire.Conversation(host.address, host.kafka.controller_port, deadline, access)
+        ) as conversation,
     ):
-        _read_quorum(answers, conversation.ask([wire.quorum()])[0])
+        _ask_quorum(conversation, answers, deadline)
 
 
-def _question(host: Host, answers: BrokerAnswers, deadline: float, whole: bool) -> None:
+def _question(
+    host: Host, answers: BrokerAnswers, deadline: float, wanted: Wanted, access: Access = UNPROTECTED
+) -> None:
     from obsctl.checks.kafka import wire
 
     assert host.kafka is not None  # noqa: S101 - only brokers are asked
     started = time.monotonic()
     try:
-        with contextlib.closing(wire.Conversation(host.address, host.kafka.broker_port, deadline)) as conversation:
-            group_states = _ask_overview(conversation, answers, whole=whole)
-            answers.failure = ""
-            _ask_offsets(conversation, answers, group_states)
+        with contextlib.closing(
+            wire.Conversation(host.address, host.kafka.broker_port, deadline, access)
+        ) as conversation:
+            _ask_all(conversation, answers, wanted)
+            for _ in range(_MOVES):
+                if not _leader_has_moved(answers):
+                    break
+                time.sleep(_MOVING_S)
+                answers.refused.clear()
+                answers.hidden.clear()
+                _ask_all(conversation, answers, wanted)
             answers.broken_off = ""
             answers.answer_ms = round((time.monotonic() - started) * 1000)
-            if whole:
-                # Last, because the broker forwards it to the controller and answers nothing that follows until that
-                # answers.
-                _read_quorum(answers, conversation.ask([wire.quorum()])[0])
+            answers.sampled.set()
+            # Last: the broker forwards it to the controller, and answers nothing that follows until that answers.
+            _ask_quorum(conversation, answers, deadline)
     except wire.BrokerSilentError as silence:
+        answers.silence = silence.kind if answers.failure else ""
         _break_off(answers, str(silence))
     except Exception as error:
         # What could be decoded need not make sense.
         _break_off(answers, f"its answer cannot be decoded ({type(error).__name__})")
+    finally:
+        answers.sampled.set()
+
+
+def _ask_all(conversation: Any, answers: BrokerAnswers, wanted: Wanted) -> None:
+    groups = _ask_overview(conversation, answers, wanted)
+    answers.failure = ""
+    _ask_offsets(conversation, answers, groups, wanted.groups if wanted.whole else ())
+
+
+def _leader_has_moved(answers: BrokerAnswers) -> bool:
+    return any(question == "ListOffsets" and code in _MOVED for question, code in answers.refused)
 
 
 def _break_off(answers: BrokerAnswers, why: str) -> None:
@@ -179,13 +285,13 @@ def _note_refusals(answers: BrokerAnswers, question: str, answer: Any, *, but: i
             answers.refused.setdefault((question, code), []).append(what)
 
 
-def _ask_overview(conversation: Any, answers: BrokerAnswers, *, whole: bool) -> dict[str, str]:
+def _ask_overview(conversation: Any, answers: BrokerAnswers, wanted: Wanted) -> dict[str, tuple[str, str]]:
     from obsctl.checks.kafka import wire
 
-    requests = [wire.metadata(), wire.log_dirs(), wire.groups()] if whole else [wire.metadata()]
+    requests = [wire.metadata(), wire.log_dirs(), wire.groups()] if wanted.whole else [wire.metadata()]
     metadata, *rest = conversation.ask(requests)
     answers.cluster_id = metadata.cluster_id or ""
-    answers.listed = tuple(broker.node_id for broker in metadata.brokers)
+    answers.listed = {broker.node_id: f"{broker.host}:{broker.port}" for broker in metadata.brokers}
     answers.views = [
         PartitionView(
             topic=topic.name,
@@ -195,21 +301,38 @@ def _ask_overview(conversation: Any, answers: BrokerAnswers, *, whole: bool) -> 
             replicas=tuple(entry.replica_nodes),
             isr=tuple(entry.isr_nodes),
             internal=topic.is_internal,
+            topic_id=wire.topic_id(topic),
         )
         for topic in metadata.topics
         for entry in topic.partitions
         if topic.error_code == _NO_ERROR
     ]
-    if not whole:
+    seen = {view.topic for view in answers.views}
+    if unseen := [name for name in (*wanted.topics, ALWAYS_THERE) if name not in seen]:
+        # A topic that we may not describe is left out of the answer for all topics, as if it did not exist.
+        (named,) = conversation.ask([wire.named(unseen)])
+        for name in wire.hidden_topics(named):
+            answers.hidden.append(name)
+            answers.refused.setdefault(("Metadata", wire.TOPIC_HIDDEN), []).append(name)
+    if not wanted.whole:
         return {}
     directories, groups = rest
     _note_refusals(answers, "DescribeLogDirs", directories, but=_STORAGE_ERROR)
     _note_refusals(answers, "ListGroups", groups)
     answers.log_dirs = tuple(_log_dir(result) for result in directories.results)
-    return {group.group_id: group.group_state for group in groups.groups if group.protocol_type in _READERS}
+    answers.sizes = {
+        (topic.name, entry.partition_index): entry.partition_size
+        for result in directories.results
+        for topic in result.topics
+        for entry in topic.partitions
+        if not entry.is_future_key
+    }
+    return wire.read_groups(groups)
 
 
-def _ask_offsets(conversation: Any, answers: BrokerAnswers, group_states: Mapping[str, str]) -> None:
+def _ask_offsets(
+    conversation: Any, answers: BrokerAnswers, groups: Mapping[str, tuple[str, str]], ours: Sequence[str]
+) -> None:
     from obsctl.checks.kafka import wire
 
     me = answers.node_id
@@ -219,36 +342,46 @@ def _ask_offsets(conversation: Any, answers: BrokerAnswers, group_states: Mappin
     client = wire.CLIENT_REPLICA
     debug, plain, stable = wire.DEBUG_REPLICA, wire.READ_UNCOMMITTED, wire.READ_COMMITTED
     requests = [
-        wire.min_isr(topics),
+        wire.settings(topics),
         wire.offsets(held, replica=debug, timestamp=wire.LATEST, isolation=plain),
         wire.offsets(led, replica=client, timestamp=wire.EARLIEST, isolation=plain),
         wire.offsets(led, replica=client, timestamp=wire.LATEST, isolation=stable),
         wire.offsets(led, replica=client, timestamp=wire.LATEST, isolation=plain),
-        wire.offsets(led, replica=client, timestamp=int((time.time() - _SETTLED_S) * 1000), isolation=plain),
+        wire.offsets(led, replica=client, timestamp=int((time.time() - SETTLED_S) * 1000), isolation=plain),
     ]
-    if group_states:
-        requests.append(wire.committed(sorted(group_states)))
+    # A share group has no committed offsets: what it has read is kept record by record.
+    committing = sorted(name for name, (kind, _) in groups.items() if kind != wire.SHARE)
+    if committing:
+        requests.append(wire.committed(committing))
+    # A group that we may not describe is left out of the list as if it did not exist; asked by its name, it is refused.
+    unlisted = [name for name in ours if name not in groups]
+    if unlisted:
+        requests.append(wire.committed(unlisted))
     settings, *replies = conversation.ask(requests)
     offsets = replies[:5]
     _note_refusals(answers, "DescribeConfigs", settings)
     for answer in offsets:
         _note_refusals(answers, "ListOffsets", answer)
-    answers.min_isr = wire.read_min_isr(settings)
+    answers.settings = wire.read_settings(settings)
+    answers.sampled_at = time.monotonic()
     answers.leo, answers.start, answers.lso, answers.hw, younger = map(wire.read_offsets, offsets)
     # Where there is no younger message, none is named.
     answers.settled = answers.hw | younger
-    if group_states:
+    if committing:
         _note_refusals(answers, "OffsetFetch", replies[5])
-        committed = wire.read_committed(replies[5])
-        answers.groups = [
-            Group(
-                name=name,
-                state=state,
-                coordinator=me,
-                committed=tuple(Committed(topic=t, partition=p, offset=o) for t, p, o in committed.get(name, [])),
-            )
-            for name, state in sorted(group_states.items())
-        ]
+    for name in wire.hidden_groups(replies[-1]) if unlisted else ():
+        answers.refused.setdefault(("OffsetFetch", wire.GROUP_HIDDEN), []).append(name)
+    committed = wire.read_committed(replies[5]) if committing else {}
+    answers.groups = [
+        Group(
+            name=name,
+            state=state,
+            kind=kind,
+            coordinator=me,
+            committed=tuple(Committed(topic=t, partition=p, offset=o) for t, p, o in committed.get(name, [])),
+        )
+        for name, (kind, state) in sorted(groups.items())
+    ]
 
 
 def _log_dir(result: Any) -> LogDir:
@@ -261,6 +394,18 @@ def _log_dir(result: Any) -> LogDir:
     )
 
 
+def _ask_quorum(conversation: Any, answers: BrokerAnswers, deadline: float) -> None:
+    from obsctl.checks.kafka import wire
+
+    left = max(0.0, deadline - time.monotonic())
+    quorum, moving = conversation.ask([wire.quorum(), wire.reassignments(left)])
+    _read_quorum(answers, quorum)
+    if moving.error_code == _NO_ERROR:
+        answers.moving = wire.read_reassignments(moving)
+    elif moving.error_code in RESOURCES:
+        _note_refusals(answers, "ListPartitionReassignments", moving)
+
+
 def _read_quorum(answers: BrokerAnswers, answer: Any) -> None:
     entries = [entry for topic in answer.topics for entry in topic.partitions]
     refusal = answer.error_code or next((entry.error_code for entry in entries if entry.error_code), _NO_ERROR)
@@ -271,19 +416,24 @@ def _read_quorum(answers: BrokerAnswers, answer: Any) -> None:
     leader = next((voter for voter in entry.current_voters if voter.replica_id == entry.leader_id), None)
     log_end = leader.log_end_offset if leader else entry.high_watermark
     now_ms = leader.last_caught_up_timestamp if leader else -1
+
+    def described(replicas: Iterable[Any]) -> tuple[Voter, ...]:
+        return tuple(
+            Voter(
+                node_id=replica.replica_id,
+                log_end_offset=replica.log_end_offset,
+                lag=max(0, log_end - replica.log_end_offset),
+                behind_ms=_behind(now_ms, replica.last_caught_up_timestamp),
+            )
+            for replica in sorted(replicas, key=lambda replica: int(replica.replica_id))
+        )
+
     answers.quorum = Quorum(
         leader=entry.leader_id,
         epoch=entry.leader_epoch,
         high_watermark=entry.high_watermark,
-        voters=tuple(
-            Voter(
-                node_id=voter.replica_id,
-                log_end_offset=voter.log_end_offset,
-                lag=max(0, log_end - voter.log_end_offset),
-                behind_ms=_behind(now_ms, voter.last_caught_up_timestamp),
-            )
-            for voter in sorted(entry.current_voters, key=lambda voter: int(voter.replica_id))
-        ),
+        voters=described(entry.current_voters),
+        observers=described(entry.observers),
     )
 
 
@@ -292,22 +442,40 @@ def _behind(leader_ms: int, voter_ms: int) -> int | None:
 
 
 def assemble(
-    hosts: Sequence[Host], broker_answers: Sequence[BrokerAnswers], from_controllers: Sequence[Quorum] = ()
+    hosts: Sequence[Host], broker_answers: Sequence[BrokerAnswers], controller_answers: Sequence[BrokerAnswers] = ()
 ) -> KafkaSnapshot:
     """Put the answers together; ``hosts`` and ``broker_answers`` belong together by position.
 
     Args:
-        from_controllers: the quorum as controllers described it in person.
+        controller_answers: what controllers said in person about the quorum and reassignments.
     """
     answered = [answers for answers in broker_answers if not answers.failure]
-    quorums = [answers.quorum for answers in answered if answers.quorum] + list(from_controllers)
+    told = [*answered, *controller_answers]
+    quorums = [answers.quorum for answers in told if answers.quorum]
+    quorum = max(quorums, key=lambda quorum: quorum.epoch, default=None)
+    moving = [answers.moving for answers in told if answers.moving is not None]
+    seen = {view.topic for answers in answered for view in answers.views}
     return KafkaSnapshot(
         brokers=tuple(_broker(host, answers, answered) for host, answers in zip(hosts, broker_answers, strict=True)),
-        quorum=max(quorums, key=lambda quorum: quorum.epoch, default=None),
-        partitions=_partitions(answered),
+        quorum=quorum,
+        partitions=_partitions(answered, {key: move for moves in moving for key, move in moves.items()}),
+        settings=_settings(answered),
         groups=tuple(sorted((group for t in answered for group in t.groups), key=lambda group: group.name)),
+        listed={node: address for answers in answered for node, address in sorted(answers.listed.items())},
+        hidden=tuple(sorted({name for answers in answered for name in answers.hidden} - seen)),
+        reassignments_known=bool(moving),
+        denied=denied(_refused(answers, quorum_known=bool(quorums)) for answers in answered),
         errors=tuple(_faults(answered, quorum_known=bool(quorums))),
     )
+
+
+def views_of(answered: Iterable[BrokerAnswers]) -> dict[tuple[str, int], PartitionView]:
+    """Return the freshest view of each partition (topic, number), in their order."""
+    views: dict[tuple[str, int], dict[int, PartitionView]] = {}
+    for answers in answered:
+        for view in answers.views:
+            views.setdefault((view.topic, view.partition), {})[answers.node_id] = view
+    return {key: freshest(views[key]) for key in sorted(views)}
 
 
 def freshest(views: Mapping[int, PartitionView]) -> PartitionView:
@@ -327,18 +495,23 @@ def freshest(views: Mapping[int, PartitionView]) -> PartitionView:
     return next(view for view in newest.values() if frozenset(view.isr) == isr)
 
 
-def _partitions(answered: Sequence[BrokerAnswers]) -> tuple[Partition, ...]:
-    views: dict[tuple[str, int], dict[int, PartitionView]] = {}
-    for answers in answered:
-        for view in answers.views:
-            views.setdefault((view.topic, view.partition), {})[answers.node_id] = view
+def _partitions(
+    answered: Sequence[BrokerAnswers], moving: Mapping[tuple[str, int], tuple[tuple[int, ...], tuple[int, ...]]]
+) -> tuple[Partition, ...]:
     by_node = {answers.node_id: answers for answers in answered}
-    min_isr = {topic: value for answers in answered for topic, value in answers.min_isr.items()}
-    return tuple(_partition(key, freshest(views[key]), by_node, min_isr) for key in sorted(views))
+    min_isr = {topic: values.get("min.insync.replicas") for t in answered for topic, values in t.settings.items()}
+    return tuple(
+        _partition(key, view, by_node, _number(min_isr.get(view.topic)), moving.get(key, ((), ())))
+        for key, view in views_of(answered).items()
+    )
 
 
 def _partition(
-    key: tuple[str, int], view: PartitionView, by_node: Mapping[int, BrokerAnswers], min_isr: Mapping[str, int]
+    key: tuple[str, int],
+    view: PartitionView,
+    by_node: Mapping[int, BrokerAnswers],
+    min_isr: int | None,
+    moving: tuple[tuple[int, ...], tuple[int, ...]],
 ) -> Partition:
     leader = by_node.get(view.leader)
     replicas = {node: by_node[node].leo.get(key) if node in by_node else None for node in sorted(view.replicas)}
@@ -350,13 +523,52 @@ def _partition(
         replicas=view.replicas,
         isr=tuple(sorted(view.isr)),
         internal=view.internal,
-        min_isr=min_isr.get(view.topic),
+        topic_id=view.topic_id,
+        min_isr=min_isr,
         start=leader.start.get(key) if leader else None,
         lso=leader.lso.get(key) if leader else None,
         hw=leader.hw.get(key) if leader else None,
         settled=leader.settled.get(key) if leader else None,
         leo=replicas,
+        later=_later(key, view, by_node),
+        adding=moving[0],
+        removing=moving[1],
+        aged=tuple(Aged(age_ms=age, offset=offset) for age, offset in leader.aged.get(key, ())) if leader else (),
+        sizes={node: by_node[node].sizes[key] for node in replicas if node in by_node and key in by_node[node].sizes},
     )
+
+
+def _later(key: tuple[str, int], view: PartitionView, by_node: Mapping[int, BrokerAnswers]) -> Sample | None:
+    """Return the last look at a partition, ``None`` where nobody looked again."""
+    again = [by_node[node] for node in view.replicas if node in by_node and key in by_node[node].later_leo]
+    if not again:
+        return None
+    leader = by_node.get(view.leader)
+    return Sample(
+        # Of the replicas that are compared, the shortest time that each has had.
+        after_s=round(min(answers.later_at for answers in again) - max(answers.sampled_at for answers in again), 3),
+        hw=leader.later_hw.get(key) if leader else None,
+        leo={node: by_node[node].later_leo.get(key) if node in by_node else None for node in sorted(view.replicas)},
+    )
+
+
+def _settings(answered: Iterable[BrokerAnswers]) -> dict[str, TopicSettings]:
+    found = {topic: values for answers in answered for topic, values in answers.settings.items()}
+    return {topic: settings_of(values) for topic, values in sorted(found.items())}
+
+
+def settings_of(values: Mapping[str, str]) -> TopicSettings:
+    """Return a topic's settings as numbers; ``values``: as the broker tells them, name to value."""
+    return TopicSettings(
+        retention_ms=_number(values.get("retention.ms")),
+        retention_bytes=_number(values.get("retention.bytes")),
+        cleanup=values.get("cleanup.policy", ""),
+        unclean={"true": True, "false": False}.get(values.get("unclean.leader.election.enable", "")),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def _broker(host: Host, answers: BrokerAnswers, answered: Sequence[BrokerAnswers]) -> Broker:
@@ -367,6 +579,7 @@ def _broker(host: Host, answers: BrokerAnswers, answered: Sequence[BrokerAnswers
         host=host.name,
         address=f"{host.address}:{host.kafka.broker_port if host.kafka else 0}",
         failure=answers.failure,
+        silence=answers.silence if answers.failure else "",
         answer_ms=answers.answer_ms,
         registered=bool(others) and 2 * seen > len(others),
         cluster_id=answers.cluster_id,
@@ -380,21 +593,30 @@ def _faults(answered: Sequence[BrokerAnswers], *, quorum_known: bool) -> Iterabl
             yield Fault(
                 code="KAFKA_ANSWER_CUT",
                 object=f"broker/{answers.node_id}",
-                summary=f"answered only in part: {answers.broken_off}",
+                summary=f"its answer is incomplete: {answers.broken_off}",
             )
         for (question, code), parts in answers.refused.items():
+            if code in RESOURCES:
+                continue
             yield Fault(
                 code="KAFKA_ANSWER_REFUSED",
                 object=f"broker/{answers.node_id}",
                 summary=_refusal(question, code, list(dict.fromkeys(filter(None, parts)))),
             )
     refusal = next((t.quorum_refused for t in answered if t.quorum_refused), 0)
-    if refusal and not quorum_known:
+    if refusal and refusal not in RESOURCES and not quorum_known:
         yield Fault(
             code="KAFKA_QUORUM_UNREADABLE",
             object="kafka/quorum",
             summary=f"the brokers refuse to describe the quorum (Kafka error {refusal})",
         )
+
+
+def _refused(answers: BrokerAnswers, *, quorum_known: bool) -> Mapping[tuple[str, int], Sequence[str]]:
+    """Return what a broker refused; the quorum's only where no other told it."""
+    if quorum_known or not answers.quorum_refused:
+        return answers.refused
+    return answers.refused | {("DescribeQuorum", answers.quorum_refused): [""]}
 
 
 def _refusal(question: str, code: int, parts: Sequence[str]) -> str:

@@ -1,1 +1,1 @@
-"""``lab status``: does each host of the embedded fleet run and answer?"""
+"""``lab status``: whether each host of the embedded fleet runs and answers."""

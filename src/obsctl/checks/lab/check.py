@@ -8,12 +8,13 @@ from obsctl.checks.check import Check
 from obsctl.checks.lab.judge import describe_lab, judge_lab
 from obsctl.checks.lab.snapshot import LabSnapshot
 from obsctl.checks.lab.tables import LAB_LAYOUTS
+from obsctl.fleet.model import Fleet
 
 
 def lab_check(look: Callable[[], LabSnapshot]) -> Check[LabSnapshot]:
-    """Return the check of the embedded fleet.
+    """Return the check of the embedded fleet: it is this machine's, and no inventory says anything about it.
 
     Args:
         look: collects; only the lab's own commands know the lab.
     """
-    return Check("lab status", LabSnapshot, lambda _fleet: look(), judge_lab, describe_lab, LAB_LAYOUTS)
+    return Check("lab status", LabSnapshot, lambda _fleet: look(), judge_lab, describe_lab, LAB_LAYOUTS, fleet=Fleet())

@@ -1,4 +1,4 @@
-"""The embedded fleet: does each host run, is its cable in, does it answer ssh?"""
+"""The embedded fleet: whether each host runs, is connected to the network and answers ssh."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def describe_lab(_fleet: Fleet, seen: LabSnapshot) -> dict[str, Any]:
 def _finding(host: LabHost) -> Finding:
     evidence = {"running": host.running, "cable": host.cable, "ssh": host.ssh}
     if host.cable == "cut":
-        return _host_finding("LAB_CABLE_CUT", host, "its cable is cut", evidence, f"obsctl lab heal {host.name}")
-    summary = "it runs, but its sshd does not answer" if host.running else "it does not run"
+        return _host_finding("LAB_CABLE_CUT", host, "its network link is cut", evidence, f"obsctl lab heal {host.name}")
+    summary = "it is running, but its sshd does not answer" if host.running else "it is not running"
     return _host_finding("LAB_HOST_DOWN", host, summary, evidence, f"obsctl lab start {host.name}")
 
 

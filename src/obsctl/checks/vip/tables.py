@@ -6,5 +6,5 @@ from obsctl.core.layout import Layout
 
 VIP_LAYOUTS = (
     Layout("vip", "", ("address", "holders", "answers", "answered_by")),
-    Layout("nodes", "Nodes", ("node", "holds_vip", "keepalived", "nginx"), ("address", "priority", "failure")),
+    Layout("nodes", "Nodes", ("node", "holds_vip", "keepalived", "vrrp", "nginx"), ("address", "priority", "failure")),
 )

@@ -1,41 +1,56 @@
-"""How far the topics reach and which topics they are, asked beside the reading: a paused or leaderless partition has a
+"""The topics' end offsets and ids, queried in parallel with the reading: a paused or leaderless partition has a
 lag too, and a topic may be deleted and created again at any moment."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Collection, Mapping
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from obsctl.consumer.config import Kafka
 from obsctl.consumer.telemetry import INTERNAL_ERROR_HINT, Telemetry
 from obsctl.kafka import clients, end_offsets, topics
+from obsctl.kafka.any_broker import AnyBroker
 from obsctl.kafka.partition import TopicPartition
+from obsctl.kafka.topic_log import DENIED
 
 log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
-_BROKERS_HINT = "are the brokers up, and does a firewall let this host reach their port? obsctl kafka status"
-_TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i inventories/prod creates the topics that the inventory names"
+#: A broker that has fallen silent is given up by the controller after nine seconds, and another one leads then.
+_ELECTION_S = 20.0
+_BROKERS_HINT = "check that the brokers are up and that this host can reach their port: obsctl kafka status"
+_LOGIN_HINT = (
+    "ansible-playbook playbooks/kafka.yml -i inventories/prod gives Kafka's users their passwords, ansible-playbook"
+    " playbooks/consumer.yml -i inventories/prod gives this host its own and the CA; obsctl certs status shows the"
+    " brokers' certificates"
+)
+RIGHTS_HINT = "ansible-playbook playbooks/kafka.yml -i inventories/prod gives Kafka's users their rights"
+_TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i inventories/prod creates the inventory's topics"
 
 
 class Ends(threading.Thread):
     """Asks the brokers for the ends of the topics' partitions, again and again, and notes what does not answer.
 
     Troubles: ``kafka`` while no broker answers about the topics, a topic's name while it does not exist, and
-    ``TOPIC/PARTITION end`` while the partition has no leader that answers.
+    ``TOPIC/PARTITION end`` when the partition has had no leader that answers for longer than an election takes.
     """
 
     def __init__(self, kafka: Kafka, telemetry: Telemetry) -> None:
         super().__init__(name="ends", daemon=True)
         self._topics = (kafka.topics.access, kafka.topics.error)
         self._telemetry = telemetry
-        self._admin = clients.admin(kafka.bootstrap, f"{kafka.group}-ends")
+        self._brokers = AnyBroker(kafka.brokers, f"{kafka.group}-ends")
         self._ends: dict[TopicPartition, int] = {}
+        #: Since when the ends are not known of those partitions that did not answer last (monotonic seconds).
+        self._unknown_since: dict[TopicPartition, float] = {}
         #: By name, as far as they were ever known.
         self.topic_ids: Mapping[str, str] = {}
+        #: The partitions of the topics that existed at the last look.
+        self.existing: Collection[TopicPartition] = ()
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -44,7 +59,7 @@ class Ends(threading.Thread):
             try:
                 self._look()
             except KafkaException as error:
-                note_kafka_away(self._telemetry, error.args[0].str())
+                note_kafka_away(self._telemetry, error.args[0])
             except Exception as error:
                 # Without the ends it could not be seen that a partition is behind, or that its topic is another one.
                 self._telemetry.trouble("kafka", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
@@ -66,38 +81,53 @@ class Ends(threading.Thread):
         Raises:
             KafkaException: no broker answers.
         """
-        cluster = topics.identify(self._admin, names)
+        cluster = self._brokers.ask(lambda client: topics.identify(client, names))
         self.topic_ids = {**self.topic_ids, **cluster.topic_ids}
         return cluster
 
     def _look(self) -> None:
-        metadata = self._admin.list_topics(timeout=topics.TIMEOUT_SECONDS)
+        metadata = self._brokers.ask(lambda client: client.list_topics(timeout=topics.TIMEOUT_SECONDS))
         if self._telemetry.clear("kafka"):
             log.info("the brokers answer again")
-        asked = []
-        there = set()
+        there = topics.partitions_of(metadata, self._topics)
         for name in self._topics:
-            topic = metadata.topics.get(name)
-            missing = topic is None or topic.error is not None
-            self._note(name, "the topic does not exist" if missing else "", _TOPIC_HINT)
-            if topic is not None and not missing:
-                there.add(name)
-                asked += [TopicPartition(name, number) for number in topic.partitions]
+            self._note(name, *(("", "") if name in there else self._hidden(name)))
         if there:
-            self.topic_ids = topics.ask_ids(self._admin, there)
-        found = end_offsets.ask(self._admin, asked, topics.TIMEOUT_SECONDS)
-        for part in asked:
-            self._note(f"{part} end", found.faults.get(part, ""), "has the partition a leader? obsctl kafka partitions")
+            self.topic_ids = self._brokers.ask(lambda client: topics.ask_ids(client, there.keys()))
+        asked = {TopicPartition(name, number) for name, numbers in there.items() for number in numbers}
+        self.existing = asked
+        found = self._brokers.ask(lambda client: end_offsets.ask(client, asked, topics.TIMEOUT_SECONDS))
+        self._note_unknown(asked, found.faults)
         self._ends = {**self._ends, **found.ends}
+
+    def _hidden(self, name: str) -> tuple[str, str]:
+        """Return why a topic is not among all topics, and what to do: a broker leaves out what we may not see."""
+        found = self._brokers.ask(lambda client: client.list_topics(name, timeout=topics.TIMEOUT_SECONDS))
+        error = found.topics[name].error
+        if error is not None and error.code() in DENIED:
+            return "Kafka does not let this user read the topic (no ACL allows it)", RIGHTS_HINT
+        return "the topic does not exist", _TOPIC_HINT
+
+    def _note_unknown(self, asked: Collection[TopicPartition], faults: Mapping[TopicPartition, str]) -> None:
+        """Note the partitions whose end stays unknown: while another broker takes over as their leader it always is."""
+        now = time.monotonic()
+        for part in self._unknown_since.keys() - set(asked):
+            self._telemetry.clear(f"{part} end")  # its topic was deleted, or created again without it
+        self._unknown_since = {part: self._unknown_since.get(part, now) for part in faults}
+        for part in asked:
+            since = self._unknown_since.get(part)
+            fault = faults[part] if since is not None and now - since >= _ELECTION_S else ""
+            self._note(f"{part} end", fault, "check that the partition has a leader: obsctl kafka partitions")
 
     def _note(self, subject: str, fault: str, hint: str) -> None:
         if not fault:
             self._telemetry.clear(subject)
         elif self._telemetry.trouble(subject, fault, hint):
-            log.warning("the end of a topic is not known", extra={"subject": subject, "error": fault})
+            log.warning("the end of a topic is unknown", extra={"subject": subject, "error": fault})
 
 
-def note_kafka_away(telemetry: Telemetry, message: str) -> None:
-    """Report that no broker answers."""
-    if telemetry.trouble("kafka", message, _BROKERS_HINT):
+def note_kafka_away(telemetry: Telemetry, error: KafkaError) -> None:
+    """Report that no broker answers, or that they do not let us in."""
+    message = clients.words(error)
+    if telemetry.trouble("kafka", message, _LOGIN_HINT if clients.is_shut_out(error) else _BROKERS_HINT):
         log.warning("waiting for Kafka", extra={"error": message})

@@ -1,4 +1,5 @@
-"""Takes records from the client: a batch's worth, of our partitions only, none twice, and every gap confirmed."""
+"""Takes records from the client: up to one batch, only from assigned partitions, none twice, and with every gap
+confirmed."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from obsctl.consumer.config import BatchLimits
-from obsctl.consumer.stream.membership import is_fatal
 from obsctl.consumer.stream.progress import Gap, Progress
+from obsctl.kafka.clients import is_fatal
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.batch import Run
 

@@ -1,4 +1,4 @@
-"""The consumer group: which partitions are ours, how they come and go, and what is committed to it."""
+"""The consumer group: which partitions are assigned to this member, how that changes, and what is committed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from obsctl.consumer.config import Config
-from obsctl.consumer.stream.ends import note_kafka_away
+from obsctl.consumer.stream.ends import RIGHTS_HINT, note_kafka_away
 from obsctl.consumer.stream.progress import Progress, names
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.consumer.writer import Writer
@@ -59,29 +59,37 @@ class Membership:
         self._unassigned_since: float | None = time.monotonic()
         #: What ended the client for good.
         self.fatal: KafkaError | None = None
+        #: What was heard last of a broker.
+        self._heard = KafkaError(KafkaError.NO_ERROR)
 
     def settings(self) -> dict[str, object]:
         """Return the client's settings."""
         kafka = self._config.kafka
-        settings = clients.settings(kafka.bootstrap, kafka.group) | {
-            "group.id": kafka.group,
-            "session.timeout.ms": kafka.session_timeout_ms,
-            # Also how long the client waits for the answer to a join. If the coordinator's host dies in between, no
-            # packet ever says so: with the default of five minutes nothing is read for so long.
-            "max.poll.interval.ms": max(kafka.session_timeout_ms, int((_STILL_S + self._config.drain_seconds) * 1000)),
-            "heartbeat.interval.ms": max(kafka.session_timeout_ms // 4, 100),
-            "partition.assignment.strategy": "cooperative-sticky",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "error",  # where to go on is never the client's guess
-            "allow.auto.create.topics": False,
-            "queued.max.messages.kbytes": _PREFETCH_KIB,
-            # Compressed bytes, and log lines shrink tenfold: what one answer unpacks to must stay small as well.
-            "fetch.message.max.bytes": 2**20,
-            "fetch.max.bytes": 8 * 2**20,
-            "fetch.wait.max.ms": 100,
-            "error_cb": self._on_client_error,
-        }
+        settings = (
+            clients.settings(kafka.brokers, kafka.group)
+            | clients.READ_ON
+            | {
+                "group.id": kafka.group,
+                "session.timeout.ms": kafka.session_timeout_ms,
+                # Also how long the client waits for the answer to a join. If the coordinator's host dies in between, no
+                # packet ever says so: with the default of five minutes nothing is read for so long.
+                "max.poll.interval.ms": max(
+                    kafka.session_timeout_ms, int((_STILL_S + self._config.drain_seconds) * 1000)
+                ),
+                "heartbeat.interval.ms": max(kafka.session_timeout_ms // 4, 100),
+                "partition.assignment.strategy": "cooperative-sticky",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",  # where to go on is never the client's guess
+                "allow.auto.create.topics": False,
+                "queued.max.messages.kbytes": _PREFETCH_KIB,
+                # Compressed bytes, and log lines shrink tenfold: what one answer unpacks to must stay small as well.
+                "fetch.message.max.bytes": 2**20,
+                "fetch.max.bytes": 8 * 2**20,
+                "fetch.wait.max.ms": 100,
+                "error_cb": self._on_client_error,
+            }
+        )
         if kafka.instance:
             settings["group.instance.id"] = kafka.instance
         return settings
@@ -121,17 +129,24 @@ class Membership:
             log.debug("the group's offsets were not committed", extra={"error": str(error)})
 
     def report_if_unassigned(self) -> None:
-        """Report a join that takes too long: nothing is read then, and no partition has a lag that would show it."""
-        patience = _JOIN_SESSIONS * self._config.kafka.session_timeout_ms / 1000
-        if self._unassigned_since is None or time.monotonic() - self._unassigned_since < patience:
+        """Report a join that is refused or takes too long: nothing is read then, and no partition has a lag to show."""
+        if self._unassigned_since is None:
             return
-        message = f"joining the consumer group {self._config.kafka.group} has not succeeded for {patience:.0f} s"
-        hint = (
-            "nothing is read meanwhile; the client tries again by itself within a minute. Is the group's coordinator"
-            " up? obsctl kafka status"
-        )
+        group = self._config.kafka.group
+        patience = _JOIN_SESSIONS * self._config.kafka.session_timeout_ms / 1000
+        if self._heard.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            message = f"Kafka does not let this user join the consumer group {group} (no ACL allows it)"
+            hint = RIGHTS_HINT
+        elif time.monotonic() - self._unassigned_since >= patience:
+            message = f"joining the consumer group {group} has not succeeded for {patience:.0f} s"
+            hint = (
+                "nothing is read meanwhile; the client retries by itself within a minute. Check that the group's"
+                " coordinator is up: obsctl kafka status"
+            )
+        else:
+            return
         if self._telemetry.trouble("group", message, hint):
-            log.warning("waiting to join the consumer group", extra={"hint": hint})
+            log.warning("waiting to join the consumer group", extra={"error": message, "hint": hint})
 
     def _on_assign(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
         # Without an offset the client would begin somewhere, and an offset that the broker no longer has makes it stop
@@ -141,6 +156,7 @@ class Membership:
         ours = _named(parts)
         self._progress.assigned(ours)
         self._unassigned_since = None
+        self._heard = KafkaError(KafkaError.NO_ERROR)
         self._telemetry.clear("client")
         if self._telemetry.clear("group"):
             log.info("joined the consumer group")
@@ -159,7 +175,7 @@ class Membership:
         lost = self._release(consumer, parts)
         self._unassigned_since = time.monotonic()
         log.warning(
-            "partitions lost: the group has had no heartbeat of this member for its session time-out",
+            "partitions lost: the group got no heartbeat from this member within its session timeout",
             extra={"partitions": names(lost)},
         )
 
@@ -173,23 +189,19 @@ class Membership:
         return released
 
     def _on_client_error(self, error: KafkaError) -> None:
-        if is_fatal(error):
+        if clients.is_fatal(error):
             self.fatal = error
             return
         # One broker of several is no trouble of ours; the others lead its partitions.
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            note_kafka_away(self._telemetry, error.str())
+            # Who asks for the ends finds out whether they are down, or do not let us in, and says so by itself.
+            if "kafka" not in self._telemetry.troubles:
+                # The error before it is that of the last broker.
+                note_kafka_away(self._telemetry, self._heard if clients.is_shut_out(self._heard) else error)
         else:
+            self._heard = error
             log.info("the Kafka client reports", extra={"error": error.str()})
 
 
 def _named(parts: list[confluent_kafka.TopicPartition]) -> list[TopicPartition]:
     return [TopicPartition(p.topic, p.partition) for p in parts]
-
-
-def is_fatal(error: KafkaError) -> bool:
-    """Whether this client will never read again: a member of the same name came, or came and went with a coordinator.
-
-    It comes as a message's error or to the call-back, and not always with the flag.
-    """
-    return bool(error.fatal()) or error.code() == KafkaError._FATAL

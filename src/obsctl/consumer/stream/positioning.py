@@ -1,6 +1,6 @@
-"""Where partitions go on: the store is asked, the broker has to have that offset, and what is odd is explained.
+"""Where each partition resumes: the store says the offset, the broker must have it, and unusual cases are explained.
 
-Odd are: a topic that was deleted and created again, a cluster that the database does not know, a database that is
+The cases are: a topic that was deleted and created again, a cluster that the database does not know, a database that is
 behind what was committed to the group (it was restored), and one that is ahead of the broker (the cluster was
 restored).
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import confluent_kafka
@@ -80,9 +81,10 @@ class Positioning:
         try:
             cluster = self._ends.identify({part.topic for part in wanted})
         except KafkaException as error:
-            note_kafka_away(self._telemetry, str(error))
+            note_kafka_away(self._telemetry, error.args[0])
             self._ask_later()
             return
+        wanted -= self._set_aside(wanted, cluster.partitions)
         topic_ids = {part: cluster.topic_ids[part.topic] for part in wanted if part.topic in cluster.topic_ids}
         if len(topic_ids) < len(wanted):
             self._ask_later()
@@ -107,11 +109,25 @@ class Positioning:
             try:
                 self._start_at(consumer, part, source, answer.positions[part])
             except KafkaException as error:
-                log.debug("a partition's offsets on the broker are not known yet", extra={"error": str(error)})
+                log.debug("a partition's offsets on the broker are not known yet", extra={"error": error.args[0].str()})
                 self._ask_later()
                 if error.args[0].code() in {KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}:
                     self._timed_out[part] = time.monotonic()
                     return  # the next one would wait as long, and the group waits for us
+
+    def _set_aside(
+        self, wanted: Collection[TopicPartition], existing: Mapping[str, Collection[int]]
+    ) -> set[TopicPartition]:
+        """Set aside and return those of the partitions that their topic does not have."""
+        absent = {part for part in wanted if part.topic in existing and part.partition not in existing[part.topic]}
+        if absent:
+            log.warning(
+                "the topic has no such partitions: it was created again with fewer", extra={"partitions": names(absent)}
+            )
+            self._progress.set_aside(absent)
+            for part in absent:
+                self._telemetry.clear(str(part))
+        return absent
 
     def _verify(self) -> None:
         """Have the store asked about the partitions that are read: one without new lines meets no fence."""
@@ -139,7 +155,7 @@ class Positioning:
             and (progress.sources[part].source_id, progress.stored[part]) != position[:2]
         ]
         if moved:
-            log.warning("positions were moved by another consumer or a reset", extra={"partitions": names(moved)})
+            log.warning("another consumer or a reset moved the positions", extra={"partitions": names(moved)})
             progress.await_positions(consumer, moved)
 
     def _ask_later(self) -> None:
@@ -152,7 +168,7 @@ class Positioning:
             found = consumer.committed([confluent_kafka.TopicPartition(*p) for p in parts], timeout=_METADATA_S)
         except KafkaException as error:
             # They serve the explanation only; where to go on is the store's to say.
-            log.info("the group's committed offsets cannot be read", extra={"error": str(error)})
+            log.info("the group's committed offsets cannot be read", extra={"error": error.args[0].str()})
             return
         for p in found:
             if p.error is None and p.offset >= 0:
@@ -174,11 +190,12 @@ class Positioning:
         start = max(self._from_held(part, position), low)
         self._progress.read_from(consumer, part, start, source, position.next_offset)
         known = self._explain(part, source, position)
-        if start > position.next_offset and known:
+        lost = start - position.next_offset if start > position.next_offset and known else 0
+        if lost:
             self._lose(part, position.next_offset, start)
         if start != position.next_offset:
             # Stored at once: where nothing is left to read, no line would ever carry the position there.
-            self._writer.give(skip(position.source_id, part, Step(position.next_offset, start)))
+            self._writer.give(skip(position.source_id, part, Step(position.next_offset, start, lost)))
         self._telemetry.clear(str(part))
         self._backoff.reset()
 
@@ -189,7 +206,8 @@ class Positioning:
         self._notice(
             part.topic,
             f"the topic was deleted and created again (its id is now {source.topic_id}): it is read from its beginning",
-            "nothing to do if that was intended; records of the old topic that were not read yet are lost with it",
+            "no action needed if that was intended; records of the old topic that were not read yet are lost",
+            since=position.known_at,
         )
         seen = self._remade.setdefault((part, source.topic_id), time.monotonic())
         return time.monotonic() - seen < _SETTLE_S
@@ -201,15 +219,15 @@ class Positioning:
         if position.next_offset <= high:
             return False
         self._held[part] = Hold(position[:2], lowest)
-        message = f"the database is at offset {position.next_offset}, the broker ends at {high}"
+        message = f"the database is at offset {position.next_offset}, but the partition ends at {high}"
         hint = (
-            "was the cluster restored from a snapshot? obsctl consumer reset"
+            "the cluster may have been restored from a snapshot: obsctl consumer reset"
             f" --topic {part.topic} --partition {part.partition} --to earliest"
-            " reads everything again that the broker has; lines that are stored already are not stored twice"
+            " rereads everything that the broker has; lines that are already stored are not stored twice"
         )
         if self._telemetry.trouble(str(part), message, hint):
             log.error(
-                "a partition is not read: its position lies beyond the broker's end",
+                "a partition is not read: its position is beyond the partition's end",
                 extra={"partition": str(part), "error": message, "hint": hint, "first": low, "end": high},
             )
         return True
@@ -226,8 +244,8 @@ class Positioning:
         self._notice(
             f"{part} held",
             f"the partition ended at offset {held.lowest}, before the database's position {position.next_offset}, and"
-            f" has grown past it since: it is read again from {held.lowest}",
-            "nothing to do: each line is stored once. The cluster was restored, or a new leader was elected",
+            f" has since grown past it: it is read again from {held.lowest}",
+            "no action needed: each line is stored once. The cluster was restored, or a new leader was elected",
         )
         return held.lowest
 
@@ -238,10 +256,11 @@ class Positioning:
         if position.origin is Origin.OTHER_CLUSTER:
             self._notice(
                 part.topic,
-                f"the database knows this topic of another cluster only, not of {source.cluster_id}: it is read from"
-                " its beginning",
-                "nothing to do if the cluster was rebuilt; otherwise the consumer reads the wrong one: correct"
+                f"the database knows this topic only from another cluster, not from {source.cluster_id}: it is read "
+                "from its beginning",
+                "no action needed if the cluster was rebuilt; otherwise the consumer reads the wrong cluster: correct"
                 " kafka.bootstrap in /etc/obsctl/consumer.yml",
+                since=position.known_at,
             )
         committed = self._committed.get(part, 0)
         if committed > position.next_offset:
@@ -250,7 +269,7 @@ class Positioning:
                 f"the database is at offset {position.next_offset}, but {committed} was committed to the group before:"
                 " the database was restored or rebuilt, or the position was moved back;"
                 f" {committed - position.next_offset} offsets are read again",
-                "nothing to do: each line is stored once. Records that Kafka no longer has are counted as missing",
+                "no action needed: each line is stored once. Records that Kafka no longer has are counted as missing",
             )
         return bool(position.next_offset or committed)
 
@@ -259,14 +278,14 @@ class Positioning:
         self._telemetry.notice(
             f"{part} missing",
             f"offsets {expected} to {came - 1} are missing: the broker deleted them before they were read",
-            "their lines are lost, unless the log files on the hosts still hold them; were the consumer or the database"
-            " down for longer than the topic's retention?",
+            "their lines are lost, unless the hosts' log files still contain them; probably the consumer or the"
+            " database was down for longer than the topic's retention",
         )
         log.error(
             "offsets are missing: the broker deleted them before they were read",
             extra={"partition": str(part), "from_offset": expected, "to_offset": came - 1},
         )
 
-    def _notice(self, subject: str, message: str, hint: str) -> None:
-        if self._telemetry.notice(subject, message, hint):
+    def _notice(self, subject: str, message: str, hint: str, *, since: float | None = None) -> None:
+        if self._telemetry.notice(subject, message, hint, since=since):
             log.warning(message, extra={"subject": subject, "hint": hint})

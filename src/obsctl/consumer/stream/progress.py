@@ -31,6 +31,7 @@ class Progress:
         sources: the same ones as the store knows them.
         stored: the next offset that is not stored, as far as we know.
         waiting: our partitions that have no position yet, and since when (monotonic seconds).
+        absent: those that the group assigned to us and that do not exist: their topic was created again with fewer.
         to_commit: stored offsets that are not committed to the group yet.
         gaps: the last gap seen in a partition.
         last_seen: when a partition was seen first at its present offset (offset, monotonic seconds).
@@ -43,6 +44,7 @@ class Progress:
         self.sources: dict[TopicPartition, Source] = {}
         self.stored: dict[TopicPartition, int] = {}
         self.waiting: dict[TopicPartition, float] = {}
+        self.absent: set[TopicPartition] = set()
         self.to_commit: dict[TopicPartition, int] = {}
         self.gaps: dict[TopicPartition, Gap] = {}
         self.last_seen: dict[TopicPartition, tuple[int, float]] = {}
@@ -73,8 +75,8 @@ class Progress:
         """
         place = confluent_kafka.TopicPartition(part.topic, part.partition, offset)
         consumer.incremental_assign([place])
-        if self.paused:
-            consumer.pause([place])
+        # The client remembers that a partition was paused when it was taken away, so it has to be resumed as well.
+        (consumer.pause if self.paused else consumer.resume)([place])
         self.next[part] = offset
         self.stored[part] = stored
         self.sources[part] = source
@@ -85,11 +87,27 @@ class Progress:
         self._stop_reading(consumer, parts)
         self.waiting |= dict.fromkeys(parts, time.monotonic())
 
+    def set_aside(self, parts: Collection[TopicPartition]) -> None:
+        """Wait no longer for partitions that do not exist.
+
+        The client's assignor leaves a partition that its topic no longer has with the member that held it, for ever.
+        """
+        for part in parts:
+            del self.waiting[part]
+            self.stored.pop(part, None)
+        self.absent.update(parts)
+
+    def take_back(self, parts: Collection[TopicPartition]) -> None:
+        """Wait for partitions that were set aside and exist now."""
+        self.absent.difference_update(parts)
+        self.assigned(parts)
+
     def release(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
         """Forget partitions that are no longer ours. The client takes this for our consent, also without any."""
         self._stop_reading(consumer, parts)
         for part in parts:
             self.waiting.pop(part, None)
+            self.absent.discard(part)
             self.stored.pop(part, None)
             self.to_commit.pop(part, None)
 

@@ -1,8 +1,9 @@
 """Reads the topics as a member of the group, and hands batches to the writer.
 
-The group only says *which* partitions are ours (``membership``); *where* each is read on, the store says
-(``positioning``). The client is given a partition when the store has answered, with its offset. While the writer has no
-room the reader keeps polling with all partitions paused, so that an absent database costs the group nothing.
+The group only says *which* partitions to read (``membership``); the store says *where* each one resumes
+(``positioning``). The client is given a partition when the store has answered, with its offset. While the writer's
+queue is full, the reader keeps polling with all partitions paused, so that a database outage does not disturb the
+group.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ class Reader:
             except KafkaException as error:
                 self._telemetry.trouble(
                     "client",
-                    f"the Kafka client has failed for good: {error}",
+                    f"the Kafka client has failed permanently: {error.args[0].str()}",
                     f"a new client is started within {_RESTART_S:.0f} s; journalctl -u obsctl-consumer -n 50 has more",
                 )
-                log.exception("the Kafka client has failed for good; a new one is started")
+                log.exception("the Kafka client has failed permanently; a new one is started")
                 stop.wait(_RESTART_S)
             finally:
                 self._membership.drain(consumer)

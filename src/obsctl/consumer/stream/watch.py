@@ -1,4 +1,4 @@
-"""Watches the flow: the lag, partitions that wait or do not move, and a store that is slow."""
+"""Watches the flow: the lag, partitions that wait or make no progress, and a slow store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
 
 from obsctl.consumer.stream.ends import Ends
 from obsctl.consumer.stream.progress import Progress, names
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _INTERVAL_S = 2.0
 _STUCK_S = 15.0
+#: So often a partition is positioned again at the same offset before its client is given up.
+_POSITIONED_AGAIN = 3
 _SLOW_STORE_S = 10.0
 
 
@@ -30,9 +33,15 @@ class Watch:
         self._ends = ends
         self._telemetry = telemetry
         self._looked_at = 0.0
+        #: Where a partition did not move, and how often it was positioned again there.
+        self._positioned_again: dict[TopicPartition, tuple[int, int]] = {}
 
     def look(self, consumer: confluent_kafka.Consumer) -> bool:
-        """Look, if it is time to; return whether it was."""
+        """Look, if it is time to; return whether it was.
+
+        Raises:
+            KafkaException: the client does not read a partition, however often its position is looked up.
+        """
         now = time.monotonic()
         if now - self._looked_at < _INTERVAL_S:
             return False
@@ -42,6 +51,9 @@ class Watch:
         self._note_slow_store()
         ends = self._ends.of(progress.next)
         self._leave_remade(consumer)
+        if exist := progress.absent.intersection(self._ends.existing):
+            log.info("partitions exist again", extra={"partitions": names(exist)})
+            progress.take_back(exist)
         behind = {part: max(ends[part] - offset, 0) for part, offset in progress.next.items() if part in ends}
         self._free_stuck(consumer, behind, now)
         return True
@@ -65,14 +77,17 @@ class Watch:
             subject = str(part)
             if subject not in self._telemetry.troubles:
                 message = "no start offset is known for this partition yet, so it is not read"
-                hint = "has the partition a leader, and does the database answer? obsctl health"
+                hint = "check that the partition has a leader and that the database answers: obsctl health"
                 self._telemetry.trouble(subject, message, hint)
-                log.warning("a partition waits for its position", extra={"partition": subject, "hint": hint})
+                log.warning("a partition is waiting for its position", extra={"partition": subject, "hint": hint})
 
     def _note_slow_store(self) -> None:
         """A database that hangs fails nothing for a long while."""
         if self._writer.busy_seconds() > _SLOW_STORE_S:
-            hint = "is the server frozen, or its disk? as root on the database's host: mysql -e 'SHOW FULL PROCESSLIST'"
+            hint = (
+                "check whether the server or its disk is frozen, as root on the database's host: mysql -e "
+                "'SHOW FULL PROCESSLIST'"
+            )
             message = f"the database has not answered a statement for more than {_SLOW_STORE_S:.0f} s"
             if self._telemetry.trouble("database", message, hint):
                 log.warning("the database is slow", extra={"seconds": round(self._writer.busy_seconds()), "hint": hint})
@@ -90,7 +105,18 @@ class Watch:
                 stuck.append(part)
         if stuck:
             log.warning(
-                "partitions have records and are not moving: their positions are looked up again",
+                "partitions have records but make no progress: their positions are looked up again",
                 extra={"partitions": names(stuck), "seconds": _STUCK_S},
             )
+            self._give_up_where_nothing_helps(stuck)
             progress.await_positions(consumer, stuck)
+
+    def _give_up_where_nothing_helps(self, stuck: list[TopicPartition]) -> None:
+        for part in stuck:
+            offset, times = self._positioned_again.get(part, (-1, 0))
+            now_at = self._progress.next[part]
+            times = times + 1 if offset == now_at else 1
+            if times > _POSITIONED_AGAIN:
+                reason = f"{part} is not read on from offset {now_at} after {_POSITIONED_AGAIN} times of positioning"
+                raise KafkaException(KafkaError(KafkaError._FAIL, reason))
+            self._positioned_again[part] = (now_at, times)

@@ -1,1 +1,1 @@
-"""What a person does to the store: replay lines of the quarantine, move a position."""
+"""Operations by a person: replay quarantined lines, reset a position."""

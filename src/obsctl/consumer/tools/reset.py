@@ -1,4 +1,4 @@
-"""Moves a partition's position on purpose, and says before what that means.
+"""Moves a partition's position on purpose, after showing what that does.
 
 The consumers may run: the position is moved under the lock that their transactions begin with, and the next transaction
 of a consumer that starts from the old position is fenced. It then asks for the position, as after any other fence. For
@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 
 from obsctl.consumer import config
 from obsctl.core.errors import ObsctlError, RefusedError
+from obsctl.core.nearest import did_you_mean
 from obsctl.kafka import clients, topics
 from obsctl.kafka.partition import TopicPartition
 from obsctl.store.interface import StoreUnavailableError
@@ -64,11 +65,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         if self.skipped:
             effects.append(f"{self.skipped} offsets are skipped: lines in them that are not stored yet never will be")
         if self.gone:
-            effects.append(f"{self.gone} offsets are passed over that the broker no longer has")
+            effects.append(f"{self.gone} offsets that the broker no longer has are skipped")
         if self.position > self.end:
-            effects.append(f"the position lies {self.position - self.end} offsets beyond the broker's end")
+            effects.append(f"the position is {self.position - self.end} offsets beyond the partition's end")
         return (
-            f"{self.part} goes from {self.position} to {self.target}"
+            f"{self.part} moves from {self.position} to {self.target}"
             f" (the broker has {self.first} to {self.end}): {'; '.join(effects) or 'no offset is skipped'}"
         )
 
@@ -96,10 +97,12 @@ def plan(settings: config.Config, part: TopicPartition, to: str) -> Plan:
         ObsctlError: the brokers or the database do not answer.
     """
     with _in_words():
-        client = clients.admin(settings.kafka.bootstrap, f"{settings.kafka.group}-reset")
+        client = clients.admin(settings.kafka.brokers, f"{settings.kafka.group}-reset")
         cluster = topics.identify(client, [part.topic])
         if part.topic not in cluster.topic_ids:
-            raise RefusedError(f"the cluster has no topic {part.topic}", hint="obsctl kafka partitions lists them")
+            there = client.list_topics(timeout=topics.TIMEOUT_SECONDS).topics
+            hint = did_you_mean(part.topic, there, "obsctl kafka topics lists the topics")
+            raise RefusedError(f"the cluster has no topic {part.topic}", hint=hint)
         topic = client.list_topics(part.topic, timeout=topics.TIMEOUT_SECONDS).topics[part.topic]
         if part.partition not in topic.partitions:
             raise RefusedError(
@@ -110,7 +113,7 @@ def plan(settings: config.Config, part: TopicPartition, to: str) -> Plan:
             found = store.position(cluster.cluster_id, part, cluster.topic_ids[part.topic])
     if found is None:
         raise RefusedError(
-            f"the database has no position of {part} with its present topic id",
+            f"the database has no position of {part} with its current topic id",
             hint="the consumer creates one when it first reads the partition, and begins at the first offset",
         )
     target = {EARLIEST: bounds.first, LATEST: bounds.end}.get(to)
@@ -180,7 +183,7 @@ def _in_words() -> Iterator[None]:
     except KafkaException as error:
         raise ObsctlError(
             f"Kafka: {error.args[0].str()}",
-            hint="are the brokers up, and has the partition a leader? obsctl kafka partitions",
+            hint="check that the brokers are up and that the partition has a leader: obsctl kafka partitions",
         ) from None
     except StoreUnavailableError as error:
         raise ObsctlError(str(error), hint=error.hint) from None

@@ -1,4 +1,4 @@
-"""For how long the oldest record that is not stored has been waiting, as the unit itself saw it come."""
+"""How long the oldest record that is not yet stored has been waiting, counted from when the unit received it."""
 
 from __future__ import annotations
 

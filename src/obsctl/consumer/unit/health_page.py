@@ -1,4 +1,4 @@
-"""The unit answers for itself on loopback: ``/health`` in JSON, ``/metrics`` for Prometheus."""
+"""The unit's own endpoints on loopback: ``/health`` in JSON, ``/metrics`` for Prometheus."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def page(seen: Overview) -> ConsumerPage:
         started_at=_iso(seen.started),
         troubles=seen.troubles,
         notices=seen.notices,
-        lines=LineCounts(stored=counters.stored, quarantined=counters.quarantined, known=counters.known),
+        lines=LineCounts(
+            stored=counters.stored, quarantined=counters.quarantined, known=counters.known, test=counters.test
+        ),
         lines_per_second=seen.lines_per_second,
         quarantined_by_reason=counters.by_reason,
         batches=sum(counters.commit.buckets),
@@ -83,33 +85,35 @@ def metrics(seen: Overview) -> str:
 
 def _metrics(seen: Overview) -> Iterator[Metric]:
     counters = seen.counters
-    outcomes = {outcome: getattr(counters, outcome) for outcome in ("stored", "quarantined", "known")}
+    outcomes = {outcome: getattr(counters, outcome) for outcome in ("stored", "quarantined", "known", "test")}
     reasons = dict(sorted(counters.by_reason.items()))
     now = time.time()
-    yield by_label("lines_total", "counter", "Records by what became of them.", "outcome", outcomes)
+    yield by_label("lines_total", "counter", "Records by result.", "outcome", outcomes)
     yield by_label(
-        "quarantined_total", "counter", "Records sent to the quarantine, known ones included.", "reason", reasons
+        "quarantined_total", "counter", "Records sent to the quarantine, including known ones.", "reason", reasons
     )
-    yield single("transactions_total", "counter", "Transactions made, repeated ones included.", counters.attempts)
+    yield single("transactions_total", "counter", "Transactions, including repeated ones.", counters.attempts)
     yield single(
         "fenced_total", "counter", "Batches dropped because another consumer had moved the positions.", counters.fenced
     )
-    yield single("missing_offsets_total", "counter", "Offsets that the broker no longer had.", counters.missing_offsets)
+    yield single(
+        "missing_offsets_total", "counter", "Offsets that the broker had already deleted.", counters.missing_offsets
+    )
     yield single("dead_letters_total", "counter", "Copies that the dead letter topic accepted.", seen.dead_letters)
     yield single(
         "stuck_restarts_total",
         "counter",
-        "Workers replaced because they were silent or stored nothing.",
+        "Workers replaced because they did not report or stored nothing.",
         sum(worker.stuck_restarts for worker in seen.workers),
     )
-    yield single("troubles", "gauge", "Troubles that block the storing of lines; 0 is well.", len(seen.troubles))
+    yield single("troubles", "gauge", "Troubles that prevent lines from being stored; 0 is good.", len(seen.troubles))
     yield single("database_up", "gauge", "1 if the database answers all workers.", seen.database_up)
     yield single("lines_per_second", "gauge", "Records that went through in the last seconds.", seen.lines_per_second)
-    yield single("last_commit_timestamp_seconds", "gauge", "When a batch was stored last.", _rounded(seen.last_commit))
+    yield single("last_commit_timestamp_seconds", "gauge", "When a batch was last stored.", _rounded(seen.last_commit))
     yield single(
         "last_row_age_seconds",
         "gauge",
-        "Since a new row was stored last.",
+        "Time since a new row was last stored.",
         _rounded(seen.last_row and now - seen.last_row),
     )
     yield single("uptime_seconds", "gauge", "Age of the unit.", _rounded(now - seen.started))
@@ -138,7 +142,7 @@ def _metrics(seen: Overview) -> Iterator[Metric]:
     yield single(
         "behind_seconds",
         "gauge",
-        "For how long the oldest record that is not stored has been waiting; 0 when all are stored.",
+        "How long the oldest record that is not yet stored has been waiting; 0 when all are stored.",
         _rounded(seen.behind_s),
     )
     yield from _workers(seen)
@@ -156,7 +160,7 @@ def _workers(seen: Overview) -> Iterator[Metric]:
     yield by_label(
         "worker_restarts_total",
         "counter",
-        "How often the worker was started again.",
+        "How often the worker was restarted.",
         "worker",
         {number: worker.restarts for number, worker in workers.items()},
     )

@@ -1,4 +1,4 @@
-"""The unit as a whole: what its supervisor and its workers know, put together. Pure."""
+"""The whole unit: what its supervisor and its workers know, combined. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The unit's main process: runs the workers, looks after the tables, serves the pages, and notifies systemd.
 
-It stores no line itself, so nothing that a line can do reaches it. What there is to do once a machine (upkeep of the
-tables, dead letters) is done here. The workers end with it: see ``worker``.
+It stores no lines itself, so no line can crash it. Work that is needed once per machine (table maintenance,
+dead letters) is done here. The workers end with it: see ``worker``.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Supervisor:
         )
         hanging = now - self._turned
         if hanging > _HANGING_S:
-            message = f"the supervisor's loop has not turned for {hanging:.0f} s"
+            message = f"the supervisor's main loop has been stuck for {hanging:.0f} s"
             seen.troubles["supervisor"] = Note(message, "systemd restarts the unit by itself", "")
         return seen
 
@@ -127,7 +127,7 @@ class Supervisor:
         lost = [child.number for child in self._children if child.quiet_seconds(now) > limit]
         if lost and not self._watchdog_stopped:
             log.error(
-                "the watchdog is no longer notified, so systemd restarts the unit: workers do not come back",
+                "the watchdog is no longer notified, so systemd restarts the unit: the workers cannot be restarted",
                 extra={"workers": lost},
             )
         self._watchdog_stopped = bool(lost)
@@ -139,7 +139,7 @@ class Supervisor:
         self._wait_for_end(self._settings.drain_seconds + 2 * worker.STOP_S)
         for child in self._children:
             if not child.gone():
-                log.error("a worker did not end in time and is killed", extra={"worker": child.number})
+                log.error("a worker did not stop in time and is killed", extra={"worker": child.number})
                 child.kill()
         self._wait_for_end(_KILLED_S)
 
@@ -159,7 +159,7 @@ class Supervisor:
                 metrics=lambda: health_page.metrics(self.overview()),
             )
         except OSError as error:
-            hint = "another program has the port; set health.port (the role's consumer_metrics_port)"
+            hint = "another program uses the port; set health.port (the role's consumer_metrics_port)"
             log.error(  # noqa: TRY400  the place in this program says nothing
                 "no health page",
                 extra={"address": f"{settings.address}:{settings.port}", "error": str(error), "hint": hint},

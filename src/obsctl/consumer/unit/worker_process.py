@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it: started, listened to, replaced when it ends, falls silent or stalls."""
+"""A worker as its supervisor sees it: started, monitored, replaced when it exits, stops reporting or stalls."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Child:
             process.stdin.write(msgspec.json.encode(self._settings) + b"\n")
             process.stdin.flush()
         except OSError as error:
-            log.info("a worker ended at once", extra={"worker": self.number, "error": str(error)})
+            log.info("a worker exited right after its start", extra={"worker": self.number, "error": str(error)})
 
     def _listen(self, reports: IO[bytes]) -> None:
         while line := reports.readline(_REPORT_BYTES):
@@ -146,7 +146,7 @@ class Child:
             with contextlib.suppress(OSError):  # closing writes what it did not read
                 pipe.close()  # type: ignore[union-attr]
         ending = self._kill_reason or ending
-        log.error("a worker has ended", extra={"worker": self.number, "pid": self._process.pid, "reason": ending})
+        log.error("a worker has exited", extra={"worker": self.number, "pid": self._process.pid, "reason": ending})
         with self._lock:
             if self._report is not None:
                 self._past.add(self._report.counters)
@@ -216,8 +216,11 @@ class Child:
     def _trouble(self, state: str, silent: float) -> Note | None:
         hint = f"journalctl -u obsctl-consumer | grep '\"worker\":{self.number}' has more"
         if state == "silent":
-            message = f"it has sent no report for {silent:.0f} s; the state of its partitions is not known"
-            hint = f"it is replaced after {self._settings.stuck_seconds:.0f} s; is the host out of memory or CPU?"
+            message = f"it has sent no report for {silent:.0f} s; the state of its partitions is unknown"
+            hint = (
+                f"it is replaced after {self._settings.stuck_seconds:.0f} s; check whether the host is short "
+                "of memory or CPU"
+            )
             return Note(message, hint, _ago(silent))
         if self._ending and (state != "running" or time.time() - self._ended_at < _REMEMBERED_S):
             message = f"its process ended and {'is being' if state != 'running' else 'was'} replaced: {self._ending}"

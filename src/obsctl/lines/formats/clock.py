@@ -92,7 +92,7 @@ class _Iso(_Times):
         except ValueError:
             raise _no_time(text) from None
         if moment.tzinfo is None:
-            raise LineError("time", f"a time without its zone: {text[:40]!r}")
+            raise LineError("time", f"a time without a time zone: {text[:40]!r}")
         return _with_milliseconds(moment, moment.microsecond / 1000, text if leap else "")
 
 
@@ -116,7 +116,7 @@ class _Zoneless(_Times):
 
 
 def _no_time(text: str) -> LineError:
-    return LineError("time", f"no time: {text[:40]!r}")
+    return LineError("time", f"not a time: {text[:40]!r}")
 
 
 def _before_leap(text: str) -> str:
@@ -152,7 +152,7 @@ class _EpochSeconds(dict[int, str]):
         try:
             moment = datetime.datetime.fromtimestamp(second, datetime.UTC)
         except (ValueError, OverflowError, OSError):
-            raise LineError("time", f"no time: {second} seconds since 1970") from None
+            raise LineError("time", f"not a time: {second} seconds since 1970") from None
         self[second] = value = as_utc(moment)
         return value
 
@@ -193,6 +193,6 @@ def from_epoch(seconds: float) -> str:
     try:
         milliseconds = round(seconds * 1000)
     except (ValueError, OverflowError):
-        raise LineError("time", f"no time: {seconds} seconds since 1970") from None
+        raise LineError("time", f"not a time: {seconds} seconds since 1970") from None
     second = milliseconds // 1000
     return _EPOCH[second] + _MILLISECONDS[milliseconds - second * 1000]

@@ -273,10 +273,10 @@ def _judge_who(vhost: str, peer: str, ident: str, user: list[str], forwarded: st
     else:
         prefixed = len(user) > 1 and any(word == "-" or address(word) for word in user)
     if prefixed:
-        raise LineError("client", f"{peer[:40]!r} begins a prefix that this format does not know")
+        raise LineError("client", f"{peer[:40]!r} starts a prefix that this format does not know")
     if vhost and not _vhost(vhost) and not address(vhost):
         if not certain:
-            raise LineError("client", f"{vhost[:40]!r} begins a prefix that this format does not know")
+            raise LineError("client", f"{vhost[:40]!r} starts a prefix that this format does not know")
         vhost = ""
     # More than one word, of which the first is a dash, is an absent user and a field too many.
     return vhost, forwarded, found, "" if user[0] == "-" else " ".join(user)

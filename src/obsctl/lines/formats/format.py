@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from obsctl.lines.formats.line import Line
+from obsctl.lines.formats.line import Parsed
 
 #: Parses a line or raises LineError.
-Parse = Callable[[str], Line]
+Parse = Callable[[str], Parsed]
 
 
 class Format(NamedTuple):

@@ -56,6 +56,7 @@ class Keep(Enum):
 Short = Annotated[str, Meta(max_length=SHORT)]
 Method = Annotated[str, Meta(max_length=32)]
 Protocol = Annotated[str, Meta(max_length=16)]
+Cipher = Annotated[str, Meta(max_length=64)]
 RequestId = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=SURELY_TEXT, extra={"bytes": _TEXT_BYTES})]
 MediumText = Annotated[str, Meta(max_length=_MEDIUMTEXT_BYTES // _CHARACTER_BYTES, extra={"bytes": _MEDIUMTEXT_BYTES})]
@@ -121,6 +122,9 @@ class AccessLine(_Line, array_like=True, gc=False):
         upstream_status: their statuses, in the same order
         upstream_response_time: seconds, in the same order
         upstream_connect_time: seconds, in the same order
+        scheme: `http` or `https`, as the client spoke to the balancer
+        ssl_protocol: version of TLS, such as `TLSv1.3`; empty without TLS
+        ssl_cipher: the cipher suite, in OpenSSL's spelling; empty without TLS
         proxy_addr: the peer that spoke for the client; empty if the client is the peer
         cut_fields: names of the fields that were longer than their columns, or cut in the log, separated by commas
     """
@@ -145,6 +149,9 @@ class AccessLine(_Line, array_like=True, gc=False):
     upstream_status: ShortList = ""
     upstream_response_time: ShortList = ""
     upstream_connect_time: ShortList = ""
+    scheme: Protocol = ""
+    ssl_protocol: Protocol = ""
+    ssl_cipher: Cipher = ""
     proxy_addr: Short = ""
     cut_fields: str = ""
 
@@ -184,8 +191,31 @@ class ErrorLine(_Line, array_like=True, gc=False):
     cut_fields: str = ""
 
 
-#: What a parser makes of a line.
+#: How the mark of a request of ``obsctl verify lb`` begins, and no mark of a test of a rule.
+PROBE = "probe-"
+#: A row of a table.
 Line = AccessLine | ErrorLine
+
+
+class MarkedLine(msgspec.Struct, gc=False):
+    """A request that was signed with the fleet's secret, as its balancer logged it: no row, and in no statistics.
+
+    Attributes:
+        mark: names the test of an alert rule and the rule, or begins with :data:`PROBE`.
+        line: the request.
+    """
+
+    mark: str
+    line: AccessLine
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it is a request by which somebody looks at the fleet, and no rule is tested by it."""
+        return self.mark.startswith(PROBE)
+
+
+#: What a parser makes of a line.
+Parsed = Line | MarkedLine
 
 
 class Width(NamedTuple):

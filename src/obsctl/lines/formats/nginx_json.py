@@ -13,13 +13,17 @@ from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import (
     ABSENT,
     NUMBER_MAX,
+    PROBE,
     SECONDS_MAX,
     STATUS_MAX,
     UNSEEN,
     AccessLine,
+    Cipher,
     LineError,
     LongList,
+    MarkedLine,
     Method,
+    Parsed,
     Protocol,
     RequestId,
     Short,
@@ -59,6 +63,11 @@ class _Usual(msgspec.Struct, gc=False, kw_only=True):
     upstream_status: ShortList = ""
     upstream_response_time: ShortList = ""
     upstream_connect_time: ShortList = ""
+    scheme: Protocol = ""
+    ssl_protocol: Protocol = ""
+    ssl_cipher: Cipher = ""
+    #: Of any type: it is a mark only where :data:`_mark` finds it.
+    obscraft_test: object = None
 
 
 class _Unusual(msgspec.Struct, gc=False):
@@ -85,16 +94,17 @@ class _Unusual(msgspec.Struct, gc=False):
     upstream_status: str | None = None
     upstream_response_time: str | None = None
     upstream_connect_time: str | None = None
+    scheme: str | None = None
+    ssl_protocol: str | None = None
+    ssl_cipher: str | None = None
 
 
+#: The fields of a request.
+_FIELDS = tuple(name for name in _Usual.__struct_fields__ if name != "obscraft_test")
 #: The same fields, of whatever type.
-_Raw = msgspec.defstruct(
-    "_Raw", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _Usual.__struct_fields__], gc=False
-)
+_Raw = msgspec.defstruct("_Raw", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _FIELDS], gc=False)
 #: The columns that the fields of the object fill, those of the time aside.
-_COLUMNS = {
-    name: {"remote_addr": "client_addr", "host": "vhost"}.get(name, name) for name in _Usual.__struct_fields__[2:]
-}
+_COLUMNS = {name: {"remote_addr": "client_addr", "host": "vhost"}.get(name, name) for name in _FIELDS[2:]}
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*'
 #: A field with the comma behind it, and the beginning of one.
 _whole_pair = re.compile(rf'\s*"[^"\\]*":\s*(?:{_STRING}"|[-+.0-9a-zA-Z]+)\s*,', re.DOTALL).match
@@ -105,12 +115,16 @@ _decimal = re.compile(r"-?(?:[0-9]{1,30}\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3
 #: nginx's default escape, which JSON does not know: bytes in hexadecimal. An escaped backslash is no part of one.
 _default_escapes = re.compile(r"\\\\|(?:\\x[0-9A-Fa-f]{2})+")
 
+#: How the line of a signed request begins, a test of an alert rule or a probe: our nginx writes it for these only. A
+#: mark of another form is a field like any other that is not ours.
+_mark = re.compile(rf'\{{"obscraft_test":"((?:{PROBE})?[a-z0-9]{{8,32}})",').match
+
 _decode_usual = msgspec.json.Decoder(_Usual).decode
 _decode_unusual = msgspec.json.Decoder(_Unusual).decode
 _decode_raw = msgspec.json.Decoder(_Raw).decode
 
 
-def parse(text: str) -> AccessLine:
+def parse(text: str) -> Parsed:
     """Parse a line. Seconds are rounded to the milliseconds that their column holds.
 
     Raises:
@@ -120,6 +134,8 @@ def parse(text: str) -> AccessLine:
         usual = _decode_usual(text)
     except (ValueError, RecursionError):
         return _parse_unusual(text)
+    if usual.obscraft_test is not None and (mark := _mark(text)):
+        return MarkedLine(mark[1], _read(_without(mark)))
     # $msec first: it is the same moment as $time_iso8601, with milliseconds.
     msec = usual.msec
     ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time]
@@ -150,15 +166,29 @@ def parse(text: str) -> AccessLine:
         usual.upstream_status,
         usual.upstream_response_time,
         usual.upstream_connect_time,
+        usual.scheme,
+        usual.ssl_protocol,
+        usual.ssl_cipher,
     )
 
 
-def _parse_unusual(text: str) -> AccessLine:
+def _without(mark: re.Match[str]) -> str:
+    """Return the line without its mark."""
+    return "{" + mark.string[mark.end() :]
+
+
+def _parse_unusual(text: str) -> Parsed:
     """Parse a line of a custom format: numbers as texts, texts as numbers, null, "-", or another escape than JSON's.
 
     Whatever a client can send must be read here as well: a quote in its User-Agent makes the line of a log_format
     without ``escape=json`` bad JSON.
     """
+    if mark := _mark(text):
+        return MarkedLine(mark[1], _read_unusual(_without(mark)))
+    return _read_unusual(text)
+
+
+def _read_unusual(text: str) -> AccessLine:
     try:
         return _read(text)
     except LineError as error:
@@ -236,6 +266,9 @@ def _read(text: str) -> AccessLine:
         upstream_status=line.upstream_status or "",
         upstream_response_time=line.upstream_response_time or "",
         upstream_connect_time=line.upstream_connect_time or "",
+        scheme=line.scheme or "",
+        ssl_protocol=line.ssl_protocol or "",
+        ssl_cipher=line.ssl_cipher or "",
     )
     fit(access)
     if type(access.request_time) is float:
@@ -273,7 +306,7 @@ def _count(value: int | str | None, name: str) -> int | None:
         return None
     match = _whole(str(value))
     if match is None:
-        raise LineError("parse", f"{name} is no whole number: {str(value)[:40]!r}")
+        raise LineError("parse", f"{name} is not a whole number: {str(value)[:40]!r}")
     return int(match[1])
 
 
@@ -283,7 +316,7 @@ def _seconds(value: float | str | None, name: str) -> float | None:
     if value in ("", "-"):
         return None
     if not _decimal(str(value)):
-        raise LineError("parse", f"{name} is no number: {str(value)[:40]!r}")
+        raise LineError("parse", f"{name} is not a number: {str(value)[:40]!r}")
     return float(value)
 
 

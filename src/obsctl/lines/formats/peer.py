@@ -60,7 +60,7 @@ ADDRESSES: dict[str, str] = _Addresses()
 PEERS: dict[str, str] = _Peers()
 
 
-#: Raises OSError or ValueError for a word that is no address of IPv4, in its usual form.
+#: Raises OSError or ValueError for a word that is not an address of IPv4, in its usual form.
 is_ipv4 = functools.partial(socket.inet_pton, socket.AF_INET)
 
 

@@ -104,11 +104,11 @@ class Committer:
                 loads = not found <= known
                 known |= found
             else:
-                repeated = batch.records - stored - quarantined
+                repeated = batch.records - stored - quarantined - batch.tests
                 return Outcome(
                     stored=stored, quarantined=quarantined, known=repeated, refused=refused, attempts=attempts
                 )
-        raise StoreUnavailableError("other writers keep storing the same lines")
+        raise StoreUnavailableError("other writers kept storing the same lines")
 
     def _transaction(self, batch: Batch, known: set[bytes], *, loads: bool) -> tuple[int, int, int]:
         """Make the transaction; return the rows stored, the rows quarantined, and how many of these were refused.

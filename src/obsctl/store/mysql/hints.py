@@ -6,33 +6,34 @@ from __future__ import annotations
 ROLE = "ansible-playbook playbooks/mysql.yml -i inventories/prod"
 _AS_ROOT = "as root on the database's host"
 _READ_ONLY = (
-    f"the server takes no writes: is it a replica, or started so? {_AS_ROOT}: "
+    f"the server is read-only: it is a replica, or was started that way. {_AS_ROOT}: "
     "mysql -e \"SHOW VARIABLES LIKE '%read_only%'\""
 )
 #: Of the account, not of the server: max_user_connections, or a number of connections or statements an hour.
 _ACCOUNT_LIMIT = (
-    f"the user has reached a limit of its own account; {_AS_ROOT}: mysql -e 'SELECT user, host, max_user_connections, "
-    "max_connections, max_questions, max_updates FROM mysql.user; SELECT @@max_user_connections' shows it (0 is "
-    "none), mysql -e 'SHOW PROCESSLIST' who uses it; raise it there, or max_user_connections in mysql_settings and "
-    "then {role}"
+    f"the user has reached a limit of its account; {_AS_ROOT}: mysql -e 'SELECT user, host, max_user_connections, "
+    "max_connections, max_questions, max_updates FROM mysql.user; SELECT @@max_user_connections' shows it (0 means no "
+    "limit), mysql -e 'SHOW PROCESSLIST' who uses up the limit; raise it there, or max_user_connections in "
+    "mysql_settings and then {role}"
 )
 _EXPIRED = (
-    "the user's password has expired. Where the server ends every password after a time: set "
-    "default_password_lifetime: 0 in mysql_settings, then {role}. Where somebody ended this one: "
+    "the user's password has expired. If the server expires all passwords: set "
+    "default_password_lifetime: 0 in mysql_settings, then {role}. If somebody expired this one: "
     f"{_AS_ROOT}, mysql -e 'SELECT user, host, password_expired FROM mysql.user' shows the account; drop it there, and "
     "the same playbook creates it again with the inventory's password"
 )
 #: Error number to what can be done; ``{role}`` is the command of the role.
 _HINTS = {
     1036: f"{_READ_ONLY} (innodb_read_only and innodb_force_recovery have this effect too)",
-    1040: f"too many connections: {_AS_ROOT}, mysql -e 'SHOW PROCESSLIST' says whose they are; raise "
+    1040: f"too many connections: {_AS_ROOT}, mysql -e 'SHOW PROCESSLIST' shows whose they are; raise "
     "mysql_max_connections if they are all needed",
     1044: "the user has no privileges on the database: {role} grants them",
-    1045: "the user or its password is refused: {role} sets the password that the inventory has",
+    1045: "the user or its password is rejected, or server or account accept TLS only and the connection has none: "
+    "{role} sets the inventory's password, and fleet_tls: true has clients use TLS",
     1049: "the database is missing: {role} creates it",
     1054: "a column is missing: {role} applies the migrations",
     1114: "the disk is full: free space on the database's host",
-    1129: f"the server blocks this host after many connections that broke off: {_AS_ROOT}, mysql -e 'FLUSH HOSTS' (on "
+    1129: f"the server blocks this host after many aborted connections: {_AS_ROOT}, mysql -e 'FLUSH HOSTS' (on "
     "MySQL 8.4 and newer mysql -e 'TRUNCATE TABLE performance_schema.host_cache'), and find what connects there "
     "without logging in",
     1130: "the server has no account for connections from this host: it needs this host's address in the group "
@@ -42,15 +43,18 @@ _HINTS = {
     1203: _ACCOUNT_LIMIT,
     1226: _ACCOUNT_LIMIT,
     1290: _READ_ONLY,
-    1526: "no partition takes rows of this time, and the consumer's upkeep creates them: on the consumer's host, "
+    1526: "there is no partition for rows of this time; the consumer's upkeep creates them: on the consumer's host, "
     "journalctl -u obsctl-consumer -g upkeep -n 20",
     1792: _READ_ONLY,
     1820: _EXPIRED,
     1836: _READ_ONLY,
     1862: _EXPIRED,
+    3159: "the server accepts TLS only, and the connection has none: with fleet_tls: true in the inventory, {role} "
+    "sets the server up",
 }
 #: The client library's own numbers, for a server that cannot be reached or that is lost.
 _UNREACHED = frozenset({2002, 2003, 2006, 2013})
+_CANNOT_CONNECT = "check that the database is up and that this host can reach its port"
 
 
 def hint_for(code: int, role: str = ROLE) -> str:
@@ -65,4 +69,4 @@ def hint_for(code: int, role: str = ROLE) -> str:
 
 def hint_of_session(code: int) -> str:
     """Return :func:`hint_for`, and for a server that could not be reached at all what to look at first."""
-    return "is the database up, and may this host reach its port?" if code in _UNREACHED else hint_for(code)
+    return _CANNOT_CONNECT if code in _UNREACHED else hint_for(code)

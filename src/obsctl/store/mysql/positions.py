@@ -65,12 +65,13 @@ def move(session: Session, source_id: int, to: int, *, at_least: int) -> int | N
 
 def _read_sources(session: Session, cluster_id: str) -> dict[_Source, Position]:
     rows = session.read(
-        "SELECT topic,partition_id,topic_id,source_id,next_offset FROM log_source"
+        "SELECT topic,partition_id,topic_id,source_id,next_offset,"
+        "TIMESTAMPDIFF(SECOND,'1970-01-01',created_at) FROM log_source"
         f" WHERE cluster_id='{text(cluster_id)}'"
     )
     return {
-        _Source(TopicPartition(topic, part), topic_id): Position(source, offset)
-        for topic, part, topic_id, source, offset in rows
+        _Source(TopicPartition(topic, part), topic_id): Position(source, offset, known_at=float(known_at))
+        for topic, part, topic_id, source, offset, known_at in rows
     }
 
 

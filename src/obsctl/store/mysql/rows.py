@@ -168,8 +168,16 @@ def advance(steps: Mapping[int, Step], newest: Mapping[int, str]) -> bytes:
         f"WHEN {i} THEN GREATEST(COALESCE(newest_event,'1970-01-01'),'{newest[i]}')" for i in ids if i in newest
     )
     newest_event = f",newest_event=CASE source_id {events} ELSE newest_event END" if events else ""
+    lost = " OR ".join(f"source_id={i}" for i in ids if steps[i].lost)
+    counts = " ".join(f"WHEN {i} THEN {steps[i].lost}" for i in ids if steps[i].lost)
+    missing = (
+        f",missing_offsets=missing_offsets+CASE source_id {counts} ELSE 0 END"
+        f",missing_at=IF({lost},CURRENT_TIMESTAMP(3),missing_at)"
+        if lost
+        else ""
+    )
     return (
-        f"UPDATE log_source SET next_offset=CASE source_id {offsets} END{newest_event},"
+        f"UPDATE log_source SET next_offset=CASE source_id {offsets} END{newest_event}{missing},"
         f"updated_at=CURRENT_TIMESTAMP(3) WHERE {where}"
     ).encode()
 

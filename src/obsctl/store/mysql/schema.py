@@ -115,6 +115,8 @@ TABLES = {
             "newest_event": Column("DATETIME(3)", "NULL"),
             "created_at": _NOW,
             "updated_at": _NOW,
+            "missing_offsets": _COUNT,
+            "missing_at": Column("DATETIME(3)", "NULL"),
         },
         (("source_id",), ("cluster_id", "topic", "partition_id", "topic_id")),
     ),

@@ -13,7 +13,7 @@ import pymysql
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact, resolve
 from obsctl.store.interface import StoreUnavailableError
-from obsctl.store.mysql import hints, rows, tables
+from obsctl.store.mysql import encryption, hints, rows, tables
 from obsctl.store.mysql.loading import Loaded, LoadingConnection
 from obsctl.store.settings import Database
 
@@ -170,19 +170,7 @@ class Session:
             return
         self.close()  # the server may have closed it already, or do so at any moment
         self._used_at = now
-        database = self.database
-        self.connection = LoadingConnection(
-            host=database.host,
-            port=database.port,
-            user=database.user,
-            password=resolve(database.password).reveal(),
-            database=database.name,
-            charset="utf8mb4",
-            autocommit=False,
-            connect_timeout=_CONNECT_S,
-            read_timeout=_IO_S,
-            write_timeout=_IO_S,
-        )
+        self.connection = self._connect()
         self.run(rows.SESSION)
         self.run(rows.READ_COMMITTED)
         if not self._tables_fit:
@@ -195,6 +183,28 @@ class Session:
                 "on the database's host: SET GLOBAL max_allowed_packet=16777216, and the same in its configuration",
             )
         self.opened += 1
+
+    def _connect(self) -> LoadingConnection:
+        database = self.database
+        try:
+            return LoadingConnection(
+                host=database.host,
+                port=database.port,
+                user=database.user,
+                password=resolve(database.password).reveal(),
+                database=database.name,
+                charset="utf8mb4",
+                autocommit=False,
+                connect_timeout=_CONNECT_S,
+                read_timeout=_IO_S,
+                write_timeout=_IO_S,
+                ssl=encryption.context(database.ca_file),
+            )
+        except (pymysql.MySQLError, RuntimeError) as error:
+            failure = encryption.failure(error, database.host, database.port, database.ca_file)
+            if failure is None:
+                raise
+            raise StoreUnavailableError(*failure) from None
 
 
 def retry_conflicts(action: Callable[[], T]) -> T:

@@ -95,7 +95,7 @@ def require(connection: Connection, database: str, migrate: str) -> None:
         ((newest,),) = connection.read("SELECT MAX(version) FROM schema_migrations")
         raise StoreUnavailableError(
             f"the tables are not as the consumer needs them (newest migration: {newest or 'none'}): {text}",
-            f"apply the migrations: {migrate}; what they do not mend was changed by hand, and this mends it, copying "
+            f"apply the migrations: {migrate}; what they do not repair was changed by hand; this repairs it, copying "
             f'all rows of such a table: mysql {database} -e "{alter}"',
         )
 
@@ -129,7 +129,7 @@ def _keys(connection: Connection, here: str) -> dict[str, list[tuple[str, ...]]]
 
 def _faults(needed: Table, engine: str, columns: dict[str, Found], keys: list[tuple[str, ...]]) -> Iterator[Fault]:
     if engine.lower() != ENGINE.lower():
-        yield Fault(f"its engine is {engine}, and only {ENGINE} stores a batch whole", f"ENGINE={ENGINE}")
+        yield Fault(f"its engine is {engine}, but only {ENGINE} stores a batch atomically", f"ENGINE={ENGINE}")
     for name, column in needed.columns.items():
         found = columns.get(name)
         if found is None:
@@ -138,7 +138,7 @@ def _faults(needed: Table, engine: str, columns: dict[str, Found], keys: list[tu
             charset = f" in {found.charset}" if found.charset not in ("", "ascii", "utf8mb4") else ""
             null = " NOT NULL" if not found.null and _takes(found._replace(null=True), column) else ""
             yield Fault(
-                f"the column {name} is {found.type}{charset}{null}, and {column.definition} is needed",
+                f"the column {name} is {found.type}{charset}{null}, but {column.definition} is needed",
                 f"MODIFY {name} {column.definition}",
             )
         elif column.filled_by_server and found.needs_value:

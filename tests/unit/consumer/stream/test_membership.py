@@ -141,6 +141,42 @@ def test_what_ends_the_client_is_kept_and_what_one_broker_says_is_no_trouble(ben
     assert bench.membership.fatal is fatal
 
 
+def test_who_is_shut_out_by_the_last_broker_says_so(bench: Bench) -> None:
+    said: Any = bench.membership.settings()["error_cb"]
+    said(KafkaError(KafkaError._AUTHENTICATION, "sasl_ssl://b1:9094/1: SASL authentication error: no (after 3ms)"))
+    assert bench.telemetry.troubles == {}, "one broker of several"
+    said(KafkaError(KafkaError._ALL_BROKERS_DOWN, "3/3 brokers are down"))
+    assert bench.telemetry.troubles["kafka"].message == "the brokers refuse the login: SASL authentication error: no"
+    bench.telemetry.clear("kafka")
+    said(KafkaError(KafkaError._TRANSPORT, "b1:9094/1: Disconnected"))
+    said(KafkaError(KafkaError._ALL_BROKERS_DOWN, "3/3 brokers are down"))
+    assert bench.telemetry.troubles["kafka"].message == "3/3 brokers are down"
+
+
+def test_a_group_that_the_user_may_not_join_is_called_that_at_once(bench: Bench) -> None:
+    said: Any = bench.membership.settings()["error_cb"]
+    refused = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "FindCoordinator response error")
+    said(refused)
+    bench.membership.report_if_unassigned()
+    trouble = bench.telemetry.troubles["group"]
+    assert trouble.message == "Kafka does not let this user join the consumer group obsctl-consumer (no ACL allows it)"
+    assert "playbooks/kafka.yml" in trouble.hint
+    bench.call("on_assign")
+    bench.call("on_lost")
+    bench.membership.report_if_unassigned()
+    assert "group" not in bench.telemetry.troubles, "the refusal of before says nothing about now"
+
+
+def test_what_is_known_of_the_brokers_is_not_replaced_by_that_all_are_down(bench: Bench) -> None:
+    said: Any = bench.membership.settings()["error_cb"]
+    bench.telemetry.trouble("kafka", "the brokers refuse the login")
+    said(KafkaError(KafkaError._ALL_BROKERS_DOWN, "3/3 brokers are down"))
+    assert bench.telemetry.troubles["kafka"].message == "the brokers refuse the login"
+    bench.telemetry.clear("kafka")
+    said(KafkaError(KafkaError._ALL_BROKERS_DOWN, "3/3 brokers are down"))
+    assert bench.telemetry.troubles["kafka"].message == "3/3 brokers are down"
+
+
 def test_a_join_that_is_never_answered_is_tried_again_within_a_minute(bench: Bench) -> None:
     # The client waits for this and three seconds more.
     settings = Membership(

@@ -61,7 +61,7 @@ def test_what_was_written_below_a_position_is_read(bench: Bench) -> None:
         bench.client.high = high
         assert not bench.answered(Position(1, 100))
     trouble = bench.telemetry.troubles["nginxlog/0"]
-    assert "the database is at offset 100, the broker ends at 99" in trouble.message
+    assert "the database is at offset 100, but the partition ends at 99" in trouble.message
     assert "obsctl consumer reset --topic nginxlog --partition 0 --to earliest" in trouble.hint
     bench.positioning = bench.another()  # the next client knows it too
     bench.client.high = 250
@@ -140,7 +140,9 @@ def test_a_log_start_above_the_position_is_a_loss(bench: Bench) -> None:
     bench.client.low = 30
     assert bench.answered(Position(1, 10))
     assert bench.client.assigned == {PART: 30}
-    assert bench.steps == [Step(10, 30)], "where nothing is left to read, no line would carry the position there"
+    assert bench.steps == [Step(10, 30, lost=20)], (
+        "where nothing is left to read, no line would carry the position there"
+    )
     assert bench.progress.stored[PART] == 10
     assert bench.telemetry.counters.missing_offsets == 20
     assert "offsets 10 to 29 are missing" in bench.telemetry.notices()["nginxlog/0 missing"].message
@@ -163,7 +165,7 @@ def test_a_database_behind_the_groups_offset_is_explained(bench: Bench) -> None:
 
 def test_another_cluster_is_explained(bench: Bench) -> None:
     assert bench.answered(Position(1, 0, Origin.OTHER_CLUSTER))
-    assert "of another cluster only" in bench.telemetry.notices()["nginxlog"].message
+    assert "only from another cluster" in bench.telemetry.notices()["nginxlog"].message
 
 
 def test_a_partition_is_given_to_the_client_paused_while_the_writer_has_no_room(bench: Bench) -> None:
@@ -191,6 +193,26 @@ def test_a_topic_that_is_not_there_yet_is_asked_for_later(bench: Bench) -> None:
     bench.clock.now += 10
     bench.ask()
     assert bench.writer.questions == [Question("cluster", {PART: "id"})]
+
+
+def test_what_the_topic_does_not_have_is_not_waited_for(bench: Bench) -> None:
+    """The group's assignor leaves such partitions with the member that had them, for ever."""
+    bench.progress.assigned([OTHER])
+    bench.telemetry.trouble("nginxlog/1", "no start offset is known")
+    bench.ends.partitions = 1
+    bench.ask()
+    assert [question.topic_ids for question in bench.writer.questions] == [{PART: "id"}]
+    assert bench.progress.waiting.keys() == {PART}
+    assert bench.progress.absent == {OTHER}
+    assert bench.telemetry.troubles == {}
+    assert bench.progress.positions() == {PART: None}, "what nobody reads is not on the health page"
+
+
+def test_of_a_topic_that_is_not_there_nothing_is_known(bench: Bench) -> None:
+    bench.ends.topic_ids = {}
+    bench.ask()
+    assert bench.progress.waiting.keys() == {PART}
+    assert bench.progress.absent == set()
 
 
 def test_brokers_that_do_not_answer_are_reported_and_asked_again(bench: Bench) -> None:

@@ -82,6 +82,13 @@ def test_what_is_released_is_forgotten(progress: Progress, client: FakeClient) -
     assert progress.to_commit == {}
 
 
+def test_what_was_set_aside_and_is_released_is_forgotten(progress: Progress, client: FakeClient) -> None:
+    progress.set_aside([PART])
+    assert (progress.waiting.keys(), progress.absent) == ({OTHER}, {PART})
+    progress.release(client, [PART])  # type: ignore[arg-type]
+    assert progress.absent == set()
+
+
 def test_a_release_without_partitions_still_answers_the_client(client: FakeClient) -> None:
     """It waits for the call: without it the rebalance would not go on."""
     Progress().release(client, [])  # type: ignore[arg-type]
@@ -95,6 +102,15 @@ def test_a_pause_holds_what_is_read_and_what_comes_to_it(progress: Progress, cli
     assert client.paused == {PART, OTHER}
     progress.resume_all(client)  # type: ignore[arg-type]
     assert (client.paused, progress.paused) == (set(), False)
+
+
+def test_what_was_taken_away_while_paused_is_read_when_it_returns(progress: Progress, client: FakeClient) -> None:
+    progress.read_from(client, PART, 30, SOURCE, 20)  # type: ignore[arg-type]
+    progress.pause_all(client)  # type: ignore[arg-type]
+    progress.await_positions(client, [PART])  # type: ignore[arg-type]
+    progress.resume_all(client)  # type: ignore[arg-type]
+    progress.read_from(client, PART, 30, SOURCE, 20)  # type: ignore[arg-type]
+    assert client.paused == set()
 
 
 def test_names_are_sorted() -> None:

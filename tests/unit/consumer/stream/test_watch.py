@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaException
 
 from obsctl.consumer.stream import watch as module
 from obsctl.consumer.stream.progress import Progress
@@ -67,6 +68,25 @@ def test_a_partition_with_records_that_does_not_move_is_positioned_again(bench: 
     assert (bench.progress.waiting.keys(), bench.client.assigned) == ({PART}, {})
 
 
+def test_a_client_that_does_not_read_a_partition_in_spite_of_that_is_given_up(bench: Bench) -> None:
+    bench.ends.ends[PART] = 30
+
+    def stuck_again(offset: int) -> None:
+        if PART not in bench.progress.next:
+            bench.progress.read_from(bench.client, PART, offset, Source(1, "cluster", "id"), offset)  # type: ignore[arg-type]
+        bench.look(3)
+        bench.look(16)
+
+    for _ in range(3):
+        stuck_again(10)
+    stuck_again(20)  # it moved, and what was counted is void
+    for _ in range(2):
+        stuck_again(20)
+    assert PART not in bench.progress.next
+    with pytest.raises(KafkaException, match="nginxlog/0 is not read on from offset 20"):
+        stuck_again(20)
+
+
 def test_a_partition_that_moves_is_left_alone(bench: Bench) -> None:
     bench.ends.ends[PART] = 1000
     for offset in range(11, 40):
@@ -113,6 +133,21 @@ def test_a_topic_that_is_not_there_at_the_moment_is_left_alone(bench: Bench) -> 
     bench.ends.topic_ids.clear()
     bench.look(3)
     assert PART in bench.progress.next
+
+
+def test_a_partition_that_exists_again_waits_for_its_position(bench: Bench) -> None:
+    bench.progress.assigned([OTHER])
+    bench.progress.set_aside([OTHER])
+    bench.ends.partitions = 1
+    bench.progress.ask_again_at = 100.0
+    bench.look(20)
+    assert bench.progress.absent == {OTHER}
+    assert bench.telemetry.troubles == {}
+    assert bench.progress.ask_again_at == 100.0, "nothing new is to be asked"
+    bench.ends.partitions = 2
+    bench.look(3)
+    assert bench.progress.absent == set()
+    assert bench.progress.waiting.keys() == {OTHER}
 
 
 def test_a_store_that_does_not_answer_for_long_is_a_trouble(bench: Bench) -> None:

@@ -131,7 +131,7 @@ def test_a_store_that_goes_away_in_between_is_said(store: FakeOperations) -> Non
     store.failure = StoreUnavailableError("away")
     with pytest.raises(StoreUnavailableError):
         replay(CONFIG, "parse", SINCE)
-    assert store.portions == [500], "what was moved before stays moved"
+    assert store.portions == [500], "lines that were already moved stay moved"
 
 
 def test_a_line_is_read_as_the_present_parsers_read_it(store: FakeOperations) -> None:

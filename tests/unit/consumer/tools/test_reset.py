@@ -33,13 +33,13 @@ class World:
         self.closed = 0
 
     # the client
-    def list_topics(self, name: str, timeout: float) -> Any:
+    def list_topics(self, name: str = "nginxlog", timeout: float = 10) -> Any:
         return SimpleNamespace(topics={name: SimpleNamespace(partitions=dict.fromkeys(range(6)))})
 
     def identify(self, *_: Any) -> Cluster:
         if self.kafka_failure is not None:
             raise self.kafka_failure
-        return Cluster("cluster", self.topic_ids)
+        return Cluster("cluster", self.topic_ids, {})
 
     # the store
     def find(self, *_: Any) -> Position | None:
@@ -95,16 +95,16 @@ def test_a_plan_names_its_target(world: World, to: str, target: int) -> None:
 
 def test_a_plan_in_words(world: World) -> None:
     assert plan(CONFIG, PART, "earliest").in_words() == (
-        "nginxlog/0 goes from 60 to 20 (the broker has 20 to 100):"
+        "nginxlog/0 moves from 60 to 20 (the broker has 20 to 100):"
         " 40 offsets are read again, and no line is stored a second time"
     )
     assert "40 offsets are skipped" in plan(CONFIG, PART, "latest").in_words()
     assert plan(CONFIG, PART, "60").in_words() == "nginxlog/0 is at 60 already: there is nothing to move"
     world.position = Position(7, 150)
-    assert "50 offsets beyond the broker's end" in plan(CONFIG, PART, "earliest").in_words()
-    assert plan(CONFIG, PART, "latest").in_words().endswith("the position lies 50 offsets beyond the broker's end")
+    assert "50 offsets beyond the partition's end" in plan(CONFIG, PART, "earliest").in_words()
+    assert plan(CONFIG, PART, "latest").in_words().endswith("the position is 50 offsets beyond the partition's end")
     world.position = Position(7, 5)
-    assert "15 offsets are passed over that the broker no longer has" in plan(CONFIG, PART, "earliest").in_words()
+    assert "15 offsets that the broker no longer has are skipped" in plan(CONFIG, PART, "earliest").in_words()
 
 
 @pytest.mark.parametrize("to", ["19", "101"])
@@ -121,8 +121,9 @@ def test_a_topic_a_partition_and_a_position_that_do_not_exist_are_refused(world:
     with pytest.raises(RefusedError, match="no position of nginxlog/0"):
         plan(CONFIG, PART, "earliest")
     world.topic_ids = {}
-    with pytest.raises(RefusedError, match="no topic nginxlog"):
-        plan(CONFIG, PART, "earliest")
+    with pytest.raises(RefusedError, match="no topic nginxlgo") as refused:
+        plan(CONFIG, PART._replace(topic="nginxlgo"), "earliest")
+    assert refused.value.hint == "did you mean nginxlog?"
 
 
 def test_what_does_not_answer_is_named(world: World) -> None:

@@ -73,7 +73,7 @@ def test_pages(telemetry: Telemetry) -> None:
         with get(f"{url}/health") as answer:
             state = json.load(answer)
         assert state["status"] == "ok"
-        assert state["lines"] == {"stored": 1008, "quarantined": 1, "known": 2}
+        assert state["lines"] == {"stored": 1008, "quarantined": 1, "known": 2, "test": 4}
         assert state["partitions"][0] == {
             "topic": "nginxlog", "partition": 0, "lag": 5, "next_offset": 95, "end": 100, "worker": 0,
         }  # fmt: skip

@@ -209,7 +209,7 @@ def test_a_loop_that_hangs_is_reported(bench: Bench) -> None:
     bench.now += 11
     seen = bench.supervisor.overview()
     assert seen.status == "waiting"
-    assert "has not turned for" in seen.troubles["supervisor"].message
+    assert "has been stuck for" in seen.troubles["supervisor"].message
 
 
 def test_troubles_are_the_status_that_systemctl_shows(bench: Bench) -> None:

@@ -1,0 +1,37 @@
+"""The alerter's health page, which answers on its host's loopback alone."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from obsctl.checks.ask import ssh
+from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.errors import ObsctlError
+from obsctl.fleet.model import Fleet, Host
+
+T = TypeVar("T")
+
+
+class NoPageError(ObsctlError):
+    """The page cannot be had; the message says why."""
+
+
+def ask_alerter(fleet: Fleet, host: Host, kind: type[T], *, deadline_s: float) -> T:
+    """Return what the alerter of a host says.
+
+    Args:
+        kind: the fields that are read of its page.
+        deadline_s: for the login and the answer together, seconds.
+
+    Raises:
+        NoPageError: the host or the page does not answer, or the page is unreadable.
+        ObsctlError: the login cannot be tried from here.
+    """
+    command = f"curl -s -m 2 http://127.0.0.1:{fleet.alerter.metrics_port}/health"
+    answer = ssh.run(host, command, deadline_s=deadline_s)
+    if answer.failure or not answer.output:
+        raise NoPageError(answer.failure or "obsctl-alerter's health page does not answer")
+    try:
+        return decode_json(answer.output, kind)
+    except UndecodableError as error:
+        raise NoPageError(str(error)) from None

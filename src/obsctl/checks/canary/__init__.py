@@ -1,0 +1,1 @@
+"""``kafka canary``: small records written to each broker and read back, and how long that takes."""

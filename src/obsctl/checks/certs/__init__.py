@@ -1,0 +1,1 @@
+"""``certs status``: the certificates of services, and their files on the hosts."""

@@ -1,0 +1,58 @@
+"""Records that the retention deleted before they were stored: a loss stays a finding until somebody acknowledges it.
+
+The consumer records it beside its position, in the transaction that skips the missing offsets, so neither a
+restart nor another worker loses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from obsctl.core.report import Finding, Severity
+from obsctl.kafka.partition import TopicPartition
+
+#: Partitions that a summary names.
+_NAMED = 6
+
+
+class StoredLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """What was lost of a partition.
+
+    Attributes:
+        lost: offsets that the broker had deleted before they were stored, since the tables were made.
+        at: when the consumer came upon the latest of them (UTC, ISO 8601).
+    """
+
+    topic: str
+    partition: int
+    lost: int
+    at: str
+
+
+def judge_losses(losses: Iterable[StoredLoss]) -> Iterator[Finding]:
+    """Yield a finding for each topic that lost records."""
+    by_topic: dict[str, list[StoredLoss]] = {}
+    for loss in losses:
+        if loss.lost:
+            by_topic.setdefault(loss.topic, []).append(loss)
+    for topic, parts in sorted(by_topic.items()):
+        lost = sum(part.lost for part in parts)
+        latest = max(part.at for part in parts)
+        named = [f"{TopicPartition(topic, part.partition)} {part.lost:,}" for part in parts]
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        yield Finding(
+            code="CONSUMER_RECORDS_LOST",
+            severity=Severity.WARNING,
+            object=f"topic/{topic}",
+            summary=f"{lost:,} records expired by retention before they were stored "
+            f"({', '.join(named[:_NAMED])}{more}), the latest noticed at {latest}",
+            evidence={
+                "lost": lost,
+                "at": latest,
+                "partitions": {str(TopicPartition(topic, part.partition)): part.lost for part in parts},
+            },
+            hint="the lines may still be in their hosts' log files (obsctl explain CONSUMER_RECORDS_LOST); to "
+            f"acknowledge the loss: obsctl ack add CONSUMER_RECORDS_LOST topic/{topic} --reason 'why'",
+        )

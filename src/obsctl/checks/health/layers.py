@@ -1,0 +1,95 @@
+"""The layers of the pipeline: where each runs, whether it was seen, and which ones a finding is about. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from obsctl.checks.health.snapshot import HealthSnapshot
+from obsctl.core.report import Fault, Finding
+from obsctl.fleet.model import Fleet, Host
+
+
+class Layer(NamedTuple):
+    """One row of the screen.
+
+    Attributes:
+        groups: on whose hosts it runs; what happens to one of them happens to the layer.
+        needed_by: groups that cannot work without it.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    needed_by: tuple[str, ...] = ()
+
+
+#: In the order of a line's way.
+LAYERS = (
+    Layer("vip", ("lb",)),
+    Layer("nginx", ("lb",)),
+    Layer("obs-backend", ("backend",), ("lb",)),
+    Layer("filebeat", ("filebeat",)),
+    Layer("kafka", ("kafka",), ("filebeat", "consumer")),
+    Layer("consumer", ("consumer",)),
+    Layer("alerter", ("consumer",)),
+    Layer("database", ("mysql",), ("consumer",)),
+)
+#: The machines themselves, a row before the layers; what they run is judged by what it does, not by their disks.
+HOSTS = "hosts"
+#: The layers whose daemon has a health page, each with the daemon's unit.
+PAGED = {"consumer": "obsctl-consumer", "alerter": "obsctl-alerter"}
+#: By the beginning of a code.
+_LAYER_OF_CODE = {
+    "VIP_": "vip",
+    "LB_": "vip",
+    "LOGS_": "filebeat",
+    "KAFKA_": "kafka",
+    "CONSUMER_": "consumer",
+    "HEALTH_CONSUMER_": "consumer",
+    "HEALTH_ALERTER_": "alerter",
+    "HEALTH_DATABASE_": "database",
+    "HEALTH_QUARANTINE_": "database",
+    "HEALTH_CATCH_ALL_": "database",
+    "HEALTH_BACKEND_": "obs-backend",
+}
+#: Units that are part of a layer with another name.
+LAYER_OF_UNIT = {"keepalived": "vip", "mysql": "database", "backend": "obs-backend"}
+
+
+def expected(fleet: Fleet, layer: Layer) -> bool:
+    """Return whether the fleet should have a layer: it has it, or what cannot work without it."""
+    return any(fleet.group(group) for group in (*layer.groups, *layer.needed_by))
+
+
+def seen(snapshot: HealthSnapshot, layer: str) -> bool:
+    """Return whether there is any answer about the layer."""
+    parts = {"vip": snapshot.vip, "kafka": snapshot.kafka, "database": snapshot.database}
+    if layer in parts:
+        return parts[layer] is not None
+    if any(layer in probe.units or layer in probe.pages for probe in snapshot.hosts):
+        return True
+    nginx = snapshot.vip is not None and any(not node.nginx_failure for node in snapshot.vip.nodes)
+    return (layer == "nginx" and nginx) or (layer == "obs-backend" and any(b.status for b in snapshot.backends))
+
+
+def groups_of(host: Host | None) -> tuple[str, ...]:
+    """Return the groups of a host, which say what it runs; a question mark for a host that is not in the inventory."""
+    return host.groups if host is not None else ("?",)
+
+
+def on_host(fleet: Fleet, host: str) -> list[Layer]:
+    """Return the layers that a host is part of, by its name."""
+    groups = groups_of(fleet.host(host))
+    return [layer for layer in LAYERS if not set(layer.groups).isdisjoint(groups)]
+
+
+def about(fleet: Fleet, entry: Finding | Fault) -> tuple[str, ...]:
+    """Return the layers that a finding or a fault is about: a host's fault is that of all that runs there."""
+    for prefix, layer in _LAYER_OF_CODE.items():
+        if entry.code.startswith(prefix):
+            return (layer,)
+    kind, _, name = entry.object.partition("/")
+    if kind == "host":
+        return tuple(layer.name for layer in on_host(fleet, name))
+    if kind == fleet.database.service:
+        return ("database",)
+    return (name,) if kind == "layer" else (LAYER_OF_UNIT.get(kind, kind),)

@@ -1,0 +1,44 @@
+"""Hosts that ssh does not reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from obsctl.checks.health.layers import groups_of
+from obsctl.checks.health.snapshot import HostProbe
+from obsctl.core.report import Finding, Severity
+from obsctl.fleet.model import Fleet
+
+
+def not_answering(fleet: Fleet, probe: HostProbe, answers: Mapping[str, str]) -> Iterator[Finding]:
+    """A host that ssh did not reach: it is down, or it is up and does not let us in.
+
+    Args:
+        answers: what of the host answered otherwise, in words.
+    """
+    host = fleet.host(probe.name)
+    silent = probe.failure_kind is not None and probe.failure_kind.may_be_down
+    alive = probe.failure_kind is not None and probe.failure_kind.means_alive
+    if answers or not silent:
+        up = f"is up ({', '.join(answers.values())} answered), but " if answers else "is up, but " if alive else ""
+        # ssh's silence asks whether the host is switched on, which its services have answered.
+        login = "" if silent else probe.hint
+        yield Finding(
+            code="HEALTH_HOST_NOT_ASKED",
+            severity=Severity.UNKNOWN,
+            object=f"host/{probe.name}",
+            summary=f"{up}ssh login fails: {probe.failure}",
+            evidence={"ssh": probe.failure, "kind": probe.failure_kind, "answered": list(answers)},
+            hint=login or (fleet.login_hint(host) if host else ""),
+        )
+        return
+    runs = ", ".join(groups_of(host))
+    single = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
+    yield Finding(
+        code="HEALTH_HOST_DOWN",
+        severity=Severity.CRITICAL if single else Severity.WARNING,
+        object=f"host/{probe.name}",
+        summary=f"{probe.failure}{f'; it runs {runs}' * bool(runs)}",
+        evidence={"ssh": probe.failure, "kind": probe.failure_kind},
+        hint=probe.hint,
+    )

@@ -1,0 +1,1 @@
+"""``kafka lag``: how far each group is behind, over a window of time, and whether that is getting better."""

@@ -1,0 +1,101 @@
+"""Findings about groups that the retention overtakes: what it has deleted unread, and what it is about to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from obsctl.checks.lag.rules import Expiry
+from obsctl.core.report import Finding, Severity
+from obsctl.fleet.model import Fleet
+from obsctl.kafka.partition import TopicPartition
+
+#: Partitions named in a summary; the evidence names them all.
+_NAMED = 4
+
+
+class Unread(NamedTuple):
+    """What a group has not read in one partition, and when the oldest of it will be deleted."""
+
+    part: TopicPartition
+    records: int
+    expiry: Expiry
+
+
+def ours(fleet: Fleet) -> set[str]:
+    """Return the groups of the pipeline itself, which count although they may be without members."""
+    return {fleet.consumer.group, fleet.alerter.group, f"{fleet.alerter.group}-active"}
+
+
+def is_abandoned(fleet: Fleet, group: str, state: str) -> bool:
+    """Return whether nobody reads for a group, and nobody misses that: it has no members and is none of ours."""
+    return state in ("Empty", "Dead") and group not in ours(fleet)
+
+
+def expired(fleet: Fleet, group: str, gone: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield that the retention has passed a group's position.
+
+    Args:
+        gone: partitions as ``TOPIC/PARTITION``, and how many offsets were deleted before the group came to them.
+    """
+    if gone:
+        yield Finding(
+            code="KAFKA_UNREAD_EXPIRED",
+            severity=Severity.WARNING,
+            object=f"group/{group}",
+            summary=f"the committed offset is below the log's start: {sum(gone.values()):,} offsets were deleted "
+            f"before they were read, in {listed(sorted(gone))}",
+            evidence={"gone": sum(gone.values()), "partitions": dict(gone)},
+            hint="the lines may still be in their hosts' log files: obsctl explain KAFKA_UNREAD_EXPIRED"
+            if group in ours(fleet)
+            else "its program continues where its auto.offset.reset says; a longer retention.ms keeps records longer",
+        )
+
+
+def expiring(fleet: Fleet, group: str, unread: Sequence[Unread], *, exact: bool) -> Iterator[Finding]:
+    """Yield that the retention is about to delete what a group has not read.
+
+    Args:
+        unread: of the group; what is in no danger does not count.
+        exact: whether the time left is known, or only the most that it can be.
+    """
+    hit = [one for one in unread if one.expiry.verdict]
+    if not hit:
+        return
+    left = {str(one.part): round(one.expiry.left_s) for one in hit}
+    first = min(one.expiry.left_s for one in hit)
+    if first > 0:
+        when = f"{'in' if exact else 'within'} {seconds(first)}"
+    else:
+        when = (f"since {seconds(-first)}, " if exact else "") + "at Kafka's next retention check"
+    records = sum(one.records for one in hit)
+    yield Finding(
+        code="KAFKA_UNREAD_EXPIRING",
+        severity=Severity.CRITICAL if any(one.expiry.verdict == "critical" for one in hit) else Severity.WARNING,
+        object=f"group/{group}",
+        summary=f"retention deletes unread records, the first ones {when}: {records:,} records in {listed(list(left))}",
+        evidence={"left_s" if exact else "left_at_most_s": round(first), "lag": records, "partitions": left},
+        hint=f"to keep records for 14 days, {_keep_longer(fleet, hit[0].part.topic)}; to see why they are not read: "
+        + ("obsctl health" if exact else "obsctl kafka lag"),
+    )
+
+
+def _keep_longer(fleet: Fleet, topic: str) -> str:
+    broker = next(iter(fleet.brokers()), "HOST:PORT")
+    host = next((host.name for host in fleet.group("kafka")), "a broker")
+    longer = f"--alter --entity-type topics --entity-name {topic} --add-config retention.ms=1209600000"
+    return f"on {host}: {fleet.kafka_tool('configs', broker, longer)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def seconds(span: float) -> str:
+    """Return a span of time in the unit that a person would say it in."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if span >= 2 * size:
+            return f"{span / size:.0f} {unit}"
+    return f"{span:.0f} s"

@@ -1,0 +1,80 @@
+"""The codes of findings that this program knows: each has a page."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from obsctl.core.errors import UsageError
+from obsctl.core.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from obsctl.checks.check import Check
+    from obsctl.core.selection import Pattern
+
+_PAGES = Path(__file__).resolve().parent.parent / "runbooks"
+
+
+def pages() -> dict[str, Path]:
+    """Return the page of each code, in the order of the codes."""
+    return {page.stem: page for page in sorted(_PAGES.glob("[A-Z]*.md"))}
+
+
+def title(page: Path) -> str:
+    """Return the sentence that says what a page's code means."""
+    return page.read_text(encoding="utf-8").splitlines()[2]
+
+
+def page_of(code: str) -> Path:
+    """Return the page of a code, in upper or lower case.
+
+    Raises:
+        UsageError: no finding has this code; the hint names similar ones.
+    """
+    known = pages()
+    if code.upper() not in known:
+        raise _unknown(code)
+    return known[code.upper()]
+
+
+def pattern(text: str) -> Pattern:
+    """Return which findings ``CODE`` or ``CODE=OBJECT`` means; both may have wildcards.
+
+    Raises:
+        UsageError: no finding has such a code.
+    """
+    from obsctl.core.selection import Pattern
+
+    code, equals, about = text.partition("=")
+    code = code.upper()
+    if not any(fnmatchcase(name, code) for name in pages()):
+        raise _unknown(code)
+    if equals and not about:
+        raise UsageError(f"{text} names no object", hint=f"{code} alone means every object")
+    return Pattern(code, about or "*")
+
+
+def selected(text: str, check: Check[Any]) -> Pattern:
+    """Return which findings of a check ``CODE`` or ``CODE=OBJECT`` means, as :func:`pattern`.
+
+    Raises:
+        UsageError: no finding has such a code, or none that this check can make: the verdict would always be ok.
+    """
+    from obsctl.checks.codes import codes_of
+
+    wanted = pattern(text)
+    made = sorted(codes_of(check) & pages().keys())
+    if not any(fnmatchcase(code, wanted.code) for code in made):
+        near = did_you_mean(wanted.code, made)
+        raise UsageError(
+            f"obsctl {check.command} never finds {wanted.code}, so with --select {text} it would always be ok",
+            hint=" ".join([*([near] if near else []), f"it can find {', '.join(made)}"]),
+        )
+    return wanted
+
+
+def _unknown(code: str) -> UsageError:
+    return UsageError(
+        f"no finding has the code {code!r}", hint=did_you_mean(code, pages(), "obsctl explain lists all codes")
+    )

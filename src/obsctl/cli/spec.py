@@ -1,0 +1,94 @@
+"""``obsctl spec``: the whole command line as JSON, for programs that write command lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from obsctl import __version__
+from obsctl.cli import codes, settings
+from obsctl.cli.commands import CheckCommand, Command, alone, examples
+from obsctl.core.errors import ExitCode
+
+SCHEMA = "obsctl/spec/v1"
+
+spec = alone()
+
+
+@spec.command("spec", cls=Command, epilog=examples("obsctl spec"))
+def print_spec(ctx: typer.Context) -> None:
+    """Print all commands, options, exit codes and codes of findings as one JSON object.
+
+    Within a schema version, names are only added, never removed or given another meaning.
+    """
+    typer.echo(json.dumps(describe(ctx.find_root().command), ensure_ascii=False, indent=2))
+
+
+def describe(root: Any) -> dict[str, Any]:
+    """Return the description of a program, of which ``root`` is the outermost group."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "options": [_parameter(one) for one in root.params],
+        "commands": [_command(name, found) for name, found in _commands(root, "")],
+        "exit_codes": [{"code": code.value, "name": code.name.lower().replace("_", " ")} for code in ExitCode],
+        "findings": [{"code": code, "title": codes.title(page)} for code, page in codes.pages().items()],
+    }
+
+
+def _commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    """Yield full names and commands; of a group its commands alone."""
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        _, found, _ = group.resolve_command(context, [name])
+        if hasattr(found, "list_commands"):
+            yield from _commands(found, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", found
+
+
+def _command(name: str, found: Any) -> dict[str, Any]:
+    options = [one for one in found.params if one.param_type_name == "option"]
+    return {
+        "name": name,
+        "help": found.help,
+        "check": isinstance(found, CheckCommand),
+        "arguments": [_parameter(one) for one in found.params if one.param_type_name == "argument"],
+        "options": [_parameter(one) for one in options],
+        "examples": [line.strip() for line in (found.epilog or "").splitlines() if line.startswith("  obsctl")],
+    }
+
+
+def _parameter(one: Any) -> dict[str, Any]:
+    """Return what there is to know of an option or an argument; its help has a default of the machine's."""
+    is_option = one.param_type_name == "option"
+    described: dict[str, Any] = {"names": sorted(one.opts, key=len)} if is_option else {"name": one.metavar or one.name}
+    # Options of many commands keep None for "not given here"; what counts then are the settings' own defaults.
+    default = one.default if one.default is not None else getattr(settings.Settings(), one.name, None)
+    default = default if isinstance(default, (str, int, float, bool)) else None
+    described |= {
+        "type": "flag" if getattr(one, "is_flag", False) else _type(one.type),
+        "metavar": one.metavar,
+        "choices": list(getattr(one.type, "choices", None) or []) or None,
+        "default": default,
+        "min": getattr(one.type, "min", None),
+        "max": getattr(one.type, "max", None),
+        "required": bool(one.required),
+        "multiple": bool(getattr(one, "multiple", False)) or one.nargs == -1,
+        "help": one.help,
+    }
+    return described
+
+
+#: What the library calls kinds of values; others have a grammar of their own, in the help.
+_TYPES = {
+    "text": "text", "integer": "integer", "int range": "integer", "float": "float", "float range": "float",
+    "path": "path", "file": "path", "directory": "path", "choice": "choice",
+}  # fmt: skip
+
+
+def _type(kind: Any) -> str:
+    return _TYPES.get(str(kind.name), "text")

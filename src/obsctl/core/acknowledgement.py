@@ -1,0 +1,112 @@
+"""Acknowledgements: a person has taken note of something that happened and cannot be undone, such as a loss.
+
+An acknowledged finding is information, no warning. It is one again when its number has grown, or the event is a later
+one: who acknowledged 1,427 lost records has said nothing about the next ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from obsctl.core.errors import UsageError
+from obsctl.core.report import Finding, Severity
+
+#: Characters of an author and of a reason.
+LONGEST_TEXT = 500
+#: Which findings are about an event, and stay until a person has taken note: by code, the evidence that can grow. All
+#: others end by themselves when what they name is mended.
+NUMBERS = {"CONSUMER_RECORDS_LOST": "lost", "CONSUMER_NOTICE": "since_ms"}
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
+    """One acknowledgement.
+
+    Attributes:
+        code: of the finding.
+        object: of the finding.
+        number: what the finding's evidence said then; a greater one is news.
+        author: who took note.
+        reason: what came of it.
+        created: when (seconds since the epoch).
+    """
+
+    code: str
+    object: str
+    number: int
+    author: str
+    reason: str
+    created: float
+
+    @property
+    def key(self) -> str:
+        """Its name in the topic: one finding has one acknowledgement."""
+        return hashlib.blake2b(f"{self.code}\0{self.object}".encode(), digest_size=8).hexdigest()
+
+
+Acknowledgements = tuple[Acknowledgement, ...]
+
+
+def made(finding: Finding, *, author: str, reason: str, now: float) -> Acknowledgement:
+    """Return the acknowledgement of a finding as it is now.
+
+    Raises:
+        UsageError: it is none that can be acknowledged, or a text is empty or too long.
+    """
+    refuse_state(finding.code)
+    for name, text in (("author", author), ("reason", reason)):
+        if not text.strip():
+            raise UsageError(f"an acknowledgement needs {'an' if name == 'author' else 'a'} {name}")
+        if len(text) > LONGEST_TEXT:
+            raise UsageError(f"the {name} has {len(text)} characters; at most {LONGEST_TEXT} are allowed")
+    return Acknowledgement(
+        code=finding.code,
+        object=finding.object,
+        number=_number(finding),
+        author=author.strip(),
+        reason=reason.strip(),
+        created=now,
+    )
+
+
+def refuse_state(code: str) -> None:
+    """Refuse a code that is about a state.
+
+    Raises:
+        UsageError: findings of this code end when what they name is mended.
+    """
+    if code not in NUMBERS:
+        raise UsageError(
+            f"{code} cannot be acknowledged: it ends by itself when its cause is fixed",
+            hint=f"only findings about an event can: {', '.join(sorted(NUMBERS))}",
+        )
+
+
+def applied(findings: Iterable[Finding], acknowledged: Sequence[Acknowledgement]) -> list[Finding]:
+    """Return the findings; those that a person has taken note of as information, with the person and the reason.
+
+    What was information already has been read, and is left out.
+    """
+    by_subject = {(one.code, one.object): one for one in acknowledged}
+    weighed = (_weighed(finding, by_subject.get((finding.code, finding.object))) for finding in findings)
+    return [finding for finding in weighed if finding is not None]
+
+
+def _weighed(finding: Finding, one: Acknowledgement | None) -> Finding | None:
+    if one is None or finding.code not in NUMBERS or _number(finding) > one.number:
+        return finding
+    if finding.severity is Severity.INFO:
+        return None
+    return msgspec.structs.replace(
+        finding,
+        severity=Severity.INFO,
+        summary=f"{finding.summary} (acknowledged by {one.author}: {one.reason})",
+        evidence={**finding.evidence, "acknowledged_by": one.author, "acknowledged_reason": one.reason},
+        hint="",
+    )
+
+
+def _number(finding: Finding) -> int:
+    return int(finding.evidence.get(NUMBERS[finding.code]) or 0)

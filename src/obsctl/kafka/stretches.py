@@ -1,0 +1,220 @@
+"""Stretches of partitions, read from one offset to another: what a command looks at once, without a group.
+
+Each partition can be paused and resumed, so that a merging reader need not buffer one that is ahead of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from obsctl.kafka import clients, end_offsets
+from obsctl.kafka.partition import TopicPartition
+from obsctl.kafka.topic_log import TIMEOUT_S, NotAnsweredError, ends_reading, judged
+from obsctl.kafka.topics import Bounds
+
+#: Records taken at once.
+_BATCH = 2000
+#: How long to wait for records at a time, seconds.
+_WAIT_S = 0.1
+#: Partitions from which nothing arrives for so long are not answered, seconds.
+_SILENT_S = 10.0
+
+
+class Stretch(NamedTuple):
+    """A part of a partition's log; its text form is ``TOPIC:PARTITION:FIRST-LAST``, both inclusive.
+
+    Attributes:
+        part: the partition.
+        first: offset of the first record.
+        end: offset after the last one.
+    """
+
+    part: TopicPartition
+    first: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"{self.part.topic}:{self.part.partition}:{self.first}-{self.end - 1}"
+
+
+class Record(NamedTuple):
+    """One record.
+
+    Attributes:
+        part: its partition.
+        offset: in the partition.
+        value: empty for none.
+    """
+
+    part: TopicPartition
+    offset: int
+    value: bytes
+
+
+def bounds(client: AdminClient, topics: Collection[str]) -> dict[TopicPartition, Bounds]:
+    """Ask what each partition of some topics has.
+
+    Raises:
+        TopicMissingError: one of the topics does not exist.
+        NotAnsweredError: no broker answers, or a partition has no leader.
+    """
+    try:
+        parts: list[TopicPartition] = []
+        for topic in topics:
+            found = client.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+            if found.error is not None:
+                raise judged(found.error, topic)
+            parts += [TopicPartition(topic, part) for part in sorted(found.partitions)]
+        firsts = _answered(end_offsets.firsts(client, parts, TIMEOUT_S))
+        ends = _answered(end_offsets.ask(client, parts, TIMEOUT_S))
+    except KafkaException as error:
+        raise judged(error.args[0], ", ".join(topics)) from None
+    return {part: Bounds(firsts[part], ends[part]) for part in parts}
+
+
+def since(client: AdminClient, parts: Collection[TopicPartition], moment: float) -> Mapping[TopicPartition, int]:
+    """Ask for the first record of each partition that was written at a moment or later; its end where there is none.
+
+    Args:
+        moment: seconds since the epoch, compared with the records' own time stamps.
+
+    Raises:
+        NotAnsweredError: no broker answers, or a partition has no leader.
+    """
+    try:
+        return _answered(end_offsets.since(client, parts, moment, TIMEOUT_S))
+    except KafkaException as error:
+        raise NotAnsweredError(f"Kafka does not answer: {error.args[0].str()}") from None
+
+
+class StretchReader:
+    """Reads stretches side by side.
+
+    Args:
+        bootstrap: brokers as ``HOST:PORT``.
+        stretches: one a partition.
+        client_id: the name under which the brokers know this reader.
+
+    Attributes:
+        open: the partitions whose stretch has not been read to its end.
+        gone: records that no longer existed when they were to be read.
+    """
+
+    def __init__(self, bootstrap: Sequence[str], stretches: Sequence[Stretch], client_id: str) -> None:
+        self._ends = {stretch.part: stretch.end for stretch in stretches if stretch.first < stretch.end}
+        self._next = {stretch.part: stretch.first for stretch in stretches}
+        self.open = set(self._ends)
+        self.gone: list[Stretch] = []
+        self._held: set[TopicPartition] = set()
+        self._waited_s = 0.0
+        self._client = Consumer(
+            clients.settings(bootstrap, client_id)
+            | clients.READ_ON
+            | {
+                # The library wants a name; no member ever joins, and nothing is committed.
+                "group.id": client_id,
+                "enable.auto.commit": False,
+                # What was deleted meanwhile is passed over by :meth:`_skip`, which takes note of it.
+                "auto.offset.reset": "error",
+                "allow.auto.create.topics": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": 16384,
+                "log_level": 0,
+            }
+        )
+        self._assign()
+
+    def poll(self) -> list[Record]:
+        """Return what arrives within a moment.
+
+        Raises:
+            TopicMissingError: the topic was deleted.
+            NotAllowedError: our user may not read it.
+            NotAnsweredError: the client cannot go on, or nothing has arrived for ten seconds of waiting.
+        """
+        records: list[Record] = []
+        messages = self._client.consume(_BATCH, _WAIT_S)
+        for message in messages:
+            error, offset = message.error(), message.offset()
+            part = TopicPartition(message.topic() or "", message.partition() if message.partition() is not None else -1)
+            if error is None and offset is not None:
+                if part in self.open and offset >= self._next[part]:
+                    records += self._take(part, offset, message.value() or b"")
+            elif error is not None and error.code() == KafkaError._PARTITION_EOF:
+                # What is missing up to the stretch's end are marks of transactions.
+                self.leave(part)
+            elif error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+                self._skip(part)
+            elif error is not None and (end := ends_reading(error, part.topic)) is not None:
+                raise end
+        self._waited_s = 0.0 if messages or not self.open else self._waited_s + _WAIT_S
+        if self._waited_s > _SILENT_S:
+            silent = ", ".join(map(str, sorted(self.open - self._held)))
+            raise NotAnsweredError(f"records of {silent} could not be read to their end: the brokers do not answer")
+        return records
+
+    def hold(self, part: TopicPartition) -> None:
+        """Read nothing more of a partition for now."""
+        if part in self.open and part not in self._held:
+            self._held.add(part)
+            self._client.pause([_place(part)])
+
+    def go_on(self, part: TopicPartition) -> None:
+        """Read on in a partition that was held."""
+        if part in self._held:
+            self._held.discard(part)
+            self._client.resume([_place(part)])
+
+    def leave(self, part: TopicPartition) -> None:
+        """Read nothing more of a partition."""
+        if part in self.open:
+            self.open.discard(part)
+            self._held.discard(part)
+            self._client.pause([_place(part)])
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        self._client.close()
+
+    def _take(self, part: TopicPartition, offset: int, value: bytes) -> list[Record]:
+        end = self._ends[part]
+        self._next[part] = offset + 1
+        if offset + 1 >= end:
+            self.leave(part)
+        return [Record(part, offset, value)] if offset < end else []
+
+    def _skip(self, part: TopicPartition) -> None:
+        """Go over to the first record that a partition still has."""
+        if part not in self.open:
+            return
+        try:
+            first, _ = self._client.get_watermark_offsets(_place(part), timeout=TIMEOUT_S)
+        except KafkaException as error:
+            raise judged(error.args[0], part.topic) from None
+        expected, end = self._next[part], self._ends[part]
+        self.gone.append(Stretch(part, expected, min(first, end)))
+        self._next[part] = first
+        if first >= end:
+            self.leave(part)
+        self._assign()
+
+    def _assign(self) -> None:
+        self._client.assign([_place(part, self._next[part]) for part in self.open])
+        if self._held:
+            self._client.pause([_place(part) for part in self._held])
+
+
+def _place(part: TopicPartition, offset: int = confluent_kafka.OFFSET_INVALID) -> confluent_kafka.TopicPartition:
+    return confluent_kafka.TopicPartition(part.topic, part.partition, offset)
+
+
+def _answered(found: end_offsets.EndOffsets) -> dict[TopicPartition, int]:
+    for part, fault in found.faults.items():
+        raise NotAnsweredError(f"partition {part} does not answer: {fault}")
+    return found.ends

@@ -1,0 +1,43 @@
+"""Reports as pages of HTML that stand for themselves: no script, and nothing is fetched from anywhere.
+
+What hosts and clients wrote is escaped. The page forbids a browser all but its own style sheet, by the digest of that
+(Content-Security-Policy), so that nothing that got in could do anything either.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+
+import obsctl
+from obsctl.core.report import Report
+from obsctl.render.plain import plain
+
+_FOLDER = Path(obsctl.__file__).parent / "templates" / "reports"
+
+
+def page(report: Report, template: str) -> str:
+    """Return the page.
+
+    Args:
+        template: the name of a file in ``templates/reports`` without its endings.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["digest"] = _digest
+    environment.filters["plain"] = plain
+    return environment.get_template(f"{template}.html.j2").render(report=report, data=report.data)
+
+
+def _digest(style: str) -> str:
+    """Return how a policy names a style sheet: by the text between the tags, to the last blank."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(str(style).encode()).digest()).decode()}"
