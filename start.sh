@@ -44,7 +44,7 @@ main() {
   esac
   case $os in debian12 | el9 | mixed) ;; *) usage >&2; exit 64 ;; esac
   check_machine
-  trap 'printf "\nstart.sh: interrupted. the same command goes on from here, ./start.sh --down removes everything.\n" >&2; exit 130' INT TERM
+  trap 'printf "\nstart.sh: interrupted. Run the same command to continue, ./start.sh --down removes everything.\n" >&2; exit 130' INT TERM
   local began=$SECONDS
 
   say "1/6 Packages of this machine"
@@ -57,14 +57,14 @@ main() {
   .venv/bin/obsctl lab up --os "$os"
   say "5/6 site.yml on inventories/lab"
   .venv/bin/ansible-playbook site.yml -i inventories/lab
-  say "6/6 Traffic through the VIP, and what became of it"
+  say "6/6 Traffic through the VIP, and where its lines are"
   local verdict=0
   # Just after a start replicas may still catch up: give them a minute, then say what is.
   timeout 60 .venv/bin/obsctl -q -i inventories/lab health --watch 2 --until ok >/dev/null || true
   .venv/bin/obsctl -i inventories/lab verify lb || verdict=$?
   .venv/bin/obsctl -i inventories/lab status || verdict=$?
   summary $((SECONDS - began)) "$([ "$os" = debian12 ] && echo MariaDB || echo MySQL)"
-  [ "$verdict" = 0 ] || die "the fleet is up, but not well: the findings above say what to do" "$verdict"
+  [ "$verdict" = 0 ] || die "the fleet is up, but not healthy: the findings above say what to do" "$verdict"
 }
 
 build_artifacts() {

@@ -21,7 +21,7 @@ from obsctl.lines.formats.line import AccessLine
 from obsctl.store.mysql.store import MySQLStore
 from obsctl.store.settings import Database
 from rig.consumer import assert_conserved
-from rig.database import MariaDB, grant, make_schema
+from rig.database import Certificates, MariaDB, grant, make_schema
 from rig.kafka import KafkaNode, unpack_kafka
 from rig.ports import free_port
 from rig.tools import kafka_archive
@@ -61,11 +61,12 @@ class Rig:
         folder: for all that they keep.
         rows: of the backlog.
         consumer: its program; the naive one runs on the Python beside it.
+        tls: there is a second database with TLS. One of the two runs at a time.
     """
 
     topic = "nginxlog"
 
-    def __init__(self, folder: Path, rows: int, consumer: Path) -> None:
+    def __init__(self, folder: Path, rows: int, consumer: Path, *, tls: bool = False) -> None:
         self.folder = folder
         self.rows = rows
         self._consumer = consumer
@@ -76,6 +77,12 @@ class Rig:
         (folder / "mariadb").mkdir()
         self.kafka = KafkaNode(libs, folder / "kafka", settings=_KAFKA_SETTINGS, java=("-Xmx512m",))
         self.mariadb = MariaDB(folder / "mariadb", _MARIADB_OPTIONS)
+        self._clear, self._encrypted, self._ca_file = self.mariadb, self.mariadb, ""
+        if tls:
+            (folder / "encrypted").mkdir()
+            certificates = Certificates(folder / "certificates")
+            self._encrypted = MariaDB(folder / "encrypted", (*_MARIADB_OPTIONS, *certificates.options))
+            self._ca_file = str(certificates.authority.ca_file)
         (folder / "password").write_text(PASSWORD)
         self._runs = 0
 
@@ -93,9 +100,9 @@ class Rig:
 
     # -- the sides ---------------------------------------------------------------------------------------------
 
-    def ours(self, processes: int) -> Figures:
+    def ours(self, processes: int, *, tls: bool = False) -> Figures:
         """Drain the backlog with the consumer, and see that every row and every roll-up is there."""
-        group = self._begin()
+        group = self._begin(tls=tls)
         command = [self._consumer, "--config", self._config(group, processes)]
         with _ended(self._launch(command, group)) as unit:
             figures = self._watch(unit, self._passed)
@@ -183,8 +190,14 @@ class Rig:
         if count != self.rows:
             sys.exit(f"{whose} stored {count} rows of {self.rows}")
 
-    def _begin(self) -> str:
+    def _begin(self, *, tls: bool = False) -> str:
         """Create the tables again, with the days' partitions; return a consumer group that has not been used."""
+        wanted = self._encrypted if tls else self._clear
+        if wanted is not self.mariadb:
+            # A client in clear would take the offer of TLS: so there are two servers.
+            self.mariadb.stop()
+            self.mariadb = wanted
+            self.mariadb.start()
         with self.mariadb.root() as cursor:
             make_schema(cursor, DATABASE)
             grant(cursor, DATABASE, USER, PASSWORD)
@@ -205,7 +218,14 @@ class Rig:
 
     def _database(self) -> Database:
         password = f"file:{self.folder / 'password'}"
-        return Database(host="127.0.0.1", port=self.mariadb.port, name=DATABASE, user=USER, password=password)
+        return Database(
+            host="127.0.0.1",
+            port=self.mariadb.port,
+            name=DATABASE,
+            user=USER,
+            password=password,
+            ca_file="" if self.mariadb is self._clear else self._ca_file,
+        )
 
     def _config(self, group: str, processes: int) -> Path:
         path = self.folder / f"{group}.yml"

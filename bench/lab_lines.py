@@ -1,8 +1,7 @@
 """Lines at a steady rate on the lab's balancers, and what the database and the consumer make of them.
 
-A small program on each balancer appends lines to nginx's own access log, shaped as nginx writes them; ``msec`` is the
-moment of writing. There are 5,000 clients, so that none of them is a flood to the alerter. All hosts of the lab share
-one clock, so moments of different hosts may be compared.
+A small program on each balancer (``rig.written_lines``) appends lines to nginx's own access log. All hosts of the lab
+share one clock, so moments of different hosts may be compared.
 """
 
 from __future__ import annotations
@@ -16,50 +15,15 @@ from typing import Any
 
 from measure import BIN, ROOT
 
+sys.path.insert(0, str(ROOT / "tests"))
 from obsctl.core.lab_record import lab_of_tree_is_up
 from obsctl.lab import ssh
 from obsctl.lab.spec import FLEET_LAB
+from rig import written_lines
 
 BALANCERS = ("node1", "node2", "node3")
 DATABASE = "db1"
 CONSUMER = "app1"
-#: Each line of this number is a probe, whose way is timed.
-PROBE_EVERY = 50
-
-# Opened for each tick, so that a rotation by rename is followed. Prints the number of lines at its end.
-_WRITER = """
-import json, os, sys, time
-path, marker, rate, seconds, every = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
-began, written, probes = time.time(), 0, 0
-while True:
-    now = time.time()
-    due = int(min(now - began, seconds) * rate) - written
-    if due:
-        lines = []
-        for number in range(written, written + due):
-            if number % every == 0:
-                name, probes = "%s-p-%d" % (marker, probes), probes + 1
-            else:
-                name = "%s-l-%d" % (marker, number)
-            lines.append(json.dumps({
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(now)), "msec": round(now, 3),
-                "remote_addr": "100.64.%d.%d" % divmod(number % 5000, 250), "x_forwarded_for": "", "remote_user": "",
-                "request_id": name, "client_request_id": "", "host": "bench.example", "method": "GET",
-                "uri": "/item/%d?page=%d" % (number % 997, number % 7), "protocol": "HTTP/1.1", "status": 200,
-                "bytes": 512 + number % 4096, "request_length": 180, "request_time": 0.004, "referer": "",
-                "user_agent": "bench/1", "upstream_addr": "198.18.0.11:8080", "upstream_status": "200",
-                "upstream_response_time": "0.003", "upstream_connect_time": "0.000",
-            }, separators=(",", ":")))
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-        os.write(file, ("\\n".join(lines) + "\\n").encode())
-        os.close(file)
-        written += due
-    if now - began >= seconds:
-        break
-    time.sleep(0.01)
-print(written)
-"""
-
 # Prints "PROBE WRITTEN READABLE" (seconds since 1970) for each probe, at its end: nothing reads before, and a full pipe
 # would hold it up. Each balancer writes its probes in their order, so what is still to come is younger than the last
 # one of an unbroken row: the query reads from there.
@@ -118,8 +82,7 @@ class Lines:
         self._runs: list[subprocess.Popen[str]] = []
         self.markers = [f"bench{uuid.uuid4().hex[:12]}" for _ in BALANCERS]
         for host, marker in zip(BALANCERS, self.markers, strict=True):
-            share = [marker, str(rate / len(BALANCERS)), str(seconds), str(PROBE_EVERY)]
-            self._runs.append(on(host, ["python3", "-c", _WRITER, "/var/log/nginx/access.log", *share]))
+            self._runs.append(on(host, written_lines.writer(marker, rate / len(BALANCERS), seconds)))
 
     def written(self) -> int:
         """Wait for the writers and return how many lines they wrote."""

@@ -23,7 +23,7 @@ from tests.lab.conftest import BIN, INVENTORY, ROOT, Answer, Fleet, play
 
 #: What an interpreter does not need to run a module.
 _LEFT_OUT = ("*/test", "*/tests", "*/__pycache__", "*.a", "*.pyc", "*/share", "*/include", "*/site-packages/*")
-#: Package managers, and beside this file the folder of the module that stands for each under Python 2.7.
+#: Package managers, and beside this file the folder of the module that means each under Python 2.7.
 _MANAGERS = {"debian12": "apt", "el9": "dnf"}
 #: Host, unit, and a file that the unit reads.
 WRITTEN = (

@@ -12,6 +12,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,7 @@ def _apply(inventory: Path, zone: str, playbooks: Sequence[str] = PLAYBOOKS) -> 
     return answer
 
 
-def _install_language(fleet: Fleet, host: str, folder: Path) -> None:
+def _install_language(fleet: Fleet, folder: Path, host: str) -> None:
     """Give a host the locale and, where this machine has it, its catalogue of coreutils; make it the login's."""
     with subprocess.Popen(["tar", "--create", "--directory", folder, "."], stdout=subprocess.PIPE) as packed:
         unpack = [BIN / "obsctl", "lab", "ssh", host, "--", "tar", "--extract", "--directory=/", "--no-overwrite-dir"]
@@ -76,8 +78,8 @@ def site(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fle
     (inventory / "group_vars/lb/listen.yml").write_text(f"---\nnginx_listen: ['{VIP}:80']\n")
     fleet.wait_healthy()
     try:
-        for host in FLEET_LAB.names:
-            _install_language(fleet, host, language)
+        with ThreadPoolExecutor(len(FLEET_LAB.names)) as pool:
+            list(pool.map(partial(_install_language, fleet, language), FLEET_LAB.names))
         # Role keepalived writes nothing of these settings, but asks who answers on the VIP.
         _apply(inventory, "Asia/Shanghai", (*PLAYBOOKS, "keepalived"))
         assert set(_apply(inventory, "Asia/Shanghai").changes.values()) == {0}

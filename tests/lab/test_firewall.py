@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.lab.conftest import NODES, ONE_OF_EACH, Fleet
+from tests.lab.conftest import NODES, ONE_OF_EACH, Fleet, wait_for
 
 ADDRESS = {"node1": "198.18.0.11", "node2": "198.18.0.12", "db1": "198.18.0.21", "app1": "198.18.0.31"}
 #: Nothing of ours listens there; a host that is not closed would answer with a reset.
@@ -17,8 +16,10 @@ UNUSED = 7777
 BALANCER_PORTS = {
     "http": (80, ("peer", "db1", "app1"), ()),
     "backend": (8080, ("peer",), ("db1", "app1")),
-    "broker": (9092, ("peer", "app1"), ("db1",)),
-    "controller": (9093, ("peer",), ("db1", "app1")),
+    "https": (443, ("peer", "db1", "app1"), ()),
+    "Kafka's clients": (9094, ("peer", "app1"), ("db1",)),
+    "broker": (9095, ("peer",), ("db1", "app1")),
+    "controller": (9096, ("peer",), ("db1", "app1")),
     "ssh": (22, (), ("peer", "db1", "app1")),
     "unused": (UNUSED, (), ("peer", "db1", "app1")),
 }
@@ -58,21 +59,20 @@ def test_the_databases_port_is_open_for_the_consumer(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("host", ONE_OF_EACH)
 def test_control_node_reaches_the_services_and_not_the_controllers(fleet: Fleet, host: str) -> None:
-    for port in (22, 80, 8080, 9092):
+    for port in (22, 80, 443, 8080, 9094):
         socket.create_connection((ADDRESS[host], port), 3).close()
-    with pytest.raises(OSError, match=r"No route|refused|timed out"):
-        socket.create_connection((ADDRESS[host], 9093), 3)
+    for port in (9095, 9096):
+        with pytest.raises(OSError, match=r"No route|refused|timed out"):
+            socket.create_connection((ADDRESS[host], port), 3)
 
 
-#: Prints each payload of IP protocol 112 that passes the firewall within the seconds given.
+#: Prints each payload of IP protocol 112 that passes the firewall, until one says that it was the last.
 _LISTEN = """
-import socket, sys, time
-end = time.monotonic() + float(sys.argv[1])
+import socket
 taker = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
-while (left := end - time.monotonic()) > 0:
-    taker.settimeout(left)
-    try: print(taker.recv(2048)[20:].decode("latin-1"))
-    except TimeoutError: pass
+taker.settimeout(60)
+while (came := taker.recv(2048)[20:].decode("latin-1")) != "drill-end":
+    print(came)
 """
 _SEND = """
 import socket, sys
@@ -80,13 +80,21 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, 112).sendto(sys.argv[2].encode(),
 """
 
 
+def _takers(fleet: Fleet, host: str) -> int:
+    """Return how many sockets of the host take packets of IP protocol 112; one is keepalived's."""
+    return int(fleet.ssh(host, "sh", "-c", "grep -c ':0070 ' /proc/net/raw || true"))
+
+
 def test_vrrp_is_only_for_the_balancers(fleet: Fleet) -> None:
+    before = {host: _takers(fleet, host) for host in ONE_OF_EACH}
     with ThreadPoolExecutor(len(ONE_OF_EACH)) as pool:
-        heard = {host: pool.submit(fleet.ssh, host, "python3", "-c", _LISTEN, "6") for host in ONE_OF_EACH}
-        time.sleep(2)
+        heard = {host: pool.submit(fleet.ssh, host, "python3", "-c", _LISTEN, timeout=90) for host in ONE_OF_EACH}
         for host in ONE_OF_EACH:
+            wait_for(f"{host} listens", lambda host=host: _takers(fleet, host) > before[host], seconds=30)
             for origin in (PEER[host], "db1", "app1"):
                 fleet.ssh(origin, "python3", "-c", _SEND, ADDRESS[host], f"drill-{origin}")
+            # From the host to itself, which no rule is about.
+            fleet.ssh(host, "python3", "-c", _SEND, ADDRESS[host], "drill-end")
     for host in ONE_OF_EACH:
         came = {origin for origin in (PEER[host], "db1", "app1") if f"drill-{origin}" in heard[host].result()}
         assert came == {PEER[host]}, host

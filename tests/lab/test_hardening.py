@@ -6,25 +6,33 @@ import re
 
 import pytest
 
+from tests.contract.roles.test_confinement import WORST
 from tests.lab.conftest import ONE_OF_EACH, Fleet
 
-#: The worst exposure level of each unit: systemd's scale goes from 0 (nothing left to take away) to 10.
+#: The most that each unit may score on systemd's scale, from 0 (nothing left to take away) to 10.
 CONSUMER_UNITS = {"obsctl-consumer": 1.5, "obsctl-alerter": 1.5}
-BALANCER_UNITS = {"obs-backend": 3.0, "kafka": 3.0, "filebeat": 3.0}
+UNITS = [
+    *(("app1", unit, worst) for unit, worst in CONSUMER_UNITS.items()),
+    *((host, unit, worst) for host in ONE_OF_EACH for unit, worst in WORST.items()),
+]
 
 
-@pytest.mark.parametrize(
-    ("host", "unit", "worst"),
-    [
-        *(("app1", unit, worst) for unit, worst in CONSUMER_UNITS.items()),
-        *((host, unit, worst) for host in ONE_OF_EACH for unit, worst in BALANCER_UNITS.items()),
-    ],
-)
+@pytest.mark.parametrize(("host", "unit", "worst"), UNITS)
 def test_a_unit_gives_up_what_it_does_not_need(fleet: Fleet, host: str, unit: str, worst: float) -> None:
     shown = fleet.ssh(host, "systemd-analyze", "security", "--no-pager", f"{unit}.service", check=False)
     level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", shown)
     assert level is not None, shown
     assert float(level[1]) <= worst, shown
+
+
+@pytest.mark.parametrize(("host", "unit"), [(host, unit) for host, unit, _worst in UNITS])
+def test_the_running_process_has_given_it_up(fleet: Fleet, host: str, unit: str) -> None:
+    """Settings count from a unit's start on: a package that starts its unit too early would run without them."""
+    pid = fleet.ssh(host, "systemctl", "show", "--property=MainPID", "--value", unit).strip()
+    # A filter of system calls (2), and none of the capabilities to load modules (16) and to trace processes (19).
+    status = dict(re.findall(r"(\w+):\s+(\S+)", fleet.ssh(host, "cat", f"/proc/{pid}/status")))
+    assert status["Seccomp"] == "2"
+    assert int(status["CapBnd"], 16) & (1 << 16 | 1 << 19) == 0
 
 
 @pytest.mark.parametrize("host", ["node1", "node2", "node3", "db1", "app1"])

@@ -11,6 +11,7 @@ import confluent_kafka.admin
 import msgspec
 
 from obsctl.fleet.model import Fleet, Host, Kafka, KafkaNode, Topic
+from rig.cable import Cable
 from rig.kafka import Java, text_of
 from rig.ports import free_port
 from rig.server import START_SECONDS, ServerProcess
@@ -21,9 +22,20 @@ PARTITIONS = 6
 
 
 class Brokers:
-    """A KRaft cluster of three combined nodes, replication factor 3, min.insync.replicas 2."""
+    """A KRaft cluster of three combined nodes, replication factor 3, min.insync.replicas 2.
 
-    def __init__(self, libs: Path, folder: Path) -> None:
+    Args:
+        libs: the unpacked archive's libs.
+        folder: for configurations, data and output.
+        replica_lag_ms: after which Kafka takes a replica out of the ISR (``replica.lag.time.max.ms``).
+
+    Attributes:
+        cables: the way of the other brokers to each node's log, by node; clients and controllers have their own.
+    """
+
+    def __init__(self, libs: Path, folder: Path, *, replica_lag_ms: int = 3000) -> None:
+        self._replica_lag_ms = replica_lag_ms
+        self.cables = {node: Cable(free_port()) for node in (1, 2, 3)}
         self._java = Java(libs, ("-Xmx320m", "-XX:TieredStopAtLevel=1"))
         self._folder = folder
         self._processes = {node: ServerProcess(folder, str(node)) for node in (1, 2, 3)}
@@ -75,6 +87,12 @@ class Brokers:
             f"the brokers {nodes} are registered, see {self._folder}", registered, seconds=START_SECONDS, every=0.2
         )
 
+    def reassign(self, plan: Path) -> str:
+        """Begin what a file says of partitions and their replicas, as Kafka's own tool does."""
+        main = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"
+        arguments = ("--bootstrap-server", self.bootstrap, "--reassignment-json-file", str(plan), "--execute")
+        return self._java.run(main, *arguments)
+
     def admin(self, *nodes: int) -> confluent_kafka.admin.AdminClient:
         """Return a client that asks these nodes first, or any."""
         bootstrap = ",".join(f"127.0.0.1:{self.ports[node]}" for node in nodes) or self.bootstrap
@@ -84,10 +102,11 @@ class Brokers:
         """Return the brokers that these nodes name to clients: those that are not fenced."""
         return set(self.admin(*nodes).list_topics(timeout=2).brokers)
 
-    def create_topic(self) -> None:
-        topic = confluent_kafka.admin.NewTopic(TOPIC, PARTITIONS, 3)
+    def create_topic(self, name: str = TOPIC, partitions: int = PARTITIONS, replicas: int = 3, **settings: str) -> None:
+        topic = confluent_kafka.admin.NewTopic(name, partitions, replicas, config=settings)
         admin = self.admin()  # must outlive its futures
-        admin.create_topics([topic])[TOPIC].result(30)
+        admin.list_topics(timeout=10)
+        create(admin, topic)
 
     def produce(self, partition: int, lines: int, *, acks: str, leader: int | None = None) -> None:
         """Write so many lines to one partition; with its leader named, no other broker is asked, which might hang."""
@@ -96,6 +115,15 @@ class Brokers:
         for number in range(lines):
             producer.produce(TOPIC, f"line {number}".encode(), partition=partition)
         assert producer.flush(20) == 0
+
+    def refusal(self, topic: str) -> str:
+        """Write a line with acks=all and return the name of the error that comes of it, empty for none."""
+        settings = {"bootstrap.servers": self.bootstrap, "acks": "all", "retries": 0, "log_level": 0}
+        producer = confluent_kafka.Producer(settings)
+        errors: list[str] = []
+        producer.produce(topic, b"line", on_delivery=lambda error, _: errors.append(error.name() if error else ""))
+        assert producer.flush(20) == 0
+        return errors[0]
 
     def suspend(self, node: int) -> None:
         self._processes[node].send(signal.SIGSTOP)
@@ -109,6 +137,8 @@ class Brokers:
     def close(self) -> None:
         for node in list(self._processes):
             self.kill(node)
+        for cable in self.cables.values():
+            cable.close()
 
     def _config(self, node: int) -> Path:
         return self._folder / f"{node}.properties"
@@ -120,10 +150,12 @@ class Brokers:
             "process.roles": "broker,controller",
             "node.id": node,
             "controller.quorum.voters": voters,
-            "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{broker},REPLICAS://127.0.0.1:{self.cables[node].target},"
+            f"CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker},REPLICAS://127.0.0.1:{self.cables[node].port}",
+            "inter.broker.listener.name": "REPLICAS",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,REPLICAS:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": self._folder / f"data{node}",
             "auto.create.topics.enable": "false",
             "default.replication.factor": 3,
@@ -132,7 +164,26 @@ class Brokers:
             "offsets.topic.replication.factor": 3,
             "group.initial.rebalance.delay.ms": 0,
             # Short, so that a test sees the ISR shrink and grow within seconds.
-            "replica.lag.time.max.ms": 3000,
+            "replica.lag.time.max.ms": self._replica_lag_ms,
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
         }
+
+
+def create(admin: confluent_kafka.admin.AdminClient, topic: confluent_kafka.admin.NewTopic) -> None:
+    """Create a topic.
+
+    A request on a connection that the client gives up, when the brokers' names become known, is lost, or its answer is:
+    it is sent again, and then the topic may be there.
+    """
+    for _ in range(5):
+        try:
+            admin.create_topics([topic])[topic.topic].result(30)
+        except confluent_kafka.KafkaException as error:
+            if error.args[0].code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
+                return
+            if error.args[0].code() != confluent_kafka.KafkaError._DESTROY_BROKER:
+                raise
+        else:
+            return
+    raise AssertionError(f"{topic.topic}: each connection was given up")

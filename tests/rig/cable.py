@@ -145,7 +145,7 @@ class _Link:
             self._fenced = True
             return Place.FENCE
         if text.startswith(b"SELECT"):
-            return Place.POSITIONS if b"next_offset FROM log_source" in packet else None
+            return Place.POSITIONS if text.startswith(b"SELECT topic,partition_id,topic_id,source_id") else None
         if text.startswith(b"DELETE FROM quarantine"):
             return Place.MOVE
         if text.startswith(b"UPDATE log_source SET topic_id"):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import yaml
 
 from obsctl.store.rollup import BYTES_COUNTED, LATENCY_BOUNDS_MS
 from rig.database import MariaDB, grant, make_schema
+from rig.ending import with_us
 from rig.kafka import KafkaNode
 from rig.ports import free_port
 from rig.waiting import wait_for
@@ -156,6 +157,7 @@ class Consumer:
         config: Path,
         health_port: int,
         *,
+        program: Sequence[str] = ("-m", "obsctl.consumer.service"),
         python: str | Path = sys.executable,
         environment: dict[str, str] | None = None,
     ) -> None:
@@ -163,7 +165,7 @@ class Consumer:
         self.health_port = health_port
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [python, "-m", "obsctl.consumer.service", "--config", str(config)], stderr=out, env=environment
+                with_us([python, *program, "--config", config]), stderr=out, env=environment
             )
 
     def kill(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pymysql
 
 from obsctl.store.mysql.schema import PRIVILEGES
+from rig.authority import Authority
 from rig.ports import free_port
 from rig.server import START_SECONDS, Server, ServerProcess
 from rig.tools import MYSQLD, REPOSITORY
@@ -101,13 +102,14 @@ class MySQL(MariaDB):
     Args:
         folder: for its data and output.
         tls: offer TLS, as it does by itself. Without it a cable can read the statements.
+        options: further ones of the server.
     """
 
     check_violated = 3819
 
-    def __init__(self, folder: Path, *, tls: bool = True) -> None:
+    def __init__(self, folder: Path, *, tls: bool = True, options: Sequence[str] = SMALL_MARIADB) -> None:
         self._tls = tls
-        super().__init__(folder)
+        super().__init__(folder, options)
 
     def _install(self) -> None:
         command = [MYSQLD, "--no-defaults", "--initialize-insecure", *self._user, f"--datadir={self.folder / 'data'}"]
@@ -118,9 +120,44 @@ class MySQL(MariaDB):
         return [MYSQLD, "--no-defaults", "--mysqlx=0", "--disable-log-bin", "--secure-file-priv=NULL", *plain]
 
 
-def database_server(folder: Path, *, tls: bool = True) -> MariaDB:
+def database_server(folder: Path, *, tls: bool = True, options: Sequence[str] = ()) -> MariaDB:
     """Return the server that the tests use: MariaDB, or MySQL where :data:`MYSQLD` is set."""
-    return MySQL(folder, tls=tls) if MYSQLD else MariaDB(folder)
+    options = (*SMALL_MARIADB, *options)
+    return MySQL(folder, tls=tls, options=options) if MYSQLD else MariaDB(folder, options)
+
+
+class Certificates:
+    """What a database server presents: one file with key and chain, which a test replaces while the server runs.
+
+    Attributes:
+        options: by which a server uses it, and refuses clear text.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.authority = Authority(folder / "ca")
+        self.file = folder / "server.pem"
+        self._server_ca = folder / "server-ca.pem"
+        self._write(self.authority.issue("server"))
+        self.options = (
+            f"--ssl-ca={self._server_ca}",
+            f"--ssl-cert={self.file}",
+            f"--ssl-key={self.file}",
+            "--tls-version=TLSv1.2,TLSv1.3",
+            "--require-secure-transport=ON",
+        )
+
+    def present(self, issued: Path, server: MariaDB) -> None:
+        """Have the server present another one from now on. MySQL itself refuses one that is not valid now."""
+        self._write(issued)
+        with server.root() as cursor:
+            cursor.execute("ALTER INSTANCE RELOAD TLS" if MYSQLD else "FLUSH SSL")
+
+    def _write(self, issued: Path) -> None:
+        """Write the server's files: MySQL wants to trust its own certificate."""
+        self.file.write_bytes(issued.read_bytes())
+        begin = "-----BEGIN CERTIFICATE-----"
+        self._server_ca.write_text(begin + issued.read_text().rpartition(begin)[2])
 
 
 def migration_statements(text: str) -> list[str]:

@@ -39,15 +39,20 @@ class Java(NamedTuple):
 
     def format(self, config: Path, cluster_id: str = CLUSTER_ID) -> None:
         """Format the storage that a server.properties names."""
-        command = self._command("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={config}")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        self.run("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", f"--config={config}")
+
+    def run(self, main: str, *arguments: str) -> str:
+        """Run one of Kafka's own tools, and return what it prints."""
+        done = subprocess.run(self.command(main, *arguments), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def broker(self, config: Path, *options: str) -> list[str]:
         """Return the command that runs a node."""
-        return self._command("kafka.Kafka", str(config), options=options)
+        return self.command("kafka.Kafka", str(config), options=options)
 
-    def _command(self, main: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+    def command(self, main: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+        """Return the command that runs one of Kafka's programs."""
         return ["java", *self.options, *options, "-cp", f"{self.libs}/*", main, *arguments]
 
 
@@ -66,6 +71,7 @@ class KafkaNode(Server):
         settings: what its server.properties says otherwise.
         java: options of the virtual machine.
         cluster_id: the id that the cluster is formatted with.
+        listeners: more of them: name to port and security protocol.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class KafkaNode(Server):
         settings: Mapping[str, str] | None = None,
         java: Sequence[str] = SMALL_JAVA,
         cluster_id: str = CLUSTER_ID,
+        listeners: Mapping[str, tuple[int, str]] | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -87,14 +94,16 @@ class KafkaNode(Server):
         controller = free_port()
         second = f",CABLE://127.0.0.1:{cable.target}" if cable else ""
         advertised = f",CABLE://127.0.0.1:{cable.port}" if cable else ""
+        more = "".join(f",{name}://127.0.0.1:{port}" for name, (port, _) in (listeners or {}).items())
+        protocols = "".join(f",{name}:{protocol}" for name, (_, protocol) in (listeners or {}).items())
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}{second}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}{advertised}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}{second}{more}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}{advertised}{more}",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CABLE:PLAINTEXT",
+            "listener.security.protocol.map": f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CABLE:PLAINTEXT{protocols}",
             "log.dirs": str(folder / "data"),
             "auto.create.topics.enable": "false",
             "offsets.topic.num.partitions": "2",
@@ -110,6 +119,10 @@ class KafkaNode(Server):
         properties.update(settings or {})
         self._config.write_text(text_of(properties))
         self._java.format(self._config, cluster_id)
+
+    def run_tool(self, main: str, *arguments: str) -> str:
+        """Run one of Kafka's own tools, and return what it prints."""
+        return self._java.run(main, *arguments)
 
     def start(self) -> None:
         """Start the broker and wait until it answers."""

@@ -53,6 +53,14 @@ def json_line(number: int, *, msec: float | None = None, **changes: Any) -> str:
         "upstream_status": "200",
         "upstream_response_time": "0.003",
         "upstream_connect_time": "0.001",
+        "scheme": "http",
+        "ssl_protocol": "",
+        "ssl_cipher": "",
         "server": "node1",
     }
     return json.dumps(fields | changes)
+
+
+def marked(line: str, mark: str) -> str:
+    """Return a line in JSON as nginx writes it for a signed request of a test of an alert rule."""
+    return f'{{"obscraft_test":"{mark}",{line[1:]}'

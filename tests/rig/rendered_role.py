@@ -27,6 +27,7 @@ class RenderedNode:
         templar, hostvars, groups = ansible_inventory.read([source])
         self._role = ROLES / role
         own: dict[str, Any] = fleet_preflight.read_yaml(ROLES / "fleet_topics/defaults/main.yml")
+        own |= fleet_preflight.read_yaml(ROLES / "fleet_tls/defaults/main.yml")
         own |= fleet_preflight.read_yaml(self._role / "defaults/main.yml")
         own |= fleet_preflight.read_yaml(self._role / "vars/main.yml")
         variables = fleet_preflight.layered(hostvars, host, groups, own)

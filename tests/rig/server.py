@@ -6,6 +6,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from rig.ending import with_us
+
 #: Seconds that a server may take to answer after its start.
 START_SECONDS = 60.0
 
@@ -20,7 +22,7 @@ class ServerProcess:
 
     def launch(self, command: list[str]) -> None:
         with (self.folder / f"{self.name}.out").open("ab") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+            self._process = subprocess.Popen(with_us(command), stdout=out, stderr=out, start_new_session=True)
 
     @property
     def pid(self) -> int:

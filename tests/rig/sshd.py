@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.ending import with_us
 from rig.ports import free_port
 from rig.waiting import wait_for
 
@@ -40,14 +42,21 @@ class Sshd:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Sshd]:
-    """Start an sshd that lets the tests' own user in by one key."""
+def running(folder: Path, password: str = "") -> Iterator[Sshd]:
+    """Start an sshd that lets the tests' own user in by one key.
+
+    Args:
+        folder: for its files.
+        password: lets the user in as well; only root can start such a server. It knows the password from a file that
+            it alone sees in the place of /etc/shadow.
+    """
     assert PROGRAM, "sshd is not installed"
     for name in ("host", "user", "other"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     port = free_port()
     (folder / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
+        f"PasswordAuthentication {'yes' if password else 'no'}\nKbdInteractiveAuthentication no\n"
         f"PidFile none\nStrictModes no\nUsePAM no\nAllowUsers {getpass.getuser()}\nPermitRootLogin yes\n",
         encoding="ascii",
     )
@@ -55,15 +64,28 @@ def running(folder: Path) -> Iterator[Sshd]:
     made = os.geteuid() == 0 and not _PRIVILEGE_SEPARATION.exists()
     if made:
         _PRIVILEGE_SEPARATION.mkdir(mode=0o755)
-    server = subprocess.Popen([PROGRAM, "-D", "-f", folder / "config", "-E", folder / "log"])
+    command = [PROGRAM, "-D", "-f", str(folder / "config"), "-E", str(folder / "log")]
+    server = subprocess.Popen(with_us(_with_password(folder, password, command) if password else command))
     try:
-        wait_for("sshd listens", lambda: _listens(port, server), seconds=10)
+        wait_for("sshd listens", lambda: _listens(port, server))
         yield Sshd(port, folder / "user", folder / "other", folder / "known_hosts", folder)
     finally:
         server.terminate()
         server.wait(10)
         if made:
             _PRIVILEGE_SEPARATION.rmdir()
+
+
+def _with_password(folder: Path, password: str, command: list[str]) -> list[str]:
+    """Return the command with a /etc/shadow of its own, in which the tests' user has the password."""
+    hashed = subprocess.run(
+        ["openssl", "passwd", "-6", "-stdin"], input=password, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    shadow = folder / "shadow"
+    shadow.write_text(f"{getpass.getuser()}:{hashed}:19000:0:99999:7:::\n", encoding="ascii")
+    shadow.chmod(0o600)
+    mount = f"mount --bind {shlex.quote(str(shadow))} /etc/shadow && exec {shlex.join(command)}"
+    return ["unshare", "--mount", "sh", "-c", mount]
 
 
 def _listens(port: int, server: subprocess.Popen[bytes]) -> bool:

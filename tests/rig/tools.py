@@ -12,9 +12,14 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "obsc
 MYSQLD = os.environ.get("OBSCTL_TEST_MYSQLD", "")
 
 
+def kafka_archives() -> list[Path]:
+    """Return the Kafka archives of the artifact folder, the newest last."""
+    return sorted((CACHE / "artifacts" / "kafka").glob("kafka_*.tgz"))
+
+
 def kafka_archive() -> Path | None:
     """Return the newest Kafka archive of the artifact folder, or None."""
-    found = sorted((CACHE / "artifacts" / "kafka").glob("kafka_*.tgz"))
+    found = kafka_archives()
     return found[-1] if found else None
 
 
