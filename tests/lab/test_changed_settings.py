@@ -47,8 +47,10 @@ def _apply(inventory: Path, zone: str, playbooks: Sequence[str] = PLAYBOOKS) -> 
 
 def _install_language(fleet: Fleet, folder: Path, host: str) -> None:
     """Give a host the locale and, where this machine has it, its catalogue of coreutils; make it the login's."""
-    with subprocess.Popen(["tar", "--create", "--directory", folder, "."], stdout=subprocess.PIPE) as packed:
-        unpack = [BIN / "obsctl", "lab", "ssh", host, "--", "tar", "--extract", "--directory=/", "--no-overwrite-dir"]
+    # No folders: tar would close those that are there, `/` among them, to everyone but root for a moment.
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    with subprocess.Popen(["tar", "--create", "--directory", folder, *files], stdout=subprocess.PIPE) as packed:
+        unpack = [BIN / "obsctl", "lab", "ssh", host, "--", "tar", "--extract", "--directory=/"]
         subprocess.run(unpack, cwd=ROOT, stdin=packed.stdout, check=True, timeout=60)
     fleet.ssh(host, "sh", "-c", f"echo LANG={LOCALE} >> /etc/environment")
 

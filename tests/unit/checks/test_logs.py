@@ -83,6 +83,19 @@ CASES: dict[str, tuple[LogsSnapshot, dict[str, Severity]]] = {
         waiting(NOW - 20, first=sample(delivered=90), second=sample(delivered=90)), {"LOGS_LATE": Severity.WARNING}),
     "not acknowledged for a minute": (
         waiting(NOW - 61, first=sample(delivered=90), second=sample(delivered=90)), {"LOGS_LATE": Severity.CRITICAL}),
+    "an entry that stands still, while nothing is under way": (
+        waiting(NOW - 61, first=sample(delivered=0, events=Events(published=5, released=5)),
+                second=sample(delivered=0, events=Events(published=5, released=5))), {}),
+    "an entry that stands still, while lines come all the time": (
+        waiting(NOW - 61, first=sample(delivered=0, events=Events(published=5, released=3)),
+                second=sample(delivered=0, events=Events(published=8, released=5))), {}),
+    "an entry and a queue that stand still": (
+        waiting(NOW - 61, first=sample(delivered=0, events=Events(published=5, released=3)),
+                second=sample(delivered=0, events=Events(published=8, released=4))), {"LOGS_LATE": Severity.CRITICAL}),
+    "nothing is under way, and not all was read": (
+        waiting(NOW - 61, first=sample(read=90, delivered=0, events=Events(published=5, released=5)),
+                second=sample(read=90, delivered=0, events=Events(published=5, released=5))),
+        {"LOGS_LATE": Severity.CRITICAL}),
     "a backlog that becomes less": (
         waiting(NOW - 61, first=sample(delivered=50), second=sample(delivered=90)), {"LOGS_LATE": Severity.WARNING}),
     "frozen": (
@@ -202,6 +215,13 @@ def test_of_two_entries_the_one_of_a_present_input_counts_and_the_one_behind() -
     assert file.delivered == 40
 
 
+def test_of_two_inputs_that_read_a_file_the_one_behind_counts() -> None:
+    (reader,) = sample().opened
+    behind = msgspec.structs.replace(reader, descriptor=9, position=60)
+    (file,) = deliveries(sample(opened=(behind, reader), delivered=0, events=Events(published=5, released=5)))
+    assert file.delivered == 60
+
+
 @pytest.mark.parametrize(
     ("pattern", "path", "leads"),
     [
@@ -278,6 +298,23 @@ def test_an_entry_without_time_to_live_is_one_of_a_removed_file() -> None:
 def test_a_shell_that_does_not_run_the_script(output: str, why: str) -> None:
     with pytest.raises(NotSeenError, match=why):
         read_answer(output)
+
+
+@pytest.mark.parametrize(
+    ("page", "events"),
+    [
+        (
+            '{"libbeat":{"output":{"events":{"acked":7,"active":2,"dropped":1,"failed":3}},'
+            '"pipeline":{"events":{"active":2,"published":9},"queue":{"acked":8}}}}',
+            Events(acked=7, failed=3, dropped=1, published=9, released=8),
+        ),
+        ('{"libbeat":{"output":{"events":{"acked":7}}}}', Events(acked=7)),
+        ("", None),
+        ("<html>", None),
+    ],
+)
+def test_the_counters_of_a_shipper(page: str, events: Events | None) -> None:
+    assert read_answer(f"begin 1 +0000\npage {page}\nend 2").sample.events == events
 
 
 def test_inputs_are_read_dotted_and_nested() -> None:

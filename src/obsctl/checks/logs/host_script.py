@@ -319,8 +319,22 @@ class _Output(msgspec.Struct, frozen=True):
     events: Events = Events()
 
 
+class _Published(msgspec.Struct, frozen=True):
+    published: int = 0
+
+
+class _Queue(msgspec.Struct, frozen=True):
+    acked: int = -1
+
+
+class _Pipeline(msgspec.Struct, frozen=True):
+    events: _Published = _Published()
+    queue: _Queue = _Queue()
+
+
 class _Libbeat(msgspec.Struct, frozen=True):
     output: _Output = _Output()
+    pipeline: _Pipeline = _Pipeline()
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -331,9 +345,15 @@ class _Page(msgspec.Struct, frozen=True):
 
 def _events(page: str) -> Events | None:
     try:
-        return decode_json(page, _Page).libbeat.output.events if page.strip() else None
+        libbeat = decode_json(page, _Page).libbeat if page.strip() else None
     except UndecodableError:
         return None
+    if libbeat is None:
+        return None
+    pipeline = libbeat.pipeline
+    return msgspec.structs.replace(
+        libbeat.output.events, published=pipeline.events.published, released=pipeline.queue.acked
+    )
 
 
 _MSEC = re.compile(r'"msec": ?(\d+(?:\.\d+)?)')

@@ -86,7 +86,7 @@ class Offset(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         input: id of the input that reads the file.
         source: the name under which it was found.
-        offset: bytes.
+        offset: bytes. It stays behind where Filebeat lost the entry of a file that it goes on reading.
         forgotten: the file was removed, and a new one with its inode begins at 0.
     """
 
@@ -129,13 +129,15 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
         acked: Kafka has them.
         failed: tries that failed; they are made again.
         dropped: given up: these lines are lost.
-        active: under way.
+        published: were read and put into the queue.
+        released: of those, acknowledged or given up, counted in the order in which they were put in.
     """
 
     acked: int = 0
     failed: int = 0
     dropped: int = 0
-    active: int = 0
+    published: int = 0
+    released: int = -1
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
