@@ -1,0 +1,43 @@
+"""Moments and spans of time as people write them: ``2026-01-31T12:00``, ``90m``, ``7d``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+
+_AGE = re.compile(r"([0-9]{1,6})([smhd])").fullmatch
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def moment(text: str, zone: tzinfo = UTC) -> datetime:
+    """Return a moment in UTC.
+
+    Args:
+        text: a time in ISO 8601, or how long ago: ``90m``, ``24h``, ``7d``.
+        zone: of a time that names none.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    age = _AGE(text)
+    try:
+        if age:
+            return datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        read = datetime.fromisoformat(text)
+        return (read.replace(tzinfo=zone) if read.tzinfo is None else read).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is neither a time (2026-01-31, 2026-01-31T12:00Z) nor an age (90m, 24h, 7d)"
+        ) from None
+
+
+def duration(text: str) -> timedelta:
+    """Return a span of time, such as ``90m``, ``2h``, ``7d``.
+
+    Raises:
+        ValueError: it is none, or it is empty.
+    """
+    span = _AGE(text)
+    if not span or not int(span[1]):
+        raise ValueError(f"{text!r} is not a duration (90m, 2h, 7d)")
+    return timedelta(**{_UNITS[span[2]]: int(span[1])})
