@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+import yaml
+
+from obsctl.console import privileges as console
 from obsctl.store import rollup
 from obsctl.store.mysql import day_partitions, rows, schema
 
@@ -13,21 +18,33 @@ def test_the_page_names_every_table_and_column(project: Path) -> None:
     page = (project / "docs" / "reference" / "schema.md").read_text()
     migrations = "".join(p.read_text() for p in sorted((project / "roles/mysql/files/migrations").glob("*.sql")))
     tables = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", migrations)
-    assert sorted([*tables, "schema_migrations"]) == sorted(schema.PRIVILEGES)
+    of_console = {table for table in console.PRIVILEGES if table.startswith("console_")}
+    assert sorted([*tables, "schema_migrations"]) == sorted({*schema.PRIVILEGES, *of_console})
     columns = set(re.findall(r"(?m)^  ([a-z_]+) [A-Z]", migrations))
     columns |= set(re.findall(r"(?m)^  ADD COLUMN (\w+) ", migrations))
     columns -= {"lat_10", "lat_25", "lat_50", "lat_100", "lat_250", "lat_500", "lat_1000", "lat_2500", "created_at"}
     assert [name for name in sorted({*tables, *columns}) if f"`{name}`" not in page] == []
 
 
-def test_the_page_names_every_privilege(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("heading", "privileges_of"), [("privileges", schema.PRIVILEGES), ("privileges of the console", console.PRIVILEGES)]
+)
+def test_the_page_names_every_privilege(
+    project: Path, heading: str, privileges_of: Mapping[str, Sequence[str]]
+) -> None:
     page = (project / "docs" / "reference" / "schema.md").read_text()
-    listed = {
-        table: tuple(privileges.split(", "))
-        for tables, privileges in re.findall(r"(?m)^\| (`[^|]+`) \| ([A-Z, ]+) \|$", page)
+    (listed,) = re.findall(rf"(?m)^\| table \| {heading} \|\n\|---\|---\|\n((?:\|.*\n)+)", page)
+    found = {
+        table: set(privileges.split(", "))
+        for tables, privileges in re.findall(r"(?m)^\| (`[^|]+`) \| ([A-Z, ]+) \|$", listed)
         for table in re.findall(r"`(\w+)`", tables)
     }
-    assert {t: set(p) for t, p in listed.items()} == {t: set(p) for t, p in schema.PRIVILEGES.items()}
+    assert found == {table: set(privileges) for table, privileges in privileges_of.items()}
+
+
+def test_the_reader_sees_the_lines_and_nothing_of_the_console(project: Path) -> None:
+    role = yaml.safe_load((project / "roles/mysql/defaults/main.yml").read_text())
+    assert role["mysql_reader_privileges"] == {table: ["SELECT"] for table in schema.PRIVILEGES}
 
 
 def test_the_buckets_of_the_code_are_the_columns(project: Path) -> None:
