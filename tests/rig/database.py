@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pymysql
@@ -182,8 +182,14 @@ def make_schema(cursor: pymysql.cursors.Cursor, database: str) -> None:
         cursor.execute("INSERT INTO schema_migrations (version,name,checksum) VALUES (%s,%s,'')", (int(version), name))
 
 
-def grant(cursor: pymysql.cursors.Cursor, database: str, user: str, password: str) -> None:
-    """Make the consumer's user with exactly the privileges that it declares."""
+def grant(
+    cursor: pymysql.cursors.Cursor,
+    database: str,
+    user: str,
+    password: str,
+    privileges_of: Mapping[str, Sequence[str]] = PRIVILEGES,
+) -> None:
+    """Make a user, the consumer's unless others are given, with exactly the privileges that it declares."""
     cursor.execute(f"CREATE USER IF NOT EXISTS '{user}'@'127.0.0.1' IDENTIFIED BY '{password}'")
-    for table, privileges in PRIVILEGES.items():
+    for table, privileges in privileges_of.items():
         cursor.execute(f"GRANT {', '.join(privileges)} ON {database}.{table} TO '{user}'@'127.0.0.1'")

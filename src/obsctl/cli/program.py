@@ -37,6 +37,7 @@ _COMMANDS = {
     "alert": _Known("obsctl.cli.alert.group", "alert", "Prove that alerts arrive; silences, history, rules."),
     "search": _Known("obsctl.cli.search", "search", "Find stored lines, newest first."),
     "tail": _Known("obsctl.cli.tail", "tail", "Follow lines as they arrive."),
+    "console": _Known("obsctl.cli.console", "console", "The web console's users, and what they changed."),
     "ack": _Known("obsctl.cli.ack", "ack", "Acknowledge a loss, so that it is no longer a warning."),
     "mute": _Known("obsctl.cli.mute", "mute", "Keep known findings out of the verdict for a while."),
     "bundle": _Known("obsctl.cli.bundle.command", "bundle", "One file for support, without secrets."),

@@ -1,0 +1,108 @@
+"""The login: a name and a password for a session, and fewer and fewer tries after failures.
+
+Failures are counted for a name from one address, for the address and for the name, in the database: a second console
+counts on. The bounds of an address and of a name alone are higher, because many people may share an address, and
+because who guesses at a name must not lock its owner out at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from obsctl.console.database import Pool
+from obsctl.console.people import passwords, sessions, users
+from obsctl.console.people.sessions import Lifetime
+
+#: So many failures are free, then each one more doubles the time until the next try.
+_BOUNDS = {"pair": 5, "addr": 30, "name": 100}
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 30, 3600
+#: After this time without a failure the count begins again, seconds.
+_FORGOTTEN_S = 24 * 3600
+_WIDTH = 128
+
+
+class LoginError(Exception):
+    """A login that did not succeed.
+
+    Attributes:
+        wait_s: seconds until the next try; 0 where there is nothing to wait for.
+    """
+
+    def __init__(self, message: str, wait_s: int = 0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class Attempt(NamedTuple):
+    """What somebody logs in with."""
+
+    name: str
+    password: str
+    client_addr: str
+    user_agent: str
+
+
+def log_in(pool: Pool, attempt: Attempt, lifetime: Lifetime) -> str:
+    """Return the token of a new session.
+
+    Args:
+        pool: of connections.
+        attempt: what somebody logs in with.
+        lifetime: of the session.
+
+    Raises:
+        LoginError: name or password are wrong, or there were too many failures; which of both the message does not say.
+        BusyError: too many logins at once.
+        DatabaseAwayError: the database does not answer.
+    """
+    name = attempt.name.strip().lower()[:64]
+    counted = _counted(name, attempt.client_addr)
+    wait_s, user = pool.run(lambda cursor: (_wait_s(cursor, counted), users.find(cursor, name)))
+    if wait_s > 0:
+        raise LoginError("too many failed logins", wait_s)
+    right = passwords.fits(user.password_hash if user else None, attempt.password)
+    if not right or user is None or user.disabled:
+        pool.run(lambda cursor: _failed(cursor, counted))
+        raise LoginError("name or password is wrong")
+
+    def begin(cursor: Any) -> str:
+        cursor.execute("DELETE FROM console_login_failure WHERE counted = %s", (counted[0],))
+        return sessions.begin(cursor, user, attempt.client_addr, attempt.user_agent, lifetime)
+
+    return pool.run(begin)
+
+
+def _counted(name: str, client_addr: str) -> tuple[str, str, str]:
+    safe = name.encode("ascii", "backslashreplace").decode()
+    return f"pair {client_addr} {safe}"[:_WIDTH], f"addr {client_addr}"[:_WIDTH], f"name {safe}"[:_WIDTH]
+
+
+def _wait_s(cursor: Any, counted: tuple[str, ...]) -> int:
+    cursor.execute(
+        "SELECT counted, failures, TIMESTAMPDIFF(SECOND, last_at, UTC_TIMESTAMP(3)) FROM console_login_failure"
+        " WHERE counted IN %s",
+        (counted,),
+    )
+    return max((_bound(kind, failures) - since_s for kind, failures, since_s in cursor.fetchall()), default=0)
+
+
+def _bound(counted: str, failures: int) -> int:
+    """Return how long the next try has to wait after the last failure, seconds."""
+    beyond = failures - _BOUNDS[counted[:4]]
+    return 0 if beyond < 0 else min(_LONGEST_WAIT_S, _FIRST_WAIT_S << min(beyond, 10))
+
+
+def _failed(cursor: Any, counted: tuple[str, ...]) -> None:
+    for one in counted:
+        cursor.execute(
+            "INSERT INTO console_login_failure (counted, failures, last_at) VALUES (%s, 1, UTC_TIMESTAMP(3))"
+            " ON DUPLICATE KEY UPDATE"
+            " failures = IF(last_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND, 1, failures + 1),"
+            " last_at = VALUES(last_at)",
+            (one, _FORGOTTEN_S),
+        )
+    # What is forgotten is removed as new failures come, so that a guesser's names do not fill the table.
+    cursor.execute(
+        "DELETE FROM console_login_failure WHERE last_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND LIMIT 100",
+        (_FORGOTTEN_S,),
+    )

@@ -1,0 +1,64 @@
+"""Passwords: what one must be, and argon2id, by which they are kept (RFC 9106)."""
+
+from __future__ import annotations
+
+import threading
+
+import argon2
+
+#: Characters. The lower bound and the want of any rule about kinds of characters follow NIST SP 800-63B.
+LEAST, MOST = 12, 256
+#: Each check takes 64 MiB and a core for some ten milliseconds: so many at a time, and no login can exhaust the host.
+_AT_ONCE = threading.BoundedSemaphore(2)
+_HASHER = argon2.PasswordHasher()
+#: Compared with where there is no such user, so that the answer takes as long.
+_NOBODYS = _HASHER.hash("")
+
+
+class BusyError(Exception):
+    """Too many logins at once."""
+
+
+class UnfitPasswordError(ValueError):
+    """A password that is refused; the message says why."""
+
+
+def hashed(password: str, name: str) -> str:
+    """Return how a password is kept.
+
+    Args:
+        password: of the user.
+        name: of the user.
+
+    Raises:
+        UnfitPasswordError: it is too short, too long, or the name.
+    """
+    if len(password) < LEAST:
+        raise UnfitPasswordError(f"a password has at least {LEAST} characters")
+    if len(password) > MOST:
+        raise UnfitPasswordError(f"a password has at most {MOST} characters")
+    if name.lower() in password.lower() and len(password) < len(name) + LEAST:
+        raise UnfitPasswordError("the password is the user's name with a few characters more")
+    if len(set(password)) < 5:
+        raise UnfitPasswordError("the password repeats fewer than five characters")
+    return _HASHER.hash(password)
+
+
+def fits(kept: str | None, password: str) -> bool:
+    """Whether a password is the one that is kept.
+
+    Args:
+        kept: its hash; None where there is no such user, which takes as long.
+        password: that was given.
+
+    Raises:
+        BusyError: no turn came within a second.
+    """
+    if not _AT_ONCE.acquire(timeout=1.0):
+        raise BusyError("too many logins at once")
+    try:
+        return _HASHER.verify(kept or _NOBODYS, password[: MOST + 1]) and kept is not None
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        return False
+    finally:
+        _AT_ONCE.release()

@@ -1,0 +1,145 @@
+"""Sessions: what a browser shows instead of a password after the login.
+
+The browser has a random token, the database its hash. So two consoles know the same sessions, and who reads the table
+cannot take one over.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import secrets
+from typing import Any, NamedTuple
+
+from obsctl.console.people.roles import Role
+from obsctl.console.people.users import User
+
+_TOKEN_BYTES = 32
+#: ``seen_at`` is written at most so often, seconds.
+_SEEN_EVERY_S = 60
+_AGENT = 255
+
+
+class Lifetime(NamedTuple):
+    """How long a session lasts, seconds.
+
+    Attributes:
+        idle_s: without a request.
+        most_s: in any case.
+    """
+
+    idle_s: int
+    most_s: int
+
+
+class Person(NamedTuple):
+    """Whose request it is.
+
+    Attributes:
+        user_id: number of the user.
+        name: of the user.
+        role: as it is now.
+        csrf: what a changing request must repeat; a page of another site does not know it.
+    """
+
+    user_id: int
+    name: str
+    role: Role
+    csrf: str
+
+
+class Open(NamedTuple):
+    """A session of a user, as its owner sees it.
+
+    Attributes:
+        id: the token's hash, in hexadecimal digits.
+        client_addr: where its login came from.
+        user_agent: of the browser.
+        created_at, seen_at: login and last request (UTC).
+    """
+
+    id: str
+    client_addr: str
+    user_agent: str
+    created_at: datetime.datetime
+    seen_at: datetime.datetime
+
+
+def begin(cursor: Any, user: User, client_addr: str, user_agent: str, lifetime: Lifetime) -> str:
+    """Begin a session and return its token; the user's sessions that have ended are removed."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    cursor.execute(
+        "DELETE FROM console_session WHERE user_id = %s"
+        " AND (seen_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND OR created_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND)",
+        (user.id, lifetime.idle_s, lifetime.most_s),
+    )
+    cursor.execute(
+        "INSERT INTO console_session (token_hash, user_id, client_addr, user_agent, created_at, seen_at)"
+        " VALUES (%s, %s, %s, %s, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
+        (_hash(token), user.id, client_addr, user_agent[:_AGENT]),
+    )
+    return token
+
+
+def find(cursor: Any, token: str, lifetime: Lifetime) -> Person | None:
+    """Return whose session a token is; None where there is none, where it has ended, or the user may not log in."""
+    cursor.execute(
+        "SELECT u.user_id, u.name, u.role, TIMESTAMPDIFF(SECOND, s.seen_at, UTC_TIMESTAMP(3))"
+        " FROM console_session s JOIN console_user u ON u.user_id = s.user_id"
+        " WHERE s.token_hash = %s AND NOT u.disabled"
+        " AND s.seen_at >= UTC_TIMESTAMP(3) - INTERVAL %s SECOND"
+        " AND s.created_at >= UTC_TIMESTAMP(3) - INTERVAL %s SECOND",
+        (_hash(token), lifetime.idle_s, lifetime.most_s),
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    number, name, role, since_s = row
+    if since_s >= _SEEN_EVERY_S:
+        cursor.execute("UPDATE console_session SET seen_at = UTC_TIMESTAMP(3) WHERE token_hash = %s", (_hash(token),))
+    return Person(number, name, Role(role), csrf_of(token))
+
+
+def end(cursor: Any, token: str) -> None:
+    """End a session."""
+    cursor.execute("DELETE FROM console_session WHERE token_hash = %s", (_hash(token),))
+
+
+def end_of_user(cursor: Any, user_id: int, session_id: str) -> bool:
+    """End a session of a user, known by its id; return whether there was one."""
+    try:
+        token_hash = bytes.fromhex(session_id)
+    except ValueError:
+        return False
+    ended: int = cursor.execute(
+        "DELETE FROM console_session WHERE user_id = %s AND token_hash = %s", (user_id, token_hash)
+    )
+    return ended > 0
+
+
+def of_user(cursor: Any, user_id: int) -> list[Open]:
+    """Return a user's sessions, the last used first."""
+    cursor.execute(
+        "SELECT token_hash, client_addr, user_agent, created_at, seen_at FROM console_session"
+        " WHERE user_id = %s ORDER BY seen_at DESC",
+        (user_id,),
+    )
+    return [
+        Open(token.hex(), address, agent, began.replace(tzinfo=datetime.UTC), seen.replace(tzinfo=datetime.UTC))
+        for token, address, agent, began, seen in cursor.fetchall()
+    ]
+
+
+def id_of(token: str) -> str:
+    """Return the id that the owner of a session sees for it."""
+    return _hash(token).hex()
+
+
+def csrf_of(token: str) -> str:
+    """Return what changing requests of a session must repeat: it follows from the token, and not the other way."""
+    return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="replace")).digest()

@@ -1,0 +1,162 @@
+"""``/v1``: what the pages are made of, for programs as well."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from obsctl.console.config import ConsoleConfig
+from obsctl.console.database import Pool
+from obsctl.console.people import sessions
+from obsctl.console.people.sessions import Person
+from obsctl.console.web.found import Wanted, place_of, stream
+from obsctl.console.web.guard import logged_in
+from obsctl.console.web.problems import ProblemError
+from obsctl.core.moments import moment
+from obsctl.query.errors import QueryError
+from obsctl.query.fields import ACCESS, ERROR, Table
+from obsctl.query.parse import parse
+from obsctl.search.question import question
+from obsctl.search.windows import Windows
+
+router = APIRouter(prefix="/v1")
+
+Log = Literal["access", "error"]
+_TABLES: dict[str, Table] = {"access": ACCESS, "error": ERROR}
+Whoever = Annotated[Person, Depends(logged_in)]
+
+
+class Turns:
+    """How many searches may run at the same time.
+
+    Args:
+        most: so many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(most)
+
+    def take(self) -> None:
+        """Begin one.
+
+        Raises:
+            ProblemError: too many run.
+        """
+        if not self._free.acquire(blocking=False):
+            raise ProblemError(
+                429, "busy", "too many searches run at the same time; try again", headers={"retry-after": "2"}
+            )
+
+    def give_back(self) -> None:
+        """End one."""
+        self._free.release()
+
+
+@router.get("/me")
+async def me(person: Whoever) -> dict[str, str]:
+    """Return who is logged in."""
+    return {"name": person.name, "role": person.role}
+
+
+@router.get("/sessions")
+def own_sessions(request: Request, person: Whoever) -> list[dict[str, Any]]:
+    """Return the sessions of who asks, the last used first."""
+    pool: Pool = request.app.state.pool
+    found = pool.run(lambda cursor: sessions.of_user(cursor, person.user_id))
+    return [
+        {
+            "id": one.id,
+            "client_addr": one.client_addr,
+            "user_agent": one.user_agent,
+            "created_at": one.created_at.isoformat(),
+            "seen_at": one.seen_at.isoformat(),
+        }
+        for one in found
+    ]
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+def end_session(request: Request, person: Whoever, session_id: str) -> Response:
+    """End one of the sessions of who asks."""
+    pool: Pool = request.app.state.pool
+    if not pool.run(lambda cursor: sessions.end_of_user(cursor, person.user_id, session_id)):
+        raise ProblemError(404, "not-found", "there is no such session of yours")
+    return Response(status_code=204)
+
+
+@router.get("/fields")
+async def fields(_: Whoever, log: Log = "access") -> list[dict[str, Any]]:
+    """Return the fields of a log's lines, with an example of a condition on each."""
+    return [
+        {"name": field.name, "kind": field.kind.value, "many": field.many, "example": field.example}
+        for field in _TABLES[log].fields.values()
+    ]
+
+
+class Asked(BaseModel):
+    """The parameters of a search; a mistyped one is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    log: Log = "access"
+    filter: Annotated[str, Field(max_length=8192, description="Lucene's syntax; empty for all lines")] = ""
+    since: Annotated[str, Field(max_length=40, description="a time, or how long ago: 90m, 24h, 7d")] = "1h"
+    until: Annotated[str, Field(max_length=40, description="the same; empty for the newest lines")] = ""
+    limit: Annotated[int, Field(ge=1, le=1000, description="lines at most")] = 100
+    before: Annotated[str, Field(max_length=64, description="`next` of the page before")] = ""
+    seconds: Annotated[int | None, Field(ge=1, le=600, description="end after this time, or the console's own")] = None
+
+
+@router.get(
+    "/search",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}, "description": "JSON lines: lines, end or problem"}},
+)
+async def search(request: Request, _: Whoever, asked: Annotated[Asked, Query()]) -> StreamingResponse:
+    """Find lines, newest first, and send them as they are found."""
+    turns: Turns = request.app.state.turns
+    wanted = _wanted(request.app.state.config, asked)
+    turns.take()
+
+    async def lines() -> AsyncIterator[bytes]:
+        try:
+            async for line in stream(request.app.state.pool, wanted):
+                yield line
+        finally:
+            turns.give_back()
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
+
+
+def _wanted(config: ConsoleConfig, asked: Asked) -> Wanted:
+    now = datetime.datetime.now(datetime.UTC)
+    begin = _moment(config, "since", asked.since)
+    end = _moment(config, "until", asked.until) if asked.until else None
+    if begin >= (end or now):
+        raise ProblemError(422, "invalid-parameter", "since is not before until", parameter="since")
+    table = _TABLES[asked.log]
+    try:
+        wanted = question(parse(asked.filter.strip() or "*", table), table, now)
+    except QueryError as error:
+        raise ProblemError(
+            422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
+        ) from None
+    try:
+        place = place_of(asked.before) if asked.before else None
+    except ValueError as error:
+        raise ProblemError(422, "invalid-parameter", f"before: {error}", parameter="before") from None
+    most = config.search.seconds
+    return Wanted(wanted, Windows(begin, end, now), asked.limit, min(asked.seconds or most, most), place)
+
+
+def _moment(config: ConsoleConfig, name: str, text: str) -> datetime.datetime:
+    try:
+        return moment(text, config.zone)
+    except ValueError as error:
+        raise ProblemError(422, "invalid-parameter", f"{name}: {error}", parameter=name) from None

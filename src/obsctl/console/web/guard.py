@@ -1,0 +1,158 @@
+"""What stands before every page and every call: headers, the size of a request, who asks, and from which page.
+
+Sources: Content Security Policy Level 3, OWASP's cheat sheets for session management and cross-site request forgery.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from obsctl.console.database import Pool
+from obsctl.console.people import sessions
+from obsctl.console.people.roles import Role
+from obsctl.console.people.sessions import Lifetime, Person
+from obsctl.console.web.problems import ProblemError, answer
+
+#: Bytes of a request's body.
+_MOST_BYTES = 64 * 1024
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Headers:
+    """Adds the headers of each answer, and refuses a body that is too large. An ASGI application around another.
+
+    Args:
+        application: the other one.
+        https: whether browsers are to ask by https alone from now on.
+    """
+
+    def __init__(self, application: Any, *, https: bool) -> None:
+        self._application = application
+        always = {
+            "content-security-policy": _POLICY,
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "same-origin",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        }
+        if https:
+            always["strict-transport-security"] = "max-age=31536000"
+        self._always = [(name.encode(), value.encode()) for name, value in always.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *self._always]
+                if b"cache-control" not in given:
+                    message["headers"].append((b"cache-control", b"no-store"))
+            await send(message)
+
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        chunked = any(name == b"transfer-encoding" for name, _ in scope["headers"])
+        if chunked or not length.isdigit() or int(length) > _MOST_BYTES:
+            problem = ProblemError(
+                413, "too-large", f"a request has at most {_MOST_BYTES} bytes and names their number"
+            )
+            await answer(problem)(scope, receive, send_with_headers)
+            return
+        await self._application(scope, receive, send_with_headers)
+
+
+class Door:
+    """Knows by a request's cookie who asks.
+
+    Args:
+        pool: of connections.
+        lifetime: of sessions.
+        https: whether the console itself speaks TLS.
+    """
+
+    def __init__(self, pool: Pool, lifetime: Lifetime, *, https: bool) -> None:
+        self._pool = pool
+        self.lifetime = lifetime
+        self.https = https
+        #: The prefix has browsers refuse the cookie from anywhere but this very host, by https.
+        self.cookie = "__Host-obsctl" if https else "obsctl"
+
+    def token(self, request: Request) -> str:
+        """Return the token that a request shows; empty for none."""
+        return request.cookies.get(self.cookie, "")
+
+    async def person(self, request: Request) -> Person | None:
+        """Return who asks; None where nobody is logged in."""
+        token = self.token(request)
+        if not token:
+            return None
+        return await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
+
+
+async def logged_in(request: Request) -> Person:
+    """Return who asks, for a call of the API.
+
+    Raises:
+        ProblemError: nobody is logged in; or a changing request does not come from a page of this console.
+    """
+    door: Door = request.app.state.door
+    person = await door.person(request)
+    if person is None:
+        raise ProblemError(401, "not-logged-in", "log in first: /login")
+    if request.method not in _SAFE:
+        require_own_page(request, person, request.headers.get("x-csrf-token", ""))
+    return person
+
+
+def require_role(person: Person, role: Role) -> None:
+    """Refuse who may not do something.
+
+    Raises:
+        ProblemError: the person's role does not include the other one.
+    """
+    if not person.role.includes(role):
+        raise ProblemError(403, "forbidden", f"this takes the role {role}; {person.name} is a {person.role}")
+
+
+def require_own_page(request: Request, person: Person | None, given: str) -> None:
+    """Refuse a changing request that another site's page makes in a person's name.
+
+    Args:
+        request: with its headers.
+        person: whose session it is; None before the login, where only the headers can be looked at.
+        given: what the page repeated of the session.
+
+    Raises:
+        ProblemError: it does not come from a page of this console.
+    """
+    refused = ProblemError(403, "cross-site", "this request does not come from a page of this console: reload the page")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+        raise refused
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise refused
+    if person is not None and not hmac.compare_digest(given.encode(), person.csrf.encode()):
+        raise refused
+
+
+def client_addr(request: Request) -> str:
+    """Return the address that a request comes from."""
+    return request.client.host if request.client else ""

@@ -1,0 +1,65 @@
+"""What the API answers where it cannot do what was asked: problem details (RFC 9457), with a stable ``code``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """A request that cannot be answered.
+
+    Attributes:
+        code: stable, for programs.
+        status: of HTTP.
+        headers: of the answer.
+        members: further ones of the problem.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+        self.members = members
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What the problem says."""
+        return {
+            "type": f"urn:obscraft:problem:{self.code}",
+            "title": self.code.replace("-", " "),
+            "status": self.status,
+            "code": self.code,
+            "detail": str(self),
+            **self.members,
+        }
+
+
+def answer(problem: ProblemError) -> JSONResponse:
+    """Return the problem as an answer."""
+    return JSONResponse(problem.body, problem.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+def of_framework(error: HTTPException) -> ProblemError:
+    """Return what the framework itself refuses: an unknown path, a method that a path does not have."""
+    code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    return ProblemError(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def of_parameters(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Return what is wrong with parameters; their values are not repeated."""
+    wrong = [
+        {"parameter": ".".join(str(part) for part in one["loc"][1:]), "detail": str(one["msg"])}
+        for one in error.errors()
+    ]
+    first = wrong[0] if wrong else {"parameter": "", "detail": "unreadable"}
+    return answer(ProblemError(422, "invalid-parameter", f"{first['parameter']}: {first['detail']}", errors=wrong))

@@ -1,0 +1,25 @@
+"""What the pages say, in the languages that they speak."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import get_args
+
+import yaml
+
+from obsctl.console.config import Language
+
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+
+@functools.cache
+def texts(language: Language) -> dict[str, str]:
+    """Return all texts of a language, by their key."""
+    source = resources.files("obsctl.console.web").joinpath("texts.yml").read_text(encoding="utf-8")
+    return {key: both[language] for key, both in yaml.safe_load(source).items()}
+
+
+def chosen(wanted: str, default: Language) -> Language:
+    """Return the language that a cookie names, or the default."""
+    return next((language for language in LANGUAGES if language == wanted), default)

@@ -1,0 +1,414 @@
+"""The console over a real database: who may enter, what a search answers, and what other sites cannot do."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from obsctl.lines.formats.line import AccessLine
+from obsctl.query import values
+from obsctl.store.mysql import rows
+from rig.console import DATABASE, USER, Console, console, csrf, make_database, password_of, write_config
+from rig.database import MariaDB
+from rig.waiting import wait_for
+
+NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+HOSTILE = '<script>alert(1)</script>\x1b[31m\u202e"'
+
+
+def _lines() -> list[AccessLine]:
+    return [
+        AccessLine(
+            values.stored(NOW - datetime.timedelta(seconds=20 * number)),
+            f"10.0.0.{number % 5}", 500 if number % 10 == 0 else 200, number,
+            uri=HOSTILE if number == 7 else f"/item/{number}", log_format="json", host="node1",
+            line_id=number.to_bytes(16, "big"),
+        )
+        for number in range(1000)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    make_database(mariadb)
+    with mariadb.root(DATABASE) as cursor:
+        cursor.execute(rows.SESSION)
+        before, after = rows.INSERT_ACCESS
+        cursor.execute(before + b",".join(rows.line_rows(_lines())) + after)
+        cursor.execute("COMMIT")
+    with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 2, "seconds": 10}) as running:
+        yield running
+    with mariadb.root() as cursor:
+        cursor.execute(f"DROP DATABASE {DATABASE}")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits(page: Console) -> None:
+    with page.rows() as cursor:
+        cursor.execute("DELETE FROM console_login_failure")
+
+
+def _found(answer: requests.Response) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    messages = [json.loads(line) for line in answer.text.splitlines()]
+    lines = [line for message in messages[:-1] for line in message["lines"]]
+    return lines, messages[-1]
+
+
+def test_nobody_reads_without_a_login(page: Console) -> None:
+    for path in ("/v1/me", "/v1/search", "/v1/fields", "/v1/sessions"):
+        answer = requests.get(page.url + path, timeout=10)
+        assert answer.status_code == 401, path
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "not-logged-in"
+    for path in ("/search?filter=a", "/account"):
+        answer = requests.get(page.url + path, timeout=10, allow_redirects=False)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login?next=/")
+
+
+def test_a_login_leads_back_to_where_it_was_asked_for(page: Console) -> None:
+    browser = page.browser()
+    form = browser.get(f"{page.url}/search?log=error&filter=level:error", timeout=10)
+    assert 'value="/search?log=error&amp;filter=level:error"' in form.text
+    given = {"name": " Vera ", "password": password_of("vera"), "next": "/search?log=error&filter=level:error"}
+    answer = browser.post(f"{page.url}/login", data=given, timeout=10, allow_redirects=False)
+    assert answer.headers["location"] == "/search?log=error&filter=level:error"
+    assert browser.get(f"{page.url}/v1/me", timeout=10).json() == {"name": "vera", "role": "viewer"}
+    for elsewhere in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"):
+        given["next"] = elsewhere
+        answer = page.browser().post(f"{page.url}/login", data=given, timeout=10, allow_redirects=False)
+        assert answer.headers["location"] == "/search", elsewhere
+
+
+def test_the_cookie_is_the_browsers_alone_and_the_database_has_only_its_hash(page: Console) -> None:
+    answer = page.log_in("vera")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    token = answer.cookies["obsctl"]
+    with page.rows() as cursor:
+        cursor.execute("SELECT token_hash FROM console_session")
+        assert token.encode() not in b"".join(bytes(row[0]) for row in cursor.fetchall())
+
+
+@pytest.mark.parametrize("name", ["vera", "nobody", "vera' OR '1'='1", "用户", ""])
+def test_a_wrong_login_says_the_same_to_everybody(page: Console, name: str) -> None:
+    answer = page.log_in(name, "a wrong password")
+    assert answer.status_code == 401
+    assert "Name or password is wrong." in answer.text
+    assert "a wrong password" not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_after_five_failures_even_the_right_password_has_to_wait(page: Console) -> None:
+    for _ in range(5):
+        assert page.log_in("vera", "a wrong password").status_code == 401
+    answer = page.log_in("vera")
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) <= 30
+    assert page.log_in("olga").status_code == 303, "another user on the same address"
+    with page.rows() as cursor:
+        cursor.execute("UPDATE console_login_failure SET last_at = last_at - INTERVAL 31 SECOND")
+    assert page.log_in("vera").status_code == 303
+    with page.rows() as cursor:
+        cursor.execute("SELECT failures FROM console_login_failure WHERE counted LIKE 'pair%vera'")
+        assert cursor.fetchall() == ()
+
+
+def test_many_logins_at_once_are_bounded(page: Console) -> None:
+    with concurrent.futures.ThreadPoolExecutor(20) as many:
+        codes = list(many.map(lambda n: page.log_in(f"guess{n % 3}", "a wrong password").status_code, range(60)))
+    assert set(codes) <= {401, 429}
+    assert codes.count(401) < 45
+    with page.rows() as cursor:
+        cursor.execute("DELETE FROM console_login_failure")
+    assert page.log_in("vera").status_code == 303
+
+
+def test_a_session_that_was_planted_is_worth_nothing_after_the_login(page: Console) -> None:
+    attacker = page.log_in("olga").cookies["obsctl"]
+    victim = page.browser()
+    victim.cookies.set("obsctl", attacker)
+    page.log_in("vera", browser=victim)
+    assert victim.get(f"{page.url}/v1/me", timeout=10).json()["name"] == "vera"
+    assert requests.get(f"{page.url}/v1/me", cookies={"obsctl": attacker}, timeout=10).status_code == 401
+
+
+def test_sessions_end_by_hand_by_time_and_with_the_user(page: Console) -> None:
+    first, second = page.logged_in("vera"), page.logged_in("vera")
+    mine = csrf(first.get(f"{page.url}/account", timeout=10).text)
+    others = [one["id"] for one in first.get(f"{page.url}/v1/sessions", timeout=10).json()]
+    assert len(others) >= 2
+    newest = others[0]
+    foreign = page.logged_in("olga")
+    theirs = csrf(foreign.get(f"{page.url}/account", timeout=10).text)
+    assert (
+        foreign.delete(f"{page.url}/v1/sessions/{newest}", headers={"x-csrf-token": theirs}, timeout=10).status_code
+        == 404
+    )
+    for one in others:
+        if one != _id(first):
+            first.post(f"{page.url}/account/sessions/{one}", data={"csrf": mine}, timeout=10)
+    assert second.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+    assert first.get(f"{page.url}/v1/me", timeout=10).status_code == 200
+    with page.rows() as cursor:
+        cursor.execute("UPDATE console_session SET seen_at = seen_at - INTERVAL 13 HOUR")
+    assert first.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+    third = page.logged_in("vera")
+    with page.rows() as cursor:
+        cursor.execute("UPDATE console_user SET disabled = 1 WHERE name = 'vera'")
+    try:
+        assert third.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+        assert page.log_in("vera").status_code == 401
+    finally:
+        with page.rows() as cursor:
+            cursor.execute("UPDATE console_user SET disabled = 0 WHERE name = 'vera'")
+    third = page.logged_in("vera")
+    third.post(f"{page.url}/logout", data={"csrf": csrf(third.get(f"{page.url}/search", timeout=10).text)}, timeout=10)
+    assert third.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+
+
+def _id(browser: requests.Session) -> str:
+    from obsctl.console.people.sessions import id_of
+
+    return id_of(browser.cookies["obsctl"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {},
+    ],
+)
+def test_another_sites_page_can_change_nothing(page: Console, headers: dict[str, str]) -> None:
+    browser = page.logged_in("vera")
+    right = csrf(browser.get(f"{page.url}/account", timeout=10).text)
+    given = right if headers else ""
+    (session, *_) = browser.get(f"{page.url}/v1/sessions", timeout=10).json()
+    for answer in (
+        browser.post(f"{page.url}/logout", data={"csrf": given}, headers=headers, timeout=10),
+        browser.post(f"{page.url}/language", data={"csrf": given, "language": "zh"}, headers=headers, timeout=10),
+        browser.delete(
+            f"{page.url}/v1/sessions/{session['id']}", headers={**headers, "x-csrf-token": given}, timeout=10
+        ),
+    ):
+        assert answer.status_code == 403, answer.text
+    assert browser.get(f"{page.url}/v1/me", timeout=10).status_code == 200
+
+
+def test_a_login_from_another_sites_page_is_refused(page: Console) -> None:
+    given = {"name": "vera", "password": password_of("vera")}
+    answer = requests.post(
+        f"{page.url}/login", data=given, headers={"origin": "https://evil.example"}, timeout=10, allow_redirects=False
+    )
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_every_answer_has_its_headers(page: Console) -> None:
+    for path in ("/login", "/v1/me", "/static/search.js", "/nowhere", "/v1/nowhere"):
+        headers = requests.get(page.url + path, timeout=10).headers
+        assert "default-src 'none'" in headers["content-security-policy"], path
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "server" not in headers
+    assert requests.get(f"{page.url}/v1/me", timeout=10).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fconfig.py"])
+def test_no_file_outside_its_folder_is_served(page: Console, path: str) -> None:
+    asked = requests.Request("GET", page.url).prepare()
+    asked.url = page.url + path
+    assert requests.Session().send(asked, timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"a" * 70_000, iter([b"name=a"])])
+def test_a_body_that_is_too_large_or_of_no_length_is_refused(page: Console, body: Any) -> None:
+    answer = requests.post(f"{page.url}/login", data=body, timeout=10)
+    assert answer.status_code == 413
+
+
+def test_a_search_gives_the_lines_newest_first_and_page_after_page(page: Console) -> None:
+    browser = page.logged_in()
+    asked = {"filter": "status:500", "since": "24h", "limit": "40"}
+    first, end = _found(browser.get(f"{page.url}/v1/search", params=asked, timeout=30))
+    assert [line["bytes"] for line in first] == list(range(0, 400, 10))
+    assert end["next"]
+    rest, end = _found(
+        browser.get(f"{page.url}/v1/search", params={**asked, "limit": "1000", "before": end["next"]}, timeout=30)
+    )
+    assert [line["bytes"] for line in rest] == list(range(400, 1000, 10))
+    assert (end["whole"], end["next"]) == (True, None)
+    assert first[0]["ts"] == f"{NOW:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+def test_lines_are_data_and_nothing_else(page: Console) -> None:
+    answer = page.logged_in().get(f"{page.url}/v1/search", params={"filter": "bytes:7", "since": "24h"}, timeout=30)
+    (line,), _ = _found(answer)
+    assert line["uri"] == HOSTILE
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code", "says"),
+    [
+        ({"filter": "statsu:500"}, "invalid-filter", "statsu"),
+        ({"filter": "status:five"}, "invalid-filter", "five"),
+        ({"since": "yesterday"}, "invalid-parameter", "yesterday"),
+        ({"since": "1h", "until": "2h"}, "invalid-parameter", "since"),
+        ({"limit": "100000"}, "invalid-parameter", "limit"),
+        ({"log": "syslog"}, "invalid-parameter", "log"),
+        ({"before": "AAAA"}, "invalid-parameter", "before"),
+        ({"before": "'; DROP TABLE console_user"}, "invalid-parameter", "before"),
+        ({"fitler": "status:500"}, "invalid-parameter", "fitler"),
+        ({"seconds": "0"}, "invalid-parameter", "seconds"),
+    ],
+)
+def test_what_cannot_be_searched_is_named(page: Console, parameters: dict[str, str], code: str, says: str) -> None:
+    answer = page.logged_in().get(f"{page.url}/v1/search", params=parameters, timeout=10)
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert (problem["code"], problem["status"]) == (code, 422)
+    assert says in problem["detail"]
+
+
+def test_the_place_of_a_mistake_and_a_suggestion_are_given(page: Console) -> None:
+    answer = page.logged_in().get(f"{page.url}/v1/search", params={"filter": "a AND statsu:500"}, timeout=10)
+    problem = answer.json()
+    assert (problem["column"], problem["length"]) == (7, 6)
+    assert "status" in problem["hint"]
+
+
+def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) -> None:
+    browser, other_person = page.logged_in(), page.logged_in("olga")
+    with page.rows() as cursor:
+        # What a search asks for waits for this lock.
+        cursor.execute("LOCK TABLES access_log WRITE")
+        with concurrent.futures.ThreadPoolExecutor(2) as two:
+            waiting = [two.submit(browser.get, f"{page.url}/v1/search", timeout=(5, 3)) for _ in range(2)]
+            running = (
+                "SELECT COUNT(*) FROM information_schema.processlist"
+                f" WHERE info LIKE '%access_log%' AND user = '{USER}'"
+            )
+
+            def both() -> bool:
+                with page.server.root() as other:
+                    other.execute(running)
+                    return bool(other.fetchone()[0] == 2)
+
+            wait_for("both searches wait", both, seconds=5)
+            third = other_person.get(f"{page.url}/v1/search", timeout=10)
+            assert (third.status_code, third.json()["code"]) == (429, "busy")
+            for one in waiting:
+                with pytest.raises(requests.ConnectionError):
+                    one.result().text  # noqa: B018 - reading is what fails
+
+        def none() -> bool:
+            with page.server.root() as other:
+                other.execute(running)
+                return bool(other.fetchone()[0] == 0)
+
+        wait_for("their statements end", none, seconds=8)
+        cursor.execute("UNLOCK TABLES")
+    found, _ = _found(browser.get(f"{page.url}/v1/search", params={"filter": "bytes:1"}, timeout=30))
+    assert len(found) == 1
+
+
+def test_the_description_of_the_api_names_each_call(page: Console) -> None:
+    described = requests.get(f"{page.url}/v1/openapi.json", timeout=10).json()
+    assert set(described["paths"]) == {
+        "/v1/me", "/v1/fields", "/v1/search", "/v1/sessions", "/v1/sessions/{session_id}",
+    }  # fmt: skip
+
+
+def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: MariaDB, tmp_path: Path) -> None:
+    """On a port where nobody answers."""
+
+    class Away:
+        port = 1
+
+    with console(Away(), tmp_path) as alone:  # type: ignore[arg-type]
+        answer = alone.log_in("vera")
+        assert answer.status_code == 503
+        assert "The database does not answer." in answer.text
+        call = requests.get(f"{alone.url}/v1/me", cookies={"obsctl": "x"}, timeout=10)
+        assert (call.status_code, call.json()["code"]) == (503, "database-away")
+        assert requests.get(f"{alone.url}/search", cookies={"obsctl": "x"}, timeout=10).status_code == 503
+
+
+def _obsctl(*words: str) -> tuple[int, dict[str, Any], str]:
+    command = [sys.executable, "-c", "from obsctl.cli.main import main; main()", "console", *words, "-o", "json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    return run.returncode, json.loads(run.stdout or "{}"), run.stderr
+
+
+def test_users_are_managed_by_command_and_each_change_is_on_record(page: Console, tmp_path: Path) -> None:
+    config = ("--config", str(write_config(tmp_path, page.server, 1)))
+    secret = tmp_path / "given"
+    secret.write_text("correct horse battery\n")
+    given = ("--password", f"file:{secret}")
+    assert _obsctl("user", "add", "noc", "--role", "viewer", *given, *config)[0] == 0
+    browser = page.browser()
+    assert page.log_in("noc", "correct horse battery", browser).status_code == 303
+
+    code, _, said = _obsctl("user", "add", "noc", "--role", "viewer", *given, *config)
+    assert (code, "there is a user noc already" in said) == (77, True)
+    code, _, said = _obsctl("user", "role", "nco", "--role", "admin", *config)
+    assert (code, "noc" in said) == (64, True)
+    code, _, said = _obsctl("user", "disable", "ada", *config)
+    assert (code, "the only admin" in said) == (77, True)
+    code, _, said = _obsctl("user", "add", "x", "--role", "viewer", *config)
+    assert (code, "--password" in said) == (64, True)
+
+    assert _obsctl("user", "role", "noc", "--role", "operator", *config)[0] == 0
+    assert browser.get(f"{page.url}/v1/me", timeout=10).json() == {"name": "noc", "role": "operator"}
+    secret.write_text("another horse battery\n")
+    assert _obsctl("user", "password", "noc", *given, *config)[0] == 0
+    assert browser.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+    assert page.log_in("noc", "correct horse battery").status_code == 401
+    assert _obsctl("user", "disable", "noc", *config)[0] == 0
+    assert page.log_in("noc", "another horse battery").status_code == 401
+    assert _obsctl("user", "enable", "noc", *config)[0] == 0
+    assert page.log_in("noc", "another horse battery", browser).status_code == 303
+    _, report, _ = _obsctl("user", "list", *config)
+    assert {row["name"]: (row["role"], row["state"]) for row in report["data"]["users"]} == {
+        "ada": ("admin", "active"), "noc": ("operator", "active"), "olga": ("operator", "active"),
+        "vera": ("viewer", "active"),
+    }  # fmt: skip
+    assert _obsctl("user", "rm", "noc", *config)[0] == 64
+    assert _obsctl("user", "rm", "noc", "--yes", *config)[0] == 0
+    assert browser.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+
+    _, report, _ = _obsctl("audit", "--limit", "6", *config)
+    changes = report["data"]["changes"]
+    assert [(row["action"], row["object"]) for row in reversed(changes)] == [
+        (f"user.{action}", "noc") for action in ("add", "role", "password", "disable", "enable", "remove")
+    ]
+    assert all(row["actor"].endswith(" (obsctl)") for row in changes)
+    with page.rows() as cursor:
+        cursor.execute("SELECT * FROM console_audit")
+        assert "horse" not in str(cursor.fetchall())
+
+
+def test_without_its_database_a_command_says_so(tmp_path: Path) -> None:
+    class Away:
+        port = 1
+
+    config = write_config(tmp_path, Away(), 1)  # type: ignore[arg-type]
+    code, _, said = _obsctl("user", "list", "--config", str(config))
+    assert code == 3
+    assert "database 127.0.0.1" in said

@@ -1,0 +1,53 @@
+"""console.yml: what it says, and what is refused with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from obsctl.console.config import load
+from obsctl.core.errors import ConfigError
+
+WHOLE = """\
+listen: {address: 127.0.0.1, port: 8443}
+database: {host: 198.18.0.21, port: 3306, name: obs, user: obs_console, password: file:/etc/secret}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "console.yml"
+    path.write_text(text)
+    return path
+
+
+def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
+    config = load(written(tmp_path, WHOLE))
+    assert (config.session.idle_s, config.search.at_once, config.zone.key, config.language) == (43_200, 10, "UTC", "en")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("timezone: Asia/Peking\n", "console.yml:3: timezone: there is no time zone 'Asia/Peking'"),
+        ("language: fr\n", "console.yml:3: language"),
+        ("sesion: {}\n", "sesion"),
+        ("search: {at_once: 0}\n", "search.at_once"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, more: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says.replace(".", r"\.")):
+        load(written(tmp_path, WHOLE + more))
+
+
+@pytest.mark.parametrize(
+    ("listen", "says"),
+    [
+        ("{address: 198.18.0.31, port: 8443}", "passwords would cross the network readable"),
+        ("{address: 198.18.0.31, port: 8443, certificate: /a.pem}", r"listen\.key: certificate and key"),
+    ],
+)
+def test_a_console_in_clear_listens_on_loopback_alone(tmp_path: Path, listen: str, says: str) -> None:
+    text = WHOLE.replace("{address: 127.0.0.1, port: 8443}", listen)
+    with pytest.raises(ConfigError, match=says):
+        load(written(tmp_path, text))
