@@ -16,6 +16,7 @@ import requests
 
 from obsctl.lines.formats.line import AccessLine
 from obsctl.query import values
+from obsctl.store import rollup
 from obsctl.store.mysql import rows
 from rig.console import DATABASE, USER, Console, console, csrf, make_database, password_of, write_config
 from rig.database import MariaDB
@@ -44,8 +45,10 @@ def page(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         cursor.execute(rows.SESSION)
         before, after = rows.INSERT_ACCESS
         cursor.execute(before + b",".join(rows.line_rows(_lines())) + after)
+        before, after = rows.INSERT_ROLLUP
+        cursor.execute(before + b",".join(rows.rollup_rows(rollup.count(_lines()))) + after)
         cursor.execute("COMMIT")
-    with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 2, "seconds": 10}) as running:
+    with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 2, "seconds": 60}) as running:
         yield running
     with mariadb.root() as cursor:
         cursor.execute(f"DROP DATABASE {DATABASE}")
@@ -65,12 +68,12 @@ def _found(answer: requests.Response) -> tuple[list[dict[str, Any]], dict[str, A
 
 
 def test_nobody_reads_without_a_login(page: Console) -> None:
-    for path in ("/v1/me", "/v1/search", "/v1/fields", "/v1/sessions"):
+    for path in ("/v1/me", "/v1/search", "/v1/traffic", "/v1/fields", "/v1/sessions"):
         answer = requests.get(page.url + path, timeout=10)
         assert answer.status_code == 401, path
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "not-logged-in"
-    for path in ("/search?filter=a", "/account"):
+    for path in ("/search?filter=a", "/traffic", "/account"):
         answer = requests.get(page.url + path, timeout=10, allow_redirects=False)
         assert answer.status_code == 303
         assert answer.headers["location"].startswith("/login?next=/")
@@ -293,6 +296,24 @@ def test_the_place_of_a_mistake_and_a_suggestion_are_given(page: Console) -> Non
     assert "status" in problem["hint"]
 
 
+def test_traffic_is_what_a_recount_of_the_lines_gives(page: Console) -> None:
+    browser = page.logged_in()
+    found = browser.get(f"{page.url}/v1/traffic", params={"since": "24h"}, timeout=30).json()
+    assert found["whole"]["requests"] == 1000
+    assert found["whole"]["bytes"] == sum(range(1000))
+    assert sum(found["status"]["5"]) == 100
+    assert found["whole"]["share_5xx"] == 0.1
+    assert sum(sum(counts) for counts in found["status"].values()) == 1000
+    assert [(row["name"], row["requests"]) for row in found["hosts"]] == [("node1", 1000)]
+    nothing = browser.get(f"{page.url}/v1/traffic", params={"host": "' OR 1=1 -- "}, timeout=30).json()
+    assert (nothing["whole"]["requests"], nothing["hosts"]) == (0, [])
+    hour = browser.get(f"{page.url}/v1/traffic", params={"since": "30m", "route": "page"}, timeout=30).json()
+    assert (hour["step_s"], len(hour["at"]) in (30, 31)) == (60, True)
+    assert 85 <= hour["whole"]["requests"] <= 92
+    for wrong in ({"since": "401d"}, {"since": "x"}, {"step": "1"}):
+        assert browser.get(f"{page.url}/v1/traffic", params=wrong, timeout=10).status_code == 422
+
+
 def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) -> None:
     browser, other_person = page.logged_in(), page.logged_in("olga")
     with page.rows() as cursor:
@@ -331,7 +352,7 @@ def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) ->
 def test_the_description_of_the_api_names_each_call(page: Console) -> None:
     described = requests.get(f"{page.url}/v1/openapi.json", timeout=10).json()
     assert set(described["paths"]) == {
-        "/v1/me", "/v1/fields", "/v1/search", "/v1/sessions", "/v1/sessions/{session_id}",
+        "/v1/me", "/v1/fields", "/v1/search", "/v1/traffic", "/v1/sessions", "/v1/sessions/{session_id}",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ _WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 PRIVILEGES = {
     "access_log": _READ,
     "error_log": _READ,
+    "rollup_minute": _READ,
     "console_user": _WRITE,
     "console_session": _WRITE,
     "console_login_failure": _WRITE,

@@ -55,7 +55,7 @@ def search(
         pymysql.MySQLError: the database refuses a statement, or does not answer.
     """
     ends = time.monotonic() + seconds
-    bounded = _bound_of(cursor)
+    bounded = bound_of(cursor)
     while (window := windows.next()) is not None:
         left_s = ends - time.monotonic()
         if left_s <= 0:
@@ -80,8 +80,8 @@ def search(
             return
 
 
-def _bound_of(cursor: Any) -> Callable[[float], str]:
-    """Return what makes the statement that limits the next ones to some seconds."""
+def bound_of(cursor: Any) -> Callable[[float], str]:
+    """Return what makes the statement by which the server ends the next ones after some seconds."""
     cursor.execute("SELECT VERSION()")
     if "MariaDB" in str(cursor.fetchone()[0]):
         return lambda seconds: f"SET SESSION max_statement_time = {max(seconds, 0.001):.3f}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 import yaml
 
+from obsctl.console.web import pages
 from obsctl.console.web.texts import LANGUAGES, chosen, texts
 
 WEB = resources.files("obsctl.console.web")
@@ -29,13 +32,24 @@ def test_a_text_is_complete(key: str) -> None:
 
 
 def test_each_text_is_used_and_each_that_is_used_exists() -> None:
-    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ("15m", "1h", "6h", "24h", "7d")}
+    ages = re.findall(r'"(\d+[mhd])"', TEMPLATES)
+    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages}
     used |= set(re.findall(r'said\["(\w+)"\]', PAGES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"}
-    handed_over = set(re.findall(r'"(\w+)"', PAGES[PAGES.index("_OF_SCRIPT = (") : PAGES.index(")  # fmt: skip")]))
+    handed_over = {*pages._OF_SEARCH, *pages._OF_TRAFFIC}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)
+
+
+def test_the_files_of_others_are_those_that_are_named() -> None:
+    vendor = Path(str(WEB.joinpath("static/vendor")))
+    named = dict(re.findall(r"\| `(\S+?/\S+?)` \| `([0-9a-f]{64})` \|", (vendor / "README.md").read_text()))
+    found = {path.relative_to(vendor).as_posix(): path for path in vendor.rglob("*") if path.is_file()}
+    del found["README.md"]
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()} == named
+    for name in named:
+        assert name.endswith("LICENSE") or f"/static/vendor/{name}" in TEMPLATES, f"{name}: no page uses it"
 
 
 def test_an_unknown_language_is_the_sites_own() -> None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from obsctl.console import traffic
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import Pool
 from obsctl.console.people import sessions
@@ -22,13 +23,18 @@ from obsctl.core.moments import moment
 from obsctl.query.errors import QueryError
 from obsctl.query.fields import ACCESS, ERROR, Table
 from obsctl.query.parse import parse
+from obsctl.query.sql import Sql
 from obsctl.search.question import question
+from obsctl.search.run import bound_of
 from obsctl.search.windows import Windows
 
 router = APIRouter(prefix="/v1")
 
 Log = Literal["access", "error"]
 _TABLES: dict[str, Table] = {"access": ACCESS, "error": ERROR}
+#: A page of traffic may take so long, seconds, and span so much.
+_TRAFFIC_S = 4.0
+_LONGEST_TRAFFIC = datetime.timedelta(days=400)
 Whoever = Annotated[Person, Depends(logged_in)]
 
 
@@ -134,12 +140,41 @@ async def search(request: Request, _: Whoever, asked: Annotated[Asked, Query()])
     return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
 
 
+class AskedTraffic(BaseModel):
+    """The parameters of traffic; a mistyped one is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Annotated[str, Field(max_length=40, description="a time, or how long ago: 90m, 24h, 7d")] = "24h"
+    until: Annotated[str, Field(max_length=40, description="the same; empty for now")] = ""
+    host: Annotated[str, Field(max_length=64, description="of this balancer alone")] = ""
+    route: Annotated[str, Field(max_length=16, description="of this class of routes alone")] = ""
+
+
+@router.get("/traffic")
+def traffic_of(request: Request, _: Whoever, asked: Annotated[AskedTraffic, Query()]) -> dict[str, Any]:
+    """Count requests, bytes and latency from the minute roll-ups: as series, and by balancer and class of routes."""
+    config: ConsoleConfig = request.app.state.config
+    pool: Pool = request.app.state.pool
+    begin, end = _span(config, asked.since, asked.until)
+    end = end or datetime.datetime.now(datetime.UTC)
+    wanted = traffic.Asked(begin.replace(second=0, microsecond=0), end, asked.host, asked.route, config.zone)
+    if end - begin > _LONGEST_TRAFFIC:
+        raise ProblemError(422, "invalid-parameter", f"at most {_LONGEST_TRAFFIC.days} days", parameter="since")
+
+    def rows(cursor: Any, statement: Sql) -> Any:
+        cursor.execute(statement.text, statement.parameters)
+        return cursor.fetchall()
+
+    with pool.own(_TRAFFIC_S + 1) as connection, connection.cursor() as cursor:
+        cursor.execute(bound_of(cursor)(_TRAFFIC_S))
+        drawn = traffic.series(wanted, rows(cursor, traffic.series_of(wanted)))
+        return drawn | traffic.tables(rows(cursor, traffic.tables_of(wanted)))
+
+
 def _wanted(config: ConsoleConfig, asked: Asked) -> Wanted:
     now = datetime.datetime.now(datetime.UTC)
-    begin = _moment(config, "since", asked.since)
-    end = _moment(config, "until", asked.until) if asked.until else None
-    if begin >= (end or now):
-        raise ProblemError(422, "invalid-parameter", "since is not before until", parameter="since")
+    begin, end = _span(config, asked.since, asked.until)
     table = _TABLES[asked.log]
     try:
         wanted = question(parse(asked.filter.strip() or "*", table), table, now)
@@ -153,6 +188,14 @@ def _wanted(config: ConsoleConfig, asked: Asked) -> Wanted:
         raise ProblemError(422, "invalid-parameter", f"before: {error}", parameter="before") from None
     most = config.search.seconds
     return Wanted(wanted, Windows(begin, end, now), asked.limit, min(asked.seconds or most, most), place)
+
+
+def _span(config: ConsoleConfig, since: str, until: str) -> tuple[datetime.datetime, datetime.datetime | None]:
+    begin = _moment(config, "since", since)
+    end = _moment(config, "until", until) if until else None
+    if begin >= (end or datetime.datetime.now(datetime.UTC)):
+        raise ProblemError(422, "invalid-parameter", "since is not before until", parameter="since")
+    return begin, end
 
 
 def _moment(config: ConsoleConfig, name: str, text: str) -> datetime.datetime:

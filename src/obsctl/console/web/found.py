@@ -61,6 +61,8 @@ async def stream(pool: Pool, wanted: Wanted) -> AsyncIterator[bytes]:
         try:
             with pool.own(wanted.seconds + _MARGIN_S) as connection:
                 number = connection.thread_id()
+                if stopped.is_set():
+                    return
                 with connection.cursor() as cursor:
                     for message in _messages(cursor, wanted):
                         if stopped.is_set():

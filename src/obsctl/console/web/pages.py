@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -33,11 +34,12 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-#: Texts that the search page's script puts together itself.
-_OF_SCRIPT = (
+#: Texts that the pages' scripts put together themselves.
+_OF_SEARCH = (
     "searching", "found_all", "found_more", "out_of_time", "stopped", "lost", "only_this", "not_this", "around_this",
     "all_fields",
 )  # fmt: skip
+_OF_TRAFFIC = ("lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes")
 
 
 def _page(request: Request, template: str, person: Person | None, status: int = 200, **values: Any) -> HTMLResponse:
@@ -135,14 +137,25 @@ async def logout(request: Request, csrf: Annotated[str, Form(max_length=128)] = 
 @router.get("/search")
 async def search(request: Request) -> Response:
     """Show the search; its state is the address's."""
+    return await _with_script(request, "search", _OF_SEARCH)
+
+
+@router.get("/traffic")
+async def traffic(request: Request) -> Response:
+    """Show the traffic; its state is the address's."""
+    return await _with_script(request, "traffic", _OF_TRAFFIC)
+
+
+async def _with_script(request: Request, template: str, keys: Sequence[str]) -> Response:
+    """Show a page whose script asks the API, and hand the script its texts."""
     person = await _person(request)
     if person is None:
         return _to_login(request)
     config: ConsoleConfig = request.app.state.config
     said = texts(chosen(request.cookies.get(_LANGUAGE_COOKIE, ""), config.language))
-    data = json.dumps({"texts": {key: said[key] for key in _OF_SCRIPT}, "timezone": config.timezone})
+    data = json.dumps({"texts": {key: said[key] for key in keys}, "timezone": config.timezone})
     # Within a script element nothing but its end tag and a comment has a meaning.
-    return _page(request, "search", person, texts_json=Markup(data.replace("<", "\\u003c")))  # noqa: S704
+    return _page(request, template, person, texts_json=Markup(data.replace("<", "\\u003c")))  # noqa: S704
 
 
 @router.get("/account")

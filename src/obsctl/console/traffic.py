@@ -1,0 +1,195 @@
+"""What balancers answered, from the minute roll-ups: statements, and their rows as series and tables. Pure.
+
+A percentile is read from the latency histogram: within its bucket the requests are taken to be spread evenly, so it is
+off by at most the bucket's width (:data:`obsctl.store.rollup.LATENCY_BOUNDS_MS`).
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from obsctl.query import values
+from obsctl.query.sql import Parameter, Sql
+from obsctl.store.rollup import LATENCY_BOUNDS_MS
+
+#: What one point of a series may stand for, seconds, and how many points a series has at most.
+STEPS_S = (60, 300, 900, 3600, 6 * 3600, 86_400)
+_MOST_POINTS = 300
+#: Beyond an hour a point begins with the site's own hours and days; time zones differ by quarters of an hour.
+_PART_S = 900
+_CLASSES = (1, 2, 3, 4, 5)
+_SHARES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+_LATENCY = (*(f"lat_{bound}" for bound in LATENCY_BOUNDS_MS), "lat_more")
+_SUMS = ", ".join(f"SUM({name})" for name in ("requests", "bytes", *_LATENCY))
+
+
+class Asked(NamedTuple):
+    """Which traffic.
+
+    Attributes:
+        begin: the first minute (UTC).
+        end: the first minute behind it (UTC).
+        host: of this balancer alone; empty for all.
+        route: of this class of routes alone; empty for all.
+        zone: in which days and hours begin.
+    """
+
+    begin: datetime.datetime
+    end: datetime.datetime
+    host: str
+    route: str
+    zone: ZoneInfo
+
+    @property
+    def step_s(self) -> int:
+        """What one point stands for, seconds."""
+        span_s = (self.end - self.begin).total_seconds()
+        return next((step for step in STEPS_S if span_s / step <= _MOST_POINTS), STEPS_S[-1])
+
+
+class Counts:
+    """Requests of one point, or of one row of a table.
+
+    Attributes:
+        requests: by hundreds of the status.
+        bytes: of the answers' bodies.
+        latency: requests by bucket; those with a time alone.
+    """
+
+    __slots__ = ("bytes", "latency", "requests")
+
+    def __init__(self) -> None:
+        self.requests = dict.fromkeys(_CLASSES, 0)
+        self.bytes = 0
+        self.latency = [0] * len(_LATENCY)
+
+    def add(self, status_class: int, sums: Sequence[Any]) -> None:
+        """Add a row's sums."""
+        self.requests[status_class] = self.requests.get(status_class, 0) + int(sums[0])
+        self.bytes += int(sums[1])
+        for place, count in enumerate(sums[2:]):
+            self.latency[place] += int(count)
+
+    @property
+    def total(self) -> int:
+        """All requests."""
+        return sum(self.requests.values())
+
+
+def series_of(asked: Asked) -> Sql:
+    """Return the statement whose rows :func:`series` reads."""
+    part_s = _part_s(asked)
+    return _statement(f"UNIX_TIMESTAMP(minute) DIV {part_s:d} * {part_s:d}, status_class", asked)
+
+
+def tables_of(asked: Asked) -> Sql:
+    """Return the statement whose rows :func:`tables` reads."""
+    return _statement("host, route_class, status_class", asked)
+
+
+def _part_s(asked: Asked) -> int:
+    """Return what a row of a series stands for, seconds."""
+    return _PART_S if asked.step_s > 3600 else asked.step_s
+
+
+def _statement(by: str, asked: Asked) -> Sql:
+    wanted = "minute >= %s AND minute < %s"
+    parameters: list[Parameter] = [values.stored(asked.begin), values.stored(asked.end)]
+    for column, value in (("host", asked.host), ("route_class", asked.route)):
+        if value:
+            wanted += f" AND {column} = %s"
+            parameters.append(value)
+    groups = ", ".join(str(number + 1) for number in range(by.count(",") + 1))
+    return Sql(f"SELECT {by}, {_SUMS} FROM rollup_minute WHERE {wanted} GROUP BY {groups}", tuple(parameters))
+
+
+def series(asked: Asked, rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """Return a column for each thing that is drawn; what has no requests is 0, its percentiles are None."""
+    points: dict[int, Counts] = {at: Counts() for at in _moments(asked)}
+    for at, status_class, *sums in rows:
+        begin = _point(int(at), asked)
+        points.setdefault(begin, Counts()).add(int(status_class), sums)
+    moments = sorted(points)
+    counts = [points[at] for at in moments]
+    others = sorted({status for one in counts for status in one.requests} - set(_CLASSES))
+    return {
+        "step_s": asked.step_s,
+        "at": moments,
+        "status": {str(status): [one.requests.get(status, 0) for one in counts] for status in (*_CLASSES, *others)},
+        "bytes": [one.bytes for one in counts],
+        **{name: [percentile(one.latency, share) for one in counts] for name, share in _SHARES},
+    }
+
+
+def tables(rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """Return the whole, and the same for each balancer and each class of routes, the most requests first."""
+    whole, hosts, routes = Counts(), dict[str, Counts](), dict[str, Counts]()
+    for host, route, status_class, *sums in rows:
+        for one in (whole, hosts.setdefault(host, Counts()), routes.setdefault(route, Counts())):
+            one.add(int(status_class), sums)
+    return {"whole": _row("", whole), "hosts": _table(hosts), "routes": _table(routes)}
+
+
+def percentile(latency: Sequence[int], share: float) -> float | None:
+    """Return a percentile, seconds; None without requests, and the last bound where it lies beyond.
+
+    Args:
+        latency: requests by bucket.
+        share: 0 to 1.
+    """
+    count = sum(latency)
+    if not count:
+        return None
+    rank = max(1, math.ceil(share * count))
+    below = 0.0
+    for bound, inside in zip(LATENCY_BOUNDS_MS, latency, strict=False):
+        if rank <= inside:
+            return round((below + (bound - below) * rank / inside) / 1000, 4)
+        rank -= inside
+        below = float(bound)
+    return below / 1000
+
+
+def _table(counts: dict[str, Counts]) -> list[dict[str, Any]]:
+    return [_row(name, one) for name, one in sorted(counts.items(), key=lambda item: (-item[1].total, item[0]))]
+
+
+def _row(name: str, one: Counts) -> dict[str, Any]:
+    total = one.total
+    return {
+        "name": name,
+        "requests": total,
+        "bytes": one.bytes,
+        "share_4xx": round(one.requests[4] / total, 6) if total else None,
+        "share_5xx": round(one.requests[5] / total, 6) if total else None,
+        **{key: percentile(one.latency, share) for key, share in _SHARES},
+    }
+
+
+def _moments(asked: Asked) -> Iterator[int]:
+    """Yield where each point begins, seconds since the epoch."""
+    part_s = _part_s(asked)
+    first, end = int(asked.begin.timestamp()) // part_s * part_s, asked.end.timestamp()
+    last = None
+    for at in range(first, math.ceil(end), part_s):
+        begin = _point(at, asked)
+        if begin != last:
+            yield begin
+        last = begin
+
+
+def _point(at: int, asked: Asked) -> int:
+    """Return where the point begins that a moment belongs to."""
+    step_s = asked.step_s
+    if step_s <= 3600:
+        return at
+    local = datetime.datetime.fromtimestamp(at, asked.zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if step_s >= 86_400:
+        return int(midnight.timestamp())
+    hours = step_s // 3600
+    return int(midnight.replace(hour=local.hour // hours * hours).timestamp())

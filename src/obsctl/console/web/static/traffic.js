@@ -1,0 +1,200 @@
+// The traffic page: charts and tables from the minute roll-ups. Its state is the address.
+
+const { texts, timezone } = JSON.parse(document.getElementById("texts").textContent);
+const form = document.getElementById("asked");
+const trouble = document.getElementById("trouble");
+const progress = document.getElementById("progress");
+const charts = document.getElementById("charts");
+
+const AGAIN_MS = 30_000;
+const HEIGHT = 180;
+// From what a person reads at a glance; the colours are told apart in both schemes and by most colour-blind people.
+const STATUS = { 2: "#2da44e", 3: "#8250df", 4: "#bf8700", 5: "#cf222e" };
+const OTHER = "#6e7781";
+const PERCENTILES = { p50: "#0969da", p95: "#bf8700", p99: "#cf222e" };
+
+let drawn = [];
+let latest = 0;
+
+function say(key, values) {
+  return texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+// -- the address ---------------------------------------------------------------------------------------------------
+
+function state() {
+  const values = new FormData(form);
+  const asked = new URLSearchParams();
+  asked.set("since", values.get("since") || values.get("begin"));
+  if (!values.get("since") && values.get("until")) asked.set("until", values.get("until"));
+  for (const name of ["host", "route"]) if (values.get(name)) asked.set(name, values.get(name));
+  return asked;
+}
+
+function fill(asked) {
+  const since = asked.get("since") ?? "24h";
+  form.since.value = since;
+  if (form.since.value !== since || asked.get("until")) {
+    form.since.value = "";
+    form.begin.value = since;
+    form.until.value = asked.get("until") ?? "";
+  }
+  for (const name of ["host", "route"]) choose(form[name], [asked.get(name) ?? ""], asked.get(name) ?? "");
+  own();
+}
+
+function own() {
+  for (const label of form.querySelectorAll(".own")) label.hidden = form.since.value !== "";
+  form.begin.required = form.since.value === "";
+}
+
+function choose(select, names, value) {
+  const all = select.name === "host" ? texts.all_hosts : texts.all_routes;
+  const known = new Set([...select.options].map((option) => option.value));
+  if (!known.has("")) select.append(new Option(all, ""));
+  for (const name of names) if (name && !known.has(name)) select.append(new Option(name, name));
+  select.value = value;
+}
+
+// -- what the API says ---------------------------------------------------------------------------------------------
+
+async function load() {
+  const mine = ++latest;
+  let found;
+  try {
+    const answer = await fetch(`/v1/traffic?${state()}`);
+    if (answer.status === 401) {
+      location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+      return;
+    }
+    found = await answer.json();
+    if (!answer.ok) throw new Error(found.detail);
+  } catch (error) {
+    if (mine === latest) {
+      trouble.textContent = say("lost", { detail: error.message });
+      trouble.hidden = false;
+    }
+    return;
+  }
+  if (mine !== latest) return;
+  trouble.hidden = true;
+  const requests = found.whole.requests.toLocaleString();
+  progress.textContent = found.whole.requests
+    ? say("updated", { requests, at: new Date().toLocaleTimeString("en-GB", { timeZone: timezone }) })
+    : texts.no_traffic;
+  draw(found);
+  for (const [name, field] of [["hosts", "host"], ["routes", "route"]]) {
+    list(document.getElementById(name).tBodies[0], found[name], field);
+    choose(form[field], found[name].map((row) => row.name), form[field].value);
+  }
+}
+
+function draw(found) {
+  for (const chart of drawn) chart.destroy();
+  const perSecond = (counts) => counts.map((count) => count / found.step_s);
+  const status = Object.entries(found.status).filter(([, counts]) => counts.some((count) => count > 0));
+  drawn = [
+    chart(texts.requests_per_s, found.at, status.map(([name, counts]) => ({
+      label: `${name}xx`, stroke: STATUS[name] ?? OTHER, values: perSecond(counts),
+    }))),
+    chart(texts.latency, found.at, Object.entries(PERCENTILES).map(([label, stroke]) => ({
+      label, stroke, values: found[label],
+    }))),
+    chart(texts.bytes_per_s, found.at, [{ label: "B/s", stroke: PERCENTILES.p50, values: perSecond(found.bytes) }]),
+  ];
+}
+
+function chart(title, at, series) {
+  const axis = getComputedStyle(document.body).color;
+  const grid = { stroke: "rgba(128, 128, 128, .25)", width: 1 };
+  return new uPlot(
+    {
+      title,
+      width: charts.clientWidth,
+      height: HEIGHT,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
+      cursor: { sync: { key: "traffic" } },
+      axes: [{ stroke: axis, grid }, { stroke: axis, grid, size: 70 }],
+      scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1e-9)] } },
+      series: [{}, ...series.map(({ label, stroke }) => ({ label, stroke, width: 1.5, spanGaps: false }))],
+      hooks: { setSelect: [zoom] },
+    },
+    [at, ...series.map(({ values }) => values)],
+    charts,
+  );
+}
+
+// A drag on a chart is a shorter time.
+function zoom(chart) {
+  if (chart.select.width < 5) return;
+  const at = (pixel) => chart.posToVal(pixel, "x") * 1000;
+  const asked = state();
+  asked.set("since", moment(at(chart.select.left)));
+  asked.set("until", moment(at(chart.select.left + chart.select.width)));
+  visit(asked);
+}
+
+function list(body, rows, field) {
+  body.replaceChildren(
+    ...rows.map((row) => {
+      const line = document.createElement("tr");
+      const link = document.createElement("a");
+      const asked = state();
+      asked.set(field, row.name);
+      link.href = `?${asked}`;
+      link.textContent = row.name || "–";
+      const name = document.createElement("td");
+      name.append(link);
+      const share = (value) => (value === null ? "" : `${(value * 100).toFixed(2)} %`);
+      const seconds = (value) => (value === null ? "" : value.toFixed(3));
+      line.append(
+        name,
+        ...[
+          row.requests.toLocaleString(), share(row.share_4xx), share(row.share_5xx),
+          seconds(row.p50), seconds(row.p95), seconds(row.p99), row.bytes.toLocaleString(),
+        ].map((text) => {
+          const cell = document.createElement("td");
+          cell.className = "number";
+          cell.textContent = text;
+          return cell;
+        }),
+      );
+      return line;
+    }),
+  );
+}
+
+// -- times ---------------------------------------------------------------------------------------------------------
+
+const PARTS = new Intl.DateTimeFormat("en-GB", {
+  timeZone: timezone,
+  year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+});
+
+// A moment in the site's time zone, as a field for dates and the API take it.
+function moment(milliseconds) {
+  const part = Object.fromEntries(PARTS.formatToParts(new Date(milliseconds)).map(({ type, value }) => [type, value]));
+  return `${part.year}-${part.month}-${part.day}T${part.hour}:${part.minute}:${part.second}`;
+}
+
+function visit(asked) {
+  history.pushState(null, "", `?${asked}`);
+  fill(asked);
+  load();
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  visit(state());
+});
+form.since.addEventListener("change", own);
+addEventListener("popstate", () => start());
+addEventListener("resize", () => drawn.forEach((one) => one.setSize({ width: charts.clientWidth, height: HEIGHT })));
+
+function start() {
+  fill(new URLSearchParams(location.search));
+  load();
+}
+
+start();
+setInterval(() => document.visibilityState === "visible" && !form.until.value && load(), AGAIN_MS);
