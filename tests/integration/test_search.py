@@ -109,6 +109,8 @@ def test_a_search_that_takes_too_long_says_how_far_it_came(cursor: pymysql.curso
 def test_ctrl_c_ends_the_statement_on_the_server(
     mariadb: MariaDB, cursor: pymysql.cursors.Cursor, tmp_path: Path
 ) -> None:
+    # A shell starts what runs in its background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     (tmp_path / "password").write_text("reader-4711\n")
     cursor.execute("CREATE USER searcher IDENTIFIED BY 'reader-4711'")
     cursor.execute(f"GRANT SELECT ON {DATABASE}.* TO searcher")
@@ -139,4 +141,5 @@ def test_ctrl_c_ends_the_statement_on_the_server(
         thread.join()
         wait_for("the statement's end", lambda: not running(), seconds=10)
     finally:
+        signal.signal(signal.SIGINT, before)
         cursor.execute("DROP USER searcher")
