@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -296,6 +297,32 @@ def test_the_place_of_a_mistake_and_a_suggestion_are_given(page: Console) -> Non
     assert "status" in problem["hint"]
 
 
+def _changing(browser: requests.Session, page: Console) -> dict[str, str]:
+    return {"x-csrf-token": csrf(browser.get(f"{page.url}/account", timeout=10).text)}
+
+
+def test_a_saved_search_is_its_owners_until_it_is_shared(page: Console) -> None:
+    vera, olga = page.logged_in("vera"), page.logged_in("olga")
+    url, mine = f"{page.url}/v1/queries", _changing(vera, page)
+    name = "5xx / 夜班 <b>'\"--"
+    one = f"{url}/{quote(name, safe='')}"
+    state = {"log": "access", "filter": "status:>=500", "since": "6h"}
+    assert vera.put(one, json=state, headers=mine, timeout=10).status_code == 204
+    assert vera.get(url, timeout=10).json() == [{"name": name, "owner": "vera", "own": True, "shared": False, **state}]
+    assert olga.get(url, timeout=10).json() == []
+    assert vera.put(one, json={**state, "shared": True}, headers=mine, timeout=10).status_code == 204
+    (seen,) = olga.get(url, timeout=10).json()
+    assert (seen["owner"], seen["own"], seen["shared"]) == ("vera", False, True)
+    assert olga.delete(one, headers=_changing(olga, page), timeout=10).status_code == 404
+    assert (
+        vera.put(one, json={**state, "filter": "statsu:5"}, headers=mine, timeout=10).json()["code"] == "invalid-filter"
+    )
+    assert vera.put(one, json={**state, "role": "admin"}, headers=mine, timeout=10).status_code == 422
+    assert vera.put(one, json=state, timeout=10).json()["code"] == "cross-site"
+    assert vera.delete(one, headers=mine, timeout=10).status_code == 204
+    assert olga.get(url, timeout=10).json() == []
+
+
 def test_traffic_is_what_a_recount_of_the_lines_gives(page: Console) -> None:
     browser = page.logged_in()
     found = browser.get(f"{page.url}/v1/traffic", params={"since": "24h"}, timeout=30).json()
@@ -353,6 +380,7 @@ def test_the_description_of_the_api_names_each_call(page: Console) -> None:
     described = requests.get(f"{page.url}/v1/openapi.json", timeout=10).json()
     assert set(described["paths"]) == {
         "/v1/me", "/v1/fields", "/v1/search", "/v1/traffic", "/v1/sessions", "/v1/sessions/{session_id}",
+        "/v1/queries", "/v1/queries/{name}",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ PRIVILEGES = {
     "console_user": _WRITE,
     "console_session": _WRITE,
     "console_login_failure": _WRITE,
+    "console_query": _WRITE,
     # What was recorded cannot be changed or removed by the console.
     "console_audit": ("SELECT", "INSERT"),
 }

@@ -43,3 +43,13 @@ CREATE TABLE IF NOT EXISTS console_audit (
   PRIMARY KEY (audit_id),
   KEY console_audit_time (happened_at)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Searches that people keep by name; the state is JSON: the parameters of the search.
+CREATE TABLE IF NOT EXISTS console_query (
+  user_id INT UNSIGNED NOT NULL,
+  name VARCHAR(100) NOT NULL,
+  shared TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  state TEXT NOT NULL,
+  created_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  PRIMARY KEY (user_id, name)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -116,13 +116,14 @@ def disable(cursor: Any, actor: Actor, user: User, *, disabled: bool = True) -> 
 
 
 def remove(cursor: Any, actor: Actor, user: User) -> None:
-    """Remove a user with all its sessions.
+    """Remove a user with its sessions and saved searches.
 
     Raises:
         UnfitUserError: no admin would be left.
     """
     _keep_an_admin(cursor, user)
     _end_sessions(cursor, user)
+    cursor.execute("DELETE FROM console_query WHERE user_id = %s", (user.id,))
     cursor.execute("DELETE FROM console_user WHERE user_id = %s", (user.id,))
     audit.write(cursor, actor, "user.remove", user.name, f"role {user.role}")
 

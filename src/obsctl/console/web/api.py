@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from obsctl.console import traffic
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import Pool
-from obsctl.console.people import sessions
+from obsctl.console.people import saved, sessions
 from obsctl.console.people.sessions import Person
 from obsctl.console.web.found import Wanted, place_of, stream
 from obsctl.console.web.guard import logged_in
@@ -138,6 +139,54 @@ async def search(request: Request, _: Whoever, asked: Annotated[Asked, Query()])
             turns.give_back()
 
     return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
+
+
+class Kept(BaseModel):
+    """A search to be kept: its parameters, and who sees it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    log: Log = "access"
+    filter: Annotated[str, Field(max_length=8192)] = ""
+    since: Annotated[str, Field(max_length=40)] = "1h"
+    until: Annotated[str, Field(max_length=40)] = ""
+    shared: bool = False
+
+
+QueryName = Annotated[str, PathParameter(min_length=1, max_length=100, description="of the saved search")]
+
+
+@router.get("/queries")
+def saved_queries(request: Request, person: Whoever) -> list[dict[str, Any]]:
+    """Return the saved searches that who asks may see, by name."""
+    pool: Pool = request.app.state.pool
+    found = pool.run(lambda cursor: saved.visible(cursor, person.user_id))
+    return [
+        {"name": one.name, "owner": one.owner, "own": one.owner == person.name, "shared": one.shared, **one.state}
+        for one in found
+    ]
+
+
+@router.put("/queries/{name:path}", status_code=204)
+def save_query(request: Request, person: Whoever, name: QueryName, kept: Kept) -> Response:
+    """Keep a search under a name; one's own of that name is replaced."""
+    pool: Pool = request.app.state.pool
+    _wanted(request.app.state.config, Asked(**kept.model_dump(exclude={"shared"})))
+    state = {key: value for key, value in kept.model_dump(exclude={"shared"}).items() if value}
+    try:
+        pool.run(lambda cursor: saved.keep(cursor, person.user_id, name, state, shared=kept.shared))
+    except saved.TooManyError as error:
+        raise ProblemError(409, "too-many", str(error)) from None
+    return Response(status_code=204)
+
+
+@router.delete("/queries/{name:path}", status_code=204)
+def forget_query(request: Request, person: Whoever, name: QueryName) -> Response:
+    """Remove one's own saved search."""
+    pool: Pool = request.app.state.pool
+    if not pool.run(lambda cursor: saved.forget(cursor, person.user_id, name)):
+        raise ProblemError(404, "not-found", "you have no saved search of this name")
+    return Response(status_code=204)
 
 
 class AskedTraffic(BaseModel):

@@ -37,7 +37,7 @@ _ENVIRONMENT = Environment(
 #: Texts that the pages' scripts put together themselves.
 _OF_SEARCH = (
     "searching", "found_all", "found_more", "out_of_time", "stopped", "lost", "only_this", "not_this", "around_this",
-    "all_fields",
+    "all_fields", "shared_by",
 )  # fmt: skip
 _OF_TRAFFIC = ("lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes")
 

@@ -265,6 +265,54 @@ function go() {
   visit(state());
 }
 
+// -- saved searches ------------------------------------------------------------------------------------------------
+
+const savedList = document.getElementById("saved");
+const remove = document.getElementById("remove");
+const keep = document.getElementById("keep");
+let saved = [];
+
+async function loadSaved(chosen = "") {
+  const answer = await fetch("/v1/queries");
+  if (!answer.ok) return;
+  saved = await answer.json();
+  savedList.replaceChildren(
+    new Option("–", ""),
+    ...saved.map((one, place) => new Option(one.own ? one.name : say("shared_by", one), String(place))),
+  );
+  const place = saved.findIndex((one) => one.own && one.name === chosen);
+  savedList.value = place < 0 ? "" : String(place);
+  remove.hidden = place < 0;
+}
+
+async function change(method, name, state) {
+  const answer = await fetch(`/v1/queries/${encodeURIComponent(name)}`, {
+    method,
+    headers: {
+      "content-type": "application/json",
+      "x-csrf-token": document.querySelector('meta[name="csrf"]').content,
+    },
+    body: state && JSON.stringify(state),
+  });
+  if (!answer.ok) return refuse(await answer.json(), form.filter.value);
+  await loadSaved(method === "PUT" ? name : "");
+}
+
+savedList.addEventListener("change", () => {
+  const one = saved[savedList.value];
+  remove.hidden = !one?.own;
+  if (!one) return;
+  visit(new URLSearchParams(["log", "filter", "since", "until"].flatMap((key) => (one[key] ? [[key, one[key]]] : []))));
+});
+document.getElementById("save").addEventListener("click", () => keep.showModal());
+keep.addEventListener("close", () => {
+  const { name, shared } = keep.querySelector("form");
+  if (keep.returnValue !== "save") return;
+  change("PUT", name.value, { ...Object.fromEntries(state()), shared: shared.checked });
+  keep.returnValue = "";
+});
+remove.addEventListener("click", () => change("DELETE", saved[savedList.value].name));
+
 // -- times and files -----------------------------------------------------------------------------------------------
 
 const PARTS = new Intl.DateTimeFormat("en-GB", {
@@ -327,3 +375,4 @@ function start() {
 }
 
 start();
+loadSaved();
