@@ -73,7 +73,7 @@ def read_ready(
 
 
 def check_own(certificate_file: Path, key: str, key_name: str) -> None:
-    """Raise what keeps a server from using a certificate of the site's own, whoever has signed it.
+    """Raise where a server cannot use the site's own certificate; which authority signed it does not matter.
 
     Args:
         certificate_file: the certificate, then intermediate ones.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -126,6 +125,7 @@ def _lines(
 ) -> tuple[list[dict[str, Any]], bool]:
     """Return the lines, newest first, and whether the search came to its end."""
     from obsctl.checks.ask.database import NotAskedError, SilentError, ask
+    from obsctl.search.run import plain
     from obsctl.search.run import search as run
 
     found: list[dict[str, Any]] = []
@@ -135,7 +135,7 @@ def _lines(
         nonlocal whole
         for part in run(cursor, asked, windows, limit=limit, seconds=seconds):
             whole = part.whole
-            found.extend(dict(zip(asked.fields, map(_plain, line), strict=True)) for line in part.lines)
+            found.extend(dict(zip(asked.fields, map(plain, line), strict=True)) for line in part.lines)
             show(f"{len(found):,} lines since {timestamp(part.reached)}")
 
     try:
@@ -143,10 +143,3 @@ def _lines(
     except (NotAskedError, SilentError) as error:
         raise ObsctlError(f"database {fleet.database.host}: {error}", hint=error.hint) from None
     return found, whole
-
-
-def _plain(value: Any) -> Any:
-    """Return a column's value as reports hold it."""
-    if isinstance(value, datetime):
-        return timestamp(value.replace(tzinfo=UTC))
-    return float(value) if isinstance(value, Decimal) else value

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from obsctl.core.config_file import ConfigFile, InvalidValueError
-from obsctl.core.errors import ConfigError
 from obsctl.core.settings import Name, Port, Section
 from obsctl.store.settings import Database
 
@@ -112,6 +111,3 @@ def _check(config: ConsoleConfig) -> None:
             f"passwords would cross the network readable on {listen.address}",
             hint="give listen.certificate and listen.key, or listen on 127.0.0.1 behind a proxy with TLS",
         )
-
-
-__all__ = ["ConfigError", "ConsoleConfig", "ListenConfig", "SearchConfig", "SessionConfig", "load"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pymysql
 
+from obsctl.core.utc import timestamp
 from obsctl.search.question import Place, Question
 from obsctl.search.windows import Windows
 
@@ -78,6 +80,13 @@ def search(
         yield Found(tuple(row[1:] for row in rows), last, windows.reached, whole=limit <= 0 or windows.next() is None)
         if limit <= 0:
             return
+
+
+def plain(value: Any) -> Any:
+    """Return a column's value as reports and JSON hold it."""
+    if isinstance(value, datetime.datetime):
+        return timestamp(value.replace(tzinfo=datetime.UTC))
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def bound_of(cursor: Any) -> Callable[[float], str]:

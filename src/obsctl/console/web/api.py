@@ -36,7 +36,7 @@ _TABLES: dict[str, Table] = {"access": ACCESS, "error": ERROR}
 #: A page of traffic may take so long, seconds, and span so much.
 _TRAFFIC_S = 4.0
 _LONGEST_TRAFFIC = datetime.timedelta(days=400)
-Whoever = Annotated[Person, Depends(logged_in)]
+LoggedIn = Annotated[Person, Depends(logged_in)]
 
 
 class Turns:
@@ -66,13 +66,13 @@ class Turns:
 
 
 @router.get("/me")
-async def me(person: Whoever) -> dict[str, str]:
+async def me(person: LoggedIn) -> dict[str, str]:
     """Return who is logged in."""
     return {"name": person.name, "role": person.role}
 
 
 @router.get("/sessions")
-def own_sessions(request: Request, person: Whoever) -> list[dict[str, Any]]:
+def own_sessions(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
     """Return the sessions of who asks, the last used first."""
     pool: Pool = request.app.state.pool
     found = pool.run(lambda cursor: sessions.of_user(cursor, person.user_id))
@@ -89,7 +89,7 @@ def own_sessions(request: Request, person: Whoever) -> list[dict[str, Any]]:
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-def end_session(request: Request, person: Whoever, session_id: str) -> Response:
+def end_session(request: Request, person: LoggedIn, session_id: str) -> Response:
     """End one of the sessions of who asks."""
     pool: Pool = request.app.state.pool
     if not pool.run(lambda cursor: sessions.end_of_user(cursor, person.user_id, session_id)):
@@ -98,7 +98,7 @@ def end_session(request: Request, person: Whoever, session_id: str) -> Response:
 
 
 @router.get("/fields")
-async def fields(_: Whoever, log: Log = "access") -> list[dict[str, Any]]:
+async def fields(_: LoggedIn, log: Log = "access") -> list[dict[str, Any]]:
     """Return the fields of a log's lines, with an example of a condition on each."""
     return [
         {"name": field.name, "kind": field.kind.value, "many": field.many, "example": field.example}
@@ -125,7 +125,7 @@ class Asked(BaseModel):
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}}, "description": "JSON lines: lines, end or problem"}},
 )
-async def search(request: Request, _: Whoever, asked: Annotated[Asked, Query()]) -> StreamingResponse:
+async def search(request: Request, _: LoggedIn, asked: Annotated[Asked, Query()]) -> StreamingResponse:
     """Find lines, newest first, and send them as they are found."""
     turns: Turns = request.app.state.turns
     wanted = _wanted(request.app.state.config, asked)
@@ -157,7 +157,7 @@ QueryName = Annotated[str, PathParameter(min_length=1, max_length=100, descripti
 
 
 @router.get("/queries")
-def saved_queries(request: Request, person: Whoever) -> list[dict[str, Any]]:
+def saved_queries(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
     """Return the saved searches that who asks may see, by name."""
     pool: Pool = request.app.state.pool
     found = pool.run(lambda cursor: saved.visible(cursor, person.user_id))
@@ -168,7 +168,7 @@ def saved_queries(request: Request, person: Whoever) -> list[dict[str, Any]]:
 
 
 @router.put("/queries/{name:path}", status_code=204)
-def save_query(request: Request, person: Whoever, name: QueryName, kept: Kept) -> Response:
+def save_query(request: Request, person: LoggedIn, name: QueryName, kept: Kept) -> Response:
     """Keep a search under a name; one's own of that name is replaced."""
     pool: Pool = request.app.state.pool
     _wanted(request.app.state.config, Asked(**kept.model_dump(exclude={"shared"})))
@@ -181,7 +181,7 @@ def save_query(request: Request, person: Whoever, name: QueryName, kept: Kept) -
 
 
 @router.delete("/queries/{name:path}", status_code=204)
-def forget_query(request: Request, person: Whoever, name: QueryName) -> Response:
+def forget_query(request: Request, person: LoggedIn, name: QueryName) -> Response:
     """Remove one's own saved search."""
     pool: Pool = request.app.state.pool
     if not pool.run(lambda cursor: saved.forget(cursor, person.user_id, name)):
@@ -201,7 +201,7 @@ class AskedTraffic(BaseModel):
 
 
 @router.get("/traffic")
-def traffic_of(request: Request, _: Whoever, asked: Annotated[AskedTraffic, Query()]) -> dict[str, Any]:
+def traffic_of(request: Request, _: LoggedIn, asked: Annotated[AskedTraffic, Query()]) -> dict[str, Any]:
     """Count requests, bytes and latency from the minute roll-ups: as series, and by balancer and class of routes."""
     config: ConsoleConfig = request.app.state.config
     pool: Pool = request.app.state.pool

@@ -8,7 +8,6 @@ import binascii
 import datetime
 import threading
 from collections.abc import AsyncIterator
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +15,7 @@ import msgspec
 from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.core.utc import timestamp
 from obsctl.search.question import Place, Question
-from obsctl.search.run import search
+from obsctl.search.run import plain, search
 from obsctl.search.windows import Windows
 
 #: Seconds that a statement may take beyond the search's own time before the connection is given up.
@@ -101,13 +100,6 @@ def _messages(cursor: Any, wanted: Wanted) -> Any:
         }
     more = left <= 0 and last is not None
     yield {"kind": "end", "whole": whole, "next": cursor_of(last) if more and last else None}
-
-
-def plain(value: Any) -> Any:
-    """Return a column's value as JSON has it."""
-    if isinstance(value, datetime.datetime):
-        return timestamp(value.replace(tzinfo=datetime.UTC))
-    return float(value) if isinstance(value, Decimal) else value
 
 
 def cursor_of(place: Place) -> str:

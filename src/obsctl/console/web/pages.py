@@ -14,7 +14,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from obsctl import __version__
-from obsctl.console.config import ConsoleConfig
+from obsctl.console.config import ConsoleConfig, Language
 from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.console.people import sessions
 from obsctl.console.people.login import Attempt, LoginError, log_in
@@ -43,12 +43,17 @@ _OF_TRAFFIC = ("lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic",
 
 
 def _page(request: Request, template: str, person: Person | None, status: int = 200, **values: Any) -> HTMLResponse:
-    config: ConsoleConfig = request.app.state.config
-    language = chosen(request.cookies.get(_LANGUAGE_COOKIE, ""), config.language)
+    language = _language(request)
     body = _ENVIRONMENT.get_template(f"{template}.html").render(
         t=texts(language), language=language, person=person, here=template, version=__version__, **values
     )
     return HTMLResponse(body, status)
+
+
+def _language(request: Request) -> Language:
+    """Return the language that the person has chosen, or the site's own."""
+    config: ConsoleConfig = request.app.state.config
+    return chosen(request.cookies.get(_LANGUAGE_COOKIE, ""), config.language)
 
 
 async def _person(request: Request) -> Person | None:
@@ -91,8 +96,7 @@ async def login(
     require_own_page(request, None, "")
     door: Door = request.app.state.door
     pool: Pool = request.app.state.pool
-    config: ConsoleConfig = request.app.state.config
-    said = texts(chosen(request.cookies.get(_LANGUAGE_COOKIE, ""), config.language))
+    said = texts(_language(request))
     attempt = Attempt(name, password, client_addr(request), request.headers.get("user-agent", ""))
     status, headers = 401, {}
     try:
@@ -152,7 +156,7 @@ async def _with_script(request: Request, template: str, keys: Sequence[str]) -> 
     if person is None:
         return _to_login(request)
     config: ConsoleConfig = request.app.state.config
-    said = texts(chosen(request.cookies.get(_LANGUAGE_COOKIE, ""), config.language))
+    said = texts(_language(request))
     data = json.dumps({"texts": {key: said[key] for key in keys}, "timezone": config.timezone})
     # Within a script element nothing but its end tag and a comment has a meaning.
     return _page(request, template, person, texts_json=Markup(data.replace("<", "\\u003c")))  # noqa: S704
@@ -227,8 +231,7 @@ def trouble_page(request: Request, problem: ProblemError) -> HTMLResponse:
         '{% extends "page.html" %}{% block title %}{{ status }}{% endblock %}'
         '{% block content %}<p class="trouble" role="alert">{{ detail }}</p>{% endblock %}'
     )
-    config: ConsoleConfig = request.app.state.config
-    spoken = chosen(request.cookies.get(_LANGUAGE_COOKIE, ""), config.language)
+    spoken = _language(request)
     page = body.render(
         t=texts(spoken), language=spoken, person=None, version=__version__, status=problem.status, detail=str(problem)
     )
