@@ -42,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(int(ExitCode.CONFIG))
     if arguments.check:
         sys.exit(int(ExitCode.OK))
+    try:
+        import uvicorn  # noqa: F401 - whether it is there
+    except ModuleNotFoundError:
+        sys.stderr.write("obsctl-console: the console's libraries are missing\nhint: pip install 'obscraft[console]'\n")
+        sys.exit(int(ExitCode.MISSING_DEPENDENCY))
     level = logging.getLevelNamesMapping()[arguments.log_level.upper()]
     journal.start(level)
     sys.exit(int(_serve(config, level)))
