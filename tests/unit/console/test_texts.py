@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from obsctl.console.web import pages
+from obsctl.console.web.page import NAVIGATION
+from obsctl.console.web.routes import search, traffic
 from obsctl.console.web.texts import LANGUAGES, chosen, texts
 
 WEB = resources.files("obsctl.console.web")
-RAW = yaml.safe_load(WEB.joinpath("texts.yml").read_text(encoding="utf-8"))
+FILES = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in WEB.joinpath("wording").iterdir()]
+RAW = {key: both for file in FILES for key, both in file.items()}
 TEMPLATES = "".join(path.read_text(encoding="utf-8") for path in WEB.joinpath("templates").iterdir())
-PAGES = WEB.joinpath("pages.py").read_text(encoding="utf-8")
+ROUTES = "".join(
+    path.read_text(encoding="utf-8") for path in WEB.joinpath("routes").iterdir() if path.name.endswith(".py")
+)
 SCRIPTS = "".join(
     path.read_text(encoding="utf-8") for path in WEB.joinpath("static").iterdir() if path.name.endswith(".js")
 )
@@ -31,13 +35,17 @@ def test_a_text_is_complete(key: str) -> None:
     assert places == places[:1] * len(places)
 
 
+def test_a_key_stands_in_one_file() -> None:
+    assert sum(map(len, FILES)) == len(RAW)
+
+
 def test_each_text_is_used_and_each_that_is_used_exists() -> None:
     ages = re.findall(r'"(\d+[mhd])"', TEMPLATES)
-    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages}
-    used |= set(re.findall(r'said\["(\w+)"\]', PAGES))
+    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages} | {*NAVIGATION}
+    used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"}
-    handed_over = {*pages._OF_SEARCH, *pages._OF_TRAFFIC}
+    handed_over = {*search.TEXTS, *traffic.TEXTS}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)
 

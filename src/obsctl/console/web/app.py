@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -18,13 +18,15 @@ from obsctl import __version__
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.console.people.sessions import Lifetime
-from obsctl.console.web import api, pages
 from obsctl.console.web.guard import Door, Headers
+from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import ProblemError, answer, of_framework, of_parameters
+from obsctl.console.web.routes import people, search, traffic
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
+_SUBJECTS = (people, search, traffic)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -52,9 +54,11 @@ def build(config: ConsoleConfig) -> Any:
     app.state.config = config
     app.state.pool = pool
     app.state.door = Door(pool, Lifetime(config.session.idle_s, config.session.lifetime_s), https=https)
-    app.state.turns = api.Turns(config.search.at_once)
-    app.include_router(pages.router)
-    app.include_router(api.router)
+    app.state.turns = search.Turns(config.search.at_once)
+    for subject in _SUBJECTS:
+        app.include_router(subject.pages)
+        app.include_router(subject.api)
+    app.add_api_route("/", _start, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(DatabaseAwayError, _away)
@@ -64,9 +68,13 @@ def build(config: ConsoleConfig) -> Any:
     return Headers(app, https=https)
 
 
+async def _start() -> Response:
+    return RedirectResponse(START, 303)
+
+
 def _shown(request: Request, problem: ProblemError) -> Response:
     """Return a problem as a program or a person reads it."""
-    return answer(problem) if request.url.path.startswith("/v1/") else pages.trouble_page(request, problem)
+    return answer(problem) if request.url.path.startswith("/v1/") else trouble_page(request, problem)
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from obsctl.console.database import Pool
@@ -120,6 +120,10 @@ async def logged_in(request: Request) -> Person:
     if request.method not in _SAFE:
         require_own_page(request, person, request.headers.get("x-csrf-token", ""))
     return person
+
+
+#: Of a call of the API that takes a login.
+LoggedIn = Annotated[Person, Depends(logged_in)]
 
 
 def require_role(person: Person, role: Role) -> None:

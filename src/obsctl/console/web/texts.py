@@ -16,8 +16,12 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 @functools.cache
 def texts(language: Language) -> dict[str, str]:
     """Return all texts of a language, by their key."""
-    source = resources.files("obsctl.console.web").joinpath("texts.yml").read_text(encoding="utf-8")
-    return {key: both[language] for key, both in yaml.safe_load(source).items()}
+    folder = resources.files("obsctl.console.web").joinpath("wording")
+    return {
+        key: both[language]
+        for file in folder.iterdir()
+        for key, both in yaml.safe_load(file.read_text(encoding="utf-8")).items()
+    }
 
 
 def chosen(wanted: str, default: Language) -> Language:

@@ -1,42 +1,38 @@
-"""``/v1``: what the pages are made of, for programs as well."""
+"""Search and saved searches: the page and its calls of the API."""
 
 from __future__ import annotations
 
 import datetime
 import threading
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from obsctl.console import traffic
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import Pool
-from obsctl.console.people import saved, sessions
-from obsctl.console.people.sessions import Person
+from obsctl.console.people import saved
 from obsctl.console.web.found import Wanted, place_of, stream
-from obsctl.console.web.guard import logged_in
+from obsctl.console.web.guard import LoggedIn
+from obsctl.console.web.page import show_with_script
+from obsctl.console.web.parameters import TABLES, Log, Since, Until, span
 from obsctl.console.web.problems import ProblemError
-from obsctl.core.moments import moment
 from obsctl.query.errors import QueryError
-from obsctl.query.fields import ACCESS, ERROR, Table
 from obsctl.query.parse import parse
-from obsctl.query.sql import Sql
 from obsctl.search.question import question
-from obsctl.search.run import bound_of
 from obsctl.search.windows import Windows
 
-router = APIRouter(prefix="/v1")
+pages = APIRouter(include_in_schema=False)
+api = APIRouter(prefix="/v1")
 
-Log = Literal["access", "error"]
-_TABLES: dict[str, Table] = {"access": ACCESS, "error": ERROR}
-#: A page of traffic may take so long, seconds, and span so much.
-_TRAFFIC_S = 4.0
-_LONGEST_TRAFFIC = datetime.timedelta(days=400)
-LoggedIn = Annotated[Person, Depends(logged_in)]
+#: Texts that the page's script puts together.
+TEXTS = (
+    "searching", "found_all", "found_more", "out_of_time", "stopped", "lost", "only_this", "not_this", "around_this",
+    "all_fields", "shared_by",
+)  # fmt: skip
 
 
 class Turns:
@@ -65,44 +61,18 @@ class Turns:
         self._free.release()
 
 
-@router.get("/me")
-async def me(person: LoggedIn) -> dict[str, str]:
-    """Return who is logged in."""
-    return {"name": person.name, "role": person.role}
+@pages.get("/search")
+async def search_page(request: Request) -> Response:
+    """Show the search; its state is the address's."""
+    return await show_with_script(request, "search", TEXTS)
 
 
-@router.get("/sessions")
-def own_sessions(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
-    """Return the sessions of who asks, the last used first."""
-    pool: Pool = request.app.state.pool
-    found = pool.run(lambda cursor: sessions.of_user(cursor, person.user_id))
-    return [
-        {
-            "id": one.id,
-            "client_addr": one.client_addr,
-            "user_agent": one.user_agent,
-            "created_at": one.created_at.isoformat(),
-            "seen_at": one.seen_at.isoformat(),
-        }
-        for one in found
-    ]
-
-
-@router.delete("/sessions/{session_id}", status_code=204)
-def end_session(request: Request, person: LoggedIn, session_id: str) -> Response:
-    """End one of the sessions of who asks."""
-    pool: Pool = request.app.state.pool
-    if not pool.run(lambda cursor: sessions.end_of_user(cursor, person.user_id, session_id)):
-        raise ProblemError(404, "not-found", "there is no such session of yours")
-    return Response(status_code=204)
-
-
-@router.get("/fields")
+@api.get("/fields")
 async def fields(_: LoggedIn, log: Log = "access") -> list[dict[str, Any]]:
     """Return the fields of a log's lines, with an example of a condition on each."""
     return [
         {"name": field.name, "kind": field.kind.value, "many": field.many, "example": field.example}
-        for field in _TABLES[log].fields.values()
+        for field in TABLES[log].fields.values()
     ]
 
 
@@ -113,14 +83,14 @@ class Asked(BaseModel):
 
     log: Log = "access"
     filter: Annotated[str, Field(max_length=8192, description="Lucene's syntax; empty for all lines")] = ""
-    since: Annotated[str, Field(max_length=40, description="a time, or how long ago: 90m, 24h, 7d")] = "1h"
-    until: Annotated[str, Field(max_length=40, description="the same; empty for the newest lines")] = ""
+    since: Since = "1h"
+    until: Until = ""
     limit: Annotated[int, Field(ge=1, le=1000, description="lines at most")] = 100
     before: Annotated[str, Field(max_length=64, description="`next` of the page before")] = ""
     seconds: Annotated[int | None, Field(ge=1, le=600, description="end after this time, or the console's own")] = None
 
 
-@router.get(
+@api.get(
     "/search",
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}}, "description": "JSON lines: lines, end or problem"}},
@@ -148,15 +118,15 @@ class Kept(BaseModel):
 
     log: Log = "access"
     filter: Annotated[str, Field(max_length=8192)] = ""
-    since: Annotated[str, Field(max_length=40)] = "1h"
-    until: Annotated[str, Field(max_length=40)] = ""
+    since: Since = "1h"
+    until: Until = ""
     shared: bool = False
 
 
 QueryName = Annotated[str, PathParameter(min_length=1, max_length=100, description="of the saved search")]
 
 
-@router.get("/queries")
+@api.get("/queries")
 def saved_queries(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
     """Return the saved searches that who asks may see, by name."""
     pool: Pool = request.app.state.pool
@@ -167,7 +137,7 @@ def saved_queries(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
     ]
 
 
-@router.put("/queries/{name:path}", status_code=204)
+@api.put("/queries/{name:path}", status_code=204)
 def save_query(request: Request, person: LoggedIn, name: QueryName, kept: Kept) -> Response:
     """Keep a search under a name; one's own of that name is replaced."""
     pool: Pool = request.app.state.pool
@@ -180,7 +150,7 @@ def save_query(request: Request, person: LoggedIn, name: QueryName, kept: Kept) 
     return Response(status_code=204)
 
 
-@router.delete("/queries/{name:path}", status_code=204)
+@api.delete("/queries/{name:path}", status_code=204)
 def forget_query(request: Request, person: LoggedIn, name: QueryName) -> Response:
     """Remove one's own saved search."""
     pool: Pool = request.app.state.pool
@@ -189,42 +159,10 @@ def forget_query(request: Request, person: LoggedIn, name: QueryName) -> Respons
     return Response(status_code=204)
 
 
-class AskedTraffic(BaseModel):
-    """The parameters of traffic; a mistyped one is an error."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    since: Annotated[str, Field(max_length=40, description="a time, or how long ago: 90m, 24h, 7d")] = "24h"
-    until: Annotated[str, Field(max_length=40, description="the same; empty for now")] = ""
-    host: Annotated[str, Field(max_length=64, description="of this balancer alone")] = ""
-    route: Annotated[str, Field(max_length=16, description="of this class of routes alone")] = ""
-
-
-@router.get("/traffic")
-def traffic_of(request: Request, _: LoggedIn, asked: Annotated[AskedTraffic, Query()]) -> dict[str, Any]:
-    """Count requests, bytes and latency from the minute roll-ups: as series, and by balancer and class of routes."""
-    config: ConsoleConfig = request.app.state.config
-    pool: Pool = request.app.state.pool
-    begin, end = _span(config, asked.since, asked.until)
-    end = end or datetime.datetime.now(datetime.UTC)
-    wanted = traffic.Asked(begin.replace(second=0, microsecond=0), end, asked.host, asked.route, config.zone)
-    if end - begin > _LONGEST_TRAFFIC:
-        raise ProblemError(422, "invalid-parameter", f"at most {_LONGEST_TRAFFIC.days} days", parameter="since")
-
-    def rows(cursor: Any, statement: Sql) -> Any:
-        cursor.execute(statement.text, statement.parameters)
-        return cursor.fetchall()
-
-    with pool.own(_TRAFFIC_S + 1) as connection, connection.cursor() as cursor:
-        cursor.execute(bound_of(cursor)(_TRAFFIC_S))
-        drawn = traffic.series(wanted, rows(cursor, traffic.series_of(wanted)))
-        return drawn | traffic.tables(rows(cursor, traffic.tables_of(wanted)))
-
-
 def _wanted(config: ConsoleConfig, asked: Asked) -> Wanted:
     now = datetime.datetime.now(datetime.UTC)
-    begin, end = _span(config, asked.since, asked.until)
-    table = _TABLES[asked.log]
+    begin, end = span(config, asked.since, asked.until)
+    table = TABLES[asked.log]
     try:
         wanted = question(parse(asked.filter.strip() or "*", table), table, now)
     except QueryError as error:
@@ -237,18 +175,3 @@ def _wanted(config: ConsoleConfig, asked: Asked) -> Wanted:
         raise ProblemError(422, "invalid-parameter", f"before: {error}", parameter="before") from None
     most = config.search.seconds
     return Wanted(wanted, Windows(begin, end, now), asked.limit, min(asked.seconds or most, most), place)
-
-
-def _span(config: ConsoleConfig, since: str, until: str) -> tuple[datetime.datetime, datetime.datetime | None]:
-    begin = _moment(config, "since", since)
-    end = _moment(config, "until", until) if until else None
-    if begin >= (end or datetime.datetime.now(datetime.UTC)):
-        raise ProblemError(422, "invalid-parameter", "since is not before until", parameter="since")
-    return begin, end
-
-
-def _moment(config: ConsoleConfig, name: str, text: str) -> datetime.datetime:
-    try:
-        return moment(text, config.zone)
-    except ValueError as error:
-        raise ProblemError(422, "invalid-parameter", f"{name}: {error}", parameter=name) from None

@@ -1,0 +1,103 @@
+"""What all pages have in common: the language, who is logged in, the template, the texts that a script is handed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+from obsctl import __version__
+from obsctl.console.config import ConsoleConfig, Language
+from obsctl.console.people.sessions import Person
+from obsctl.console.web.guard import Door
+from obsctl.console.web.problems import ProblemError
+from obsctl.console.web.texts import chosen, texts
+
+#: The pages of the navigation, in their order: names of templates, of texts and of paths.
+NAVIGATION = ("search", "traffic")
+START = "/search"
+LANGUAGE_COOKIE = "obsctl-language"
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("obsctl.console.web"),
+    autoescape=select_autoescape(default=True, default_for_string=True),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def show(request: Request, template: str, person: Person | None, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page.
+
+    Args:
+        request: whose cookie says the language.
+        template: its name, without the ending; an entry of the navigation of this name is marked.
+        person: who is logged in.
+        status: of HTTP.
+        values: what the template shows.
+    """
+    language = language_of(request)
+    body = _ENVIRONMENT.get_template(f"{template}.html").render(
+        t=texts(language),
+        language=language,
+        person=person,
+        here=template,
+        navigation=NAVIGATION,
+        version=__version__,
+        **values,
+    )
+    return HTMLResponse(body, status)
+
+
+async def show_with_script(request: Request, template: str, keys: Sequence[str]) -> Response:
+    """Return a page whose script asks the API, or lead to the login.
+
+    Args:
+        request: of the page.
+        template: as in :func:`show`.
+        keys: of the texts that the script puts together itself.
+    """
+    person = await person_of(request)
+    if person is None:
+        return to_login(request)
+    config: ConsoleConfig = request.app.state.config
+    said = texts(language_of(request))
+    data = json.dumps({"texts": {key: said[key] for key in keys}, "timezone": config.timezone})
+    # Within a script element nothing but its end tag and a comment has a meaning.
+    return show(request, template, person, texts_json=Markup(data.replace("<", "\\u003c")))  # noqa: S704
+
+
+def language_of(request: Request) -> Language:
+    """Return the language that the person has chosen, or the site's own."""
+    config: ConsoleConfig = request.app.state.config
+    return chosen(request.cookies.get(LANGUAGE_COOKIE, ""), config.language)
+
+
+async def person_of(request: Request) -> Person | None:
+    """Return who is logged in."""
+    door: Door = request.app.state.door
+    return await door.person(request)
+
+
+def to_login(request: Request) -> RedirectResponse:
+    """Lead to the login, and from there back to this address."""
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(asked)}", 303)
+
+
+def trouble_page(request: Request, problem: ProblemError) -> HTMLResponse:
+    """Return a problem as a page."""
+    body = _ENVIRONMENT.from_string(
+        '{% extends "page.html" %}{% block title %}{{ status }}{% endblock %}'
+        '{% block content %}<p class="trouble" role="alert">{{ detail }}</p>{% endblock %}'
+    )
+    spoken = language_of(request)
+    page = body.render(
+        t=texts(spoken), language=spoken, person=None, version=__version__, status=problem.status, detail=str(problem)
+    )
+    return HTMLResponse(page, problem.status, problem.headers)
