@@ -1,10 +1,12 @@
 // The search page. Its state is the address; every value of a line is shown as text, never as markup.
 
-const { texts, timezone } = JSON.parse(document.getElementById("texts").textContent);
+import {
+  ask, button, calm, complain, dateField, element, local, messages, putRange, say, showOwnRange, showRange, texts,
+} from "./common.js";
+
 const form = document.getElementById("search");
 const stop = document.getElementById("stop");
 const older = document.getElementById("older");
-const trouble = document.getElementById("trouble");
 const progress = document.getElementById("progress");
 const table = document.getElementById("lines");
 const [head, body] = [table.tHead, table.tBodies[0]];
@@ -24,45 +26,24 @@ let running = null; // of the search under way
 let shown = []; // all lines of the table
 let reached = "";
 
-function say(key, values) {
-  return texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
-
 // -- the address ---------------------------------------------------------------------------------------------------
 
 function state() {
   const values = new FormData(form);
   const asked = new URLSearchParams({ log: values.get("log"), filter: values.get("filter").trim() });
-  if (values.get("since")) asked.set("since", values.get("since"));
-  else {
-    asked.set("since", values.get("begin"));
-    if (values.get("until")) asked.set("until", values.get("until"));
-  }
+  putRange(form, asked);
   return asked;
 }
 
 function fill(asked) {
   form.log.value = asked.get("log") ?? "access";
   form.filter.value = asked.get("filter") ?? "";
-  const since = asked.get("since") ?? "1h";
-  form.since.value = since;
-  if (form.since.value !== since || asked.get("until")) {
-    form.since.value = "";
-    form.begin.value = since;
-    form.until.value = asked.get("until") ?? "";
-  }
-  own();
+  showRange(form, asked, "1h");
   loadFields();
 }
 
-function own() {
-  for (const label of form.querySelectorAll(".own")) label.hidden = form.since.value !== "";
-  form.begin.required = form.since.value === "";
-}
-
 async function loadFields() {
-  const answer = await fetch(`/v1/fields?log=${form.log.value}`);
-  if (!answer.ok) return;
+  const answer = await ask(`/v1/fields?log=${form.log.value}`);
   const list = document.getElementById("fields");
   list.replaceChildren(
     ...(await answer.json()).map((field) => {
@@ -85,7 +66,7 @@ async function run(asked, before = "") {
     body.replaceChildren();
     heading(log);
   }
-  trouble.hidden = true;
+  calm();
   older.hidden = true;
   older.value = "";
   stop.hidden = false;
@@ -94,12 +75,7 @@ async function run(asked, before = "") {
   if (before) parameters.set("before", before);
   let end = null;
   try {
-    const answer = await fetch(`/v1/search?${parameters}`, { signal: mine.signal });
-    if (answer.status === 401) {
-      location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-      return;
-    }
-    if (!answer.ok) return refuse(await answer.json(), asked.get("filter"));
+    const answer = await ask(`/v1/search?${parameters}`, { signal: mine.signal });
     for await (const message of messages(answer.body)) {
       if (message.kind === "lines") show(message, log);
       else if (message.kind === "problem") throw new Error(message.detail);
@@ -113,10 +89,7 @@ async function run(asked, before = "") {
   } catch (error) {
     if (mine.signal.aborted) {
       if (running === mine) progress.textContent = say("stopped", { count: shown.length, reached: local(reached) });
-    } else {
-      trouble.textContent = say("lost", { detail: error.message });
-      trouble.hidden = false;
-    }
+    } else complain(error, asked.get("filter"));
   } finally {
     if (running === mine) {
       running = null;
@@ -126,35 +99,7 @@ async function run(asked, before = "") {
   }
 }
 
-async function* messages(stream) {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    const lines = (rest + part.value).split("\n");
-    rest = lines.pop();
-    for (const line of lines) yield JSON.parse(line);
-  }
-}
-
-function refuse(problem, filter) {
-  let text = problem.detail;
-  if (problem.column) {
-    const place = " ".repeat(problem.column - 1) + "^".repeat(Math.max(1, problem.length));
-    text += `\n${filter}\n${place}`;
-  }
-  trouble.textContent = problem.hint ? `${text}\n${problem.hint}` : text;
-  trouble.hidden = false;
-  progress.textContent = "";
-}
-
 // -- the table -----------------------------------------------------------------------------------------------------
-
-function element(name, text = "", className = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
 
 function heading(log) {
   const row = document.createElement("tr");
@@ -171,11 +116,9 @@ function show(message, log) {
 
 function rowOf(line, log) {
   const row = element("tr", "", tone(line));
-  const open = element("button", "+", "open");
-  open.type = "button";
+  const open = button("+", () => toggle(row, open, line, log), texts.all_fields);
+  open.className = "open";
   open.setAttribute("aria-expanded", "false");
-  open.setAttribute("aria-label", texts.all_fields);
-  open.addEventListener("click", () => toggle(row, open, line, log));
   const first = document.createElement("td");
   first.append(open);
   row.append(
@@ -208,10 +151,10 @@ function toggle(row, open, line, log) {
     const actions = element("div", "", "act");
     if (name !== "ts") {
       actions.append(
-        action(texts.only_this, name, () => narrow(condition(name, value))),
-        action(texts.not_this, name, () => narrow(`NOT ${condition(name, value)}`)),
+        button(texts.only_this, () => narrow(condition(name, value)), `${texts.only_this}: ${name}`),
+        button(texts.not_this, () => narrow(`NOT ${condition(name, value)}`), `${texts.not_this}: ${name}`),
       );
-    } else actions.append(action(texts.around_this, name, () => around(line, log)));
+    } else actions.append(button(texts.around_this, () => around(line, log)));
     list.append(element("dt", name), element("dd", name === "ts" ? local(value) : String(value)), actions);
   }
   const details = element("tr", "", "details");
@@ -220,14 +163,6 @@ function toggle(row, open, line, log) {
   cell.append(list);
   details.append(cell);
   row.after(details);
-}
-
-function action(text, name, act) {
-  const button = element("button", text);
-  button.type = "button";
-  button.setAttribute("aria-label", `${text}: ${name}`);
-  button.addEventListener("click", act);
-  return button;
 }
 
 // -- from a line to the next search --------------------------------------------------------------------------------
@@ -249,8 +184,8 @@ function around(line, log) {
   const asked = new URLSearchParams({
     log,
     filter: name ? condition(name, line[name]) : "",
-    since: field(at - AROUND_MS),
-    until: field(at + AROUND_MS + 1000),
+    since: dateField(at - AROUND_MS),
+    until: dateField(at + AROUND_MS + 1000),
   });
   visit(asked);
 }
@@ -273,9 +208,7 @@ const keep = document.getElementById("keep");
 let saved = [];
 
 async function loadSaved(chosen = "") {
-  const answer = await fetch("/v1/queries");
-  if (!answer.ok) return;
-  saved = await answer.json();
+  saved = await (await ask("/v1/queries")).json();
   savedList.replaceChildren(
     new Option("–", ""),
     ...saved.map((one, place) => new Option(one.own ? one.name : say("shared_by", one), String(place))),
@@ -286,16 +219,12 @@ async function loadSaved(chosen = "") {
 }
 
 async function change(method, name, state) {
-  const answer = await fetch(`/v1/queries/${encodeURIComponent(name)}`, {
-    method,
-    headers: {
-      "content-type": "application/json",
-      "x-csrf-token": document.querySelector('meta[name="csrf"]').content,
-    },
-    body: state && JSON.stringify(state),
-  });
-  if (!answer.ok) return refuse(await answer.json(), form.filter.value);
-  await loadSaved(method === "PUT" ? name : "");
+  try {
+    await ask(`/v1/queries/${encodeURIComponent(name)}`, { method, body: state });
+    await loadSaved(method === "PUT" ? name : "");
+  } catch (error) {
+    complain(error, form.filter.value);
+  }
 }
 
 savedList.addEventListener("change", () => {
@@ -313,27 +242,7 @@ keep.addEventListener("close", () => {
 });
 remove.addEventListener("click", () => change("DELETE", saved[savedList.value].name));
 
-// -- times and files -----------------------------------------------------------------------------------------------
-
-const PARTS = new Intl.DateTimeFormat("en-GB", {
-  timeZone: timezone,
-  year: "numeric", month: "2-digit", day: "2-digit",
-  hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3,
-});
-
-// A moment in the site's time zone: 2026-01-31 12:00:00.000.
-function local(text) {
-  if (!text) return "";
-  const part = Object.fromEntries(PARTS.formatToParts(new Date(text)).map(({ type, value }) => [type, value]));
-  return (
-    `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second}.${part.fractionalSecond}`
-  );
-}
-
-// The same as a field for dates takes it, to the second.
-function field(milliseconds) {
-  return local(new Date(milliseconds).toISOString()).slice(0, 19).replace(" ", "T");
-}
+// -- files ---------------------------------------------------------------------------------------------------------
 
 function save(name, type, text) {
   const link = document.createElement("a");
@@ -362,7 +271,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   go();
 });
-form.since.addEventListener("change", own);
+form.since.addEventListener("change", () => showOwnRange(form));
 form.log.addEventListener("change", loadFields);
 stop.addEventListener("click", () => running?.abort());
 older.addEventListener("click", () => run(state(), older.value));

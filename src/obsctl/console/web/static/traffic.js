@@ -1,8 +1,8 @@
 // The traffic page: charts and tables from the minute roll-ups. Its state is the address.
 
-const { texts, timezone } = JSON.parse(document.getElementById("texts").textContent);
+import { ask, calm, complain, dateField, element, putRange, say, showOwnRange, showRange, texts, timezone } from "./common.js";
+
 const form = document.getElementById("asked");
-const trouble = document.getElementById("trouble");
 const progress = document.getElementById("progress");
 const charts = document.getElementById("charts");
 
@@ -16,36 +16,19 @@ const PERCENTILES = { p50: "#0969da", p95: "#bf8700", p99: "#cf222e" };
 let drawn = [];
 let latest = 0;
 
-function say(key, values) {
-  return texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
-
 // -- the address ---------------------------------------------------------------------------------------------------
 
 function state() {
   const values = new FormData(form);
   const asked = new URLSearchParams();
-  asked.set("since", values.get("since") || values.get("begin"));
-  if (!values.get("since") && values.get("until")) asked.set("until", values.get("until"));
+  putRange(form, asked);
   for (const name of ["host", "route"]) if (values.get(name)) asked.set(name, values.get(name));
   return asked;
 }
 
 function fill(asked) {
-  const since = asked.get("since") ?? "24h";
-  form.since.value = since;
-  if (form.since.value !== since || asked.get("until")) {
-    form.since.value = "";
-    form.begin.value = since;
-    form.until.value = asked.get("until") ?? "";
-  }
   for (const name of ["host", "route"]) choose(form[name], [asked.get(name) ?? ""], asked.get(name) ?? "");
-  own();
-}
-
-function own() {
-  for (const label of form.querySelectorAll(".own")) label.hidden = form.since.value !== "";
-  form.begin.required = form.since.value === "";
+  showRange(form, asked, "24h");
 }
 
 function choose(select, names, value) {
@@ -62,22 +45,13 @@ async function load() {
   const mine = ++latest;
   let found;
   try {
-    const answer = await fetch(`/v1/traffic?${state()}`);
-    if (answer.status === 401) {
-      location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-      return;
-    }
-    found = await answer.json();
-    if (!answer.ok) throw new Error(found.detail);
+    found = await (await ask(`/v1/traffic?${state()}`)).json();
   } catch (error) {
-    if (mine === latest) {
-      trouble.textContent = say("lost", { detail: error.message });
-      trouble.hidden = false;
-    }
+    if (mine === latest) complain(error);
     return;
   }
   if (mine !== latest) return;
-  trouble.hidden = true;
+  calm();
   const requests = found.whole.requests.toLocaleString();
   progress.textContent = found.whole.requests
     ? say("updated", { requests, at: new Date().toLocaleTimeString("en-GB", { timeZone: timezone }) })
@@ -129,8 +103,8 @@ function zoom(chart) {
   if (chart.select.width < 5) return;
   const at = (pixel) => chart.posToVal(pixel, "x") * 1000;
   const asked = state();
-  asked.set("since", moment(at(chart.select.left)));
-  asked.set("until", moment(at(chart.select.left + chart.select.width)));
+  asked.set("since", dateField(at(chart.select.left)));
+  asked.set("until", dateField(at(chart.select.left + chart.select.width)));
   visit(asked);
 }
 
@@ -152,29 +126,11 @@ function list(body, rows, field) {
         ...[
           row.requests.toLocaleString(), share(row.share_4xx), share(row.share_5xx),
           seconds(row.p50), seconds(row.p95), seconds(row.p99), row.bytes.toLocaleString(),
-        ].map((text) => {
-          const cell = document.createElement("td");
-          cell.className = "number";
-          cell.textContent = text;
-          return cell;
-        }),
+        ].map((text) => element("td", text, "number")),
       );
       return line;
     }),
   );
-}
-
-// -- times ---------------------------------------------------------------------------------------------------------
-
-const PARTS = new Intl.DateTimeFormat("en-GB", {
-  timeZone: timezone,
-  year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
-});
-
-// A moment in the site's time zone, as a field for dates and the API take it.
-function moment(milliseconds) {
-  const part = Object.fromEntries(PARTS.formatToParts(new Date(milliseconds)).map(({ type, value }) => [type, value]));
-  return `${part.year}-${part.month}-${part.day}T${part.hour}:${part.minute}:${part.second}`;
 }
 
 function visit(asked) {
@@ -187,7 +143,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   visit(state());
 });
-form.since.addEventListener("change", own);
+form.since.addEventListener("change", () => showOwnRange(form));
 addEventListener("popstate", () => start());
 addEventListener("resize", () => drawn.forEach((one) => one.setSize({ width: charts.clientWidth, height: HEIGHT })));
 

@@ -1,0 +1,119 @@
+// What the scripts of several pages share: texts, times of the site, questions to the API, forms with a time range.
+
+export const { texts, timezone } = JSON.parse(document.getElementById("texts").textContent);
+const trouble = document.getElementById("trouble");
+
+export function say(key, values) {
+  return texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+export function element(name, text = "", className = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+export function button(text, act, label = text) {
+  const made = element("button", text);
+  made.type = "button";
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", act);
+  return made;
+}
+
+// -- the API -------------------------------------------------------------------------------------------------------
+
+// What the API refuses: its problem details.
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
+// Ask the API; whoever is no longer logged in is led to the login and back. With a body: change something.
+export async function ask(path, { method = "GET", body = undefined, signal = undefined } = {}) {
+  const headers = { "content-type": "application/json" };
+  if (method !== "GET") headers["x-csrf-token"] = document.querySelector('meta[name="csrf"]').content;
+  const answer = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
+  if (answer.status === 401) {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    return new Promise(() => {}); // the page is being left
+  }
+  if (!answer.ok) throw new Refused(await answer.json());
+  return answer;
+}
+
+// Show why something failed; a refused filter with a mark at its place.
+export function complain(error, filter = "") {
+  const problem = error instanceof Refused ? error.problem : null;
+  let text = problem ? problem.detail : say("lost", { detail: error.message });
+  if (problem?.column) {
+    const place = " ".repeat(problem.column - 1) + "^".repeat(Math.max(1, problem.length));
+    text += `\n${filter}\n${place}`;
+  }
+  trouble.textContent = problem?.hint ? `${text}\n${problem.hint}` : text;
+  trouble.hidden = false;
+}
+
+export function calm() {
+  trouble.hidden = true;
+}
+
+// The JSON lines of an answer, as they come.
+export async function* messages(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const lines = (rest + part.value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) yield JSON.parse(line);
+  }
+}
+
+// -- times ---------------------------------------------------------------------------------------------------------
+
+const PARTS = new Intl.DateTimeFormat("en-GB", {
+  timeZone: timezone,
+  year: "numeric", month: "2-digit", day: "2-digit",
+  hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3,
+});
+
+// A moment in the site's time zone: 2026-01-31 12:00:00.000.
+export function local(text) {
+  if (!text) return "";
+  const part = Object.fromEntries(PARTS.formatToParts(new Date(text)).map(({ type, value }) => [type, value]));
+  return (
+    `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second}.${part.fractionalSecond}`
+  );
+}
+
+// The same as a field for dates and the API take it, to the second.
+export function dateField(milliseconds) {
+  return local(new Date(milliseconds).toISOString()).slice(0, 19).replace(" ", "T");
+}
+
+// -- a form's time range: `since`, or `begin` and `until` ------------------------------------------------------------
+
+export function putRange(form, asked) {
+  const values = new FormData(form);
+  asked.set("since", values.get("since") || values.get("begin"));
+  if (!values.get("since") && values.get("until")) asked.set("until", values.get("until"));
+}
+
+export function showRange(form, asked, standard) {
+  const since = asked.get("since") ?? standard;
+  form.since.value = since;
+  if (form.since.value !== since || asked.get("until")) {
+    form.since.value = "";
+    form.begin.value = since;
+    form.until.value = asked.get("until") ?? "";
+  }
+  showOwnRange(form);
+}
+
+export function showOwnRange(form) {
+  for (const label of form.querySelectorAll(".own")) label.hidden = form.since.value !== "";
+  form.begin.required = form.since.value === "";
+}
