@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from obsctl import __version__
 from obsctl.alerter import config as settings
 from obsctl.alerter.active import Alerter
 from obsctl.alerter.config import AlerterConfig
@@ -22,9 +19,9 @@ from obsctl.alerter.messages.templates_check import check_templates
 from obsctl.alerter.silences.follower import SilenceFollower
 from obsctl.alerter.state.changelog import Changelog, LeadershipLostError
 from obsctl.alerter.state.state_file import State
-from obsctl.core import journal
-from obsctl.core.errors import ConfigError, ExitCode, ObsctlError
-from obsctl.core.secrets import redact, resolve
+from obsctl.core import daemon
+from obsctl.core.errors import ConfigError
+from obsctl.core.secrets import resolve
 from obsctl.core.serve import Server
 from obsctl.kafka.access import open_access
 
@@ -150,38 +147,25 @@ class Service:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the alerter and exit with its code, one of those that ``obsctl`` has."""
-    parser = argparse.ArgumentParser(prog="obsctl-alerter", description="Turn access-log lines into alerts.")
-    parser.add_argument("--config", type=Path, default=Path("/etc/obsctl/alerter.yml"), help="configuration (YAML)")
-    parser.add_argument("--check", action="store_true", help="only check the configuration and its secrets")
-    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
-    parser.add_argument("--version", action="version", version=__version__)
-    arguments = parser.parse_args(argv)
-    try:
-        config = settings.load(arguments.config)
-        check_templates(config.rules, config.templates)
-        open_access(config.kafka.brokers.security)
-        if arguments.check:
-            for channel in config.channels:
-                channel.open(resolve)
-            sys.exit(int(ExitCode.OK))
-    except ConfigError as error:
-        hint = f"hint: {redact(error.hint)}\n" if error.hint else ""
-        sys.stderr.write(f"obsctl-alerter: {redact(str(error))}\n{hint}")
-        sys.exit(int(ExitCode.CONFIG))
-    journal.start(logging.getLevelNamesMapping()[arguments.log_level.upper()])
-    try:
-        sys.exit(int(_run(config)))
-    except ObsctlError as error:
-        LOG.critical("the alerter cannot start", extra={"error": str(error), "hint": error.hint})
-        sys.exit(int(error.exit_code))
-    except Exception:
-        # What is in memory is worth nothing once the state cannot be written: systemd starts a new process.
-        LOG.exception("the alerter failed and stops")
-        sys.exit(int(ExitCode.BUG))
+    """Run the alerter and exit with its code."""
+    daemon.run(
+        "alerter", "Turn access-log lines into alerts.", load=_load, check=_open_channels, serve=_serve, argv=argv
+    )
 
 
-def _run(config: AlerterConfig) -> ExitCode:
+def _load(path: Path) -> AlerterConfig:
+    config = settings.load(path)
+    check_templates(config.rules, config.templates)
+    open_access(config.kafka.brokers.security)
+    return config
+
+
+def _open_channels(config: AlerterConfig) -> None:
+    for channel in config.channels:
+        channel.open(resolve)
+
+
+def _serve(config: AlerterConfig) -> None:
     for channel in config.channels:
         try:
             channel.open(resolve)
@@ -199,7 +183,6 @@ def _run(config: AlerterConfig) -> ExitCode:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop())
     service.run()
-    return ExitCode.OK
 
 
 if __name__ == "__main__":

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import ssl
-import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from obsctl import __version__
 from obsctl.console import config as settings
 from obsctl.console.config import ConsoleConfig
-from obsctl.core import journal
-from obsctl.core.errors import ConfigError, ExitCode
-from obsctl.core.secrets import redact, resolve
+from obsctl.core import daemon
+from obsctl.core.errors import ConfigError, MissingDependencyError
+from obsctl.core.secrets import resolve
 
 LOG = logging.getLogger("obsctl.console")
 
@@ -25,31 +23,17 @@ _CONNECTIONS = 500
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serve the console and exit with its code, one of those that ``obsctl`` has."""
-    parser = argparse.ArgumentParser(prog="obsctl-console", description="Serve the console.")
-    parser.add_argument("--config", type=Path, default=Path("/etc/obsctl/console.yml"), help="configuration (YAML)")
-    parser.add_argument("--check", action="store_true", help="only check the configuration and its secrets")
-    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
-    parser.add_argument("--version", action="version", version=__version__)
-    arguments = parser.parse_args(argv)
-    try:
-        config = settings.load(arguments.config)
-        resolve(config.database.password)
-        _check_certificate(config)
-    except ConfigError as error:
-        hint = f"hint: {redact(error.hint)}\n" if error.hint else ""
-        sys.stderr.write(f"obsctl-console: {redact(str(error))}\n{hint}")
-        sys.exit(int(ExitCode.CONFIG))
-    if arguments.check:
-        sys.exit(int(ExitCode.OK))
-    try:
-        import uvicorn  # noqa: F401 - whether it is there
-    except ModuleNotFoundError:
-        sys.stderr.write("obsctl-console: the console's libraries are missing\nhint: pip install 'obscraft[console]'\n")
-        sys.exit(int(ExitCode.MISSING_DEPENDENCY))
-    level = logging.getLevelNamesMapping()[arguments.log_level.upper()]
-    journal.start(level)
-    sys.exit(int(_serve(config, level)))
+    """Run the console and exit with its code."""
+    daemon.run("console", "Serve the console.", load=_load, check=lambda _: None, serve=_serve, argv=argv)
+
+
+def _load(path: Path) -> ConsoleConfig:
+    config = settings.load(path)
+    resolve(config.database.password)
+    _check_certificate(config)
+    if find_spec("uvicorn") is None:
+        raise MissingDependencyError("the console's libraries are missing", hint="pip install 'obscraft[console]'")
+    return config
 
 
 def _check_certificate(config: ConsoleConfig) -> None:
@@ -66,7 +50,7 @@ def _check_certificate(config: ConsoleConfig) -> None:
         ) from None
 
 
-def _serve(config: ConsoleConfig, level: int) -> ExitCode:
+def _serve(config: ConsoleConfig) -> None:
     import uvicorn
 
     from obsctl.console.web.app import build
@@ -80,7 +64,7 @@ def _serve(config: ConsoleConfig, level: int) -> ExitCode:
             ssl_certfile=listen.certificate or None,
             ssl_keyfile=listen.key or None,
             log_config=None,
-            log_level=level,
+            log_level=logging.getLogger().level,
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -92,7 +76,11 @@ def _serve(config: ConsoleConfig, level: int) -> ExitCode:
     )
     LOG.info("the console is served", extra={"address": listen.address, "port": listen.port})
     server.run()
-    return ExitCode.OK if server.started else ExitCode.CONFIG
+    if not server.started:
+        raise ConfigError(
+            f"the console cannot listen on {listen.address}:{listen.port}",
+            hint="the line before says why; set listen.address and listen.port",
+        )
 
 
 if __name__ == "__main__":

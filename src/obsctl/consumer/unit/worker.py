@@ -40,8 +40,8 @@ STOP_S = 5.0
 
 
 def main() -> None:
-    """Work until SIGTERM; the only argument is the worker's number."""
-    journal.start(worker=int(sys.argv[1]))
+    """Work until SIGTERM; the arguments are the worker's number and the log level."""
+    journal.start(int(sys.argv[2]), worker=int(sys.argv[1]))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Config)

@@ -98,10 +98,11 @@ class Child:
     def _start(self, now: float) -> None:
         if self._last_heard is None:
             self._last_heard = now
+        arguments = [str(self.number), str(logging.getLogger().level)]
         try:
             process = subprocess.Popen(
                 # Not its own folder's modules (-P); no signal of the terminal's, the supervisor passes them on.
-                [sys.executable, "-P", "-m", "obsctl.consumer.unit.worker", str(self.number)],
+                [sys.executable, "-P", "-m", "obsctl.consumer.unit.worker", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 process_group=0,

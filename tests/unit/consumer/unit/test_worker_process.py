@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 from typing import Any
 
@@ -124,10 +125,10 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
             process.end(0)
 
 
-def test_a_worker_is_started_with_its_number_and_its_configuration(bench: Bench) -> None:
+def test_a_worker_is_started_with_its_number_its_log_level_and_its_configuration(bench: Bench) -> None:
     assert (bench.state.state, bench.state.pid) == ("starting", None)
     bench.turn()
-    assert bench.process.argv[-2:] == ["obsctl.consumer.unit.worker", "1"]
+    assert bench.process.argv[-3:] == ["obsctl.consumer.unit.worker", "1", str(logging.getLogger().level)]
     given = msgspec.json.decode(bench.process.stdin.getvalue(), type=Config)
     assert given == CONFIG.of_worker(1)
     assert (bench.state.state, bench.state.pid) == ("starting", 4711)
