@@ -21,12 +21,12 @@ from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import ProblemError, answer, of_framework, of_parameters
-from obsctl.console.web.routes import people, search, traffic
+from obsctl.console.web.routes import audit, people, projects, search, traffic, users
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, search, traffic)
+_SUBJECTS = (people, search, traffic, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
