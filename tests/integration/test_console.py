@@ -455,6 +455,35 @@ def test_users_are_managed_by_command_and_each_change_is_on_record(page: Console
         assert "horse" not in str(cursor.fetchall())
 
 
+def test_tokens_are_managed_by_command(page: Console, tmp_path: Path) -> None:
+    config = ("--config", str(write_config(tmp_path, page.server, 1)))
+    command = [sys.executable, "-c", "from obsctl.cli.main import main; main()", "console", "token", "add"]
+    run = subprocess.run(
+        [*command, "robot", "--role", "viewer", *config], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "the user robot was added" in run.stderr
+    token = run.stdout.removesuffix("\n")
+    program = requests.Session()
+    program.headers["authorization"] = f"Bearer {token}"
+    assert program.get(f"{page.url}/v1/me", timeout=10).json() == {"name": "robot", "role": "viewer"}
+    found, _ = _found(program.get(f"{page.url}/v1/search", params={"filter": "bytes:7", "since": "24h"}, timeout=10))
+    assert len(found) == 1
+    assert page.log_in("robot", "").status_code == 401
+    _, report, _ = _obsctl("token", "list", *config)
+    (row,) = report["data"]["tokens"]
+    assert (row["user"], row["purpose"], row["role"], token in str(report)) == ("robot", "obsctl", "viewer", False)
+    for words, said in (
+        (("vera", "--role", "admin"), "vera is viewer"),
+        (("vera", "--role", "viewer", "--days", "366"), "365"),
+    ):
+        code, _, complaint = _obsctl("token", "add", *words, *config)
+        assert (code, said in complaint) == (77, True)
+    assert _obsctl("token", "rm", "999999", *config)[0] == 64
+    assert _obsctl("token", "rm", str(row["id"]), *config)[0] == 0
+    assert program.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+    assert _obsctl("user", "rm", "robot", "--yes", *config)[0] == 0
+
+
 def test_without_its_database_a_command_says_so(tmp_path: Path) -> None:
     class Away:
         port = 1

@@ -73,8 +73,10 @@ def add(cursor: Any, actor: Actor, user: User, wanted: Wanted) -> str:
         wanted: what for, and how long.
 
     Raises:
-        UnfitUserError: the role is more than the user's, or the user has too many tokens.
+        UnfitUserError: the role is more than the user's, the time too long, or the user has too many tokens.
     """
+    if wanted.days > MOST_DAYS:
+        raise UnfitUserError(f"a token ends after at most {MOST_DAYS} days")
     if not user.role.includes(wanted.role):
         raise UnfitUserError(f"{user.name} is {user.role}, so a token cannot be {wanted.role}")
     cursor.execute("DELETE FROM console_token WHERE user_id = %s AND expires_at < UTC_TIMESTAMP(3)", (user.id,))
