@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -440,3 +441,25 @@ def test_a_session_that_was_planted_gets_no_rights_by_the_login_of_another(page:
     victim.cookies.set("obsctl", planted)
     assert page.log_in("ada", browser=victim).cookies["obsctl"] != planted
     assert vera.ask("GET", "/me").status_code == 401
+
+
+# -- a proxy in front ----------------------------------------------------------------------------------------------
+
+
+def test_whom_a_trusted_proxy_names_is_logged_in(page: Console, tmp_path: Path) -> None:
+    people = {"trusted_header": "X-Remote-User", "trusted_proxies": ["127.0.0.0/8"]}
+    with console(page.server, tmp_path, people=people) as behind:
+        browser = behind.browser()
+        browser.headers.update({"x-remote-user": "vera", "x-forwarded-for": "203.0.113.9"})
+        assert browser.get(f"{behind.url}/search?log=error", timeout=30).url == f"{behind.url}/search?log=error"
+        assert browser.get(f"{behind.url}/v1/me", timeout=30).json()["name"] == "vera"
+        assert "203.0.113.9" in browser.get(f"{behind.url}/account", timeout=30).text
+        # The session of one person is of no use to another one whom the proxy names.
+        browser.headers["x-remote-user"] = "olga"
+        assert browser.get(f"{behind.url}/v1/me", timeout=30).status_code == 401
+        browser.get(f"{behind.url}/search", timeout=30)
+        assert browser.get(f"{behind.url}/v1/me", timeout=30).json()["name"] == "olga"
+        for name in ("nobody", "vera, ada", "' OR '1'='1", "../ada"):
+            answer = requests.get(f"{behind.url}/login", headers={"x-remote-user": name}, timeout=30)
+            assert (answer.status_code, "set-cookie" in answer.headers) == (403, False), name
+        assert behind.log_in("vera").status_code == 303, "by password where the proxy names nobody"

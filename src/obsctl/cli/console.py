@@ -188,7 +188,7 @@ def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Confi
     cls=Command,
     epilog=examples(
         "obsctl console token add grafana --role viewer",
-        "obsctl console token add ada --role operator --days 7 --purpose 'import of March'",
+        "obsctl console token add ada --role operator --days 7 --purpose import",
     ),
 )
 def add_token(

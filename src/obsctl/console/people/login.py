@@ -60,6 +60,22 @@ def log_in(pool: Pool, attempt: Attempt, lifetime: Lifetime) -> str:
     return pool.run(lambda cursor: sessions.begin(cursor, user.id, attempt.client_addr, attempt.user_agent, lifetime))
 
 
+def enter(pool: Pool, name: str, client_addr: str, user_agent: str, lifetime: Lifetime) -> str | None:
+    """Return the token of a new session of a user for whom a trusted proxy vouches; None where there is no such user.
+
+    Raises:
+        DatabaseAwayError: the database does not answer.
+    """
+
+    def begin(cursor: Any) -> str | None:
+        user = users.find(cursor, name)
+        if user is None or user.disabled:
+            return None
+        return sessions.begin(cursor, user.id, client_addr, user_agent, lifetime)
+
+    return pool.run(begin)
+
+
 def confirmed(pool: Pool, attempt: Attempt) -> User:
     """Return the user whose name and password somebody gave; failures are counted.
 

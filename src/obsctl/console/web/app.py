@@ -53,7 +53,8 @@ def build(config: ConsoleConfig) -> Any:
     )
     app.state.config = config
     app.state.pool = pool
-    app.state.door = Door(pool, Lifetime(config.session.idle_s, config.session.lifetime_s), https=https)
+    lifetime = Lifetime(config.session.idle_s, config.session.lifetime_s)
+    app.state.door = Door(pool, lifetime, config.people, https=https)
     app.state.turns = search.Turns(config.search.at_once)
     for subject in _SUBJECTS:
         app.include_router(subject.pages)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from obsctl.console.config import PeopleConfig
 from obsctl.console.database import Pool
 from obsctl.console.people import sessions, tokens
 from obsctl.console.people.login import refused_token
@@ -86,11 +87,14 @@ class Door:
     Args:
         pool: of connections.
         lifetime: of sessions.
+        people: what proxies say.
         https: whether the console itself speaks TLS.
     """
 
-    def __init__(self, pool: Pool, lifetime: Lifetime, *, https: bool) -> None:
+    def __init__(self, pool: Pool, lifetime: Lifetime, people: PeopleConfig, *, https: bool) -> None:
         self._pool = pool
+        self._header = people.trusted_header
+        self._proxies = people.proxies
         self.lifetime = lifetime
         self.https = https
         #: The prefix has browsers refuse the cookie from anywhere but this very host, by https.
@@ -105,7 +109,21 @@ class Door:
         token = self.token(request)
         if not token:
             return None
-        return await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
+        person = await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
+        vouched = self.vouched(request)
+        # A proxy that speaks for another person than the session's: that one is to log in.
+        return None if person and vouched and vouched != person.name else person
+
+    def vouched(self, request: Request) -> str:
+        """Return for which user a trusted proxy speaks; empty for none."""
+        given = request.headers.getlist(self._header) if self._header else []
+        peer = request.client.host if request.client else ""
+        return given[0].strip().lower() if len(given) == 1 and self._proxies.trusts(peer) else ""
+
+    def client_addr(self, request: Request) -> str:
+        """Return the address that a request comes from, where a trusted proxy says so the one in front of it."""
+        peer = request.client.host if request.client else ""
+        return self._proxies.client(peer, ",".join(request.headers.getlist("x-forwarded-for")))
 
 
 async def caller(request: Request) -> Person:
@@ -219,4 +237,5 @@ def require_own_page(request: Request, person: Person | None, given: str) -> Non
 
 def client_addr(request: Request) -> str:
     """Return the address that a request comes from."""
-    return request.client.host if request.client else ""
+    door: Door = request.app.state.door
+    return door.client_addr(request)

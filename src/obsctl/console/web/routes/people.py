@@ -13,7 +13,7 @@ from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.console.people import projects, sessions, tokens, users
 from obsctl.console.people.audit import Actor
-from obsctl.console.people.login import Attempt, LoginError, confirmed, log_in
+from obsctl.console.people.login import Attempt, LoginError, confirmed, enter, log_in
 from obsctl.console.people.passwords import BusyError
 from obsctl.console.people.roles import Role
 from obsctl.console.people.users import UnfitUserError
@@ -40,10 +40,34 @@ def _own_path(text: str) -> str:
 
 @pages.get("/login")
 async def loginshow(request: Request, next: str = START) -> Response:  # noqa: A002 - the address's word
-    """Show the login."""
+    """Show the login; whom a trusted proxy vouches for is logged in at once."""
     if await person_of(request) is not None:
         return RedirectResponse(_own_path(next), 303)
-    return show(request, "login", None, next=_own_path(next), name="", trouble="")
+    door: Door = request.app.state.door
+    said = texts(language_of(request))
+    name = door.vouched(request)
+    if not name:
+        return show(request, "login", None, next=_own_path(next), name="", trouble="")
+    agent = request.headers.get("user-agent", "")
+    token = await run_in_threadpool(enter, request.app.state.pool, name, client_addr(request), agent, door.lifetime)
+    if token is None:
+        trouble = said["no_user"].format(name=name)
+        return show(request, "login", None, 403, next=_own_path(next), name="", trouble=trouble)
+    return await _entered(request, token, next)
+
+
+async def _entered(request: Request, token: str, path: str) -> Response:
+    """Return the answer to a login, and end the session that the browser had, so that nobody can have planted it."""
+    door: Door = request.app.state.door
+    pool: Pool = request.app.state.pool
+    former = door.token(request)
+    if former:
+        await run_in_threadpool(pool.run, lambda cursor: sessions.end(cursor, former))
+    answer = RedirectResponse(_own_path(path), 303)
+    answer.set_cookie(
+        door.cookie, token, max_age=door.lifetime.most_s, secure=door.https, httponly=True, samesite="lax"
+    )
+    return answer
 
 
 @pages.post("/login")
@@ -53,7 +77,7 @@ async def login(
     password: Annotated[str, Form(max_length=1024)] = "",
     next: Annotated[str, Form(max_length=16384)] = START,  # noqa: A002 - the form's word
 ) -> Response:
-    """Log in; a session that the browser had ends, so that nobody can have planted it."""
+    """Log in."""
     require_own_page(request, None, "")
     door: Door = request.app.state.door
     pool: Pool = request.app.state.pool
@@ -72,14 +96,7 @@ async def login(
     except DatabaseAwayError:
         status, trouble = 503, said["database_away"]
     else:
-        former = door.token(request)
-        if former:
-            await run_in_threadpool(pool.run, lambda cursor: sessions.end(cursor, former))
-        answer = RedirectResponse(_own_path(next), 303)
-        answer.set_cookie(
-            door.cookie, token, max_age=door.lifetime.most_s, secure=door.https, httponly=True, samesite="lax"
-        )
-        return answer
+        return await _entered(request, token, next)
     page = show(request, "login", None, status, next=_own_path(next), name=name, trouble=trouble)
     page.headers.update(headers)
     return page

@@ -1,6 +1,6 @@
 // The account page: the own password, and the own tokens. A token is shown once, when it is made.
 
-import { ask, button, calm, complain, element, local, say, texts } from "./common.js";
+import { Refused, ask, button, calm, complain, element, local, say, texts } from "./common.js";
 
 const password = document.getElementById("password");
 const token = document.getElementById("token"); // absent while the password is to be changed first
@@ -20,7 +20,7 @@ async function act(action) {
 password.addEventListener("submit", (event) => {
   event.preventDefault();
   act(async () => {
-    if (password.new.value !== password.again.value) throw new Error(texts.differ);
+    if (password.new.value !== password.again.value) throw new Refused({ detail: texts.differ });
     await ask("/v1/password", { method: "POST", body: { old: password.old.value, new: password.new.value } });
     password.reset();
     if (token) progress.textContent = texts.changed;
