@@ -334,7 +334,8 @@ def test_traffic_is_what_a_recount_of_the_lines_gives(page: Console) -> None:
     assert [(row["name"], row["requests"]) for row in found["hosts"]] == [("node1", 1000)]
     nothing = browser.get(f"{page.url}/v1/traffic", params={"host": "' OR 1=1 -- "}, timeout=30).json()
     assert (nothing["whole"]["requests"], nothing["hosts"]) == (0, [])
-    hour = browser.get(f"{page.url}/v1/traffic", params={"since": "30m", "route": "page"}, timeout=30).json()
+    asked = {"since": f"{NOW - datetime.timedelta(minutes=30):%FT%TZ}", "until": f"{NOW:%FT%TZ}", "route": "page"}
+    hour = browser.get(f"{page.url}/v1/traffic", params=asked, timeout=30).json()
     assert (hour["step_s"], len(hour["at"]) in (30, 31)) == (60, True)
     assert 85 <= hour["whole"]["requests"] <= 92
     for wrong in ({"since": "401d"}, {"since": "x"}, {"step": "1"}):
