@@ -334,7 +334,8 @@ def test_traffic_is_what_a_recount_of_the_lines_gives(page: Console) -> None:
     assert [(row["name"], row["requests"]) for row in found["hosts"]] == [("node1", 1000)]
     nothing = browser.get(f"{page.url}/v1/traffic", params={"host": "' OR 1=1 -- "}, timeout=30).json()
     assert (nothing["whole"]["requests"], nothing["hosts"]) == (0, [])
-    hour = browser.get(f"{page.url}/v1/traffic", params={"since": "30m", "route": "page"}, timeout=30).json()
+    asked = {"since": f"{NOW - datetime.timedelta(minutes=30):%FT%TZ}", "until": f"{NOW:%FT%TZ}", "route": "page"}
+    hour = browser.get(f"{page.url}/v1/traffic", params=asked, timeout=30).json()
     assert (hour["step_s"], len(hour["at"]) in (30, 31)) == (60, True)
     assert 85 <= hour["whole"]["requests"] <= 92
     for wrong in ({"since": "401d"}, {"since": "x"}, {"step": "1"}):
@@ -380,7 +381,9 @@ def test_the_description_of_the_api_names_each_call(page: Console) -> None:
     described = requests.get(f"{page.url}/v1/openapi.json", timeout=10).json()
     assert set(described["paths"]) == {
         "/v1/me", "/v1/fields", "/v1/search", "/v1/traffic", "/v1/sessions", "/v1/sessions/{session_id}",
-        "/v1/queries", "/v1/queries/{name}",
+        "/v1/queries", "/v1/queries/{name}", "/v1/password", "/v1/tokens", "/v1/tokens/{token_id}",
+        "/v1/users", "/v1/users/{name}", "/v1/users/{name}/sessions", "/v1/users/{name}/tokens",
+        "/v1/projects", "/v1/projects/{name}", "/v1/audit",
     }  # fmt: skip
 
 
@@ -451,6 +454,35 @@ def test_users_are_managed_by_command_and_each_change_is_on_record(page: Console
     with page.rows() as cursor:
         cursor.execute("SELECT * FROM console_audit")
         assert "horse" not in str(cursor.fetchall())
+
+
+def test_tokens_are_managed_by_command(page: Console, tmp_path: Path) -> None:
+    config = ("--config", str(write_config(tmp_path, page.server, 1)))
+    command = [sys.executable, "-c", "from obsctl.cli.main import main; main()", "console", "token", "add"]
+    run = subprocess.run(
+        [*command, "robot", "--role", "viewer", *config], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "the user robot was added" in run.stderr
+    token = run.stdout.removesuffix("\n")
+    program = requests.Session()
+    program.headers["authorization"] = f"Bearer {token}"
+    assert program.get(f"{page.url}/v1/me", timeout=10).json() == {"name": "robot", "role": "viewer"}
+    found, _ = _found(program.get(f"{page.url}/v1/search", params={"filter": "bytes:7", "since": "24h"}, timeout=10))
+    assert len(found) == 1
+    assert page.log_in("robot", "").status_code == 401
+    _, report, _ = _obsctl("token", "list", *config)
+    (row,) = report["data"]["tokens"]
+    assert (row["user"], row["purpose"], row["role"], token in str(report)) == ("robot", "obsctl", "viewer", False)
+    for words, said in (
+        (("vera", "--role", "admin"), "vera is viewer"),
+        (("vera", "--role", "viewer", "--days", "366"), "365"),
+    ):
+        code, _, complaint = _obsctl("token", "add", *words, *config)
+        assert (code, said in complaint) == (77, True)
+    assert _obsctl("token", "rm", "999999", *config)[0] == 64
+    assert _obsctl("token", "rm", str(row["id"]), *config)[0] == 0
+    assert program.get(f"{page.url}/v1/me", timeout=10).status_code == 401
+    assert _obsctl("user", "rm", "robot", "--yes", *config)[0] == 0
 
 
 def test_without_its_database_a_command_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``obsctl console``: the console's users and the record of what was changed, on a host that has its configuration."""
+"""``obsctl console``: users, API tokens and the record of changes, on a host that has the console's configuration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from obsctl.core.layout import Layout
 from obsctl.core.utc import timestamp
 
 if TYPE_CHECKING:
+    from obsctl.console.people.audit import Entry
     from obsctl.console.people.roles import Role
+    from obsctl.console.people.tokens import Token
     from obsctl.console.people.users import User
 
 T = TypeVar("T")
@@ -25,19 +27,23 @@ T = TypeVar("T")
 _CONFIG = Path("/etc/obsctl/console.yml")
 _ROLES = ("viewer", "operator", "admin")
 _USERS = (Layout("users", "", ("name", "role", "state", "created"), ()),)
+_TOKENS = (Layout("tokens", "", ("id", "user", "purpose", "role", "ends", "used"), ("created",)),)
 _CHANGES = (Layout("changes", "", ("at", "actor", "action", "object", "detail"), ("client_addr",)),)
 
 console = group(
     "console",
-    help="The console's users, and what they changed.",
+    help="The console's users and API tokens, and what was changed.",
     epilog=examples(
         "obsctl console user add ada --role admin",
         "obsctl console user list",
+        "obsctl console token add grafana --role viewer",
         "obsctl console audit --limit 20",
     ),
 )
 user = group("user", help="Add, change and remove users.", epilog=examples("obsctl console user list"))
 console.add_typer(user)
+token = group("token", help="Make and revoke API tokens.", epilog=examples("obsctl console token list"))
+console.add_typer(token)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the user.")]
 _Role = Annotated[
@@ -177,6 +183,98 @@ def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Confi
     return ExitCode.OK
 
 
+@token.command(
+    "add",
+    cls=Command,
+    epilog=examples(
+        "obsctl console token add grafana --role viewer",
+        "obsctl console token add ada --role operator --days 7 --purpose import",
+    ),
+)
+def add_token(
+    ctx: typer.Context,
+    name: _Name,
+    *,
+    role: Annotated[
+        str, typer.Option("--role", metavar="|".join(_ROLES), help="What the token may do; not more than its user.")
+    ],
+    days: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", show_default=False, help="It ends after N days, at most 365 (default: 90)."),
+    ] = 90,
+    purpose: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.", show_default=False)] = "obsctl",
+    config: _Config = _CONFIG,
+) -> ExitCode:
+    """Make a token of a user and print it alone, this once. A missing user is added, without a password."""
+    wanted = _role(role)
+
+    def change(cursor: Any) -> tuple[str, bool]:
+        from obsctl.console.people import tokens, users
+
+        owner = users.find(cursor, name)
+        missing = owner is None
+        if owner is None:
+            users.add(cursor, _actor(), name, wanted, None)
+            owner = _known(cursor, name)
+        return tokens.add(cursor, _actor(), owner, tokens.Wanted(purpose, wanted, days)), missing
+
+    made, added = _change(config, change)
+    if added:
+        note(ctx, f"the user {name} was added, without a password")
+    typer.echo(made)
+    return ExitCode.OK
+
+
+@token.command("list", cls=Command, epilog=examples("obsctl console token list", "obsctl console token list -o json"))
+def list_tokens(ctx: typer.Context, *, config: _Config = _CONFIG) -> ExitCode:
+    """Show all tokens, without what is secret of them."""
+    from obsctl.cli.output import publish
+    from obsctl.cli.reporting import Start
+
+    def read(cursor: Any) -> list[Token]:
+        from obsctl.console.people import tokens
+
+        return tokens.everybodys(cursor)
+
+    start = Start()
+    rows = [
+        {
+            "id": one.id,
+            "user": one.owner,
+            "purpose": one.name,
+            "role": one.role.value,
+            "created": timestamp(one.created_at),
+            "ends": timestamp(one.expires_at),
+            "used": timestamp(one.used_at) if one.used_at else "",
+        }
+        for one in _change(config, read)
+    ]
+    publish(ctx, start.report("console token list", {"tokens": rows}), _TOKENS)
+    return ExitCode.OK
+
+
+@token.command("rm", cls=Command, epilog=examples("obsctl console token rm 7"))
+def remove_token(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="ID", help="As obsctl console token list shows it.")],
+    *,
+    config: _Config = _CONFIG,
+) -> ExitCode:
+    """Revoke a token."""
+
+    def change(cursor: Any) -> None:
+        from obsctl.console.people import tokens
+
+        found = next((one for one in tokens.everybodys(cursor) if one.id == number), None)
+        if found is None:
+            raise UsageError(f"the console has no token {number}", hint="obsctl console token list shows all")
+        tokens.revoke(cursor, _actor(), found)
+
+    _change(config, change)
+    note(ctx, f"the token {number} is revoked")
+    return ExitCode.OK
+
+
 @console.command(
     "audit", cls=Command, epilog=examples("obsctl console audit", "obsctl console audit --limit 20 -o json")
 )
@@ -192,7 +290,7 @@ def audit(
     from obsctl.cli.output import publish
     from obsctl.cli.reporting import Start
 
-    def read(cursor: Any) -> Any:
+    def read(cursor: Any) -> list[Entry]:
         from obsctl.console.people import audit as record
 
         return record.read(cursor, limit)

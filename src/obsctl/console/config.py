@@ -5,6 +5,7 @@ A setting that the role always writes has no default here, only in the role.
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +14,7 @@ import msgspec
 
 from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.settings import Name, Port, Section
+from obsctl.lines.client_address import TrustedProxies
 from obsctl.store.settings import Database
 
 Language = Literal["en", "zh"]
@@ -45,6 +47,25 @@ class SessionConfig(Section, frozen=True, kw_only=True):
     lifetime_s: Annotated[int, msgspec.Meta(ge=60, le=90 * 86400)] = 7 * 86400
 
 
+class PeopleConfig(Section, frozen=True, kw_only=True):
+    """What a proxy in front of the console says of people.
+
+    Attributes:
+        trusted_proxies: networks and addresses of such proxies. Their ``X-Forwarded-For`` says where a request comes
+            from.
+        trusted_header: in which they say who makes a request; empty for none. They have to remove it from what comes
+            in.
+    """
+
+    trusted_proxies: tuple[str, ...] = ()
+    trusted_header: Annotated[str, msgspec.Meta(pattern="^([A-Za-z][A-Za-z0-9-]*)?$", max_length=64)] = ""
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        """The proxies."""
+        return TrustedProxies([ipaddress.ip_network(text) for text in self.trusted_proxies])
+
+
 class SearchConfig(Section, frozen=True, kw_only=True):
     """What a search may cost.
 
@@ -70,6 +91,7 @@ class ConsoleConfig(Section, frozen=True, kw_only=True):
     database: Database
     session: SessionConfig = SessionConfig()
     search: SearchConfig = SearchConfig()
+    people: PeopleConfig = PeopleConfig()
     timezone: str = "UTC"
     language: Language = "en"
 
@@ -101,6 +123,17 @@ def _check(config: ConsoleConfig) -> None:
         raise InvalidValueError(
             "timezone", f"there is no time zone {config.timezone!r}", hint="write one such as Asia/Shanghai"
         ) from None
+    for index, network in enumerate(config.people.trusted_proxies):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise InvalidValueError(f"people.trusted_proxies[{index}]", str(error)) from None
+    if config.people.trusted_header and not config.people.trusted_proxies:
+        raise InvalidValueError(
+            "people.trusted_header",
+            "there is no proxy that it could come from",
+            hint="name the proxies in people.trusted_proxies",
+        )
     listen = config.listen
     if bool(listen.certificate) != bool(listen.key):
         missing = "key" if listen.certificate else "certificate"

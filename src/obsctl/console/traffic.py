@@ -36,6 +36,7 @@ class Asked(NamedTuple):
         host: of this balancer alone; empty for all.
         route: of this class of routes alone; empty for all.
         zone: in which days and hours begin.
+        scope: the condition on a balancer by which the asking person sees it.
     """
 
     begin: datetime.datetime
@@ -43,6 +44,7 @@ class Asked(NamedTuple):
     host: str
     route: str
     zone: ZoneInfo
+    scope: Sql = Sql("TRUE", ())
 
     @property
     def step_s(self) -> int:
@@ -97,8 +99,8 @@ def _part_s(asked: Asked) -> int:
 
 
 def _statement(by: str, asked: Asked) -> Sql:
-    wanted = "minute >= %s AND minute < %s"
-    parameters: list[Parameter] = [values.stored(asked.begin), values.stored(asked.end)]
+    wanted = f"minute >= %s AND minute < %s AND {asked.scope.text}"
+    parameters: list[Parameter] = [values.stored(asked.begin), values.stored(asked.end), *asked.scope.parameters]
     for column, value in (("host", asked.host), ("route_class", asked.route)):
         if value:
             wanted += f" AND {column} = %s"

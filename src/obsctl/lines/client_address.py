@@ -14,7 +14,8 @@ class TrustedProxies:
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
-        self._trusts = lru_cache(maxsize=65_536)(self._is_trusted)
+        #: Whether an address is one of these proxies.
+        self.trusts = lru_cache(maxsize=65_536)(self._is_trusted)
 
     def __bool__(self) -> bool:
         return bool(self._networks)
@@ -31,14 +32,14 @@ class TrustedProxies:
             forwarded_for: the header's value; may be empty.
         """
         client = peer
-        if not forwarded_for or not self._trusts(peer):
+        if not forwarded_for or not self.trusts(peer):
             return client
         for entry in reversed(forwarded_for.split(",")):
             address = _without_port(entry.strip())
             if address is None:
                 return client
             client = address
-            if not self._trusts(client):
+            if not self.trusts(client):
                 return client
         return client
 

@@ -33,6 +33,9 @@ def test_what_is_not_given_has_a_default(tmp_path: Path) -> None:
         ("language: fr\n", "console.yml:3: language"),
         ("sesion: {}\n", "sesion"),
         ("search: {at_once: 0}\n", "search.at_once"),
+        ("people: {trusted_header: X-User}\n", "people.trusted_header: there is no proxy"),
+        ("people: {trusted_header: 'X-User:', trusted_proxies: [10.0.0.1]}\n", "people.trusted_header"),
+        ("people: {trusted_proxies: [10.0.0.1/8]}\n", "people.trusted_proxies"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, more: str, says: str) -> None:

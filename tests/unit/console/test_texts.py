@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from obsctl.console.web.page import NAVIGATION
-from obsctl.console.web.routes import search, traffic
+from obsctl.console.people.roles import Role
+from obsctl.console.web.page import ADMINISTRATION, NAVIGATION
+from obsctl.console.web.routes import audit, people, projects, search, traffic, users
 from obsctl.console.web.texts import LANGUAGES, chosen, texts
 
 WEB = resources.files("obsctl.console.web")
@@ -41,11 +42,11 @@ def test_a_key_stands_in_one_file() -> None:
 
 def test_each_text_is_used_and_each_that_is_used_exists() -> None:
     ages = re.findall(r'"(\d+[mhd])"', TEMPLATES)
-    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages} | {*NAVIGATION}
+    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages} | {*NAVIGATION, *ADMINISTRATION}
     used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
-    of_script |= {"found_more", "found_all", "out_of_time"}
-    handed_over = {*search.TEXTS, *traffic.TEXTS}
+    of_script |= {"found_more", "found_all", "out_of_time"} | {f"role_{role}" for role in Role}
+    handed_over = {*search.TEXTS, *traffic.TEXTS, *people.TEXTS, *users.TEXTS, *projects.TEXTS, *audit.TEXTS}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)
 

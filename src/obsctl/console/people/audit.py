@@ -15,16 +15,19 @@ class Actor(NamedTuple):
     Attributes:
         name: of the user; ``root`` for a command on the console's host.
         client_addr: where the request came from; empty for a command.
+        token: name of the API token that made the request; empty for a session and a command.
     """
 
     name: str
     client_addr: str = ""
+    token: str = ""
 
 
 class Entry(NamedTuple):
     """One change.
 
     Attributes:
+        id: grows with each change.
         at: when (UTC).
         actor: who.
         action: such as ``user.add``.
@@ -32,6 +35,7 @@ class Entry(NamedTuple):
         detail: how.
     """
 
+    id: int
     at: datetime.datetime
     actor: Actor
     action: str
@@ -41,6 +45,8 @@ class Entry(NamedTuple):
 
 def write(cursor: Any, actor: Actor, action: str, thing: str, detail: str = "") -> None:
     """Record a change in the transaction that makes it."""
+    if actor.token:
+        detail = f"{detail}, by token {actor.token}".removeprefix(", ")
     cursor.execute(
         "INSERT INTO console_audit (happened_at, actor, client_addr, action, object, detail)"
         " VALUES (UTC_TIMESTAMP(3), %s, %s, %s, %s, %s)",
@@ -48,14 +54,20 @@ def write(cursor: Any, actor: Actor, action: str, thing: str, detail: str = "") 
     )
 
 
-def read(cursor: Any, limit: int = 100) -> list[Entry]:
-    """Return the newest changes, newest first."""
+def read(cursor: Any, limit: int = 100, before: int | None = None) -> list[Entry]:
+    """Return the newest changes, newest first.
+
+    Args:
+        cursor: of the transaction.
+        limit: how many at most.
+        before: only changes older than the one with this id.
+    """
     cursor.execute(
-        "SELECT happened_at, actor, client_addr, action, object, detail FROM console_audit"
-        " ORDER BY audit_id DESC LIMIT %s",
-        (limit,),
+        "SELECT audit_id, happened_at, actor, client_addr, action, object, detail FROM console_audit"
+        " WHERE audit_id < COALESCE(%s, ~0) ORDER BY audit_id DESC LIMIT %s",
+        (before, limit),
     )
     return [
-        Entry(at.replace(tzinfo=datetime.UTC), Actor(name, address), action, thing, detail)
-        for at, name, address, action, thing, detail in cursor.fetchall()
+        Entry(number, at.replace(tzinfo=datetime.UTC), Actor(name, address), action, thing, detail)
+        for number, at, name, address, action, thing, detail in cursor.fetchall()
     ]

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from obsctl.console.database import Pool
 from obsctl.console.people import passwords, sessions, users
 from obsctl.console.people.sessions import Lifetime
+from obsctl.console.people.users import User
 
 #: So many failures are free, then each one more doubles the time until the next try.
-_BOUNDS = {"pair": 5, "addr": 30, "name": 100}
+_BOUNDS = {"pair": 5, "addr": 30, "name": 100, "token": 30}
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 30, 3600
 #: After this time without a failure the count begins again, seconds.
 _FORGOTTEN_S = 24 * 3600
@@ -55,6 +56,34 @@ def log_in(pool: Pool, attempt: Attempt, lifetime: Lifetime) -> str:
         BusyError: too many logins at once.
         DatabaseAwayError: the database does not answer.
     """
+    user = confirmed(pool, attempt)
+    return pool.run(lambda cursor: sessions.begin(cursor, user.id, attempt.client_addr, attempt.user_agent, lifetime))
+
+
+def enter(pool: Pool, name: str, client_addr: str, user_agent: str, lifetime: Lifetime) -> str | None:
+    """Return the token of a new session of a user for whom a trusted proxy vouches; None where there is no such user.
+
+    Raises:
+        DatabaseAwayError: the database does not answer.
+    """
+
+    def begin(cursor: Any) -> str | None:
+        user = users.find(cursor, name)
+        if user is None or user.disabled:
+            return None
+        return sessions.begin(cursor, user.id, client_addr, user_agent, lifetime)
+
+    return pool.run(begin)
+
+
+def confirmed(pool: Pool, attempt: Attempt) -> User:
+    """Return the user whose name and password somebody gave; failures are counted.
+
+    Raises:
+        LoginError: as :func:`log_in`.
+        BusyError: too many logins at once.
+        DatabaseAwayError: the database does not answer.
+    """
     name = attempt.name.strip().lower()[:64]
     counted = _counted(name, attempt.client_addr)
     wait_s, user = pool.run(lambda cursor: (_wait_s(cursor, counted), users.find(cursor, name)))
@@ -64,12 +93,25 @@ def log_in(pool: Pool, attempt: Attempt, lifetime: Lifetime) -> str:
     if not right or user is None or user.disabled:
         pool.run(lambda cursor: _failed(cursor, counted))
         raise LoginError("name or password is wrong")
+    pool.run(lambda cursor: cursor.execute("DELETE FROM console_login_failure WHERE counted = %s", (counted[0],)))
+    return user
 
-    def begin(cursor: Any) -> str:
-        cursor.execute("DELETE FROM console_login_failure WHERE counted = %s", (counted[0],))
-        return sessions.begin(cursor, user, attempt.client_addr, attempt.user_agent, lifetime)
 
-    return pool.run(begin)
+def refused_token(pool: Pool, client_addr: str) -> int:
+    """Count a token that is none, and return for how many seconds its address waits; 0 for not yet.
+
+    Only failures wait: who guesses at 32 random bytes finds none, and a program with an old token must not lock the
+    others out that share its address.
+    """
+    counted = (f"token {client_addr}"[:_WIDTH],)
+
+    def count(cursor: Any) -> int:
+        wait_s = max(0, _wait_s(cursor, counted))
+        if not wait_s:
+            _failed(cursor, counted)
+        return wait_s
+
+    return pool.run(count)
 
 
 def _counted(name: str, client_addr: str) -> tuple[str, str, str]:
@@ -88,7 +130,7 @@ def _wait_s(cursor: Any, counted: tuple[str, ...]) -> int:
 
 def _bound(counted: str, failures: int) -> int:
     """Return how long the next try has to wait after the last failure, seconds."""
-    beyond = failures - _BOUNDS[counted[:4]]
+    beyond = failures - _BOUNDS[counted.partition(" ")[0]]
     return 0 if beyond < 0 else min(_LONGEST_WAIT_S, _FIRST_WAIT_S << min(beyond, 10))
 
 

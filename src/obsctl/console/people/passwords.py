@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 import argon2
 
@@ -11,7 +13,7 @@ LEAST, MOST = 12, 256
 #: Each check takes 64 MiB and a core for some ten milliseconds: so many at a time, and no login can exhaust the host.
 _AT_ONCE = threading.BoundedSemaphore(2)
 _HASHER = argon2.PasswordHasher()
-#: Compared with where there is no such user, so that the answer takes as long.
+#: Compared with where there is no hash, so that the answer takes as long.
 _NOBODYS = _HASHER.hash("")
 
 
@@ -32,6 +34,7 @@ def hashed(password: str, name: str) -> str:
 
     Raises:
         UnfitPasswordError: it is too short, too long, or the name.
+        BusyError: no turn came within a second.
     """
     if len(password) < LEAST:
         raise UnfitPasswordError(f"a password has at least {LEAST} characters")
@@ -41,24 +44,32 @@ def hashed(password: str, name: str) -> str:
         raise UnfitPasswordError("the password is the user's name with a few characters more")
     if len(set(password)) < 5:
         raise UnfitPasswordError("the password repeats fewer than five characters")
-    return _HASHER.hash(password)
+    with _turn():
+        return _HASHER.hash(password)
 
 
 def fits(kept: str | None, password: str) -> bool:
     """Whether a password is the one that is kept.
 
     Args:
-        kept: its hash; None where there is no such user, which takes as long.
+        kept: its hash; None where there is no such user or it has none, which takes as long.
         password: that was given.
 
     Raises:
         BusyError: no turn came within a second.
     """
+    with _turn():
+        try:
+            return _HASHER.verify(kept or _NOBODYS, password[: MOST + 1]) and bool(kept)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
     if not _AT_ONCE.acquire(timeout=1.0):
         raise BusyError("too many logins at once")
     try:
-        return _HASHER.verify(kept or _NOBODYS, password[: MOST + 1]) and kept is not None
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
+        yield
     finally:
         _AT_ONCE.release()

@@ -13,7 +13,6 @@ import secrets
 from typing import Any, NamedTuple
 
 from obsctl.console.people.roles import Role
-from obsctl.console.people.users import User
 
 _TOKEN_BYTES = 32
 #: ``seen_at`` is written at most so often, seconds.
@@ -40,13 +39,17 @@ class Person(NamedTuple):
         user_id: number of the user.
         name: of the user.
         role: as it is now.
-        csrf: what a changing request must repeat; a page of another site does not know it.
+        csrf: what a changing request must repeat; a page of another site does not know it. Empty with an API token.
+        must_change: the password is to be changed before anything else.
+        token: the name of the API token that the request shows; empty for a session.
     """
 
     user_id: int
     name: str
     role: Role
     csrf: str
+    must_change: bool = False
+    token: str = ""
 
 
 class Open(NamedTuple):
@@ -66,18 +69,18 @@ class Open(NamedTuple):
     seen_at: datetime.datetime
 
 
-def begin(cursor: Any, user: User, client_addr: str, user_agent: str, lifetime: Lifetime) -> str:
+def begin(cursor: Any, user_id: int, client_addr: str, user_agent: str, lifetime: Lifetime) -> str:
     """Begin a session and return its token; the user's sessions that have ended are removed."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     cursor.execute(
         "DELETE FROM console_session WHERE user_id = %s"
         " AND (seen_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND OR created_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND)",
-        (user.id, lifetime.idle_s, lifetime.most_s),
+        (user_id, lifetime.idle_s, lifetime.most_s),
     )
     cursor.execute(
         "INSERT INTO console_session (token_hash, user_id, client_addr, user_agent, created_at, seen_at)"
         " VALUES (%s, %s, %s, %s, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
-        (_hash(token), user.id, client_addr, user_agent[:_AGENT]),
+        (_hash(token), user_id, client_addr, user_agent[:_AGENT]),
     )
     return token
 
@@ -85,7 +88,7 @@ def begin(cursor: Any, user: User, client_addr: str, user_agent: str, lifetime: 
 def find(cursor: Any, token: str, lifetime: Lifetime) -> Person | None:
     """Return whose session a token is; None where there is none, where it has ended, or the user may not log in."""
     cursor.execute(
-        "SELECT u.user_id, u.name, u.role, TIMESTAMPDIFF(SECOND, s.seen_at, UTC_TIMESTAMP(3))"
+        "SELECT u.user_id, u.name, u.role, u.must_change, TIMESTAMPDIFF(SECOND, s.seen_at, UTC_TIMESTAMP(3))"
         " FROM console_session s JOIN console_user u ON u.user_id = s.user_id"
         " WHERE s.token_hash = %s AND NOT u.disabled"
         " AND s.seen_at >= UTC_TIMESTAMP(3) - INTERVAL %s SECOND"
@@ -95,10 +98,10 @@ def find(cursor: Any, token: str, lifetime: Lifetime) -> Person | None:
     row = cursor.fetchone()
     if row is None:
         return None
-    number, name, role, since_s = row
+    number, name, role, must_change, since_s = row
     if since_s >= _SEEN_EVERY_S:
         cursor.execute("UPDATE console_session SET seen_at = UTC_TIMESTAMP(3) WHERE token_hash = %s", (_hash(token),))
-    return Person(number, name, Role(role), csrf_of(token))
+    return Person(number, name, Role(role), csrf_of(token), bool(must_change))
 
 
 def end(cursor: Any, token: str) -> None:
@@ -116,6 +119,11 @@ def end_of_user(cursor: Any, user_id: int, session_id: str) -> bool:
         "DELETE FROM console_session WHERE user_id = %s AND token_hash = %s", (user_id, token_hash)
     )
     return ended > 0
+
+
+def end_all(cursor: Any, user_id: int, *, but: str = "") -> None:
+    """End all sessions of a user, except the one that has a token."""
+    cursor.execute("DELETE FROM console_session WHERE user_id = %s AND token_hash <> %s", (user_id, _hash(but)))
 
 
 def of_user(cursor: Any, user_id: int) -> list[Open]:

@@ -6,9 +6,9 @@ import datetime
 import re
 from typing import Any, NamedTuple
 
-from obsctl.console.people import audit
+from obsctl.console.people import audit, sessions
 from obsctl.console.people.audit import Actor
-from obsctl.console.people.passwords import hashed
+from obsctl.console.people.passwords import fits, hashed
 from obsctl.console.people.roles import Role
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -26,7 +26,8 @@ class User(NamedTuple):
     Attributes:
         id: its number.
         disabled: may not log in.
-        password_hash: as argon2 writes it.
+        password_hash: as argon2 writes it; None for a user that has no password.
+        must_change: the password was given by another person, and is to be changed before anything else.
         created_at: when it was added (UTC).
     """
 
@@ -34,11 +35,12 @@ class User(NamedTuple):
     name: str
     role: Role
     disabled: bool
-    password_hash: str
+    password_hash: str | None
+    must_change: bool
     created_at: datetime.datetime
 
 
-_SELECT = "SELECT user_id, name, role, disabled, password_hash, created_at FROM console_user"
+_SELECT = "SELECT user_id, name, role, disabled, password_hash, must_change, created_at FROM console_user"
 
 
 def find(cursor: Any, name: str) -> User | None:
@@ -56,8 +58,16 @@ def everybody(cursor: Any) -> list[User]:
     return [_user(row) for row in cursor.fetchall()]
 
 
-def add(cursor: Any, actor: Actor, name: str, role: Role, password: str) -> None:
+def add(cursor: Any, actor: Actor, name: str, role: Role, password: str | None, *, must_change: bool = False) -> None:
     """Add a user.
+
+    Args:
+        cursor: of the transaction.
+        actor: who adds it.
+        name: of the user.
+        role: of the user.
+        password: None for a user that cannot log in by one: it is there for its tokens, or a proxy vouches for it.
+        must_change: the user changes the password before anything else.
 
     Raises:
         UnfitUserError: the name cannot be used, or is taken.
@@ -65,29 +75,52 @@ def add(cursor: Any, actor: Actor, name: str, role: Role, password: str) -> None
     """
     if not _NAME.fullmatch(name):
         raise UnfitUserError(f"{name!r} cannot be a user's name: {NAMES}")
-    kept = hashed(password, name)
+    kept = None if password is None else hashed(password, name)
     if find(cursor, name) is not None:
         raise UnfitUserError(f"there is a user {name} already")
     try:
-        cursor.execute("INSERT INTO console_user (name, role, password_hash) VALUES (%s, %s, %s)", (name, role, kept))
+        cursor.execute(
+            "INSERT INTO console_user (name, role, password_hash, must_change) VALUES (%s, %s, %s, %s)",
+            (name, role, kept, must_change),
+        )
     except Exception as error:
         # Another console added it in between.
         if error.args and error.args[0] == _DUPLICATE:
             raise UnfitUserError(f"there is a user {name} already") from None
         raise
-    audit.write(cursor, actor, "user.add", name, f"role {role}")
+    audit.write(cursor, actor, "user.add", name, f"role {role}" + (", without a password" if kept is None else ""))
 
 
-def set_password(cursor: Any, actor: Actor, user: User, password: str) -> None:
+def set_password(cursor: Any, actor: Actor, user: User, password: str, *, must_change: bool = False) -> None:
     """Give a user another password, and end all its sessions.
+
+    Args:
+        cursor: of the transaction.
+        actor: who gives it.
+        user: whose it is.
+        password: the new one.
+        must_change: the user changes it before anything else.
 
     Raises:
         UnfitPasswordError: the password cannot be used.
     """
-    kept = hashed(password, user.name)
-    cursor.execute("UPDATE console_user SET password_hash = %s WHERE user_id = %s", (kept, user.id))
-    _end_sessions(cursor, user)
+    _keep_password(cursor, user, password, must_change=must_change)
+    sessions.end_all(cursor, user.id)
     audit.write(cursor, actor, "user.password", user.name)
+
+
+def change_own_password(cursor: Any, actor: Actor, user: User, password: str, token: str) -> None:
+    """Give a user the password that it chose, and end all its sessions but the one that has the token.
+
+    Raises:
+        UnfitPasswordError: the password cannot be used.
+        UnfitUserError: it is the present one.
+    """
+    if fits(user.password_hash, password):
+        raise UnfitUserError("this is the present password")
+    _keep_password(cursor, user, password, must_change=False)
+    sessions.end_all(cursor, user.id, but=token)
+    audit.write(cursor, actor, "user.password", user.name, "its own")
 
 
 def set_role(cursor: Any, actor: Actor, user: User, role: Role) -> None:
@@ -110,22 +143,34 @@ def disable(cursor: Any, actor: Actor, user: User, *, disabled: bool = True) -> 
     """
     if disabled:
         _keep_an_admin(cursor, user)
-        _end_sessions(cursor, user)
+        sessions.end_all(cursor, user.id)
     cursor.execute("UPDATE console_user SET disabled = %s WHERE user_id = %s", (disabled, user.id))
     audit.write(cursor, actor, "user.disable" if disabled else "user.enable", user.name)
 
 
 def remove(cursor: Any, actor: Actor, user: User) -> None:
-    """Remove a user with its sessions and saved searches.
+    """Remove a user with its sessions, tokens, memberships and saved searches.
 
     Raises:
         UnfitUserError: no admin would be left.
     """
     _keep_an_admin(cursor, user)
-    _end_sessions(cursor, user)
-    cursor.execute("DELETE FROM console_query WHERE user_id = %s", (user.id,))
-    cursor.execute("DELETE FROM console_user WHERE user_id = %s", (user.id,))
+    for table in ("console_session", "console_token", "console_member", "console_query", "console_user"):
+        cursor.execute(f"DELETE FROM {table} WHERE user_id = %s", (user.id,))  # noqa: S608 - the tables' own names
     audit.write(cursor, actor, "user.remove", user.name, f"role {user.role}")
+
+
+def end_sessions(cursor: Any, actor: Actor, user: User) -> None:
+    """End all sessions of a user."""
+    sessions.end_all(cursor, user.id)
+    audit.write(cursor, actor, "user.logout", user.name)
+
+
+def _keep_password(cursor: Any, user: User, password: str, *, must_change: bool) -> None:
+    kept = hashed(password, user.name)
+    cursor.execute(
+        "UPDATE console_user SET password_hash = %s, must_change = %s WHERE user_id = %s", (kept, must_change, user.id)
+    )
 
 
 def _keep_an_admin(cursor: Any, user: User) -> None:
@@ -137,10 +182,6 @@ def _keep_an_admin(cursor: Any, user: User) -> None:
         raise UnfitUserError(f"{user.name} is the only admin; give another user that role first")
 
 
-def _end_sessions(cursor: Any, user: User) -> None:
-    cursor.execute("DELETE FROM console_session WHERE user_id = %s", (user.id,))
-
-
 def _user(row: Any) -> User:
-    number, name, role, disabled, kept, created = row
-    return User(number, name, Role(role), bool(disabled), kept, created.replace(tzinfo=datetime.UTC))
+    number, name, role, disabled, kept, must_change, created = row
+    return User(number, name, Role(role), bool(disabled), kept, bool(must_change), created.replace(tzinfo=datetime.UTC))

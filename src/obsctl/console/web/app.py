@@ -21,12 +21,12 @@ from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import ProblemError, answer, of_framework, of_parameters
-from obsctl.console.web.routes import people, search, traffic
+from obsctl.console.web.routes import audit, people, projects, search, traffic, users
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, search, traffic)
+_SUBJECTS = (people, search, traffic, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -53,7 +53,8 @@ def build(config: ConsoleConfig) -> Any:
     )
     app.state.config = config
     app.state.pool = pool
-    app.state.door = Door(pool, Lifetime(config.session.idle_s, config.session.lifetime_s), https=https)
+    lifetime = Lifetime(config.session.idle_s, config.session.lifetime_s)
+    app.state.door = Door(pool, lifetime, config.people, https=https)
     app.state.turns = search.Turns(config.search.at_once)
     for subject in _SUBJECTS:
         app.include_router(subject.pages)

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from obsctl.console.config import PeopleConfig
 from obsctl.console.database import Pool
-from obsctl.console.people import sessions
+from obsctl.console.people import sessions, tokens
+from obsctl.console.people.login import refused_token
 from obsctl.console.people.roles import Role
 from obsctl.console.people.sessions import Lifetime, Person
 from obsctl.console.web.problems import ProblemError, answer
@@ -85,11 +87,14 @@ class Door:
     Args:
         pool: of connections.
         lifetime: of sessions.
+        people: what proxies say.
         https: whether the console itself speaks TLS.
     """
 
-    def __init__(self, pool: Pool, lifetime: Lifetime, *, https: bool) -> None:
+    def __init__(self, pool: Pool, lifetime: Lifetime, people: PeopleConfig, *, https: bool) -> None:
         self._pool = pool
+        self._header = people.trusted_header
+        self._proxies = people.proxies
         self.lifetime = lifetime
         self.https = https
         #: The prefix has browsers refuse the cookie from anywhere but this very host, by https.
@@ -104,15 +109,36 @@ class Door:
         token = self.token(request)
         if not token:
             return None
-        return await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
+        person = await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
+        vouched = self.vouched(request)
+        # A proxy that speaks for another person than the session's: that one is to log in.
+        return None if person and vouched and vouched != person.name else person
+
+    def vouched(self, request: Request) -> str:
+        """Return for which user a trusted proxy speaks; empty for none."""
+        given = request.headers.getlist(self._header) if self._header else []
+        peer = request.client.host if request.client else ""
+        return given[0].strip().lower() if len(given) == 1 and self._proxies.trusts(peer) else ""
+
+    def client_addr(self, request: Request) -> str:
+        """Return the address that a request comes from, where a trusted proxy says so the one in front of it."""
+        peer = request.client.host if request.client else ""
+        return self._proxies.client(peer, ",".join(request.headers.getlist("x-forwarded-for")))
 
 
-async def logged_in(request: Request) -> Person:
-    """Return who asks, for a call of the API.
+async def caller(request: Request) -> Person:
+    """Return who asks, for a call of the API: by the token that the request shows, or else by its session.
+
+    A request with a token is judged by the token alone, whatever cookie it has. It needs no proof that a page of this
+    console made it, because no other site's page can know a token.
 
     Raises:
-        ProblemError: nobody is logged in; or a changing request does not come from a page of this console.
+        ProblemError: nobody is logged in, or the token is none; or a changing request does not come from a page of this
+            console.
     """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return await run_in_threadpool(_by_token, request.app.state.pool, token.strip(), client_addr(request))
     door: Door = request.app.state.door
     person = await door.person(request)
     if person is None:
@@ -122,8 +148,50 @@ async def logged_in(request: Request) -> Person:
     return person
 
 
+def _by_token(pool: Pool, token: str, address: str) -> Person:
+    person = pool.run(lambda cursor: tokens.find(cursor, token))
+    if person is not None:
+        return person
+    if wait_s := refused_token(pool, address):
+        raise ProblemError(429, "busy", "too many requests with a wrong token", headers={"retry-after": str(wait_s)})
+    detail = "there is no such token, or it has ended"
+    raise ProblemError(401, "not-logged-in", detail, headers={"www-authenticate": "Bearer"})
+
+
+#: Of a call of the API that is open to who has to change the password first.
+Caller = Annotated[Person, Depends(caller)]
+
+
+async def logged_in(person: Caller) -> Person:
+    """Return who asks, for a call of the API.
+
+    Raises:
+        ProblemError: as :func:`caller`; or the password is to be changed first.
+    """
+    if person.must_change:
+        raise ProblemError(403, "change-password", "change the password first: /account")
+    return person
+
+
 #: Of a call of the API that takes a login.
 LoggedIn = Annotated[Person, Depends(logged_in)]
+
+
+async def operator(person: LoggedIn) -> Person:
+    """Return who asks, for a call of the API that operators may make."""
+    require_role(person, Role.OPERATOR)
+    return person
+
+
+async def admin(person: LoggedIn) -> Person:
+    """Return who asks, for a call of the API that admins may make."""
+    require_role(person, Role.ADMIN)
+    return person
+
+
+#: Of calls that change what all share. As a dependency the role is looked at before the request's body.
+Operator = Annotated[Person, Depends(operator)]
+Admin = Annotated[Person, Depends(admin)]
 
 
 def require_role(person: Person, role: Role) -> None:
@@ -134,6 +202,16 @@ def require_role(person: Person, role: Role) -> None:
     """
     if not person.role.includes(role):
         raise ProblemError(403, "forbidden", f"this takes the role {role}; {person.name} is a {person.role}")
+
+
+def require_session(person: Person) -> None:
+    """Refuse a token where it could outlive its own end: it changes no password and makes no token.
+
+    Raises:
+        ProblemError: the request shows a token.
+    """
+    if person.token:
+        raise ProblemError(403, "forbidden", "this takes a login, not a token")
 
 
 def require_own_page(request: Request, person: Person | None, given: str) -> None:
@@ -159,4 +237,5 @@ def require_own_page(request: Request, person: Person | None, given: str) -> Non
 
 def client_addr(request: Request) -> str:
     """Return the address that a request comes from."""
-    return request.client.host if request.client else ""
+    door: Door = request.app.state.door
+    return door.client_addr(request)

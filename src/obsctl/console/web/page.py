@@ -14,13 +14,16 @@ from markupsafe import Markup
 
 from obsctl import __version__
 from obsctl.console.config import ConsoleConfig, Language
+from obsctl.console.people.roles import Role
 from obsctl.console.people.sessions import Person
-from obsctl.console.web.guard import Door
+from obsctl.console.web.guard import Door, require_role
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
 
 #: The pages of the navigation, in their order: names of templates, of texts and of paths.
 NAVIGATION = ("search", "traffic")
+#: Those of admins, behind the others.
+ADMINISTRATION = ("users", "projects", "audit")
 START = "/search"
 LANGUAGE_COOKIE = "obsctl-language"
 _ENVIRONMENT = Environment(
@@ -47,29 +50,40 @@ def show(request: Request, template: str, person: Person | None, status: int = 2
         language=language,
         person=person,
         here=template,
-        navigation=NAVIGATION,
+        navigation=NAVIGATION + (ADMINISTRATION if person and person.role is Role.ADMIN else ()),
         version=__version__,
         **values,
     )
     return HTMLResponse(body, status)
 
 
-async def show_with_script(request: Request, template: str, keys: Sequence[str]) -> Response:
-    """Return a page whose script asks the API, or lead to the login.
+async def show_with_script(
+    request: Request, template: str, keys: Sequence[str], role: Role = Role.VIEWER, **values: Any
+) -> Response:
+    """Return a page whose script asks the API; or lead to the login, or to the change of the password.
 
     Args:
         request: of the page.
         template: as in :func:`show`.
         keys: of the texts that the script puts together itself.
+        role: that the page takes.
+        values: what the template shows.
+
+    Raises:
+        ProblemError: the person's role does not include it.
     """
     person = await person_of(request)
     if person is None:
         return to_login(request)
+    if person.must_change and template != "account":
+        return RedirectResponse("/account", 303)
+    require_role(person, role)
     config: ConsoleConfig = request.app.state.config
     said = texts(language_of(request))
     data = json.dumps({"texts": {key: said[key] for key in keys}, "timezone": config.timezone})
     # Within a script element nothing but its end tag and a comment has a meaning.
-    return show(request, template, person, texts_json=Markup(data.replace("<", "\\u003c")))  # noqa: S704
+    safe = Markup(data.replace("<", "\\u003c"))  # noqa: S704
+    return show(request, template, person, texts_json=safe, **values)
 
 
 def language_of(request: Request) -> Language:

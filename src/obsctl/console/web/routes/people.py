@@ -1,4 +1,4 @@
-"""Login, logout, the own account and its sessions: pages and calls of the API."""
+"""Login, logout, the own account with its password, sessions and tokens: pages and calls of the API."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
-from obsctl.console.people import sessions
-from obsctl.console.people.login import Attempt, LoginError, log_in
+from obsctl.console.people import projects, sessions, tokens, users
+from obsctl.console.people.audit import Actor
+from obsctl.console.people.login import Attempt, LoginError, confirmed, enter, log_in
 from obsctl.console.people.passwords import BusyError
-from obsctl.console.web.guard import Door, LoggedIn, client_addr, require_own_page
-from obsctl.console.web.page import LANGUAGE_COOKIE, START, language_of, person_of, show, to_login
+from obsctl.console.people.roles import Role
+from obsctl.console.people.users import UnfitUserError
+from obsctl.console.web.changes import change
+from obsctl.console.web.guard import Caller, Door, LoggedIn, client_addr, require_own_page, require_session
+from obsctl.console.web.page import LANGUAGE_COOKIE, START, language_of, person_of, show, show_with_script
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
 
 pages = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/v1")
 
+#: Texts that the account page's script puts together.
+TEXTS = (
+    "lost", "differ", "changed", "revoke", "revoke_really", "never", "role_viewer", "role_operator", "role_admin",
+)  # fmt: skip
 _LANGUAGE_S = 365 * 86400
 
 
@@ -31,10 +40,34 @@ def _own_path(text: str) -> str:
 
 @pages.get("/login")
 async def loginshow(request: Request, next: str = START) -> Response:  # noqa: A002 - the address's word
-    """Show the login."""
+    """Show the login; whom a trusted proxy vouches for is logged in at once."""
     if await person_of(request) is not None:
         return RedirectResponse(_own_path(next), 303)
-    return show(request, "login", None, next=_own_path(next), name="", trouble="")
+    door: Door = request.app.state.door
+    said = texts(language_of(request))
+    name = door.vouched(request)
+    if not name:
+        return show(request, "login", None, next=_own_path(next), name="", trouble="")
+    agent = request.headers.get("user-agent", "")
+    token = await run_in_threadpool(enter, request.app.state.pool, name, client_addr(request), agent, door.lifetime)
+    if token is None:
+        trouble = said["no_user"].format(name=name)
+        return show(request, "login", None, 403, next=_own_path(next), name="", trouble=trouble)
+    return await _entered(request, token, next)
+
+
+async def _entered(request: Request, token: str, path: str) -> Response:
+    """Return the answer to a login, and end the session that the browser had, so that nobody can have planted it."""
+    door: Door = request.app.state.door
+    pool: Pool = request.app.state.pool
+    former = door.token(request)
+    if former:
+        await run_in_threadpool(pool.run, lambda cursor: sessions.end(cursor, former))
+    answer = RedirectResponse(_own_path(path), 303)
+    answer.set_cookie(
+        door.cookie, token, max_age=door.lifetime.most_s, secure=door.https, httponly=True, samesite="lax"
+    )
+    return answer
 
 
 @pages.post("/login")
@@ -44,7 +77,7 @@ async def login(
     password: Annotated[str, Form(max_length=1024)] = "",
     next: Annotated[str, Form(max_length=16384)] = START,  # noqa: A002 - the form's word
 ) -> Response:
-    """Log in; a session that the browser had ends, so that nobody can have planted it."""
+    """Log in."""
     require_own_page(request, None, "")
     door: Door = request.app.state.door
     pool: Pool = request.app.state.pool
@@ -63,14 +96,7 @@ async def login(
     except DatabaseAwayError:
         status, trouble = 503, said["database_away"]
     else:
-        former = door.token(request)
-        if former:
-            await run_in_threadpool(pool.run, lambda cursor: sessions.end(cursor, former))
-        answer = RedirectResponse(_own_path(next), 303)
-        answer.set_cookie(
-            door.cookie, token, max_age=door.lifetime.most_s, secure=door.https, httponly=True, samesite="lax"
-        )
-        return answer
+        return await _entered(request, token, next)
     page = show(request, "login", None, status, next=_own_path(next), name=name, trouble=trouble)
     page.headers.update(headers)
     return page
@@ -92,19 +118,29 @@ async def logout(request: Request, csrf: Annotated[str, Form(max_length=128)] = 
 
 @pages.get("/account")
 async def account(request: Request) -> Response:
-    """Show who is logged in, and the sessions."""
-    person = await person_of(request)
-    if person is None:
-        return to_login(request)
+    """Show who is logged in, with projects, sessions and tokens."""
     door: Door = request.app.state.door
     config: ConsoleConfig = request.app.state.config
-    pool: Pool = request.app.state.pool
-    found = await run_in_threadpool(pool.run, lambda cursor: sessions.of_user(cursor, person.user_id))
+    person = await person_of(request)
+    found: list[sessions.Open] = []
+    belongs: list[str] = []
+    roles: list[str] = []
+    if person is not None:
+        pool: Pool = request.app.state.pool
+        number = person.user_id
+        found, member = await run_in_threadpool(
+            pool.run, lambda cursor: (sessions.of_user(cursor, number), projects.of_user(cursor, number))
+        )
+        belongs = [one.name for one in member]
+        roles = [role.value for role in Role if person.role.includes(role)]
     current = sessions.id_of(door.token(request))
-    return show(
+    return await show_with_script(
         request,
         "account",
-        person,
+        TEXTS,
+        projects=belongs,
+        roles=roles,
+        most_days=tokens.MOST_DAYS,
         sessions=[
             {
                 "id": one.id,
@@ -154,7 +190,7 @@ async def language(
 
 
 @api.get("/me")
-async def me(person: LoggedIn) -> dict[str, str]:
+async def me(person: Caller) -> dict[str, str]:
     """Return who is logged in."""
     return {"name": person.name, "role": person.role}
 
@@ -182,4 +218,88 @@ def end_own_session(request: Request, person: LoggedIn, session_id: str) -> Resp
     pool: Pool = request.app.state.pool
     if not pool.run(lambda cursor: sessions.end_of_user(cursor, person.user_id, session_id)):
         raise ProblemError(404, "not-found", "there is no such session of yours")
+    return Response(status_code=204)
+
+
+class Password(BaseModel):
+    """A change of one's own password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    old: Annotated[str, Field(max_length=1024)]
+    new: Annotated[str, Field(max_length=1024)]
+
+
+@api.post("/password", status_code=204)
+def change_own_password(request: Request, person: Caller, password: Password) -> Response:
+    """Change the password of who asks; its other sessions end. A wrong old one counts as a failed login."""
+    require_session(person)
+    pool: Pool = request.app.state.pool
+    door: Door = request.app.state.door
+    attempt = Attempt(person.name, password.old, client_addr(request), "")
+    try:
+        user = confirmed(pool, attempt)
+    except LoginError as error:
+        if error.wait_s:
+            raise ProblemError(429, "busy", str(error), headers={"retry-after": str(error.wait_s)}) from None
+        raise ProblemError(403, "wrong-password", "the old password is wrong") from None
+    except BusyError as error:
+        raise ProblemError(429, "busy", str(error), headers={"retry-after": "1"}) from None
+    token = door.token(request)
+    change(request, person, lambda cursor, actor: users.change_own_password(cursor, actor, user, password.new, token))
+    return Response(status_code=204)
+
+
+class NewToken(BaseModel):
+    """A token to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=tokens.NAME_WIDTH, description="what it is for")]
+    role: Annotated[Role, Field(description="what it may do at most")] = Role.VIEWER
+    days: Annotated[int, Field(ge=1, le=tokens.MOST_DAYS, description="after which it ends")] = 90
+
+
+@api.get("/tokens")
+def own_tokens(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
+    """Return the tokens of who asks, by name."""
+    pool: Pool = request.app.state.pool
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "role": one.role,
+            "created_at": one.created_at.isoformat(),
+            "expires_at": one.expires_at.isoformat(),
+            "used_at": one.used_at and one.used_at.isoformat(),
+        }
+        for one in pool.run(lambda cursor: tokens.of_user(cursor, person.user_id))
+    ]
+
+
+@api.post("/tokens", status_code=201)
+def make_token(request: Request, person: LoggedIn, wanted: NewToken) -> dict[str, str]:
+    """Make a token of who asks; only this answer has it."""
+    require_session(person)
+
+    def make(cursor: Any, actor: Actor) -> str:
+        user = users.find(cursor, person.name)
+        if user is None:
+            raise UnfitUserError("this user was just removed")
+        return tokens.add(cursor, actor, user, tokens.Wanted(wanted.name, wanted.role, wanted.days))
+
+    return {"token": change(request, person, make)}
+
+
+@api.delete("/tokens/{token_id}", status_code=204)
+def revoke_own_token(request: Request, person: LoggedIn, token_id: int) -> Response:
+    """End one of the tokens of who asks."""
+
+    def revoke(cursor: Any, actor: Actor) -> None:
+        found = next((one for one in tokens.of_user(cursor, person.user_id) if one.id == token_id), None)
+        if found is None:
+            raise ProblemError(404, "not-found", "you have no such token")
+        tokens.revoke(cursor, actor, found)
+
+    change(request, person, revoke)
     return Response(status_code=204)

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import Pool
 from obsctl.console.people import saved
+from obsctl.console.people.scope import Scope
 from obsctl.console.web.found import Wanted, place_of, stream
 from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import TABLES, Log, Since, Until, span
 from obsctl.console.web.problems import ProblemError
-from obsctl.query.errors import QueryError
-from obsctl.query.parse import parse
+from obsctl.console.web.scope import Scoped, filter_for
 from obsctl.search.question import question
 from obsctl.search.windows import Windows
 
@@ -95,10 +95,10 @@ class Asked(BaseModel):
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}}, "description": "JSON lines: lines, end or problem"}},
 )
-async def search(request: Request, _: LoggedIn, asked: Annotated[Asked, Query()]) -> StreamingResponse:
+async def search(request: Request, scope: Scoped, asked: Annotated[Asked, Query()]) -> StreamingResponse:
     """Find lines, newest first, and send them as they are found."""
     turns: Turns = request.app.state.turns
-    wanted = _wanted(request.app.state.config, asked)
+    wanted = _wanted(request.app.state.config, scope, asked)
     turns.take()
 
     async def lines() -> AsyncIterator[bytes]:
@@ -138,10 +138,10 @@ def saved_queries(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
 
 
 @api.put("/queries/{name:path}", status_code=204)
-def save_query(request: Request, person: LoggedIn, name: QueryName, kept: Kept) -> Response:
+def save_query(request: Request, person: LoggedIn, scope: Scoped, name: QueryName, kept: Kept) -> Response:
     """Keep a search under a name; one's own of that name is replaced."""
     pool: Pool = request.app.state.pool
-    _wanted(request.app.state.config, Asked(**kept.model_dump(exclude={"shared"})))
+    _wanted(request.app.state.config, scope, Asked(**kept.model_dump(exclude={"shared"})))
     state = {key: value for key, value in kept.model_dump(exclude={"shared"}).items() if value}
     try:
         pool.run(lambda cursor: saved.keep(cursor, person.user_id, name, state, shared=kept.shared))
@@ -159,16 +159,11 @@ def forget_query(request: Request, person: LoggedIn, name: QueryName) -> Respons
     return Response(status_code=204)
 
 
-def _wanted(config: ConsoleConfig, asked: Asked) -> Wanted:
+def _wanted(config: ConsoleConfig, scope: Scope, asked: Asked) -> Wanted:
     now = datetime.datetime.now(datetime.UTC)
     begin, end = span(config, asked.since, asked.until)
     table = TABLES[asked.log]
-    try:
-        wanted = question(parse(asked.filter.strip() or "*", table), table, now)
-    except QueryError as error:
-        raise ProblemError(
-            422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
-        ) from None
+    wanted = question(filter_for(scope, asked.filter, table), table, now)
     try:
         place = place_of(asked.before) if asked.before else None
     except ValueError as error:

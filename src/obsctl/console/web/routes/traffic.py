@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from obsctl.console import traffic
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import Pool
-from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import Since, Until, span
 from obsctl.console.web.problems import ProblemError
+from obsctl.console.web.scope import Scoped, counted_for
 from obsctl.query.sql import Sql
 from obsctl.search.run import bound_of
 
@@ -47,13 +47,14 @@ class AskedTraffic(BaseModel):
 
 
 @api.get("/traffic")
-def traffic_of(request: Request, _: LoggedIn, asked: Annotated[AskedTraffic, Query()]) -> dict[str, Any]:
+def traffic_of(request: Request, scope: Scoped, asked: Annotated[AskedTraffic, Query()]) -> dict[str, Any]:
     """Count requests, bytes and latency from the minute roll-ups: as series, and by balancer and class of routes."""
     config: ConsoleConfig = request.app.state.config
     pool: Pool = request.app.state.pool
     begin, end = span(config, asked.since, asked.until)
     end = end or datetime.datetime.now(datetime.UTC)
-    wanted = traffic.Asked(begin.replace(second=0, microsecond=0), end, asked.host, asked.route, config.zone)
+    first = begin.replace(second=0, microsecond=0)
+    wanted = traffic.Asked(first, end, asked.host, asked.route, config.zone, counted_for(scope))
     if end - begin > _LONGEST_TRAFFIC:
         raise ProblemError(422, "invalid-parameter", f"at most {_LONGEST_TRAFFIC.days} days", parameter="since")
 
