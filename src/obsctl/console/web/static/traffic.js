@@ -87,7 +87,8 @@ function chart(title, at, series) {
       width: charts.clientWidth,
       height: HEIGHT,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
-      cursor: { sync: { key: "traffic" } },
+      // The cross is on all charts; a drag is on its own, or each of them would ask for the shorter time.
+      cursor: { sync: { key: "traffic", filters: { pub: (event) => event === "mousemove" || event === "mouseleave" } } },
       axes: [{ stroke: axis, grid }, { stroke: axis, grid, size: 70 }],
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1e-9)] } },
       series: [{}, ...series.map(({ label, stroke }) => ({ label, stroke, width: 1.5, spanGaps: false }))],
