@@ -23,6 +23,7 @@ const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_
 const AROUND_MS = 60_000;
 
 let running = null; // of the search under way
+let latest = null; // what it asks for, whatever is typed meanwhile
 let shown = []; // all lines of the table
 let reached = "";
 
@@ -60,6 +61,7 @@ async function loadFields() {
 async function run(asked, before = "") {
   running?.abort();
   const mine = (running = new AbortController());
+  latest = asked;
   const log = asked.get("log");
   if (!before) {
     shown = [];
@@ -148,7 +150,7 @@ function toggle(row, open, line, log) {
   const list = document.createElement("dl");
   for (const [name, value] of Object.entries(line)) {
     if (value === null || value === "") continue;
-    const actions = element("div", "", "act");
+    const actions = element("dd", "", "act");
     if (name !== "ts") {
       actions.append(
         button(texts.only_this, () => narrow(condition(name, value)), `${texts.only_this}: ${name}`),
@@ -274,7 +276,7 @@ form.addEventListener("submit", (event) => {
 form.since.addEventListener("change", () => showOwnRange(form));
 form.log.addEventListener("change", loadFields);
 stop.addEventListener("click", () => running?.abort());
-older.addEventListener("click", () => run(state(), older.value));
+older.addEventListener("click", () => run(latest, older.value));
 addEventListener("popstate", () => start());
 
 function start() {
