@@ -43,7 +43,7 @@ class AskedTraffic(BaseModel):
     since: Since = "24h"
     until: Until = ""
     host: Annotated[str, Field(max_length=64, description="of this balancer alone")] = ""
-    route: Annotated[str, Field(max_length=16, description="of this class of routes alone")] = ""
+    route: Annotated[str, Field(max_length=16, pattern="^[a-z]*$", description="of this class of routes alone")] = ""
 
 
 @api.get("/traffic")
