@@ -23,7 +23,9 @@ pages = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/v1")
 
 #: Texts that the page's script puts together.
-TEXTS = ("lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes")
+TEXTS = (
+    "lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes", "time_range",
+)  # fmt: skip
 #: A page of traffic may take so long, seconds, and span so much.
 _TRAFFIC_S = 4.0
 _LONGEST_TRAFFIC = datetime.timedelta(days=400)
