@@ -66,7 +66,7 @@ def _picture(page: Browser, project: Path, name: str) -> None:
     file = project / "docs" / "images" / "console" / f"{name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(io.BytesIO(page.picture())) as shown:
-        shown.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(file, optimize=True)
+        shown.convert("RGB").quantize(dither=Image.Dither.NONE).save(file, optimize=True)
     assert file.stat().st_size < _MOST_BYTES
 
 
