@@ -17,6 +17,8 @@ const COLUMNS = {
 };
 const NUMBERS = new Set(["status", "bytes", "request_time"]);
 const LONG = new Set(["uri", "message"]);
+// Characters of a value in the table; the whole is in the opened row.
+const SHOWN = 500;
 const SEVERE = new Set(["error", "crit", "alert", "emerg"]);
 // What the lines before and after one have in common with it, the first that it has.
 const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_addr", "host"] };
@@ -127,7 +129,8 @@ function rowOf(line, log) {
     first,
     ...COLUMNS[log].map((name) => {
       const kind = NUMBERS.has(name) ? "number" : LONG.has(name) ? "" : "short";
-      return element("td", name === "ts" ? local(line.ts) : String(line[name] ?? ""), `${name} ${kind}`.trim());
+      const text = name === "ts" ? local(line.ts) : String(line[name] ?? "");
+      return element("td", text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text, `${name} ${kind}`.trim());
     }),
   );
   return row;
