@@ -44,8 +44,8 @@ def _chromium(site: Console, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def page(_chromium: Browser, site: Console) -> Iterator[Browser]:
     """The browser, on no page yet; whatever a test does, no script may fail and no policy be broken in it."""
     with site.rows() as cursor:
-        cursor.execute("DELETE FROM console_login_failure")
-        cursor.execute("DELETE FROM console_query")
+        for table in ("console_login_failure", "console_session", "console_query"):
+            cursor.execute(f"DELETE FROM {table}")
     _chromium.fresh(site)
     yield _chromium
     # What the console refuses, the browser notes as an error of the network.

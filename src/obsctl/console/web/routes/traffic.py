@@ -24,7 +24,8 @@ api = APIRouter(prefix="/v1")
 
 #: Texts that the page's script puts together.
 TEXTS = (
-    "lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes", "time_range",
+    "lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes",
+    "time_range",
 )  # fmt: skip
 #: A page of traffic may take so long, seconds, and span so much.
 _TRAFFIC_S = 4.0

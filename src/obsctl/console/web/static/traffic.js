@@ -97,7 +97,7 @@ function chart(title, at, series) {
       ],
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1e-9)] } },
       series: [
-        { label: texts.time_range, value: (_, at) => (at === null ? "–" : siteTime(at)) },
+        { label: texts.time_range, value: (_, at) => (at === null ? "--" : siteTime(at)) },
         ...series.map(({ label, stroke }) => ({ label, stroke, width: 1.5, spanGaps: false })),
       ],
       hooks: { setSelect: [zoom] },
