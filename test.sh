@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: ./test.sh [lint|unit|contract|integration|lab|lab-debian12|lab-el9]...   (default: all but the last two)
+# Runs the tests: ./test.sh [lint|unit|contract|integration|browser|lab|lab-debian12|lab-el9]...   (default: all but the last two)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,13 +11,14 @@ Usage: ./test.sh [LEVEL ...]
   unit          pure functions
   contract      wire formats, golden files, exit codes
   integration   real Kafka and a real database, started by the tests (loopback); the store on MySQL as well (root)
+  browser       the pages of the console in Chromium, over a real database
   lab           the whole fleet on hosts of both systems, Debian 12 and EL 9 twins: dry run on bare hosts, converge,
                 verify, the drills (a second run that changes nothing among them), destroy (root)
   lab-debian12  the same with Debian 12 on every host, and the long drills
   lab-el9       the same with EL 9 twins as every host, and the long drills
 
-Without a level: lint beside unit and contract, then integration beside the lab's making, then its drills. The end shows
-how long each stage took.
+Without a level: lint beside unit and contract, then integration and browser beside the lab's making, then its drills.
+The end shows how long each stage took.
 Refuses to touch a lab that it did not start, unless CI=true.
 TEXT
 }
@@ -109,6 +110,10 @@ prepare_integration() {
   build_artifacts
 }
 
+prepare_browser() {
+  ./scripts/install-packages mariadb-server chromium chromium-driver fonts-dejavu-core fonts-noto-cjk
+}
+
 prepare_lab() {
   [ "$(id -u)" = 0 ] || {
     echo "the lab makes mounts and network links: run this as root, or only: ./test.sh lint unit contract integration" >&2
@@ -173,6 +178,13 @@ on_mysql() { # what the store does, on MySQL's own server, which no stable Debia
   OBSCTL_TEST_MYSQLD=$program run_tests -n 2 "${by_file[@]}" tests/integration/test_store.py tests/integration/test_poison.py
 }
 
+browser() {
+  stage "browser: programs"
+  prepare_browser
+  stage "browser"
+  run_tests --durations=15 tests/browser
+}
+
 everything() { # in turn, most of it would leave a core idle
   local lint roots store made
   stage "artifacts and environments"
@@ -182,6 +194,7 @@ everything() { # in turn, most of it would leave a core idle
   prepare_lab
   prepare_contract
   prepare_integration
+  prepare_browser
   beside in_one_piece "roots of the lab's hosts" python -m obsctl.lab.base debian12 el9
   roots=$!
   stage "unit, contract (seconds of three processes)"
@@ -196,8 +209,8 @@ everything() { # in turn, most of it would leave a core idle
   made=$!
   OBSCRAFT_TEST_TIMES='' beside in_one_piece "integration: the store on MySQL" on_mysql
   store=$!
-  stage "integration (seconds of three processes)"
-  run_tests -n 3 "${by_file[@]}" --durations=15 tests/integration
+  stage "integration, browser (seconds of three processes)"
+  run_tests -n 3 "${by_file[@]}" --durations=15 tests/integration tests/browser
   stage "waiting for what runs beside"
   wait "$store"
   wait "$made"
@@ -243,7 +256,7 @@ case ${1:-} in
   -h | --help) usage; exit 0 ;;
 esac
 for level in "$@"; do
-  case $level in lint | unit | contract | integration | lab | lab-debian12 | lab-el9) ;; *) usage >&2; exit 64 ;; esac
+  case $level in lint | unit | contract | integration | browser | lab | lab-debian12 | lab-el9) ;; *) usage >&2; exit 64 ;; esac
 done
 levels=("$@")
 [ ${#levels[@]} -gt 0 ] || levels=(everything)
@@ -260,4 +273,4 @@ stage "Python environment"
 PATH=$PWD/.venv/bin:$PATH
 for level in "${levels[@]}"; do "$level"; done
 end_stage passed
-say "passed: ${*:-lint, unit, contract, integration, lab}"
+say "passed: ${*:-lint, unit, contract, integration, browser, lab}"

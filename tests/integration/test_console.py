@@ -17,9 +17,17 @@ import requests
 
 from obsctl.lines.formats.line import AccessLine
 from obsctl.query import values
-from obsctl.store import rollup
-from obsctl.store.mysql import rows
-from rig.console import DATABASE, USER, Console, console, csrf, make_database, password_of, write_config
+from rig.console import (
+    DATABASE,
+    USER,
+    Console,
+    console,
+    csrf,
+    make_database,
+    password_of,
+    store_lines,
+    write_config,
+)
 from rig.database import MariaDB
 from rig.waiting import wait_for
 
@@ -42,13 +50,7 @@ def _lines() -> list[AccessLine]:
 @pytest.fixture(scope="module")
 def page(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     make_database(mariadb)
-    with mariadb.root(DATABASE) as cursor:
-        cursor.execute(rows.SESSION)
-        before, after = rows.INSERT_ACCESS
-        cursor.execute(before + b",".join(rows.line_rows(_lines())) + after)
-        before, after = rows.INSERT_ROLLUP
-        cursor.execute(before + b",".join(rows.rollup_rows(rollup.count(_lines()))) + after)
-        cursor.execute("COMMIT")
+    store_lines(mariadb, _lines())
     with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 2, "seconds": 60}) as running:
         yield running
     with mariadb.root() as cursor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from obsctl.console.people import users
 from obsctl.console.people.audit import Actor
 from obsctl.console.people.roles import Role
 from obsctl.console.privileges import PRIVILEGES
+from obsctl.lines.formats.line import AccessLine, ErrorLine
+from obsctl.store import rollup
+from obsctl.store.mysql import rows
 from rig.database import MariaDB, grant, make_schema
 from rig.ending import with_us
 from rig.ports import free_port
@@ -99,6 +102,20 @@ def make_database(server: MariaDB) -> None:
         grant(cursor, DATABASE, USER, PASSWORD, PRIVILEGES)
         for name, role in PEOPLE.items():
             users.add(cursor, Actor("root"), name, role, password_of(name))
+
+
+def store_lines(server: MariaDB, access: Sequence[AccessLine], error: Sequence[ErrorLine] = ()) -> None:
+    """Store lines and the roll-ups of those of the access log, as the consumer does."""
+    with server.root(DATABASE) as cursor:
+        cursor.execute(rows.SESSION)
+        for (before, after), stored in (
+            (rows.INSERT_ACCESS, rows.line_rows(access)),
+            (rows.INSERT_ERROR, rows.line_rows(error)),
+            (rows.INSERT_ROLLUP, rows.rollup_rows(rollup.count(access))),
+        ):
+            if stored:
+                cursor.execute(before + b",".join(stored) + after)
+        cursor.execute("COMMIT")
 
 
 @contextmanager

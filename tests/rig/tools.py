@@ -29,6 +29,11 @@ def missing_tools() -> str:
         return "java is not installed"
     if kafka_archive() is None:
         return f"no Kafka archive in {CACHE / 'artifacts' / 'kafka'} (obsctl artifacts build)"
+    return missing_database()
+
+
+def missing_database() -> str:
+    """Return why no database can be started here, or an empty string."""
     if MYSQLD:
         return "" if shutil.which(MYSQLD) else f"OBSCTL_TEST_MYSQLD names no program: {MYSQLD}"
     if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:

@@ -20,7 +20,7 @@ from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
-from obsctl.console.web.problems import ProblemError, answer, of_framework, of_parameters
+from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_framework, of_parameters
 from obsctl.console.web.routes import audit, people, projects, search, traffic, users
 
 LOG = logging.getLogger("obsctl.console")
@@ -58,7 +58,7 @@ def build(config: ConsoleConfig) -> Any:
     app.state.turns = search.Turns(config.search.at_once)
     for subject in _SUBJECTS:
         app.include_router(subject.pages)
-        app.include_router(subject.api)
+        app.include_router(subject.api, responses=DESCRIBED)
     app.add_api_route("/", _start, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(ProblemError, _problem)

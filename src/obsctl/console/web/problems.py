@@ -10,6 +10,27 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+#: How the description of the API says what each call answers where it cannot do what was asked.
+DESCRIBED: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "problem details (RFC 9457)",
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "code", "detail"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "code": {"type": "string", "description": "stable, for programs"},
+                        "detail": {"type": "string", "description": "for people"},
+                    },
+                }
+            }
+        },
+    }
+}
 
 
 class ProblemError(Exception):

@@ -23,7 +23,10 @@ pages = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/v1")
 
 #: Texts that the page's script puts together.
-TEXTS = ("lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes")
+TEXTS = (
+    "lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes",
+    "time_range",
+)  # fmt: skip
 #: A page of traffic may take so long, seconds, and span so much.
 _TRAFFIC_S = 4.0
 _LONGEST_TRAFFIC = datetime.timedelta(days=400)
@@ -43,7 +46,7 @@ class AskedTraffic(BaseModel):
     since: Since = "24h"
     until: Until = ""
     host: Annotated[str, Field(max_length=64, description="of this balancer alone")] = ""
-    route: Annotated[str, Field(max_length=16, description="of this class of routes alone")] = ""
+    route: Annotated[str, Field(max_length=16, pattern="^[a-z]*$", description="of this class of routes alone")] = ""
 
 
 @api.get("/traffic")

@@ -96,21 +96,37 @@ export function dateField(milliseconds) {
 
 // -- a form's time range: `since`, or `begin` and `until` ------------------------------------------------------------
 
+const AGE = /^(\d+)([smhd])$/;
+const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
 export function putRange(form, asked) {
   const values = new FormData(form);
   asked.set("since", values.get("since") || values.get("begin"));
   if (!values.get("since") && values.get("until")) asked.set("until", values.get("until"));
 }
 
+// An age that the list does not have is added to it; what has an end, and what begins at a moment, is shown as moments.
 export function showRange(form, asked, standard) {
   const since = asked.get("since") ?? standard;
-  form.since.value = since;
-  if (form.since.value !== since || asked.get("until")) {
+  const until = asked.get("until") ?? "";
+  if (until || !AGE.test(since)) {
     form.since.value = "";
-    form.begin.value = since;
-    form.until.value = asked.get("until") ?? "";
+    form.begin.value = moment(since);
+    form.until.value = moment(until);
+  } else {
+    if (![...form.since.options].some((option) => option.value === since)) form.since.add(new Option(since, since), 0);
+    form.since.value = since;
   }
   showOwnRange(form);
+}
+
+// A moment of an address as a field for dates takes it; an empty text where it is none.
+function moment(text) {
+  const age = AGE.exec(text);
+  if (age) return dateField(Date.now() - age[1] * UNITS_MS[age[2]]);
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return `${text}T00:00`;
+  const abroad = /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? Date.parse(text) : NaN;
+  return Number.isNaN(abroad) ? text : dateField(abroad);
 }
 
 export function showOwnRange(form) {

@@ -17,12 +17,15 @@ const COLUMNS = {
 };
 const NUMBERS = new Set(["status", "bytes", "request_time"]);
 const LONG = new Set(["uri", "message"]);
+// Characters of a value in the table; the whole is in the opened row.
+const SHOWN = 500;
 const SEVERE = new Set(["error", "crit", "alert", "emerg"]);
 // What the lines before and after one have in common with it, the first that it has.
 const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_addr", "host"] };
 const AROUND_MS = 60_000;
 
 let running = null; // of the search under way
+let latest = null; // what it asks for, whatever is typed meanwhile
 let shown = []; // all lines of the table
 let reached = "";
 
@@ -60,6 +63,7 @@ async function loadFields() {
 async function run(asked, before = "") {
   running?.abort();
   const mine = (running = new AbortController());
+  latest = asked;
   const log = asked.get("log");
   if (!before) {
     shown = [];
@@ -125,7 +129,8 @@ function rowOf(line, log) {
     first,
     ...COLUMNS[log].map((name) => {
       const kind = NUMBERS.has(name) ? "number" : LONG.has(name) ? "" : "short";
-      return element("td", name === "ts" ? local(line.ts) : String(line[name] ?? ""), `${name} ${kind}`.trim());
+      const text = name === "ts" ? local(line.ts) : String(line[name] ?? "");
+      return element("td", text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text, `${name} ${kind}`.trim());
     }),
   );
   return row;
@@ -148,7 +153,7 @@ function toggle(row, open, line, log) {
   const list = document.createElement("dl");
   for (const [name, value] of Object.entries(line)) {
     if (value === null || value === "") continue;
-    const actions = element("div", "", "act");
+    const actions = element("dd", "", "act");
     if (name !== "ts") {
       actions.append(
         button(texts.only_this, () => narrow(condition(name, value)), `${texts.only_this}: ${name}`),
@@ -274,7 +279,7 @@ form.addEventListener("submit", (event) => {
 form.since.addEventListener("change", () => showOwnRange(form));
 form.log.addEventListener("change", loadFields);
 stop.addEventListener("click", () => running?.abort());
-older.addEventListener("click", () => run(state(), older.value));
+older.addEventListener("click", () => run(latest, older.value));
 addEventListener("popstate", () => start());
 
 function start() {

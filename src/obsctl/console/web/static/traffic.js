@@ -1,6 +1,8 @@
 // The traffic page: charts and tables from the minute roll-ups. Its state is the address.
 
-import { ask, calm, complain, dateField, element, putRange, say, showOwnRange, showRange, texts, timezone } from "./common.js";
+import {
+  ask, calm, complain, dateField, element, local, putRange, say, showOwnRange, showRange, texts, timezone,
+} from "./common.js";
 
 const form = document.getElementById("asked");
 const progress = document.getElementById("progress");
@@ -87,15 +89,33 @@ function chart(title, at, series) {
       width: charts.clientWidth,
       height: HEIGHT,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
-      cursor: { sync: { key: "traffic" } },
-      axes: [{ stroke: axis, grid }, { stroke: axis, grid, size: 70 }],
+      // The cross is on all charts; a drag is on its own, or each of them would ask for the shorter time.
+      cursor: { sync: { key: "traffic", filters: { pub: (event) => ["mousemove", "mouseleave"].includes(event) } } },
+      axes: [
+        { stroke: axis, grid, values: (_, moments, __, ___, step) => moments.map((at) => mark(at, step)) },
+        { stroke: axis, grid, size: 70 },
+      ],
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1e-9)] } },
-      series: [{}, ...series.map(({ label, stroke }) => ({ label, stroke, width: 1.5, spanGaps: false }))],
+      series: [
+        { label: texts.time_range, value: (_, at) => (at === null ? "--" : siteTime(at)) },
+        ...series.map(({ label, stroke }) => ({ label, stroke, width: 1.5, spanGaps: false })),
+      ],
       hooks: { setSelect: [zoom] },
     },
     [at, ...series.map(({ values }) => values)],
     charts,
   );
+}
+
+// A moment (seconds) in the site's time zone: 2026-01-31 12:00.
+function siteTime(at) {
+  return local(new Date(at * 1000).toISOString()).slice(0, 16);
+}
+
+// What stands at a moment of the axis: the time of day, and the day where it begins.
+function mark(at, step) {
+  const [day, time] = siteTime(at).split(" ");
+  return step >= 86_400 || time === "00:00" ? day.slice(5) : time;
 }
 
 // A drag on a chart is a shorter time.

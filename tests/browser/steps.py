@@ -1,0 +1,37 @@
+"""What several tests do on the pages."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from rig.browser import Browser
+from rig.console import Console, password_of
+
+
+def settled(page: Browser) -> None:
+    """Wait until the page shows what it was opened for."""
+    ready = {
+        "/search": "const line = document.getElementById('progress').textContent;"
+        "return document.getElementById('stop').hidden && (line || !document.getElementById('trouble').hidden)",
+        "/traffic": "return document.querySelectorAll('#charts canvas').length === 3",
+    }.get(page.path, "return document.readyState === 'complete'")
+    page.wait("the page is ready", lambda: page.run(ready))
+
+
+def log_in(page: Browser, name: str, password: str | None = None) -> None:
+    """Fill in the form that the browser shows, and send it."""
+    page.write("input[name=name]", name)
+    page.write("input[name=password]", password_of(name) if password is None else password)
+    page.click(".login button")
+
+
+def search(page: Browser, site: Console, name: str = "vera", **asked: str) -> None:
+    """Open the search of these parameters as a user, and wait for its end."""
+    page.enter_as(site.logged_in(name))
+    page.open(f"/search?{urlencode(asked)}")
+    settled(page)
+
+
+def found(page: Browser, column: str) -> list[str]:
+    """Return the texts of a column of the lines that are shown."""
+    return page.texts(f"#lines td.{column}")
