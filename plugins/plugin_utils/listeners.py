@@ -19,8 +19,8 @@ Value = Callable[[str], Any]
 
 #: In place of a group: each host of the fleet.
 EVERY_HOST = "all"
-#: In place of a group among the sources: every client, and the addresses in ``firewall_admin_sources``. Where others may
-#: come, the variable with their addresses.
+#: In place of a group among the sources: every client, and the addresses in ``firewall_admin_sources``. Where
+#: others may come, the variable with their addresses.
 ANYONE, ADMIN = "anyone", "admin"
 LOOPBACK = "127.0.0.1"
 

@@ -82,7 +82,7 @@ def listeners(fleet: Fleet) -> Iterator[Problem]:
 
 
 def client_listeners(fleet: Fleet) -> Iterator[Problem]:
-    """The consumer, the alerter, the console and obsctl speak to kafka_client_port as kafka_client_security_protocol says."""
+    """Consumer, alerter, console and obsctl speak to kafka_client_port as kafka_client_security_protocol says."""
     for host, variables in brokers(fleet):
         protocol = variables.get("kafka_client_security_protocol") or "PLAINTEXT"
         port = str(variables.get("kafka_client_port") or _broker_port(variables))

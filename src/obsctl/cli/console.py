@@ -1,28 +1,37 @@
-"""``obsctl console``: the console's users and the record of what was changed, on a host that has its configuration."""
+"""``obsctl console``: the console's users and the record of what was changed.
+
+Where the console's configuration is, a command works directly in its database; elsewhere it runs on one of its hosts.
+"""
 
 from __future__ import annotations
 
 import getpass
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from obsctl.cli.commands import Command, examples, group
-from obsctl.cli.settings import note, require_terminal
+from obsctl.cli.settings import note, require_terminal, settings
 from obsctl.core.errors import ExitCode, MissingDependencyError, ObsctlError, RefusedError, UsageError
 from obsctl.core.layout import Layout
 from obsctl.core.utc import timestamp
 
 if TYPE_CHECKING:
+    from obsctl.cli.there import Place
     from obsctl.console.people.roles import Role
     from obsctl.console.people.users import User
+    from obsctl.core.report import Report
 
 T = TypeVar("T")
 
+#: What the role installs on the console's hosts, and who may read the console's secret there.
 _CONFIG = Path("/etc/obsctl/console.yml")
+_USER = "obsctl-console"
+_THERE_S = 30.0
 _ROLES = ("viewer", "operator", "admin")
 _USERS = (Layout("users", "", ("name", "role", "state", "created"), ()),)
 _CHANGES = (Layout("changes", "", ("at", "actor", "action", "object", "detail"), ("client_addr",)),)
@@ -51,10 +60,17 @@ _Password = Annotated[
     typer.Option(
         "--password",
         metavar="REF",
-        help="Where the password is: file:/path or env:NAME (default: ask on the terminal).",
+        help="Where the password is: file:/path, env:NAME, or - for a line of standard input (default: ask on the "
+        "terminal).",
     ),
 ]
-_Config = Annotated[Path, typer.Option("--config", metavar="FILE", dir_okay=False, help="The console's configuration.")]
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", dir_okay=False,
+        help=f"Run here, with this configuration (default: {_CONFIG} if it exists, else run on a host of the console).",
+    ),
+]  # fmt: skip
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
@@ -67,7 +83,7 @@ _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation."
     ),
 )
 def add(
-    ctx: typer.Context, name: _Name, *, role: _Role, password: _Password = None, config: _Config = _CONFIG
+    ctx: typer.Context, name: _Name, *, role: _Role, password: _Password = None, config: _Config = None
 ) -> ExitCode:
     """Add a user. The password is asked for twice, or read from where --password says."""
     wanted, given = _role(role), _password(password)
@@ -77,33 +93,34 @@ def add(
 
         users.add(cursor, _actor(), name, wanted, given)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "add", name, "--role", wanted.value], change, password=given)
     note(ctx, f"{name} can log in now")
     return ExitCode.OK
 
 
 @user.command("list", cls=Command, epilog=examples("obsctl console user list", "obsctl console user list -o json"))
-def list_users(ctx: typer.Context, *, config: _Config = _CONFIG) -> ExitCode:
+def list_users(ctx: typer.Context, *, config: _Config = None) -> ExitCode:
     """Show all users."""
     from obsctl.cli.output import publish
-    from obsctl.cli.reporting import Start
 
     def read(cursor: Any) -> list[User]:
         from obsctl.console.people import users
 
         return users.everybody(cursor)
 
-    start = Start()
-    rows = [
-        {
-            "name": one.name,
-            "role": one.role.value,
-            "state": "disabled" if one.disabled else "active",
-            "created": timestamp(one.created_at),
-        }
-        for one in _change(config, read)
-    ]
-    publish(ctx, start.report("console user list", {"users": rows}), _USERS)
+    def rows() -> dict[str, Any]:
+        users = [
+            {
+                "name": one.name,
+                "role": one.role.value,
+                "state": "disabled" if one.disabled else "active",
+                "created": timestamp(one.created_at),
+            }
+            for one in _change(config, read)
+        ]
+        return {"users": users}
+
+    publish(ctx, _report(ctx, config, ["user", "list"], rows), _USERS)
     return ExitCode.OK
 
 
@@ -114,7 +131,7 @@ def list_users(ctx: typer.Context, *, config: _Config = _CONFIG) -> ExitCode:
         "obsctl console user password ada", "obsctl console user password noc --password file:/root/noc.password"
     ),
 )
-def set_password(ctx: typer.Context, name: _Name, *, password: _Password = None, config: _Config = _CONFIG) -> ExitCode:
+def set_password(ctx: typer.Context, name: _Name, *, password: _Password = None, config: _Config = None) -> ExitCode:
     """Give a user another password, and end its sessions."""
     given = _password(password)
 
@@ -123,13 +140,13 @@ def set_password(ctx: typer.Context, name: _Name, *, password: _Password = None,
 
         users.set_password(cursor, _actor(), _known(cursor, name), given)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "password", name], change, password=given)
     note(ctx, f"{name} has another password, and has to log in again")
     return ExitCode.OK
 
 
 @user.command("role", cls=Command, epilog=examples("obsctl console user role ada --role operator"))
-def set_role(ctx: typer.Context, name: _Name, *, role: _Role, config: _Config = _CONFIG) -> ExitCode:
+def set_role(ctx: typer.Context, name: _Name, *, role: _Role, config: _Config = None) -> ExitCode:
     """Give a user another role; it counts from the next request on."""
     wanted = _role(role)
 
@@ -138,29 +155,29 @@ def set_role(ctx: typer.Context, name: _Name, *, role: _Role, config: _Config = 
 
         users.set_role(cursor, _actor(), _known(cursor, name), wanted)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "role", name, "--role", wanted.value], change)
     note(ctx, f"{name} is {wanted.value} now")
     return ExitCode.OK
 
 
 @user.command("disable", cls=Command, epilog=examples("obsctl console user disable ada"))
-def disable(ctx: typer.Context, name: _Name, *, config: _Config = _CONFIG) -> ExitCode:
+def disable(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCode:
     """Keep a user from logging in, and end its sessions."""
-    _set_disabled(config, name, disabled=True)
+    _set_disabled(ctx, config, name, disabled=True)
     note(ctx, f"{name} cannot log in any more; to allow it again: obsctl console user enable {name}")
     return ExitCode.OK
 
 
 @user.command("enable", cls=Command, epilog=examples("obsctl console user enable ada"))
-def enable(ctx: typer.Context, name: _Name, *, config: _Config = _CONFIG) -> ExitCode:
+def enable(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCode:
     """Allow a disabled user to log in again."""
-    _set_disabled(config, name, disabled=False)
+    _set_disabled(ctx, config, name, disabled=False)
     note(ctx, f"{name} can log in")
     return ExitCode.OK
 
 
 @user.command("rm", cls=Command, epilog=examples("obsctl console user rm ada", "obsctl console user rm ada --yes"))
-def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Config = _CONFIG) -> ExitCode:
+def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Config = None) -> ExitCode:
     """Remove a user and its sessions. What it changed stays on record."""
     if not yes:
         require_terminal("console user rm")
@@ -172,7 +189,7 @@ def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Confi
 
         users.remove(cursor, _actor(), _known(cursor, name))
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "rm", name, "--yes"], change)
     note(ctx, f"{name} is removed")
     return ExitCode.OK
 
@@ -186,40 +203,102 @@ def audit(
     limit: Annotated[
         int, typer.Option(min=1, max=10_000, metavar="N", show_default=False, help="The newest N (default: 100).")
     ] = 100,
-    config: _Config = _CONFIG,
+    config: _Config = None,
 ) -> ExitCode:
     """Show who changed what, newest first."""
     from obsctl.cli.output import publish
-    from obsctl.cli.reporting import Start
 
     def read(cursor: Any) -> Any:
         from obsctl.console.people import audit as record
 
         return record.read(cursor, limit)
 
-    start = Start()
-    rows = [
-        {
-            "at": timestamp(one.at),
-            "actor": one.actor.name,
-            "action": one.action,
-            "object": one.object,
-            "detail": one.detail,
-            "client_addr": one.actor.client_addr,
-        }
-        for one in _change(config, read)
-    ]
-    publish(ctx, start.report("console audit", {"changes": rows}), _CHANGES)
+    def rows() -> dict[str, Any]:
+        changes = [
+            {
+                "at": timestamp(one.at),
+                "actor": one.actor.name,
+                "action": one.action,
+                "object": one.object,
+                "detail": one.detail,
+                "client_addr": one.actor.client_addr,
+            }
+            for one in _change(config, read)
+        ]
+        return {"changes": changes}
+
+    publish(ctx, _report(ctx, config, ["audit", "--limit", str(limit)], rows), _CHANGES)
     return ExitCode.OK
 
 
-def _set_disabled(config: Path, name: str, *, disabled: bool) -> None:
+def _place(ctx: typer.Context, config: Path | None) -> Place | None:
+    """Return on which host of the console a command runs; None for here.
+
+    Raises:
+        UsageError: there is no configuration here, and the inventory has no such host.
+    """
+    if config is not None or ("inventory" not in settings(ctx).given and _CONFIG.exists()):
+        return None
+    from obsctl.cli.checking import load_fleet
+    from obsctl.cli.there import Place
+
+    fleet = load_fleet(ctx)
+    host = next((host for host in fleet.hosts if host.console is not None), None)
+    if host is None:
+        raise UsageError(
+            "no host of the inventory has the console",
+            hint=f"{fleet.playbook('console')} installs it where console_enabled is true; or give --config",
+        )
+    return Place(host, _USER, "console", "obsctl console audit shows what was")
+
+
+def _apply(
+    ctx: typer.Context, config: Path | None, arguments: Sequence[str], action: Callable[[Any], None], password: str = ""
+) -> None:
+    """Make a change: here, or by the same command on a host of the console.
+
+    Args:
+        ctx: of the command.
+        config: what --config says.
+        arguments: the command's own, for another host.
+        action: changes the database.
+        password: that the command asks for, if any.
+    """
+    place = _place(ctx, config)
+    if place is None:
+        _change(config, action)
+        return
+    from obsctl.cli import there
+    from obsctl.cli.person import login_name
+
+    more = ["--password", "-"] if password else []
+    given = f"{password}\n" if password else ""
+    command = ["console", *arguments, *more, "--config", str(_CONFIG)]
+    there.run(place, command, _THERE_S, given=given, person=login_name())
+
+
+def _report(
+    ctx: typer.Context, config: Path | None, arguments: Sequence[str], data: Callable[[], dict[str, Any]]
+) -> Report:
+    """Return the report of a command that only looks: from here, or from a host of the console."""
+    from obsctl.cli import there
+    from obsctl.cli.reporting import Start
+
+    place = _place(ctx, config)
+    if place is None:
+        start = Start()
+        name = " ".join(["console", *itertools.takewhile(lambda word: not word.startswith("-"), arguments)])
+        return start.report(name, data())
+    return there.report(place, ["console", *arguments, "--config", str(_CONFIG)], _THERE_S)
+
+
+def _set_disabled(ctx: typer.Context, config: Path | None, name: str, *, disabled: bool) -> None:
     def change(cursor: Any) -> None:
         from obsctl.console.people import users
 
         users.disable(cursor, _actor(), _known(cursor, name), disabled=disabled)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "disable" if disabled else "enable", name], change)
 
 
 def _known(cursor: Any, name: str) -> User:
@@ -254,9 +333,14 @@ def _actor() -> Any:
 def _password(reference: str | None) -> str:
     """Return the password that a reference names, or that a person types twice."""
     if reference is not None:
-        from obsctl.core.secrets import resolve
+        from obsctl.core.secrets import Secret, resolve
 
-        return resolve(reference).reveal()
+        if reference != "-":
+            return resolve(reference).reveal()
+        line = sys.stdin.readline().rstrip("\r\n")
+        if not line:
+            raise UsageError("standard input has no password")
+        return Secret(line, "standard input").reveal()
     if not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask for the password on", hint="give --password file:/path")
     first = getpass.getpass("Password: ")
@@ -265,8 +349,12 @@ def _password(reference: str | None) -> str:
     return first
 
 
-def _change(path: Path, action: Callable[[Any], T]) -> T:
+def _change(path: Path | None, action: Callable[[Any], T]) -> T:
     """Run an action in the console's database.
+
+    Args:
+        path: of the configuration; None for the one that the role writes.
+        action: gets a cursor.
 
     Raises:
         ObsctlError: the database does not answer.
@@ -282,7 +370,7 @@ def _change(path: Path, action: Callable[[Any], T]) -> T:
             f"the console's libraries are missing ({error.name})",
             hint="run this on a host of the console, or: pip install 'obscraft[console]'",
         ) from None
-    database = config.load(path).database
+    database = config.load(path or _CONFIG).database
     pool = Pool(database)
     try:
         return pool.run(action)

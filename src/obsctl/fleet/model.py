@@ -77,7 +77,7 @@ class TlsListener(msgspec.Struct, frozen=True, kw_only=True):
     """A port of a host that presents a certificate.
 
     Attributes:
-        use: the service (``kafka``, ``mysql``, ``nginx``, ``backend``, ``console``), which is the certificate's folder too.
+        use: the service (``kafka``, ``mysql``, ``nginx``, ``backend``, ``console``), and the certificate's folder.
     """
 
     use: str
