@@ -25,7 +25,7 @@ class Place(NamedTuple):
         host: on which host.
         user: as whom, who may read the secrets there.
         playbook: that installs the program.
-        again: words of a hint, for a command of which nobody knows how far it came.
+        again: words of a hint, for a command of which it is unknown how far it came.
     """
 
     host: Host

@@ -78,9 +78,7 @@ def run(host: Host, command: str, *, deadline_s: float, become: str = "", given:
 
 def _run(host: Host, argv: list[str], environment: dict[str, str], given: str, deadline_s: float) -> Answer:
     try:
-        done = children.run(
-            argv, deadline_s=deadline_s, given=given or None, environment=environment, own_session=True
-        )
+        done = children.run(argv, deadline_s=deadline_s, given=given or None, environment=environment, own_session=True)
     except FileNotFoundError:
         raise MissingDependencyError(
             f"there is no ssh client ({argv[0]})", hint="install openssh-clients (openssh-client)"
