@@ -60,10 +60,10 @@ _Password = Annotated[
     typer.Option(
         "--password",
         metavar="REF",
-        help="Where the password is: file:/path, env:NAME, or - for a line of standard input (default: ask on the "
-        "terminal).",
+        help="Where the password is: file:/path or env:NAME (default: ask on the terminal).",
     ),
 ]
+_PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 _Config = Annotated[
     Path | None,
     typer.Option(
@@ -83,10 +83,16 @@ _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation."
     ),
 )
 def add(
-    ctx: typer.Context, name: _Name, *, role: _Role, password: _Password = None, config: _Config = None
+    ctx: typer.Context,
+    name: _Name,
+    *,
+    role: _Role,
+    password: _Password = None,
+    password_stdin: _PasswordStdin = False,
+    config: _Config = None,
 ) -> ExitCode:
-    """Add a user. The password is asked for twice, or read from where --password says."""
-    wanted, given = _role(role), _password(password)
+    """Add a user. The password is asked for twice, or read from where an option says."""
+    wanted, given = _role(role), _password(password, stdin=password_stdin)
 
     def change(cursor: Any) -> None:
         from obsctl.console.people import users
@@ -131,9 +137,16 @@ def list_users(ctx: typer.Context, *, config: _Config = None) -> ExitCode:
         "obsctl console user password ada", "obsctl console user password noc --password file:/root/noc.password"
     ),
 )
-def set_password(ctx: typer.Context, name: _Name, *, password: _Password = None, config: _Config = None) -> ExitCode:
+def set_password(
+    ctx: typer.Context,
+    name: _Name,
+    *,
+    password: _Password = None,
+    password_stdin: _PasswordStdin = False,
+    config: _Config = None,
+) -> ExitCode:
     """Give a user another password, and end its sessions."""
-    given = _password(password)
+    given = _password(password, stdin=password_stdin)
 
     def change(cursor: Any) -> None:
         from obsctl.console.people import users
@@ -253,7 +266,11 @@ def _place(ctx: typer.Context, config: Path | None) -> Place | None:
 
 
 def _apply(
-    ctx: typer.Context, config: Path | None, arguments: Sequence[str], action: Callable[[Any], None], password: str = ""
+    ctx: typer.Context,
+    config: Path | None,
+    arguments: Sequence[str],
+    action: Callable[[Any], None],
+    password: str | None = None,
 ) -> None:
     """Make a change: here, or by the same command on a host of the console.
 
@@ -262,7 +279,7 @@ def _apply(
         config: what --config says.
         arguments: the command's own, for another host.
         action: changes the database.
-        password: that the command asks for, if any.
+        password: of a user, where the command takes one.
     """
     place = _place(ctx, config)
     if place is None:
@@ -271,8 +288,8 @@ def _apply(
     from obsctl.cli import there
     from obsctl.cli.person import login_name
 
-    more = ["--password", "-"] if password else []
-    given = f"{password}\n" if password else ""
+    more = [] if password is None else ["--password-stdin"]
+    given = "" if password is None else f"{password}\n"
     command = ["console", *arguments, *more, "--config", str(_CONFIG)]
     there.run(place, command, _THERE_S, given=given, person=login_name())
 
@@ -330,19 +347,20 @@ def _actor() -> Any:
     return Actor(f"{login_name()} (obsctl)"[:64])
 
 
-def _password(reference: str | None) -> str:
-    """Return the password that a reference names, or that a person types twice."""
+def _password(reference: str | None, *, stdin: bool) -> str:
+    """Return the password that a reference names, that standard input has, or that a person types twice."""
+    if stdin:
+        if reference is not None:
+            raise UsageError("the password is given twice", hint="use --password or --password-stdin")
+        return sys.stdin.readline().removesuffix("\n")
     if reference is not None:
-        from obsctl.core.secrets import Secret, resolve
+        from obsctl.core.secrets import resolve
 
-        if reference != "-":
-            return resolve(reference).reveal()
-        line = sys.stdin.readline().rstrip("\r\n")
-        if not line:
-            raise UsageError("standard input has no password")
-        return Secret(line, "standard input").reveal()
+        return resolve(reference).reveal()
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask for the password on", hint="give --password file:/path")
+        raise UsageError(
+            "there is no terminal to ask for the password on", hint="give --password file:/path, or --password-stdin"
+        )
     first = getpass.getpass("Password: ")
     if first != getpass.getpass("Again: "):
         raise RefusedError("the two passwords differ; nothing was changed")

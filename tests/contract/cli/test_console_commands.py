@@ -81,7 +81,7 @@ def test_a_password_goes_over_standard_input_alone(
     assert ssh.read("given") == f"{PASSWORD}\n"
     # The first host that has the console, as the user who may read the console's secret.
     assert "192.0.2.2" in ssh.read("argv")
-    command = program(*remote, "--password", "-")
+    command = program(*remote, "--password-stdin")
     assert shlex.quote(f"{command} 2>&1") in ssh.read("asked")
     assert "runuser -u obsctl-console -- " in ssh.read("asked")
     out, err = capsys.readouterr()
@@ -144,12 +144,11 @@ def test_its_own_configuration_comes_first_and_an_inventory_before_that(
     assert "192.0.2.2" in ssh.read("argv")
 
 
-def test_standard_input_without_a_password(
+def test_a_password_comes_from_standard_input_as_well(
     ssh: Ssh, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert run(ssh, "user", "password", "ada", "--password", "-") == 64
-    assert "no password" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
-    assert run(ssh, "user", "password", "ada", "--password", "-") == 0
+    assert run(ssh, "user", "password", "ada", "--password-stdin") == 0
     assert ssh.read("given") == f"{PASSWORD}\n"
+    assert run(ssh, "user", "password", "ada", "--password-stdin", "--password", "env:NAME") == 64
+    assert "given twice" in capsys.readouterr().err

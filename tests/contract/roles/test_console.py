@@ -63,17 +63,21 @@ def guarded(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(project, tmp_path_factory.mktemp("guarded"), **SWITCHED_ON)
 
 
+#: What the alerter has as well.
+LIVE = ("kafka", "trusted_proxies", "error_log_timezone")
+
+
 def _rest(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "rest.json").read_text()))
 
 
 def _read(folder: Path) -> tuple[config.ConsoleConfig, dict[str, Any]]:
-    """Return the configuration, and its section about Kafka, which goes by the alerter's."""
+    """Return the configuration, and apart from it what says how lines are read from Kafka, as the alerter's does."""
     path = folder / "console.yml"
     whole = yaml.safe_load(path.read_text())
-    brokers = whole.pop("kafka")
+    live = {name: whole.pop(name) for name in LIVE}
     path.with_name("without.yml").write_text(yaml.safe_dump(whole))
-    return config.load(path.with_name("without.yml")), brokers
+    return config.load(path.with_name("without.yml")), live
 
 
 def test_with_tls_it_is_served_with_the_fleets_certificate(guarded: Path) -> None:
@@ -89,10 +93,10 @@ def test_with_tls_it_is_served_with_the_fleets_certificate(guarded: Path) -> Non
 
 
 def test_without_tls_it_is_for_a_proxy_of_the_same_host(clear: Path) -> None:
-    read, brokers = _read(clear)
+    read, live = _read(clear)
     assert (read.listen.address, read.listen.certificate) == ("127.0.0.1", "")
     assert _rest(clear)["url"] == "http://127.0.0.1:8443"
-    assert "security" not in brokers
+    assert "security" not in live["kafka"]
 
 
 def test_it_reads_and_writes_as_its_own_account(guarded: Path) -> None:
@@ -105,14 +109,18 @@ def test_it_reads_and_writes_as_its_own_account(guarded: Path) -> None:
     )
 
 
-def test_brokers_and_topics_are_the_alerters(guarded: Path) -> None:
-    _, brokers = _read(guarded)
-    alerter = yaml.safe_load((guarded / "alerter.yml").read_text())["kafka"]
-    assert alerter_config.load(guarded / "alerter.yml").kafka.bootstrap == tuple(brokers["bootstrap"])
+def test_lines_are_read_from_kafka_as_the_alerter_reads_them(guarded: Path) -> None:
+    _, live = _read(guarded)
+    assert alerter_config.load(guarded / "alerter.yml")
+    alerter = yaml.safe_load((guarded / "alerter.yml").read_text())
     own = {"user": "console", "password": "file:/etc/obsctl/secrets/kafka_console"}
-    assert brokers == {
-        "bootstrap": alerter["bootstrap"], "topics": alerter["topics"], "security": {**alerter["security"], **own},
-    }  # fmt: skip
+    brokers = {name: alerter["kafka"][name] for name in ("bootstrap", "topics")}
+    security = {**alerter["kafka"]["security"], **own}
+    assert live == {
+        "kafka": {**brokers, "security": security},
+        "trusted_proxies": alerter["trusted_proxies"],
+        "error_log_timezone": alerter["error_log_timezone"],
+    }
 
 
 def test_defaults_follow_the_alerters_and_the_programs(clear: Path) -> None:
