@@ -402,6 +402,9 @@ def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: Mar
         call = requests.get(f"{alone.url}/v1/me", cookies={"obsctl": "x"}, timeout=10)
         assert (call.status_code, call.json()["code"]) == (503, "database-away")
         assert requests.get(f"{alone.url}/search", cookies={"obsctl": "x"}, timeout=10).status_code == 503
+        # Of the process alone, to whom is not logged in.
+        health = requests.get(f"{alone.url}/v1/health", timeout=10)
+        assert (health.status_code, health.json()) == (200, {"status": "ok"})
 
 
 def _obsctl(*words: str) -> tuple[int, dict[str, Any], str]:

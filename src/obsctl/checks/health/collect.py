@@ -50,7 +50,8 @@ def units_of(fleet: Fleet, host: Host) -> tuple[str, ...]:
         "mysql": (fleet.database.service,) if fleet.database.service else (),
         "consumer": ("obsctl-consumer", "obsctl-alerter"),
     }
-    return tuple(unit for group in _GROUPS if group in host.groups for unit in by_group[group])
+    units = tuple(unit for group in _GROUPS if group in host.groups for unit in by_group[group])
+    return (*units, "obsctl-console") if host.console is not None else units
 
 
 def collect_health(fleet: Fleet) -> HealthSnapshot:

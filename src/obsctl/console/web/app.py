@@ -60,6 +60,7 @@ def build(config: ConsoleConfig) -> Any:
         app.include_router(subject.pages)
         app.include_router(subject.api, responses=DESCRIBED)
     app.add_api_route("/", _start, include_in_schema=False)
+    app.add_api_route("/v1/health", _health)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(DatabaseAwayError, _away)
@@ -71,6 +72,11 @@ def build(config: ConsoleConfig) -> Any:
 
 async def _start() -> Response:
     return RedirectResponse(START, 303)
+
+
+async def _health() -> dict[str, str]:
+    """Say that the console answers, to whom is not logged in; what else is away is said by what needs it."""
+    return {"status": "ok"}
 
 
 def _shown(request: Request, problem: ProblemError) -> Response:
