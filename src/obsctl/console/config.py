@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from obsctl.core.config_file import ConfigFile, InvalidValueError
-from obsctl.core.settings import Name, Port, Section
+from obsctl.core.kafka_section import KafkaSection, Topics
+from obsctl.core.settings import Name, Port, Section, networks_of, zone_of
 from obsctl.store.settings import Database
 
 Language = Literal["en", "zh"]
@@ -57,11 +58,30 @@ class SearchConfig(Section, frozen=True, kw_only=True):
     seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 60
 
 
+class KafkaConfig(KafkaSection, frozen=True, kw_only=True):
+    """Where lines are read as they arrive, and where alerters keep what they know."""
+
+    topics: Topics
+
+
+class LiveConfig(Section, frozen=True, kw_only=True):
+    """What may be watched as it happens.
+
+    Attributes:
+        at_once: live tails and live statistics that are open at the same time; a further one is refused.
+    """
+
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=400)] = 200
+
+
 class ConsoleConfig(Section, frozen=True, kw_only=True):
     """What console.yml says.
 
     Attributes:
         database: how it is reached, as the account that reads lines and writes the console's own tables.
+        kafka: how it is reached; None where this console has no access to it, and shows nothing live.
+        trusted_proxies: networks whose X-Forwarded-For is believed, as the consumer does; by default none.
+        error_log_timezone: IANA zone of the error logs' times, which do not name it.
         timezone: in which times are shown and read.
         language: of the pages, until a person chooses another.
     """
@@ -70,6 +90,10 @@ class ConsoleConfig(Section, frozen=True, kw_only=True):
     database: Database
     session: SessionConfig = SessionConfig()
     search: SearchConfig = SearchConfig()
+    kafka: KafkaConfig | None = None
+    live: LiveConfig = LiveConfig()
+    trusted_proxies: tuple[str, ...] = ()
+    error_log_timezone: str = "UTC"
     timezone: str = "UTC"
     language: Language = "en"
 
@@ -95,12 +119,9 @@ def load(path: Path) -> ConsoleConfig:
 
 
 def _check(config: ConsoleConfig) -> None:
-    try:
-        _ = config.zone
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidValueError(
-            "timezone", f"there is no time zone {config.timezone!r}", hint="write one such as Asia/Shanghai"
-        ) from None
+    zone_of(config.timezone, "timezone")
+    zone_of(config.error_log_timezone, "error_log_timezone")
+    networks_of(config.trusted_proxies, "trusted_proxies")
     listen = config.listen
     if bool(listen.certificate) != bool(listen.key):
         missing = "key" if listen.certificate else "certificate"

@@ -15,6 +15,7 @@ from obsctl.console.config import ConsoleConfig
 from obsctl.core import journal
 from obsctl.core.errors import ConfigError, ExitCode
 from obsctl.core.secrets import redact, resolve
+from obsctl.kafka.access import open_access
 
 LOG = logging.getLogger("obsctl.console")
 
@@ -35,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         config = settings.load(arguments.config)
         resolve(config.database.password)
+        if config.kafka is not None:
+            open_access(config.kafka.brokers.security)
         _check_certificate(config)
     except ConfigError as error:
         hint = f"hint: {redact(error.hint)}\n" if error.hint else ""

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerter.input.line_reader import LineReader
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats.line import AccessLine
+from obsctl.lines.line_reader import LineReader
 from obsctl.query.fields import ACCESS
 from obsctl.query.parse import parse
 from obsctl.query.predicate import compile_predicate
