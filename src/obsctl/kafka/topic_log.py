@@ -164,7 +164,7 @@ class TopicLog:
             raise judged(error.args[0], self._topic) from None
         if topic.error is not None:
             raise judged(topic.error, self._topic)
-        return topic.partitions.keys() != self._positions.keys()
+        return set(topic.partitions) != set(self._positions)
 
     def close(self) -> None:
         """Leave the cluster."""

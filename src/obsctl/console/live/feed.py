@@ -102,41 +102,48 @@ class Feed:
         if (thread := self._thread) is not None:
             thread.join(_ANSWER_S + _ASK_EVERY_S)
 
+    def _is_unwanted(self) -> bool:
+        """Whether the console ends, or nobody has wanted lines for a while."""
+        now = time.monotonic()
+        if self._sinks:
+            self._wanted_at = now
+        return self._stopping.is_set() or now - self._wanted_at > _LINGER_S
+
     def _is_over(self) -> bool:
-        """Whether the reader is to end; it has then ended for everybody else."""
+        """Whether the thread is to end; whoever comes from now on starts another one."""
         with self._lock:
-            now = time.monotonic()
-            if self._sinks:
-                self._wanted_at = now
-            over = self._stopping.is_set() or now - self._wanted_at > _LINGER_S
+            over = self._is_unwanted()
             if over:
                 self._thread = None
             return over
 
     def _run(self) -> None:
-        log: TopicLog | None = None
-        ask_at = 0.0
         while not self._is_over():
             try:
-                if log is None:
-                    log = self._opened(self._topic, _CLIENT_ID, _ANSWER_S)
-                    self.trouble, ask_at = "", time.monotonic() + _ASK_EVERY_S
-                self._read(log)
-                if time.monotonic() >= ask_at:
-                    changed = self._ask(log)
-                    ask_at = time.monotonic() + _ASK_EVERY_S
-                    log = _closed(log) if changed else log
+                self._follow()
+                self.trouble = None
             except ObsctlError as error:
                 self._complain(error)
-                log = _closed(log)
-                self._stopping.wait(_AGAIN_S)
             except Exception:
                 # Whoever watches is told, and the next try may work.
                 LOG.exception("reading failed", extra={"topic": self._topic})
                 self.trouble = "the reader failed; the console's journal says why"
-                log = _closed(log)
-                self._stopping.wait(_AGAIN_S)
-        _closed(log)
+            self._stopping.wait(_AGAIN_S)
+
+    def _follow(self) -> None:
+        """Read until nobody wants lines any more, or the topic has got other partitions."""
+        log = self._opened(self._topic, _CLIENT_ID, _ANSWER_S)
+        try:
+            self.trouble = ""
+            ask_at = time.monotonic() + _ASK_EVERY_S
+            while not self._is_unwanted():
+                self._read(log)
+                if time.monotonic() >= ask_at:
+                    if self._ask(log):
+                        return
+                    ask_at = time.monotonic() + _ASK_EVERY_S
+        finally:
+            log.close()
 
     def _read(self, log: TopicLog) -> None:
         records = log.poll(_WAIT_S)
@@ -171,8 +178,3 @@ def open_at_end(bootstrap: Sequence[str]) -> Callable[[str, str, float], TopicLo
         bootstrap: brokers as ``HOST:PORT``.
     """
     return lambda topic, client_id, answer_s: TopicLog(bootstrap, topic, client_id, since=END, timeout_s=answer_s)
-
-
-def _closed(log: TopicLog | None) -> None:
-    if log is not None:
-        log.close()

@@ -64,7 +64,7 @@ class _Slice:
     def add(self, lines: Sequence[Any], skipped: int) -> int:
         """Count lines; return how many of them are errors of a server."""
         statuses = [line.status for line in lines]
-        server_errors = sum([status >= 500 for status in statuses])
+        server_errors: int = sum([status >= 500 for status in statuses])
         self.lines += len(lines)
         self.skipped += skipped
         self.bytes += sum([line.bytes for line in lines])

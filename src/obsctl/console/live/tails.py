@@ -200,5 +200,5 @@ class Tails:
                 if not self._tails:
                     self._thread = None
                     return
-            # A list: each one has its turn.
-            left = any([tail.look() for tail in self._tails])
+            turns = [tail.look() for tail in self._tails]
+            left = any(turns)

@@ -10,12 +10,30 @@ from pydantic import Field
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.web.problems import ProblemError
 from obsctl.core.moments import moment
+from obsctl.query.errors import QueryError
 from obsctl.query.fields import ACCESS, ERROR, Table
+from obsctl.query.parse import MAX_LENGTH, parse
+from obsctl.query.tree import Node
 
 Log = Literal["access", "error"]
 TABLES: dict[str, Table] = {"access": ACCESS, "error": ERROR}
 Since = Annotated[str, Field(max_length=40, description="a time, or how long ago: 90m, 24h, 7d")]
 Until = Annotated[str, Field(max_length=40, description="the same; empty for now")]
+Filter = Annotated[str, Field(max_length=MAX_LENGTH, description="Lucene's syntax; empty for all lines")]
+
+
+def tree_of(text: str, table: Table) -> Node:
+    """Return what a filter says.
+
+    Raises:
+        ProblemError: it cannot be read; names the place.
+    """
+    try:
+        return parse(text.strip() or "*", table)
+    except QueryError as error:
+        raise ProblemError(
+            422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
+        ) from None
 
 
 def span(config: ConsoleConfig, since: str, until: str) -> tuple[datetime.datetime, datetime.datetime | None]:
