@@ -35,6 +35,10 @@ def test_a_text_is_complete(key: str) -> None:
     assert places == places[:1] * len(places)
 
 
+def test_no_key_is_a_method_of_the_dictionary_that_templates_are_given() -> None:
+    assert not [key for key in RAW if hasattr(dict, key)]
+
+
 def test_a_key_stands_in_one_file() -> None:
     assert sum(map(len, FILES)) == len(RAW)
 

@@ -54,7 +54,10 @@ function draw() {
 }
 
 function list(name, { rows, missed }) {
-  document.getElementById(name).tBodies[0].replaceChildren(
+  const table = document.getElementById(name);
+  // A link that is pointed at or focused does not change under the hand.
+  if (table.matches(":hover, :focus-within")) return;
+  table.tBodies[0].replaceChildren(
     ...rows.map(({ value, requests }) => {
       const row = document.createElement("tr");
       const cell = document.createElement("td");

@@ -4,9 +4,9 @@ import { Refused, ask, calm, complain, say, texts, warn } from "./common.js";
 
 const AGAIN_MS = 5_000;
 
-// Follow a call's events. `on` has a function for each name of an event; `waits` is called while nothing is connected.
-// Returns what ends it.
-export function follow(path, on, waits, filter = "") {
+// Follow a call's events. `on` has a function for each name of an event; `lost` is called when the
+// connection is, with whether it is tried again. Returns what ends it.
+export function follow(path, on, lost, filter = "") {
   let source = null;
   let timer = 0;
   let asking = new AbortController();
@@ -19,12 +19,12 @@ export function follow(path, on, waits, filter = "") {
     for (const [name, act] of Object.entries(on)) {
       source.addEventListener(name, (event) => act(JSON.parse(event.data)));
     }
-    source.addEventListener("error", lost);
+    source.addEventListener("error", again);
   }
 
   // The browser connects again by itself, but not after a refusal, and it keeps the reason from scripts.
-  async function lost() {
-    waits();
+  async function again() {
+    lost(true);
     if (source.readyState !== EventSource.CLOSED) return;
     asking = new AbortController();
     try {
@@ -34,7 +34,10 @@ export function follow(path, on, waits, filter = "") {
       if (asking.signal.aborted) return;
       if (error instanceof Refused && error.problem.code === "no-kafka") warn(texts.no_kafka);
       else complain(error, filter);
-      if (error instanceof Refused && error.problem.status !== 429) return;
+      if (error instanceof Refused && error.problem.status !== 429) {
+        lost(false);
+        return;
+      }
     }
     timer = setTimeout(open, AGAIN_MS);
   }

@@ -18,7 +18,7 @@ const MOST = 1000;
 let end = () => {};
 let log = "access";
 let paused = false;
-let connected = false;
+let connection = "";
 let waiting = [];
 let sum = { shown: 0, leftOut: 0, unseen: 0, dropped: 0 };
 
@@ -39,7 +39,7 @@ function run() {
   const asked = state();
   log = asked.get("log");
   searchLink.href = `/search?${asked}&since=15m`;
-  connected = false;
+  connection = texts.tail_waits;
   heading(head, log);
   calm();
   clear();
@@ -47,16 +47,18 @@ function run() {
   end = follow(
     `/v1/tail?${asked}`,
     { ready, lines: take, "left-out": leaveOut },
-    () => {
-      connected = false;
-      tell();
-    },
+    lost,
     asked.get("filter"),
   );
 }
 
 function ready() {
-  connected = true;
+  connection = texts.tail_follows;
+  tell();
+}
+
+function lost(again) {
+  connection = again ? texts.tail_waits : "";
   tell();
 }
 
@@ -100,7 +102,7 @@ function clear() {
 
 // What a screen reader hears changes rarely; the numbers beside it change all the time.
 function tell() {
-  const now = paused ? texts.tail_paused : connected ? texts.tail_follows : texts.tail_waits;
+  const now = paused ? texts.tail_paused : connection;
   if (progress.textContent !== now) progress.textContent = now;
 }
 
