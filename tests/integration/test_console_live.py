@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import requests
+from confluent_kafka.admin import NewPartitions
 
+from obsctl.kafka.topic_log import END, TopicLog, TopicMissingError
 from rig.console import DATABASE, Console, console, make_database
 from rig.database import MariaDB
 from rig.events import events
@@ -196,6 +198,34 @@ def test_two_hundred_tails_hurt_nobody_and_one_more_than_may_be_is_refused(page:
             answer.close()
     # All places are free again.
     wait_for("a free place", lambda: browser.get(f"{page.url}/v1/tail", stream=True, timeout=30).status_code == 200)
+
+
+def test_a_reader_that_is_far_behind_goes_on_at_the_end_and_knows_what_it_passed_over(
+    kafka: KafkaNode, writer: Writer
+) -> None:
+    kafka.create_topic("live-behind", 2)
+    log = TopicLog([kafka.bootstrap], "live-behind", "test", since=END, timeout_s=5)
+    try:
+        for number in range(5000):
+            writer.raw("live-behind", b"%d" % number)
+        writer.flush()
+        found = wait_for("the first records", lambda: log.poll(0.1))
+        passed = log.skip_to_end()
+        assert log.behind == 0
+        writer.raw("live-behind", b"later")
+        writer.flush()
+        while b"later" not in [one.value for one in found]:
+            found += log.poll(0.1)
+        assert len(found) + passed == 5001, "each record was read or counted"
+        assert log.ask(5) is False
+        admin = kafka.admin()
+        admin.create_partitions([NewPartitions("live-behind", 3)])["live-behind"].result(30)
+        wait_for("the new partition", lambda: log.ask(5))
+        kafka.delete_topic("live-behind")
+        with pytest.raises(TopicMissingError):
+            wait_for("its end", lambda: log.ask(5) and False)
+    finally:
+        log.close()
 
 
 def test_a_tail_ends_with_its_session(page: Console, writer: Writer) -> None:

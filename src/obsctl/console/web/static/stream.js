@@ -4,8 +4,8 @@ import { Refused, ask, calm, complain, say, texts, warn } from "./common.js";
 
 const AGAIN_MS = 5_000;
 
-// Follow a call's events. `on` has a function for each name of an event; `lost` is called when the
-// connection is, with whether it is tried again. Returns what ends it.
+// Follow a call's events. `on` has a function for each name of an event; `lost` is called when no
+// more come, with whether this may pass. Returns what ends it.
 export function follow(path, on, lost, filter = "") {
   let source = null;
   let timer = 0;
@@ -15,7 +15,10 @@ export function follow(path, on, lost, filter = "") {
     source = new EventSource(path);
     source.addEventListener("open", calm);
     source.addEventListener("ready", calm);
-    source.addEventListener("trouble", (event) => warn(say("no_lines", JSON.parse(event.data))));
+    source.addEventListener("trouble", (event) => {
+      warn(say("no_lines", JSON.parse(event.data)));
+      lost(true);
+    });
     for (const [name, act] of Object.entries(on)) {
       source.addEventListener(name, (event) => act(JSON.parse(event.data)));
     }
