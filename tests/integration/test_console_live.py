@@ -57,6 +57,10 @@ class Writer:
     def raw(self, topic: str, value: bytes) -> None:
         self._producer.produce(topic, value)
 
+    def send(self) -> None:
+        """Have the producer go on; waits for nothing."""
+        self._producer.poll(0)
+
     def flush(self) -> None:
         assert self._producer.flush(30) == 0
 
@@ -113,22 +117,23 @@ def test_a_line_is_there_soon_at_a_thousand_lines_a_second(
     took: list[float] = []
     with events(page.logged_in(), f"{page.url}/v1/tail", filter="uri:*pick*") as seen:
         seen.wait("ready")
-        known = 0
+        began, known = time.monotonic(), 0
         for number in range(1000):
-            due = time.monotonic() + 0.01
             for _ in range(9):
                 writer.line()
-            writer.line(uri=f"/pick/{number}" if number % 10 == 0 else "/other")
-            writer.flush()
+            writer.line(uri=f"/pick/{number}" if number % 5 == 0 else "/other")
+            writer.send()
             now = time.time()
             for line in seen.lines[known:]:
                 took.append(now - datetime.fromisoformat(line["ts"]).timestamp())
                 known += 1
-            time.sleep(max(0.0, due - time.monotonic()))
-        wait_for("the picked lines", lambda: len(seen.lines) == 100)
+            time.sleep(max(0.0, began + (number + 1) / 100 - time.monotonic()))
+        rate = 10_000 / (time.monotonic() - began)
+        wait_for("the picked lines", lambda: len(seen.lines) == 200)
     took.sort()
     p95 = took[int(len(took) * 0.95)]
-    record_property("written to received, p95", f"{p95:.3f} s")
+    record_property("lines a second", round(rate))
+    record_property("written to received, seconds", f"p50 {took[len(took) // 2]:.3f}, p95 {p95:.3f}")
     assert p95 < 1.5
 
 
@@ -248,7 +253,11 @@ def test_without_kafka_in_its_configuration_a_console_says_so(mariadb: MariaDB, 
 
 
 def test_while_kafka_is_away_a_tail_says_so_and_goes_on(
-    kafka_libs: Path, mariadb: MariaDB, page: Console, tmp_path: Path
+    kafka_libs: Path,
+    mariadb: MariaDB,
+    page: Console,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     node = KafkaNode(kafka_libs, tmp_path)
     node.start()
@@ -265,6 +274,7 @@ def test_while_kafka_is_away_a_tail_says_so_and_goes_on(
             began = time.monotonic()
             seen.wait("trouble", seconds=20)
             away = time.monotonic() - began
+            record_property("Kafka away, seconds until it is said", f"{away:.1f}")
             assert away < 5
             assert requests.get(f"{apart.url}/login", timeout=5).status_code == 200
             with events(apart.logged_in(), f"{apart.url}/v1/live") as later:

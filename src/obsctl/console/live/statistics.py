@@ -40,7 +40,7 @@ def _upstream(line: AccessLine) -> str:
 
 
 #: Of each line; an empty one is not counted.
-_FIELDS: dict[str, Callable[[AccessLine], str]] = {
+FIELDS: dict[str, Callable[[AccessLine], str]] = {
     "uri": _uri,
     "client_addr": lambda line: line.client_addr,
     "user_agent": lambda line: line.user_agent[:_LONGEST],
@@ -59,7 +59,7 @@ class _Slice:
         self.bytes = 0
         self.client_errors = 0
         self.server_errors = 0
-        self.frequent = {name: Frequent(KEPT) for name in _FIELDS}
+        self.frequent = {name: Frequent(KEPT) for name in FIELDS}
 
     def add(self, lines: Sequence[Any], skipped: int) -> int:
         """Count lines; return how many of them are errors of a server."""
@@ -70,7 +70,7 @@ class _Slice:
         self.bytes += sum([line.bytes for line in lines])
         self.client_errors += sum([400 <= status < 500 for status in statuses])
         self.server_errors += server_errors
-        for name, value_of in _FIELDS.items():
+        for name, value_of in FIELDS.items():
             self.frequent[name].add([value for line in lines if (value := value_of(line))])
         return server_errors
 
@@ -143,7 +143,7 @@ class Statistics:
         at = range(int(max(self._since, now - WINDOW_S)), int(now))
         requests = [by_second.get(second, (0, 0))[0] for second in at]
         latest = requests[-_RATE_S:]
-        frequent = {name: top((one.frequent[name] for one in slices), _ROWS) for name in _FIELDS}
+        frequent = {name: top((one.frequent[name] for one in slices), _ROWS) for name in FIELDS}
         return {
             "since": timestamp(calendar(slices[0].begin if slices else self._since)),
             "requests": lines + skipped,
