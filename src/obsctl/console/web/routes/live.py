@@ -7,7 +7,7 @@ present from Kafka, also while the database does not answer.
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from obsctl.console.web.events import MEDIA_TYPE, Events, event, live_of
 from obsctl.console.web.guard import LoggedIn
@@ -34,7 +34,7 @@ async def live_page(request: Request) -> Response:
 
 @api.get(
     "/live",
-    response_class=Events,
+    response_class=StreamingResponse,
     responses={200: {"content": {MEDIA_TYPE: {}}, "description": "events: ready, numbers, trouble"}},
 )
 def live(request: Request, _: LoggedIn) -> Events:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from obsctl.console.live.tails import Tail
@@ -49,7 +49,7 @@ class AskedTail(BaseModel):
 
 @api.get(
     "/tail",
-    response_class=Events,
+    response_class=StreamingResponse,
     responses={200: {"content": {MEDIA_TYPE: {}}, "description": "events: ready, lines, left-out, trouble"}},
 )
 def tail(request: Request, _: LoggedIn, asked: Annotated[AskedTail, Query()]) -> Events:
