@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from obsctl.console.people.roles import Role
+from obsctl.console.web import app
 from obsctl.console.web.page import ADMINISTRATION, NAVIGATION
-from obsctl.console.web.routes import audit, people, projects, search, traffic, users
 from obsctl.console.web.texts import LANGUAGES, chosen, texts
 
 WEB = resources.files("obsctl.console.web")
@@ -36,6 +36,10 @@ def test_a_text_is_complete(key: str) -> None:
     assert places == places[:1] * len(places)
 
 
+def test_no_key_is_a_method_of_the_dictionary_that_templates_are_given() -> None:
+    assert not [key for key in RAW if hasattr(dict, key)]
+
+
 def test_a_key_stands_in_one_file() -> None:
     assert sum(map(len, FILES)) == len(RAW)
 
@@ -46,7 +50,7 @@ def test_each_text_is_used_and_each_that_is_used_exists() -> None:
     used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"} | {f"role_{role}" for role in Role}
-    handed_over = {*search.TEXTS, *traffic.TEXTS, *people.TEXTS, *users.TEXTS, *projects.TEXTS, *audit.TEXTS}
+    handed_over = {key for subject in app._SUBJECTS for key in getattr(subject, "TEXTS", ())}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)
 

@@ -12,21 +12,24 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from obsctl import __version__
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
+from obsctl.console.live.live import Live
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_framework, of_parameters
-from obsctl.console.web.routes import audit, people, projects, search, traffic, users
+from obsctl.console.web.routes import audit, live, people, projects, search, tail, traffic, users
+from obsctl.console.web.turns import Turns
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, search, traffic, users, projects, audit)
+_SUBJECTS = (people, search, tail, live, traffic, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -37,11 +40,14 @@ def build(config: ConsoleConfig) -> Any:
     """
     pool = Pool(config.database)
     https = bool(config.listen.certificate)
+    arriving = Live(config, config.kafka) if config.kafka is not None else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         pool.close()
+        if arriving is not None:
+            await run_in_threadpool(arriving.stop)
 
     app = FastAPI(
         title="ObsCraft console",
@@ -55,7 +61,9 @@ def build(config: ConsoleConfig) -> Any:
     app.state.pool = pool
     lifetime = Lifetime(config.session.idle_s, config.session.lifetime_s)
     app.state.door = Door(pool, lifetime, config.people, https=https)
-    app.state.turns = search.Turns(config.search.at_once)
+    app.state.turns = Turns(config.search.at_once, "searches")
+    app.state.live = arriving
+    app.state.streams = Turns(config.live.at_once, "tails and live statistics")
     for subject in _SUBJECTS:
         app.include_router(subject.pages)
         app.include_router(subject.api, responses=DESCRIBED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import threading
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -19,9 +18,10 @@ from obsctl.console.people.scope import Scope
 from obsctl.console.web.found import Wanted, place_of, stream
 from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.page import show_with_script
-from obsctl.console.web.parameters import TABLES, Log, Since, Until, span
+from obsctl.console.web.parameters import TABLES, Filter, Log, Since, Until, span
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.scope import Scoped, filter_for
+from obsctl.console.web.turns import Turns
 from obsctl.search.question import question
 from obsctl.search.windows import Windows
 
@@ -33,32 +33,6 @@ TEXTS = (
     "searching", "found_all", "found_more", "out_of_time", "stopped", "lost", "only_this", "not_this", "around_this",
     "all_fields", "shared_by",
 )  # fmt: skip
-
-
-class Turns:
-    """How many searches may run at the same time.
-
-    Args:
-        most: so many.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._free = threading.BoundedSemaphore(most)
-
-    def take(self) -> None:
-        """Begin one.
-
-        Raises:
-            ProblemError: too many run.
-        """
-        if not self._free.acquire(blocking=False):
-            raise ProblemError(
-                429, "busy", "too many searches run at the same time; try again", headers={"retry-after": "2"}
-            )
-
-    def give_back(self) -> None:
-        """End one."""
-        self._free.release()
 
 
 @pages.get("/search")
@@ -82,7 +56,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     log: Log = "access"
-    filter: Annotated[str, Field(max_length=8192, description="Lucene's syntax; empty for all lines")] = ""
+    filter: Filter = ""
     since: Since = "1h"
     until: Until = ""
     limit: Annotated[int, Field(ge=1, le=1000, description="lines at most")] = 100
@@ -117,7 +91,7 @@ class Kept(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     log: Log = "access"
-    filter: Annotated[str, Field(max_length=8192)] = ""
+    filter: Filter = ""
     since: Since = "1h"
     until: Until = ""
     shared: bool = False

@@ -53,7 +53,11 @@ export function complain(error, filter = "") {
     const place = " ".repeat(problem.column - 1) + "^".repeat(Math.max(1, problem.length));
     text += `\n${filter}\n${place}`;
   }
-  trouble.textContent = problem?.hint ? `${text}\n${problem.hint}` : text;
+  warn(problem?.hint ? `${text}\n${problem.hint}` : text);
+}
+
+export function warn(text) {
+  trouble.textContent = text;
   trouble.hidden = false;
 }
 

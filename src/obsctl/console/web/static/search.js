@@ -1,8 +1,7 @@
 // The search page. Its state is the address; every value of a line is shown as text, never as markup.
 
-import {
-  ask, button, calm, complain, dateField, element, local, messages, putRange, say, showOwnRange, showRange, texts,
-} from "./common.js";
+import { ask, calm, complain, local, messages, putRange, say, showOwnRange, showRange } from "./common.js";
+import { heading, narrowed, rowOf, searchAround } from "./lines.js";
 
 const form = document.getElementById("search");
 const stop = document.getElementById("stop");
@@ -10,19 +9,6 @@ const older = document.getElementById("older");
 const progress = document.getElementById("progress");
 const table = document.getElementById("lines");
 const [head, body] = [table.tHead, table.tBodies[0]];
-
-const COLUMNS = {
-  access: ["ts", "host", "client_addr", "method", "status", "bytes", "request_time", "uri"],
-  error: ["ts", "host", "level", "client_addr", "message"],
-};
-const NUMBERS = new Set(["status", "bytes", "request_time"]);
-const LONG = new Set(["uri", "message"]);
-// Characters of a value in the table; the whole is in the opened row.
-const SHOWN = 500;
-const SEVERE = new Set(["error", "crit", "alert", "emerg"]);
-// What the lines before and after one have in common with it, the first that it has.
-const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_addr", "host"] };
-const AROUND_MS = 60_000;
 
 let running = null; // of the search under way
 let latest = null; // what it asks for, whatever is typed meanwhile
@@ -68,7 +54,7 @@ async function run(asked, before = "") {
   if (!before) {
     shown = [];
     body.replaceChildren();
-    heading(log);
+    heading(head, log);
   }
   calm();
   older.hidden = true;
@@ -105,94 +91,22 @@ async function run(asked, before = "") {
 
 // -- the table -----------------------------------------------------------------------------------------------------
 
-function heading(log) {
-  const row = document.createElement("tr");
-  row.append(element("th"), ...COLUMNS[log].map((name) => element("th", name)));
-  head.replaceChildren(row);
-}
-
 function show(message, log) {
   reached = message.reached;
-  body.append(...message.lines.map((line) => rowOf(line, log)));
+  body.append(...message.lines.map((line) => rowOf(line, log, { narrow, around })));
   shown.push(...message.lines);
   progress.textContent = say("searching", { count: shown.length, reached: local(reached) });
 }
 
-function rowOf(line, log) {
-  const row = element("tr", "", tone(line));
-  const open = button("+", () => toggle(row, open, line, log), texts.all_fields);
-  open.className = "open";
-  open.setAttribute("aria-expanded", "false");
-  const first = document.createElement("td");
-  first.append(open);
-  row.append(
-    first,
-    ...COLUMNS[log].map((name) => {
-      const kind = NUMBERS.has(name) ? "number" : LONG.has(name) ? "" : "short";
-      const text = name === "ts" ? local(line.ts) : String(line[name] ?? "");
-      return element("td", text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text, `${name} ${kind}`.trim());
-    }),
-  );
-  return row;
-}
-
-function tone(line) {
-  if (line.status >= 500 || SEVERE.has(line.level)) return line.level ? "severe" : "server-error";
-  if (line.status >= 400) return "client-error";
-  return line.level === "warn" ? "warning" : "";
-}
-
-function toggle(row, open, line, log) {
-  const isOpen = open.getAttribute("aria-expanded") === "true";
-  open.setAttribute("aria-expanded", String(!isOpen));
-  open.textContent = isOpen ? "+" : "−";
-  if (isOpen) {
-    row.nextElementSibling.remove();
-    return;
-  }
-  const list = document.createElement("dl");
-  for (const [name, value] of Object.entries(line)) {
-    if (value === null || value === "") continue;
-    const actions = element("dd", "", "act");
-    if (name !== "ts") {
-      actions.append(
-        button(texts.only_this, () => narrow(condition(name, value)), `${texts.only_this}: ${name}`),
-        button(texts.not_this, () => narrow(`NOT ${condition(name, value)}`), `${texts.not_this}: ${name}`),
-      );
-    } else actions.append(button(texts.around_this, () => around(line, log)));
-    list.append(element("dt", name), element("dd", name === "ts" ? local(value) : String(value)), actions);
-  }
-  const details = element("tr", "", "details");
-  const cell = document.createElement("td");
-  cell.colSpan = COLUMNS[log].length + 1;
-  cell.append(list);
-  details.append(cell);
-  row.after(details);
-}
-
 // -- from a line to the next search --------------------------------------------------------------------------------
 
-function condition(name, value) {
-  return typeof value === "number" ? `${name}:${value}` : `${name}:"${value.replace(/["\\]/g, "\\$&")}"`;
-}
-
 function narrow(text) {
-  const now = form.filter.value.trim();
-  const kept = now && now !== "*" ? (/\bOR\b|\|\|/i.test(now) ? `(${now}) AND ` : `${now} AND `) : "";
-  form.filter.value = kept + text;
+  form.filter.value = narrowed(form.filter.value, text);
   go();
 }
 
 function around(line, log) {
-  const name = AROUND[log].find((field) => line[field]);
-  const at = Date.parse(line.ts);
-  const asked = new URLSearchParams({
-    log,
-    filter: name ? condition(name, line[name]) : "",
-    since: dateField(at - AROUND_MS),
-    until: dateField(at + AROUND_MS + 1000),
-  });
-  visit(asked);
+  visit(searchAround(line, log));
 }
 
 function visit(asked) {

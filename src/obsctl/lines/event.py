@@ -1,4 +1,4 @@
-"""What rules evaluate: one log line, at its own timestamp."""
+"""One log line at its own timestamp, with what tells it from every other: what rules evaluate."""
 
 from __future__ import annotations
 

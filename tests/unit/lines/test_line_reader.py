@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from obsctl.alerter.input.line_reader import LineReader
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats.line import AccessLine
+from obsctl.lines.line_reader import LineReader
 from obsctl.query.fields import ACCESS
 from obsctl.query.parse import parse
 from obsctl.query.predicate import compile_predicate
@@ -165,3 +165,17 @@ def test_a_request_of_a_test_has_its_mark_and_every_other_one_none() -> None:
     assert (test.mark, plain.mark) == ("0123456789ab", "")
     assert test.line == plain.line, "host and client are found in the same way"
     assert reader.unreadable == 0
+
+
+def test_a_line_alone_is_that_of_the_event_and_no_test_or_probe() -> None:
+    reader = LineReader(TrustedProxies((ipaddress.ip_network("203.0.113.9/32"),)))
+    line = JSON.replace("{", '{"x_forwarded_for": "198.51.100.7", ', 1)
+    event = reader.event(value(line, "json"))
+    assert event is not None
+    assert reader.line(value(line, "json")) == event.line
+    assert event.line.client_addr == "198.51.100.7"
+    for mark in ("probe-0123456789ab", "0123456789ab"):
+        assert reader.line(value(marked(line, mark), "json")) is None
+    assert reader.unreadable == 0
+    assert reader.line(b"no record") is reader.line(value(JSON, "unknown")) is None
+    assert reader.unreadable == 2
