@@ -91,7 +91,7 @@ def test_a_login_leads_back_to_where_it_was_asked_for(page: Console) -> None:
     for elsewhere in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"):
         given["next"] = elsewhere
         answer = page.browser().post(f"{page.url}/login", data=given, timeout=10, allow_redirects=False)
-        assert answer.headers["location"] == "/search", elsewhere
+        assert answer.headers["location"] == "/overview", elsewhere
 
 
 def test_the_cookie_is_the_browsers_alone_and_the_database_has_only_its_hash(page: Console) -> None:

@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from obsctl.alerter.config import Topics
+from obsctl.core.brokers import Brokers, SecuritySection
 from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.settings import Name, Port, Section
+from obsctl.fleet.load import SYSTEM_FLEET
 from obsctl.store.settings import Database
 
 Language = Literal["en", "zh"]
@@ -57,11 +60,56 @@ class SearchConfig(Section, frozen=True, kw_only=True):
     seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 60
 
 
+class KafkaConfig(Section, frozen=True, kw_only=True):
+    """Where the lines and the alerters' topics are.
+
+    Attributes:
+        bootstrap: brokers as ``HOST:PORT``.
+        topics: as in alerter.yml.
+        security: how the brokers are spoken to.
+    """
+
+    bootstrap: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    topics: Topics
+    security: SecuritySection = SecuritySection()
+
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers, with how they are spoken to."""
+        return Brokers(self.bootstrap, self.security.settings())
+
+
+class FleetConfig(Section, frozen=True, kw_only=True):
+    """The fleet that the overview shows, and whose rules there are.
+
+    Attributes:
+        document: the fleet as ``obsctl`` reads it, which the role ``consumer`` writes.
+        host: the name of this host there; empty for one that the overview does not ask about itself.
+    """
+
+    document: Name = str(SYSTEM_FLEET)
+    host: str = ""
+
+
+class ReplayConfig(Section, frozen=True, kw_only=True):
+    """The account that moves lines out of the quarantine; the console's own may not write them.
+
+    Attributes:
+        password: a reference (``file:/path`` or ``env:NAME``), never a value.
+    """
+
+    user: Name
+    password: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]
+
+
 class ConsoleConfig(Section, frozen=True, kw_only=True):
     """What console.yml says.
 
     Attributes:
         database: how it is reached, as the account that reads lines and writes the console's own tables.
+        kafka: None for a console without alerts.
+        fleet: what the overview looks at, and where the rules are.
+        replay: None where lines of the quarantine are replayed by ``obsctl consumer replay`` alone.
         timezone: in which times are shown and read.
         language: of the pages, until a person chooses another.
     """
@@ -70,6 +118,9 @@ class ConsoleConfig(Section, frozen=True, kw_only=True):
     database: Database
     session: SessionConfig = SessionConfig()
     search: SearchConfig = SearchConfig()
+    kafka: KafkaConfig | None = None
+    fleet: FleetConfig = FleetConfig()
+    replay: ReplayConfig | None = None
     timezone: str = "UTC"
     language: Language = "en"
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from obsctl.console.web.page import NAVIGATION
-from obsctl.console.web.routes import search, traffic
+from obsctl.console.web.routes import alerts, overview, quarantine, search, traffic
 from obsctl.console.web.texts import LANGUAGES, chosen, texts
 
 WEB = resources.files("obsctl.console.web")
@@ -40,12 +40,22 @@ def test_a_key_stands_in_one_file() -> None:
 
 
 def test_each_text_is_used_and_each_that_is_used_exists() -> None:
-    ages = re.findall(r'"(\d+[mhd])"', TEMPLATES)
-    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages} | {*NAVIGATION}
+    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {*NAVIGATION}
+    for ages, start in re.findall(r'in (\("\d+[mhd]"[^)]*\)) %\}.+?t\["(\w+_)" ~', TEMPLATES):
+        used |= {start + age for age in re.findall(r'"(\w+)"', ages)}
     used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"}
-    handed_over = {*search.TEXTS, *traffic.TEXTS}
+    of_script |= {
+        "no_quarantined",
+        "quarantined_count",
+        "more_quarantined",
+        "replay_plan",
+        "replay_done",
+        "replay_none",
+    }
+    pages = (alerts, overview, quarantine, search, traffic)
+    handed_over = {text for page in pages for text in page.TEXTS}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)
 

@@ -15,18 +15,20 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from obsctl import __version__
+from obsctl.console.alerts import Alerts
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
+from obsctl.console.overview import Overview
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import ProblemError, answer, of_framework, of_parameters
-from obsctl.console.web.routes import people, search, traffic
+from obsctl.console.web.routes import alerts, overview, people, quarantine, search, traffic
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, search, traffic)
+_SUBJECTS = (people, overview, search, traffic, alerts, quarantine)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -55,6 +57,8 @@ def build(config: ConsoleConfig) -> Any:
     app.state.pool = pool
     app.state.door = Door(pool, Lifetime(config.session.idle_s, config.session.lifetime_s), https=https)
     app.state.turns = search.Turns(config.search.at_once)
+    app.state.overview = Overview(config)
+    app.state.alerts = Alerts(config.kafka, config.fleet) if config.kafka is not None else None
     for subject in _SUBJECTS:
         app.include_router(subject.pages)
         app.include_router(subject.api)

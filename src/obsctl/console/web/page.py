@@ -20,8 +20,8 @@ from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
 
 #: The pages of the navigation, in their order: names of templates, of texts and of paths.
-NAVIGATION = ("search", "traffic")
-START = "/search"
+NAVIGATION = ("overview", "search", "traffic", "alerts", "quarantine")
+START = "/overview"
 LANGUAGE_COOKIE = "obsctl-language"
 _ENVIRONMENT = Environment(
     loader=PackageLoader("obsctl.console.web"),
