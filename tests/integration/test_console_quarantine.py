@@ -27,6 +27,7 @@ def tables(mariadb: MariaDB) -> Iterator[MariaDB]:
     make_database(mariadb)
     with mariadb.root() as cursor:
         grant(cursor, DATABASE, REPLAY_USER, REPLAY_PASSWORD, REPLAY_PRIVILEGES)
+    with mariadb.root(DATABASE) as cursor:
         cursor.execute(
             "INSERT INTO log_source (source_id, cluster_id, topic, partition_id, topic_id, next_offset)"
             " VALUES (1, 'cluster', 'nginxlog', 0, 'id', 100), (2, 'cluster', 'nginxlog-error', 0, 'id', 100)"
@@ -148,8 +149,9 @@ def test_without_the_second_account_a_replay_is_a_command(
 ) -> None:
     with console(tables, tmp_path, fleet=sections["fleet"]) as page:
         olga = Browser(page, "olga")
-        tried = olga.ask("POST", "/quarantine/replay", json={"reason": "format"})
+        wanted = {"reason": "format", "since": (NOW - datetime.timedelta(days=1)).isoformat()}
+        tried = olga.ask("POST", "/quarantine/replay", json=wanted)
         assert (tried["moved"], tried["allowed"]) == (30, False)
-        refused = olga.ask("POST", "/quarantine/replay", 403, json={"reason": "format", "dry_run": False})
+        refused = olga.ask("POST", "/quarantine/replay", 403, json={**wanted, "dry_run": False})
         assert refused["hint"] == tried["command"]
         assert count(page, "quarantine") == 33
