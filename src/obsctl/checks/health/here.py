@@ -8,7 +8,7 @@ from typing import Any
 from obsctl.checks.check import Check
 from obsctl.checks.health.check import health_check
 from obsctl.checks.health.collect import collect_here
-from obsctl.checks.health.judge import describe_health, judge_health
+from obsctl.checks.health.judge import describe, judge_health
 from obsctl.checks.health.layers import LAYERS, expected, seen
 from obsctl.checks.health.snapshot import HealthSnapshot
 from obsctl.core.report import Finding
@@ -56,5 +56,5 @@ def judge_here(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
 def describe_here(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
     """Return one row a layer that was asked, and the names of the others."""
     missing = not_asked(fleet, snapshot)
-    layers = describe_health(fleet, snapshot)["layers"]
+    layers = describe(fleet, snapshot, judge_here(fleet, snapshot))["layers"]
     return {"layers": [row for row in layers if row["layer"] not in missing], "not_asked": missing}
