@@ -21,12 +21,16 @@ function fill(name, rows, note) {
 function line(...cells) {
   const made = document.createElement("tr");
   for (const cell of cells) {
-    const td = document.createElement("td");
-    td.append(cell ?? "");
+    const td = cell instanceof HTMLTableCellElement ? cell : document.createElement("td");
+    if (td !== cell) td.append(cell ?? "");
     made.append(td);
   }
   return made;
 }
+
+// A moment to the second, and a cell with one.
+const second = (text) => local(text).slice(0, 19);
+const timeCell = (text) => element("td", second(text), "short");
 
 function words(error) {
   const problem = error instanceof Refused ? error.problem : null;
@@ -57,13 +61,13 @@ const loadFiring = () =>
       if (operator) {
         actions.append(button(texts.silence, () => openSilencing(one.filter), `${texts.silence}: ${one.rule} ${one.key}`));
       }
-      const row = line(one.severity, one.rule, subject(one.labels), local(one.started), one.held_back_by, actions);
+      const row = line(one.severity, one.rule, subject(one.labels), timeCell(one.started), one.held_back_by, actions);
       row.className = one.severity;
       return row;
     });
     const count = rows.length ? say("firing_count", { count: rows.length }) : texts.none_fires;
     const age = trouble ? `. ${trouble.detail}` : "";
-    fill("firing", rows, `${count}. ${say("as_of", { at: local(as_of).slice(0, 19) })}${age}`);
+    fill("firing", rows, `${count}. ${say("as_of", { at: second(as_of) })}${age}`);
   });
 
 // Open below a row everything about its alert, or close it.
@@ -82,13 +86,11 @@ async function explain(incident, row) {
     const story = await (await ask(`/v1/alerts/${encodeURIComponent(incident)}`)).json();
     if (story.held_back_by) {
       const { stage, cause, since } = story.held_back_by;
-      cell.append(element("p", say("held_back_by", { by: `${stage} ${cause}`.trim(), since: local(since) })));
+      cell.append(element("p", say("held_back_by", { by: `${stage} ${cause}`.trim(), since: second(since) })));
     }
     if (story.next) cell.append(element("p", say("next_step", { next: story.next })));
-    const list = document.createElement("dl");
-    for (const record of story.records) {
-      list.append(element("dt", `${local(record.at).slice(0, 19)} ${record.event}`), element("dd", record.text));
-    }
+    const list = document.createElement("ul");
+    list.append(...story.records.map((record) => element("li", `${second(record.at)} ${record.event}: ${record.text}`)));
     cell.append(list);
   } catch (error) {
     cell.append(element("p", words(error), "trouble"));
@@ -101,7 +103,7 @@ const loadSilences = () =>
   part("silences", "/v1/silences", (silences) => {
     const rows = silences.map((one) =>
       line(
-        element("code", one.filter), local(one.ends).slice(0, 19), one.author, one.reason,
+        element("code", one.filter), timeCell(one.ends), one.author, one.reason,
         operator ? button(texts.end, () => end(one), `${texts.end}: ${one.filter}`) : "",
       ),
     );
@@ -150,7 +152,7 @@ silencing.addEventListener("submit", async (event) => {
     dialog.close();
     await Promise.all([loadSilences(), loadFiring()]);
     document.getElementById("silences-note").textContent = say("silenced_until", {
-      until: local(done.silence.ends).slice(0, 19),
+      until: second(done.silence.ends),
     });
   } catch (error) {
     plan("", words(error));
@@ -168,7 +170,7 @@ function loadHistory() {
       const more = record.incident
         ? button(texts.why, () => explain(record.incident, row), `${texts.why}: ${record.text}`)
         : "";
-      const row = line(local(record.at).slice(0, 19), record.event, record.text, more);
+      const row = line(timeCell(record.at), record.event, record.text, more);
       return row;
     });
     const notes = [];

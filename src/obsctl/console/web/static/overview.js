@@ -114,6 +114,8 @@ const loadTraffic = () =>
     const failed = share_5xx === null ? "" : `${(share_5xx * 100).toFixed(2)} %`;
     note("traffic", requests ? say("requests_last_day", { requests: requests.toLocaleString(), failed }) : texts.no_traffic);
     drawn?.destroy();
+    drawn = null;
+    if (!requests) return;
     const rate = (names) =>
       found.at.map((_, at) => names.reduce((sum, name) => sum + (found.status[name]?.[at] ?? 0), 0) / found.step_s);
     const axis = getComputedStyle(document.body).color;
