@@ -212,13 +212,23 @@ def _replay_here(
     from obsctl.checks.consumer.judge import judge_replay
     from obsctl.cli.reporting import Start
     from obsctl.consumer import config
+    from obsctl.consumer.tools.replay import judge
     from obsctl.consumer.tools.replay import replay as move
     from obsctl.store.interface import StoreUnavailableError
 
     start = Start()
     settings = config.load(config_path)
     try:
-        result = move(settings, reason, _plain(since), _plain(until) if until else None, limit=limit, dry_run=dry_run)
+        read = judge(settings.error_log_timezone, settings.proxy_networks())
+        result = move(
+            settings.database,
+            read,
+            reason,
+            _plain(since),
+            _plain(until) if until else None,
+            limit=limit,
+            dry_run=dry_run,
+        )
     except StoreUnavailableError as error:
         raise ObsctlError(f"{error}; lines that were already moved stay moved", hint=error.hint) from None
     released = result.released

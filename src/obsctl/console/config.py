@@ -14,6 +14,7 @@ import msgspec
 from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.kafka_section import KafkaSection, Topics
 from obsctl.core.settings import Name, Port, Section, networks_of, zone_of
+from obsctl.fleet.load import SYSTEM_FLEET
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.store.settings import Database
 
@@ -94,12 +95,37 @@ class LiveConfig(Section, frozen=True, kw_only=True):
     at_once: Annotated[int, msgspec.Meta(ge=1, le=400)] = 200
 
 
+class FleetConfig(Section, frozen=True, kw_only=True):
+    """The fleet that the overview shows, and whose rules there are.
+
+    Attributes:
+        document: the fleet as ``obsctl`` reads it, which the role ``consumer`` writes.
+        host: the name of this host there; empty for one that the overview does not ask about itself.
+    """
+
+    document: Name = str(SYSTEM_FLEET)
+    host: str = ""
+
+
+class ReplayConfig(Section, frozen=True, kw_only=True):
+    """The account that moves lines out of the quarantine; the console's own may not write them.
+
+    Attributes:
+        password: a reference (``file:/path`` or ``env:NAME``), never a value.
+    """
+
+    user: Name
+    password: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]
+
+
 class ConsoleConfig(Section, frozen=True, kw_only=True):
     """What console.yml says.
 
     Attributes:
         database: how it is reached, as the account that reads lines and writes the console's own tables.
-        kafka: how it is reached; None where this console has no access to it, and shows nothing live.
+        kafka: how it is reached; None where this console has no access to it, and shows nothing live and no alerts.
+        fleet: what the overview looks at, and where the rules are.
+        replay: None where lines of the quarantine are replayed by ``obsctl consumer replay`` alone.
         trusted_proxies: networks whose X-Forwarded-For is believed, as the consumer does; by default none.
         error_log_timezone: IANA zone of the error logs' times, which do not name it.
         timezone: in which times are shown and read.
@@ -113,6 +139,8 @@ class ConsoleConfig(Section, frozen=True, kw_only=True):
     people: PeopleConfig = PeopleConfig()
     kafka: KafkaConfig | None = None
     live: LiveConfig = LiveConfig()
+    fleet: FleetConfig = FleetConfig()
+    replay: ReplayConfig | None = None
     trusted_proxies: tuple[str, ...] = ()
     error_log_timezone: str = "UTC"
     timezone: str = "UTC"

@@ -27,7 +27,12 @@ def test_the_page_names_every_table_and_column(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "privileges_of"), [("privileges", schema.PRIVILEGES), ("privileges of the console", console.PRIVILEGES)]
+    ("heading", "privileges_of"),
+    [
+        ("privileges", schema.PRIVILEGES),
+        ("privileges of the console", console.PRIVILEGES),
+        ("privileges of the replay", console.REPLAY_PRIVILEGES),
+    ],
 )
 def test_the_page_names_every_privilege(
     project: Path, heading: str, privileges_of: Mapping[str, Sequence[str]]

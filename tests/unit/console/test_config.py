@@ -73,3 +73,21 @@ def test_a_console_in_clear_listens_on_loopback_alone(tmp_path: Path, listen: st
     text = WHOLE.replace("{address: 127.0.0.1, port: 8443}", listen)
     with pytest.raises(ConfigError, match=says):
         load(written(tmp_path, text))
+
+
+def test_brokers_fleet_and_the_account_of_replays_are_optional(tmp_path: Path) -> None:
+    config = load(written(tmp_path, WHOLE))
+    assert (config.kafka, config.replay) == (None, None)
+    assert (config.fleet.document, config.fleet.host) == ("/etc/obsctl/fleet.json", "")
+    more = (
+        "kafka:\n  bootstrap: [b1:9092]\n"
+        "  topics: {access: a, error: e, state: s, silences: q, history: h}\n"
+        "  security: {protocol: SSL, ca_file: /ca.pem}\n"
+        "replay: {user: obs_console_replay, password: file:/etc/secret}\n"
+    )
+    config = load(written(tmp_path, WHOLE + more))
+    assert config.kafka is not None
+    assert [*config.kafka.brokers] == ["b1:9092"]
+    assert config.kafka.brokers.security.ca_file == "/ca.pem"
+    with pytest.raises(ConfigError, match=r"replay\.password"):
+        load(written(tmp_path, WHOLE + "replay: {user: x, password: secret}\n"))

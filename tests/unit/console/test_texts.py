@@ -45,11 +45,20 @@ def test_a_key_stands_in_one_file() -> None:
 
 
 def test_each_text_is_used_and_each_that_is_used_exists() -> None:
-    ages = re.findall(r'"(\d+[mhd])"', TEMPLATES)
-    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages} | {*NAVIGATION, *ADMINISTRATION}
+    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {*NAVIGATION, *ADMINISTRATION}
+    for ages, start in re.findall(r'in (\("\d+[mhd]"[^)]*\)) %\}.+?t\["(\w+_)" ~', TEMPLATES):
+        used |= {start + age for age in re.findall(r'"(\w+)"', ages)}
     used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"} | {f"role_{role}" for role in Role}
+    of_script |= {
+        "no_quarantined",
+        "quarantined_count",
+        "more_quarantined",
+        "replay_plan",
+        "replay_done",
+        "replay_none",
+    }
     handed_over = {key for subject in app._SUBJECTS for key in getattr(subject, "TEXTS", ())}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)

@@ -16,20 +16,34 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from obsctl import __version__
+from obsctl.console.alerts import Alerts
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.console.live.live import Live
+from obsctl.console.overview import Overview
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_framework, of_parameters
-from obsctl.console.web.routes import audit, live, people, projects, search, tail, traffic, users
+from obsctl.console.web.routes import (
+    alerts,
+    audit,
+    live,
+    overview,
+    people,
+    projects,
+    quarantine,
+    search,
+    tail,
+    traffic,
+    users,
+)
 from obsctl.console.web.turns import Turns
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, search, tail, live, traffic, users, projects, audit)
+_SUBJECTS = (people, overview, search, tail, live, traffic, alerts, quarantine, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -64,6 +78,8 @@ def build(config: ConsoleConfig) -> Any:
     app.state.turns = Turns(config.search.at_once, "searches")
     app.state.live = arriving
     app.state.streams = Turns(config.live.at_once, "tails and live statistics")
+    app.state.overview = Overview(config)
+    app.state.alerts = Alerts(config.kafka, config.fleet) if config.kafka is not None else None
     for subject in _SUBJECTS:
         app.include_router(subject.pages)
         app.include_router(subject.api, responses=DESCRIBED)

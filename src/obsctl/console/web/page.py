@@ -21,10 +21,10 @@ from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
 
 #: The pages of the navigation, in their order: names of templates, of texts and of paths.
-NAVIGATION = ("search", "tail", "live", "traffic")
+NAVIGATION = ("overview", "search", "tail", "live", "traffic", "alerts", "quarantine")
 #: Those of admins, behind the others.
 ADMINISTRATION = ("users", "projects", "audit")
-START = "/search"
+START = "/overview"
 LANGUAGE_COOKIE = "obsctl-language"
 _ENVIRONMENT = Environment(
     loader=PackageLoader("obsctl.console.web"),
