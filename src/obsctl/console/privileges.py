@@ -13,6 +13,9 @@ PRIVILEGES = {
     "console_session": _WRITE,
     "console_login_failure": _WRITE,
     "console_query": _WRITE,
+    "console_error": _WRITE,
+    "console_error_minute": _WRITE,
+    "console_error_round": _WRITE,
     # What was recorded cannot be changed or removed by the console.
     "console_audit": ("SELECT", "INSERT"),
 }

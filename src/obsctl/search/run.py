@@ -15,7 +15,7 @@ from obsctl.search.question import Place, Question
 from obsctl.search.windows import Windows
 
 #: What a server says of a statement that took longer than it may: MySQL and MariaDB.
-_TOO_LONG = frozenset((3024, 1969))
+TOO_LONG = frozenset((3024, 1969))
 
 
 class Found(NamedTuple):
@@ -69,7 +69,7 @@ def search(
             cursor.execute(statement.text, statement.parameters)
             rows = cursor.fetchall()
         except pymysql.MySQLError as error:
-            if error.args and error.args[0] in _TOO_LONG:
+            if error.args and error.args[0] in TOO_LONG:
                 return
             raise
         windows.looked(window, time.monotonic() - began)

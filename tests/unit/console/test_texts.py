@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from obsctl.console.web.page import NAVIGATION
-from obsctl.console.web.routes import search, traffic
+from obsctl.console.web.routes import errors, search, traffic
 from obsctl.console.web.texts import LANGUAGES, chosen, texts
 
 WEB = resources.files("obsctl.console.web")
@@ -45,7 +45,7 @@ def test_each_text_is_used_and_each_that_is_used_exists() -> None:
     used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"}
-    handed_over = {*search.TEXTS, *traffic.TEXTS}
+    handed_over = {*search.TEXTS, *traffic.TEXTS, *errors.TEXTS}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)
 

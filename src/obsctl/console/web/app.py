@@ -17,16 +17,17 @@ from starlette.exceptions import HTTPException
 from obsctl import __version__
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
+from obsctl.console.errors.upkeep import Keeper
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import ProblemError, answer, of_framework, of_parameters
-from obsctl.console.web.routes import people, search, traffic
+from obsctl.console.web.routes import errors, people, search, traffic
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, search, traffic)
+_SUBJECTS = (people, search, traffic, errors)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -36,11 +37,14 @@ def build(config: ConsoleConfig) -> Any:
         config: what console.yml says.
     """
     pool = Pool(config.database)
+    keeper = Keeper(pool)
     https = bool(config.listen.certificate)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeper.start()
         yield
+        keeper.stop()
         pool.close()
 
     app = FastAPI(

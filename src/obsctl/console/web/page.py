@@ -20,7 +20,7 @@ from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
 
 #: The pages of the navigation, in their order: names of templates, of texts and of paths.
-NAVIGATION = ("search", "traffic")
+NAVIGATION = ("search", "traffic", "errors")
 START = "/search"
 LANGUAGE_COOKIE = "obsctl-language"
 _ENVIRONMENT = Environment(
