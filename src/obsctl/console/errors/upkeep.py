@@ -48,7 +48,7 @@ MOST_A_MINUTE, MOST = 200, 10_000
 _HOUR = datetime.timedelta(hours=1)
 _MINUTE = datetime.timedelta(minutes=1)
 #: No line is newer.
-_NEVER = datetime.datetime.max.replace(tzinfo=None)
+_NEVER = "9999-12-31"
 
 _LEVELS = ", ".join(f"'{level}'" for level in LEVELS_OF_ERRORS)
 
@@ -174,7 +174,7 @@ class _Run:
         self._ends = ends
         self.counted = 0
 
-    def compare(self, log: Log, begin: datetime.datetime, end: datetime.datetime) -> bool:
+    def compare(self, log: Log, begin: datetime.datetime, end: datetime.datetime | str) -> bool:
         """Count the minutes of a stretch of time again that have changed; return whether the time sufficed."""
         try:
             there = self._numbers(log.numbers, begin, end)
@@ -224,7 +224,7 @@ class _Run:
                 (log.table, reached),
             )
 
-    def _numbers(self, statement: str, begin: datetime.datetime, end: datetime.datetime) -> dict[Any, int]:
+    def _numbers(self, statement: str, begin: datetime.datetime, end: datetime.datetime | str) -> dict[Any, int]:
         self._cursor.execute(statement, (begin, end))
         return {minute: int(number) for minute, number in self._cursor.fetchall()}
 

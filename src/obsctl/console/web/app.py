@@ -59,6 +59,7 @@ def build(config: ConsoleConfig) -> Any:
     app.state.pool = pool
     app.state.door = Door(pool, Lifetime(config.session.idle_s, config.session.lifetime_s), https=https)
     app.state.turns = search.Turns(config.search.at_once)
+    app.state.histogram_turns = search.Turns(max(1, config.search.at_once // 2))
     for subject in _SUBJECTS:
         app.include_router(subject.pages)
         app.include_router(subject.api)

@@ -94,6 +94,14 @@ export function dateField(milliseconds) {
   return local(new Date(milliseconds).toISOString()).slice(0, 19).replace(" ", "T");
 }
 
+// The time that a drag on a chart chose; null for a mere click.
+export function chosenRange(chart) {
+  const { left, width } = chart.select;
+  if (width < 5) return null;
+  const [begin, end] = [left, left + width].map((pixel) => chart.posToVal(pixel, "x") * 1000);
+  return { since: dateField(begin), until: dateField(Math.max(end, begin + 1000)) };
+}
+
 // -- a form's time range: `since`, or `begin` and `until` ------------------------------------------------------------
 
 export function putRange(form, asked) {

@@ -1,8 +1,10 @@
 // The search page. Its state is the address; every value of a line is shown as text, never as markup.
 
 import {
-  ask, button, calm, complain, dateField, element, local, messages, putRange, say, showOwnRange, showRange, texts,
+  ask, button, calm, chosenRange, complain, dateField, element, local, messages, putRange, say, showOwnRange, showRange,
+  texts, timezone,
 } from "./common.js";
+import { complete } from "./completion.js";
 
 const form = document.getElementById("search");
 const stop = document.getElementById("stop");
@@ -22,7 +24,13 @@ const SEVERE = new Set(["error", "crit", "alert", "emerg"]);
 const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_addr", "host"] };
 const AROUND_MS = 60_000;
 
+const CHART_HEIGHT = 110;
+
 let running = null; // of the search under way
+let counting = null; // of its histogram
+let shownLog = "access";
+let fields = []; // of the log
+let columns = COLUMNS.access;
 let shown = []; // all lines of the table
 let reached = "";
 
@@ -32,28 +40,140 @@ function state() {
   const values = new FormData(form);
   const asked = new URLSearchParams({ log: values.get("log"), filter: values.get("filter").trim() });
   putRange(form, asked);
+  if (String(columns) !== String(COLUMNS[form.log.value])) asked.set("columns", columns);
   return asked;
+}
+
+// What of it the API is asked with.
+function question(asked) {
+  const wanted = new URLSearchParams(asked);
+  wanted.delete("columns");
+  return wanted;
 }
 
 function fill(asked) {
   form.log.value = asked.get("log") ?? "access";
   form.filter.value = asked.get("filter") ?? "";
   showRange(form, asked, "1h");
+  columns = asked.get("columns")?.split(",").filter(Boolean) ?? COLUMNS[form.log.value];
   loadFields();
 }
 
 async function loadFields() {
-  const answer = await ask(`/v1/fields?log=${form.log.value}`);
-  const list = document.getElementById("fields");
-  list.replaceChildren(
-    ...(await answer.json()).map((field) => {
-      const option = document.createElement("option");
-      option.value = `${field.name}:`;
-      option.label = field.example;
-      return option;
+  fields = await (await ask(`/v1/fields?log=${form.log.value}`)).json();
+  const names = fields.map((field) => field.name);
+  document.querySelector("#columns fieldset").replaceChildren(
+    document.querySelector("#columns legend"),
+    ...names.map((name) => {
+      const label = element("label");
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.checked = columns.includes(name);
+      box.addEventListener("change", () => {
+        columns = [...columns.filter((one) => one !== name), ...(box.checked ? [name] : [])];
+        history.replaceState(null, "", `?${state()}`);
+        redraw();
+      });
+      label.append(box, name);
+      return label;
     }),
   );
 }
+
+// -- completion ----------------------------------------------------------------------------------------------------
+
+async function suggest(word) {
+  const [, name, prefix] = /^([^:]*):"?(.*)$/.exec(word) ?? [];
+  if (name === undefined) {
+    const begun = fields.filter((field) => field.name.startsWith(word));
+    return begun.map((field) => ({ text: `${field.name}:`, note: field.example, more: true }));
+  }
+  if (!fields.some((field) => field.name === name)) return [];
+  const asked = new URLSearchParams({ log: form.log.value, field: name, prefix: prefix.replace(/\\(.)/g, "$1") });
+  const found = await (await ask(`/v1/values?${asked}`)).json();
+  return found.map(({ text, lines }) => ({ text, note: lines ? say("lines_of", { lines }) : "", more: false }));
+}
+
+complete(form.filter, document.getElementById("completions"), suggest);
+
+// -- the histogram -------------------------------------------------------------------------------------------------
+
+const chart = document.getElementById("histogram");
+let drawn = null;
+
+async function count(asked) {
+  const { signal } = (counting = new AbortController());
+  const counts = new Map();
+  try {
+    const answer = await ask(`/v1/histogram?${question(asked)}`, { signal });
+    for await (const message of messages(answer.body)) {
+      if (message.kind !== "counts") continue;
+      message.at.forEach((at, place) => counts.set(at, (counts.get(at) ?? 0) + message.lines[place]));
+      if (!signal.aborted && counts.size) draw(counts, message.step_s);
+    }
+  } catch {
+    // Without it the lines still say what was found.
+  }
+}
+
+function draw(counts, step) {
+  const begins = [...counts.keys()];
+  const [first, last] = [Math.min(...begins), Math.max(...begins)];
+  const at = Array.from({ length: (last - first) / step + 1 }, (_, place) => first + place * step);
+  const lines = at.map((begin) => counts.get(begin) ?? 0);
+  const style = getComputedStyle(document.documentElement);
+  const [axis, grid, bar] = ["--quiet", "--line", "--accent"].map((name) => style.getPropertyValue(name));
+  const sum = lines.reduce((all, one) => all + one, 0);
+  chart.setAttribute("aria-label", say("histogram", { lines: sum.toLocaleString(), seconds: step }));
+  chart.title = chart.getAttribute("aria-label");
+  chart.hidden = false;
+  if (drawn) {
+    drawn.setData([at, lines]);
+    return;
+  }
+  drawn = new uPlot(
+    {
+      width: chart.clientWidth,
+      height: CHART_HEIGHT,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
+      legend: { show: false },
+      cursor: { y: false },
+      axes: [{ stroke: axis, grid: { show: false } }, { stroke: axis, grid: { stroke: grid }, size: 60 }],
+      scales: { x: { range: (_, low, high) => [low, high + step] }, y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
+      series: [{}, { fill: bar, stroke: bar, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.9], align: 1 }) }],
+      hooks: { setSelect: [zoom] },
+    },
+    [at, lines],
+    chart,
+  );
+}
+
+function zoom(plot) {
+  const range = chosenRange(plot);
+  if (!range) return;
+  const asked = state();
+  for (const [name, value] of Object.entries(range)) asked.set(name, value);
+  visit(asked);
+}
+
+addEventListener("resize", () => drawn?.setSize({ width: chart.clientWidth, height: CHART_HEIGHT }));
+
+// -- the statement -------------------------------------------------------------------------------------------------
+
+const statement = document.getElementById("statement");
+
+async function showStatement() {
+  if (!statement.open) return;
+  try {
+    const { text, parameters } = await (await ask(`/v1/statement?${question(state())}`)).json();
+    statement.querySelector("pre").textContent = text;
+    statement.querySelector("ol").replaceChildren(...parameters.map((value) => element("li", String(value))));
+  } catch (error) {
+    complain(error, form.filter.value);
+  }
+}
+
+statement.addEventListener("toggle", showStatement);
 
 // -- a search ------------------------------------------------------------------------------------------------------
 
@@ -64,22 +184,34 @@ async function run(asked, before = "") {
   if (!before) {
     shown = [];
     body.replaceChildren();
-    heading(log);
+    shownLog = log;
+    heading();
+    counting?.abort();
+    drawn?.destroy();
+    drawn = null;
+    chart.hidden = true;
+    showStatement();
   }
   calm();
   older.hidden = true;
   older.value = "";
   stop.hidden = false;
   progress.textContent = "";
-  const parameters = new URLSearchParams(asked);
+  const parameters = question(asked);
+  let isCounted = before !== ""; // it stands there already, or is under way
   if (before) parameters.set("before", before);
   let end = null;
   try {
     const answer = await ask(`/v1/search?${parameters}`, { signal: mine.signal });
     for await (const message of messages(answer.body)) {
       if (message.kind === "lines") show(message, log);
-      else if (message.kind === "problem") throw new Error(message.detail);
-      else end = message;
+      if (!isCounted && shown.length) {
+        isCounted = true;
+        count(asked);
+      }
+      if (message.kind === "lines") continue;
+      if (message.kind === "problem") throw new Error(message.detail);
+      end = message;
     }
     if (!end) throw new Error("");
     const key = end.next ? "found_more" : end.whole ? "found_all" : "out_of_time";
@@ -101,10 +233,16 @@ async function run(asked, before = "") {
 
 // -- the table -----------------------------------------------------------------------------------------------------
 
-function heading(log) {
+function heading() {
   const row = document.createElement("tr");
-  row.append(element("th"), ...COLUMNS[log].map((name) => element("th", name)));
+  row.append(element("td"), ...columns.map((name) => element("th", name)));
   head.replaceChildren(row);
+}
+
+// Show the lines that are there in other columns.
+function redraw() {
+  heading();
+  body.replaceChildren(...shown.map((line) => rowOf(line, shownLog)));
 }
 
 function show(message, log) {
@@ -123,7 +261,7 @@ function rowOf(line, log) {
   first.append(open);
   row.append(
     first,
-    ...COLUMNS[log].map((name) => {
+    ...columns.map((name) => {
       const kind = NUMBERS.has(name) ? "number" : LONG.has(name) ? "" : "short";
       return element("td", name === "ts" ? local(line.ts) : String(line[name] ?? ""), `${name} ${kind}`.trim());
     }),
@@ -159,7 +297,7 @@ function toggle(row, open, line, log) {
   }
   const details = element("tr", "", "details");
   const cell = document.createElement("td");
-  cell.colSpan = COLUMNS[log].length + 1;
+  cell.colSpan = columns.length + 1;
   cell.append(list);
   details.append(cell);
   row.after(details);
@@ -231,7 +369,7 @@ savedList.addEventListener("change", () => {
   const one = saved[savedList.value];
   remove.hidden = !one?.own;
   if (!one) return;
-  visit(new URLSearchParams(["log", "filter", "since", "until"].flatMap((key) => (one[key] ? [[key, one[key]]] : []))));
+  visit(new URLSearchParams(["log", "filter", "since", "until", "columns"].flatMap((key) => (one[key] ? [[key, one[key]]] : []))));
 });
 document.getElementById("save").addEventListener("click", () => keep.showModal());
 keep.addEventListener("close", () => {
@@ -272,8 +410,14 @@ form.addEventListener("submit", (event) => {
   go();
 });
 form.since.addEventListener("change", () => showOwnRange(form));
-form.log.addEventListener("change", loadFields);
-stop.addEventListener("click", () => running?.abort());
+form.log.addEventListener("change", () => {
+  columns = COLUMNS[form.log.value];
+  loadFields();
+});
+stop.addEventListener("click", () => {
+  running?.abort();
+  counting?.abort();
+});
 older.addEventListener("click", () => run(state(), older.value));
 addEventListener("popstate", () => start());
 

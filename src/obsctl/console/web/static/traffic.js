@@ -1,6 +1,6 @@
 // The traffic page: charts and tables from the minute roll-ups. Its state is the address.
 
-import { ask, calm, complain, dateField, element, putRange, say, showOwnRange, showRange, texts, timezone } from "./common.js";
+import { ask, calm, chosenRange, complain, element, putRange, say, showOwnRange, showRange, texts, timezone } from "./common.js";
 
 const form = document.getElementById("asked");
 const progress = document.getElementById("progress");
@@ -100,11 +100,10 @@ function chart(title, at, series) {
 
 // A drag on a chart is a shorter time.
 function zoom(chart) {
-  if (chart.select.width < 5) return;
-  const at = (pixel) => chart.posToVal(pixel, "x") * 1000;
+  const range = chosenRange(chart);
+  if (!range) return;
   const asked = state();
-  asked.set("since", dateField(at(chart.select.left)));
-  asked.set("until", dateField(at(chart.select.left + chart.select.width)));
+  for (const [name, value] of Object.entries(range)) asked.set(name, value);
   visit(asked);
 }
 
