@@ -23,9 +23,10 @@ CREATE TABLE IF NOT EXISTS console_error_minute (
   KEY console_error_minute_group (error_id, minute)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- How far back, from the newest to the oldest, the present round over a log has come.
+-- How far back, from the newest to the oldest, the present round over a log has come, and how many have been ended.
 CREATE TABLE IF NOT EXISTS console_error_round (
   log_table VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   reached DATETIME NOT NULL,
+  rounds INT UNSIGNED NOT NULL DEFAULT 0,
   PRIMARY KEY (log_table)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -10,8 +10,8 @@ from obsctl.query import values
 from obsctl.query.fields import ACCESS, ERROR, Table
 from obsctl.search.run import plain
 
-#: A group is new for so long after its first error.
-NEW_FOR = datetime.timedelta(days=1)
+#: A group is new for so long after its first error; before all lines have been counted once, none is.
+_NEW_FOR = datetime.timedelta(days=1)
 Order = Literal["frequent", "recent", "new"]
 _ORDERS: dict[Order, str] = {"frequent": "number DESC", "recent": "e.last_at DESC", "new": "e.first_at DESC"}
 
@@ -61,6 +61,8 @@ def find(cursor: Any, asked: Asked, now: datetime.datetime) -> list[dict[str, An
     hosts: dict[bytes, list[dict[str, Any]]] = {}
     for error_id, host, number in cursor.fetchall():
         hosts.setdefault(error_id, []).append({"host": host, "lines": int(number)})
+    cursor.execute("SELECT log_table FROM console_error_round WHERE rounds > 0")
+    known = {row[0] for row in cursor.fetchall()}
     return [
         {
             "id": error_id.hex(),
@@ -71,7 +73,7 @@ def find(cursor: Any, asked: Asked, now: datetime.datetime) -> list[dict[str, An
             "hosts": hosts[error_id],
             "first_at": plain(first),
             "last_at": plain(last),
-            "new": first.replace(tzinfo=datetime.UTC) > now - NEW_FOR,
+            "new": table in known and first.replace(tzinfo=datetime.UTC) > now - _NEW_FOR,
             "filter": filter_of(_table(table), kind, masked),
         }
         for error_id, table, kind, masked, first, last, number in rows

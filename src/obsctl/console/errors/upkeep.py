@@ -37,8 +37,8 @@ from obsctl.search.run import TOO_LONG, bound_of
 LOG = logging.getLogger("obsctl.console.errors")
 
 EVERY_S = 60.0
-#: A run begins nothing more after this time, and compares at most so many older hours of each log.
-_RUN_S = 5.0
+#: A run begins nothing more of a log after this time, and compares at most so many of its older hours.
+_LOG_S = 5.0
 _HOURS = 24
 _STATEMENT_S = 10.0
 #: Lines that are read at once.
@@ -156,34 +156,36 @@ def run(pool: Pool, now: datetime.datetime) -> int | None:
         if cursor.fetchone()[0] != 1:
             return None
         cursor.execute(bound_of(cursor)(_STATEMENT_S))
-        work = _Run(connection, cursor, time.monotonic() + _RUN_S)
         recent = _hour_of(now.astimezone(datetime.UTC).replace(tzinfo=None)) - _HOUR
+        counted = 0
         for log in LOGS:
-            work.compare(log, recent, _NEVER)
-        for log in LOGS:
-            work.go_round(log, recent)
-        return work.counted
+            work = _Run(connection, cursor, log, time.monotonic() + _LOG_S)
+            if work.compare(recent, _NEVER):
+                work.go_round(recent)
+            counted += work.counted
+        return counted
 
 
 class _Run:
-    """One run: its connection, when it begins nothing more, and what it has done."""
+    """One run over a log: its connection, when it begins nothing more, and how many minutes it has counted."""
 
-    def __init__(self, connection: Any, cursor: Any, ends: float) -> None:
+    def __init__(self, connection: Any, cursor: Any, log: Log, ends: float) -> None:
         self._connection = connection
         self._cursor = cursor
+        self._log = log
         self._ends = ends
         self.counted = 0
 
-    def compare(self, log: Log, begin: datetime.datetime, end: datetime.datetime | str) -> bool:
+    def compare(self, begin: datetime.datetime, end: datetime.datetime | str) -> bool:
         """Count the minutes of a stretch of time again that have changed; return whether the time sufficed."""
         try:
-            there = self._numbers(log.numbers, begin, end)
+            there = self._numbers(self._log.numbers, begin, end)
         except pymysql.MySQLError as error:
-            self._pass_over(error, log, begin)
+            self._pass_over(error, begin)
             return True
         ours = self._numbers(
             "SELECT minute, SUM(line_count) FROM console_error_minute WHERE minute >= %s AND minute < %s"
-            f" AND log_table = '{log.table}' GROUP BY minute",
+            f" AND log_table = '{self._log.table}' GROUP BY minute",
             begin,
             end,
         )
@@ -191,56 +193,60 @@ class _Run:
             if time.monotonic() >= self._ends:
                 return False
             try:
-                self._count(log, minute)
+                self._count(minute)
             except pymysql.MySQLError as error:
                 self._connection.rollback()
-                self._pass_over(error, log, minute)
+                self._pass_over(error, minute)
             self.counted += 1
         return True
 
-    def go_round(self, log: Log, recent: datetime.datetime) -> None:
+    def go_round(self, recent: datetime.datetime) -> None:
         """Compare the next of the older hours."""
         cursor = self._cursor
-        cursor.execute("SELECT reached FROM console_error_round WHERE log_table = %s", (log.table,))
-        reached = min((row[0] for row in cursor.fetchall()), default=recent)
+        cursor.execute("SELECT reached FROM console_error_round WHERE log_table = %s", (self._log.table,))
+        reached = min([recent, *(row[0] for row in cursor.fetchall())])
         for _ in range(_HOURS):
-            newest = self._newest(log, reached)
+            newest = self._newest(reached)
             if newest is None:
                 # The round is at its end, and the groups whose lines are all gone with it.
                 cursor.execute(
                     "DELETE FROM console_error WHERE log_table = %s AND NOT EXISTS"
                     " (SELECT 1 FROM console_error_minute m WHERE m.error_id = console_error.error_id)",
-                    (log.table,),
+                    (self._log.table,),
                 )
-                cursor.execute("DELETE FROM console_error_round WHERE log_table = %s", (log.table,))
+                cursor.execute(
+                    "INSERT INTO console_error_round (log_table, reached, rounds) VALUES (%s, %s, 1)"
+                    " ON DUPLICATE KEY UPDATE reached = VALUES(reached), rounds = rounds + 1",
+                    (self._log.table, _NEVER),
+                )
                 return
             begin = _hour_of(newest)
-            if not self.compare(log, begin, min(begin + _HOUR, reached)):
+            if not self.compare(begin, min(begin + _HOUR, reached)):
                 return
             reached = begin
             cursor.execute(
                 "INSERT INTO console_error_round (log_table, reached) VALUES (%s, %s)"
                 " ON DUPLICATE KEY UPDATE reached = VALUES(reached)",
-                (log.table, reached),
+                (self._log.table, reached),
             )
 
     def _numbers(self, statement: str, begin: datetime.datetime, end: datetime.datetime | str) -> dict[Any, int]:
         self._cursor.execute(statement, (begin, end))
         return {minute: int(number) for minute, number in self._cursor.fetchall()}
 
-    def _newest(self, log: Log, before: datetime.datetime) -> datetime.datetime | None:
+    def _newest(self, before: datetime.datetime) -> datetime.datetime | None:
         """Return the newest moment before another one of which lines, or counted errors, are there."""
         found: list[datetime.datetime] = []
         for statement in (
-            log.newest,
-            f"SELECT minute FROM console_error_minute WHERE log_table = '{log.table}' AND minute < %s"
+            self._log.newest,
+            f"SELECT minute FROM console_error_minute WHERE log_table = '{self._log.table}' AND minute < %s"
             " ORDER BY minute DESC LIMIT 1",
         ):
             self._cursor.execute(statement, (before,))
             found += [row[0] for row in self._cursor.fetchall()]
         return max(found, default=None)
 
-    def _count(self, log: Log, minute: datetime.datetime) -> None:
+    def _count(self, minute: datetime.datetime) -> None:
         """Replace a minute's rows."""
         counts: Counter[tuple[Fingerprint, str]] = Counter()
         seen: dict[Fingerprint, Seen] = {}
@@ -248,19 +254,19 @@ class _Run:
         page: Any = None
         place = (minute, b"")
         while page is None or len(page) == _PAGE:
-            self._cursor.execute(log.lines, (place[0], minute + _MINUTE, *place))
+            self._cursor.execute(self._log.lines, (place[0], minute + _MINUTE, *place))
             page = self._cursor.fetchall()
             for ts, line_id, host, kind, text in page:
-                group = fingerprint(log.table, kind, path_of(text) if log.table == ACCESS.name else text)
+                group = fingerprint(self._log.table, kind, path_of(text) if self._log.table == ACCESS.name else text)
                 counts[group, host] += 1
                 times = seen.setdefault(group, Seen(ts))
                 times.last, times.line_id = ts, line_id
                 place = (ts, line_id)
-        self._limit(log, counts, seen)
-        self._replace(log, minute, counts, seen)
+        self._limit(counts, seen)
+        self._replace(minute, counts, seen)
         self._connection.commit()
 
-    def _limit(self, log: Log, counts: Counter[tuple[Fingerprint, str]], seen: dict[Fingerprint, Seen]) -> None:
+    def _limit(self, counts: Counter[tuple[Fingerprint, str]], seen: dict[Fingerprint, Seen]) -> None:
         """Leave a minute its most frequent groups, and no new one where there are too many already."""
         cursor = self._cursor
         sums: Counter[Fingerprint] = Counter()
@@ -277,7 +283,7 @@ class _Run:
         known = {row[0] for row in cursor.fetchall()}
         new = [group for group in kept if group.error_id not in known]
         others = sums.keys() - (set(kept) - set(new[max(0, room) :]))
-        rest = fingerprint(log.table, "", MASK)
+        rest = fingerprint(self._log.table, "", MASK)
         for group, host in [key for key in counts if key[0] in others]:
             counts[rest, host] += counts.pop((group, host))
         for group in others:
@@ -289,19 +295,20 @@ class _Run:
 
     def _replace(
         self,
-        log: Log,
         minute: datetime.datetime,
         counts: Counter[tuple[Fingerprint, str]],
         seen: dict[Fingerprint, Seen],
     ) -> None:
         cursor = self._cursor
-        cursor.execute("DELETE FROM console_error_minute WHERE log_table = %s AND minute = %s", (log.table, minute))
+        cursor.execute(
+            "DELETE FROM console_error_minute WHERE log_table = %s AND minute = %s", (self._log.table, minute)
+        )
         if not counts:
             return
         cursor.executemany(
             "INSERT INTO console_error_minute (log_table, minute, error_id, host, line_count)"
             " VALUES (%s, %s, %s, %s, %s)",
-            [(log.table, minute, group.error_id, host, number) for (group, host), number in counts.items()],
+            [(self._log.table, minute, group.error_id, host, number) for (group, host), number in counts.items()],
         )
         cursor.executemany(
             "INSERT INTO console_error (error_id, log_table, kind, masked, first_at, last_at, last_line)"
@@ -310,16 +317,18 @@ class _Run:
             " last_line = IF(VALUES(last_at) >= last_at, VALUES(last_line), last_line),"
             " first_at = LEAST(first_at, VALUES(first_at)), last_at = GREATEST(last_at, VALUES(last_at))",
             [
-                (group.error_id, log.table, group.kind, group.masked, times.first, times.last, times.line_id)
+                (group.error_id, self._log.table, group.kind, group.masked, times.first, times.last, times.line_id)
                 for group, times in seen.items()
             ],
         )
 
-    def _pass_over(self, error: pymysql.MySQLError, log: Log, at: datetime.datetime) -> None:
+    def _pass_over(self, error: pymysql.MySQLError, at: datetime.datetime) -> None:
         """Go on where the server ended a statement that took too long; another error is raised."""
         if not error.args or error.args[0] not in TOO_LONG:
             raise error
-        LOG.warning("errors of a time are not counted: reading them takes too long", extra={"log": log.table, "at": at})
+        LOG.warning(
+            "errors of a time are not counted: reading them takes too long", extra={"log": self._log.table, "at": at}
+        )
 
 
 def _places(values: Iterable[object]) -> str:

@@ -24,7 +24,7 @@ const SEVERE = new Set(["error", "crit", "alert", "emerg"]);
 const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_addr", "host"] };
 const AROUND_MS = 60_000;
 
-const CHART_HEIGHT = 110;
+const CHART_HEIGHT = 130;
 
 let running = null; // of the search under way
 let counting = null; // of its histogram
@@ -138,7 +138,7 @@ function draw(counts, step) {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
       legend: { show: false },
       cursor: { y: false },
-      axes: [{ stroke: axis, grid: { show: false } }, { stroke: axis, grid: { stroke: grid }, size: 60 }],
+      axes: [{ stroke: axis, grid: { show: false } }, { stroke: axis, grid: { stroke: grid }, size: 60, space: 25 }],
       scales: { x: { range: (_, low, high) => [low, high + step] }, y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
       series: [{}, { fill: bar, stroke: bar, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.9], align: 1 }) }],
       hooks: { setSelect: [zoom] },
