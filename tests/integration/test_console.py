@@ -350,7 +350,7 @@ def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) ->
             waiting = [two.submit(browser.get, f"{page.url}/v1/search", timeout=(5, 3)) for _ in range(2)]
             running = (
                 "SELECT COUNT(*) FROM information_schema.processlist"
-                f" WHERE info LIKE '%access_log%' AND user = '{USER}'"
+                f" WHERE info LIKE '%FROM `access_log`%' AND user = '{USER}'"
             )
 
             def both() -> bool:

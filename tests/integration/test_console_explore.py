@@ -187,7 +187,7 @@ def test_what_cannot_be_asked_is_named(get: Callable[..., Any], path: str, param
 
 
 def test_the_statement_of_a_search_finds_its_lines_and_holds_no_value(page: Console, get: Callable[..., Any]) -> None:
-    asked = {"filter": 'uri:"/item/7?q=%_\'\\""', "since": "24h"}
+    asked = {"filter": 'uri:"/item/7?q=%_\'\\""', "since": "48h"}
     sql = get("statement", **asked).json()
     assert "item" not in sql["text"]
     assert sql["text"].count("?") == len(sql["parameters"])
