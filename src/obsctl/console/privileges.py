@@ -19,6 +19,9 @@ PRIVILEGES = {
     "console_project": _WRITE,
     "console_member": ("SELECT", "INSERT", "DELETE"),
     "console_token": _WRITE,
+    "console_error": _WRITE,
+    "console_error_minute": _WRITE,
+    "console_error_round": _WRITE,
     # What was recorded cannot be changed or removed by the console.
     "console_audit": ("SELECT", "INSERT"),
 }

@@ -19,6 +19,7 @@ from obsctl import __version__
 from obsctl.console.alerts import Alerts
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
+from obsctl.console.errors.upkeep import Keeper
 from obsctl.console.live.live import Live
 from obsctl.console.overview import Overview
 from obsctl.console.people.sessions import Lifetime
@@ -28,6 +29,7 @@ from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_fram
 from obsctl.console.web.routes import (
     alerts,
     audit,
+    errors,
     live,
     overview,
     people,
@@ -43,7 +45,7 @@ from obsctl.console.web.turns import Turns
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, overview, search, tail, live, traffic, alerts, quarantine, users, projects, audit)
+_SUBJECTS = (people, overview, search, tail, live, traffic, errors, alerts, quarantine, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -53,12 +55,15 @@ def build(config: ConsoleConfig) -> Any:
         config: what console.yml says.
     """
     pool = Pool(config.database)
+    keeper = Keeper(pool)
     https = bool(config.listen.certificate)
     arriving = Live(config, config.kafka) if config.kafka is not None else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeper.start()
         yield
+        keeper.stop()
         pool.close()
         if arriving is not None:
             await run_in_threadpool(arriving.stop)
@@ -76,6 +81,7 @@ def build(config: ConsoleConfig) -> Any:
     lifetime = Lifetime(config.session.idle_s, config.session.lifetime_s)
     app.state.door = Door(pool, lifetime, config.people, https=https)
     app.state.turns = Turns(config.search.at_once, "searches")
+    app.state.histogram_turns = Turns(max(1, config.search.at_once // 2), "searches")
     app.state.live = arriving
     app.state.streams = Turns(config.live.at_once, "tails and live statistics")
     app.state.overview = Overview(config)

@@ -21,7 +21,7 @@ from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
 
 #: The pages of the navigation, in their order: names of templates, of texts and of paths.
-NAVIGATION = ("overview", "search", "tail", "live", "traffic", "alerts", "quarantine")
+NAVIGATION = ("overview", "search", "tail", "live", "traffic", "errors", "alerts", "quarantine")
 #: Those of admins, behind the others.
 ADMINISTRATION = ("users", "projects", "audit")
 START = "/overview"

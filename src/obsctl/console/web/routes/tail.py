@@ -26,7 +26,7 @@ api = APIRouter(prefix="/v1")
 TEXTS = (
     "lost", "no_lines", "no_kafka", "only_this", "not_this", "around_this", "all_fields", "pause", "resume",
     "tail_follows", "tail_waits", "tail_paused", "tail_count", "tail_waiting", "tail_dropped", "tail_left_out",
-    "tail_unseen",
+    "tail_unseen", "lines_of",
 )  # fmt: skip
 #: How often a browser gets what has come meanwhile, seconds.
 _EVERY_S = 0.25

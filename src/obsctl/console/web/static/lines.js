@@ -2,7 +2,7 @@
 
 import { button, dateField, element, local, texts } from "./common.js";
 
-const COLUMNS = {
+export const COLUMNS = {
   access: ["ts", "host", "client_addr", "method", "status", "bytes", "request_time", "uri"],
   error: ["ts", "host", "level", "client_addr", "message"],
 };
@@ -15,14 +15,14 @@ const SEVERE = new Set(["error", "crit", "alert", "emerg"]);
 const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_addr", "host"] };
 const AROUND_MS = 60_000;
 
-export function heading(head, log) {
+export function heading(head, columns) {
   const row = document.createElement("tr");
-  row.append(element("th"), ...COLUMNS[log].map((name) => element("th", name)));
+  row.append(element("td"), ...columns.map((name) => element("th", name)));
   head.replaceChildren(row);
 }
 
 // A line's row; `act` has what its details offer: narrow (a condition) and around (the line and its log).
-export function rowOf(line, log, act) {
+export function rowOf(line, log, act, columns = COLUMNS[log]) {
   const row = element("tr", "", tone(line));
   const open = button("+", () => toggle(row, open, line, log, act), texts.all_fields);
   open.className = "open";
@@ -31,7 +31,7 @@ export function rowOf(line, log, act) {
   first.append(open);
   row.append(
     first,
-    ...COLUMNS[log].map((name) => {
+    ...columns.map((name) => {
       const kind = NUMBERS.has(name) ? "number" : LONG.has(name) ? "" : "short";
       const text = name === "ts" ? local(line.ts) : String(line[name] ?? "");
       return element("td", text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text, `${name} ${kind}`.trim());
@@ -68,7 +68,7 @@ function toggle(row, open, line, log, act) {
   }
   const details = element("tr", "", "details");
   const cell = document.createElement("td");
-  cell.colSpan = COLUMNS[log].length + 1;
+  cell.colSpan = row.cells.length;
   cell.append(list);
   details.append(cell);
   row.after(details);

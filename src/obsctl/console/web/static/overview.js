@@ -1,6 +1,6 @@
 // The start page: the fleet's state, what fires, the last day's requests, what arrived. Each part fails for itself.
 
-import { Refused, ask, element, local, say, texts, timezone } from "./common.js";
+import { Refused, ask, element, local, mark, say, texts, timezone } from "./common.js";
 
 const AGAIN_MS = 10_000;
 const DAY_AGAIN_MS = 60_000;
@@ -125,7 +125,10 @@ const loadTraffic = () =>
         width: charts.clientWidth,
         height: HEIGHT,
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
-        axes: [{ stroke: axis, grid }, { stroke: axis, grid, size: 70 }],
+        axes: [
+          { stroke: axis, grid, values: (_, moments, __, ___, step) => moments.map((at) => mark(at, step)) },
+          { stroke: axis, grid, size: 70 },
+        ],
         scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1e-9)] } },
         series: [
           {},

@@ -1,7 +1,8 @@
 // The live tail: lines as they arrive in Kafka, newest first. Its state is the address.
 
 import { calm, say, texts } from "./common.js";
-import { heading, narrowed, rowOf, searchAround } from "./lines.js";
+import { completeFilter } from "./completion.js";
+import { COLUMNS, heading, narrowed, rowOf, searchAround } from "./lines.js";
 import { follow } from "./stream.js";
 
 const form = document.getElementById("asked");
@@ -14,6 +15,8 @@ const [head, body] = [table.tHead, table.tBodies[0]];
 
 // Rows of the table, and lines that wait while it is paused.
 const MOST = 1000;
+
+completeFilter(form, document.getElementById("completions"));
 
 let end = () => {};
 let log = "access";
@@ -40,7 +43,7 @@ function run() {
   log = asked.get("log");
   searchLink.href = `/search?${asked}&since=15m`;
   connection = texts.tail_waits;
-  heading(head, log);
+  heading(head, COLUMNS[log]);
   calm();
   clear();
   pause(false);
