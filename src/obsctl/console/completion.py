@@ -46,7 +46,7 @@ def known(field: Field, prefix: str) -> list[str] | None:
 
 
 def frequent(
-    cursor: Any, table: Table, field: Field, prefix: str, now: datetime.datetime, seen: Node
+    cursor: Any, table: Table, field: Field, prefix: str, now: datetime.datetime, *, seen: Node
 ) -> list[tuple[str, int]]:
     """Return the most frequent values of the newest lines that begin with a text, as a filter writes them.
 

@@ -71,6 +71,7 @@ class Events(StreamingResponse):
         feed: Feed,
         due: Callable[[], Iterable[bytes]],
         every_s: float,
+        *,
         ended: Callable[[], None],
     ) -> None:
         super().__init__(

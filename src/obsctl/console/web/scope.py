@@ -70,11 +70,16 @@ def filter_for(scope: Scope, text: str, table: Table) -> Node:
     try:
         return scope.narrowed(text, table)
     except QueryError as error:
-        raise ProblemError(
-            422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
-        ) from None
+        raise invalid_filter(error) from None
     except UnreadableProjectError as error:
         raise ProblemError(403, "forbidden", str(error)) from None
+
+
+def invalid_filter(error: QueryError) -> ProblemError:
+    """Return what is wrong with a filter, and where."""
+    return ProblemError(
+        422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
+    )
 
 
 def counted_for(scope: Scope) -> Sql:

@@ -23,12 +23,12 @@ from obsctl.console.database import Pool
 from obsctl.console.kept import within
 from obsctl.console.people import audit
 from obsctl.console.people.audit import Actor
-from obsctl.console.people.roles import Role
 from obsctl.console.people.sessions import Person
-from obsctl.console.web.guard import LoggedIn, client_addr, require_role
+from obsctl.console.web.guard import Operator, client_addr
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import Since, span
 from obsctl.console.web.problems import ProblemError, given
+from obsctl.console.web.scope import Scoped, Unbounded, invalid_filter
 from obsctl.core.errors import ConfigError, ObsctlError, RefusedError, UsageError
 from obsctl.core.moments import duration
 from obsctl.core.utc import iso
@@ -59,7 +59,7 @@ async def alerts_page(request: Request) -> Response:
 @api.get("/alerts")
 def alerts_now(
     request: Request,
-    _: LoggedIn,
+    _: Unbounded,
     ended: Annotated[bool, Query(description="also those that ended within the last hour or so")] = False,
 ) -> dict[str, Any]:
     """Return the alerts that fire, as the alerters' state has them; ``alerts`` is null where no alerter wrote any."""
@@ -83,7 +83,7 @@ class AskedHistory(BaseModel):
 
 
 @api.get("/alerts/history")
-def alert_history(request: Request, _: LoggedIn, asked: Annotated[AskedHistory, Query()]) -> dict[str, Any]:
+def alert_history(request: Request, _: Unbounded, asked: Annotated[AskedHistory, Query()]) -> dict[str, Any]:
     """Return what the alerters decided and what became of it, the latest first."""
     config: ConsoleConfig = request.app.state.config
     _begin(config, asked.since)  # refuses what cannot be read
@@ -99,7 +99,7 @@ def alert_history(request: Request, _: LoggedIn, asked: Annotated[AskedHistory, 
 
 
 @api.get("/alerts/{incident}")
-def alert_story(request: Request, _: LoggedIn, incident: str) -> dict[str, Any]:
+def alert_story(request: Request, _: Unbounded, incident: str) -> dict[str, Any]:
     """Return everything about an alert: why it was or was not sent, its messages, what happens next."""
     answer = _alerts(request).story(incident[:200])
     found = given(answer, "kafka-away")
@@ -111,7 +111,7 @@ def alert_story(request: Request, _: LoggedIn, incident: str) -> dict[str, Any]:
 @api.get("/silences")
 def silences(
     request: Request,
-    _: LoggedIn,
+    _: Unbounded,
     ended: Annotated[bool, Query(description="also those that have ended, which are kept for 30 days")] = False,
 ) -> list[dict[str, Any]]:
     """Return the silences that are active or start later, ordered by their end."""
@@ -133,9 +133,8 @@ class Silenced(BaseModel):
 
 
 @api.post("/silences")
-def silence(request: Request, person: LoggedIn, wanted: Silenced) -> dict[str, Any]:
+def silence(request: Request, person: Operator, _: Unbounded, wanted: Silenced) -> dict[str, Any]:
     """Suppress messages about alerts until the silence ends; those that fire then are reported."""
-    require_role(person, Role.OPERATOR)
     alerts = _alerts(request)
     try:
         ends = time.time() + duration(wanted.span).total_seconds()
@@ -144,9 +143,7 @@ def silence(request: Request, person: LoggedIn, wanted: Silenced) -> dict[str, A
     except ValueError as error:
         raise ProblemError(422, "invalid-parameter", f"span: {error}", parameter="span") from None
     except QueryError as error:
-        raise ProblemError(
-            422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
-        ) from None
+        raise invalid_filter(error) from None
     except ConfigError as error:
         raise ProblemError(503, "not-configured", str(error), hint=error.hint) from None
     made = _done(
@@ -168,9 +165,8 @@ def silence(request: Request, person: LoggedIn, wanted: Silenced) -> dict[str, A
 
 
 @api.delete("/silences/{silence_id}")
-def end_silence(request: Request, person: LoggedIn, silence_id: str) -> dict[str, Any]:
+def end_silence(request: Request, person: Operator, _: Unbounded, silence_id: str) -> dict[str, Any]:
     """End a silence now; what it suppressed and still fires is reported."""
-    require_role(person, Role.OPERATOR)
     alerts = _alerts(request)
     ended = _done(lambda: alerts.end_silence(silence_id, person.name))
     _record(request, person, "silence.end", ended.id, ended.filter)
@@ -178,15 +174,20 @@ def end_silence(request: Request, person: LoggedIn, silence_id: str) -> dict[str
 
 
 @api.get("/rules")
-def rules(request: Request, _: LoggedIn) -> dict[str, Any]:
-    """Return the fleet's alert rules, each with the number of alerts that started within the last day."""
+def rules(request: Request, scope: Scoped) -> dict[str, Any]:
+    """Return the fleet's alert rules, each with the number of alerts that started within the last day.
+
+    ``started`` is null where the history cannot be had, and for who sees the lines of projects alone.
+    """
     alerts = _alerts(request)
     try:
         found = alerts.rules()
     except ConfigError as error:
         raise ProblemError(503, "not-configured", str(error), hint=error.hint) from None
     config: ConsoleConfig = request.app.state.config
-    past = alerts.history(_DAY, lambda: _begin(config, _DAY), "", AskedHistory().limit).value
+    past = None
+    if scope.projects is None:
+        past = alerts.history(_DAY, lambda: _begin(config, _DAY), "", AskedHistory().limit).value
     return {
         "rules": [
             {
@@ -244,6 +245,6 @@ def _done(act: Callable[[], T]) -> T:
 
 def _record(request: Request, person: Person, action: str, thing: str, detail: str) -> None:
     pool: Pool = request.app.state.pool
-    actor = Actor(person.name, client_addr(request))
+    actor = Actor(person.name, client_addr(request), person.token)
     LOG.info(action, extra={"actor": person.name, "object": thing})
     pool.run(lambda cursor: audit.write(cursor, actor, action, thing, detail))

@@ -47,4 +47,4 @@ def live(request: Request, _: Unbounded) -> Events:
     def due() -> list[bytes]:
         return [event("numbers", statistics.answer())]
 
-    return Events(request, EVERYTHING, statistics.feed, due, _EVERY_S, turns.give_back)
+    return Events(request, EVERYTHING, statistics.feed, due, _EVERY_S, ended=turns.give_back)

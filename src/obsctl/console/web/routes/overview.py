@@ -14,6 +14,7 @@ from obsctl.console.runbook import blocks
 from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.page import person_of, show, show_with_script, to_login
 from obsctl.console.web.problems import ProblemError, given
+from obsctl.console.web.scope import scope_of
 from obsctl.core import runbooks
 from obsctl.core.utc import iso
 
@@ -42,7 +43,8 @@ async def runbook_page(request: Request, code: str) -> Response:
     page = runbooks.pages().get(code)
     if page is None:
         raise ProblemError(404, "not-found", "no finding has this code")
-    return show(request, "runbook", person, code=code, blocks=blocks(page.read_text(encoding="utf-8")))
+    bounded = (await scope_of(request, person)).projects is not None
+    return show(request, "runbook", person, bounded=bounded, code=code, blocks=blocks(page.read_text(encoding="utf-8")))
 
 
 @api.get("/status")

@@ -16,13 +16,14 @@ from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import Pool
 from obsctl.console.people import audit
 from obsctl.console.people.audit import Actor
-from obsctl.console.people.roles import Role
+from obsctl.console.people.sessions import Person
 from obsctl.console.quarantine import Replay, Wanted
 from obsctl.console.web.found import cursor_of, place_of
-from obsctl.console.web.guard import LoggedIn, client_addr, require_role
+from obsctl.console.web.guard import Operator, client_addr
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import Since, Until, span
 from obsctl.console.web.problems import ProblemError
+from obsctl.console.web.scope import Unbounded
 from obsctl.core.errors import ConfigError
 from obsctl.core.utc import timestamp
 from obsctl.query.sql import Sql
@@ -75,7 +76,7 @@ class AskedLines(BaseModel):
 
 
 @api.get("/quarantine")
-def lines(request: Request, _: LoggedIn, asked: Annotated[AskedLines, Query()]) -> dict[str, Any]:
+def lines(request: Request, _: Unbounded, asked: Annotated[AskedLines, Query()]) -> dict[str, Any]:
     """Return lines of the quarantine, the newest first, and how many there are of each reason in this time.
 
     ``value`` is the beginning of the record's bytes as text, with escapes for what is invisible or not UTF-8.
@@ -128,12 +129,11 @@ class Replayed(BaseModel):
 
 
 @api.post("/quarantine/replay")
-def replay(request: Request, person: LoggedIn, asked: Replayed) -> dict[str, Any]:
+def replay(request: Request, person: Operator, _: Unbounded, asked: Replayed) -> dict[str, Any]:
     """Read lines again with the present parsers, and move those that can be read to their tables.
 
     ``command`` is what does it in a terminal; ``allowed`` says whether the console may do it as well.
     """
-    require_role(person, Role.OPERATOR)
     config: ConsoleConfig = request.app.state.config
     moves = Replay(config)
     begin, end = span(config, asked.since, asked.until)
@@ -151,7 +151,7 @@ def replay(request: Request, person: LoggedIn, asked: Replayed) -> dict[str, Any
     except StoreUnavailableError as error:
         raise ProblemError(503, "database-away", str(error), hint=error.hint) from None
     if not asked.dry_run:
-        _record(request, person.name, asked, counts)
+        _record(request, person, asked, counts)
     return {"dry_run": asked.dry_run, "allowed": moves.allowed, "command": command or None, **counts}
 
 
@@ -160,13 +160,13 @@ def _command(reason: str, begin: datetime.datetime, end: datetime.datetime | Non
     return shlex.join([*words, *(["--until", timestamp(end)] if end else [])])
 
 
-def _record(request: Request, name: str, asked: Replayed, counts: dict[str, Any]) -> None:
+def _record(request: Request, person: Person, asked: Replayed, counts: dict[str, Any]) -> None:
     pool: Pool = request.app.state.pool
     thing = asked.reason or ", ".join(asked.lines)
     stays = sum(counts["stays"].values()) + counts["cut"]
     detail = f"moved {counts['moved']}, known {counts['known']}, stay {stays}"
     if asked.reason:
         detail += f"; since {asked.since}" + (f" until {asked.until}" if asked.until else "")
-    LOG.info("quarantine.replay", extra={"actor": name, "object": thing, "detail": detail})
-    actor = Actor(name, client_addr(request))
+    LOG.info("quarantine.replay", extra={"actor": person.name, "object": thing, "detail": detail})
+    actor = Actor(person.name, client_addr(request), person.token)
     pool.run(lambda cursor: audit.write(cursor, actor, "quarantine.replay", thing, detail))

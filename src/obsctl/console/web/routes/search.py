@@ -77,7 +77,7 @@ def field_values(request: Request, scope: Scoped, asked: Annotated[AskedValues, 
     pool: Pool = request.app.state.pool
     with pool.own(completion.SECONDS + 1) as connection, connection.cursor() as cursor:
         counted = completion.frequent(
-            cursor, table, field, asked.prefix, datetime.datetime.now(datetime.UTC), seen
+            cursor, table, field, asked.prefix, datetime.datetime.now(datetime.UTC), seen=seen
         )
     return [{"text": text, "lines": lines} for text, lines in counted]
 

@@ -65,7 +65,7 @@ def tail(request: Request, scope: Scoped, asked: Annotated[AskedTail, Query()]) 
         tails.close(opened)
         turns.give_back()
 
-    return Events(request, scope, tails.feed, functools.partial(_due, opened), _EVERY_S, ended)
+    return Events(request, scope, tails.feed, functools.partial(_due, opened), _EVERY_S, ended=ended)
 
 
 def _due(tail: Tail) -> Iterator[bytes]:

@@ -149,6 +149,7 @@ function again(load, every_ms) {
 }
 
 again(loadStatus, AGAIN_MS);
-again(loadFiring, AGAIN_MS);
+// Who sees the lines of projects alone has no such part: alerts name values of all lines.
+if (document.getElementById("firing")) again(loadFiring, AGAIN_MS);
 again(loadShippers, DAY_AGAIN_MS);
 again(loadTraffic, DAY_AGAIN_MS);
