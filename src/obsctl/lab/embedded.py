@@ -35,6 +35,7 @@ _SECRETS = {
     "mysql_consumer": 32,
     "mysql_reader": 32,
     "mysql_console": 32,
+    "mysql_replay": 32,
     "vrrp_auth_pass": 8,
     "dingtalk_token": 64,
     "dingtalk_secret": 64,

@@ -50,6 +50,7 @@ def test_the_page_names_every_privilege(
 def test_the_role_grants_what_the_console_needs(project: Path) -> None:
     role = yaml.safe_load((project / "roles/mysql/defaults/main.yml").read_text())
     assert role["mysql_console_privileges"] == {table: list(given) for table, given in console.PRIVILEGES.items()}
+    assert role["mysql_replay_privileges"] == {table: list(given) for table, given in console.REPLAY_PRIVILEGES.items()}
 
 
 def test_the_reader_sees_the_lines_and_nothing_of_the_console(project: Path) -> None:

@@ -9,17 +9,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from obsctl.alerter import config as alerter_config
 from obsctl.console import config
+from obsctl.core.brokers import SecuritySection
 from obsctl.fleet.load import FleetSource, load
 from obsctl.fleet.model import ConsoleNode, TlsListener
 from rig import collection  # noqa: F401  # lets Ansible find obscraft.fleet in this tree
 from tests.contract.roles.test_consumer import SECRETS, SWITCHED_ON, WITHOUT_TLS, _play, fleet_document
 
-CONSOLE = {"mysql_console_password": "plain-console", "console_names": ["console.example.com"]}
+CONSOLE = {
+    "mysql_console_password": "plain-console",
+    "mysql_replay_password": "plain-replay",
+    "console_names": ["console.example.com"],
+}
 
 
 def written(project: Path, folder: Path, **variables: Any) -> Path:
@@ -63,25 +69,21 @@ def guarded(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(project, tmp_path_factory.mktemp("guarded"), **SWITCHED_ON)
 
 
-#: What the alerter has as well.
-LIVE = ("kafka", "trusted_proxies", "error_log_timezone")
+@pytest.fixture(scope="module")
+def without_replay(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(project, tmp_path_factory.mktemp("without"), **WITHOUT_TLS, mysql_replay_password="")
 
 
 def _rest(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "rest.json").read_text()))
 
 
-def _read(folder: Path) -> tuple[config.ConsoleConfig, dict[str, Any]]:
-    """Return the configuration, and apart from it what says how lines are read from Kafka, as the alerter's does."""
-    path = folder / "console.yml"
-    whole = yaml.safe_load(path.read_text())
-    live = {name: whole.pop(name) for name in LIVE}
-    path.with_name("without.yml").write_text(yaml.safe_dump(whole))
-    return config.load(path.with_name("without.yml")), live
+def _read(folder: Path) -> config.ConsoleConfig:
+    return config.load(folder / "console.yml")
 
 
 def test_with_tls_it_is_served_with_the_fleets_certificate(guarded: Path) -> None:
-    read, _ = _read(guarded)
+    read = _read(guarded)
     assert (read.listen.address, read.listen.port) == ("0.0.0.0", 8443)
     assert read.listen.certificate == "/etc/obscraft/tls/console/cert.pem"
     assert read.listen.key == "/etc/obscraft/tls/console/key.pem"
@@ -93,14 +95,15 @@ def test_with_tls_it_is_served_with_the_fleets_certificate(guarded: Path) -> Non
 
 
 def test_without_tls_it_is_for_a_proxy_of_the_same_host(clear: Path) -> None:
-    read, live = _read(clear)
+    read = _read(clear)
     assert (read.listen.address, read.listen.certificate) == ("127.0.0.1", "")
     assert _rest(clear)["url"] == "http://127.0.0.1:8443"
-    assert "security" not in live["kafka"]
+    assert read.kafka is not None
+    assert read.kafka.security == SecuritySection()
 
 
 def test_it_reads_and_writes_as_its_own_account(guarded: Path) -> None:
-    read, _ = _read(guarded)
+    read = _read(guarded)
     database = read.database
     assert (database.host, database.name, database.user) == ("192.168.100.160", "obs", "obs_console")
     assert (database.password, database.ca_file) == (
@@ -110,31 +113,47 @@ def test_it_reads_and_writes_as_its_own_account(guarded: Path) -> None:
 
 
 def test_lines_are_read_from_kafka_as_the_alerter_reads_them(guarded: Path) -> None:
-    _, live = _read(guarded)
-    assert alerter_config.load(guarded / "alerter.yml")
-    alerter = yaml.safe_load((guarded / "alerter.yml").read_text())
+    read, alerter = _read(guarded), alerter_config.load(guarded / "alerter.yml")
     own = {"user": "console", "password": "file:/etc/obsctl/secrets/kafka_console"}
-    brokers = {name: alerter["kafka"][name] for name in ("bootstrap", "topics")}
-    security = {**alerter["kafka"]["security"], **own}
-    assert live == {
-        "kafka": {**brokers, "security": security},
-        "trusted_proxies": alerter["trusted_proxies"],
-        "error_log_timezone": alerter["error_log_timezone"],
-    }
+    assert read.kafka is not None
+    assert (read.kafka.bootstrap, read.kafka.topics) == (alerter.kafka.bootstrap, alerter.kafka.topics)
+    assert read.kafka.security == msgspec.structs.replace(alerter.kafka.security, **own)
+    written = yaml.safe_load((guarded / "alerter.yml").read_text())
+    assert list(read.trusted_proxies) == written["trusted_proxies"]
+    assert read.error_log_timezone == written["error_log_timezone"]
+
+
+def test_the_overview_is_of_this_host_and_the_fleet_that_the_consumers_role_writes(clear: Path) -> None:
+    assert _read(clear).fleet == config.FleetConfig(document="/etc/obsctl/fleet.json", host="app1")
+
+
+def test_lines_are_moved_by_a_second_account_where_there_is_one(guarded: Path, without_replay: Path) -> None:
+    own = config.ReplayConfig(user="obs_console_replay", password="file:/etc/obsctl/secrets/mysql_replay")
+    assert _read(guarded).replay == own
+    assert _read(without_replay).replay is None
+    assert "mysql_replay" not in [Path(one["path"]).name for one in _rest(without_replay)["secrets"]]
 
 
 def test_defaults_follow_the_alerters_and_the_programs(clear: Path) -> None:
-    read, _ = _read(clear)
+    read = _read(clear)
     alerter = yaml.safe_load((clear / "alerter.yml").read_text())
     assert (read.timezone, read.language) == (alerter["timezone"], alerter["language"])
-    assert (read.session, read.search) == (config.SessionConfig(), config.SearchConfig())
+    assert (read.session, read.search, read.live) == (
+        config.SessionConfig(),
+        config.SearchConfig(),
+        config.LiveConfig(),
+    )
 
 
 def test_secrets_are_files_and_nowhere_else(guarded: Path, clear: Path) -> None:
     secrets = {Path(one["path"]).name: one["source"] for one in _rest(guarded)["secrets"]}
-    assert secrets == {"mysql_console": "plain-console", "kafka_console": "vault:vault_console"}
-    assert [Path(one["path"]).name for one in _rest(clear)["secrets"]] == ["mysql_console"]
-    assert "plain-console" not in (guarded / "console.yml").read_text()
+    assert secrets == {
+        "mysql_console": "plain-console",
+        "mysql_replay": "plain-replay",
+        "kafka_console": "vault:vault_console",
+    }
+    assert [Path(one["path"]).name for one in _rest(clear)["secrets"]] == ["mysql_console", "mysql_replay"]
+    assert "plain-" not in (guarded / "console.yml").read_text()
     assert {one["path"] for one in _rest(guarded)["secrets"]} <= set(_rest(guarded)["read"])
 
 
