@@ -15,7 +15,7 @@ import requests
 from confluent_kafka.admin import NewPartitions
 
 from obsctl.kafka.topic_log import END, TopicLog, TopicMissingError
-from rig.console import DATABASE, Console, console, make_database
+from rig.console import DATABASE, Console, console, csrf, make_database
 from rig.database import MariaDB
 from rig.events import events
 from rig.kafka import KafkaNode
@@ -100,6 +100,31 @@ def test_lines_of_the_error_log_are_followed_in_the_same_way(page: Console, writ
         writer.flush()
         wait_for("the line", lambda: seen.lines)
         assert (seen.lines[0]["message"], seen.lines[0]["level"]) == ("upstream timed out", "error")
+
+
+def test_a_program_follows_by_its_token_until_it_sees_other_lines(page: Console, writer: Writer) -> None:
+    ada, vera = page.logged_in("ada"), page.logged_in()
+    for browser in (ada, vera):
+        browser.headers["x-csrf-token"] = csrf(browser.get(f"{page.url}/account", timeout=30).text)
+    token = vera.post(f"{page.url}/v1/tokens", json={"name": "ci"}, timeout=30).json()["token"]
+    program = requests.Session()
+    program.headers["authorization"] = f"Bearer {token}"
+    shop = {"access": "uri:\\/shop*", "error": "", "members": ["vera"]}
+    with events(program, f"{page.url}/v1/tail") as seen:
+        seen.wait("ready")
+        assert ada.put(f"{page.url}/v1/projects/shop", json=shop, timeout=30).status_code == 204
+        wait_for("the stream's end", lambda: seen.over, seconds=40)
+    with events(program, f"{page.url}/v1/tail") as seen:
+        seen.wait("ready")
+        writer.line(uri="/blog/1")
+        writer.line(uri="/shop/1")
+        writer.flush()
+        wait_for("the line", lambda: seen.lines)
+        time.sleep(1)
+        assert [line["uri"] for line in seen.lines] == ["/shop/1"]
+    assert program.get(f"{page.url}/v1/live", timeout=10).status_code == 403
+    ada.put(f"{page.url}/v1/projects/shop", json={**shop, "members": []}, timeout=30)
+    assert ada.delete(f"{page.url}/v1/projects/shop", timeout=30).status_code == 204
 
 
 def test_a_filter_that_cannot_be_read_is_refused_at_its_place(page: Console) -> None:
