@@ -1,6 +1,6 @@
 // Live statistics: what the last minutes brought, once a second. Counts link to the tail of their lines.
 
-import { element, local, say, texts, timezone } from "./common.js";
+import { element, local, mark, say, texts, timezone } from "./common.js";
 import { condition } from "./lines.js";
 import { follow } from "./stream.js";
 
@@ -40,7 +40,10 @@ function draw() {
       width: charts.clientWidth,
       height: HEIGHT,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
-      axes: [{ stroke: axis, grid }, { stroke: axis, grid, size: 70 }],
+      axes: [
+        { stroke: axis, grid, values: (_, moments, __, ___, step) => moments.map((at) => mark(at, step)) },
+        { stroke: axis, grid, size: 70 },
+      ],
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1)] } },
       series: [
         {},
