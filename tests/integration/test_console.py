@@ -380,7 +380,7 @@ def test_the_description_of_the_api_names_each_call(page: Console) -> None:
     described = requests.get(f"{page.url}/v1/openapi.json", timeout=10).json()
     assert set(described["paths"]) == {
         "/v1/me", "/v1/fields", "/v1/search", "/v1/traffic", "/v1/sessions", "/v1/sessions/{session_id}",
-        "/v1/queries", "/v1/queries/{name}",
+        "/v1/queries", "/v1/queries/{name}", "/v1/health",
     }  # fmt: skip
 
 
