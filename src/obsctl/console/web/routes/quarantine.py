@@ -69,7 +69,7 @@ class AskedLines(BaseModel):
     since: Since = "7d"
     until: Until = ""
     reason: Reason = ""
-    topic: Annotated[str, Field(max_length=249)] = ""
+    topic: Annotated[str, Field(max_length=249, pattern=r"^[A-Za-z0-9._-]*$")] = ""
     host: Annotated[str, Field(max_length=255, description="whose shipper sent the line")] = ""
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     before: Annotated[str, Field(max_length=64, description="`next` of the page before")] = ""
