@@ -87,27 +87,26 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
 
 
 def collect_here(fleet: Fleet, name: str, deadline_s: float) -> HealthSnapshot:
-    """Ask what one host of the fleet can ask without a login on others: brokers, back ends, the database, and itself.
+    """Ask what one host of the fleet can ask without a login on others: brokers, the database, and itself.
+
+    The back ends are for balancers: the firewall lets nobody else in.
 
     Args:
         fleet: with the accounts that this host has.
         name: of this host in the inventory; it is not asked where it is not there.
         deadline_s: seconds for the host itself and for the database.
     """
-    backends = fleet.group("backend")
     own = [msgspec.structs.replace(host, ssh=Ssh(local=True)) for host in fleet.hosts if host.name == name]
-    with AtOnce(len(own) + len(backends) + 2) as pool:
+    with AtOnce(len(own) + 2) as pool:
         kafka = pool.submit(collect_cluster, fleet) if fleet.group("kafka") else None
         rows = pool.submit(database.probe, fleet, deadline_s=deadline_s) if fleet.database.host else None
         hosts = [pool.submit(probe_host, fleet, host, deadline_s) for host in own]
-        answers = [pool.submit(_backend, fleet, host) for host in backends]
     faults: list[Fault] = []
     seen_kafka = _part("kafka", kafka, faults)
     seen_rows = _part("database", rows, faults)
     return HealthSnapshot(
         kafka=seen_kafka,
         hosts=tuple(future.result() for future in hosts),
-        backends=tuple(future.result() for future in answers),
         database=seen_rows,
         acknowledged=ask_acknowledged(fleet) if seen_rows is not None and seen_rows.losses else (),
         errors=(*(seen_kafka.errors if seen_kafka is not None else ()), *faults),

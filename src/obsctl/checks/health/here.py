@@ -15,7 +15,7 @@ from obsctl.core.report import Finding
 from obsctl.fleet.model import Fleet
 
 #: Layers that answer over the network: whoever does not see them has found a fault.
-_OVER_NETWORK = frozenset(("kafka", "database", "obs-backend"))
+_OVER_NETWORK = frozenset(("kafka", "database"))
 
 
 def here_check(host: str, deadline_s: float) -> Check[HealthSnapshot]:
