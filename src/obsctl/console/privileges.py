@@ -9,6 +9,7 @@ PRIVILEGES = {
     "access_log": _READ,
     "error_log": _READ,
     "rollup_minute": _READ,
+    "rollup_hour": _READ,
     "console_user": _WRITE,
     "console_session": _WRITE,
     "console_login_failure": _WRITE,
