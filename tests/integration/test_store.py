@@ -221,7 +221,8 @@ def test_the_hours_are_filled_from_the_minutes_of_before(db: Database) -> None:
     fill_hours(db)
     assert_conserved(db.query)
     assert db.query(
-        "SELECT COUNT(*),MIN(stored_at)=MAX(stored_at),MAX(stored_at)='2026-03-09 10:00:00.5' FROM rollup_hour"
+        "SELECT COUNT(DISTINCT hour),MIN(stored_at)=MAX(stored_at),MAX(stored_at)='2026-03-09 10:00:00.5'"
+        " FROM rollup_hour"
     ) == ((5, 1, 1),)
     # What a consumer of the version before adds meanwhile is missing, until they are filled again.
     db.query("UPDATE rollup_minute SET requests=requests+3")
