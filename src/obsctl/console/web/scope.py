@@ -62,7 +62,7 @@ def filter_for(scope: Scope, text: str, table: Table) -> Node:
 
 
 def counted_for(scope: Scope) -> Sql:
-    """Return the condition by which the minute roll-ups count what a person sees.
+    """Return the condition by which the roll-ups count what a person sees.
 
     Raises:
         ProblemError: they cannot count it.

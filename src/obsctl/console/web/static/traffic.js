@@ -1,4 +1,4 @@
-// The traffic page: charts and tables from the minute roll-ups. Its state is the address.
+// The traffic page: charts and tables from the roll-ups. Its state is the address.
 
 import {
   ask, calm, complain, dateField, element, local, putRange, say, showOwnRange, showRange, texts, timezone,
