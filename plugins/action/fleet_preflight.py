@@ -60,6 +60,11 @@ OPTIONAL_SECRETS = frozenset(
         "kafka_client_password",
         "consumer_kafka_password",
         "consumer_alert_kafka_password",
+        "console_kafka_password",
+        "console_database_password",
+        "mysql_console_password",
+        "console_replay_password",
+        "mysql_replay_password",
         "filebeat_kafka_password",
         *(f"kafka_{user}_password" for user in KAFKA_USERS),
     )

@@ -44,7 +44,12 @@ _list:
       description: The TCP port.
       type: int
     sources:
-      description: Groups whose hosts may come, C(admin) for C(firewall_admin_sources), C(anyone). Empty for loopback.
+      description: Groups whose hosts may come, C(admin) for C(firewall_admin_sources), C(anyone), or a variable with
+        addresses. Empty for loopback.
+      type: list
+      elements: str
+    addresses:
+      description: The addresses and networks of such variables.
       type: list
       elements: str
 """
@@ -75,6 +80,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
                 "address": socket.address,
                 "port": socket.port,
                 "sources": list(socket.listener.sources),
+                "addresses": [one for name in socket.listener.sources if "_" in name for one in value(name) or []],
             }
             for socket in sockets(value("group_names"), value)
         ]

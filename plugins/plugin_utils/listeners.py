@@ -19,7 +19,8 @@ Value = Callable[[str], Any]
 
 #: In place of a group: each host of the fleet.
 EVERY_HOST = "all"
-#: In place of a group among the sources: every client, and the addresses in ``firewall_admin_sources``.
+#: In place of a group among the sources: every client, and the addresses in ``firewall_admin_sources``. Where
+#: others may come, the variable with their addresses.
 ANYONE, ADMIN = "anyone", "admin"
 LOOPBACK = "127.0.0.1"
 
@@ -30,6 +31,18 @@ def _always(_value: Value) -> bool:
 
 def _fleet_tls(value: Value) -> bool:
     return bool(boolean(value("fleet_tls") or False, strict=False))
+
+
+def _has_console(value: Value) -> bool:
+    return bool(boolean(value("console_enabled"), strict=False))
+
+
+def _console_tls(value: Value) -> bool:
+    return _has_console(value) and _fleet_tls(value)
+
+
+def _console_clear(value: Value) -> bool:
+    return _has_console(value) and not _fleet_tls(value)
 
 
 def _nginx_tls(value: Value) -> bool:
@@ -78,7 +91,8 @@ class Listener(NamedTuple):
         group: whose hosts listen, or :data:`EVERY_HOST`.
         variable: the port, or a list of nginx's listen directives.
         speaks: the protocol.
-        sources: groups whose hosts the firewall lets in, :data:`ADMIN`, :data:`ANYONE`; none for loopback.
+        sources: groups whose hosts the firewall lets in, :data:`ADMIN`, :data:`ANYONE`, or a variable with addresses;
+            none for loopback.
         address: the address, or the variable with it; empty for every address of the host.
         listens: whether it does, with the host's variables.
         while_: the same in words; empty for always.
@@ -179,6 +193,25 @@ LISTENERS = (
     Listener("MySQL or MariaDB", "mysql", "mysql_port", "MySQL", ("consumer", ADMIN), "mysql_bind_address"),
     Listener("obsctl-consumer, its health page", "consumer", "consumer_metrics_port", "HTTP", address=LOOPBACK),
     Listener("obsctl-alerter, its health page", "consumer", "consumer_alert_metrics_port", "HTTP", address=LOOPBACK),
+    Listener(
+        "obsctl-console",
+        "consumer",
+        "console_port",
+        "HTTPS",
+        ("console_admin_sources",),
+        "console_address",
+        listens=_console_tls,
+        while_="while `console_enabled` and `fleet_tls` are on",
+    ),
+    Listener(
+        "obsctl-console, for a proxy of its host",
+        "consumer",
+        "console_port",
+        "HTTP",
+        address=LOOPBACK,
+        listens=_console_clear,
+        while_="while `console_enabled` is on and `fleet_tls` is off",
+    ),
 )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
+from obsctl.fleet.model import Database, Fleet
 from rig import axe
 from rig.browser import Browser, browser, missing_browser
-from rig.console import Console, console, make_database, store_lines
+from rig.console import DATABASE, Console, console, make_database, store_lines
 from rig.database import MariaDB, database_server
 from rig.tools import missing_database
-from tests.browser.lines import ACCESS, ERROR
+from tests.browser.lines import ACCESS, ERROR, HOSTILE
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +29,28 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 
 @pytest.fixture(scope="session")
 def site(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A running console over some thousand lines."""
+    """A running console over some thousand lines, without Kafka."""
     make_database(mariadb)
     store_lines(mariadb, ACCESS, ERROR)
-    with console(mariadb, tmp_path_factory.mktemp("console")) as running:
+    with mariadb.root(DATABASE) as cursor:
+        cursor.execute(
+            "INSERT INTO log_source (source_id, cluster_id, topic, partition_id, topic_id, next_offset)"
+            " VALUES (1, 'cluster', 'nginxlog', 0, 'id', 100)"
+        )
+        for number, value in enumerate((b'{"status": "five hundred"}', f"{HOSTILE}\xff".encode())):
+            cursor.execute(
+                "INSERT INTO quarantine (line_id, source_id, kafka_offset, log_format, host, reason, detail, value,"
+                " value_bytes, revision, stored_at) VALUES (%s, 1, %s, 'json', 'node1', 'parse', 'status is no number',"
+                " %s, %s, '0000000000000000', UTC_TIMESTAMP(3) - INTERVAL %s MINUTE)",
+                (number.to_bytes(16, "big"), number, value, len(value), number),
+            )
+        cursor.execute(
+            "INSERT INTO console_project (name, access_filter, error_filter) VALUES ('shop', 'vhost:shop.example', '')"
+        )
+    folder = tmp_path_factory.mktemp("console")
+    fleet = folder / "fleet.json"
+    fleet.write_bytes(msgspec.json.encode(Fleet(database=Database(host="127.0.0.1", port=mariadb.port, name=DATABASE))))
+    with console(mariadb, folder, fleet={"document": str(fleet)}) as running:
         yield running
 
 

@@ -13,7 +13,20 @@ def settled(page: Browser) -> None:
     ready = {
         "/search": "const line = document.getElementById('progress').textContent;"
         "return document.getElementById('stop').hidden && (line || !document.getElementById('trouble').hidden)",
+        "/overview": "return document.querySelector('#charts canvas') && document.querySelector('#layers tbody tr')"
+        " && document.querySelector('#shippers tbody tr')",
+        "/tail": "return document.getElementById('progress').textContent"
+        " || !document.getElementById('trouble').hidden",
+        "/live": "return document.querySelector('#charts canvas') || !document.getElementById('trouble').hidden",
         "/traffic": "return document.querySelectorAll('#charts canvas').length === 3",
+        # The console counts them when it starts.
+        "/errors": "return document.querySelector('#errors tbody tr')",
+        "/alerts": "return ['firing', 'silences', 'history', 'rules'].every((name) =>"
+        " document.getElementById(`${name}-note`).textContent || !document.getElementById(name).hidden)",
+        "/quarantine": "return document.getElementById('progress').textContent",
+        "/users": "return document.querySelector('#users tbody tr')",
+        "/projects": "return document.querySelector('#projects tbody tr')",
+        "/audit": "return document.querySelector('#changes tbody tr')",
     }.get(page.path, "return document.readyState === 'complete'")
     page.wait("the page is ready", lambda: page.run(ready))
 

@@ -38,7 +38,7 @@ def test_after_too_many_failures_the_form_says_how_long_to_wait(page: Browser, s
 def test_who_has_logged_out_is_asked_again(page: Browser) -> None:
     page.open("/login")
     steps.log_in(page, "vera")
-    page.wait("the search", lambda: page.path == "/search")
+    page.wait("the overview", lambda: page.path == "/overview")
     page.click("header form button")
     page.wait("the login", lambda: page.path == "/login")
     page.driver.back()

@@ -10,10 +10,15 @@ import json
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from obsctl.core.moments import moment
 from rig.browser import Browser
 from rig.console import Console, password_of
 from tests.browser import steps
 from tests.browser.lines import ACCESS, HOSTILE, HOSTILE_STATUS, LONG, LONG_MESSAGE, LONG_STATUS, NOW
+
+
+#: What is offered while a filter is typed.
+_OFFERED = "#completions [role=option] span:first-child"
 
 
 def _filter(page: Browser) -> str:
@@ -22,17 +27,22 @@ def _filter(page: Browser) -> str:
 
 def test_a_filter_is_completed_searched_and_in_the_address(page: Browser, site: Console) -> None:
     steps.search(page, site)
-    names = page.run("return [...document.querySelectorAll('#fields option')].map((one) => one.value)")
-    assert {"status:", "client_addr:", "request_time:"} <= set(names)
-    page.choose("[name=log]", "error")
-    page.wait(
-        "the fields of error lines",
-        lambda: page.run("return [...document.querySelectorAll('#fields option')].some((o) => o.value === 'level:')"),
-    )
-    page.choose("[name=log]", "access")
     page.choose("[name=since]", "6h")
-    page.write("[name=filter]", "status:502 AND host:node1 AND bytes:<2000")
-    page.press(Keys.ENTER)
+    page.write("[name=filter]", "stat")
+    page.wait("the field", lambda: page.texts(_OFFERED) == ["status:"])
+    assert page.one("[name=filter]").get_attribute("aria-expanded") == "true"
+    page.press(Keys.ARROW_DOWN, Keys.ENTER)
+    assert _filter(page) == "status:"
+    page.wait("all statuses", lambda: {"200", "502"} <= set(page.texts(_OFFERED)))
+    page.press("50")
+    page.wait("those that begin so", lambda: {"500", "502"} <= set(page.texts(_OFFERED)) <= {f"50{n}" for n in range(10)})
+    page.all(_OFFERED)[page.texts(_OFFERED).index("502")].click()
+    assert _filter(page) == "status:502 "
+    page.press("AND host:node")
+    page.wait("hosts of late", lambda: set(page.texts(_OFFERED)) == {"node1", "node2", "node3"})
+    page.press(Keys.ESCAPE)
+    assert page.one("[name=filter]").get_attribute("aria-expanded") == "false"
+    page.press("1 AND bytes:<2000", Keys.ENTER)
     steps.settled(page)
     assert page.asked == {"log": "access", "filter": "status:502 AND host:node1 AND bytes:<2000", "since": "6h"}
     wanted = [line for line in ACCESS if line.status == 502 and line.host == "node1" and line.bytes < 2000]
@@ -101,6 +111,40 @@ def test_around_this_shows_the_lines_of_the_same_client_before_and_after(page: B
     assert page.one("[name=begin]").is_displayed()
     # One line of each client in a hundred seconds; the time is a minute before and after.
     assert steps.found(page, "uri") == ["/item/500"]
+
+
+def test_a_drag_over_the_histogram_is_a_shorter_time(page: Browser, site: Console) -> None:
+    steps.search(page, site, filter="status:502", since="6h")
+    wanted = [line for line in ACCESS if line.status == 502]
+    label = page.one("#histogram").get_attribute
+    page.wait("all are counted", lambda: str(label("aria-label")).startswith(f"{len(wanted)} lines"))
+    page.drag(page.one("#histogram .u-over"), 0.5, 0.75)
+    page.wait("another time", lambda: "until" in page.asked)
+    steps.settled(page)
+    asked = page.asked
+    span = (moment(asked["until"]) - moment(asked["since"])).total_seconds()
+    # The lines are of a hundred minutes, and one in twenty seconds is of this status.
+    assert span == pytest.approx(1500, rel=0.15)
+    assert len(steps.found(page, "uri")) == pytest.approx(span / 20, abs=2)
+    page.driver.back()
+    page.wait("the time before", lambda: page.asked["since"] == "6h")
+
+
+def test_columns_are_chosen_and_the_sql_is_shown(page: Browser, site: Console) -> None:
+    steps.search(page, site, filter="status:502", since="6h")
+    page.click("#columns summary")
+    for box in page.all("#columns label"):
+        if box.text in ("vhost", "uri"):
+            box.click()
+    assert page.texts("#lines th")[-1] == "vhost"
+    assert steps.found(page, "uri") == []
+    assert page.asked["columns"].endswith(",vhost")
+    page.driver.refresh()
+    steps.settled(page)
+    assert set(steps.found(page, "vhost")) == {"shop.example"}
+    page.click("#statement summary")
+    page.wait("the SQL", lambda: "FROM `access_log`" in page.one("#statement pre").text)
+    assert "502" in page.texts("#statement li")
 
 
 def test_older_lines_follow_until_the_end(page: Browser, site: Console) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 BIN = Path(sys.executable).parent
 ROLES = {
-    "backend", "certificates", "common", "consumer", "filebeat", "firewall", "fleet_document", "fleet_tls",
-    "fleet_topics", "java", "kafka", "keepalived", "mysql", "nginx",
+    "backend", "certificates", "common", "console", "consumer", "filebeat", "firewall", "fleet_document", "fleet_tls",
+    "fleet_topics", "java", "kafka", "keepalived", "mysql", "nginx", "obsctl",
 }  # fmt: skip
 #: Included while a play runs, which a list of its tasks does not show.
 INCLUDED = {"certificates"}

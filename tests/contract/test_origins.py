@@ -147,7 +147,7 @@ def test_without_sources_the_vault_is_as_closed(
 def test_every_setting_has_a_source(shown: Shown) -> None:
     """Of what the inventory itself says (names, groups) it is the inventory, of the login perhaps ansible.cfg."""
     own = re.compile(
-        r"hosts\.[^.]+\.(name|groups|kafka|backend|keepalived|certificates(\.\d\.(use|port))?|ssh\.(local|password|become_password))"
+        r"hosts\.[^.]+\.(name|groups|kafka|backend|keepalived|console|certificates(\.\d\.(use|port))?|ssh\.(local|password|become_password))"
     )
     vague = [
         name

@@ -64,6 +64,14 @@ EXPECTED = {
     "channel-type-unknown": Expected("app1", "webhook, wecom, got: telegram", "argument_specs"),
     "channel-url-with-token": Expected("app1", "alert channel ops carries its access_token", "token or secret"),
     "channel-without-scheme": Expected("app1", "its url does not begin with https://", "https://HOST"),
+    "console-address-is-a-name": Expected("app1", "console_address is console.example.com, not an", "0.0.0.0"),
+    "console-kafka-password-forgotten": Expected(
+        LB, "kafka_console_password is empty, but with fleet_tls console", "vault:VAR"
+    ),
+    "console-password-forgotten": Expected(
+        "db1", "mysql_console_password is empty, but the console of app1 logs in", "console_enabled to false"
+    ),
+    "console-port-taken": Expected("app1", "consumer_metrics_port and console_port take the same port 9600", "another"),
     "control-node-locked-out": Expected(EVERYBODY, "lock this control node (192.168.100.10)", "fleet_admin_sources"),
     "data-dir-has-a-stranger": Expected("node1", "/var/lib/kafka/nginxlog-0 copy is no partition", "move it"),
     "data-dir-has-lost-found": Expected(
@@ -376,6 +384,13 @@ def test_a_certificate_of_nginxs_own_has_no_problem(
     on = tmp_path / "on.yml"
     on.write_text(yaml.safe_dump({"all": {"vars": variables}}))
     assert problems_of(FAULTS / "sound", on) == []
+
+
+def test_without_the_console_none_of_its_passwords_is_needed(tmp_path: Path):
+    path = tmp_path / "without.yml"
+    none = {"mysql_console_password": "", "kafka_console_password": ""}
+    path.write_text(yaml.safe_dump({"all": {"vars": {"fleet_tls": True, "console_enabled": False, **none}}}))
+    assert problems_of(FAULTS / "sound", path) == []
 
 
 def test_inventory_for_production_is_sound():

@@ -26,17 +26,18 @@ SERVICES = {
     "mysql": ("mysql", "mysql_tls"),
     "kafka": ("kafka", "kafka_tls_stage"),
     "consumer": ("consumer", "kafka_tls_stage"),
+    "console": ("consumer", "kafka_tls_stage"),
     "filebeat": ("filebeat", "kafka_tls_stage"),
 }
 THERE = [
-    "firewall offer", "mysql offer", "kafka offer", "consumer offer", "filebeat offer",
+    "firewall offer", "mysql offer", "kafka offer", "consumer offer", "console offer", "filebeat offer",
     "firewall move", "mysql offer", "kafka move",
     "mysql require", "kafka tls", "firewall tls",
 ]  # fmt: skip
 BACK = [
     "firewall move", "mysql offer", "kafka move",
     "firewall offer", "mysql offer", "kafka offer",
-    "consumer clear", "filebeat clear",
+    "consumer clear", "console clear", "filebeat clear",
     "mysql clear", "kafka clear", "firewall clear",
 ]  # fmt: skip
 
@@ -131,7 +132,7 @@ def test_a_client_that_fails_keeps_its_listener(move) -> None:
     """Otherwise the cluster would go on without it, and close the port that it still uses."""
     way = move(("clear", "clear"), fleet_tls=True, broken={"node2": "filebeat"})
     assert way.stages == ["offer", "offer"]
-    assert way.steps == THERE[:5]
+    assert way.steps == THERE[:6]
     said = " ".join(way.said.split())
     assert "node2 did not reach the stage offer" in said
     assert "ansible-playbook playbooks/tls.yml -i /" in said

@@ -93,7 +93,7 @@ def test_a_login_leads_back_to_where_it_was_asked_for(page: Console) -> None:
     for elsewhere in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"):
         given["next"] = elsewhere
         answer = page.browser().post(f"{page.url}/login", data=given, timeout=10, allow_redirects=False)
-        assert answer.headers["location"] == "/search", elsewhere
+        assert answer.headers["location"] == "/overview", elsewhere
 
 
 def test_the_cookie_is_the_browsers_alone_and_the_database_has_only_its_hash(page: Console) -> None:
@@ -365,7 +365,7 @@ def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) ->
             waiting = [two.submit(browser.get, f"{page.url}/v1/search", timeout=(5, 3)) for _ in range(2)]
             running = (
                 "SELECT COUNT(*) FROM information_schema.processlist"
-                f" WHERE info LIKE '%access_log%' AND user = '{USER}'"
+                f" WHERE info LIKE '%FROM `access_log`%' AND user = '{USER}'"
             )
 
             def both() -> bool:
@@ -395,9 +395,12 @@ def test_the_description_of_the_api_names_each_call(page: Console) -> None:
     described = requests.get(f"{page.url}/v1/openapi.json", timeout=10).json()
     assert set(described["paths"]) == {
         "/v1/me", "/v1/fields", "/v1/search", "/v1/traffic", "/v1/sessions", "/v1/sessions/{session_id}",
-        "/v1/queries", "/v1/queries/{name}", "/v1/password", "/v1/tokens", "/v1/tokens/{token_id}",
-        "/v1/users", "/v1/users/{name}", "/v1/users/{name}/sessions", "/v1/users/{name}/tokens",
-        "/v1/projects", "/v1/projects/{name}", "/v1/audit",
+        "/v1/health", "/v1/queries", "/v1/queries/{name}", "/v1/tail", "/v1/live", "/v1/password", "/v1/tokens",
+        "/v1/tokens/{token_id}", "/v1/users", "/v1/users/{name}", "/v1/users/{name}/sessions",
+        "/v1/users/{name}/tokens", "/v1/projects", "/v1/projects/{name}", "/v1/audit",
+        "/v1/status", "/v1/shippers", "/v1/alerts", "/v1/alerts/history", "/v1/alerts/{incident}", "/v1/silences",
+        "/v1/silences/{silence_id}", "/v1/rules", "/v1/quarantine", "/v1/quarantine/replay", "/v1/errors",
+        "/v1/errors/{error_id}/example", "/v1/histogram", "/v1/statement", "/v1/values",
     }  # fmt: skip
 
 
@@ -414,6 +417,9 @@ def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: Mar
         call = requests.get(f"{alone.url}/v1/me", cookies={"obsctl": "x"}, timeout=10)
         assert (call.status_code, call.json()["code"]) == (503, "database-away")
         assert requests.get(f"{alone.url}/search", cookies={"obsctl": "x"}, timeout=10).status_code == 503
+        # Of the process alone, to whom is not logged in.
+        health = requests.get(f"{alone.url}/v1/health", timeout=10)
+        assert (health.status_code, health.json()) == (200, {"status": "ok"})
 
 
 def _obsctl(*words: str) -> tuple[int, dict[str, Any], str]:

@@ -19,6 +19,7 @@ import schemathesis
 from fastapi import APIRouter
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from obsctl.console.web import routes
@@ -88,6 +89,11 @@ class Browser(requests.Session):
         self.headers["x-csrf-token"] = csrf(self.get(f"{site.url}/account", timeout=10).text)
 
 
+def _lacks(answer: Any) -> bool:
+    """Return whether a call was refused because this console has neither brokers nor a fleet."""
+    return answer.status_code == 503 and answer.json()["code"] in ("no-kafka", "not-configured")
+
+
 def _properties(described: dict[str, Any], operation: dict[str, Any]) -> list[str]:
     """Return the names of what a call's body has."""
     schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
@@ -114,7 +120,7 @@ def test_sql_in_a_parameter_is_a_value_or_refused(site: Console, described: dict
                         timeout=60,
                     )
                     said = f"{method} {path} {name}={text!r}: {answer.status_code} {answer.text[:300]}"
-                    assert answer.status_code < 500, said
+                    assert answer.status_code < 500 or _lacks(answer), said
                     assert time.monotonic() - began < _AT_ONCE_S, said
                     assert "$argon2" not in answer.text, said
                     if (path, name) == ("/v1/traffic", "host") and answer.ok:
@@ -232,6 +238,10 @@ def test_the_api_does_what_its_description_says(site: Console, ada: Browser) -> 
         @given(case=operation.as_strategy())
         def asked(case: schemathesis.Case) -> None:
             # A time or a filter is a text that the description cannot describe further.
-            case.call_and_validate(session=ada, excluded_checks=[positive_data_acceptance])
+            excluded = [positive_data_acceptance]
+            answer = case.call(session=ada)
+            if _lacks(answer):
+                excluded.append(not_a_server_error)
+            case.validate_response(answer, excluded_checks=excluded)
 
         asked()

@@ -107,7 +107,7 @@ def test_an_admin_manages_users_and_each_change_is_on_record(page: Console, ada:
     first, second, own = "the first of all passwords", "a second of all passwords", "one that nora has chosen"
     assert ada.ask("POST", "/users", json={"name": "nora", "role": "viewer", "password": first}).status_code == 201
     nora = Person(page)
-    assert page.log_in("nora", first, nora.browser).headers["location"] == "/search"
+    assert page.log_in("nora", first, nora.browser).headers["location"] == "/overview"
     # The first password opens nothing but the change of it.
     assert nora.browser.get(f"{page.url}/search", timeout=10).url == f"{page.url}/account"
     account = nora.browser.get(f"{page.url}/account", timeout=10).text
@@ -300,6 +300,54 @@ def test_no_parameter_leads_out_of_a_project(page: Console, ada: Person) -> None
     assert len(low.search()) == 40
     _give(ada, "shop", "vera", "ada", **SHOP)
     assert len(low.search()) == 20, "a viewer's token of an admin who is a member"
+
+
+def test_what_stands_beside_a_search_is_narrowed_as_the_search_is(page: Console, ada: Person) -> None:
+    vera = Person(page, "vera")
+
+    def counted(person: Person, **asked: str) -> int:
+        answer = person.ask("GET", "/histogram", params={"since": "24h", **asked})
+        assert answer.status_code == 200, answer.text
+        return sum(sum(json.loads(line).get("lines", ())) for line in answer.text.splitlines())
+
+    def frequent(person: Person) -> set[str]:
+        """The first twenty of values that are there once each."""
+        found = person.ask("GET", "/values", params={"field": "uri"}).json()
+        return {one["text"].strip('"').replace("\\", "").split("/")[1] for one in found}
+
+    assert (counted(vera), counted(vera, log="error"), frequent(vera)) == (40, 2, {"blog"})
+    _give(ada, "shop", "vera", **SHOP)
+    assert (counted(vera), counted(vera, log="error"), frequent(vera)) == (20, 1, {"shop"})
+    assert counted(vera, filter="uri:\\/blog*") == 0
+    assert vera.ask("GET", "/values", params={"field": "uri", "prefix": "/blog"}).json() == []
+    sql = vera.ask("GET", "/statement", params={"filter": "status:200 OR status:500"}).json()
+    assert any("/shop" in str(one) for one in sql["parameters"])
+    assert (counted(ada), frequent(ada)) == (40, {"blog"})
+
+
+def test_what_cannot_be_narrowed_is_refused_to_members_and_not_offered(page: Console, ada: Person) -> None:
+    vera, olga = Person(page, "vera"), Person(page, "olga")
+    _give(ada, "shop", "vera", "olga", **SHOP)
+    silence = {"filter": "rule:rate", "reason": "x"}
+    for person, method, path, body in (
+        *((vera, "GET", path, None) for path in (
+            "/live", "/errors", f"/errors/{'0' * 32}/example", "/alerts", "/alerts/history", "/alerts/x", "/silences",
+            "/quarantine",
+        )),
+        (olga, "POST", "/silences", silence),
+        (olga, "DELETE", "/silences/x", None),
+        (olga, "POST", "/quarantine/replay", {"reason": "parse"}),
+    ):  # fmt: skip
+        answer = person.ask(method, path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), path
+        assert "lines of all projects" in answer.json()["detail"], path
+    for name in ("live", "errors", "alerts", "quarantine"):
+        answer = vera.browser.get(f"{page.url}/{name}", timeout=10)
+        assert (answer.status_code, "lines of all projects" in answer.text) == (403, True), name
+    shown = vera.browser.get(f"{page.url}/overview", timeout=10).text
+    assert 'href="/search"' in shown
+    assert 'href="/alerts"' not in shown
+    assert 'href="/alerts"' in ada.browser.get(f"{page.url}/overview", timeout=10).text
 
 
 def test_traffic_of_a_member_is_counted_or_refused(page: Console, ada: Person) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from obsctl.alerter.input.line_reader import LineReader
 from obsctl.alerter.replay import from_topics
 from obsctl.alerter.replay.from_topics import TopicLines
 from obsctl.alerter.replay.topic_plan import plan_since
@@ -22,6 +21,7 @@ from obsctl.cli.main import run
 from obsctl.fleet.model import Alerter, Fleet, Host
 from obsctl.fleet.model import KafkaNode as Node
 from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.line_reader import LineReader
 from rig.kafka import KafkaNode
 from rig.records import json_line, marked, record
 

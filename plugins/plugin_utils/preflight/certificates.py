@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import console
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
 
 #: Group to the use of its hosts' certificates.
-USES = {"kafka": "kafka", "mysql": "mysql", "lb": "nginx", "backend": "backend"}
+USES = {"kafka": "kafka", "mysql": "mysql", "lb": "nginx", "backend": "backend", "consumer": "console"}
 
 
 def has_certificate(variables: Mapping[str, Any], use: str) -> bool:
@@ -23,6 +24,8 @@ def has_certificate(variables: Mapping[str, Any], use: str) -> bool:
         return bool(variables.get("nginx_tls_listen")) and not own
     if use == "mysql":
         return bool(variables.get("mysql_tls") != "clear")
+    if use == "console":
+        return console.is_enabled(variables)
     return use != "backend" or _is_on(variables, "backend_tls")
 
 

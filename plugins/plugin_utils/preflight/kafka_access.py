@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.obscraft.fleet.plugins.modules.kafka_acls import wanted_acls
 from ansible_collections.obscraft.fleet.plugins.modules.kafka_quotas import wanted_quotas
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import console
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.kafka_node import brokers, given_properties
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 
@@ -23,7 +24,7 @@ GUARDED = (
     "super.users",
 )
 #: Users that the role creates; kafka_…_password has the password of each.
-USERS = ("filebeat", "consumer", "alerter", "obsctl", "admin")
+USERS = ("filebeat", "consumer", "alerter", "console", "obsctl", "admin")
 
 
 def tls_stages(fleet: Fleet) -> Iterator[Problem]:
@@ -46,6 +47,8 @@ def tls_stages(fleet: Fleet) -> Iterator[Problem]:
             )
             continue
         for user in USERS:
+            if user == "console" and not console.hosts(fleet):
+                continue
             if not variables.get(f"kafka_{user}_password"):
                 yield Problem(
                     host,
@@ -79,7 +82,7 @@ def listeners(fleet: Fleet) -> Iterator[Problem]:
 
 
 def client_listeners(fleet: Fleet) -> Iterator[Problem]:
-    """The consumer, the alerter and obsctl speak to kafka_client_port as kafka_client_security_protocol says."""
+    """Consumer, alerter, console and obsctl speak to kafka_client_port as kafka_client_security_protocol says."""
     for host, variables in brokers(fleet):
         protocol = variables.get("kafka_client_security_protocol") or "PLAINTEXT"
         port = str(variables.get("kafka_client_port") or _broker_port(variables))
@@ -115,8 +118,9 @@ def client_logins(fleet: Fleet) -> Iterator[Problem]:
         ("kafka", "kafka_client"),
         ("consumer", "consumer_kafka"),
         ("consumer", "consumer_alert_kafka"),
+        ("consumer", "console_kafka"),
     ):
-        for host, variables in fleet.group(group):
+        for host, variables in fleet.group(group) if prefix != "console_kafka" else console.hosts(fleet):
             kind = "kafka_client" if group == "kafka" else "consumer_kafka"
             protocol = str(variables.get(f"{kind}_security_protocol") or "PLAINTEXT")
             user, password = variables.get(f"{prefix}_user"), variables.get(f"{prefix}_password")

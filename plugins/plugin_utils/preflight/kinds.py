@@ -109,6 +109,8 @@ _RIGHT = {"resource": {"type": "str"}, "names": _TEXTS, "pattern": {"type": "str
 _ENTRIES: Mapping[str, Mapping[str, Any]] = {
     "mysql_consumer_privileges": _TEXTS,
     "mysql_reader_privileges": _TEXTS,
+    "mysql_console_privileges": _TEXTS,
+    "mysql_replay_privileges": _TEXTS,
     "kafka_extra_rights": {"type": "list", "elements": "dict", "options": _RIGHT},
     "kafka_quotas": {"type": "dict"},
 }

@@ -18,7 +18,7 @@ ROLES_OF_GROUP = {
     "kafka": ("java", "kafka"),
     "filebeat": ("filebeat",),
     "mysql": ("mysql",),
-    "consumer": ("consumer",),
+    "consumer": ("obsctl", "consumer", "console"),
 }
 
 

@@ -22,6 +22,7 @@ SOURCES = (
     "mysql_client_sources",
     "nginx_trusted_proxies",
     "consumer_trusted_proxies",
+    "console_admin_sources",
 )
 #: Variables that list brokers as HOST:PORT.
 ENDS = ("consumer_bootstrap", "filebeat_kafka_hosts")

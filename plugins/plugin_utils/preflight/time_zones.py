@@ -19,7 +19,7 @@ ZONE_MOMENTS = ("1767225600", "1782864000")
 
 def time_zones(fleet: Fleet) -> Iterator[Problem]:
     for host, variables in fleet.hosts.items():
-        for name in ("common_timezone", "consumer_error_log_timezone", "consumer_alert_timezone"):
+        for name in ("common_timezone", "consumer_error_log_timezone", "consumer_alert_timezone", "console_timezone"):
             zone = variables.get(name) if name in fleet.inventory_names.get(host, ()) else None
             if zone and not _zone_exists(fleet, host, str(zone)):
                 yield Problem(

@@ -43,6 +43,12 @@ RANGES = (
     ("consumer_batch_lines", 1, 50_000),
     ("consumer_batch_interval_ms", 10, 10_000),
     ("consumer_retention_days", 1, 366),
+    # And these the console's (obsctl.console.config).
+    ("console_session_idle_s", 60, 30 * 86400),
+    ("console_session_lifetime_s", 60, 90 * 86400),
+    ("console_search_at_once", 1, 200),
+    ("console_search_seconds", 1, 600),
+    ("console_live_at_once", 1, 400),
     ("*_port", 1, 65535),
     ("backend_workers", 1, 1024),
     ("backend_threads", 1, 1024),
@@ -95,6 +101,7 @@ SIZES = (
     Size("mysql_max_allowed_packet", "kKmMgG", MIB, "", "64M"),
     Size("consumer_memory_max", "KMGT", 64 * MIB, r"infinity|\d{1,3}%", "512M"),
     Size("consumer_alert_memory_max", "KMGT", 64 * MIB, r"infinity|\d{1,3}%", "512M"),
+    Size("console_memory_max", "KMGT", 256 * MIB, r"infinity|\d{1,3}%", "1G"),
     Size("nginx_client_max_body_size", "kKmMgG", 0, "", "8m"),
     # Empty: by time only.
     Size("nginx_logrotate_maxsize", "kMG", 1, r"\s*", "500M"),

@@ -27,7 +27,6 @@ from obsctl.alerter.health import (
 )
 from obsctl.alerter.history.of_turn import of_turn
 from obsctl.alerter.history.records import Abandoned
-from obsctl.alerter.input.line_reader import LineReader
 from obsctl.alerter.input.record_source import Record, Source
 from obsctl.alerter.input.topic_follower import TopicFollower
 from obsctl.alerter.input.topic_probe import SILENT_S
@@ -44,11 +43,12 @@ from obsctl.alerter.state import outbox
 from obsctl.alerter.state.changelog import Changelog, LeadershipLostError
 from obsctl.alerter.state.state_file import State
 from obsctl.alerter.state.transaction import note, transaction
-from obsctl.alerter.windows.event import Event
 from obsctl.alerter.wire.runs import Runs
 from obsctl.core.rule_test import Arrival
 from obsctl.core.secrets import resolve
 from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.event import Event
+from obsctl.lines.line_reader import LineReader
 
 LOG = logging.getLogger("obsctl.alerter")
 

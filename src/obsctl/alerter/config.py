@@ -5,12 +5,9 @@ A setting that the role always writes has no default here, only in the role.
 
 from __future__ import annotations
 
-import ipaddress
-from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
@@ -23,44 +20,25 @@ from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.plan import Plan
 from obsctl.alerter.rules import registry as rule_kinds
 from obsctl.alerter.rules.rule import Rule
-from obsctl.core.brokers import Brokers, SecuritySection
 from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.errors import ConfigError
-from obsctl.core.settings import Name, Network, Port, Section
+from obsctl.core.kafka_section import KafkaSection, Topics
+from obsctl.core.settings import Name, Network, Port, Section, networks_of, zone_of
 
 _Seconds = Annotated[int, Meta(ge=0)]
 
 
-class Topics(Section, frozen=True, kw_only=True):
-    """The topics of the lines (error logs: read only if a rule looks at them), of state, silences and history."""
-
-    access: Name
-    error: Name
-    state: Name
-    silences: Name
-    history: Name
-
-
-class KafkaConfig(Section, frozen=True, kw_only=True):
+class KafkaConfig(KafkaSection, frozen=True, kw_only=True):
     """Where the lines come from.
 
     Attributes:
-        bootstrap: brokers as ``HOST:PORT``.
         group: positions are committed under this name, for lag display only; alerters with the same name take turns.
         member: name of this alerter, different on each host.
-        security: how the brokers are spoken to.
     """
 
-    bootstrap: Annotated[tuple[Name, ...], Meta(min_length=1)]
     group: Name
     member: Name
     topics: Topics
-    security: SecuritySection = SecuritySection()
-
-    @property
-    def brokers(self) -> Brokers:
-        """The brokers, with how they are spoken to."""
-        return Brokers(self.bootstrap, self.security.settings())
 
 
 class HealthConfig(Section, frozen=True, kw_only=True):
@@ -224,34 +202,3 @@ def _metrics(config: MetricsConfig) -> MetricsConfig:
         if not usable or " " in source.url or not (source.url.isascii() and source.url.isprintable()):
             raise InvalidValueError(f"{key}.url", f"must be http://HOST[:PORT]/PATH (of {source.name})")
     return config
-
-
-def zone_of(name: str, key: str) -> tzinfo:
-    """Return a time zone by its IANA name.
-
-    Raises:
-        InvalidValueError: this machine does not know it.
-    """
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidValueError(
-            key,
-            f"there is no time zone {name!r} on this machine",
-            hint="use a name such as Asia/Shanghai or Europe/Berlin; the machine needs the package tzdata",
-        ) from None
-
-
-def networks_of(entries: tuple[str, ...], key: str) -> tuple[Network, ...]:
-    """Return networks by their texts.
-
-    Raises:
-        InvalidValueError: one of the texts is none.
-    """
-    networks: list[Network] = []
-    for number, entry in enumerate(entries):
-        try:
-            networks.append(ipaddress.ip_network(entry))
-        except ValueError as error:
-            raise InvalidValueError(f"{key}[{number}]", str(error)) from None
-    return tuple(networks)

@@ -8,22 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from obsctl.core.errors import UsageError
 from obsctl.core.nearest import did_you_mean
+from obsctl.core.runbooks import pages
 
 if TYPE_CHECKING:
     from obsctl.checks.check import Check
     from obsctl.core.selection import Pattern
-
-_PAGES = Path(__file__).resolve().parent.parent / "runbooks"
-
-
-def pages() -> dict[str, Path]:
-    """Return the page of each code, in the order of the codes."""
-    return {page.stem: page for page in sorted(_PAGES.glob("[A-Z]*.md"))}
-
-
-def title(page: Path) -> str:
-    """Return the sentence that says what a page's code means."""
-    return page.read_text(encoding="utf-8").splitlines()[2]
 
 
 def page_of(code: str) -> Path:

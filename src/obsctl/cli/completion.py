@@ -41,9 +41,9 @@ def channels(ctx: typer.Context) -> list[str]:
 
 def codes(_ctx: typer.Context) -> list[str]:
     """Return the codes of findings."""
-    from obsctl.cli import codes
+    from obsctl.core import runbooks
 
-    return [*codes.pages()]
+    return [*runbooks.pages()]
 
 
 def _fleet(ctx: typer.Context) -> Fleet | None:

@@ -1,30 +1,39 @@
-"""``obsctl console``: users, API tokens and the record of changes, on a host that has the console's configuration."""
+"""``obsctl console``: the console's users and API tokens, and the record of what was changed.
+
+Where the console's configuration is, a command works directly in its database; elsewhere it runs on one of its hosts.
+"""
 
 from __future__ import annotations
 
 import getpass
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from obsctl.cli.commands import Command, examples, group
-from obsctl.cli.settings import note, require_terminal
+from obsctl.cli.settings import Output, note, require_terminal, settings
 from obsctl.core.errors import ExitCode, MissingDependencyError, ObsctlError, RefusedError, UsageError
 from obsctl.core.layout import Layout
 from obsctl.core.utc import timestamp
 
 if TYPE_CHECKING:
+    from obsctl.cli.there import Place
     from obsctl.console.people.audit import Entry
     from obsctl.console.people.roles import Role
     from obsctl.console.people.tokens import Token
     from obsctl.console.people.users import User
+    from obsctl.core.report import Report
 
 T = TypeVar("T")
 
+#: What the role installs on the console's hosts, and who may read the console's secret there.
 _CONFIG = Path("/etc/obsctl/console.yml")
+_USER = "obsctl-console"
+_THERE_S = 30.0
 _ROLES = ("viewer", "operator", "admin")
 _USERS = (Layout("users", "", ("name", "role", "state", "created"), ()),)
 _TOKENS = (Layout("tokens", "", ("id", "user", "purpose", "role", "ends", "used"), ("created",)),)
@@ -60,7 +69,14 @@ _Password = Annotated[
         help="Where the password is: file:/path or env:NAME (default: ask on the terminal).",
     ),
 ]
-_Config = Annotated[Path, typer.Option("--config", metavar="FILE", dir_okay=False, help="The console's configuration.")]
+_PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", dir_okay=False,
+        help=f"Run here, with this configuration (default: {_CONFIG} if it exists, else run on a host of the console).",
+    ),
+]  # fmt: skip
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
@@ -73,43 +89,50 @@ _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation."
     ),
 )
 def add(
-    ctx: typer.Context, name: _Name, *, role: _Role, password: _Password = None, config: _Config = _CONFIG
+    ctx: typer.Context,
+    name: _Name,
+    *,
+    role: _Role,
+    password: _Password = None,
+    password_stdin: _PasswordStdin = False,
+    config: _Config = None,
 ) -> ExitCode:
-    """Add a user. The password is asked for twice, or read from where --password says."""
-    wanted, given = _role(role), _password(password)
+    """Add a user. The password is asked for twice, or read from where an option says."""
+    wanted, given = _role(role), _password(password, stdin=password_stdin)
 
     def change(cursor: Any) -> None:
         from obsctl.console.people import users
 
         users.add(cursor, _actor(), name, wanted, given)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "add", name, "--role", wanted.value], change, password=given)
     note(ctx, f"{name} can log in now")
     return ExitCode.OK
 
 
 @user.command("list", cls=Command, epilog=examples("obsctl console user list", "obsctl console user list -o json"))
-def list_users(ctx: typer.Context, *, config: _Config = _CONFIG) -> ExitCode:
+def list_users(ctx: typer.Context, *, config: _Config = None) -> ExitCode:
     """Show all users."""
     from obsctl.cli.output import publish
-    from obsctl.cli.reporting import Start
 
     def read(cursor: Any) -> list[User]:
         from obsctl.console.people import users
 
         return users.everybody(cursor)
 
-    start = Start()
-    rows = [
-        {
-            "name": one.name,
-            "role": one.role.value,
-            "state": "disabled" if one.disabled else "active",
-            "created": timestamp(one.created_at),
-        }
-        for one in _change(config, read)
-    ]
-    publish(ctx, start.report("console user list", {"users": rows}), _USERS)
+    def rows() -> dict[str, Any]:
+        users = [
+            {
+                "name": one.name,
+                "role": one.role.value,
+                "state": "disabled" if one.disabled else "active",
+                "created": timestamp(one.created_at),
+            }
+            for one in _change(config, read)
+        ]
+        return {"users": users}
+
+    publish(ctx, _report(ctx, config, ["user", "list"], rows), _USERS)
     return ExitCode.OK
 
 
@@ -120,22 +143,29 @@ def list_users(ctx: typer.Context, *, config: _Config = _CONFIG) -> ExitCode:
         "obsctl console user password ada", "obsctl console user password noc --password file:/root/noc.password"
     ),
 )
-def set_password(ctx: typer.Context, name: _Name, *, password: _Password = None, config: _Config = _CONFIG) -> ExitCode:
+def set_password(
+    ctx: typer.Context,
+    name: _Name,
+    *,
+    password: _Password = None,
+    password_stdin: _PasswordStdin = False,
+    config: _Config = None,
+) -> ExitCode:
     """Give a user another password, and end its sessions."""
-    given = _password(password)
+    given = _password(password, stdin=password_stdin)
 
     def change(cursor: Any) -> None:
         from obsctl.console.people import users
 
         users.set_password(cursor, _actor(), _known(cursor, name), given)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "password", name], change, password=given)
     note(ctx, f"{name} has another password, and has to log in again")
     return ExitCode.OK
 
 
 @user.command("role", cls=Command, epilog=examples("obsctl console user role ada --role operator"))
-def set_role(ctx: typer.Context, name: _Name, *, role: _Role, config: _Config = _CONFIG) -> ExitCode:
+def set_role(ctx: typer.Context, name: _Name, *, role: _Role, config: _Config = None) -> ExitCode:
     """Give a user another role; it counts from the next request on."""
     wanted = _role(role)
 
@@ -144,29 +174,29 @@ def set_role(ctx: typer.Context, name: _Name, *, role: _Role, config: _Config = 
 
         users.set_role(cursor, _actor(), _known(cursor, name), wanted)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "role", name, "--role", wanted.value], change)
     note(ctx, f"{name} is {wanted.value} now")
     return ExitCode.OK
 
 
 @user.command("disable", cls=Command, epilog=examples("obsctl console user disable ada"))
-def disable(ctx: typer.Context, name: _Name, *, config: _Config = _CONFIG) -> ExitCode:
+def disable(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCode:
     """Keep a user from logging in, and end its sessions."""
-    _set_disabled(config, name, disabled=True)
+    _set_disabled(ctx, config, name, disabled=True)
     note(ctx, f"{name} cannot log in any more; to allow it again: obsctl console user enable {name}")
     return ExitCode.OK
 
 
 @user.command("enable", cls=Command, epilog=examples("obsctl console user enable ada"))
-def enable(ctx: typer.Context, name: _Name, *, config: _Config = _CONFIG) -> ExitCode:
+def enable(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCode:
     """Allow a disabled user to log in again."""
-    _set_disabled(config, name, disabled=False)
+    _set_disabled(ctx, config, name, disabled=False)
     note(ctx, f"{name} can log in")
     return ExitCode.OK
 
 
 @user.command("rm", cls=Command, epilog=examples("obsctl console user rm ada", "obsctl console user rm ada --yes"))
-def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Config = _CONFIG) -> ExitCode:
+def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Config = None) -> ExitCode:
     """Remove a user and its sessions. What it changed stays on record."""
     if not yes:
         require_terminal("console user rm")
@@ -178,7 +208,7 @@ def remove(ctx: typer.Context, name: _Name, *, yes: _Yes = False, config: _Confi
 
         users.remove(cursor, _actor(), _known(cursor, name))
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "rm", name, "--yes"], change)
     note(ctx, f"{name} is removed")
     return ExitCode.OK
 
@@ -203,9 +233,11 @@ def add_token(
         typer.Option(min=1, metavar="N", show_default=False, help="It ends after N days, at most 365 (default: 90)."),
     ] = 90,
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.", show_default=False)] = "obsctl",
-    config: _Config = _CONFIG,
+    config: _Config = None,
 ) -> ExitCode:
     """Make a token of a user and print it alone, this once. A missing user is added, without a password."""
+    from obsctl.cli.output import publish
+
     wanted = _role(role)
 
     def change(cursor: Any) -> tuple[str, bool]:
@@ -218,38 +250,46 @@ def add_token(
             owner = _known(cursor, name)
         return tokens.add(cursor, _actor(), owner, tokens.Wanted(purpose, wanted, days)), missing
 
-    made, added = _change(config, change)
-    if added:
+    def made() -> dict[str, Any]:
+        return dict(zip(("token", "user_added"), _change(config, change), strict=True))
+
+    options = ["--role", wanted.value, "--days", str(days), "--purpose", purpose]
+    report = _report(ctx, config, ["token", "add", *options, "--", name], made)
+    if report.data["user_added"]:
         note(ctx, f"the user {name} was added, without a password")
-    typer.echo(made)
+    if settings(ctx).output is Output.TABLE:
+        typer.echo(report.data["token"])
+    else:
+        publish(ctx, report, ())
     return ExitCode.OK
 
 
 @token.command("list", cls=Command, epilog=examples("obsctl console token list", "obsctl console token list -o json"))
-def list_tokens(ctx: typer.Context, *, config: _Config = _CONFIG) -> ExitCode:
+def list_tokens(ctx: typer.Context, *, config: _Config = None) -> ExitCode:
     """Show all tokens, without what is secret of them."""
     from obsctl.cli.output import publish
-    from obsctl.cli.reporting import Start
 
     def read(cursor: Any) -> list[Token]:
         from obsctl.console.people import tokens
 
         return tokens.everybodys(cursor)
 
-    start = Start()
-    rows = [
-        {
-            "id": one.id,
-            "user": one.owner,
-            "purpose": one.name,
-            "role": one.role.value,
-            "created": timestamp(one.created_at),
-            "ends": timestamp(one.expires_at),
-            "used": timestamp(one.used_at) if one.used_at else "",
-        }
-        for one in _change(config, read)
-    ]
-    publish(ctx, start.report("console token list", {"tokens": rows}), _TOKENS)
+    def rows() -> dict[str, Any]:
+        tokens = [
+            {
+                "id": one.id,
+                "user": one.owner,
+                "purpose": one.name,
+                "role": one.role.value,
+                "created": timestamp(one.created_at),
+                "ends": timestamp(one.expires_at),
+                "used": timestamp(one.used_at) if one.used_at else "",
+            }
+            for one in _change(config, read)
+        ]
+        return {"tokens": tokens}
+
+    publish(ctx, _report(ctx, config, ["token", "list"], rows), _TOKENS)
     return ExitCode.OK
 
 
@@ -258,7 +298,7 @@ def remove_token(
     ctx: typer.Context,
     number: Annotated[int, typer.Argument(metavar="ID", help="As obsctl console token list shows it.")],
     *,
-    config: _Config = _CONFIG,
+    config: _Config = None,
 ) -> ExitCode:
     """Revoke a token."""
 
@@ -270,7 +310,7 @@ def remove_token(
             raise UsageError(f"the console has no token {number}", hint="obsctl console token list shows all")
         tokens.revoke(cursor, _actor(), found)
 
-    _change(config, change)
+    _apply(ctx, config, ["token", "rm", str(number)], change)
     note(ctx, f"the token {number} is revoked")
     return ExitCode.OK
 
@@ -284,40 +324,106 @@ def audit(
     limit: Annotated[
         int, typer.Option(min=1, max=10_000, metavar="N", show_default=False, help="The newest N (default: 100).")
     ] = 100,
-    config: _Config = _CONFIG,
+    config: _Config = None,
 ) -> ExitCode:
     """Show who changed what, newest first."""
     from obsctl.cli.output import publish
-    from obsctl.cli.reporting import Start
 
     def read(cursor: Any) -> list[Entry]:
         from obsctl.console.people import audit as record
 
         return record.read(cursor, limit)
 
-    start = Start()
-    rows = [
-        {
-            "at": timestamp(one.at),
-            "actor": one.actor.name,
-            "action": one.action,
-            "object": one.object,
-            "detail": one.detail,
-            "client_addr": one.actor.client_addr,
-        }
-        for one in _change(config, read)
-    ]
-    publish(ctx, start.report("console audit", {"changes": rows}), _CHANGES)
+    def rows() -> dict[str, Any]:
+        changes = [
+            {
+                "at": timestamp(one.at),
+                "actor": one.actor.name,
+                "action": one.action,
+                "object": one.object,
+                "detail": one.detail,
+                "client_addr": one.actor.client_addr,
+            }
+            for one in _change(config, read)
+        ]
+        return {"changes": changes}
+
+    publish(ctx, _report(ctx, config, ["audit", "--limit", str(limit)], rows), _CHANGES)
     return ExitCode.OK
 
 
-def _set_disabled(config: Path, name: str, *, disabled: bool) -> None:
+def _place(ctx: typer.Context, config: Path | None) -> Place | None:
+    """Return on which host of the console a command runs; None for here.
+
+    Raises:
+        UsageError: there is no configuration here, and the inventory has no such host.
+    """
+    if config is not None or ("inventory" not in settings(ctx).given and _CONFIG.exists()):
+        return None
+    from obsctl.cli.checking import load_fleet
+    from obsctl.cli.there import Place
+
+    fleet = load_fleet(ctx)
+    host = next((host for host in fleet.hosts if host.console is not None), None)
+    if host is None:
+        raise UsageError(
+            "no host of the inventory has the console",
+            hint=f"{fleet.playbook('console')} installs it where console_enabled is true; or give --config",
+        )
+    return Place(host, _USER, "console", "obsctl console audit shows what was")
+
+
+def _apply(
+    ctx: typer.Context,
+    config: Path | None,
+    arguments: Sequence[str],
+    action: Callable[[Any], None],
+    password: str | None = None,
+) -> None:
+    """Make a change: here, or by the same command on a host of the console.
+
+    Args:
+        ctx: of the command.
+        config: what --config says.
+        arguments: the command's own, for another host.
+        action: changes the database.
+        password: of a user, where the command takes one.
+    """
+    place = _place(ctx, config)
+    if place is None:
+        _change(config, action)
+        return
+    from obsctl.cli import there
+    from obsctl.cli.person import login_name
+
+    more = [] if password is None else ["--password-stdin"]
+    given = "" if password is None else f"{password}\n"
+    command = ["console", *arguments, *more, "--config", str(_CONFIG)]
+    there.run(place, command, _THERE_S, given=given, person=login_name())
+
+
+def _report(
+    ctx: typer.Context, config: Path | None, arguments: Sequence[str], data: Callable[[], dict[str, Any]]
+) -> Report:
+    """Return the report of a command that only looks: from here, or from a host of the console."""
+    from obsctl.cli import there
+    from obsctl.cli.reporting import Start
+
+    place = _place(ctx, config)
+    if place is None:
+        start = Start()
+        name = " ".join(["console", *itertools.takewhile(lambda word: not word.startswith("-"), arguments)])
+        return start.report(name, data())
+    return there.report(place, ["console", *arguments, "--config", str(_CONFIG)], _THERE_S)
+
+
+def _set_disabled(ctx: typer.Context, config: Path | None, name: str, *, disabled: bool) -> None:
     def change(cursor: Any) -> None:
         from obsctl.console.people import users
 
         users.disable(cursor, _actor(), _known(cursor, name), disabled=disabled)
 
-    _change(config, change)
+    _apply(ctx, config, ["user", "disable" if disabled else "enable", name], change)
 
 
 def _known(cursor: Any, name: str) -> User:
@@ -349,22 +455,32 @@ def _actor() -> Any:
     return Actor(f"{login_name()} (obsctl)"[:64])
 
 
-def _password(reference: str | None) -> str:
-    """Return the password that a reference names, or that a person types twice."""
+def _password(reference: str | None, *, stdin: bool) -> str:
+    """Return the password that a reference names, that standard input has, or that a person types twice."""
+    if stdin:
+        if reference is not None:
+            raise UsageError("the password is given twice", hint="use --password or --password-stdin")
+        return sys.stdin.readline().removesuffix("\n")
     if reference is not None:
         from obsctl.core.secrets import resolve
 
         return resolve(reference).reveal()
     if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask for the password on", hint="give --password file:/path")
+        raise UsageError(
+            "there is no terminal to ask for the password on", hint="give --password file:/path, or --password-stdin"
+        )
     first = getpass.getpass("Password: ")
     if first != getpass.getpass("Again: "):
         raise RefusedError("the two passwords differ; nothing was changed")
     return first
 
 
-def _change(path: Path, action: Callable[[Any], T]) -> T:
+def _change(path: Path | None, action: Callable[[Any], T]) -> T:
     """Run an action in the console's database.
+
+    Args:
+        path: of the configuration; None for the one that the role writes.
+        action: gets a cursor.
 
     Raises:
         ObsctlError: the database does not answer.
@@ -380,7 +496,7 @@ def _change(path: Path, action: Callable[[Any], T]) -> T:
             f"the console's libraries are missing ({error.name})",
             hint="run this on a host of the console, or: pip install 'obscraft[console]'",
         ) from None
-    database = config.load(path).database
+    database = config.load(path or _CONFIG).database
     pool = Pool(database)
     try:
         return pool.run(action)

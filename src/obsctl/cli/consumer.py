@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,15 +28,12 @@ consumer = group(
     epilog=examples("obsctl consumer status", "obsctl consumer replay --reason parse --since 7d --dry-run"),
 )
 
-#: What the role installs on the consumer's hosts.
-_PROGRAM = "/opt/obsctl/venv/bin/obsctl"
+#: What the role installs on the consumer's hosts, and who may read the consumer's secret there.
 _CONFIG = "/etc/obsctl/consumer.yml"
 _USER = "obsctl-consumer"
 #: Seconds; a reset asks a few questions, a replay may have hundreds of thousands of lines to move.
 _RESET_S = 60.0
 _REPLAY_S = 3600.0
-#: Below, a code is a verdict, which takes a report.
-_REMOTE_ERRORS = {code.value: code for code in ExitCode if code >= ExitCode.USAGE}
 
 _LAYOUTS = (
     Layout("lines", "", ("reason", "examined", "moved", "known", "stays", "cut", "left"), ("since", "until")),
@@ -65,14 +61,6 @@ _OnHost = Annotated[
         help="The consumer host to run on (default: the first).",
     ),
 ]
-
-
-class _RemoteError(ObsctlError):
-    """The command on the consumer's host ended without a report; its own words and exit code."""
-
-    def __init__(self, message: str, *, hint: str = "", exit_code: ExitCode = ExitCode.UNKNOWN) -> None:
-        super().__init__(message, hint=hint)
-        self.exit_code = exit_code
 
 
 @check(
@@ -224,13 +212,23 @@ def _replay_here(
     from obsctl.checks.consumer.judge import judge_replay
     from obsctl.cli.reporting import Start
     from obsctl.consumer import config
+    from obsctl.consumer.tools.replay import judge
     from obsctl.consumer.tools.replay import replay as move
     from obsctl.store.interface import StoreUnavailableError
 
     start = Start()
     settings = config.load(config_path)
     try:
-        result = move(settings, reason, _plain(since), _plain(until) if until else None, limit=limit, dry_run=dry_run)
+        read = judge(settings.error_log_timezone, settings.proxy_networks())
+        result = move(
+            settings.database,
+            read,
+            reason,
+            _plain(since),
+            _plain(until) if until else None,
+            limit=limit,
+            dry_run=dry_run,
+        )
     except StoreUnavailableError as error:
         raise ObsctlError(f"{error}; lines that were already moved stay moved", hint=error.hint) from None
     released = result.released
@@ -301,34 +299,12 @@ def _host(fleet: Fleet, name: str | None) -> Host:
 
 
 def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
-    """Run a command of this group on a consumer's host, as the consumer's user, who may read its secret.
+    """Run a command of this group on a consumer's host, as the consumer's user.
 
     Raises:
         ObsctlError: it brought no report; with its own words and exit code, and UNKNOWN where it could not be heard.
     """
-    from obsctl.checks.ask import ssh
-    from obsctl.core.decoding import UndecodableError, decode_json
-    from obsctl.core.report import Report
+    from obsctl.cli.there import Place, report
 
-    program = shlex.join([_PROGRAM, "consumer", *arguments, "--config", _CONFIG, "-q", "-o", "json"])
-    answer = ssh.run(host, f"{program} 2>&1", deadline_s=deadline_s, become=_USER)
-    if answer.failure:
-        raise ObsctlError(
-            f"{host.name}: {answer.failure}",
-            hint=f"{answer.hint}; it is unknown whether anything was changed; you can safely run it again, and --host "
-            "chooses another host",
-        )
-    *said, last = answer.output.strip().splitlines() or [""]
-    try:
-        return decode_json(last, Report)
-    except UndecodableError:
-        words = [line.strip().removeprefix("obsctl: ") for line in (*said, last) if line.strip()]
-        hints = [line.removeprefix("hint: ") for line in words if line.startswith("hint: ")]
-        message = "; ".join(line for line in words if not line.startswith("hint: ")) or "it said nothing"
-        raise _RemoteError(
-            f"{host.name}: {message}",
-            hint="; ".join(hints)
-            or f"on {host.name}: check that {_PROGRAM} has this version; ansible-playbook "
-            "playbooks/consumer.yml -i inventories/prod installs it",
-            exit_code=_REMOTE_ERRORS.get(answer.status, ExitCode.UNKNOWN),
-        ) from None
+    place = Place(host, _USER, "consumer", "you can safely run it again, and --host chooses another host")
+    return report(place, ["consumer", *arguments, "--config", _CONFIG], deadline_s)

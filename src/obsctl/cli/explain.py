@@ -8,6 +8,7 @@ import typer
 
 from obsctl.cli import codes, completion
 from obsctl.cli.commands import Command, alone, examples
+from obsctl.core import runbooks
 
 explain = alone()
 
@@ -25,7 +26,7 @@ def explain_code(
 ) -> None:
     """Print what a finding's CODE means, why it happens and what to do; without CODE, list all codes."""
     if code is None:
-        for name, page in codes.pages().items():
-            typer.echo(f"{name:32} {codes.title(page)}")
+        for name, page in runbooks.pages().items():
+            typer.echo(f"{name:32} {runbooks.title(page)}")
         return
     typer.echo(codes.page_of(code).read_text(encoding="utf-8").rstrip("\n"))

@@ -10,8 +10,8 @@ import typer
 from obsctl.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from obsctl.alerter.input.line_reader import LineReader
     from obsctl.fleet.model import Fleet
+    from obsctl.lines.line_reader import LineReader
     from obsctl.query.fields import Table
 
 
@@ -41,10 +41,10 @@ def line_reader(fleet: Fleet) -> LineReader:
     Raises:
         ConfigError: the inventory says what cannot be.
     """
-    from obsctl.alerter.config import networks_of, zone_of
-    from obsctl.alerter.input.line_reader import LineReader
     from obsctl.core.config_file import InvalidValueError
+    from obsctl.core.settings import networks_of, zone_of
     from obsctl.lines.client_address import TrustedProxies
+    from obsctl.lines.line_reader import LineReader
 
     said = fleet.alerter
     try:

@@ -9,8 +9,9 @@ from typing import Any
 import typer
 
 from obsctl import __version__
-from obsctl.cli import codes, settings
+from obsctl.cli import settings
 from obsctl.cli.commands import CheckCommand, Command, alone, examples
+from obsctl.core import runbooks
 from obsctl.core.errors import ExitCode
 
 SCHEMA = "obsctl/spec/v1"
@@ -35,7 +36,7 @@ def describe(root: Any) -> dict[str, Any]:
         "options": [_parameter(one) for one in root.params],
         "commands": [_command(name, found) for name, found in _commands(root, "")],
         "exit_codes": [{"code": code.value, "name": code.name.lower().replace("_", " ")} for code in ExitCode],
-        "findings": [{"code": code, "title": codes.title(page)} for code, page in codes.pages().items()],
+        "findings": [{"code": code, "title": runbooks.title(page)} for code, page in runbooks.pages().items()],
     }
 
 

@@ -85,9 +85,9 @@ def _lines(fleet: Fleet, log: Log, since: datetime | None) -> Iterator[Line]:
     try:
         while True:
             for record in records.poll(_WAIT_S):
-                event = reader.event(record.value or b"")
-                if event is not None and not event.mark:
-                    yield event.line
+                line = reader.line(record.value or b"")
+                if line is not None:
+                    yield line
     finally:
         records.close()
 
@@ -99,12 +99,11 @@ def _shown(output: Output, log: Log) -> Callable[[Any], str]:
         UsageError: the format needs an end.
     """
     from obsctl.lines.formats.line import ABSENT
+    from obsctl.query.fields import time_of
     from obsctl.render.plain import plain
 
     def ndjson(line: Line) -> str:
-        values = {name: getattr(line, name) for name in log.table.fields}
-        known = {name: None if value is ABSENT else value for name, value in values.items()}
-        return json.dumps(known | {"ts": _time(line)}, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(log.table.values_of(line), ensure_ascii=False, separators=(",", ":"))
 
     def access(line: Any) -> str:
         took = "" if line.request_time is ABSENT else f"  {line.request_time:.3f} s"
@@ -117,11 +116,7 @@ def _shown(output: Output, log: Log) -> Callable[[Any], str]:
     if output is Output.NDJSON:
         return ndjson
     if output in {Output.TABLE, Output.WIDE}:
-        return lambda line: plain(f"{_time(line)}  {line.host}  {own(line)}").replace("\n", " ")
+        return lambda line: plain(f"{time_of(line)}  {line.host}  {own(line)}").replace("\n", " ")
     raise UsageError(
         f"tail does not end, and {output.value} needs complete data", hint="use -o ndjson, or obsctl search"
     )
-
-
-def _time(line: Line) -> str:
-    return f"{line.ts.replace(' ', 'T')}Z"

@@ -5,15 +5,16 @@ A setting that the role always writes has no default here, only in the role.
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from obsctl.core.config_file import ConfigFile, InvalidValueError
-from obsctl.core.settings import Name, Port, Section
+from obsctl.core.kafka_section import KafkaSection, Topics
+from obsctl.core.settings import Name, Port, Section, networks_of, zone_of
+from obsctl.fleet.load import SYSTEM_FLEET
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.store.settings import Database
 
@@ -63,7 +64,7 @@ class PeopleConfig(Section, frozen=True, kw_only=True):
     @property
     def proxies(self) -> TrustedProxies:
         """The proxies."""
-        return TrustedProxies([ipaddress.ip_network(text) for text in self.trusted_proxies])
+        return TrustedProxies(networks_of(self.trusted_proxies, "people.trusted_proxies"))
 
 
 class SearchConfig(Section, frozen=True, kw_only=True):
@@ -78,11 +79,55 @@ class SearchConfig(Section, frozen=True, kw_only=True):
     seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 60
 
 
+class KafkaConfig(KafkaSection, frozen=True, kw_only=True):
+    """Where lines are read as they arrive, and where alerters keep what they know."""
+
+    topics: Topics
+
+
+class LiveConfig(Section, frozen=True, kw_only=True):
+    """What may be watched as it happens.
+
+    Attributes:
+        at_once: live tails and live statistics that are open at the same time; a further one is refused.
+    """
+
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=400)] = 200
+
+
+class FleetConfig(Section, frozen=True, kw_only=True):
+    """The fleet that the overview shows, and whose rules there are.
+
+    Attributes:
+        document: the fleet as ``obsctl`` reads it, which the role ``consumer`` writes.
+        host: the name of this host there; empty for one that the overview does not ask about itself.
+    """
+
+    document: Name = str(SYSTEM_FLEET)
+    host: str = ""
+
+
+class ReplayConfig(Section, frozen=True, kw_only=True):
+    """The account that moves lines out of the quarantine; the console's own may not write them.
+
+    Attributes:
+        password: a reference (``file:/path`` or ``env:NAME``), never a value.
+    """
+
+    user: Name
+    password: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]
+
+
 class ConsoleConfig(Section, frozen=True, kw_only=True):
     """What console.yml says.
 
     Attributes:
         database: how it is reached, as the account that reads lines and writes the console's own tables.
+        kafka: how it is reached; None where this console has no access to it, and shows nothing live and no alerts.
+        fleet: what the overview looks at, and where the rules are.
+        replay: None where lines of the quarantine are replayed by ``obsctl consumer replay`` alone.
+        trusted_proxies: networks whose X-Forwarded-For is believed, as the consumer does; by default none.
+        error_log_timezone: IANA zone of the error logs' times, which do not name it.
         timezone: in which times are shown and read.
         language: of the pages, until a person chooses another.
     """
@@ -92,6 +137,12 @@ class ConsoleConfig(Section, frozen=True, kw_only=True):
     session: SessionConfig = SessionConfig()
     search: SearchConfig = SearchConfig()
     people: PeopleConfig = PeopleConfig()
+    kafka: KafkaConfig | None = None
+    live: LiveConfig = LiveConfig()
+    fleet: FleetConfig = FleetConfig()
+    replay: ReplayConfig | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    error_log_timezone: str = "UTC"
     timezone: str = "UTC"
     language: Language = "en"
 
@@ -117,17 +168,10 @@ def load(path: Path) -> ConsoleConfig:
 
 
 def _check(config: ConsoleConfig) -> None:
-    try:
-        _ = config.zone
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidValueError(
-            "timezone", f"there is no time zone {config.timezone!r}", hint="write one such as Asia/Shanghai"
-        ) from None
-    for index, network in enumerate(config.people.trusted_proxies):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise InvalidValueError(f"people.trusted_proxies[{index}]", str(error)) from None
+    zone_of(config.timezone, "timezone")
+    zone_of(config.error_log_timezone, "error_log_timezone")
+    networks_of(config.trusted_proxies, "trusted_proxies")
+    networks_of(config.people.trusted_proxies, "people.trusted_proxies")
     if config.people.trusted_header and not config.people.trusted_proxies:
         raise InvalidValueError(
             "people.trusted_header",

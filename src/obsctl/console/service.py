@@ -13,6 +13,7 @@ from obsctl.console.config import ConsoleConfig
 from obsctl.core import daemon
 from obsctl.core.errors import ConfigError, MissingDependencyError
 from obsctl.core.secrets import resolve
+from obsctl.kafka.access import open_access
 
 LOG = logging.getLogger("obsctl.console")
 
@@ -30,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _load(path: Path) -> ConsoleConfig:
     config = settings.load(path)
     resolve(config.database.password)
+    if config.kafka is not None:
+        open_access(config.kafka.brokers.security)
     _check_certificate(config)
     if find_spec("uvicorn") is None:
         raise MissingDependencyError("the console's libraries are missing", hint="pip install 'obscraft[console]'")

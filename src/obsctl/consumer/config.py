@@ -13,8 +13,8 @@ from typing import Annotated
 
 import msgspec
 
-from obsctl.core.brokers import Brokers, SecuritySection
 from obsctl.core.config_file import ConfigFile, InvalidValueError
+from obsctl.core.kafka_section import KafkaSection
 from obsctl.core.settings import Name, Network, Section
 from obsctl.store.settings import Database
 
@@ -30,27 +30,19 @@ class Topics(Section, frozen=True, kw_only=True):
     dlq: Name
 
 
-class Kafka(Section, frozen=True, kw_only=True):
+class Kafka(KafkaSection, frozen=True, kw_only=True):
     """How to reach the brokers and take part in the group.
 
     Attributes:
         instance: identity of this member over restarts (``group.instance.id``), unique in the group. With it a
             restart within the session time-out takes its partitions back without a rebalance. Empty: none.
         session_timeout_ms: after this silence the others take a dead member's partitions over.
-        security: how the brokers are spoken to.
     """
 
-    bootstrap: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
     group: Name
     topics: Topics
     instance: str = ""
     session_timeout_ms: Annotated[int, msgspec.Meta(ge=1000, le=300_000)] = 10_000
-    security: SecuritySection = SecuritySection()
-
-    @property
-    def brokers(self) -> Brokers:
-        """The brokers, with how they are spoken to."""
-        return Brokers(self.bootstrap, self.security.settings())
 
 
 class BatchLimits(Section, frozen=True, kw_only=True):

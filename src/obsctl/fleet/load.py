@@ -195,6 +195,8 @@ def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
             ports[f"host {host.name}: kafka.controller_port"] = host.kafka.controller_port
         if host.backend:
             ports[f"host {host.name}: backend.port"] = host.backend.port
+        if host.console:
+            ports[f"host {host.name}: console.port"] = host.console.port
         try:
             shlex.split(host.ssh.common_args)
         except ValueError as error:

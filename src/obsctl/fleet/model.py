@@ -63,11 +63,21 @@ class KeepalivedNode(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
 
 
+class ConsoleNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A host's web console.
+
+    Attributes:
+        port: on which it answers.
+    """
+
+    port: int
+
+
 class TlsListener(msgspec.Struct, frozen=True, kw_only=True):
     """A port of a host that presents a certificate.
 
     Attributes:
-        use: the service (``kafka``, ``mysql``, ``nginx``, ``backend``), which is the certificate's folder too.
+        use: the service (``kafka``, ``mysql``, ``nginx``, ``backend``, ``console``), and the certificate's folder.
     """
 
     use: str
@@ -88,6 +98,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     kafka: KafkaNode | None = None
     backend: BackendNode | None = None
     keepalived: KeepalivedNode | None = None
+    console: ConsoleNode | None = None
     certificates: tuple[TlsListener, ...] = ()
 
     def login(self) -> Login:

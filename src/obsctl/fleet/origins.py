@@ -33,6 +33,7 @@ _PARTS = {
     "kafka": "__fleet_document_kafka_node",
     "backend": "__fleet_document_backend",
     "keepalived": "__fleet_document_keepalived",
+    "console": "__fleet_document_console",
 }
 _HOST = "__fleet_document_host"
 _OWN = "__fleet_document_"

@@ -67,13 +67,22 @@ class TopicLog:
         client_id: the name under which the brokers know this reader.
         since: only what was written at this moment or later, seconds since the epoch, or :data:`END`; None for
             everything.
+        timeout_s: seconds that the brokers may take for each of two answers.
 
     Raises:
         TopicMissingError: there is no such topic.
         NotAnsweredError: no broker answers.
     """
 
-    def __init__(self, bootstrap: Sequence[str], topic: str, client_id: str, *, since: float | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: Sequence[str],
+        topic: str,
+        client_id: str,
+        *,
+        since: float | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self._topic = topic
         self._client = Consumer(
             clients.settings(bootstrap, client_id)
@@ -89,12 +98,14 @@ class TopicLog:
             }
         )
         try:
-            starts = self._starts(bootstrap, client_id, since)
+            starts = self._starts(bootstrap, client_id, since, timeout_s)
             self._client.assign([confluent_kafka.TopicPartition(topic, part, at) for part, at in starts.items()])
         except BaseException:
             self._client.close()
             raise
         self._unread = set(starts)
+        #: Next offset to read, by partition; one that is not known is below 0.
+        self._positions = dict(starts)
 
     @property
     def at_end(self) -> bool:
@@ -115,30 +126,76 @@ class TopicLog:
             if error is None:
                 assert partition is not None and offset is not None  # noqa: S101, PT018  every record has a place
                 records.append(Record(partition, offset, message.key() or b"", message.value()))
+                self._positions[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._unread.discard(partition if partition is not None else -1)
             elif (end := ends_reading(error, self._topic)) is not None:
                 raise end
         return records
 
+    @property
+    def behind(self) -> int:
+        """How many records are known to be written and are not read yet."""
+        return sum(max(0, end - self._positions[partition]) for partition, end in self._ends().items())
+
+    def skip_to_end(self) -> int:
+        """Pass over the records that are known to be written and are not read yet; return how many they are."""
+        skipped = self.behind
+        self._positions |= {part: max(end, self._positions[part]) for part, end in self._ends().items()}
+        self._client.assign(
+            [confluent_kafka.TopicPartition(self._topic, part, at) for part, at in self._positions.items()]
+        )
+        return skipped
+
+    def ask(self, timeout_s: float) -> bool:
+        """Ask whether the topic is there; return whether it has other partitions than those that are read.
+
+        Args:
+            timeout_s: seconds that the brokers may take for the answer.
+
+        Raises:
+            TopicMissingError: the topic was deleted.
+            NotAllowedError: our user may not see it.
+            NotAnsweredError: no broker answers; a later :meth:`poll` reads on where one is back.
+        """
+        try:
+            topic = self._client.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
+        except KafkaException as error:
+            raise judged(error.args[0], self._topic) from None
+        if topic.error is not None:
+            raise judged(topic.error, self._topic)
+        return set(topic.partitions) != set(self._positions)
+
     def close(self) -> None:
         """Leave the cluster."""
         self._client.close()
 
-    def _starts(self, bootstrap: Sequence[str], client_id: str, since: float | None) -> Mapping[int, int]:
+    def _ends(self) -> dict[int, int]:
+        """Return the end of each partition as its last answer said it, where position and end are known."""
+        ends = {}
+        for partition, position in self._positions.items():
+            place = confluent_kafka.TopicPartition(self._topic, partition)
+            known = self._client.get_watermark_offsets(place, cached=True)
+            if position >= 0 and known is not None and known[1] >= 0:
+                ends[partition] = int(known[1])
+        return ends
+
+    def _starts(
+        self, bootstrap: Sequence[str], client_id: str, since: float | None, timeout_s: float
+    ) -> Mapping[int, int]:
         try:
             # Asked by a client of its own: one that reads would remember a topic that does not exist yet.
             admin = clients.admin(bootstrap, client_id)
-            topic = admin.list_topics(self._topic, timeout=TIMEOUT_S).topics[self._topic]
+            topic = admin.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
             if topic.error is not None:
                 raise judged(topic.error, self._topic)
             if since is None:
                 return dict.fromkeys(topic.partitions, confluent_kafka.OFFSET_BEGINNING)
             parts = [TopicPartition(self._topic, part) for part in topic.partitions]
             found = (
-                end_offsets.ask(admin, parts, TIMEOUT_S)
+                end_offsets.ask(admin, parts, timeout_s)
                 if since == END
-                else end_offsets.since(admin, parts, since, TIMEOUT_S)
+                else end_offsets.since(admin, parts, since, timeout_s)
             )
         except KafkaException as error:
             raise judged(error.args[0], self._topic) from None

@@ -34,6 +34,8 @@ _POLL_S = 0.1
 _SECRETS = {
     "mysql_consumer": 32,
     "mysql_reader": 32,
+    "mysql_console": 32,
+    "mysql_replay": 32,
     "vrrp_auth_pass": 8,
     "dingtalk_token": 64,
     "dingtalk_secret": 64,
@@ -47,6 +49,7 @@ _SECRETS = {
     "kafka_filebeat": 32,
     "kafka_consumer": 32,
     "kafka_alerter": 32,
+    "kafka_console": 32,
     "kafka_obsctl": 32,
     "kafka_admin": 32,
 }

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from obsctl.lines.formats.line import Absent, AccessLine, ErrorLine, Keep, Line
+from obsctl.lines.formats.line import ABSENT, Absent, AccessLine, ErrorLine, Keep, Line
 
 #: nginx's levels, from the least severe to the most severe.
 LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg")
@@ -62,6 +62,17 @@ class Table(NamedTuple):
     def searched(self) -> list[Field]:
         """The fields in which a word without a field is looked for."""
         return [field for field in self.fields.values() if field.searched]
+
+    def values_of(self, line: Line) -> dict[str, Any]:
+        """Return a line's fields by name, as JSON has them: null for a number that it does not hold."""
+        values = {name: getattr(line, name) for name in self.fields}
+        known = {name: None if value is ABSENT else value for name, value in values.items()}
+        return known | {"ts": time_of(line)}
+
+
+def time_of(line: Line) -> str:
+    """Return when a line was written, as ``2026-01-31T12:00:00.000Z``."""
+    return f"{line.ts.replace(' ', 'T')}Z"
 
 
 #: Where the store keeps a line says nothing about the line.

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pymysql
 
 from obsctl.core.utc import timestamp
+from obsctl.query.sql import Sql
 from obsctl.search.question import Place, Question
-from obsctl.search.windows import Windows
+from obsctl.search.windows import Window, Windows
 
 #: What a server says of a statement that took longer than it may: MySQL and MariaDB.
-_TOO_LONG = frozenset((3024, 1969))
+TOO_LONG = frozenset((3024, 1969))
 
 
 class Found(NamedTuple):
@@ -56,23 +57,11 @@ def search(
     Raises:
         pymysql.MySQLError: the database refuses a statement, or does not answer.
     """
-    ends = time.monotonic() + seconds
-    bounded = bound_of(cursor)
-    while (window := windows.next()) is not None:
-        left_s = ends - time.monotonic()
-        if left_s <= 0:
-            return
-        cursor.execute(bounded(left_s))
-        statement = question.statement(window, limit, before)
-        began = time.monotonic()
-        try:
-            cursor.execute(statement.text, statement.parameters)
-            rows = cursor.fetchall()
-        except pymysql.MySQLError as error:
-            if error.args and error.args[0] in _TOO_LONG:
-                return
-            raise
-        windows.looked(window, time.monotonic() - began)
+
+    def newest(window: Window) -> Sql:
+        return question.statement(window, limit, before)
+
+    for rows in _in_turn(cursor, windows, seconds, newest):
         limit -= len(rows)
         last = (
             Place(rows[-1][1 + question.fields.index("ts")].replace(tzinfo=datetime.UTC), rows[-1][0]) if rows else None
@@ -80,6 +69,61 @@ def search(
         yield Found(tuple(row[1:] for row in rows), last, windows.reached, whole=limit <= 0 or windows.next() is None)
         if limit <= 0:
             return
+
+
+class Counted(NamedTuple):
+    """How many lines a stretch of time has.
+
+    Attributes:
+        lines: by the beginning of each part of it, seconds since the epoch.
+        reached: all from this moment on has been counted (UTC).
+        whole: the time is at its oldest moment.
+    """
+
+    lines: dict[int, int]
+    reached: datetime.datetime
+    whole: bool
+
+
+def histogram(cursor: Any, question: Question, windows: Windows, *, step_s: int, seconds: float) -> Iterator[Counted]:
+    """Count lines by time; a part may be counted in two pieces, and the last item says whether the time sufficed.
+
+    Args:
+        cursor: as in :func:`search`; its session's time zone is UTC.
+        question: which lines.
+        windows: the time in which they are.
+        step_s: of a part, seconds.
+        seconds: the time for all.
+
+    Raises:
+        pymysql.MySQLError: the database refuses a statement, or does not answer.
+    """
+    for rows in _in_turn(cursor, windows, seconds, lambda window: question.counts(window, step_s)):
+        yield Counted({int(at): int(lines) for at, lines in rows}, windows.reached, windows.next() is None)
+
+
+def _in_turn(
+    cursor: Any, windows: Windows, seconds: float, statement_of: Callable[[Window], Sql]
+) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Yield the rows of each stretch's statement, until the end or until the time is over."""
+    ends = time.monotonic() + seconds
+    bounded = bound_of(cursor)
+    while (window := windows.next()) is not None:
+        left_s = ends - time.monotonic()
+        if left_s <= 0:
+            return
+        cursor.execute(bounded(left_s))
+        statement = statement_of(window)
+        began = time.monotonic()
+        try:
+            cursor.execute(statement.text, statement.parameters)
+            rows = cursor.fetchall()
+        except pymysql.MySQLError as error:
+            if error.args and error.args[0] in TOO_LONG:
+                return
+            raise
+        windows.looked(window, time.monotonic() - began)
+        yield rows
 
 
 def plain(value: Any) -> Any:

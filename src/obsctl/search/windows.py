@@ -41,20 +41,28 @@ class Windows:
         now: the present moment; lines of hosts whose clock is ahead lie behind it.
 
     Attributes:
+        since: nothing older is looked at.
         reached: all from this moment on has been looked at.
     """
 
     def __init__(self, since: datetime.datetime, until: datetime.datetime | None, now: datetime.datetime) -> None:
-        self._since = since
+        self.since = since
         self._until = until
         self.reached = now if until is None else min(until, now)
         self._width_s = FIRST_S
 
+    def whole_minutes(self) -> Windows:
+        """Return those of the same time, from the beginning of its first minute to the end of its last one."""
+        until = self._until
+        if until is not None and (until.second or until.microsecond):
+            until = minute_of(until) + datetime.timedelta(minutes=1)
+        return Windows(minute_of(self.since), until, self.reached if until is None else until)
+
     def next(self) -> Window | None:
         """Return the stretch to look at now; None at the end."""
-        if self.reached <= self._since:
+        if self.reached <= self.since:
             return None
-        begin = max(self._since, self.reached - datetime.timedelta(seconds=self._width_s))
+        begin = max(self.since, self.reached - datetime.timedelta(seconds=self._width_s))
         return Window(begin, self._until)
 
     def looked(self, window: Window, took_s: float) -> None:
@@ -64,3 +72,8 @@ class Windows:
             self._width_s *= min(_GROWTH, _QUICK_S / max(took_s, 0.001))
         elif took_s > _SLOW_S:
             self._width_s = max(_LEAST_S, self._width_s * _SLOW_S / took_s)
+
+
+def minute_of(moment: datetime.datetime) -> datetime.datetime:
+    """Return the beginning of a moment's minute."""
+    return moment.replace(second=0, microsecond=0)

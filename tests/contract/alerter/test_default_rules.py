@@ -14,8 +14,8 @@ from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.replay.run import Read, replay
 from obsctl.alerter.rules.metric import Metric
 from obsctl.alerter.rules_file import complete_rules, load
-from obsctl.alerter.windows.event import Event
 from obsctl.alerter.windows.observation import SOURCE, Number, observation
+from obsctl.lines.event import Event
 from tests.unit.alerter.builders import T, error_event, event
 
 

@@ -234,6 +234,16 @@ def test_sudos_password_comes_on_standard_input_and_goes_to_sudo_alone(client, b
     assert ssh.run(by_password, "cat; echo done", deadline_s=HANGS_S, become="root").output == "done\n"
 
 
+@pytest.mark.parametrize("takes_it", [True, False], ids=["sudo wants a password", "sudo wants none"])
+def test_what_the_command_reads_is_never_sudos_password(client, by_password: Host, takes_it: bool) -> None:
+    body = shlex.quote(f'{"read -r word; " if takes_it else ""}shift 6; exec "$@"')
+    client("[[ $* == *-G* ]] && exit 0\n" + REMOTE.format(user="ops", sudo=SUDO.format(body=body)))
+    answer = ssh.run(by_password, "cat", deadline_s=HANGS_S, become="root", given="one\ntwo\n")
+    assert answer.output == "one\ntwo\n"
+    client(REMOTE.format(user="root", sudo="true"))
+    assert ssh.run(HOST, "cat", deadline_s=HANGS_S, become="root", given="one\n").output == "one\n"
+
+
 @pytest.mark.parametrize(
     ("said", "refused"),
     [

@@ -17,7 +17,7 @@ from obsctl.checks.kafka.check import cluster_check, loss_check, partitions_chec
 from obsctl.checks.lag.check import lag_check
 from obsctl.checks.ready.check import ready_check
 from obsctl.checks.vip.check import vip_check
-from obsctl.cli.codes import pages
+from obsctl.core.runbooks import pages
 from tests.contract.docs.program import COMMANDS
 from tests.unit.render import test_golden as golden
 

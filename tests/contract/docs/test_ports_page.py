@@ -41,7 +41,7 @@ def row(listener: Listener) -> str:
         f"{shown}`{listener.variable}`",
         listener.speaks,
         address,
-        ", ".join(names.get(source, source) for source in listener.sources) or "-",
+        ", ".join(names.get(source, f"`{source}`" if "_" in source else source) for source in listener.sources) or "-",
         listener.while_ or "always",
     ]
     return f"| {' | '.join(cells)} |\n"

@@ -27,7 +27,12 @@ def test_the_page_names_every_table_and_column(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "privileges_of"), [("privileges", schema.PRIVILEGES), ("privileges of the console", console.PRIVILEGES)]
+    ("heading", "privileges_of"),
+    [
+        ("privileges", schema.PRIVILEGES),
+        ("privileges of the console", console.PRIVILEGES),
+        ("privileges of the replay", console.REPLAY_PRIVILEGES),
+    ],
 )
 def test_the_page_names_every_privilege(
     project: Path, heading: str, privileges_of: Mapping[str, Sequence[str]]
@@ -40,6 +45,12 @@ def test_the_page_names_every_privilege(
         for table in re.findall(r"`(\w+)`", tables)
     }
     assert found == {table: set(privileges) for table, privileges in privileges_of.items()}
+
+
+def test_the_role_grants_what_the_console_needs(project: Path) -> None:
+    role = yaml.safe_load((project / "roles/mysql/defaults/main.yml").read_text())
+    assert role["mysql_console_privileges"] == {table: list(given) for table, given in console.PRIVILEGES.items()}
+    assert role["mysql_replay_privileges"] == {table: list(given) for table, given in console.REPLAY_PRIVILEGES.items()}
 
 
 def test_the_reader_sees_the_lines_and_nothing_of_the_console(project: Path) -> None:

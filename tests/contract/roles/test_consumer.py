@@ -12,7 +12,6 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
 
@@ -203,17 +202,6 @@ def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
     assert read.database.password == "file:/etc/obsctl/secrets/mysql_consumer"
     assert (read.kafka.instance, read.processes) == ("app1", 0)
     assert read.database.ca_file == "", "the fleet has no TLS"
-
-
-@pytest.mark.parametrize(
-    ("types", "extras"), [([], ""), (["dingtalk", "smtp"], ""), (["dingtalk", "apprise", "apprise"], "[apprise]")]
-)
-def test_a_host_gets_the_libraries_that_its_channels_need(project: Path, types: list[str], extras: str) -> None:
-    variables = yaml.safe_load((project / "roles/consumer/vars/main.yml").read_text())
-    expression = jinja2.Environment(autoescape=True).from_string(variables["__consumer_extras"])
-    assert expression.render(consumer_alert_channels=[{"type": type_} for type_ in types]) == extras
-    # Another set is another environment, which is built again.
-    assert "__consumer_extras" in variables["__consumer_wheel_set"]
 
 
 def test_the_alerter_reads_its_configuration(host_files: Path) -> None:
@@ -496,7 +484,7 @@ SWITCHED_ON = {
     "fleet_tls_ca_file": "/control/pki/ca.pem",
     **{
         f"kafka_{user}_password": f"vault:vault_{user}"
-        for user in ("filebeat", "consumer", "alerter", "obsctl", "admin")
+        for user in ("filebeat", "consumer", "alerter", "console", "obsctl", "admin")
     },
 }
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import yaml
 
-from obsctl.cli import consumer
+from obsctl.cli import consumer, there
 
 
 def test_program_configuration_and_user(project: Path) -> None:
     made = yaml.safe_load((project / "roles/consumer/vars/main.yml").read_text())
-    assert f"{made['__consumer_home']}/venv/bin/obsctl" == consumer._PROGRAM
-    assert f"{made['__consumer_etc']}/consumer.yml" == consumer._CONFIG
+    places = yaml.safe_load((project / "roles/obsctl/vars/main.yml").read_text())
+    assert f"{places['__obsctl_home']}/venv/bin/obsctl" == there.PROGRAM
+    assert f"{places['__obsctl_etc']}/consumer.yml" == consumer._CONFIG
     assert consumer._USER in made["__consumer_services"]
     (secret,) = [line for line in str(made["__consumer_secrets"]).splitlines() if "mysql_consumer" in line]
     assert "'source': consumer_database_password" in secret

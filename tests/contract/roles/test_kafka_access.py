@@ -15,7 +15,7 @@ from rig.ports import free_port
 from tests.contract.roles.conftest import BIN, ROOT
 
 PASSWORD = "a password that nobody may see"
-USERS = ("filebeat", "consumer", "alerter", "obsctl", "admin")
+USERS = ("filebeat", "consumer", "alerter", "console", "obsctl", "admin")
 
 
 @pytest.mark.root

@@ -12,7 +12,7 @@ from obsctl.alerter.rules.requests_per_client import RequestsPerClient
 from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.rules.status_4xx import Status4xx
 from obsctl.alerter.rules.status_5xx_share import Status5xxShare
-from obsctl.alerter.windows.event import Event
+from obsctl.lines.event import Event
 from obsctl.lines.formats.line import AccessLine, ErrorLine
 
 #: A second to reckon from, seconds since the epoch.

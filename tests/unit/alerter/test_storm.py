@@ -25,8 +25,8 @@ from obsctl.alerter.state import outbox
 from obsctl.alerter.state.outbox import Parcel
 from obsctl.alerter.state.state_file import State
 from obsctl.alerter.state.transaction import connect, transaction
-from obsctl.alerter.windows.event import Event
 from obsctl.kafka.topic_incarnation import TopicIncarnation
+from obsctl.lines.event import Event
 from tests.unit.alerter.builders import T, engine, event, rate
 
 LINES = int(os.environ.get("STORM_LINES", "120000"))

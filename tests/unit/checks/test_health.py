@@ -29,7 +29,7 @@ from obsctl.checks.logs.snapshot import Events, HostLogs, LogsSnapshot, Sample, 
 from obsctl.core.acknowledgement import made
 from obsctl.core.consumer_page import ConsumerPage, LineCounts, Note, WorkerOnPage
 from obsctl.core.report import Fault, Severity
-from obsctl.fleet.model import Database, Fleet, Host, Ssh
+from obsctl.fleet.model import ConsoleNode, Database, Fleet, Host, Ssh
 
 FLEET = Fleet(
     hosts=(
@@ -415,3 +415,20 @@ def test_a_host_that_does_not_answer_is_looked_for_as_this_program_asks_it() -> 
     fleet = msgspec.structs.replace(FLEET, hosts=(*FLEET.hosts[:3], host))
     (finding,) = judge_host(fleet, _host("app1", failure="Host key verification failed."))
     assert "`ssh -p 2222 -o ProxyJump=bastion ops@192.0.2.4 true`" in finding.hint
+
+
+def test_the_console_is_asked_for_where_a_host_has_it_and_lines_do_not_wait_for_it() -> None:
+    without = FLEET.hosts[-1]
+    having = msgspec.structs.replace(without, console=ConsoleNode(port=8443))
+    fleet = msgspec.structs.replace(FLEET, hosts=(*FLEET.hosts[:-1], having))
+    assert set(units_of(fleet, having)) - set(units_of(FLEET, without)) == {"obsctl-console"}
+    units = _units(having) | {"obsctl-console": "failed"}
+    seen = msgspec.structs.replace(WELL, hosts=(*WELL.hosts[:-1], _host(units=units, **_PAGES)))
+    (found,) = judge_health(fleet, seen)
+    assert (found.code, found.object, found.severity) == (
+        "HEALTH_SERVICE_DOWN",
+        "obsctl-console/app1",
+        Severity.WARNING,
+    )
+    assert "journalctl -u obsctl-console" in found.hint
+    assert {row["layer"]: row["status"] for row in describe_health(fleet, seen)["layers"]}["consumer"] == "ok"

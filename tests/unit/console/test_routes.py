@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.web import app
 from obsctl.console.web.guard import admin, caller, logged_in, operator
-from obsctl.console.web.scope import scope_of
+from obsctl.console.web.scope import scope_of, unbounded
 
 #: Calls that hold no line and nothing that is counted of lines; each other one is narrowed to a person's projects.
 WITHOUT_LINES = {
@@ -21,6 +21,13 @@ WITHOUT_LINES = {
     "/v1/projects", "/v1/projects/{name:path}", "/v1/audit",
     # Saved searches are texts of people; what one finds depends on who runs it.
     "/v1/queries", "/v1/queries/{name:path}",
+    # The state of hosts, and when each of them was heard of last.
+    "/v1/status", "/v1/shippers",
+}  # fmt: skip
+#: Calls whose answers cannot be narrowed, and which refuse who sees the lines of projects alone.
+WHOLE = {
+    "/v1/live", "/v1/errors", "/v1/errors/{error_id}/example", "/v1/alerts", "/v1/alerts/history",
+    "/v1/alerts/{incident}", "/v1/silences", "/v1/silences/{silence_id}", "/v1/quarantine", "/v1/quarantine/replay",
 }  # fmt: skip
 #: Calls that change what belongs to the asking person alone, and that a viewer may make.
 OWN = {
@@ -30,6 +37,8 @@ OWN = {
 OWN_FORMS = {"/login", "/logout", "/account/sessions/{session_id}", "/language"}
 #: Open to who has to change the password first.
 BEFORE_THE_PASSWORD = {"/v1/me", "/v1/password"}
+#: Says that the process serves, and nothing else.
+WITHOUT_A_LOGIN = {"/v1/health"}
 
 CALLS = [route for subject in app._SUBJECTS for route in subject.api.routes if isinstance(route, APIRoute)]
 FORMS = [route for subject in app._SUBJECTS for route in subject.pages.routes if isinstance(route, APIRoute)]
@@ -56,6 +65,10 @@ def test_a_call_is_narrowed_to_projects_unless_it_holds_no_line(route: APIRoute)
     assert scope_of in set(asked_of(route.dependant)) or route.path in WITHOUT_LINES, "take Scoped"
 
 
+def test_what_cannot_be_narrowed_refuses_who_is_bounded() -> None:
+    assert {route.path for route in CALLS if unbounded in set(asked_of(route.dependant))} == WHOLE
+
+
 @pytest.mark.parametrize("route", CALLS, ids=named)
 def test_a_call_that_changes_what_all_share_takes_a_role(route: APIRoute) -> None:
     if route.methods != {"GET"}:
@@ -75,5 +88,5 @@ def test_there_are_no_other_calls() -> None:
         ConsoleConfig,
     )
     described = app.build(config)._application.openapi()["paths"]
-    assert set(described) == {route.path_format for route in CALLS}
+    assert set(described) == {route.path_format for route in CALLS} | WITHOUT_A_LOGIN
     assert {route.path for route in CALLS} >= WITHOUT_LINES | OWN | BEFORE_THE_PASSWORD

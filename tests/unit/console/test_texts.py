@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from obsctl.console.people.roles import Role
+from obsctl.console.web import app
 from obsctl.console.web.page import ADMINISTRATION, NAVIGATION
-from obsctl.console.web.routes import audit, people, projects, search, traffic, users
 from obsctl.console.web.texts import LANGUAGES, chosen, texts
 
 WEB = resources.files("obsctl.console.web")
@@ -36,17 +36,30 @@ def test_a_text_is_complete(key: str) -> None:
     assert places == places[:1] * len(places)
 
 
+def test_no_key_is_a_method_of_the_dictionary_that_templates_are_given() -> None:
+    assert not [key for key in RAW if hasattr(dict, key)]
+
+
 def test_a_key_stands_in_one_file() -> None:
     assert sum(map(len, FILES)) == len(RAW)
 
 
 def test_each_text_is_used_and_each_that_is_used_exists() -> None:
-    ages = re.findall(r'"(\d+[mhd])"', TEMPLATES)
-    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {f"last_{age}" for age in ages} | {*NAVIGATION, *ADMINISTRATION}
+    used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {*NAVIGATION, *ADMINISTRATION}
+    for ages, start in re.findall(r'in (\("\d+[mhd]"[^)]*\)) %\}.+?t\["(\w+_)" ~', TEMPLATES):
+        used |= {start + age for age in re.findall(r'"(\w+)"', ages)}
     used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"} | {f"role_{role}" for role in Role}
-    handed_over = {*search.TEXTS, *traffic.TEXTS, *people.TEXTS, *users.TEXTS, *projects.TEXTS, *audit.TEXTS}
+    of_script |= {
+        "no_quarantined",
+        "quarantined_count",
+        "more_quarantined",
+        "replay_plan",
+        "replay_done",
+        "replay_none",
+    }
+    handed_over = {key for subject in app._SUBJECTS for key in getattr(subject, "TEXTS", ())}
     assert handed_over == of_script
     assert used | handed_over == set(RAW)
 

@@ -24,10 +24,10 @@ from obsctl.alerter.evaluation.deduplication import Recent
 from obsctl.alerter.evaluation.line_sample import Sample, Top
 from obsctl.alerter.evaluation.watched_rule import Evicted, WatchedRule
 from obsctl.alerter.rules.rule import Lines, Log, Rule
-from obsctl.alerter.windows.event import Event
 from obsctl.alerter.windows.number_series import Readings
 from obsctl.alerter.windows.observation import Observation
 from obsctl.alerter.windows.window import Window
+from obsctl.lines.event import Event
 from obsctl.lines.formats.line import AccessLine
 
 #: How often counts that are too old for every window are dropped, seconds.

@@ -69,6 +69,11 @@ class Story(Struct, frozen=True, kw_only=True):
         """Whether one of its alerts is on."""
         return any(not alert.ended for alert in self.alerts.values())
 
+    @property
+    def held_back_now(self) -> HeldBack | None:
+        """What holds it back while it is on; None for nothing."""
+        return self.held_back if self.firing else None
+
 
 def story(records: Sequence[AnyRecord], name: str) -> Story | None:
     """Return everything about an incident or a thread; None if the history knows none of this name.

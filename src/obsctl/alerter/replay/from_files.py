@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO, NoReturn, cast
 
-from obsctl.alerter.input.line_reader import event_of
-from obsctl.alerter.windows.event import Event
 from obsctl.core.errors import UsageError
 from obsctl.lines import identity, record
+from obsctl.lines.event import Event
 from obsctl.lines.formats.line import LineError, MarkedLine
 from obsctl.lines.formats.registry import formats
+from obsctl.lines.line_reader import event_of
 
 #: Lines that are taken at most: they are sorted by time, so all of them are in memory.
 MOST_LINES = 2_000_000

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from obsctl.alerter.input.line_reader import LineReader
 from obsctl.alerter.replay.from_files import Unreadable
 from obsctl.alerter.replay.run import AHEAD_S, Read
 from obsctl.alerter.replay.topic_plan import CLIENT, Plan
@@ -24,6 +23,7 @@ from obsctl.kafka.partition import TopicPartition
 from obsctl.kafka.stretches import Record, StretchReader
 from obsctl.lines import record as records
 from obsctl.lines.formats.line import LineError
+from obsctl.lines.line_reader import LineReader
 
 #: Bytes of records that are kept at most; the lines that are made of them take two to three times as much. With a third
 #: of it, partitions are held so often that a replay takes twice as long.

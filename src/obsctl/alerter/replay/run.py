@@ -24,7 +24,7 @@ from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.windows.event import Event
+from obsctl.lines.event import Event
 
 #: As alerter.yml has them by default, seconds.
 _LATENESS_S, AHEAD_S, _SHIPPING_S = 300.0, 60.0, 5.0

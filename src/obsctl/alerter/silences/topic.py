@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
+from obsctl.alerter.messages.message import utc
 from obsctl.alerter.notify.silences import Silence, Silences
 from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.kafka import topic_log
@@ -84,3 +86,18 @@ def write(bootstrap: Sequence[str], topic: str, before: Silences, after: Silence
     ]
     records += [(gone.encode(), None) for gone in known if gone not in kept]
     topic_log.write(bootstrap, topic, "obsctl", records)
+
+
+def as_data(one: Silence, now: float) -> dict[str, Any]:
+    """Return a silence as data, for a report and a page; ``now`` in seconds since the epoch."""
+    return {
+        "id": one.id,
+        "state": one.state(now).value,
+        "filter": one.filter,
+        "starts": utc(one.starts),
+        "ends": utc(one.ends),
+        "author": one.author,
+        "reason": one.reason,
+        "created": utc(one.created),
+        "ended_by": one.ended_by or None,
+    }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from obsctl.alerter.alerts import Alert, AlertState
+from obsctl.alerter.history.sentences import because
+from obsctl.alerter.messages.message import FLEET, utc
 from obsctl.alerter.notify import memory
 from obsctl.alerter.notify.memory import Memory
 from obsctl.alerter.notify.why import Why, why
@@ -43,3 +46,34 @@ def standing(rows: Iterable[Row]) -> list[Standing]:
     remembered = Memory(entries)
     found = [Standing(alert=alert, routes=tuple(why(remembered, alert.incident))) for alert in alerts]
     return sorted(found, key=lambda one: (one.alert.state is AlertState.ENDED, -one.alert.started, one.alert.incident))
+
+
+def as_data(one: Standing) -> dict[str, Any]:
+    """Return an alert as data, for a report and a page."""
+    alert = one.alert
+    held = [route for route in one.routes if route.stage not in {"", "group"}]
+    waits = [route.next_at for route in one.routes if route.next_at]
+    return {
+        "rule": alert.rule,
+        "key": " ".join(alert.key) or FLEET,
+        "labels": alert.labels,
+        "state": alert.state.value,
+        "severity": alert.severity.value,
+        "started": utc(alert.started),
+        "last_true": utc(alert.last_true),
+        "ended": utc(alert.ended) if alert.ended else None,
+        "reported": any(route.reported for route in one.routes),
+        "held_back_by": "; ".join(dict.fromkeys(because(route.stage, route.cause) for route in held)) or None,
+        "next_message": utc(min(waits)) if waits else None,
+        "incident": alert.incident,
+        "routes": [
+            {
+                "route": route.route,
+                "thread": route.thread,
+                "reported": route.reported,
+                "stage": route.stage or None,
+                "cause": route.cause or None,
+            }
+            for route in one.routes
+        ],
+    }

@@ -20,9 +20,9 @@ from obsctl.alerter.notify.notification import Notification
 from obsctl.alerter.notify.plan import Plan, Route
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.windows.event import Event
 from obsctl.alerter.wire.plan import MOST_REQUESTS, digest_of
 from obsctl.core.rule_test import DIGEST_LENGTH, Arrival, RunOnPage, TestsOnPage, is_mark
+from obsctl.lines.event import Event
 
 #: Runs that the page shows.
 _SHOWN = 50

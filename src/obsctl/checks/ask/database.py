@@ -22,10 +22,14 @@ _DEADLINE_S = 6.0
 T = TypeVar("T")
 
 
-def probe(fleet: Fleet) -> DatabaseProbe:
-    """Ask the database of the fleet; what goes wrong stands in the probe's ``failure``."""
+def probe(fleet: Fleet, *, deadline_s: float | None = None) -> DatabaseProbe:
+    """Ask the database of the fleet; what goes wrong stands in the probe's ``failure``.
+
+    Args:
+        deadline_s: as for :func:`ask`.
+    """
     try:
-        return ask(fleet, _probe)
+        return ask(fleet, _probe, deadline_s=deadline_s)
     except NotAskedError as error:
         return DatabaseProbe(asked=False, failure=str(error), hint=error.hint)
     except SilentError as error:

@@ -26,6 +26,9 @@ _SUDO_REFUSED = re.compile(
     r"sudo: .*(password is required|password was provided|incorrect password|terminal is required|must have a tty"
     r"|not found)|not in the sudoers file|is not allowed to (execute|run)"
 )
+#: The line after a password for sudo, which sudo reads only where it wants one: what follows is the command's.
+_BEGINS = "-- obsctl: from here on --"
+_SKIP = f'while IFS= read -r line && [ "$line" != "{_BEGINS}" ]; do :; done; '
 #: Seconds for reading the client's configuration.
 _CONFIGURATION_S = 5.0
 
@@ -49,34 +52,33 @@ class Answer:
     output: str = ""
 
 
-def run(host: Host, command: str, *, deadline_s: float, become: str = "") -> Answer:
+def run(host: Host, command: str, *, deadline_s: float, become: str = "", given: str = "") -> Answer:
     """Run a command line (for a shell) on the host, without prompting the user, within the deadline.
 
     Args:
         command: for the remote user's shell. It stands in this machine's process list: never put a secret in it.
         deadline_s: seconds for connecting and running together.
         become: user that runs it, by sudo where the one who logs in is another; empty for that one.
+        given: what the command reads on its standard input, which may be a secret; empty for nothing.
 
     Raises:
         MissingDependencyError: there is no ssh client.
     """
-    secret = ""
+    text = given
     if become:
-        command = _as_user(become, command, asks=host.ssh.become_password)
+        command = _as_user(become, command, asks=host.ssh.become_password, reads=bool(given))
     try:
         if become and host.ssh.become_password:
-            secret = passwords.become_password(host).reveal() + "\n"
-        with _client(host, command, deadline_s, reads=bool(secret)) as (argv, environment):
-            return _run(host, argv, environment, secret, deadline_s)
+            text = f"{passwords.become_password(host).reveal()}\n" + (f"{_BEGINS}\n{given}" if given else "")
+        with _client(host, command, deadline_s, reads=bool(text)) as (argv, environment):
+            return _run(host, argv, environment, text, deadline_s)
     except ConfigError as error:
         return Answer(failure=str(error), kind=FailureKind.PASSWORD, hint=error.hint)
 
 
-def _run(host: Host, argv: list[str], environment: dict[str, str], secret: str, deadline_s: float) -> Answer:
+def _run(host: Host, argv: list[str], environment: dict[str, str], given: str, deadline_s: float) -> Answer:
     try:
-        done = children.run(
-            argv, deadline_s=deadline_s, given=secret or None, environment=environment, own_session=True
-        )
+        done = children.run(argv, deadline_s=deadline_s, given=given or None, environment=environment, own_session=True)
     except FileNotFoundError:
         raise MissingDependencyError(
             f"there is no ssh client ({argv[0]})", hint="install openssh-clients (openssh-client)"
@@ -150,13 +152,15 @@ def _questions(host: Host, words: list[str]) -> dict[str, str]:
     return {"OBSCTL_ASKPASS_HOSTS": " ".join(names), "OBSCTL_ASKPASS_DIRECT": "yes" if direct else ""}
 
 
-def _as_user(user: str, command: str, *, asks: bool) -> str:
+def _as_user(user: str, command: str, *, asks: bool, reads: bool = False) -> str:
     """Return the command for a shell of the user's: root changes to every user, others by sudo.
 
     Args:
         asks: sudo may want a password, which then comes first on standard input.
+        reads: the command reads what comes after it there.
     """
-    shell = f"sh -c {shlex.quote(f'exec </dev/null; {command}')}"
+    before = "exec </dev/null; " if not reads else _SKIP if asks else ""
+    shell = f"sh -c {shlex.quote(f'{before}{command}')}"
     how = "-S -p ''" if asks else "-n"
     sudo = f"sudo {how} -u {user}"
     return (

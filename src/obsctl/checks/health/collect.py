@@ -27,7 +27,7 @@ from obsctl.core.errors import ConfigError, MissingDependencyError
 from obsctl.core.report import Fault
 from obsctl.core.secrets import redact
 from obsctl.core.utc import iso
-from obsctl.fleet.model import Fleet, Host
+from obsctl.fleet.model import Fleet, Host, Ssh
 
 #: For everything on one host together, in seconds.
 _HOST_DEADLINE_S = 6.0
@@ -50,7 +50,8 @@ def units_of(fleet: Fleet, host: Host) -> tuple[str, ...]:
         "mysql": (fleet.database.service,) if fleet.database.service else (),
         "consumer": ("obsctl-consumer", "obsctl-alerter"),
     }
-    return tuple(unit for group in _GROUPS if group in host.groups for unit in by_group[group])
+    units = tuple(unit for group in _GROUPS if group in host.groups for unit in by_group[group])
+    return (*units, "obsctl-console") if host.console is not None else units
 
 
 def collect_health(fleet: Fleet) -> HealthSnapshot:
@@ -82,6 +83,34 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
         certificates=_part("tls", certificates, faults),
         acknowledged=ask_acknowledged(fleet) if seen_rows is not None and seen_rows.losses else (),
         errors=(*(error for part in (seen_vip, seen_kafka) if part is not None for error in part.errors), *faults),
+    )
+
+
+def collect_here(fleet: Fleet, name: str, deadline_s: float) -> HealthSnapshot:
+    """Ask what one host of the fleet can ask without a login on others: brokers, back ends, the database, and itself.
+
+    Args:
+        fleet: with the accounts that this host has.
+        name: of this host in the inventory; it is not asked where it is not there.
+        deadline_s: seconds for the host itself and for the database.
+    """
+    backends = fleet.group("backend")
+    own = [msgspec.structs.replace(host, ssh=Ssh(local=True)) for host in fleet.hosts if host.name == name]
+    with AtOnce(len(own) + len(backends) + 2) as pool:
+        kafka = pool.submit(collect_cluster, fleet) if fleet.group("kafka") else None
+        rows = pool.submit(database.probe, fleet, deadline_s=deadline_s) if fleet.database.host else None
+        hosts = [pool.submit(probe_host, fleet, host, deadline_s) for host in own]
+        answers = [pool.submit(_backend, fleet, host) for host in backends]
+    faults: list[Fault] = []
+    seen_kafka = _part("kafka", kafka, faults)
+    seen_rows = _part("database", rows, faults)
+    return HealthSnapshot(
+        kafka=seen_kafka,
+        hosts=tuple(future.result() for future in hosts),
+        backends=tuple(future.result() for future in answers),
+        database=seen_rows,
+        acknowledged=ask_acknowledged(fleet) if seen_rows is not None and seen_rows.losses else (),
+        errors=(*(seen_kafka.errors if seen_kafka is not None else ()), *faults),
     )
 
 
@@ -136,15 +165,18 @@ def _pages(fleet: Fleet, host: Host) -> dict[str, int]:
     return {"consumer": fleet.consumer.metrics_port, "alerter": fleet.alerter.metrics_port}
 
 
-def probe_host(fleet: Fleet, host: Host) -> HostProbe:
+def probe_host(fleet: Fleet, host: Host, deadline_s: float = _HOST_DEADLINE_S) -> HostProbe:
     """Ask a host over ssh for its units, its disks and its health pages.
+
+    Args:
+        deadline_s: seconds for all of it.
 
     Raises:
         MissingDependencyError: there is no ssh client.
     """
     asked = time.time()
     try:
-        answer = ssh.run(host, _script(fleet, host), deadline_s=_HOST_DEADLINE_S)
+        answer = ssh.run(host, _script(fleet, host), deadline_s=deadline_s)
     except MissingDependencyError:
         raise
     except Exception as error:

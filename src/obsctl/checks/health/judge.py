@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -75,7 +75,12 @@ def judge_database(fleet: Fleet, probe: DatabaseProbe) -> Iterator[Finding]:
 
 def describe_health(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
     """Return one row a layer, with the numbers that a person looks for first."""
-    found = statuses(fleet, snapshot, judge_health(fleet, snapshot))
+    return describe(fleet, snapshot, judge_health(fleet, snapshot))
+
+
+def describe(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]) -> dict[str, Any]:
+    """Return the same rows with the statuses that some findings give to them."""
+    found = statuses(fleet, snapshot, findings)
     layers = [
         {
             "layer": layer.name,

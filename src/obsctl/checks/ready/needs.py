@@ -30,6 +30,8 @@ def ports_of(fleet: Fleet, host: Host) -> Iterator[Port]:
     if "consumer" in host.groups:
         yield Port(fleet.consumer.metrics_port, "obsctl-consumer")
         yield Port(fleet.alerter.metrics_port, "obsctl-alerter")
+    if host.console is not None:
+        yield Port(host.console.port, "obsctl-console")
 
 
 def _kafka_ports(host: Host) -> Iterator[int]:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,6 @@ from obsctl.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from obsctl.alerter.history.records import AnyRecord
-    from obsctl.alerter.history.story import Sent, Story
-    from obsctl.alerter.state.standing import Standing
     from obsctl.fleet.model import Fleet
 
 _DAY = timedelta(days=1)
@@ -41,7 +39,7 @@ def list_alerts(
     last one wrote.
     """
     from obsctl.alerter.state.changelog import read_rows
-    from obsctl.alerter.state.standing import standing
+    from obsctl.alerter.state.standing import as_data, standing
     from obsctl.cli.alert.tables import LIST_LAYOUTS
     from obsctl.cli.alert.topics import asking, topics
     from obsctl.cli.output import publish
@@ -55,7 +53,7 @@ def list_alerts(
     if rows is None:
         note(ctx, "no alerter has written its state yet: obsctl health shows whether one runs")
     found = [
-        _standing(one)
+        as_data(one)
         for one in standing(rows or ())
         if (everything or not one.alert.ended) and rule in {None, one.alert.rule}
     ]
@@ -134,7 +132,8 @@ def why(
 
     Reads the history of the last 30 days, and says what happens next, if that is known.
     """
-    from obsctl.alerter.history.sentences import because, row
+    from obsctl.alerter.history.as_data import as_data
+    from obsctl.alerter.history.sentences import because
     from obsctl.alerter.history.story import Relevant, incidents_of, next_step, story
     from obsctl.alerter.history.topic import KEPT_S, Past
     from obsctl.alerter.messages.message import utc
@@ -167,22 +166,12 @@ def why(
         )
     if found.gaps:
         note(ctx, f"{found.gaps:,} records of this time are missing: too much happened at once, or Kafka was down")
-    held = found.held_back if found.firing else None
-    step = next_step(found, silences, now)
-    data: dict[str, Any] = {
-        "id": name,
-        "alerts": _alerts(found),
-        "held_back_by": None if held is None else {"stage": held.stage, "cause": held.cause, "since": utc(held.at)},
-        "messages": [_message(sent) for sent in found.sent],
-        "next": step or None,
-        "gaps": found.gaps,
-        "records": [row(record) for record in found.records],
-    }
+    held, step = found.held_back_now, next_step(found, silences, now)
     if held is not None:
         note(ctx, f"held back since {utc(held.at)}: {because(held.stage, held.cause)}")
     if step:
         note(ctx, f"next: {step}")
-    publish(ctx, start.report("alert why", data), WHY_LAYOUTS)
+    publish(ctx, start.report("alert why", as_data(found, name, step)), WHY_LAYOUTS)
     return ExitCode.OK
 
 
@@ -275,88 +264,6 @@ def _line(output: Output) -> Callable[[AnyRecord], str]:
         f"alert tail does not end, and {output.value} needs complete data",
         hint="use -o ndjson, or obsctl alert history",
     )
-
-
-def _standing(one: Standing) -> dict[str, Any]:
-    from obsctl.alerter.history.sentences import because
-    from obsctl.alerter.messages.message import FLEET, utc
-
-    alert = one.alert
-    held = [route for route in one.routes if route.stage not in {"", "group"}]
-    waits = [route.next_at for route in one.routes if route.next_at]
-    return {
-        "rule": alert.rule,
-        "key": " ".join(alert.key) or FLEET,
-        "labels": alert.labels,
-        "state": alert.state.value,
-        "severity": alert.severity.value,
-        "started": utc(alert.started),
-        "last_true": utc(alert.last_true),
-        "ended": utc(alert.ended) if alert.ended else None,
-        "reported": any(route.reported for route in one.routes),
-        "held_back_by": "; ".join(dict.fromkeys(because(route.stage, route.cause) for route in held)) or None,
-        "next_message": utc(min(waits)) if waits else None,
-        "incident": alert.incident,
-        "routes": [
-            {
-                "route": route.route,
-                "thread": route.thread,
-                "reported": route.reported,
-                "stage": route.stage or None,
-                "cause": route.cause or None,
-            }
-            for route in one.routes
-        ],
-    }
-
-
-def _alerts(found: Story) -> list[dict[str, Any]]:
-    from obsctl.alerter.history.sentences import subject
-    from obsctl.alerter.messages.message import utc
-
-    return [
-        {
-            "alert": subject(alert.rule, alert.labels),
-            "rule": alert.rule,
-            "labels": alert.labels,
-            "state": "ended" if alert.ended else "firing",
-            "severity": alert.severity,
-            "started": utc(alert.started),
-            "ended": utc(alert.ended) if alert.ended else None,
-            "incident": alert.incident,
-        }
-        for alert in found.alerts.values()
-    ]
-
-
-def _message(sent: Sent) -> dict[str, Any]:
-    from obsctl.alerter.messages.message import utc
-
-    message = sent.message
-    return {
-        "at": utc(message.at),
-        "reason": message.reason,
-        "title": message.title,
-        "route": message.route,
-        "channels": message.channels,
-        "named": sent.named,
-        "delivered_by": [attempt.channel for attempt in sent.attempts if attempt.verdict == "delivered"],
-        "waits_for": list(sent.waiting),
-        "attempts": [
-            {
-                "at": utc(attempt.at),
-                "channel": attempt.channel,
-                "robot": attempt.robot,
-                "verdict": attempt.verdict,
-                "code": attempt.code,
-                "summary": attempt.summary,
-                "took_ms": attempt.took_ms,
-            }
-            for attempt in sent.attempts
-        ],
-        "message_id": message.message_id,
-        "thread": message.thread,
-    }
 
 
 def _note_unreadable(ctx: typer.Context, number: int) -> None:

@@ -22,7 +22,6 @@ from obsctl.cli.settings import note, now_and_then
 from obsctl.core.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from obsctl.alerter.input.line_reader import LineReader
     from obsctl.alerter.replay.from_files import Unreadable
     from obsctl.alerter.replay.run import Replayed
     from obsctl.alerter.replay.topic_plan import Plan, Wanted
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from obsctl.alerter.rules_file import Entry
     from obsctl.fleet.model import Fleet
     from obsctl.kafka.stretches import Stretch
+    from obsctl.lines.line_reader import LineReader
 
 _RANGE = re.compile(
     r"(?P<topic>[A-Za-z0-9._-]+)(:(?P<part>[0-9]{1,9}))?(:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{0,18}))?"

@@ -150,9 +150,9 @@ def register(alert: typer.Typer) -> None:
 
 def _templates(fleet: Fleet) -> Templates:
     """Return the templates of messages as the inventory chooses them."""
-    from obsctl.alerter.config import zone_of
     from obsctl.alerter.messages.templates import Language, Templates
     from obsctl.core.config_file import InvalidValueError
+    from obsctl.core.settings import zone_of
 
     chosen = fleet.alerter
     try:

@@ -17,7 +17,6 @@ from obsctl.core.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from obsctl.alerter.notify.filters import Filter, ReadFilter
-    from obsctl.alerter.notify.silences import Silence
     from obsctl.alerter.silences.topic import Book
     from obsctl.cli.alert.topics import Place
     from obsctl.fleet.model import Fleet
@@ -100,7 +99,7 @@ def add(
         )
         if not dry_run:
             silence_topic.write(*places.silences, before, after)
-    data: dict[str, Any] = {"dry_run": dry_run, "silences": [_row(made, now)]}
+    data: dict[str, Any] = {"dry_run": dry_run, "silences": [silence_topic.as_data(made, now)]}
     if dry_run:
         with asking(places.fleet):
             data |= _would_hold_back(places.state, read(filter_))
@@ -138,7 +137,7 @@ def list_(
     found = listed(book.silences(), now, states)
     if not found:
         note(ctx, "there is no silence" if everything else "no silence is in force (--all lists those that have ended)")
-    data = {"silences": [_row(one, now) for one in found], "unreadable": book.unreadable}
+    data = {"silences": [silence_topic.as_data(one, now) for one in found], "unreadable": book.unreadable}
     publish(ctx, start.report("alert silence list", data), SILENCE_LAYOUTS)
     return ExitCode.OK
 
@@ -165,7 +164,7 @@ def remove(
         after = silences.expire(before, silence_id, author=author or login_name(), now=now)
         silence_topic.write(*places.silences, before, silences.remembered(after, now))
     ended = next(one for one in after if one.id == silence_id)
-    publish(ctx, start.report("alert silence rm", {"silences": [_row(ended, now)]}), SILENCE_LAYOUTS)
+    publish(ctx, start.report("alert silence rm", {"silences": [silence_topic.as_data(ended, now)]}), SILENCE_LAYOUTS)
     return ExitCode.OK
 
 
@@ -230,22 +229,6 @@ def _known(data: Mapping[str, Any]) -> str:
     if data["would_hold_back"] is None:
         return "which alerts fire is not known: no alerter has written its state yet (obsctl health)"
     return f"it would hold back {len(data['would_hold_back'])} of the {data['firing']} alerts that fire now"
-
-
-def _row(one: Silence, now: float) -> dict[str, Any]:
-    from obsctl.alerter.messages.message import utc
-
-    return {
-        "id": one.id,
-        "state": one.state(now).value,
-        "filter": one.filter,
-        "starts": utc(one.starts),
-        "ends": utc(one.ends),
-        "author": one.author,
-        "reason": one.reason,
-        "created": utc(one.created),
-        "ended_by": one.ended_by or None,
-    }
 
 
 def _note_unreadable(ctx: typer.Context, book: Book, topic: str) -> None:

@@ -44,6 +44,8 @@ def parts_of(fleet: Fleet, host: Host) -> dict[str, str]:
     for group, more in _BY_GROUP.items():
         if group in host.groups:
             parts |= more
+    if host.console is not None:
+        parts["console.yml"] = "cat /etc/obsctl/console.yml"
     if units:
         parts["units.txt"] = f"systemctl status --no-pager --lines 0 {' '.join(units)}; true"
     for unit in units:

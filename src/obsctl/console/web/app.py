@@ -12,21 +12,40 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from obsctl import __version__
+from obsctl.console.alerts import Alerts
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import DatabaseAwayError, Pool
+from obsctl.console.errors.upkeep import Keeper
+from obsctl.console.live.live import Live
+from obsctl.console.overview import Overview
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_framework, of_parameters
-from obsctl.console.web.routes import audit, people, projects, search, traffic, users
+from obsctl.console.web.routes import (
+    alerts,
+    audit,
+    errors,
+    live,
+    overview,
+    people,
+    projects,
+    quarantine,
+    search,
+    tail,
+    traffic,
+    users,
+)
+from obsctl.console.web.turns import Turns
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, search, traffic, users, projects, audit)
+_SUBJECTS = (people, overview, search, tail, live, traffic, errors, alerts, quarantine, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -36,12 +55,18 @@ def build(config: ConsoleConfig) -> Any:
         config: what console.yml says.
     """
     pool = Pool(config.database)
+    keeper = Keeper(pool)
     https = bool(config.listen.certificate)
+    arriving = Live(config, config.kafka) if config.kafka is not None else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeper.start()
         yield
+        keeper.stop()
         pool.close()
+        if arriving is not None:
+            await run_in_threadpool(arriving.stop)
 
     app = FastAPI(
         title="ObsCraft console",
@@ -55,11 +80,17 @@ def build(config: ConsoleConfig) -> Any:
     app.state.pool = pool
     lifetime = Lifetime(config.session.idle_s, config.session.lifetime_s)
     app.state.door = Door(pool, lifetime, config.people, https=https)
-    app.state.turns = search.Turns(config.search.at_once)
+    app.state.turns = Turns(config.search.at_once, "searches")
+    app.state.histogram_turns = Turns(max(1, config.search.at_once // 2), "searches")
+    app.state.live = arriving
+    app.state.streams = Turns(config.live.at_once, "tails and live statistics")
+    app.state.overview = Overview(config)
+    app.state.alerts = Alerts(config.kafka, config.fleet) if config.kafka is not None else None
     for subject in _SUBJECTS:
         app.include_router(subject.pages)
         app.include_router(subject.api, responses=DESCRIBED)
     app.add_api_route("/", _start, include_in_schema=False)
+    app.add_api_route("/v1/health", _health)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(DatabaseAwayError, _away)
@@ -71,6 +102,11 @@ def build(config: ConsoleConfig) -> Any:
 
 async def _start() -> Response:
     return RedirectResponse(START, 303)
+
+
+async def _health() -> dict[str, str]:
+    """Say that the console answers, to whom is not logged in; what else is away is said by what needs it."""
+    return {"status": "ok"}
 
 
 def _shown(request: Request, problem: ProblemError) -> Response:

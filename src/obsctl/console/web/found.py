@@ -7,7 +7,7 @@ import base64
 import binascii
 import datetime
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,11 +15,14 @@ import msgspec
 from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.core.utc import timestamp
 from obsctl.search.question import Place, Question
-from obsctl.search.run import plain, search
+from obsctl.search.run import histogram, plain, search
 from obsctl.search.windows import Windows
 
 #: Seconds that a statement may take beyond the search's own time before the connection is given up.
 _MARGIN_S = 5.0
+#: What a part of a histogram may stand for, seconds, and how many parts one has at most.
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 7 * 86_400)
+_MOST_PARTS = 120
 
 
 class Wanted(NamedTuple):
@@ -40,11 +43,15 @@ class Wanted(NamedTuple):
     before: Place | None
 
 
-async def stream(pool: Pool, wanted: Wanted) -> AsyncIterator[bytes]:
-    """Yield the search as JSON lines; whoever stops reading ends its statement.
+async def stream(
+    pool: Pool, seconds: float, messages: Callable[[Any], Iterator[dict[str, Any]]]
+) -> AsyncIterator[bytes]:
+    """Yield messages as JSON lines; whoever stops reading ends the statement that makes them.
 
-    Each line is an object with ``kind``: ``lines`` (newest first, and ``reached``, from where on all was looked at),
-    ``end`` (``whole``: the search came to its end; ``next``: where the next page begins, or null), or ``problem``.
+    Args:
+        pool: of connections; the messages get one of their own.
+        seconds: that they may take.
+        messages: makes them, with a cursor. One more, of the ``kind`` ``problem``, follows where the database fails.
     """
     loop = asyncio.get_running_loop()
     out: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -58,12 +65,12 @@ async def stream(pool: Pool, wanted: Wanted) -> AsyncIterator[bytes]:
     def work() -> None:
         nonlocal number
         try:
-            with pool.own(wanted.seconds + _MARGIN_S) as connection:
+            with pool.own(seconds + _MARGIN_S) as connection:
                 number = connection.thread_id()
                 if stopped.is_set():
                     return
                 with connection.cursor() as cursor:
-                    for message in _messages(cursor, wanted):
+                    for message in messages(cursor):
                         if stopped.is_set():
                             return
                         put(message)
@@ -85,7 +92,11 @@ async def stream(pool: Pool, wanted: Wanted) -> AsyncIterator[bytes]:
             await asyncio.shield(asyncio.to_thread(pool.kill, running))
 
 
-def _messages(cursor: Any, wanted: Wanted) -> Any:
+def lines(cursor: Any, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Yield a search: ``lines`` (newest first, and ``reached``, from where on all was looked at), and at last ``end``.
+
+    Its ``whole``: the search came to its end; ``next``: where the next page begins, or None.
+    """
     fields = wanted.question.fields
     last: Place | None = wanted.before
     whole, left = wanted.windows.next() is None, wanted.limit
@@ -100,6 +111,29 @@ def _messages(cursor: Any, wanted: Wanted) -> Any:
         }
     more = left <= 0 and last is not None
     yield {"kind": "end", "whole": whole, "next": cursor_of(last) if more and last else None}
+
+
+def counts(cursor: Any, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Yield how many lines there are by time: ``counts`` (``at``: beginnings, seconds since the epoch; ``lines``).
+
+    The beginning of a part may stand in two messages, whose numbers are added. At last ``end``, with ``whole``.
+    """
+    windows = wanted.windows
+    span_s = (windows.reached - windows.since).total_seconds()
+    step_s = next((step for step in _STEPS_S if span_s / step <= _MOST_PARTS), _STEPS_S[-1])
+    if wanted.question.is_rolled_up(step_s):
+        windows = windows.whole_minutes()
+    whole = windows.next() is None
+    for part in histogram(cursor, wanted.question, windows, step_s=step_s, seconds=wanted.seconds):
+        whole = part.whole
+        yield {
+            "kind": "counts",
+            "step_s": step_s,
+            "at": list(part.lines),
+            "lines": list(part.lines.values()),
+            "reached": timestamp(part.reached),
+        }
+    yield {"kind": "end", "whole": whole}
 
 
 def cursor_of(place: Place) -> str:

@@ -18,13 +18,16 @@ from obsctl.console.people.roles import Role
 from obsctl.console.people.sessions import Person
 from obsctl.console.web.guard import Door, require_role
 from obsctl.console.web.problems import ProblemError
+from obsctl.console.web.scope import scope_of, unbounded
 from obsctl.console.web.texts import chosen, texts
 
 #: The pages of the navigation, in their order: names of templates, of texts and of paths.
-NAVIGATION = ("search", "traffic")
+NAVIGATION = ("overview", "search", "tail", "live", "traffic", "errors", "alerts", "quarantine")
 #: Those of admins, behind the others.
 ADMINISTRATION = ("users", "projects", "audit")
-START = "/search"
+#: Those that show lines of all projects, and values of them, and are not offered to who sees those of some alone.
+WHOLE = frozenset(("live", "errors", "alerts", "quarantine"))
+START = "/overview"
 LANGUAGE_COOKIE = "obsctl-language"
 _ENVIRONMENT = Environment(
     loader=PackageLoader("obsctl.console.web"),
@@ -34,7 +37,15 @@ _ENVIRONMENT = Environment(
 )
 
 
-def show(request: Request, template: str, person: Person | None, status: int = 200, **values: Any) -> HTMLResponse:
+def show(
+    request: Request,
+    template: str,
+    person: Person | None,
+    status: int = 200,
+    *,
+    bounded: bool = False,
+    **values: Any,
+) -> HTMLResponse:
     """Return a page.
 
     Args:
@@ -42,15 +53,18 @@ def show(request: Request, template: str, person: Person | None, status: int = 2
         template: its name, without the ending; an entry of the navigation of this name is marked.
         person: who is logged in.
         status: of HTTP.
+        bounded: whether the person sees the lines of projects alone.
         values: what the template shows.
     """
     language = language_of(request)
+    offered = tuple(one for one in NAVIGATION if not (bounded and one in WHOLE))
     body = _ENVIRONMENT.get_template(f"{template}.html").render(
         t=texts(language),
         language=language,
         person=person,
         here=template,
-        navigation=NAVIGATION + (ADMINISTRATION if person and person.role is Role.ADMIN else ()),
+        navigation=offered + (ADMINISTRATION if person and person.role is Role.ADMIN else ()),
+        bounded=bounded,
         version=__version__,
         **values,
     )
@@ -70,7 +84,8 @@ async def show_with_script(
         values: what the template shows.
 
     Raises:
-        ProblemError: the person's role does not include it.
+        ProblemError: the person's role does not include it, or the person sees the lines of projects alone, and the
+            page shows others.
     """
     person = await person_of(request)
     if person is None:
@@ -78,12 +93,15 @@ async def show_with_script(
     if person.must_change and template != "account":
         return RedirectResponse("/account", 303)
     require_role(person, role)
+    scope = await scope_of(request, person)
+    if template in WHOLE:
+        await unbounded(scope, person)
     config: ConsoleConfig = request.app.state.config
     said = texts(language_of(request))
     data = json.dumps({"texts": {key: said[key] for key in keys}, "timezone": config.timezone})
     # Within a script element nothing but its end tag and a comment has a meaning.
     safe = Markup(data.replace("<", "\\u003c"))  # noqa: S704
-    return show(request, template, person, texts_json=safe, **values)
+    return show(request, template, person, bounded=scope.projects is not None, texts_json=safe, **values)
 
 
 def language_of(request: Request) -> Language:

@@ -11,11 +11,13 @@ from obsctl.console.config import ConsoleConfig
 from obsctl.console.web.problems import ProblemError
 from obsctl.core.moments import moment
 from obsctl.query.fields import ACCESS, ERROR, Table
+from obsctl.query.parse import MAX_LENGTH
 
 Log = Literal["access", "error"]
 TABLES: dict[str, Table] = {"access": ACCESS, "error": ERROR}
 Since = Annotated[str, Field(max_length=40, description="a time, or how long ago: 90m, 24h, 7d")]
 Until = Annotated[str, Field(max_length=40, description="the same; empty for now")]
+Filter = Annotated[str, Field(max_length=MAX_LENGTH, description="Lucene's syntax; empty for all lines")]
 
 
 def span(config: ConsoleConfig, since: str, until: str) -> tuple[datetime.datetime, datetime.datetime | None]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+from obsctl.console.kept import Answer
+
+T = TypeVar("T")
 
 MEDIA_TYPE = "application/problem+json"
 #: How the description of the API says what each call answers where it cannot do what was asked.
@@ -84,3 +88,18 @@ def of_parameters(_: Request, error: RequestValidationError) -> JSONResponse:
     ]
     first = wrong[0] if wrong else {"parameter": "", "detail": "unreadable"}
     return answer(ProblemError(422, "invalid-parameter", f"{first['parameter']}: {first['detail']}", errors=wrong))
+
+
+def given(answer: Answer[T], code: str) -> T:
+    """Return what was answered last, however old it is.
+
+    Args:
+        answer: whose trouble, if it has any, the caller shows beside it.
+        code: of the problem.
+
+    Raises:
+        ProblemError: there was never an answer.
+    """
+    if answer.trouble is not None and not answer.at:
+        raise ProblemError(503, code, answer.trouble.detail, hint=answer.trouble.hint)
+    return cast("T", answer.value)

@@ -1,8 +1,8 @@
 """Whose lines a call of the API may answer with.
 
 A call that answers with lines, or with what is counted of them, takes :data:`Scoped`, and makes its filter by
-:func:`filter_for` alone. tests/integration/test_console_people.py refuses a call that does neither take it nor is known
-to hold no lines.
+:func:`filter_for` alone; one whose answer cannot be narrowed takes :data:`Unbounded`. tests/unit/console/test_routes.py
+refuses a call that takes neither and is not known to hold no lines.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from obsctl.console.database import Pool
 from obsctl.console.people import projects
 from obsctl.console.people.roles import Role
 from obsctl.console.people.scope import NotCountedError, Scope, UnreadableProjectError
+from obsctl.console.people.sessions import Person
 from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.problems import ProblemError
 from obsctl.query.errors import QueryError
@@ -40,6 +41,21 @@ async def scope_of(request: Request, person: LoggedIn) -> Scope:
 Scoped = Annotated[Scope, Depends(scope_of)]
 
 
+async def unbounded(scope: Scoped, person: LoggedIn) -> Person:
+    """Return who asks, for a call of the API whose answer cannot be narrowed to projects.
+
+    Raises:
+        ProblemError: the person sees the lines of projects alone.
+    """
+    if scope.projects is not None:
+        raise ProblemError(403, "forbidden", "this shows lines of all projects, and you see those of yours alone")
+    return person
+
+
+#: Of such a call; it takes a login as well.
+Unbounded = Annotated[Person, Depends(unbounded)]
+
+
 def filter_for(scope: Scope, text: str, table: Table) -> Node:
     """Return the tree of a filter for the lines that a person sees.
 
@@ -54,11 +70,16 @@ def filter_for(scope: Scope, text: str, table: Table) -> Node:
     try:
         return scope.narrowed(text, table)
     except QueryError as error:
-        raise ProblemError(
-            422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
-        ) from None
+        raise invalid_filter(error) from None
     except UnreadableProjectError as error:
         raise ProblemError(403, "forbidden", str(error)) from None
+
+
+def invalid_filter(error: QueryError) -> ProblemError:
+    """Return what is wrong with a filter, and where."""
+    return ProblemError(
+        422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
+    )
 
 
 def counted_for(scope: Scope) -> Sql:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 
 import msgspec
 
-from obsctl.consumer import config
 from obsctl.consumer.assembler import Assembler
+from obsctl.core.settings import Network
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import registry
 from obsctl.lines.formats.line import Line
 from obsctl.store.batch import Run
-from obsctl.store.mysql.operations import Candidate, Kept, MySQLOperations, Released, Selection
+from obsctl.store.mysql.operations import Candidate, Judge, Kept, MySQLOperations, Released, Selection
 from obsctl.store.quarantine import Quarantined
+from obsctl.store.settings import Database
 
 #: A transaction takes so many lines, and so many bytes of their records: short enough for the consumers to pass by.
 _LINES = 500
@@ -36,8 +38,22 @@ class Result(msgspec.Struct):
     left: int = 0
 
 
+def judge(error_log_timezone: str, trusted_proxies: Sequence[Network]) -> Judge:
+    """Return what reads kept lines as the present parsers do.
+
+    Args:
+        error_log_timezone: the zone of nginx's error lines (an IANA name).
+        trusted_proxies: networks whose ``X-Forwarded-For`` is believed.
+    """
+    assembler = Assembler(
+        registry.formats(error_log_timezone=error_log_timezone), TrustedProxies(tuple(trusted_proxies))
+    )
+    return lambda kept: _read(assembler, kept)
+
+
 def replay(
-    settings: config.Config,
+    database: Database,
+    read: Judge,
     reason: str,
     since: datetime.datetime,
     until: datetime.datetime | None = None,
@@ -48,6 +64,8 @@ def replay(
     """Move the selected lines.
 
     Args:
+        database: how it is reached, as an account that may write the lines.
+        read: of :func:`judge`.
         reason: of the quarantine; ``refused`` for all that the database refused.
         since, until: when the lines came there (UTC, without a zone); until now at the latest, and by default.
         limit: lines to look at, at most.
@@ -57,10 +75,7 @@ def replay(
         StoreUnavailableError: the database does not answer; lines that were already moved stay moved, and it can be
         repeated.
     """
-    assembler = Assembler(
-        registry.formats(error_log_timezone=settings.error_log_timezone), TrustedProxies(settings.proxy_networks())
-    )
-    store = MySQLOperations(settings.database)
+    store = MySQLOperations(database)
     try:
         # Not later than now, so that lines which come meanwhile cannot keep it going.
         now = store.now()
@@ -74,7 +89,7 @@ def replay(
                 break
             line_ids = [candidate.line_id for candidate in piece]
             act = store.weigh if dry_run else store.release
-            result.released.add(act(line_ids, lambda kept: _read(assembler, kept)))
+            result.released.add(act(line_ids, read))
             result.examined += len(piece)
             after = piece[-1]
         if after is not None:
@@ -82,6 +97,23 @@ def replay(
     finally:
         store.close()
     return result
+
+
+def replay_lines(database: Database, read: Judge, line_ids: Sequence[bytes], *, dry_run: bool) -> Released:
+    """Move lines by their identities, all in one transaction; those that are no longer in the quarantine do not count.
+
+    Args:
+        database, read, dry_run: as for :func:`replay`.
+        line_ids: a few, as one transaction takes them.
+
+    Raises:
+        StoreUnavailableError: the database does not answer; nothing was moved, or all of it.
+    """
+    store = MySQLOperations(database)
+    try:
+        return (store.weigh if dry_run else store.release)(line_ids, read)
+    finally:
+        store.close()
 
 
 def _piece(candidates: list[Candidate]) -> list[Candidate]:

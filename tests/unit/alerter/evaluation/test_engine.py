@@ -11,7 +11,7 @@ from obsctl.alerter.alerts import Alert, AlertState, Key, Measure
 from obsctl.alerter.evaluation.engine import Engine, Snapshot, Transition
 from obsctl.alerter.evaluation.event_clock import EventClock
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.windows.event import Event
+from obsctl.lines.event import Event
 from tests.unit.alerter.builders import CLIENT, T, engine, errors, event, rate, share
 
 

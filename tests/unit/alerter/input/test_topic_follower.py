@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from obsctl.alerter.config import KafkaConfig, Topics
+from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.evaluation.event_clock import EventClock
 from obsctl.alerter.input import topic_follower
 from obsctl.alerter.input.record_source import Source
 from obsctl.alerter.input.topic_follower import SETTLE_S, TopicFollower
 from obsctl.alerter.input.topic_probe import Answer
 from obsctl.alerter.state.state_file import State
+from obsctl.core.kafka_section import Topics
 from obsctl.kafka.topic_incarnation import TopicIncarnation
 
 LOG = TopicIncarnation("cluster", "nginxlog", "first-id")

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from obsctl.alerter.config import KafkaConfig, Topics
+from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.input import topic_probe
 from obsctl.alerter.input.topic_probe import Probe
+from obsctl.core.kafka_section import Topics
 from rig.waiting import wait_for
 
 CONFIG = KafkaConfig(

@@ -16,8 +16,8 @@ from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.rules.metric import Metric
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.windows.event import Event
 from obsctl.alerter.windows.observation import Number, observation
+from obsctl.lines.event import Event
 from tests.unit.alerter.builders import T, engine, event, rate, share
 
 ENGLISH = Templates()

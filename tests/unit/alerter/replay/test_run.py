@@ -14,7 +14,7 @@ from obsctl.alerter.rules.flatline import Flatline
 from obsctl.alerter.rules.frequency import Frequency
 from obsctl.alerter.rules.match import Match
 from obsctl.alerter.rules.rule import Log, Rule
-from obsctl.alerter.windows.event import Event
+from obsctl.lines.event import Event
 from tests.unit.alerter.builders import CLIENT, T, error_event, errors, event, rate, share
 
 HOUR = 3600

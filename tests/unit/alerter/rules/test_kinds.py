@@ -10,7 +10,7 @@ from obsctl.alerter.alerts import AlertState
 from obsctl.alerter.evaluation.engine import Engine
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.windows.event import Event
+from obsctl.lines.event import Event
 from tests.unit.alerter.builders import T, error_event, event
 
 

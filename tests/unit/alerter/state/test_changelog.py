@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from obsctl.alerter.channels.outcome import Delivery, Verdict
-from obsctl.alerter.config import KafkaConfig, Topics
+from obsctl.alerter.config import KafkaConfig
 from obsctl.alerter.evaluation.engine import Changes
 from obsctl.alerter.history.records import Lost, Omitted, Record, decode, encode
 from obsctl.alerter.messages.message import Kind, Message
@@ -23,6 +23,7 @@ from obsctl.alerter.state.rows import Row
 from obsctl.alerter.state.state_file import State
 from obsctl.alerter.state.transaction import transaction
 from obsctl.core.errors import ConfigError
+from obsctl.core.kafka_section import Topics
 from obsctl.kafka import topic_log
 from obsctl.kafka.topic_incarnation import TopicIncarnation
 from obsctl.kafka.topic_log import NotAnsweredError, TopicMissingError

@@ -12,10 +12,10 @@ import yaml
 from obsctl.alerter.evaluation.engine import Engine
 from obsctl.alerter.rules.registry import KINDS
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.windows.event import Event
 from obsctl.alerter.wire.fitting import World
 from obsctl.alerter.wire.plan import MOST_REQUESTS, PER_SECOND, CannotTestError, plan, why_not
 from obsctl.core.rule_test import BODY_BYTES, STATUSES, Plan, Request
+from obsctl.lines.event import Event
 from obsctl.lines.formats.line import AccessLine
 from tests.unit.alerter.builders import T, event
 

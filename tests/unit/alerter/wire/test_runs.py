@@ -13,10 +13,10 @@ from obsctl.alerter.messages.templates import Language, Templates
 from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.rules.rule import Rule
-from obsctl.alerter.windows.event import Event
 from obsctl.alerter.wire.plan import digest_of
 from obsctl.alerter.wire.runs import Decided, Runs
 from obsctl.core.rule_test import Arrival, RunOnPage
+from obsctl.lines.event import Event
 from tests.unit.alerter.builders import T, event, rate, share
 
 RUN = "0123456789ab"

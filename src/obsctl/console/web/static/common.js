@@ -53,7 +53,11 @@ export function complain(error, filter = "") {
     const place = " ".repeat(problem.column - 1) + "^".repeat(Math.max(1, problem.length));
     text += `\n${filter}\n${place}`;
   }
-  trouble.textContent = problem?.hint ? `${text}\n${problem.hint}` : text;
+  warn(problem?.hint ? `${text}\n${problem.hint}` : text);
+}
+
+export function warn(text) {
+  trouble.textContent = text;
   trouble.hidden = false;
 }
 
@@ -92,6 +96,25 @@ export function local(text) {
 // The same as a field for dates and the API take it, to the second.
 export function dateField(milliseconds) {
   return local(new Date(milliseconds).toISOString()).slice(0, 19).replace(" ", "T");
+}
+
+// A moment (seconds) in the site's time zone: 2026-01-31 12:00.
+export function siteTime(at) {
+  return local(new Date(at * 1000).toISOString()).slice(0, 16);
+}
+
+// What stands at a moment of the axis: the time of day, and the day where it begins.
+export function mark(at, step) {
+  const [day, time] = siteTime(at).split(" ");
+  return step >= 86_400 || time === "00:00" ? day.slice(5) : time;
+}
+
+// The time that a drag on a chart chose; null for a mere click.
+export function chosenRange(chart) {
+  const { left, width } = chart.select;
+  if (width < 5) return null;
+  const [begin, end] = [left, left + width].map((pixel) => chart.posToVal(pixel, "x") * 1000);
+  return { since: dateField(begin), until: dateField(Math.max(end, begin + 1000)) };
 }
 
 // -- a form's time range: `since`, or `begin` and `until` ------------------------------------------------------------

@@ -1,8 +1,10 @@
 // The search page. Its state is the address; every value of a line is shown as text, never as markup.
 
 import {
-  ask, button, calm, complain, dateField, element, local, messages, putRange, say, showOwnRange, showRange, texts,
+  ask, calm, chosenRange, complain, element, local, mark, messages, putRange, say, showOwnRange, showRange, timezone,
 } from "./common.js";
+import { completeFilter, fieldsOf } from "./completion.js";
+import { COLUMNS, heading, narrowed, rowOf, searchAround } from "./lines.js";
 
 const form = document.getElementById("search");
 const stop = document.getElementById("stop");
@@ -11,21 +13,15 @@ const progress = document.getElementById("progress");
 const table = document.getElementById("lines");
 const [head, body] = [table.tHead, table.tBodies[0]];
 
-const COLUMNS = {
-  access: ["ts", "host", "client_addr", "method", "status", "bytes", "request_time", "uri"],
-  error: ["ts", "host", "level", "client_addr", "message"],
-};
-const NUMBERS = new Set(["status", "bytes", "request_time"]);
-const LONG = new Set(["uri", "message"]);
-// Characters of a value in the table; the whole is in the opened row.
-const SHOWN = 500;
-const SEVERE = new Set(["error", "crit", "alert", "emerg"]);
-// What the lines before and after one have in common with it, the first that it has.
-const AROUND = { access: ["client_addr", "request_id", "host"], error: ["client_addr", "host"] };
-const AROUND_MS = 60_000;
+// What the opened row of a line offers.
+const ACT = { narrow, around };
+const CHART_HEIGHT = 130;
 
 let running = null; // of the search under way
 let latest = null; // what it asks for, whatever is typed meanwhile
+let counting = null; // of its histogram
+let shownLog = "access";
+let columns = COLUMNS.access;
 let shown = []; // all lines of the table
 let reached = "";
 
@@ -35,28 +31,132 @@ function state() {
   const values = new FormData(form);
   const asked = new URLSearchParams({ log: values.get("log"), filter: values.get("filter").trim() });
   putRange(form, asked);
+  if (String(columns) !== String(COLUMNS[form.log.value])) asked.set("columns", columns);
   return asked;
+}
+
+// What of it the API is asked with.
+function question(asked) {
+  const wanted = new URLSearchParams(asked);
+  wanted.delete("columns");
+  return wanted;
 }
 
 function fill(asked) {
   form.log.value = asked.get("log") ?? "access";
   form.filter.value = asked.get("filter") ?? "";
   showRange(form, asked, "1h");
+  columns = asked.get("columns")?.split(",").filter(Boolean) ?? COLUMNS[form.log.value];
   loadFields();
 }
 
 async function loadFields() {
-  const answer = await ask(`/v1/fields?log=${form.log.value}`);
-  const list = document.getElementById("fields");
-  list.replaceChildren(
-    ...(await answer.json()).map((field) => {
-      const option = document.createElement("option");
-      option.value = `${field.name}:`;
-      option.label = field.example;
-      return option;
+  const names = (await fieldsOf(form.log.value)).map((field) => field.name);
+  document.querySelector("#columns fieldset").replaceChildren(
+    document.querySelector("#columns legend"),
+    ...names.map((name) => {
+      const label = element("label");
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.checked = columns.includes(name);
+      box.addEventListener("change", () => {
+        columns = [...columns.filter((one) => one !== name), ...(box.checked ? [name] : [])];
+        history.replaceState(null, "", `?${state()}`);
+        redraw();
+      });
+      label.append(box, name);
+      return label;
     }),
   );
 }
+
+completeFilter(form, document.getElementById("completions"));
+
+// -- the histogram -------------------------------------------------------------------------------------------------
+
+const chart = document.getElementById("histogram");
+let drawn = null;
+
+async function count(asked) {
+  const { signal } = (counting = new AbortController());
+  const counts = new Map();
+  try {
+    const answer = await ask(`/v1/histogram?${question(asked)}`, { signal });
+    for await (const message of messages(answer.body)) {
+      if (message.kind !== "counts") continue;
+      message.at.forEach((at, place) => counts.set(at, (counts.get(at) ?? 0) + message.lines[place]));
+      if (!signal.aborted && counts.size) draw(counts, message.step_s);
+    }
+  } catch {
+    // Without it the lines still say what was found.
+  }
+}
+
+function draw(counts, step) {
+  const begins = [...counts.keys()];
+  const [first, last] = [Math.min(...begins), Math.max(...begins)];
+  const at = Array.from({ length: (last - first) / step + 1 }, (_, place) => first + place * step);
+  const lines = at.map((begin) => counts.get(begin) ?? 0);
+  const style = getComputedStyle(document.documentElement);
+  const [axis, grid, bar] = ["--quiet", "--line", "--accent"].map((name) => style.getPropertyValue(name));
+  const sum = lines.reduce((all, one) => all + one, 0);
+  chart.setAttribute("aria-label", say("histogram", { lines: sum.toLocaleString(), seconds: step }));
+  chart.title = chart.getAttribute("aria-label");
+  chart.hidden = false;
+  if (drawn) {
+    drawn.setData([at, lines]);
+    return;
+  }
+  drawn = new uPlot(
+    {
+      width: chart.clientWidth,
+      height: CHART_HEIGHT,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone),
+      legend: { show: false },
+      cursor: { y: false },
+      axes: [
+        {
+          stroke: axis,
+          grid: { show: false },
+          values: (_, moments, __, ___, between) => moments.map((moment) => mark(moment, between)),
+        },
+        { stroke: axis, grid: { stroke: grid }, size: 60, space: 25 },
+      ],
+      scales: { x: { range: (_, low, high) => [low, high + step] }, y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
+      series: [{}, { fill: bar, stroke: bar, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.9], align: 1 }) }],
+      hooks: { setSelect: [zoom] },
+    },
+    [at, lines],
+    chart,
+  );
+}
+
+function zoom(plot) {
+  const range = chosenRange(plot);
+  if (!range) return;
+  const asked = state();
+  for (const [name, value] of Object.entries(range)) asked.set(name, value);
+  visit(asked);
+}
+
+addEventListener("resize", () => drawn?.setSize({ width: chart.clientWidth, height: CHART_HEIGHT }));
+
+// -- the statement -------------------------------------------------------------------------------------------------
+
+const statement = document.getElementById("statement");
+
+async function showStatement() {
+  if (!statement.open) return;
+  try {
+    const { text, parameters } = await (await ask(`/v1/statement?${question(latest ?? state())}`)).json();
+    statement.querySelector("pre").textContent = text;
+    statement.querySelector("ol").replaceChildren(...parameters.map((value) => element("li", String(value))));
+  } catch (error) {
+    complain(error, form.filter.value);
+  }
+}
+
+statement.addEventListener("toggle", showStatement);
 
 // -- a search ------------------------------------------------------------------------------------------------------
 
@@ -68,22 +168,34 @@ async function run(asked, before = "") {
   if (!before) {
     shown = [];
     body.replaceChildren();
-    heading(log);
+    shownLog = log;
+    heading(head, columns);
+    counting?.abort();
+    drawn?.destroy();
+    drawn = null;
+    chart.hidden = true;
+    showStatement();
   }
   calm();
   older.hidden = true;
   older.value = "";
   stop.hidden = false;
   progress.textContent = "";
-  const parameters = new URLSearchParams(asked);
+  const parameters = question(asked);
+  let isCounted = before !== ""; // it stands there already, or is under way
   if (before) parameters.set("before", before);
   let end = null;
   try {
     const answer = await ask(`/v1/search?${parameters}`, { signal: mine.signal });
     for await (const message of messages(answer.body)) {
       if (message.kind === "lines") show(message, log);
-      else if (message.kind === "problem") throw new Error(message.detail);
-      else end = message;
+      if (!isCounted && shown.length) {
+        isCounted = true;
+        count(asked);
+      }
+      if (message.kind === "lines") continue;
+      if (message.kind === "problem") throw new Error(message.detail);
+      end = message;
     }
     if (!end) throw new Error("");
     const key = end.next ? "found_more" : end.whole ? "found_all" : "out_of_time";
@@ -105,94 +217,28 @@ async function run(asked, before = "") {
 
 // -- the table -----------------------------------------------------------------------------------------------------
 
-function heading(log) {
-  const row = document.createElement("tr");
-  row.append(element("th"), ...COLUMNS[log].map((name) => element("th", name)));
-  head.replaceChildren(row);
+// Show the lines that are there in other columns.
+function redraw() {
+  heading(head, columns);
+  body.replaceChildren(...shown.map((line) => rowOf(line, shownLog, ACT, columns)));
 }
 
 function show(message, log) {
   reached = message.reached;
-  body.append(...message.lines.map((line) => rowOf(line, log)));
+  body.append(...message.lines.map((line) => rowOf(line, log, ACT, columns)));
   shown.push(...message.lines);
   progress.textContent = say("searching", { count: shown.length, reached: local(reached) });
 }
 
-function rowOf(line, log) {
-  const row = element("tr", "", tone(line));
-  const open = button("+", () => toggle(row, open, line, log), texts.all_fields);
-  open.className = "open";
-  open.setAttribute("aria-expanded", "false");
-  const first = document.createElement("td");
-  first.append(open);
-  row.append(
-    first,
-    ...COLUMNS[log].map((name) => {
-      const kind = NUMBERS.has(name) ? "number" : LONG.has(name) ? "" : "short";
-      const text = name === "ts" ? local(line.ts) : String(line[name] ?? "");
-      return element("td", text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text, `${name} ${kind}`.trim());
-    }),
-  );
-  return row;
-}
-
-function tone(line) {
-  if (line.status >= 500 || SEVERE.has(line.level)) return line.level ? "severe" : "server-error";
-  if (line.status >= 400) return "client-error";
-  return line.level === "warn" ? "warning" : "";
-}
-
-function toggle(row, open, line, log) {
-  const isOpen = open.getAttribute("aria-expanded") === "true";
-  open.setAttribute("aria-expanded", String(!isOpen));
-  open.textContent = isOpen ? "+" : "−";
-  if (isOpen) {
-    row.nextElementSibling.remove();
-    return;
-  }
-  const list = document.createElement("dl");
-  for (const [name, value] of Object.entries(line)) {
-    if (value === null || value === "") continue;
-    const actions = element("dd", "", "act");
-    if (name !== "ts") {
-      actions.append(
-        button(texts.only_this, () => narrow(condition(name, value)), `${texts.only_this}: ${name}`),
-        button(texts.not_this, () => narrow(`NOT ${condition(name, value)}`), `${texts.not_this}: ${name}`),
-      );
-    } else actions.append(button(texts.around_this, () => around(line, log)));
-    list.append(element("dt", name), element("dd", name === "ts" ? local(value) : String(value)), actions);
-  }
-  const details = element("tr", "", "details");
-  const cell = document.createElement("td");
-  cell.colSpan = COLUMNS[log].length + 1;
-  cell.append(list);
-  details.append(cell);
-  row.after(details);
-}
-
 // -- from a line to the next search --------------------------------------------------------------------------------
 
-function condition(name, value) {
-  return typeof value === "number" ? `${name}:${value}` : `${name}:"${value.replace(/["\\]/g, "\\$&")}"`;
-}
-
 function narrow(text) {
-  const now = form.filter.value.trim();
-  const kept = now && now !== "*" ? (/\bOR\b|\|\|/i.test(now) ? `(${now}) AND ` : `${now} AND `) : "";
-  form.filter.value = kept + text;
+  form.filter.value = narrowed(form.filter.value, text);
   go();
 }
 
 function around(line, log) {
-  const name = AROUND[log].find((field) => line[field]);
-  const at = Date.parse(line.ts);
-  const asked = new URLSearchParams({
-    log,
-    filter: name ? condition(name, line[name]) : "",
-    since: dateField(at - AROUND_MS),
-    until: dateField(at + AROUND_MS + 1000),
-  });
-  visit(asked);
+  visit(searchAround(line, log));
 }
 
 function visit(asked) {
@@ -236,7 +282,7 @@ savedList.addEventListener("change", () => {
   const one = saved[savedList.value];
   remove.hidden = !one?.own;
   if (!one) return;
-  visit(new URLSearchParams(["log", "filter", "since", "until"].flatMap((key) => (one[key] ? [[key, one[key]]] : []))));
+  visit(new URLSearchParams(["log", "filter", "since", "until", "columns"].flatMap((key) => (one[key] ? [[key, one[key]]] : []))));
 });
 document.getElementById("save").addEventListener("click", () => keep.showModal());
 keep.addEventListener("close", () => {
@@ -277,8 +323,14 @@ form.addEventListener("submit", (event) => {
   go();
 });
 form.since.addEventListener("change", () => showOwnRange(form));
-form.log.addEventListener("change", loadFields);
-stop.addEventListener("click", () => running?.abort());
+form.log.addEventListener("change", () => {
+  columns = COLUMNS[form.log.value];
+  loadFields();
+});
+stop.addEventListener("click", () => {
+  running?.abort();
+  counting?.abort();
+});
 older.addEventListener("click", () => run(latest, older.value));
 addEventListener("popstate", () => start());
 

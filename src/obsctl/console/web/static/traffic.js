@@ -1,7 +1,7 @@
 // The traffic page: charts and tables from the roll-ups. Its state is the address.
 
 import {
-  ask, calm, complain, dateField, element, local, putRange, say, showOwnRange, showRange, texts, timezone,
+  ask, calm, chosenRange, complain, element, mark, putRange, say, showOwnRange, showRange, siteTime, texts, timezone,
 } from "./common.js";
 
 const form = document.getElementById("asked");
@@ -107,24 +107,12 @@ function chart(title, at, series) {
   );
 }
 
-// A moment (seconds) in the site's time zone: 2026-01-31 12:00.
-function siteTime(at) {
-  return local(new Date(at * 1000).toISOString()).slice(0, 16);
-}
-
-// What stands at a moment of the axis: the time of day, and the day where it begins.
-function mark(at, step) {
-  const [day, time] = siteTime(at).split(" ");
-  return step >= 86_400 || time === "00:00" ? day.slice(5) : time;
-}
-
 // A drag on a chart is a shorter time.
 function zoom(chart) {
-  if (chart.select.width < 5) return;
-  const at = (pixel) => chart.posToVal(pixel, "x") * 1000;
+  const range = chosenRange(chart);
+  if (!range) return;
   const asked = state();
-  asked.set("since", dateField(at(chart.select.left)));
-  asked.set("until", dateField(at(chart.select.left + chart.select.width)));
+  for (const [name, value] of Object.entries(range)) asked.set(name, value);
   visit(asked);
 }
 

@@ -78,6 +78,7 @@ function rowOf(one) {
 function askPassword(name) {
   whose = name;
   document.getElementById("whose").textContent = name;
+  give.querySelector("[name=name]").value = name;
   give.showModal();
 }
 

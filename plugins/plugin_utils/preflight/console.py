@@ -1,0 +1,48 @@
+# Copyright (c) The ObsCraft authors
+# Apache-2.0 (see LICENSE)
+"""The web console: whether hosts have it, and what it needs there."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
+
+
+def is_enabled(variables: Variables) -> bool:
+    """Whether a host of the group consumer has the console."""
+    return bool(boolean(variables.get("console_enabled"), strict=False))
+
+
+def hosts(fleet: Fleet) -> list[tuple[str, Variables]]:
+    """Return (host, variables) of the hosts that have the console."""
+    return [(host, variables) for host, variables in fleet.group("consumer") if is_enabled(variables)]
+
+
+def database_password(fleet: Fleet) -> Iterator[Problem]:
+    """The console's account of the database has a password; that of its user in Kafka is a matter of TLS there."""
+    for host, variables in fleet.group("mysql")[:1]:
+        wanted = [one for one, own in hosts(fleet) if "console_database_password" not in fleet.inventory_names[one]]
+        if wanted and not variables.get("mysql_console_password"):
+            yield Problem(
+                host,
+                f"mysql_console_password is empty, but the console of {', '.join(wanted)} logs in to the database",
+                "set mysql_console_password to vault:VARIABLE, file:/PATH or env:NAME; or set console_enabled to false "
+                "for all hosts",
+            )
+
+
+def address(fleet: Fleet) -> Iterator[Problem]:
+    """What the console listens on is an address, which a browser elsewhere reaches."""
+    for host, variables in hosts(fleet):
+        given = variables.get("console_address")
+        try:
+            ipaddress.IPv4Address(str(given))
+        except ValueError:
+            yield Problem(
+                host,
+                f"console_address is {given}, not an IPv4 address",
+                "write one of this host's addresses, or 0.0.0.0 for all of them",
+            )

@@ -1,0 +1,60 @@
+"""The check of all layers as far as one host can ask them without a login on others."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from obsctl.checks.check import Check
+from obsctl.checks.health.check import health_check
+from obsctl.checks.health.collect import collect_here
+from obsctl.checks.health.judge import describe, judge_health
+from obsctl.checks.health.layers import LAYERS, expected, seen
+from obsctl.checks.health.snapshot import HealthSnapshot
+from obsctl.core.report import Finding
+from obsctl.fleet.model import Fleet
+
+#: Layers that answer over the network: whoever does not see them has found a fault.
+_OVER_NETWORK = frozenset(("kafka", "database", "obs-backend"))
+
+
+def here_check(host: str, deadline_s: float) -> Check[HealthSnapshot]:
+    """Return the check.
+
+    Args:
+        host: the name of this host in the inventory; empty for none of it.
+        deadline_s: seconds, as for :func:`~obsctl.checks.health.collect.collect_here`.
+    """
+    return Check(
+        "status",
+        HealthSnapshot,
+        functools.partial(collect_here, name=host, deadline_s=deadline_s),
+        judge_here,
+        describe_here,
+        meaning=health_check().meaning,
+    )
+
+
+def not_asked(fleet: Fleet, snapshot: HealthSnapshot) -> list[str]:
+    """Return the layers that only a login on their hosts can ask."""
+    return [
+        layer.name
+        for layer in LAYERS
+        if expected(fleet, layer) and not seen(snapshot, layer.name) and layer.name not in _OVER_NETWORK
+    ]
+
+
+def judge_here(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
+    """Return what is wrong, without what is missing because other hosts were not asked."""
+    missing = {f"layer/{name}" for name in not_asked(fleet, snapshot)}
+    if len(fleet.group("consumer")) > 1:
+        # Whether none of them is active, the pages of all of them say.
+        missing.add("obsctl-alerter")
+    return [finding for finding in judge_health(fleet, snapshot) if finding.object not in missing]
+
+
+def describe_here(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
+    """Return one row a layer that was asked, and the names of the others."""
+    missing = not_asked(fleet, snapshot)
+    layers = describe(fleet, snapshot, judge_here(fleet, snapshot))["layers"]
+    return {"layers": [row for row in layers if row["layer"] not in missing], "not_asked": missing}

@@ -1,0 +1,227 @@
+"""What the alerters keep in Kafka, for pages: alerts, the history, silences. Nothing here needs an alerter to run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from obsctl.alerter.history.as_data import as_data as story_as_data
+from obsctl.alerter.history.records import AnyRecord, Started
+from obsctl.alerter.history.story import Relevant, incidents_of, next_step, of_rule, story
+from obsctl.alerter.history.topic import KEPT_S, Past
+from obsctl.alerter.notify import alert_filter, silences
+from obsctl.alerter.notify.filters import ReadFilter
+from obsctl.alerter.notify.silences import Silence, Silences
+from obsctl.alerter.rules.registry import KINDS
+from obsctl.alerter.rules.rule import Rule
+from obsctl.alerter.silences import topic as silence_topic
+from obsctl.alerter.state.changelog import read_rows
+from obsctl.alerter.state.standing import Standing, standing
+from obsctl.console.config import FleetConfig, KafkaConfig
+from obsctl.console.kept import Answer, Kept, KeptEach
+from obsctl.core.config_file import InvalidValueError
+from obsctl.core.errors import ConfigError
+from obsctl.fleet import load
+from obsctl.fleet.model import Fleet
+from obsctl.kafka.topic_log import TopicMissingError
+
+#: Seconds that a page waits for Kafka.
+WAIT_S = 4.5
+#: Seconds for which what was read counts.
+_FRESH_S = 3.0
+#: Seconds that reading the history may take; what lies behind is left out, and the answer says so.
+_READING_S = 4.0
+#: Answers about the history that are kept.
+_KEPT = 32
+
+
+class Recorded(NamedTuple):
+    """A part of the history.
+
+    Attributes:
+        records: the latest ones, in their order.
+        earlier: how many earlier ones are left out.
+        unreadable: records of another version, or none at all.
+        whole: false where the time did not suffice, and later ones are missing.
+        started: alerts that started, by rule.
+    """
+
+    records: tuple[AnyRecord, ...]
+    earlier: int
+    unreadable: int
+    whole: bool
+    started: Counter[str]
+
+
+class Alerts:
+    """Reads and writes the alerters' topics.
+
+    Args:
+        kafka: the brokers and the topics.
+        fleet: where the rules are.
+    """
+
+    def __init__(self, kafka: KafkaConfig, fleet: FleetConfig) -> None:
+        self._kafka, self._fleet = kafka, fleet
+        self._standing: Kept[list[Standing] | None] = Kept(self._read_standing, _FRESH_S)
+        self._silences: Kept[Silences] = Kept(self._read_silences, _FRESH_S)
+        self._history: KeptEach[Recorded] = KeptEach(_KEPT, _FRESH_S)
+        self._stories: KeptEach[dict[str, Any] | None] = KeptEach(_KEPT, _FRESH_S)
+
+    def standing(self) -> Answer[list[Standing] | None]:
+        """Return the alerts as the state has them, those that fire first; None where no alerter wrote any."""
+        return self._standing.get(WAIT_S)
+
+    def silences(self) -> Answer[Silences]:
+        """Return all silences."""
+        return self._silences.get(WAIT_S)
+
+    def history(self, since: str, begin: Callable[[], float], rule: str, limit: int) -> Answer[Recorded]:
+        """Return what was decided and what became of it.
+
+        Args:
+            since: names the beginning; the same text is the same question.
+            begin: the beginning at the moment of reading, seconds since the epoch.
+            rule: of this rule's alerts alone; empty for all.
+            limit: records at most, the latest.
+        """
+        return self._history.get((since, rule, limit), lambda: self._read_history(begin(), rule, limit), WAIT_S)
+
+    def story(self, incident: str) -> Answer[dict[str, Any] | None]:
+        """Return everything about an alert, as ``obsctl alert why`` has it; None for one that the history lacks."""
+        return self._stories.get(incident, lambda: self._read_story(incident), WAIT_S)
+
+    def silence(
+        self,
+        filter: str,  # noqa: A002 - the word of the commands and of the stored entry
+        read: ReadFilter,
+        *,
+        ends: float,
+        author: str,
+        reason: str,
+        dry_run: bool,
+    ) -> Silence:
+        """Silence alerts, as ``obsctl alert silence add`` does.
+
+        Args:
+            filter: which alerts, in the filter language.
+            read: reads the filter; of :meth:`filters`.
+            ends: until when, seconds since the epoch.
+            author: who does it.
+            reason: why.
+            dry_run: only check it.
+
+        Raises:
+            QueryError: the filter cannot be read.
+            UsageError: no reason, or an end that is over or too far away.
+            RefusedError: there are too many.
+            TopicMissingError: the cluster has no topic of silences.
+            NotAnsweredError: the brokers do not answer; whether it counts is not known.
+        """
+        before = self._read_silences()
+        after, made = silences.add(
+            before, filter=filter, ends=ends, author=author, reason=reason, now=time.time(), read=read
+        )
+        if not dry_run:
+            silence_topic.write(self._kafka.brokers, self._kafka.topics.silences, before, after)
+            self._silences.forget()
+        return made
+
+    def end_silence(self, silence_id: str, author: str) -> Silence:
+        """End a silence now.
+
+        Raises:
+            UsageError: there is none with this id, or it has ended.
+            TopicMissingError: the cluster has no topic of silences.
+            NotAnsweredError: the brokers do not answer; whether it has ended is not known.
+        """
+        before, now = self._read_silences(), time.time()
+        after = silences.expire(before, silence_id, author=author, now=now)
+        silence_topic.write(self._kafka.brokers, self._kafka.topics.silences, before, silences.remembered(after, now))
+        self._silences.forget()
+        return next(one for one in after if one.id == silence_id)
+
+    def filters(self) -> ReadFilter:
+        """Return what reads a filter over the alerts of the fleet's rules.
+
+        Raises:
+            ConfigError: the rules cannot be read.
+        """
+        return alert_filter.reader(dict.fromkeys(field for rule in self.rules() for field in rule.fields))
+
+    def rules(self) -> list[Rule]:
+        """Return the fleet's rules.
+
+        Raises:
+            ConfigError: they cannot be read.
+        """
+        return rules_of(document(self._fleet))
+
+    def _read_standing(self) -> list[Standing] | None:
+        rows = read_rows(self._kafka.brokers, self._kafka.topics.state)
+        return None if rows is None else standing(rows)
+
+    def _read_silences(self) -> Silences:
+        return silence_topic.read(self._kafka.brokers, self._kafka.topics.silences).silences()
+
+    def _read_history(self, begin: float, rule: str, limit: int) -> Recorded:
+        past = Past(self._kafka.brokers, self._kafka.topics.history, begin)
+        found: deque[AnyRecord] = deque(maxlen=limit)
+        started: Counter[str] = Counter()
+        count, ends, whole = 0, time.monotonic() + _READING_S, True
+        for record in of_rule(past, rule or None):
+            count += 1
+            found.append(record)
+            if isinstance(record, Started):
+                started[record.alert.rule] += 1
+            if time.monotonic() > ends:
+                whole = False
+                break
+        records = tuple(sorted(found, key=lambda record: record.at))
+        return Recorded(records, count - len(found), past.unreadable, whole, started)
+
+    def _read_story(self, incident: str) -> dict[str, Any] | None:
+        now = time.time()
+
+        def records(names: set[str]) -> list[AnyRecord]:
+            past = Past(self._kafka.brokers, self._kafka.topics.history, now - KEPT_S)
+            return sorted(filter(Relevant(names).takes, past), key=lambda record: record.at)
+
+        known = records({incident})
+        if incidents := incidents_of(known, incident):
+            known = records(incidents)
+        found = story(known, incident)
+        if found is None:
+            return None
+        try:
+            kept = self._read_silences()
+        except TopicMissingError:
+            kept = ()
+        return story_as_data(found, incident, next_step(found, kept, now))
+
+
+def document(config: FleetConfig) -> Fleet:
+    """Return the fleet.
+
+    Raises:
+        ConfigError: there is no such document, or it is none.
+    """
+    path = Path(config.document)
+    if not path.is_file():
+        raise ConfigError(f"there is no {path}", hint="playbooks/consumer.yml writes it")
+    return load.load(load.FleetSource(path, "console.yml"))
+
+
+def rules_of(fleet: Fleet) -> list[Rule]:
+    """Return the fleet's rules.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    try:
+        return KINDS.read(fleet.alert_rules, "consumer_alert_rules")
+    except InvalidValueError as fault:
+        raise ConfigError(f"the fleet's alert rules: {fault.key}: {fault}", hint=fault.hint) from None

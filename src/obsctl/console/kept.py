@@ -1,0 +1,144 @@
+"""Answers that take seconds: asked for by a thread beside the requests, kept for a while, given with their age."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, NamedTuple, TypeVar
+
+from obsctl.core.errors import ObsctlError
+from obsctl.core.secrets import redact
+
+LOG = logging.getLogger("obsctl.console")
+
+T = TypeVar("T")
+
+
+class Trouble(NamedTuple):
+    """Why there is no answer, or no newer one.
+
+    Attributes:
+        detail: in words, without secrets.
+        hint: what to do; empty where that is not known.
+    """
+
+    detail: str
+    hint: str = ""
+
+
+class Answer(NamedTuple, Generic[T]):
+    """What was answered last.
+
+    Attributes:
+        value: None before the first answer.
+        at: when it was asked, seconds since the epoch; 0 before the first answer.
+        trouble: why there is no newer one; None where it is as new as it should be.
+    """
+
+    value: T | None
+    at: float
+    trouble: Trouble | None
+
+
+class Kept(Generic[T]):
+    """One answer; it is asked for when somebody wants it, by one thread at a time.
+
+    Args:
+        ask: may take long; raises ObsctlError for what is expected to fail.
+        fresh_s: seconds for which an answer, or the lack of one, counts.
+    """
+
+    def __init__(self, ask: Callable[[], T], fresh_s: float) -> None:
+        self._ask = ask
+        self._fresh_s = fresh_s
+        self._changed = threading.Condition()
+        self._answer: Answer[T] = Answer(None, 0.0, None)
+        self._answered_at = float("-inf")
+        self._asking = False
+        self._changes = 0
+
+    def get(self, wait_s: float, *, stale_s: float = 0.0) -> Answer[T]:
+        """Return the answer.
+
+        Args:
+            wait_s: seconds to wait for a newer one at most.
+            stale_s: one that is no older than this is returned at once, while a newer one is asked for.
+        """
+        with self._changed:
+            if time.monotonic() - self._answered_at < self._fresh_s:
+                return self._answer
+            if not self._asking:
+                self._asking = True
+                threading.Thread(target=self._work, name="kept answer", daemon=True).start()
+            if self._answer.trouble is None and time.time() - self._answer.at < stale_s:
+                return self._answer
+            if self._changed.wait_for(lambda: not self._asking, wait_s):
+                return self._answer
+            return self._answer._replace(trouble=Trouble(f"no answer within {wait_s:g} s"))
+
+    def forget(self) -> None:
+        """Have the next one who wants it ask: what it is about was changed."""
+        with self._changed:
+            self._answered_at = float("-inf")
+            self._changes += 1
+
+    def _work(self) -> None:
+        at, changes = time.time(), self._changes
+        try:
+            answer = Answer(self._ask(), at, None)
+        except ObsctlError as error:
+            answer = self._answer._replace(trouble=Trouble(redact(str(error)), redact(error.hint)))
+        except Exception as error:
+            LOG.exception("an answer for a page cannot be had")
+            answer = self._answer._replace(trouble=Trouble(f"internal error ({type(error).__name__})"))
+        with self._changed:
+            self._answer, self._asking = answer, False
+            if changes == self._changes:
+                self._answered_at = time.monotonic()
+            self._changed.notify_all()
+
+
+def within(seconds: float, act: Callable[[], T]) -> T:
+    """Return what an action returns.
+
+    Raises:
+        TimeoutError: it takes longer; it goes on, and what becomes of it is not known.
+        Exception: what it raises.
+    """
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(act())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, name="action", daemon=True).start()
+    return done.result(seconds)
+
+
+class KeptEach(Generic[T]):
+    """Answers to questions that differ; those that were not wanted for the longest time are forgotten.
+
+    Args:
+        most: how many are kept.
+        fresh_s: as in :class:`Kept`.
+    """
+
+    def __init__(self, most: int, fresh_s: float) -> None:
+        self._most, self._fresh_s = most, fresh_s
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, Kept[T]] = OrderedDict()
+
+    def get(self, key: Hashable, ask: Callable[[], T], wait_s: float) -> Answer[T]:
+        """Return the answer to a question, as :meth:`Kept.get`."""
+        with self._lock:
+            one = self._kept.setdefault(key, Kept(ask, self._fresh_s))
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return one.get(wait_s)

@@ -1,0 +1,5 @@
+"""Lines as they arrive in Kafka, without the database: one reader a topic, fanned out to tails and to live statistics.
+
+:mod:`~obsctl.console.live.feed` reads; :mod:`~obsctl.console.live.tails` filters for each who watches, and
+:mod:`~obsctl.console.live.statistics` counts in bounded memory with :mod:`~obsctl.console.live.frequent`.
+"""

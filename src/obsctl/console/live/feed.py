@@ -1,0 +1,180 @@
+"""The one reader of a topic: a thread that runs while somebody wants its lines, and hands them to all who do."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from obsctl.core.errors import ObsctlError
+from obsctl.core.journal import Seldom
+from obsctl.core.secrets import redact
+from obsctl.kafka.topic_log import END, NotAnsweredError, TopicLog
+from obsctl.lines.formats.line import Line
+from obsctl.lines.line_reader import LineReader
+
+LOG = logging.getLogger(__name__)
+
+_CLIENT_ID = "obsctl-console"
+#: How long to wait for records at a time, seconds.
+_WAIT_S = 0.1
+#: How often Kafka is asked whether it is there, and how long it may take for an answer, seconds: both together are the
+#: time until its absence is said.
+_ASK_EVERY_S = 2.0
+_ANSWER_S = 2.0
+#: Between two tries to begin, seconds.
+_AGAIN_S = 1.0
+#: Records behind the end at which the rest is passed over: a second or less for a reader that keeps up.
+_MOST_BEHIND = 20_000
+#: Seconds for which the reader goes on when nobody wants its lines any more.
+_LINGER_S = 60.0
+#: The same fault is logged once within this time, seconds.
+_LOG_EVERY_S = 60.0
+
+
+class Batch(NamedTuple):
+    """What the reader hands on at once.
+
+    Attributes:
+        lines: in the order of each partition.
+        skipped: records that were passed over before them, because they came faster than they can be read.
+    """
+
+    lines: Sequence[Line]
+    skipped: int = 0
+
+
+class Sink(Protocol):
+    """Who wants the lines."""
+
+    def take(self, batch: Batch) -> None:
+        """Take lines, or none; called several times a second by the reader's thread, which waits for it."""
+
+
+class Feed:
+    """The lines of a topic from now on.
+
+    Args:
+        topic: its name.
+        lines: makes lines of records.
+        kind: of the lines; others in the topic are passed over.
+        opened: makes what reads the topic, by client id and seconds that an answer may take.
+
+    Attributes:
+        trouble: why no lines come, for people; empty where they come; None where the reader has not begun yet.
+    """
+
+    def __init__(
+        self, topic: str, lines: LineReader, kind: type[Line], opened: Callable[[str, str, float], TopicLog]
+    ) -> None:
+        self._topic = topic
+        self._lines = lines
+        self._kind = kind
+        self._opened = opened
+        self.trouble: str | None = None
+        #: Replaced as a whole, so that the reader's thread needs no lock.
+        self._sinks: tuple[Sink, ...] = ()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._wanted_at = 0.0
+        self._stopping = threading.Event()
+        self._seldom = Seldom(_LOG_EVERY_S)
+
+    def join(self, sink: Sink) -> None:
+        """Hand the lines from now on to a sink as well."""
+        with self._lock:
+            self._sinks = (*self._sinks, sink)
+            if self._thread is None and not self._stopping.is_set():
+                self.trouble = None
+                self._thread = threading.Thread(target=self._run, name=f"feed {self._topic}", daemon=True)
+                self._thread.start()
+
+    def leave(self, sink: Sink) -> None:
+        """Hand nothing more to a sink."""
+        with self._lock:
+            self._sinks = tuple(one for one in self._sinks if one is not sink)
+
+    def stop(self) -> None:
+        """End the reader."""
+        self._stopping.set()
+        if (thread := self._thread) is not None:
+            thread.join(_ANSWER_S + _ASK_EVERY_S)
+
+    def _is_unwanted(self) -> bool:
+        """Whether the console ends, or nobody has wanted lines for a while."""
+        now = time.monotonic()
+        if self._sinks:
+            self._wanted_at = now
+        return self._stopping.is_set() or now - self._wanted_at > _LINGER_S
+
+    def _is_over(self) -> bool:
+        """Whether the thread is to end; whoever comes from now on starts another one."""
+        with self._lock:
+            over = self._is_unwanted()
+            if over:
+                self._thread = None
+            return over
+
+    def _run(self) -> None:
+        while not self._is_over():
+            try:
+                self._follow()
+                self.trouble = None
+            except ObsctlError as error:
+                self._complain(error)
+            except Exception:
+                # Whoever watches is told, and the next try may work.
+                LOG.exception("reading failed", extra={"topic": self._topic})
+                self.trouble = "the reader failed; the console's journal says why"
+            self._stopping.wait(_AGAIN_S)
+
+    def _follow(self) -> None:
+        """Read until nobody wants lines any more, or the topic has got other partitions."""
+        log = self._opened(self._topic, _CLIENT_ID, _ANSWER_S)
+        try:
+            self.trouble = ""
+            ask_at = time.monotonic() + _ASK_EVERY_S
+            while not self._is_unwanted():
+                self._read(log)
+                if time.monotonic() >= ask_at:
+                    if self._ask(log):
+                        return
+                    ask_at = time.monotonic() + _ASK_EVERY_S
+        finally:
+            log.close()
+
+    def _read(self, log: TopicLog) -> None:
+        records = log.poll(_WAIT_S)
+        line_of, kind = self._lines.line, self._kind
+        lines = [line for record in records if type(line := line_of(record.value or b"")) is kind]
+        skipped = log.skip_to_end() if log.behind > _MOST_BEHIND else 0
+        batch = Batch(lines, skipped)
+        for sink in self._sinks:
+            sink.take(batch)
+
+    def _ask(self, log: TopicLog) -> bool:
+        """Ask whether Kafka is there; return whether the topic has other partitions than are read."""
+        try:
+            changed = log.ask(_ANSWER_S)
+        except NotAnsweredError as error:
+            # The client goes on by itself, from where it is, when a broker is back.
+            self._complain(error)
+            return False
+        self.trouble = ""
+        return changed
+
+    def _complain(self, error: ObsctlError) -> None:
+        self.trouble = redact(str(error))
+        if self._seldom.due():
+            LOG.warning("no lines come from Kafka", extra={"topic": self._topic, "error": self.trouble})
+
+
+def open_at_end(bootstrap: Sequence[str]) -> Callable[[str, str, float], TopicLog]:
+    """Return what begins to read a topic at its end.
+
+    Args:
+        bootstrap: brokers as ``HOST:PORT``.
+    """
+    return lambda topic, client_id, answer_s: TopicLog(bootstrap, topic, client_id, since=END, timeout_s=answer_s)

@@ -1,0 +1,42 @@
+"""What a console with access to Kafka shows as it happens."""
+
+from __future__ import annotations
+
+from obsctl.console.config import ConsoleConfig, KafkaConfig
+from obsctl.console.live.feed import Feed, open_at_end
+from obsctl.console.live.statistics import Statistics
+from obsctl.console.live.tails import Tails
+from obsctl.core.settings import networks_of
+from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.formats.line import AccessLine, ErrorLine
+from obsctl.lines.line_reader import LineReader
+from obsctl.query.fields import ACCESS, ERROR
+
+
+class Live:
+    """Tails and statistics of both logs; nothing is read until somebody watches.
+
+    Args:
+        config: what console.yml says.
+        kafka: its part of that name.
+
+    Attributes:
+        tails: by log, ``access`` and ``error``.
+        statistics: of the access log.
+    """
+
+    def __init__(self, config: ConsoleConfig, kafka: KafkaConfig) -> None:
+        proxies = TrustedProxies(networks_of(config.trusted_proxies, "trusted_proxies"))
+        opened = open_at_end(kafka.brokers)
+        access, error = (
+            Feed(topic, LineReader(proxies, config.error_log_timezone), kind, opened)
+            for topic, kind in ((kafka.topics.access, AccessLine), (kafka.topics.error, ErrorLine))
+        )
+        self._feeds = (access, error)
+        self.tails = {"access": Tails(access, ACCESS), "error": Tails(error, ERROR)}
+        self.statistics = Statistics(access)
+
+    def stop(self) -> None:
+        """End the readers; takes some seconds."""
+        for feed in self._feeds:
+            feed.stop()

@@ -1,0 +1,164 @@
+"""Live statistics: what the access lines of the last minutes were, counted as they arrive, in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from obsctl.console.live.feed import Batch, Feed
+from obsctl.console.live.frequent import Frequent, top
+from obsctl.core.utc import calendar, timestamp
+from obsctl.lines.formats.line import AccessLine
+from obsctl.query.predicate import entries
+
+#: What is counted, seconds; in slices of so many.
+WINDOW_S = 300
+_SLICE_S = 30
+#: Values that a slice keeps of each field, how many of them are shown, and how long one may be (characters).
+KEPT = 500
+_ROWS = 10
+_LONGEST = 200
+#: The mean of so many seconds is the present rate.
+_RATE_S = 10
+#: Without a question for so long it counts no more, seconds.
+_LINGER_S = 60.0
+
+
+def _uri(line: AccessLine) -> str:
+    return line.uri.partition("?")[0][:_LONGEST]
+
+
+def _upstream(line: AccessLine) -> str:
+    """Return the last server that was asked, which is the one that answered, if any did."""
+    servers = line.upstream_addr
+    return entries(servers)[-1] if "," in servers or " : " in servers else servers
+
+
+#: Of each line; an empty one is not counted.
+FIELDS: dict[str, Callable[[AccessLine], str]] = {
+    "uri": _uri,
+    "client_addr": lambda line: line.client_addr,
+    "user_agent": lambda line: line.user_agent[:_LONGEST],
+    "upstream_addr": _upstream,
+    "status": lambda line: str(line.status),
+}
+
+
+class _Slice:
+    """Some seconds of lines."""
+
+    def __init__(self, begin: float) -> None:
+        self.begin = begin
+        self.lines = 0
+        self.skipped = 0
+        self.bytes = 0
+        self.client_errors = 0
+        self.server_errors = 0
+        self.frequent = {name: Frequent(KEPT) for name in FIELDS}
+
+    def add(self, lines: Sequence[Any], skipped: int) -> int:
+        """Count lines; return how many of them are errors of a server."""
+        statuses = [line.status for line in lines]
+        server_errors: int = sum([status >= 500 for status in statuses])
+        self.lines += len(lines)
+        self.skipped += skipped
+        self.bytes += sum([line.bytes for line in lines])
+        self.client_errors += sum([400 <= status < 500 for status in statuses])
+        self.server_errors += server_errors
+        for name, value_of in FIELDS.items():
+            self.frequent[name].add([value for line in lines if (value := value_of(line))])
+        return server_errors
+
+
+class Statistics:
+    """Counts what a feed of access lines brings, from the first question on until a while after the last.
+
+    Lines count at the moment at which they arrive here, so the rate is what the fleet delivers.
+
+    Args:
+        feed: of the access log.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, feed: Feed, clock: Callable[[], float] = time.time) -> None:
+        self.feed = feed
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts = False
+        self._since = 0.0
+        self._asked_at = 0.0
+        self._slices: deque[_Slice] = deque()
+        #: Second, requests, errors of a server.
+        self._seconds: deque[list[int]] = deque(maxlen=WINDOW_S + 1)
+        self._answer = (0.0, b"")
+
+    def take(self, batch: Batch) -> None:
+        """Count lines."""
+        now = self._clock()
+        with self._lock:
+            if now - self._asked_at > _LINGER_S:
+                self._counts = False
+                self.feed.leave(self)
+                return
+            self._forget(now)
+            if not self._slices or now >= self._slices[-1].begin + _SLICE_S:
+                self._slices.append(_Slice(now))
+            errors = self._slices[-1].add(batch.lines, batch.skipped)
+            if not self._seconds or self._seconds[-1][0] != int(now):
+                self._seconds.append([int(now), 0, 0])
+            self._seconds[-1][1] += len(batch.lines) + batch.skipped
+            self._seconds[-1][2] += errors
+
+    def answer(self) -> bytes:
+        """Return the numbers as JSON; made once a second at most, however many ask."""
+        now = self._clock()
+        with self._lock:
+            self._asked_at = now
+            if not self._counts:
+                self._counts, self._since, self._answer = True, now, (0.0, b"")
+                self._slices.clear()
+                self._seconds.clear()
+                self.feed.join(self)
+            made_at, answer = self._answer
+            if now - made_at >= 0.9:
+                answer = msgspec.json.encode(self._numbers(now))
+                self._answer = (now, answer)
+            return answer
+
+    def _forget(self, now: float) -> None:
+        while self._slices and self._slices[0].begin + _SLICE_S <= now - WINDOW_S:
+            self._slices.popleft()
+
+    def _numbers(self, now: float) -> dict[str, Any]:
+        self._forget(now)
+        slices = self._slices
+        lines, skipped = sum(one.lines for one in slices), sum(one.skipped for one in slices)
+        by_second = {second: (requests, errors) for second, requests, errors in self._seconds}
+        # The present second is not over.
+        at = range(int(max(self._since, now - WINDOW_S)), int(now))
+        requests = [by_second.get(second, (0, 0))[0] for second in at]
+        latest = requests[-_RATE_S:]
+        frequent = {name: top((one.frequent[name] for one in slices), _ROWS) for name in FIELDS}
+        return {
+            "since": timestamp(calendar(slices[0].begin if slices else self._since)),
+            "requests": lines + skipped,
+            "left_out": skipped,
+            "per_s": sum(latest) / len(latest) if latest else None,
+            "bytes": sum(one.bytes for one in slices),
+            "share_4xx": sum(one.client_errors for one in slices) / lines if lines else None,
+            "share_5xx": sum(one.server_errors for one in slices) / lines if lines else None,
+            "seconds": {
+                "at": list(at),
+                "requests": requests,
+                "server_errors": [by_second.get(second, (0, 0))[1] for second in at],
+            },
+            "top": {
+                name: {"rows": [{"value": value, "requests": count} for value, count in one.rows], "missed": one.missed}
+                for name, one in frequent.items()
+            },
+        }

@@ -1,0 +1,54 @@
+"""A runbook page as blocks that a template shows; the subset of Markdown that docs/runbooks is written in. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_item = re.compile(r"(\d+\.|[-*]) (.*)").fullmatch
+_link = re.compile(r"\[([^]]*)\]\([^)]*\)")
+
+
+class Part(NamedTuple):
+    """A stretch of a line: words, or what is typed."""
+
+    text: str
+    code: bool
+
+
+class Block(NamedTuple):
+    """A heading, a paragraph, or a list.
+
+    Attributes:
+        kind: ``h1``, ``h2``, ``p``, ``ol`` or ``ul``.
+        lines: one; of a list, its items.
+    """
+
+    kind: str
+    lines: list[list[Part]]
+
+
+def blocks(text: str) -> list[Block]:
+    """Return the blocks of a page in their order; of a link its words are left."""
+    found: list[tuple[str, list[str]]] = []
+    goes_on = False
+    for line in map(str.strip, _link.sub(r"\1", text).splitlines()):
+        item = _item(line)
+        if line.startswith("#"):
+            marks, _, title = line.partition(" ")
+            found.append(("h1" if marks == "#" else "h2", [title]))
+        elif item:
+            kind = "ol" if item[1][0].isdigit() else "ul"
+            if not found or found[-1][0] != kind:
+                found.append((kind, []))
+            found[-1][1].append(item[2])
+        elif line and goes_on:
+            found[-1][1][-1] += f" {line}"
+        elif line:
+            found.append(("p", [line]))
+        goes_on = bool(line) and not line.startswith("#")
+    return [Block(kind, list(map(_parts, lines))) for kind, lines in found]
+
+
+def _parts(line: str) -> list[Part]:
+    return [Part(text, code=bool(index % 2)) for index, text in enumerate(line.split("`")) if text]

@@ -1,0 +1,96 @@
+"""Turns a Kafka record into its line, with the same parsers, client and identity as the stored rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from obsctl.lines import identity, record
+from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.event import Event
+from obsctl.lines.formats.line import PROBE, AccessLine, Line, MarkedLine
+from obsctl.lines.formats.registry import formats
+
+_CACHE_SIZE = 10_000
+
+
+class LineReader:
+    """Reads records; what cannot be read is counted here; the consumer quarantines it.
+
+    What somebody sends to look at the fleet is nobody's request, and no rule sees it.
+
+    Args:
+        proxies: those whose ``X-Forwarded-For`` is believed.
+        error_log_timezone: IANA zone of the error logs' times, which do not name it.
+
+    Attributes:
+        unreadable: records that could not be read.
+    """
+
+    def __init__(self, proxies: TrustedProxies, error_log_timezone: str = "UTC") -> None:
+        self._proxies = proxies if proxies else None
+        self.unreadable = 0
+        self._formats = formats(error_log_timezone=error_log_timezone)
+
+    def line(self, value: bytes) -> Line | None:
+        """Return the line of a record, or None where it cannot be read, or is a probe's or a test's."""
+        try:
+            line, mark = self._parsed(record.decode(value))
+        except (*record.UNREADABLE, KeyError):  # as in :meth:`event`
+            self.unreadable += 1
+            return None
+        return None if mark else line
+
+    def event(self, value: bytes) -> Event | None:
+        """Return the event of a record, or None where it cannot be read or is a probe's."""
+        try:
+            return self.read(value)
+        except (*record.UNREADABLE, KeyError):  # a record, a line or a format that cannot be read
+            self.unreadable += 1
+            return None
+
+    def read(self, value: bytes) -> Event | None:
+        """Return the event of a record, or None for a probe's.
+
+        Raises:
+            ValueError, RecursionError: the record or its line cannot be read.
+            KeyError: there is no such format.
+        """
+        envelope = record.decode(value)
+        line, mark = self._parsed(envelope)
+        if mark.startswith(PROBE):
+            return None
+        fields = envelope.fields
+        begun = identity.of_origin(envelope.host.name, fields.log_input, record.log_file(fields, envelope.log))
+        return event_of(line, identity.of_line(begun, envelope.log.offset, envelope.message), mark)
+
+    def _parsed(self, envelope: record.Envelope) -> tuple[Line, str]:
+        """Return a record's line, and its mark."""
+        log_format = envelope.fields.log_format
+        line = self._formats[log_format](envelope.message)
+        mark = ""
+        if isinstance(line, MarkedLine):
+            mark, line = line.mark, line.line
+        line.host, line.log_format = envelope.host.name, log_format
+        if self._proxies and type(line) is AccessLine:
+            line.client_addr = self._proxies.client(line.client_addr, line.x_forwarded_for)
+        return line, mark
+
+
+def event_of(line: Line, full: bytes, mark: str = "") -> Event:
+    """Return what rules look at, of a line, its identity and its mark."""
+    # Half of the identity is plenty for the lines of some minutes.
+    return Event(int.from_bytes(full[:8], "big"), SECONDS[line.ts[:19]] + float(line.ts[19:]), line, mark)
+
+
+class _Seconds(dict[str, int]):
+    """``YYYY-MM-DD HH:MM:SS`` in UTC → seconds since the epoch; lines name each second many times."""
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= _CACHE_SIZE:
+            self.clear()
+        self[text] = value = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+        return value
+
+
+#: A look-up, not a function.
+SECONDS: dict[str, int] = _Seconds()
