@@ -344,6 +344,18 @@ def test_traffic_is_what_a_recount_of_the_lines_gives(page: Console) -> None:
         assert browser.get(f"{page.url}/v1/traffic", params=wrong, timeout=10).status_code == 422
 
 
+def test_traffic_of_weeks_is_exact_to_the_minute(page: Console) -> None:
+    """Its whole hours are read from the hours, and both ends from the minutes."""
+    until = NOW.replace(second=0) - datetime.timedelta(minutes=47)
+    times = [datetime.datetime.fromisoformat(f"{line.ts}+00:00") for line in _lines()]
+    for since in (until - datetime.timedelta(days=20, minutes=13), until - datetime.timedelta(minutes=97)):
+        asked = {"since": f"{since:%FT%TZ}", "until": f"{until:%FT%TZ}"}
+        found = page.logged_in().get(f"{page.url}/v1/traffic", params=asked, timeout=30).json()
+        expected = sum(since <= at < until for at in times)
+        assert found["whole"]["requests"] == expected > 200
+        assert sum(sum(counts) for counts in found["status"].values()) == expected
+
+
 def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) -> None:
     browser, other_person = page.logged_in(), page.logged_in("olga")
     with page.rows() as cursor:

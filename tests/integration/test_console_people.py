@@ -16,9 +16,7 @@ from fastapi.routing import APIRoute
 from obsctl.console.web import app
 from obsctl.lines.formats.line import AccessLine, ErrorLine
 from obsctl.query import values
-from obsctl.store import rollup
-from obsctl.store.mysql import rows
-from rig.console import DATABASE, Console, console, csrf, make_database, password_of
+from rig.console import DATABASE, Console, console, csrf, make_database, password_of, store_lines
 from rig.database import MariaDB
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -48,15 +46,7 @@ def _errors() -> list[ErrorLine]:
 @pytest.fixture(scope="module")
 def page(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     make_database(mariadb)
-    with mariadb.root(DATABASE) as cursor:
-        cursor.execute(rows.SESSION)
-        for (before, after), stored in (
-            (rows.INSERT_ACCESS, rows.line_rows(_lines())),
-            (rows.INSERT_ERROR, rows.line_rows(_errors())),
-            (rows.INSERT_ROLLUP, rows.rollup_rows(rollup.count(_lines()))),
-        ):
-            cursor.execute(before + b",".join(stored) + after)
-        cursor.execute("COMMIT")
+    store_lines(mariadb, _lines(), _errors())
     with console(mariadb, tmp_path_factory.mktemp("console")) as running:
         yield running
     with mariadb.root() as cursor:

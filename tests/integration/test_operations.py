@@ -325,7 +325,7 @@ def test_the_status_of_all_sides(pipeline: Pipeline, tmp_path: Path) -> None:
     assert report["data"]["hosts"][0]["stored"] == 99
     assert report["data"]["quarantine"][0]["reason"] == "not_json"
     assert {t["table"]: t["days_ahead"] for t in report["data"]["tables"]} == dict.fromkeys(
-        ("access_log", "error_log", "rollup_minute"), 7
+        ("access_log", "error_log", "rollup_minute", "rollup_hour"), 7
     )
     assert report["data"]["summary"]["dead_letters"] == 0
 

@@ -155,7 +155,7 @@ class _Link:
         if text.startswith((b"COMMIT", b"ROLLBACK")):
             self._fenced = False
             return Place.COMMIT if text.startswith(b"COMMIT") else None
-        return Place.ROLL_UP if text.startswith(b"INSERT INTO rollup_minute") else Place.INSERT
+        return Place.ROLL_UP if text.startswith(b"INSERT INTO rollup_") else Place.INSERT
 
 
 class Cable:

@@ -106,12 +106,14 @@ def make_database(server: MariaDB) -> None:
 
 def store_lines(server: MariaDB, access: Sequence[AccessLine], error: Sequence[ErrorLine] = ()) -> None:
     """Store lines and the roll-ups of those of the access log, as the consumer does."""
+    minutes = rollup.count(access)
     with server.root(DATABASE) as cursor:
         cursor.execute(rows.SESSION)
         for (before, after), stored in (
             (rows.INSERT_ACCESS, rows.line_rows(access)),
             (rows.INSERT_ERROR, rows.line_rows(error)),
-            (rows.INSERT_ROLLUP, rows.rollup_rows(rollup.count(access))),
+            (rows.INSERT_MINUTES, rows.rollup_rows(minutes)),
+            (rows.INSERT_HOURS, rows.rollup_rows(rollup.hours(minutes))),
         ):
             if stored:
                 cursor.execute(before + b",".join(stored) + after)

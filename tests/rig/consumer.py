@@ -232,7 +232,7 @@ class Consumer:
 
 
 def assert_conserved(query: Callable[[str], tuple[tuple[Any, ...], ...]]) -> None:
-    """Assert that no line is in two tables, and that the roll-ups equal a recount."""
+    """Assert that no line is in two tables, and that the roll-ups equal a recount, the hours to the class of routes."""
     both = query(
         "SELECT COUNT(*) FROM quarantine q WHERE q.line_id IN (SELECT line_id FROM access_log)"
         " OR q.line_id IN (SELECT line_id FROM error_log)"
@@ -255,3 +255,13 @@ def assert_conserved(query: Callable[[str], tuple[tuple[Any, ...], ...]]) -> Non
         f"{sums} FROM rollup_minute GROUP BY 1,2,3,4 ORDER BY 1,2,3,4"
     )
     assert rollup == recount, "the roll-ups are not what a recount gives"
+    keys = "source_id,host,route_class,status_class"
+    minutes = query(
+        f"SELECT DATE_FORMAT(minute,'%Y-%m-%d %H:00:00'),{keys},SUM(requests),SUM(bytes),{sums}"
+        " FROM rollup_minute GROUP BY 1,2,3,4,5 ORDER BY 1,2,3,4,5"
+    )
+    hours = query(
+        f"SELECT DATE_FORMAT(hour,'%Y-%m-%d %H:%i:00'),{keys},SUM(requests),SUM(bytes),{sums}"
+        " FROM rollup_hour GROUP BY 1,2,3,4,5 ORDER BY 1,2,3,4,5"
+    )
+    assert hours == minutes, "the hours are not the sum of their minutes"

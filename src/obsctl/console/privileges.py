@@ -9,6 +9,7 @@ PRIVILEGES = {
     "access_log": _READ,
     "error_log": _READ,
     "rollup_minute": _READ,
+    "rollup_hour": _READ,
     # The quarantine's page, and what the overview asks of the positions.
     "quarantine": _READ,
     "log_source": _READ,
@@ -32,6 +33,7 @@ REPLAY_PRIVILEGES = {
     "access_log": ("SELECT", "INSERT", "UPDATE"),
     "error_log": ("SELECT", "INSERT", "UPDATE"),
     "rollup_minute": ("SELECT", "INSERT", "UPDATE"),
+    "rollup_hour": ("SELECT", "INSERT", "UPDATE"),
     "quarantine": ("SELECT", "UPDATE", "DELETE"),
     "log_source": _READ,
 }

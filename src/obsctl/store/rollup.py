@@ -1,9 +1,10 @@
-"""Minute roll-ups: how many requests, bytes and of which latency, by source, host, route class and status class."""
+"""Roll-ups of minutes and hours: requests, bytes and latency, by source, host, route class and status class."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from obsctl.lines.formats.line import AccessLine
@@ -43,9 +44,14 @@ _API = frozenset({"api", "v1", "v2", "v3", "graphql", "rest", "rpc"})
 
 
 class Key(NamedTuple):
-    """A roll-up's key. ``minute`` is ``YYYY-MM-DD HH:MM``, ``status_class`` 0 to 9 (hundreds of the status)."""
+    """A roll-up's key.
 
-    minute: str
+    Attributes:
+        begin: of its minute or hour, ``YYYY-MM-DD HH:MM``.
+        status_class: 0 to 9 (hundreds of the status).
+    """
+
+    begin: str
     source_id: int
     host: str
     route_class: str
@@ -64,7 +70,7 @@ class Totals:
 
 
 def count(lines: Iterable[AccessLine]) -> dict[Key, Totals]:
-    """Count lines into roll-ups."""
+    """Count lines into roll-ups of minutes."""
     # By plain tuples, which are equal to keys: making a Key of every line takes a fifth of this.
     totals: dict[tuple[str, int, str, str, int], Totals] = {}
     for line in lines:
@@ -79,6 +85,17 @@ def count(lines: Iterable[AccessLine]) -> dict[Key, Totals]:
         if type(seconds) is float:
             entry.latency[bisect.bisect_left(_BOUNDS_S, seconds)] += 1
     return {Key(*key): entry for key, entry in totals.items()}
+
+
+def hours(minutes: Mapping[Key, Totals]) -> dict[Key, Totals]:
+    """Sum roll-ups of minutes up to those of their hours."""
+    sums: dict[Key, Totals] = {}
+    for key, entry in minutes.items():
+        hour = sums.setdefault(key._replace(begin=f"{key.begin[:13]}:00"), Totals())
+        hour.requests += entry.requests
+        hour.bytes += entry.bytes
+        hour.latency = list(map(operator.add, hour.latency, entry.latency))
+    return sums
 
 
 def route_class(uri: str) -> str:

@@ -59,8 +59,9 @@ def test_the_reader_sees_the_lines_and_nothing_of_the_console(project: Path) -> 
 
 
 def test_the_buckets_of_the_code_are_the_columns(project: Path) -> None:
-    text = (project / "roles/mysql/files/migrations/0001_initial.sql").read_text()
-    assert re.findall(r"(?m)^  (lat_\w+) ", text) == [*(f"lat_{b}" for b in rollup.LATENCY_BOUNDS_MS), "lat_more"]
+    text = "".join(p.read_text() for p in sorted((project / "roles/mysql/files/migrations").glob("*.sql")))
+    buckets = [*(f"lat_{bound}" for bound in rollup.LATENCY_BOUNDS_MS), "lat_more"]
+    assert re.findall(r"(?m)^  (lat_\w+) BIGINT", text) == buckets * 2
     assert re.findall(r"(?m)^PARTITION BY RANGE COLUMNS \((\w+)\)", text) == list(day_partitions.TABLES.values())
 
 
@@ -90,7 +91,7 @@ def test_migrations_are_portable(project: Path) -> None:
 def test_statements_name_columns_that_exist(project: Path) -> None:
     migrations = "".join(p.read_text() for p in sorted((project / "roles/mysql/files/migrations").glob("*.sql")))
     # Those of the log tables: tests/unit/store/test_columns.py.
-    for head, _ in (rows.INSERT_QUARANTINE, rows.INSERT_ROLLUP):
+    for head, _ in (rows.INSERT_QUARANTINE, rows.INSERT_MINUTES, rows.INSERT_HOURS):
         table, columns = re.match(r"INSERT INTO (\w+) \((.+)\) VALUES", head.decode()).groups()
         body = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.+?)\n\)", migrations, re.DOTALL)[1]
         assert set(columns.split(",")) <= set(re.findall(r"(?m)^  (\w+) [A-Z]", body))

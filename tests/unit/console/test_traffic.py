@@ -1,8 +1,9 @@
-"""Series and tables of the minute roll-ups: steps, days of a time zone, percentiles of a histogram."""
+"""Series and tables of the roll-ups: which are read, steps, days of a time zone, percentiles of a histogram."""
 
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import pytest
 
 from obsctl.console import traffic
 from obsctl.console.traffic import Asked, percentile
+from obsctl.query.sql import Sql
 from obsctl.store.rollup import LATENCY_BOUNDS_MS
 
 BEGIN = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
@@ -108,3 +110,57 @@ def test_a_name_is_a_parameter_and_never_part_of_the_statement() -> None:
     statement = traffic.tables_of(asked(HOUR, host="x' OR '1'='1", route="api"))
     assert "x'" not in statement.text
     assert statement.parameters[2:] == ("x' OR '1'='1", "api")
+
+
+def stretches(statement: Sql) -> list[tuple[str, str, str]]:
+    """Return which tables the statement reads, and from when to when."""
+    tables = re.findall(r"FROM (rollup_\w+)", statement.text)
+    times = [str(value)[:19] for value in statement.parameters]
+    return list(zip(tables, times[::2], times[1::2], strict=True))
+
+
+def test_whole_hours_are_read_as_such_and_the_minutes_at_both_ends() -> None:
+    begin = BEGIN + datetime.timedelta(minutes=20)
+    end_of = {"begin": "2026-03-01 00:20:00", "end": "2026-03-31 00:20:00"}
+    whole = [
+        ("rollup_minute", end_of["begin"], "2026-03-01 01:00:00"),
+        ("rollup_hour", "2026-03-01 01:00:00", "2026-03-31 00:00:00"),
+        ("rollup_minute", "2026-03-31 00:00:00", end_of["end"]),
+    ]
+    month = asked(30 * 24 * HOUR, begin, "Europe/Berlin")
+    assert stretches(traffic.tables_of(month)) == stretches(traffic.series_of(month)) == whole
+    on_the_hour = asked(30 * 24 * HOUR)
+    assert stretches(traffic.series_of(on_the_hour)) == [
+        ("rollup_hour", "2026-03-01 00:00:00", "2026-03-31 00:00:00")
+    ]  # fmt: skip
+
+
+def test_points_within_an_hour_are_read_from_the_minutes() -> None:
+    day = asked(24 * HOUR)
+    assert stretches(traffic.series_of(day)) == [("rollup_minute", "2026-03-01 00:00:00", "2026-03-02 00:00:00")]
+    assert stretches(traffic.tables_of(day)) == [("rollup_hour", "2026-03-01 00:00:00", "2026-03-02 00:00:00")]
+    short = asked(HOUR, BEGIN + datetime.timedelta(minutes=1))
+    assert stretches(traffic.tables_of(short)) == [("rollup_minute", "2026-03-01 00:01:00", "2026-03-01 01:01:00")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "tables"),
+    [
+        ("UTC", {"rollup_hour"}),
+        ("Asia/Shanghai", {"rollup_hour"}),
+        ("Asia/Kolkata", {"rollup_minute"}),
+        ("Asia/Kathmandu", {"rollup_minute"}),
+        # Half an hour off in winter alone, which begins within the month.
+        ("Australia/Lord_Howe", {"rollup_minute"}),
+    ],
+)
+def test_days_of_a_zone_that_is_a_part_of_an_hour_off_are_read_from_the_minutes(zone: str, tables: set[str]) -> None:
+    month = asked(60 * 24 * HOUR, zone=zone)
+    assert {table for table, *_ in stretches(traffic.series_of(month))} == tables
+
+
+def test_what_bounds_the_traffic_bounds_each_stretch() -> None:
+    bounded = asked(24 * HOUR, BEGIN + datetime.timedelta(minutes=20), host="node1", route="api")
+    statement = traffic.tables_of(bounded._replace(scope=Sql("source_id = %s", (7,))))
+    assert statement.text.count("source_id = %s AND host = %s AND route_class = %s GROUP BY") == 3
+    assert [statement.parameters[at + 2 : at + 5] for at in (0, 5, 10)] == [(7, "node1", "api")] * 3

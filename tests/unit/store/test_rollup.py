@@ -20,6 +20,17 @@ def test_counts_by_key() -> None:
     assert len(totals) == 3
 
 
+def test_hours_are_the_sum_of_their_minutes_and_of_nothing_else() -> None:
+    lines = [row(), row(request_time=0.2), row(ts="2026-01-02 03:00:00.000", request_time=0.2), row(status=404)]
+    minutes = rollup.count([*lines, row(ts="2026-01-02 04:00:00.000")])
+    hours = rollup.hours(minutes)
+    key = rollup.Key("2026-01-02 03:00", 7, "node1", "other", 2)
+    assert (hours[key].requests, hours[key].bytes, sum(hours[key].latency)) == (3, 30, 2)
+    assert hours[key].latency[5] == 2
+    assert sorted(hours) == [key, key._replace(status_class=4), key._replace(begin="2026-01-02 04:00")]
+    assert [minutes[key._replace(begin=f"2026-01-02 03:{minute}")].requests for minute in ("00", "04")] == [1, 2]
+
+
 def test_a_batch_of_damaged_lines_stays_within_its_column() -> None:
     (totals,) = rollup.count([row(bytes=NUMBER_MAX)] * 50_000).values()
     assert totals.bytes < 2**63

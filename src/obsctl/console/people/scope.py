@@ -51,7 +51,7 @@ class Scope(NamedTuple):
         return asked if self.projects is None else conjunction([self._bound(table), asked])
 
     def counted(self) -> Sql:
-        """Return the condition by which the minute roll-ups count the scope's requests.
+        """Return the condition by which the roll-ups count the scope's requests.
 
         Raises:
             NotCountedError: they cannot.

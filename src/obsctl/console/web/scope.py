@@ -83,7 +83,7 @@ def invalid_filter(error: QueryError) -> ProblemError:
 
 
 def counted_for(scope: Scope) -> Sql:
-    """Return the condition by which the minute roll-ups count what a person sees.
+    """Return the condition by which the roll-ups count what a person sees.
 
     Raises:
         ProblemError: they cannot count it.

@@ -8,7 +8,7 @@ Its steps, in one transaction:
 3. **Access lines**, by LOAD DATA LOCAL where the server takes it, else by INSERT.
 4. **Error lines**, by INSERT.
 5. **Quarantine**: the batch's own, and the lines that the database refused in steps 3 and 4.
-6. **Roll-ups** of the access lines that this transaction inserted, and no others.
+6. **Roll-ups** of the access lines that this transaction inserted, and no others: their minutes, then their hours.
 
 If fewer rows were inserted than sent, some are stored already: the transaction is rolled back, the known identities are
 read, and it is tried again without them.
@@ -263,8 +263,14 @@ def _insert(session: Session, statement: tuple[bytes, bytes], literals: Iterable
 
 
 def add_rollups(session: Session, lines: Iterable[AccessLine]) -> None:
-    """Count lines into their minute's roll-ups."""
-    _insert(session, rows.INSERT_ROLLUP, rows.rollup_rows(rollup.count(lines)))
+    """Count lines into the roll-ups of their minutes and hours.
+
+    Every writer takes the minutes first, then the hours, each in the order of their keys: so none waits for one that
+    waits for it.
+    """
+    minutes = rollup.count(lines)
+    _insert(session, rows.INSERT_MINUTES, rows.rollup_rows(minutes))
+    _insert(session, rows.INSERT_HOURS, rows.rollup_rows(rollup.hours(minutes)))
 
 
 def known_lines(session: Session, lines: Collection[Line]) -> set[bytes]:

@@ -20,7 +20,7 @@ BEYOND = "p_max"
 #: Days prepared beyond today. A consumer that is down for a week still finds its partitions.
 DAYS_AHEAD = 7
 #: Tables that are partitioned, and their partition column.
-TABLES = {"access_log": "ts", "error_log": "ts", "rollup_minute": "minute"}
+TABLES = {"access_log": "ts", "error_log": "ts", "rollup_minute": "minute", "rollup_hour": "hour"}
 
 _ONE_DAY = datetime.timedelta(days=1)
 _MIDNIGHT = "00:00:00"

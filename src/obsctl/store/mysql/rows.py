@@ -64,15 +64,20 @@ INSERT_QUARANTINE = (
     f"INSERT INTO quarantine ({_QUARANTINE_COLUMNS}) VALUES ".encode(),
     b" ON DUPLICATE KEY UPDATE line_id=quarantine.line_id",
 )
-INSERT_ROLLUP = (
-    f"INSERT INTO rollup_minute (minute,source_id,host,route_class,status_class,{','.join(_SUMS)}) VALUES ".encode(),
+
+
+def _insert_rollup(table: str, begin: str) -> tuple[bytes, bytes]:
+    """Return the statement that adds to a table of roll-ups; ``begin`` is its column of time."""
     # VALUES() is the only spelling that MySQL and MariaDB share.
-    (
-        " ON DUPLICATE KEY UPDATE "
-        + ",".join(f"{name}=rollup_minute.{name}+VALUES({name})" for name in _SUMS)
-        + ",stored_at=CURRENT_TIMESTAMP(3)"
-    ).encode(),
-)
+    added = ",".join(f"{name}={table}.{name}+VALUES({name})" for name in _SUMS)
+    return (
+        f"INSERT INTO {table} ({begin},source_id,host,route_class,status_class,{','.join(_SUMS)}) VALUES ".encode(),
+        f" ON DUPLICATE KEY UPDATE {added},stored_at=CURRENT_TIMESTAMP(3)".encode(),
+    )
+
+
+INSERT_MINUTES = _insert_rollup("rollup_minute", "minute")
+INSERT_HOURS = _insert_rollup("rollup_hour", "hour")
 
 
 def text(value: str) -> str:

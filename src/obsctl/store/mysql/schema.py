@@ -21,6 +21,7 @@ PRIVILEGES = {
     "access_log": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
     "error_log": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
     "rollup_minute": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
+    "rollup_hour": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
     "quarantine": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "schema_migrations": ("SELECT",),
 }
@@ -103,6 +104,24 @@ def _log_table(line: type[Line]) -> Table:
     return Table(columns | {"stored_at": _NOW}, (("ts", "line_id"),))
 
 
+def _rollup_table(begin: str) -> Table:
+    """Return a table of roll-ups; ``begin`` is its column of time."""
+    return Table(
+        {
+            begin: Column("DATETIME"),
+            "source_id": _SOURCE,
+            "host": Column("VARCHAR(64)"),
+            "route_class": _FORMAT,
+            "status_class": Column("TINYINT UNSIGNED"),
+            "requests": _NUMBER,
+            "bytes": _NUMBER,
+            **{f"lat_{bound}": _COUNT for bound in (*LATENCY_BOUNDS_MS, "more")},
+            "stored_at": _NOW,
+        },
+        ((begin, "source_id", "host", "route_class", "status_class"),),
+    )
+
+
 TABLES = {
     "log_source": Table(
         {
@@ -139,18 +158,6 @@ TABLES = {
         },
         (("line_id",),),
     ),
-    "rollup_minute": Table(
-        {
-            "minute": Column("DATETIME"),
-            "source_id": _SOURCE,
-            "host": Column("VARCHAR(64)"),
-            "route_class": _FORMAT,
-            "status_class": Column("TINYINT UNSIGNED"),
-            "requests": _NUMBER,
-            "bytes": _NUMBER,
-            **{f"lat_{bound}": _COUNT for bound in (*LATENCY_BOUNDS_MS, "more")},
-            "stored_at": _NOW,
-        },
-        (("minute", "source_id", "host", "route_class", "status_class"),),
-    ),
+    "rollup_minute": _rollup_table("minute"),
+    "rollup_hour": _rollup_table("hour"),
 }

@@ -51,7 +51,7 @@ class AskedTraffic(BaseModel):
 
 @api.get("/traffic")
 def traffic_of(request: Request, scope: Scoped, asked: Annotated[AskedTraffic, Query()]) -> dict[str, Any]:
-    """Count requests, bytes and latency from the minute roll-ups: as series, and by balancer and class of routes."""
+    """Count requests, bytes and latency from the roll-ups: as series, and by balancer and class of routes."""
     config: ConsoleConfig = request.app.state.config
     pool: Pool = request.app.state.pool
     begin, end = span(config, asked.since, asked.until)

@@ -1,4 +1,4 @@
-// The traffic page: charts and tables from the minute roll-ups. Its state is the address.
+// The traffic page: charts and tables from the roll-ups. Its state is the address.
 
 import {
   ask, calm, chosenRange, complain, element, mark, putRange, say, showOwnRange, showRange, siteTime, texts, timezone,
