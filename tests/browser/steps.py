@@ -15,8 +15,7 @@ def settled(page: Browser) -> None:
         "return document.getElementById('stop').hidden && (line || !document.getElementById('trouble').hidden)",
         "/overview": "return document.querySelector('#charts canvas') && document.querySelector('#layers tbody tr')"
         " && document.querySelector('#shippers tbody tr')",
-        "/tail": "return document.getElementById('progress').textContent"
-        " || !document.getElementById('trouble').hidden",
+        "/tail": "return document.getElementById('progress').textContent || !document.getElementById('trouble').hidden",
         "/live": "return document.querySelector('#charts canvas') || !document.getElementById('trouble').hidden",
         "/traffic": "return document.querySelectorAll('#charts canvas').length === 3",
         # The console counts them when it starts.

@@ -16,7 +16,6 @@ from rig.console import Console, password_of
 from tests.browser import steps
 from tests.browser.lines import ACCESS, HOSTILE, HOSTILE_STATUS, LONG, LONG_MESSAGE, LONG_STATUS, NOW
 
-
 #: What is offered while a filter is typed.
 _OFFERED = "#completions [role=option] span:first-child"
 
@@ -35,7 +34,8 @@ def test_a_filter_is_completed_searched_and_in_the_address(page: Browser, site: 
     assert _filter(page) == "status:"
     page.wait("all statuses", lambda: {"200", "502"} <= set(page.texts(_OFFERED)))
     page.press("50")
-    page.wait("those that begin so", lambda: {"500", "502"} <= set(page.texts(_OFFERED)) <= {f"50{n}" for n in range(10)})
+    begin_so = {f"50{digit}" for digit in range(10)}
+    page.wait("those that begin so", lambda: {"500", "502"} <= set(page.texts(_OFFERED)) <= begin_so)
     page.all(_OFFERED)[page.texts(_OFFERED).index("502")].click()
     assert _filter(page) == "status:502 "
     page.press("AND host:node")
