@@ -14,7 +14,7 @@ import pytest
 import requests
 from confluent_kafka.admin import NewPartitions
 
-from obsctl.kafka.topic_log import END, TopicLog, TopicMissingError
+from obsctl.kafka.topic_log import END, NotAnsweredError, TopicLog, TopicMissingError
 from rig.console import DATABASE, Console, console, csrf, make_database
 from rig.database import MariaDB
 from rig.events import events
@@ -231,7 +231,14 @@ def test_a_reader_that_is_far_behind_goes_on_at_the_end_and_knows_what_it_passed
     kafka: KafkaNode, writer: Writer
 ) -> None:
     kafka.create_topic("live-behind", 2)
-    log = TopicLog([kafka.bootstrap], "live-behind", "test", since=END, timeout_s=5)
+
+    def opened() -> TopicLog | None:
+        with contextlib.suppress(NotAnsweredError):  # a partition that is new has no leader yet
+            return TopicLog([kafka.bootstrap], "live-behind", "test", since=END, timeout_s=5)
+        return None
+
+    log = wait_for("the topic", opened)
+    assert log is not None
     try:
         for number in range(5000):
             writer.raw("live-behind", b"%d" % number)
