@@ -37,7 +37,7 @@ class Ssh:
 
     def says(self, words: str, status: int) -> None:
         self.program.write_text(
-            f'#!/bin/sh\nfor last; do :; done; printf %s "$last" > {self._folder}/asked\nps -o args= -p $$ > '
+            f'#!/bin/sh\nfor last; do :; done; printf %s "$last" > {self._folder}/asked\nps -ww -o args= -p $$ > '
             f"{self._folder}/argv\ncat > {self._folder}/given\ncat <<'EOF'\n{words}\nEOF\nexit {status}\n"
         )
         self.program.chmod(0o755)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from obsctl.consumer.tools import replay as module
-from obsctl.consumer.tools.replay import Result, replay
+from obsctl.consumer.tools.replay import Result, judge, replay
 from obsctl.kafka.partition import TopicPartition
 from obsctl.lines.formats.line import AccessLine
 from obsctl.store.batch import Source
@@ -18,9 +18,9 @@ from obsctl.store.interface import StoreUnavailableError
 from obsctl.store.mysql.operations import Candidate, Kept, Released, Selection
 from obsctl.store.quarantine import Quarantined
 from rig.records import json_line, record
-from tests.unit.consumer.settings import config, database, kafka
+from tests.unit.consumer.settings import database
 
-CONFIG = config(kafka=kafka(), database=database())
+DATABASE, READ = database(), judge("UTC", ())
 #: As the store's columns hold times: UTC, without a zone.
 SINCE, NOON, NOW = (datetime.datetime(2026, 1, day, hour) for day, hour in ((1, 0), (1, 12), (2, 0)))  # noqa: DTZ001
 
@@ -77,7 +77,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOperations]:
 
 def test_lines_are_moved_in_portions_of_a_transaction(store: FakeOperations) -> None:
     store.lines = FakeOperations(1203).lines
-    result = replay(CONFIG, "parse", SINCE)
+    result = replay(DATABASE, READ, "parse", SINCE)
     assert store.portions == [500, 500, 203]
     assert store.acts == ["release"] * 3
     assert (result.examined, result.released.moved, result.released.stays["parse"], result.left) == (1203, 1200, 3, 0)
@@ -85,10 +85,10 @@ def test_lines_are_moved_in_portions_of_a_transaction(store: FakeOperations) -> 
 
 def test_large_lines_make_small_portions_and_one_too_large_goes_alone(store: FakeOperations) -> None:
     store.lines = FakeOperations(7, size=3 * 2**20).lines
-    replay(CONFIG, "parse", SINCE)
+    replay(DATABASE, READ, "parse", SINCE)
     assert store.portions == [2, 2, 2, 1]
     store.lines, store.portions = FakeOperations(2, size=9 * 2**20).lines, []
-    replay(CONFIG, "parse", SINCE)
+    replay(DATABASE, READ, "parse", SINCE)
     assert store.portions == [1, 1]
 
 
@@ -97,18 +97,18 @@ def test_large_lines_make_small_portions_and_one_too_large_goes_alone(store: Fak
 )
 def test_a_limit_says_what_is_left(store: FakeOperations, limit: int, portions: list[int], left: int) -> None:
     store.lines = FakeOperations(1203).lines
-    result = replay(CONFIG, "parse", SINCE, limit=limit)
+    result = replay(DATABASE, READ, "parse", SINCE, limit=limit)
     assert (store.portions, result.left) == (portions, left)
 
 
 def test_a_dry_run_changes_nothing(store: FakeOperations) -> None:
     store.lines = FakeOperations(3).lines
-    replay(CONFIG, "parse", SINCE, dry_run=True)
+    replay(DATABASE, READ, "parse", SINCE, dry_run=True)
     assert store.acts == ["weigh"]
 
 
 def test_an_empty_selection_is_an_empty_result(store: FakeOperations) -> None:
-    assert replay(CONFIG, "parse", SINCE) == Result(NOW)
+    assert replay(DATABASE, READ, "parse", SINCE) == Result(NOW)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_empty_selection_is_an_empty_result(store: FakeOperations) -> None:
 def test_lines_that_come_meanwhile_cannot_keep_it_going(
     store: FakeOperations, until: datetime.datetime | None, used: datetime.datetime
 ) -> None:
-    assert replay(CONFIG, "parse", SINCE, until).until == used
+    assert replay(DATABASE, READ, "parse", SINCE, until).until == used
     assert store.selections == {Selection("parse", SINCE, used)}
 
 
@@ -130,13 +130,13 @@ def test_a_store_that_goes_away_in_between_is_said(store: FakeOperations) -> Non
     store.lines = FakeOperations(600).lines
     store.failure = StoreUnavailableError("away")
     with pytest.raises(StoreUnavailableError):
-        replay(CONFIG, "parse", SINCE)
+        replay(DATABASE, READ, "parse", SINCE)
     assert store.portions == [500], "lines that were already moved stay moved"
 
 
 def test_a_line_is_read_as_the_present_parsers_read_it(store: FakeOperations) -> None:
     store.lines = FakeOperations(1).lines
-    replay(CONFIG, "parse", SINCE)
+    replay(DATABASE, READ, "parse", SINCE)
 
     def judged(value: bytes | None) -> Any:
         return store.judge(
