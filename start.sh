@@ -92,7 +92,7 @@ The fleet is up (after $1 s).
   host             address        runs
   node1..node3     198.18.0.11-13 nginx, keepalived, obs-backend, filebeat, kafka
   db1              198.18.0.21    database ($2)
-  app1             198.18.0.31    obsctl-consumer, obsctl-alerter
+  app1             198.18.0.31    obsctl-consumer, obsctl-alerter, obsctl-console
   VIP              198.18.0.100   http://198.18.0.100/
   robot stand-in   198.18.0.1     http://198.18.0.1:9580/received
 
@@ -100,6 +100,7 @@ Try next (source .venv/bin/activate first, or write .venv/bin/obsctl):
   obsctl status                        all layers on one screen
   obsctl kafka status                  what the cluster can still lose
   obsctl alert test                    the message, and the robot's own answer
+  obsctl console user add ada --role admin   then log in at https://198.18.0.31:8443
   obsctl lab kill node1                crash the VIP's holder, then: obsctl verify vip
   obsctl lab ssh db1 -- mysql obs -e 'SELECT COUNT(*) FROM access_log'
   ./start.sh --down                    take it all away again

@@ -20,10 +20,8 @@ from obsctl.console.errors.fingerprint import fingerprint
 from obsctl.lines.formats.line import AccessLine, ErrorLine
 from obsctl.query import values
 from obsctl.query.fields import ACCESS, ERROR
-from obsctl.store import rollup
-from obsctl.store.mysql import rows
 from obsctl.store.settings import Database
-from rig.console import DATABASE, PASSWORD, USER, Console, console, make_database
+from rig.console import DATABASE, PASSWORD, USER, Console, console, make_database, store_lines
 from rig.database import MariaDB
 from rig.waiting import wait_for
 
@@ -63,19 +61,11 @@ class Store:
 
     def add(self, *lines: AccessLine | ErrorLine) -> None:
         """Store lines in one transaction, with their roll-ups."""
-        with self.server.root(DATABASE) as cursor:
-            cursor.execute(rows.SESSION)
-            cursor.execute("BEGIN")
-            access = [line for line in lines if isinstance(line, AccessLine)]
-            errors = [line for line in lines if isinstance(line, ErrorLine)]
-            for (before, after), values_of in (
-                (rows.INSERT_ACCESS, rows.line_rows(access)),
-                (rows.INSERT_ROLLUP, rows.rollup_rows(rollup.count(access))),
-                (rows.INSERT_ERROR, rows.line_rows(errors)),
-            ):
-                if all_rows := b",".join(values_of):
-                    cursor.execute(before + all_rows + after)
-            cursor.execute("COMMIT")
+        store_lines(
+            self.server,
+            [line for line in lines if isinstance(line, AccessLine)],
+            [line for line in lines if isinstance(line, ErrorLine)],
+        )
 
     def run(self, now: datetime.datetime = NOW) -> int | None:
         return upkeep.run(self.pool, now)

@@ -16,9 +16,7 @@ from obsctl.query import values
 from obsctl.query.fields import ACCESS
 from obsctl.query.parse import parse
 from obsctl.query.predicate import compile_predicate
-from obsctl.store import rollup
-from obsctl.store.mysql import rows
-from rig.console import DATABASE, USER, Console, console, csrf, make_database
+from rig.console import DATABASE, USER, Console, console, csrf, make_database, store_lines
 from rig.database import MariaDB
 from rig.waiting import wait_for
 
@@ -48,15 +46,7 @@ ERRORS = [
 @pytest.fixture(scope="module")
 def page(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     make_database(mariadb)
-    with mariadb.root(DATABASE) as cursor:
-        cursor.execute(rows.SESSION)
-        for (before, after), made in (
-            (rows.INSERT_ACCESS, rows.line_rows(LINES)),
-            (rows.INSERT_ERROR, rows.line_rows(ERRORS)),
-            (rows.INSERT_ROLLUP, rows.rollup_rows(rollup.count(LINES))),
-        ):
-            cursor.execute(before + b",".join(made) + after)
-        cursor.execute("COMMIT")
+    store_lines(mariadb, LINES, ERRORS)
     with console(mariadb, tmp_path_factory.mktemp("console")) as running:
         yield running
     with mariadb.root() as cursor:

@@ -111,7 +111,7 @@ def test_an_admin_manages_users_and_each_change_is_on_record(page: Console, ada:
     # The first password opens nothing but the change of it.
     assert nora.browser.get(f"{page.url}/search", timeout=10).url == f"{page.url}/account"
     account = nora.browser.get(f"{page.url}/account", timeout=10).text
-    assert "Change the password before anything else." in account
+    assert "Change your password first." in account
     nora.browser.headers["x-csrf-token"] = csrf(account)
     refused = nora.ask("GET", "/search")
     assert (refused.status_code, refused.json()["code"]) == (403, "change-password")

@@ -105,10 +105,11 @@ def make_database(server: MariaDB) -> None:
 
 
 def store_lines(server: MariaDB, access: Sequence[AccessLine], error: Sequence[ErrorLine] = ()) -> None:
-    """Store lines and the roll-ups of those of the access log, as the consumer does."""
+    """Store lines and the roll-ups of those of the access log in one transaction, as the consumer does."""
     minutes = rollup.count(access)
     with server.root(DATABASE) as cursor:
         cursor.execute(rows.SESSION)
+        cursor.execute("BEGIN")
         for (before, after), stored in (
             (rows.INSERT_ACCESS, rows.line_rows(access)),
             (rows.INSERT_ERROR, rows.line_rows(error)),
