@@ -251,6 +251,8 @@ def test_a_search_that_another_person_shares_is_seen_and_stays_theirs(page: Brow
         (f"since=90m&until={NOW - datetime.timedelta(seconds=1799):%Y-%m-%dT%H:%M:%SZ}&filter=status:502", 900),
         ("since=2000-01-01", 0),
     ],
+    # Each process that runs tests has its own NOW, and all must know the same tests.
+    ids=["an age", "an age and an end", "a date"],
 )
 def test_an_address_of_any_time_range_is_kept_as_it_is(page: Browser, site: Console, address: str, newest: int) -> None:
     page.enter_as(site.logged_in())
