@@ -48,6 +48,8 @@ def test_each_text_is_used_and_each_that_is_used_exists() -> None:
     used = set(re.findall(r"\bt\.(\w+)", TEMPLATES)) | {*NAVIGATION, *ADMINISTRATION}
     for ages, start in re.findall(r'in (\("\d+[mhd]"[^)]*\)) %\}.+?t\["(\w+_)" ~', TEMPLATES):
         used |= {start + age for age in re.findall(r'"(\w+)"', ages)}
+    for ages in re.findall(r"time_range\((\([^)]*\))\)", TEMPLATES):
+        used |= {f"last_{age}" for age in re.findall(r'"(\w+)"', ages)}
     used |= set(re.findall(r'said\["(\w+)"\]', ROUTES))
     of_script = set(re.findall(r'\bsay\("(\w+)"', SCRIPTS)) | set(re.findall(r"\btexts\.(\w+)", SCRIPTS))
     of_script |= {"found_more", "found_all", "out_of_time"} | {f"role_{role}" for role in Role}

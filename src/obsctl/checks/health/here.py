@@ -14,7 +14,7 @@ from obsctl.checks.health.snapshot import HealthSnapshot
 from obsctl.core.report import Finding
 from obsctl.fleet.model import Fleet
 
-#: Layers that answer over the network: whoever does not see them has found a fault.
+#: Layers that answer over the network: where this host gets no answer from them, that is a fault.
 _OVER_NETWORK = frozenset(("kafka", "database"))
 
 

@@ -103,14 +103,14 @@ class Feed:
             thread.join(_ANSWER_S + _ASK_EVERY_S)
 
     def _is_unwanted(self) -> bool:
-        """Whether the console ends, or nobody has wanted lines for a while."""
+        """Whether the console is stopping, or has had no watcher for a while."""
         now = time.monotonic()
         if self._sinks:
             self._wanted_at = now
         return self._stopping.is_set() or now - self._wanted_at > _LINGER_S
 
     def _is_over(self) -> bool:
-        """Whether the thread is to end; whoever comes from now on starts another one."""
+        """Whether the thread must end; the next watcher then starts another one."""
         with self._lock:
             over = self._is_unwanted()
             if over:
@@ -125,7 +125,7 @@ class Feed:
             except ObsctlError as error:
                 self._complain(error)
             except Exception:
-                # Whoever watches is told, and the next try may work.
+                # The watchers are told, and the next attempt may succeed.
                 LOG.exception("reading failed", extra={"topic": self._topic})
                 self.trouble = "the reader failed; the console's journal says why"
             self._stopping.wait(_AGAIN_S)

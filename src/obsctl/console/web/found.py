@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
 async def stream(
     pool: Pool, seconds: float, messages: Callable[[Any], Iterator[dict[str, Any]]]
 ) -> AsyncIterator[bytes]:
-    """Yield messages as JSON lines; whoever stops reading ends the statement that makes them.
+    """Yield messages as JSON lines; when the client disconnects, the statement that produces them is killed.
 
     Args:
         pool: of connections; the messages get one of their own.

@@ -133,8 +133,8 @@ async def caller(request: Request) -> Person:
     console made it, because no other site's page can know a token.
 
     Raises:
-        ProblemError: nobody is logged in, or the token is none; or a changing request does not come from a page of this
-            console.
+        ProblemError: there is no login, or the token is not valid; or a changing request does not come from a page of
+            this console.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

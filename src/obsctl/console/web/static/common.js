@@ -32,7 +32,7 @@ export class Refused extends Error {
   }
 }
 
-// Ask the API; whoever is no longer logged in is led to the login and back. With a body: change something.
+// Call the API. Without a session the browser goes to the login page and back. A body is sent as JSON.
 export async function ask(path, { method = "GET", body = undefined, signal = undefined } = {}) {
   const headers = { "content-type": "application/json" };
   if (method !== "GET") headers["x-csrf-token"] = document.querySelector('meta[name="csrf"]').content;

@@ -140,7 +140,7 @@ form.addEventListener("submit", (event) => {
 });
 pauseButton.addEventListener("click", () => pause(!paused));
 document.getElementById("clear").addEventListener("click", clear);
-// Whoever opens a row reads it: it stays where it is.
+// An opened row is being read: pause, so that it stays where it is.
 body.addEventListener("click", (event) => event.target.closest(".open") && !paused && pause(true));
 addEventListener("popstate", () => start());
 
