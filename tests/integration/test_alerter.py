@@ -153,6 +153,10 @@ class Watch:
             return False
         return health["role"] == "active" and health["status"] != "failing" and health["lag"] == 0
 
+    def has_read(self, before: int, more: int) -> bool:
+        """Say whether it has read ``more`` lines after ``before``; one that left Kafka for a while counts from 0."""
+        return self.ready() and self.health()["counted"] in (before + more, more)
+
     def stands_by(self) -> bool:
         try:
             health = self.health()
@@ -374,7 +378,10 @@ def test_a_restart_neither_repeats_nor_forgets(watch: Watch) -> None:
     wait_for(watch.log, lambda: bool(watch.titles()) and watch.health()["waiting"] == 0)
     watch.kill()
     watch.start()
-    settled(watch, [f"[FIRING] rate {CLIENT}", f"[RESOLVED] rate {CLIENT}"])
+    wait_for(watch.log, said(watch.vendor, CLIENT))
+    time.sleep(1)
+    # A slow start may find the condition over: one message says both.
+    assert watch.titles() in (both(CLIENT), [whole(CLIENT)])
 
 
 def test_a_resend_and_a_replay_of_old_lines_are_not_counted(watch: Watch) -> None:
@@ -450,7 +457,7 @@ def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions:
     watch.kafka.create_topic(watch.topic, partitions)
     watch.produce_again()
     watch.send(watch.requests(60), partitions)
-    pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 40)
+    pages = watch.seen_until(lambda: watch.has_read(90, 60), 40)
     assert_was_not_well(pages, "created again")
     assert watch.health()["status"] == "ok"
     assert watch.health()["topics"][watch.topic]["id"] not in ("", before)
@@ -571,7 +578,7 @@ def test_a_log_that_lost_its_records_is_read_again(broken: tuple[OwnBroker, Watc
     own.lose_log(watch.topic)
     watch.produce_again()
     watch.send(watch.requests(60))
-    wait_for(watch.log, lambda: watch.ready() and watch.health()["counted"] == 150, seconds=60)
+    wait_for(watch.log, lambda: watch.has_read(90, 60), seconds=60)
     watch.send(watch.requests(120))
     settled(watch, both(CLIENT), 40)
 
@@ -639,7 +646,7 @@ def test_a_topic_made_again_while_one_of_three_brokers_hangs(kafka_libs: Path, t
                 brokers.resume(3)
                 watch.produce_again()
                 watch.send(watch.requests(60))
-                pages = watch.seen_until(lambda: watch.ready() and watch.health()["counted"] == 150, 60)
+                pages = watch.seen_until(lambda: watch.has_read(90, 60), 60)
                 assert_was_not_well(pages, "created again")
                 watch.send(watch.requests(120))
                 settled(watch, both(CLIENT), 40)

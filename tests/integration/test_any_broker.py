@@ -61,8 +61,9 @@ def test_a_leader_that_is_down_is_not_connected_to_without_pause(
     counting = {"statistics.interval.ms": 500, "stats_cb": lambda text: told.append(json.loads(text))}
     monkeypatch.setattr(clients, "settings", lambda *which: settings(*which) | counting)
     client = clients.admin(brokers.bootstrap.split(","), "test")
+    brokers.lead_evenly()
     parts = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
-    assert not end_offsets.ask(client, parts, 10.0).faults
+    assert not end_offsets.ask(client, parts, 30.0).faults
     for node in (2, 3):  # without a majority no other broker becomes the leader of their partitions
         brokers.kill(node)
     try:

@@ -282,7 +282,7 @@ def test_quotas_of_a_user_are_the_listed_ones_and_slow_it_down(guarded: Cluster)
     change(before, before)
     node = guarded.node("broker1", "tls", kafka_quotas={"filebeat": {"producer_byte_rate": 2000}, "reports": {}})
     wanted = kafka_quotas.wanted_quotas(node.value("__kafka_all_quotas"))
-    assert sorted(wanted) == ["alerter", "consumer", "filebeat", "obsctl", "reports"]
+    assert sorted(wanted) == ["alerter", "console", "consumer", "filebeat", "obsctl", "reports"]
     change(kafka_quotas.plan(wanted, before), {"filebeat": {"producer_byte_rate": 2000.0}, **of_another})
 
     slowed: list[Any] = []

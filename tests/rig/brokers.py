@@ -93,6 +93,19 @@ class Brokers:
         arguments = ("--bootstrap-server", self.bootstrap, "--reassignment-json-file", str(plan), "--execute")
         return self._java.run(main, *arguments)
 
+    def lead_evenly(self) -> None:
+        """Have each partition of the topic led by its first replica: a broker that hung leads none of its own."""
+
+        def led() -> bool:
+            with contextlib.suppress(confluent_kafka.KafkaException):
+                admin = self.admin()
+                admin.elect_leaders(confluent_kafka.ElectionType.PREFERRED).result(10)
+                partitions = admin.list_topics(TOPIC, timeout=5).topics[TOPIC].partitions.values()
+                return all(part.leader == part.replicas[0] for part in partitions)
+            return False
+
+        wait_for("each broker leads partitions", led, every=0.5)
+
     def admin(self, *nodes: int) -> confluent_kafka.admin.AdminClient:
         """Return a client that asks these nodes first, or any."""
         bootstrap = ",".join(f"127.0.0.1:{self.ports[node]}" for node in nodes) or self.bootstrap

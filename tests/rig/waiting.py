@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,22 @@ T = TypeVar("T")
 #: What is cut after a second or two takes less on the busiest machine, and what is not cut takes for ever; seconds.
 HANGS_S = 30.0
 
+#: How many times longer than named a test waits before it fails: `./test.sh` sets it where much runs side by side.
+_PATIENCE = float(os.environ.get("OBSCRAFT_TEST_PATIENCE", "1"))
+
 
 def wait_for(what: str | Callable[[], str], probe: Callable[[], T], *, seconds: float = 60.0, every: float = 0.05) -> T:
     """Return the first truthy value of ``probe``.
 
     Args:
         what: what is waited for; or a function that says what is there instead.
+        seconds: after which there is none, on a machine with nothing else to do.
         every: seconds between two looks.
 
     Raises:
         AssertionError: there is none in time.
     """
+    seconds *= _PATIENCE
     deadline = time.monotonic() + seconds
     while True:
         value = probe()
