@@ -1075,6 +1075,28 @@ _ACCESS = {
     ),
 }  # fmt: skip
 
+_CONSOLE = {
+    "the console is stopped": Fault(
+        make=stop("obsctl-console", "app1"),
+        mend=start("obsctl-console", "app1"),
+        says=(
+            Says("health", "health: WARNING  obsctl-console on app1 is inactive since … UTC…",
+                 ("HEALTH_SERVICE_DOWN obsctl-console/app1",), 1, hint="systemctl status obsctl-console"),
+        ),
+    ),
+    "the console hangs": Fault(
+        make=freeze("obsctl-console", "app1"),
+        mend=thaw("obsctl-console", "app1"),
+        within=20,
+        long=False,
+        says=(
+            Says("health", "health: WARNING  obsctl-console on app1 is frozen…",
+                 ("HEALTH_SERVICE_FROZEN obsctl-console/app1",), 1,
+                 hint="systemctl kill -s CONT obsctl-console"),
+        ),
+    ),
+}  # fmt: skip
+
 #: The table, in the parts of its page.
 PARTS = {
     "Hosts": _HOSTS,
@@ -1085,5 +1107,6 @@ PARTS = {
     "Consumer and database": _ROWS,
     "Certificates, logins and rights": _ACCESS,
     "Alerts": _ALERTS,
+    "Console": _CONSOLE,
 }
 FAULTS: dict[str, Fault] = {name: fault for part in PARTS.values() for name, fault in part.items()}

@@ -431,4 +431,22 @@ def test_the_console_is_asked_for_where_a_host_has_it_and_lines_do_not_wait_for_
         Severity.WARNING,
     )
     assert "journalctl -u obsctl-console" in found.hint
-    assert {row["layer"]: row["status"] for row in describe_health(fleet, seen)["layers"]}["consumer"] == "ok"
+    layers = {row["layer"]: row["status"] for row in describe_health(fleet, seen)["layers"]}
+    assert (layers["consumer"], layers["obsctl-console"]) == ("ok", "warning")
+    assert "obsctl-console" not in _layers()
+
+
+@pytest.mark.parametrize("asked", [{"silent": {"obsctl-console": 8443}}, {"processes": {"obsctl-console": "T"}}])
+def test_a_console_that_hangs_is_a_warning(asked: dict[str, Any]) -> None:
+    having = msgspec.structs.replace(FLEET.hosts[-1], console=ConsoleNode(port=8443))
+    fleet = msgspec.structs.replace(FLEET, hosts=(*FLEET.hosts[:-1], having))
+    hosts = (*WELL.hosts[:-1], _host(units=_units(having), **_PAGES, **asked))
+    seen = msgspec.structs.replace(WELL, hosts=hosts)
+    (found,) = judge_health(fleet, seen)
+    assert (found.code, found.object, found.severity) == (
+        "HEALTH_SERVICE_FROZEN",
+        "obsctl-console/app1",
+        Severity.WARNING,
+    )
+    (detail,) = (row["detail"] for row in describe_health(fleet, seen)["layers"] if row["layer"] == "obsctl-console")
+    assert detail == "0 of 1 running"

@@ -17,6 +17,7 @@ from obsctl.checks.ask.http import get, words
 from obsctl.checks.ask.web import backend_tls
 from obsctl.checks.certs.collect import collect_certs
 from obsctl.checks.health.clocks import Clock
+from obsctl.checks.health.layers import CONSOLE
 from obsctl.checks.health.snapshot import AlerterPage, BackendProbe, Disk, HealthSnapshot, HostProbe
 from obsctl.checks.kafka.collect import collect_cluster
 from obsctl.checks.logs.collect import collect_passive
@@ -51,7 +52,7 @@ def units_of(fleet: Fleet, host: Host) -> tuple[str, ...]:
         "consumer": ("obsctl-consumer", "obsctl-alerter"),
     }
     units = tuple(unit for group in _GROUPS if group in host.groups for unit in by_group[group])
-    return (*units, "obsctl-console") if host.console is not None else units
+    return (*units, CONSOLE) if host.console is not None else units
 
 
 def collect_health(fleet: Fleet) -> HealthSnapshot:
@@ -152,10 +153,16 @@ def _script(fleet: Fleet, host: Host) -> str:
     for service, port in _pages(fleet, host).items():
         asks.append(f"printf 'page {service} '; curl -s -m 2 http://127.0.0.1:{port}/health | tr -d '\\n'; echo")
     if "filebeat" in host.groups:
-        asks.append(
-            f"curl -s -m 2 -o /dev/null http://127.0.0.1:{_FILEBEAT_PORT}/; echo asked filebeat {_FILEBEAT_PORT} $?"
-        )
+        asks.append(_asks("filebeat", _FILEBEAT_PORT, "http"))
+    if host.console is not None:
+        tls = any(listener.use == "console" for listener in host.certificates)
+        asks.append(_asks(CONSOLE, host.console.port, "https" if tls else "http"))
     return "; ".join(asks)
+
+
+def _asks(unit: str, port: int, scheme: str) -> str:
+    """Return what asks whether a unit answers at all; whose certificate it has, `certs status` judges."""
+    return f"curl -s -k -m 2 -o /dev/null {scheme}://127.0.0.1:{port}/; echo asked {unit} {port} $?"
 
 
 def _pages(fleet: Fleet, host: Host) -> dict[str, int]:

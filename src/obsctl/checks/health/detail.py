@@ -34,7 +34,7 @@ def detail(fleet: Fleet, snapshot: HealthSnapshot, layer: Layer) -> str:
 
 def _running(fleet: Fleet, snapshot: HealthSnapshot, layer: Layer) -> str:
     """Return on how many of its hosts a layer works: where it can be asked, that it answers; else that it runs."""
-    hosts = {host.name for group in layer.groups for host in fleet.group(group)}
+    hosts = {host.name for host in layer.hosts(fleet)}
     by_name = {probe.name: probe for probe in snapshot.hosts if probe.name in hosts}
     frozen = {(name, unit) for name, probe in by_name.items() for unit, _, _ in idle(fleet, snapshot, probe)}
     answers = {"nginx": snapshot.vip is not None and bool(snapshot.vip.nodes), "obs-backend": bool(snapshot.backends)}

@@ -21,6 +21,17 @@ class Layer(NamedTuple):
     groups: tuple[str, ...]
     needed_by: tuple[str, ...] = ()
 
+    def hosts(self, fleet: Fleet) -> list[Host]:
+        """Return the hosts on which it runs; the console is an option of its group's."""
+        return [
+            host
+            for host in fleet.hosts
+            if not set(self.groups).isdisjoint(host.groups) and (self.name != CONSOLE or host.console is not None)
+        ]
+
+
+#: The console's unit and layer.
+CONSOLE = "obsctl-console"
 
 #: In the order of a line's way.
 LAYERS = (
@@ -31,6 +42,7 @@ LAYERS = (
     Layer("kafka", ("kafka",), ("filebeat", "consumer")),
     Layer("consumer", ("consumer",)),
     Layer("alerter", ("consumer",)),
+    Layer(CONSOLE, ("consumer",)),
     Layer("database", ("mysql",), ("consumer",)),
 )
 #: The machines themselves, a row before the layers; what they run is judged by what it does, not by their disks.
@@ -57,7 +69,7 @@ LAYER_OF_UNIT = {"keepalived": "vip", "mysql": "database", "backend": "obs-backe
 
 def expected(fleet: Fleet, layer: Layer) -> bool:
     """Return whether the fleet should have a layer: it has it, or what cannot work without it."""
-    return any(fleet.group(group) for group in (*layer.groups, *layer.needed_by))
+    return bool(layer.hosts(fleet)) or any(fleet.group(group) for group in layer.needed_by)
 
 
 def seen(snapshot: HealthSnapshot, layer: str) -> bool:
@@ -71,15 +83,10 @@ def seen(snapshot: HealthSnapshot, layer: str) -> bool:
     return (layer == "nginx" and nginx) or (layer == "obs-backend" and any(b.status for b in snapshot.backends))
 
 
-def groups_of(host: Host | None) -> tuple[str, ...]:
-    """Return the groups of a host, which say what it runs; a question mark for a host that is not in the inventory."""
-    return host.groups if host is not None else ("?",)
-
-
 def on_host(fleet: Fleet, host: str) -> list[Layer]:
     """Return the layers that a host is part of, by its name."""
-    groups = groups_of(fleet.host(host))
-    return [layer for layer in LAYERS if not set(layer.groups).isdisjoint(groups)]
+    known = fleet.host(host)
+    return [layer for layer in LAYERS if known is not None and known in layer.hosts(fleet)]
 
 
 def about(fleet: Fleet, entry: Finding | Fault) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def _weighed(fleet: Fleet, snapshot: HealthSnapshot, finding: Finding, down: Set
         yield HOSTS, finding.severity.status
     if finding.code == "HEALTH_HOST_DOWN":
         for layer in on_host(fleet, name):
-            left = {host.name for group in layer.groups for host in fleet.group(group)} - down
+            left = {host.name for host in layer.hosts(fleet)} - down
             yield layer.name, Status.WARNING if left else Status.CRITICAL
     elif finding.code == "HEALTH_HOST_NOT_ASKED":
         answered = answering(fleet, snapshot, name)

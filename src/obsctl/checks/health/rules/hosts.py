@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from obsctl.checks.health.layers import groups_of
 from obsctl.checks.health.snapshot import HostProbe
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
@@ -32,7 +31,8 @@ def not_answering(fleet: Fleet, probe: HostProbe, answers: Mapping[str, str]) ->
             hint=login or (fleet.login_hint(host) if host else ""),
         )
         return
-    runs = ", ".join(groups_of(host))
+    # A host that is not in the inventory runs nobody knows what.
+    runs = ", ".join(host.groups if host is not None else ("?",))
     single = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
     yield Finding(
         code="HEALTH_HOST_DOWN",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from obsctl.checks.health.answers import idle
-from obsctl.checks.health.layers import LAYER_OF_UNIT, LAYERS, PAGED
+from obsctl.checks.health.layers import CONSOLE, LAYER_OF_UNIT, LAYERS, PAGED
 from obsctl.checks.health.snapshot import HealthSnapshot, HostProbe
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
@@ -68,7 +68,9 @@ def _down(fleet: Fleet, probe: HostProbe, unit: str, state: str) -> Finding:
 
 def _stands_alone(fleet: Fleet, name: str, unit: str) -> bool:
     """Whether no other host does what a unit of a host does."""
+    if unit == CONSOLE:  # nothing is lost or late without it
+        return False
     if unit in _SINGLE_UNITS or unit == fleet.database.service:
         return True
     layer = next((layer for layer in LAYERS if layer.name == LAYER_OF_UNIT.get(unit, unit)), None)
-    return layer is not None and not any(host.name != name for group in layer.groups for host in fleet.group(group))
+    return layer is not None and not any(host.name != name for host in layer.hosts(fleet))
