@@ -100,11 +100,23 @@ class Rig:
 
     # -- the sides ---------------------------------------------------------------------------------------------
 
-    def ours(self, processes: int, *, tls: bool = False) -> Figures:
-        """Drain the backlog with the consumer, and see that every row and every roll-up is there."""
+    def ours(
+        self,
+        processes: int,
+        *,
+        tls: bool = False,
+        beside: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> Figures:
+        """Drain the backlog with the consumer, and see that every row and every roll-up is there.
+
+        Args:
+            processes: workers of the consumer.
+            tls: to the database.
+            beside: what goes on meanwhile; it begins when the tables are there, before the consumer.
+        """
         group = self._begin(tls=tls)
         command = [self._consumer, "--config", self._config(group, processes)]
-        with _ended(self._launch(command, group)) as unit:
+        with beside(), _ended(self._launch(command, group)) as unit:
             figures = self._watch(unit, self._passed)
         self._require_all("the consumer")
         assert_conserved(self.query)
