@@ -17,7 +17,8 @@ Usage: ./test.sh [LEVEL ...]
   lab-debian12  the same with Debian 12 on every host, and the long drills
   lab-el9       the same with EL 9 twins as every host, and the long drills
 
-Without a level: lint beside unit and contract, then integration and browser beside the lab's making, then its drills.
+Without a level: lint beside unit and contract, then integration and browser, then the store on MySQL beside the lab's
+making, then its drills.
 The end shows how long each stage took.
 Refuses to touch a lab that it did not start, unless CI=true.
 TEXT
@@ -202,13 +203,17 @@ everything() { # in turn, most of it would leave a core idle
   stage "waiting for what runs beside"
   wait "$lint"
   wait "$roots"
-  # What waits for sessions to end, and what computes: the fleet is installed beside the integration tests.
-  export OBSCRAFT_LAB_OS=mixed OBSCRAFT_TEST_PATIENCE=3
-  lab_is_ours=true
-  beside make_lab_and_test_mysql
-  made=$!
+  # Three processes of tests use both cores: a fleet beside them would only have brokers time out.
+  export OBSCRAFT_TEST_PATIENCE=3
   stage "integration, browser (seconds of three processes)"
   run_tests -n 3 "${by_file[@]}" --durations=15 tests/integration tests/browser
+  # Playbooks wait for their hosts, so the fleet is installed beside tests that compute.
+  export OBSCRAFT_LAB_OS=mixed
+  lab_is_ours=true
+  beside make_lab
+  made=$!
+  stage "integration: the store on MySQL"
+  on_mysql
   stage "waiting for what runs beside"
   wait "$made"
   unset OBSCRAFT_TEST_PATIENCE
@@ -222,11 +227,6 @@ make_lab() {
   for step in "${lab_steps[@]}"; do
     in_one_piece "lab, $OBSCRAFT_LAB_OS: $step" molecule "$step" || return
   done
-}
-
-make_lab_and_test_mysql() {
-  make_lab || return
-  OBSCRAFT_TEST_TIMES='' in_one_piece "integration: the store on MySQL" on_mysql
 }
 
 drill_lab() { # PYTEST-OPTION...
