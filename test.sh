@@ -106,7 +106,7 @@ prepare_contract() {
 }
 
 prepare_integration() {
-  ./scripts/install-packages mariadb-server
+  ./scripts/install-packages mariadb-server redis-server
   command -v java >/dev/null || ./scripts/install-packages openjdk-17-jre-headless
   build_artifacts
 }

@@ -64,6 +64,7 @@ OPTIONAL_SECRETS = frozenset(
         "console_database_password",
         "mysql_console_password",
         "console_replay_password",
+        "console_redis_url",
         "mysql_replay_password",
         "filebeat_kafka_password",
         *(f"kafka_{user}_password" for user in KAFKA_USERS),

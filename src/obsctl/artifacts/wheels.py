@@ -19,7 +19,7 @@ from obsctl.core.errors import MissingDependencyError
 BACKEND_REQUIREMENTS = ("flask>=3.0", "gunicorn>=23.0")
 
 #: Extras that the roles install on hosts which need them.
-HOST_EXTRAS = ("apprise", "console")
+HOST_EXTRAS = ("apprise", "console", "redis")
 
 #: glibc 2.28 is that of EL 8, the oldest target with a Python 3.11; wheels for older ones run there as well.
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")

@@ -118,12 +118,29 @@ class ReplayConfig(Section, frozen=True, kw_only=True):
     password: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]
 
 
+class RedisConfig(Section, frozen=True, kw_only=True):
+    """Where other programs find the live statistics.
+
+    Attributes:
+        url: a reference (``file:/path`` or ``env:NAME``) to a ``redis://`` or ``rediss://``, which holds the password.
+        prefix: what the names of all keys begin with, before a colon; two fleets in one database have different ones.
+        keep_s: seconds for which the numbers of a minute stay.
+        ca_file: PEM file of authorities that a server of ``rediss://`` may be certified by, beside the system's.
+    """
+
+    url: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]
+    prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$")] = "obsctl"
+    keep_s: Annotated[int, msgspec.Meta(ge=120, le=7 * 86400)] = 3600
+    ca_file: str = ""
+
+
 class ConsoleConfig(Section, frozen=True, kw_only=True):
     """What console.yml says.
 
     Attributes:
         database: how it is reached, as the account that reads lines and writes the console's own tables.
         kafka: how it is reached; None where this console has no access to it, and shows nothing live and no alerts.
+        redis: None where the live statistics are on their page alone.
         fleet: what the overview looks at, and where the rules are.
         replay: None where lines of the quarantine are replayed by ``obsctl consumer replay`` alone.
         trusted_proxies: networks whose X-Forwarded-For is believed, as the consumer does; by default none.
@@ -139,6 +156,7 @@ class ConsoleConfig(Section, frozen=True, kw_only=True):
     people: PeopleConfig = PeopleConfig()
     kafka: KafkaConfig | None = None
     live: LiveConfig = LiveConfig()
+    redis: RedisConfig | None = None
     fleet: FleetConfig = FleetConfig()
     replay: ReplayConfig | None = None
     trusted_proxies: tuple[str, ...] = ()
@@ -177,6 +195,12 @@ def _check(config: ConsoleConfig) -> None:
             "people.trusted_header",
             "there is no proxy that it could come from",
             hint="name the proxies in people.trusted_proxies",
+        )
+    if config.redis is not None and config.kafka is None:
+        raise InvalidValueError(
+            "redis",
+            "there is nothing to write: the live statistics are of lines from Kafka",
+            hint="add the section kafka",
         )
     listen = config.listen
     if bool(listen.certificate) != bool(listen.key):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from obsctl.console import config as settings
 from obsctl.console.config import ConsoleConfig
+from obsctl.console.live.redis_server import server_of
 from obsctl.core import daemon
 from obsctl.core.errors import ConfigError, MissingDependencyError
 from obsctl.core.secrets import resolve
@@ -36,6 +37,12 @@ def _load(path: Path) -> ConsoleConfig:
     _check_certificate(config)
     if find_spec("uvicorn") is None:
         raise MissingDependencyError("the console's libraries are missing", hint="pip install 'obscraft[console]'")
+    if config.redis is not None:
+        server_of(config.redis)
+        if find_spec("redis") is None:
+            raise MissingDependencyError(
+                "the library of Redis is missing", hint="pip install 'obscraft[console,redis]'"
+            )
     return config
 
 

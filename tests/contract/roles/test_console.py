@@ -26,6 +26,7 @@ CONSOLE = {
     "mysql_replay_password": "plain-replay",
     "console_names": ["console.example.com"],
 }
+REDIS = {"console_redis_url": "rediss://:plain-redis@192.0.2.9", "console_redis_ca_file": "/etc/obscraft/tls/ca.pem"}
 
 
 def written(project: Path, folder: Path, **variables: Any) -> Path:
@@ -66,7 +67,7 @@ def clear(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def guarded(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(project, tmp_path_factory.mktemp("guarded"), **SWITCHED_ON)
+    return written(project, tmp_path_factory.mktemp("guarded"), **SWITCHED_ON, **REDIS)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,12 @@ def test_lines_are_moved_by_a_second_account_where_there_is_one(guarded: Path, w
     assert "mysql_replay" not in [Path(one["path"]).name for one in _rest(without_replay)["secrets"]]
 
 
+def test_the_live_statistics_go_to_redis_where_there_is_one(guarded: Path, clear: Path) -> None:
+    url, ca_file = "file:/etc/obsctl/secrets/console_redis", "/etc/obscraft/tls/ca.pem"
+    assert _read(guarded).redis == config.RedisConfig(url=url, ca_file=ca_file)
+    assert _read(clear).redis is None
+
+
 def test_defaults_follow_the_alerters_and_the_programs(clear: Path) -> None:
     read = _read(clear)
     alerter = yaml.safe_load((clear / "alerter.yml").read_text())
@@ -151,6 +158,7 @@ def test_secrets_are_files_and_nowhere_else(guarded: Path, clear: Path) -> None:
         "mysql_console": "plain-console",
         "mysql_replay": "plain-replay",
         "kafka_console": "vault:vault_console",
+        "console_redis": "rediss://:plain-redis@192.0.2.9",
     }
     assert [Path(one["path"]).name for one in _rest(clear)["secrets"]] == ["mysql_console", "mysql_replay"]
     assert "plain-" not in (guarded / "console.yml").read_text()

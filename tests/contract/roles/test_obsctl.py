@@ -31,6 +31,8 @@ def environment(folder: Path, **variables: Any) -> tuple[str, str]:
         (["dingtalk", "apprise", "apprise"], WITHOUT, "[apprise]"),
         ([], {}, "[console]"),
         (["apprise"], {"console_enabled": True}, "[apprise,console]"),
+        ([], {"console_redis_url": "vault:redis"}, "[console,redis]"),
+        ([], {"console_redis_url": "vault:redis", **WITHOUT}, ""),
     ],
 )
 def test_a_host_gets_the_libraries_that_it_needs(

@@ -181,10 +181,12 @@ def unanswered(host: Host, complaint: str) -> Answer:
 
 
 def silent(host: Host, deadline_s: float) -> Answer:
-    """Return the answer of a host that the ssh client still waited for when the time was over."""
+    """Return the answer of a host that was still waited for when the time was over."""
     said = f"no answer within {deadline_s:g} s"
     why = explain(host.login(), [said])
-    return Answer(failure=_way(why) + said.replace("answer", "answer over ssh"), kind=why.kind, hint=why.fix)
+    if not host.ssh.local:
+        said = said.replace("answer", "answer over ssh")
+    return Answer(failure=_way(why) + said, kind=why.kind, hint=why.fix)
 
 
 def refused_by_shell(host: Host, said: str) -> Answer:

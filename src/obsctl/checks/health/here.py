@@ -9,7 +9,7 @@ from obsctl.checks.check import Check
 from obsctl.checks.health.check import health_check
 from obsctl.checks.health.collect import collect_here
 from obsctl.checks.health.judge import describe, judge_health
-from obsctl.checks.health.layers import LAYERS, expected, seen
+from obsctl.checks.health.layers import HOSTS, LAYERS, expected, seen
 from obsctl.checks.health.snapshot import HealthSnapshot
 from obsctl.core.report import Finding
 from obsctl.fleet.model import Fleet
@@ -56,5 +56,20 @@ def judge_here(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
 def describe_here(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
     """Return one row a layer that was asked, and the names of the others."""
     missing = not_asked(fleet, snapshot)
-    layers = describe(fleet, snapshot, judge_here(fleet, snapshot))["layers"]
-    return {"layers": [row for row in layers if row["layer"] not in missing], "not_asked": missing}
+    described = describe(fleet, snapshot, judge_here(fleet, snapshot))
+    layers = [
+        {**row, "detail": _hosts_detail(fleet, described["hosts"])} if row["layer"] == HOSTS else row
+        for row in described["layers"]
+        if row["layer"] not in missing
+    ]
+    return {"layers": layers, "not_asked": missing}
+
+
+def _hosts_detail(fleet: Fleet, rows: list[dict[str, Any]]) -> str:
+    """Return what this host said of itself, and how many others were not asked: nothing was asked over ssh."""
+    (own,) = rows
+    units = f"units running: {own['running']}" if own["answers"] else own["running"]
+    disk = f", least free disk {own['least_free_disk']}" if own["least_free_disk"] else ""
+    others = sum(host.name != own["host"] for host in fleet.hosts)
+    rest = f"; other hosts, which were not asked: {others}" if others else ""
+    return f"{own['host']} asked itself, without ssh: {units}{disk}{rest}"

@@ -2,4 +2,5 @@
 
 :mod:`~obsctl.console.live.feed` reads; :mod:`~obsctl.console.live.tails` filters for each who watches, and
 :mod:`~obsctl.console.live.statistics` counts in bounded memory with :mod:`~obsctl.console.live.frequent`.
+:mod:`~obsctl.console.live.redis_keys` writes what was counted to a Redis where one is configured.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from obsctl.console.config import ConsoleConfig, KafkaConfig
 from obsctl.console.live.feed import Feed, open_at_end
+from obsctl.console.live.redis_keys import RedisKeys
 from obsctl.console.live.statistics import Statistics
 from obsctl.console.live.tails import Tails
 from obsctl.core.settings import networks_of
@@ -14,7 +15,7 @@ from obsctl.query.fields import ACCESS, ERROR
 
 
 class Live:
-    """Tails and statistics of both logs; nothing is read until somebody watches.
+    """Tails and statistics of both logs; nothing is read until somebody watches, or Redis is to have the statistics.
 
     Args:
         config: what console.yml says.
@@ -23,6 +24,7 @@ class Live:
     Attributes:
         tails: by log, ``access`` and ``error``.
         statistics: of the access log.
+        redis: what writes them to Redis; None where that is not wanted.
     """
 
     def __init__(self, config: ConsoleConfig, kafka: KafkaConfig) -> None:
@@ -35,8 +37,16 @@ class Live:
         self._feeds = (access, error)
         self.tails = {"access": Tails(access, ACCESS), "error": Tails(error, ERROR)}
         self.statistics = Statistics(access)
+        self.redis = RedisKeys(config.redis, self.statistics) if config.redis is not None else None
+
+    def start(self) -> None:
+        """Begin with what needs no watcher."""
+        if self.redis is not None:
+            self.redis.start()
 
     def stop(self) -> None:
         """End the readers; takes some seconds."""
+        if self.redis is not None:
+            self.redis.stop()
         for feed in self._feeds:
             feed.stop()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from obsctl.console.live.feed import Batch, Feed
-from obsctl.console.live.frequent import Frequent, top
+from obsctl.console.live.frequent import Frequent, Top, top
 from obsctl.core.utc import calendar, timestamp
 from obsctl.lines.formats.line import AccessLine
 from obsctl.query.predicate import entries
 
-#: What is counted, seconds; in slices of so many.
+#: What is counted, seconds; in slices of so many, each of them a part of one minute of the clock.
 WINDOW_S = 300
 _SLICE_S = 30
+MINUTE_S = 60
 #: Values that a slice keeps of each field, how many of them are shown, and how long one may be (characters).
 KEPT = 500
 _ROWS = 10
@@ -47,6 +48,42 @@ FIELDS: dict[str, Callable[[AccessLine], str]] = {
     "upstream_addr": _upstream,
     "status": lambda line: str(line.status),
 }
+
+
+class Minute(NamedTuple):
+    """A minute of the clock, or what has passed of it.
+
+    Attributes:
+        begin: seconds since the epoch.
+        seconds: that have passed of it.
+        requests: lines that arrived in it, with those that were left out.
+        left_out: those of them that were passed over and are in no other number.
+        classes: lines by their status, ``1xx`` to ``5xx`` and ``other``.
+        top: by field, the most frequent values.
+    """
+
+    begin: int
+    seconds: int
+    requests: int
+    left_out: int
+    bytes: int
+    classes: dict[str, int]
+    top: dict[str, Top]
+
+
+class Numbers(NamedTuple):
+    """What was counted.
+
+    Attributes:
+        at: when this was made, and ``since`` when the window begins, seconds since the epoch.
+        window: the last five minutes, as ``GET /v1/live`` gives them.
+        minutes: those that were counted from their beginning on, the oldest first; the last one is not over.
+    """
+
+    at: float
+    since: float
+    window: dict[str, Any]
+    minutes: list[Minute]
 
 
 class _Slice:
@@ -95,7 +132,8 @@ class Statistics:
         self._slices: deque[_Slice] = deque()
         #: Second, requests, errors of a server.
         self._seconds: deque[list[int]] = deque(maxlen=WINDOW_S + 1)
-        self._answer = (0.0, b"")
+        #: When the window's numbers were made, the numbers, and the same as JSON.
+        self._made: tuple[float, dict[str, Any], bytes] = (0.0, {}, b"")
 
     def take(self, batch: Batch) -> None:
         """Count lines."""
@@ -107,34 +145,65 @@ class Statistics:
                 return
             self._forget(now)
             if not self._slices or now >= self._slices[-1].begin + _SLICE_S:
-                self._slices.append(_Slice(now))
+                self._slices.append(_Slice(now - now % _SLICE_S))
             errors = self._slices[-1].add(batch.lines, batch.skipped)
             if not self._seconds or self._seconds[-1][0] != int(now):
                 self._seconds.append([int(now), 0, 0])
             self._seconds[-1][1] += len(batch.lines) + batch.skipped
             self._seconds[-1][2] += errors
 
-    def answer(self) -> bytes:
-        """Return the numbers as JSON; made once a second at most, however many ask."""
+    def want(self) -> None:
+        """Count from now on, and for a while without another question."""
         now = self._clock()
         with self._lock:
             self._asked_at = now
             if not self._counts:
-                self._counts, self._since, self._answer = True, now, (0.0, b"")
+                self._counts, self._since, self._made = True, now, (0.0, {}, b"")
                 self._slices.clear()
                 self._seconds.clear()
                 self.feed.join(self)
-            made_at, answer = self._answer
-            if now - made_at >= 0.9:
-                answer = msgspec.json.encode(self._numbers(now))
-                self._answer = (now, answer)
-            return answer
+
+    def answer(self) -> bytes:
+        """Return the numbers of the window as JSON, and count for another while."""
+        self.want()
+        with self._lock:
+            return self._present(self._clock())[2]
+
+    def numbers(self, after: int = 0) -> Numbers:
+        """Return the same, and the minutes.
+
+        Args:
+            after: only minutes that begin after this moment, seconds since the epoch.
+        """
+        self.want()
+        with self._lock:
+            now = self._clock()
+            made_at, window, _ = self._present(now)
+            return Numbers(made_at, self._begin(), window, self._minutes(now, after))
+
+    def _present(self, now: float) -> tuple[float, dict[str, Any], bytes]:
+        """Return the window's numbers, made once a second at most, however many ask."""
+        if now - self._made[0] >= 0.9:
+            window = self._window(now)
+            self._made = (now, window, msgspec.json.encode(window))
+        return self._made
 
     def _forget(self, now: float) -> None:
         while self._slices and self._slices[0].begin + _SLICE_S <= now - WINDOW_S:
             self._slices.popleft()
 
-    def _numbers(self, now: float) -> dict[str, Any]:
+    def _begin(self) -> float:
+        """Return when what is counted now begins, seconds since the epoch."""
+        return max(self._since, self._slices[0].begin) if self._slices else self._since
+
+    def _minutes(self, now: float, after: int) -> list[Minute]:
+        by_minute: dict[int, list[_Slice]] = {}
+        for one in self._slices:
+            by_minute.setdefault(int(one.begin // MINUTE_S) * MINUTE_S, []).append(one)
+        begin = self._begin()
+        return [_minute(at, slices, now) for at, slices in by_minute.items() if at >= begin and at > after]
+
+    def _window(self, now: float) -> dict[str, Any]:
         self._forget(now)
         slices = self._slices
         lines, skipped = sum(one.lines for one in slices), sum(one.skipped for one in slices)
@@ -145,7 +214,7 @@ class Statistics:
         latest = requests[-_RATE_S:]
         frequent = {name: top((one.frequent[name] for one in slices), _ROWS) for name in FIELDS}
         return {
-            "since": timestamp(calendar(slices[0].begin if slices else self._since)),
+            "since": timestamp(calendar(self._begin())),
             "requests": lines + skipped,
             "left_out": skipped,
             "per_s": sum(latest) / len(latest) if latest else None,
@@ -162,3 +231,22 @@ class Statistics:
                 for name, one in frequent.items()
             },
         }
+
+
+def _minute(begin: int, slices: Sequence[_Slice], now: float) -> Minute:
+    # There are at most 1,000 statuses, so none of them is ever dropped from the counts.
+    statuses: Counter[str] = Counter(dict.fromkeys((*(f"{first}xx" for first in range(1, 6)), "other"), 0))
+    for one in slices:
+        for status, count in one.frequent["status"].counts.items():
+            first = int(status) // 100
+            statuses[f"{first}xx" if 1 <= first <= 5 else "other"] += count
+    skipped = sum(one.skipped for one in slices)
+    return Minute(
+        begin=begin,
+        seconds=min(MINUTE_S, int(now) - begin),
+        requests=sum(one.lines for one in slices) + skipped,
+        left_out=skipped,
+        bytes=sum(one.bytes for one in slices),
+        classes=dict(statuses),
+        top={name: top((one.frequent[name] for one in slices), _ROWS) for name in FIELDS},
+    )

@@ -62,6 +62,8 @@ def build(config: ConsoleConfig) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         keeper.start()
+        if arriving is not None:
+            arriving.start()
         yield
         keeper.stop()
         pool.close()
@@ -104,9 +106,15 @@ async def _start() -> Response:
     return RedirectResponse(START, 303)
 
 
-async def _health() -> dict[str, str]:
-    """Say that the console answers, to whom is not logged in; what else is away is said by what needs it."""
-    return {"status": "ok"}
+async def _health(request: Request) -> dict[str, str]:
+    """Say that the console answers, to whom is not logged in; what else is away is said by what needs it.
+
+    ``redis`` is there where the live statistics are written to one, which no page shows: ``writing``, ``standby``
+    (another console writes), ``waiting`` (no lines come from Kafka) or ``away``.
+    """
+    live: Live | None = request.app.state.live
+    redis = {"redis": live.redis.state} if live is not None and live.redis is not None else {}
+    return {"status": "ok", **redis}
 
 
 def _shown(request: Request, problem: ProblemError) -> Response:

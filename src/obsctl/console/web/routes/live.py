@@ -42,7 +42,7 @@ def live(request: Request, _: Unbounded) -> Events:
     statistics = live_of(request).statistics
     turns: Turns = request.app.state.streams
     turns.take()
-    statistics.answer()  # has it count from now on
+    statistics.want()
 
     def due() -> list[bytes]:
         return [event("numbers", statistics.answer())]

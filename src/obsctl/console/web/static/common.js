@@ -156,3 +156,22 @@ export function showOwnRange(form) {
   for (const label of form.querySelectorAll(".own")) label.hidden = form.since.value !== "";
   form.begin.required = form.since.value === "";
 }
+
+// -- a page whose state is its address: what its form asks for, a link that is opened, the browser's "back" -----------
+
+// `state` reads the form; `show` fills it from an address and loads the page. Returns what goes to another address.
+export function followAddress(form, state, show) {
+  const visit = (asked) => {
+    history.pushState(null, "", `?${asked}`);
+    show(asked);
+  };
+  const start = () => show(new URLSearchParams(location.search));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    visit(state());
+  });
+  form.since.addEventListener("change", () => showOwnRange(form));
+  addEventListener("popstate", start);
+  start();
+  return visit;
+}

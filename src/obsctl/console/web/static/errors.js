@@ -1,7 +1,7 @@
 // The page of errors: groups of lines that differ only in what varies. Its state is the address.
 
 import {
-  ask, button, calm, complain, element, local, putRange, say, showOwnRange, showRange, texts,
+  ask, button, calm, complain, element, followAddress, local, putRange, say, showRange, texts,
 } from "./common.js";
 
 const form = document.getElementById("asked");
@@ -117,25 +117,10 @@ function fields(line) {
   return list;
 }
 
-function visit(asked) {
-  history.pushState(null, "", `?${asked}`);
+followAddress(form, state, (asked) => {
   fill(asked);
   load();
-}
-
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  visit(state());
 });
-form.since.addEventListener("change", () => showOwnRange(form));
-addEventListener("popstate", () => start());
-
-function start() {
-  fill(new URLSearchParams(location.search));
-  load();
-}
-
-start();
 // A table in which somebody has opened a row is left alone.
 setInterval(() => {
   const read = body.querySelector(".details") !== null;

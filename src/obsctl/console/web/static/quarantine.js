@@ -1,7 +1,7 @@
 // The quarantine: lines that could not be read, their bytes, and their replay. Its state is the address.
 
 import {
-  Refused, ask, button, calm, complain, element, local, putRange, say, showOwnRange, showRange, texts,
+  Refused, ask, button, calm, complain, element, followAddress, local, putRange, say, showRange, texts,
 } from "./common.js";
 
 const form = document.getElementById("asked");
@@ -25,18 +25,11 @@ function state() {
   return asked;
 }
 
-function visit(asked) {
-  history.pushState(null, "", `?${asked}`);
-  start();
-}
-
-function start() {
-  const asked = new URLSearchParams(location.search);
+function fill(asked) {
   showRange(form, asked, "7d");
   form.host.value = asked.get("host") ?? "";
   choose(form.reason, texts.all_reasons, [], asked.get("reason") ?? "");
   choose(form.topic, texts.all_topics, [], asked.get("topic") ?? "");
-  load("");
 }
 
 function choose(select, all, options, value) {
@@ -164,11 +157,8 @@ document.getElementById("replay")?.addEventListener("click", () => {
   plan(Object.fromEntries(asked));
 });
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  visit(state());
-});
-form.since.addEventListener("change", () => showOwnRange(form));
 older.addEventListener("click", () => load(next));
-addEventListener("popstate", start);
-start();
+followAddress(form, state, (asked) => {
+  fill(asked);
+  load("");
+});

@@ -1,7 +1,7 @@
 // The traffic page: charts and tables from the roll-ups. Its state is the address.
 
 import {
-  ask, calm, chosenRange, complain, element, mark, putRange, say, showOwnRange, showRange, siteTime, texts, timezone,
+  ask, calm, chosenRange, complain, element, followAddress, mark, putRange, say, showRange, siteTime, texts, timezone,
 } from "./common.js";
 
 const form = document.getElementById("asked");
@@ -141,24 +141,9 @@ function list(body, rows, field) {
   );
 }
 
-function visit(asked) {
-  history.pushState(null, "", `?${asked}`);
+const visit = followAddress(form, state, (asked) => {
   fill(asked);
   load();
-}
-
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  visit(state());
 });
-form.since.addEventListener("change", () => showOwnRange(form));
-addEventListener("popstate", () => start());
 addEventListener("resize", () => drawn.forEach((one) => one.setSize({ width: charts.clientWidth, height: HEIGHT })));
-
-function start() {
-  fill(new URLSearchParams(location.search));
-  load();
-}
-
-start();
 setInterval(() => document.visibilityState === "visible" && !form.until.value && load(), AGAIN_MS);
