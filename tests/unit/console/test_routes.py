@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.web import app
+from obsctl.console.web.described import OPEN
 from obsctl.console.web.guard import admin, caller, logged_in, operator
 from obsctl.console.web.scope import scope_of, unbounded
 
@@ -37,8 +38,6 @@ OWN = {
 OWN_FORMS = {"/login", "/logout", "/account/sessions/{session_id}", "/language"}
 #: Open to who has to change the password first.
 BEFORE_THE_PASSWORD = {"/v1/me", "/v1/password"}
-#: Says that the process serves, and nothing else.
-WITHOUT_A_LOGIN = {"/v1/health"}
 
 CALLS = [route for subject in app._SUBJECTS for route in subject.api.routes if isinstance(route, APIRoute)]
 FORMS = [route for subject in app._SUBJECTS for route in subject.pages.routes if isinstance(route, APIRoute)]
@@ -88,5 +87,5 @@ def test_there_are_no_other_calls() -> None:
         ConsoleConfig,
     )
     described = app.build(config)._application.openapi()["paths"]
-    assert set(described) == {route.path_format for route in CALLS} | WITHOUT_A_LOGIN
+    assert set(described) == {route.path_format for route in CALLS} | OPEN
     assert {route.path for route in CALLS} >= WITHOUT_LINES | OWN | BEFORE_THE_PASSWORD
