@@ -28,7 +28,8 @@ WITHOUT_LINES = {
 #: Calls whose answers cannot be narrowed, and which refuse who sees the lines of projects alone.
 WHOLE = {
     "/v1/live", "/v1/errors", "/v1/errors/{error_id}/example", "/v1/alerts", "/v1/alerts/history",
-    "/v1/alerts/{incident}", "/v1/silences", "/v1/silences/{silence_id}", "/v1/quarantine", "/v1/quarantine/replay",
+    "/v1/alerts/{incident}", "/v1/rules/{name:path}/would-fire", "/v1/silences", "/v1/silences/{silence_id}",
+    "/v1/quarantine", "/v1/quarantine/replay",
 }  # fmt: skip
 #: Calls that change what belongs to the asking person alone, and that a viewer may make.
 OWN = {

@@ -36,17 +36,18 @@ from obsctl.console.web.routes import (
     people,
     projects,
     quarantine,
+    rules,
     search,
     tail,
     traffic,
     users,
 )
-from obsctl.console.web.turns import Turns
+from obsctl.console.web.turns import PersonalTurns, Turns
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, overview, search, tail, live, traffic, errors, alerts, quarantine, users, projects, audit)
+_SUBJECTS = (people, overview, search, tail, live, traffic, errors, alerts, rules, quarantine, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -85,6 +86,7 @@ def build(config: ConsoleConfig) -> Any:
     app.state.histogram_turns = Turns(max(1, config.search.at_once // 2), "searches")
     app.state.live = arriving
     app.state.streams = Turns(config.live.at_once, "tails and live statistics")
+    app.state.evaluations = PersonalTurns(rules.AT_ONCE, "evaluation of a rule", 2 * rules.SECONDS)
     app.state.overview = Overview(config)
     app.state.alerts = Alerts(config.kafka, config.fleet) if config.kafka is not None else None
     for subject in _SUBJECTS:
