@@ -111,7 +111,7 @@ def altered(rule: Rule, *, limit: float | None, window_s: int | None) -> Rule:
     if limit is not None:
         if not rule.limit:
             raise InvalidValueError("threshold", f"a rule of the kind {rule.kind} compares with no number")
-        options[rule.limit] = int(limit) if limit.is_integer() else limit
+        options[rule.limit] = int(limit) if float(limit).is_integer() else limit
     if window_s is not None:
         options["window_s"] = window_s
     try:

@@ -60,7 +60,8 @@ function result(found) {
     return made;
   }
   made.append(element("p", say("would_fire_times", { ...range, count: found.fires, messages: found.messages })));
-  if (!found.whole) made.append(element("p", say(found.too_many ? "fired_too_often" : "evaluated_partly", range), "trouble"));
+  if (found.too_many) made.append(element("p", say("fired_too_often", range), "trouble"));
+  else if (!found.whole) made.append(element("p", say("evaluated_partly", range), "trouble"));
   if (found.late) made.append(element("p", say("stored_late", { count: found.late.toLocaleString() })));
   if (found.history) {
     const really = say("really_fired", { count: found.history.fires });
