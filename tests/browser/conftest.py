@@ -13,7 +13,7 @@ from rig.browser import Browser, browser, missing_browser
 from rig.console import DATABASE, Console, console, make_database, store_lines
 from rig.database import MariaDB, database_server
 from rig.tools import missing_database
-from tests.browser.lines import ACCESS, ERROR, HOSTILE
+from tests.browser.lines import ACCESS, ERROR, HOSTILE, RULES
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,8 @@ def site(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         )
     folder = tmp_path_factory.mktemp("console")
     fleet = folder / "fleet.json"
-    fleet.write_bytes(msgspec.json.encode(Fleet(database=Database(host="127.0.0.1", port=mariadb.port, name=DATABASE))))
+    database = Database(host="127.0.0.1", port=mariadb.port, name=DATABASE)
+    fleet.write_bytes(msgspec.json.encode(Fleet(database=database, alert_rules=RULES)))
     with console(mariadb, folder, fleet={"document": str(fleet)}) as running:
         yield running
 

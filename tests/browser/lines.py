@@ -44,3 +44,8 @@ def _error(number: int) -> ErrorLine:
 #: The newest first.
 ACCESS = [_access(number) for number in range(3000)]
 ERROR = [_error(number) for number in range(200)]
+#: The alert rules of the fleet: three answers a minute have the status of the first, and no line is about the second.
+RULES = (
+    {"name": "bad-gateway", "kind": "frequency", "filter": "status:502", "threshold": 100, "window_s": 300},
+    {"name": "lag", "kind": "metric", "metric": "obsctl_alerter_lag_records", "above": 1000},
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,13 @@ import requests
 
 from obsctl.fleet.model import Alerter, Database, Fleet, Host
 from obsctl.fleet.model import KafkaNode as Node
-from rig.console import DATABASE, Console, console, csrf, make_database
+from obsctl.lines.formats.line import AccessLine
+from obsctl.query import values
+from rig.console import DATABASE, Console, console, csrf, make_database, store_lines
 from rig.database import MariaDB
 from rig.kafka import KafkaNode
 from rig.ports import free_port
+from rig.records import json_line, record
 from rig.vendor import serving
 from rig.waiting import wait_for
 from tests.integration.test_alerter import CLIENT, Watch
@@ -62,6 +67,12 @@ class Browser:
         assert answer.status_code == code, answer.text
         assert time.monotonic() - began < _NEVER_LONGER_S, path
         return answer.json()
+
+    def last(self, path: str) -> Any:
+        """Return the last of the JSON lines that the API answers with."""
+        answer = self._browser.get(f"{self._url}/v1{path}", timeout=60)
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.text.splitlines()[-1])
 
     def page(self, path: str) -> str:
         """Return a page."""
@@ -146,6 +157,33 @@ def test_an_alert_is_silenced_from_its_row_and_stays_quiet_until_that_ends(page:
     (rule,) = vera.ask("GET", "/rules")["rules"]
     assert (rule["name"], rule["kind"]) == ("rate", "requests_per_client")
     assert rule["started"] >= 1
+
+
+def test_a_rule_is_evaluated_beside_what_the_history_has(page: Console, watch: Watch) -> None:
+    vera = Browser(page, "vera")
+    watch.start()
+    at = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    watch.send([record(json_line(n, msec=at.timestamp(), remote_addr=CLIENT), n * 300) for n in range(150)])
+    lines = [
+        AccessLine(values.stored(at), CLIENT, 200, 1, log_format="json", line_id=n.to_bytes(16, "big"))
+        for n in range(1, 151)
+    ]
+    store_lines(page.server, lines)
+
+    def recorded_start() -> bool:
+        history = vera.ask("GET", "/alerts/history?since=10m&rule=rate")["records"]
+        return any(one["event"] == "started" for one in history)
+
+    wait_for(watch.log, recorded_start)
+    found = vera.last("/rules/rate/would-fire?since=10m")
+    assert (found["kind"], found["fires"], found["trouble"]) == ("end", 1, "")
+    assert (found["history"]["fires"], found["history"]["whole"]) == (1, True)
+    (would,), (real,) = found["conditions"], found["history"]["alerts"]
+    assert (would["labels"], would["started"]) == (real["labels"], real["started"])
+    assert would["labels"] == {"client_addr": CLIENT}
+    # With a higher limit it would not have fired; what really happened stays.
+    other = vera.last("/rules/rate/would-fire?since=10m&threshold=151")
+    assert (other["fires"], other["history"]["fires"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

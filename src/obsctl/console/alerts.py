@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from obsctl.alerter.history.as_data import as_data as story_as_data
 from obsctl.alerter.history.records import AnyRecord, Started
+from obsctl.alerter.history.starts import EARLIER_S, Starts, starts
 from obsctl.alerter.history.story import Relevant, incidents_of, next_step, of_rule, story
 from obsctl.alerter.history.topic import KEPT_S, Past
 from obsctl.alerter.notify import alert_filter, silences
@@ -94,6 +95,16 @@ class Alerts:
         """Return everything about an alert, as ``obsctl alert why`` has it; None for one that the history lacks."""
         return self._stories.get(incident, lambda: self._read_story(incident), WAIT_S)
 
+    def starts(self, rule: str, begin: float, end: float) -> Starts:
+        """Return the alerts of a rule that really started within a time, both in seconds since the epoch.
+
+        Raises:
+            TopicMissingError: the cluster has no topic of the history.
+            NotAnsweredError: the brokers do not answer.
+        """
+        past = Past(self._kafka.brokers, self._kafka.topics.history, begin - EARLIER_S)
+        return starts(past, rule, begin, end, seconds=_READING_S)
+
     def silence(
         self,
         filter: str,  # noqa: A002 - the word of the commands and of the stored entry
@@ -150,15 +161,9 @@ class Alerts:
         Raises:
             ConfigError: the rules cannot be read.
         """
-        return alert_filter.reader(dict.fromkeys(field for rule in self.rules() for field in rule.fields))
-
-    def rules(self) -> list[Rule]:
-        """Return the fleet's rules.
-
-        Raises:
-            ConfigError: they cannot be read.
-        """
-        return rules_of(document(self._fleet))
+        return alert_filter.reader(
+            dict.fromkeys(field for rule in rules_of(document(self._fleet)) for field in rule.fields)
+        )
 
     def _read_standing(self) -> list[Standing] | None:
         rows = read_rows(self._kafka.brokers, self._kafka.topics.state)

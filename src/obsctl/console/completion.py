@@ -15,7 +15,7 @@ from obsctl.query.predicate import entries
 from obsctl.query.sql import to_sql
 from obsctl.query.text import to_text
 from obsctl.query.tree import Mark, Node, Term, Wildcard
-from obsctl.search.run import TOO_LONG, bound_of
+from obsctl.store.mysql.time_limit import TOO_LONG, bound_of
 
 #: A completion may take so long.
 SECONDS = 1.0

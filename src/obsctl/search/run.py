@@ -14,9 +14,7 @@ from obsctl.core.utc import timestamp
 from obsctl.query.sql import Sql
 from obsctl.search.question import Place, Question
 from obsctl.search.windows import Window, Windows
-
-#: What a server says of a statement that took longer than it may: MySQL and MariaDB.
-TOO_LONG = frozenset((3024, 1969))
+from obsctl.store.mysql.time_limit import TOO_LONG, bound_of
 
 
 class Found(NamedTuple):
@@ -131,11 +129,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime.datetime):
         return timestamp(value.replace(tzinfo=datetime.UTC))
     return float(value) if isinstance(value, Decimal) else value
-
-
-def bound_of(cursor: Any) -> Callable[[float], str]:
-    """Return what makes the statement by which the server ends the next ones after some seconds."""
-    cursor.execute("SELECT VERSION()")
-    if "MariaDB" in str(cursor.fetchone()[0]):
-        return lambda seconds: f"SET SESSION max_statement_time = {max(seconds, 0.001):.3f}"
-    return lambda seconds: f"SET SESSION max_execution_time = {max(1, round(seconds * 1000)):d}"

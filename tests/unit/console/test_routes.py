@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from obsctl.console.config import ConsoleConfig
 from obsctl.console.web import app
+from obsctl.console.web.described import OPEN
 from obsctl.console.web.guard import admin, caller, logged_in, operator
 from obsctl.console.web.scope import scope_of, unbounded
 
@@ -27,7 +28,8 @@ WITHOUT_LINES = {
 #: Calls whose answers cannot be narrowed, and which refuse who sees the lines of projects alone.
 WHOLE = {
     "/v1/live", "/v1/errors", "/v1/errors/{error_id}/example", "/v1/alerts", "/v1/alerts/history",
-    "/v1/alerts/{incident}", "/v1/silences", "/v1/silences/{silence_id}", "/v1/quarantine", "/v1/quarantine/replay",
+    "/v1/alerts/{incident}", "/v1/rules/{name:path}/would-fire", "/v1/silences", "/v1/silences/{silence_id}",
+    "/v1/quarantine", "/v1/quarantine/replay",
 }  # fmt: skip
 #: Calls that change what belongs to the asking person alone, and that a viewer may make.
 OWN = {
@@ -37,8 +39,6 @@ OWN = {
 OWN_FORMS = {"/login", "/logout", "/account/sessions/{session_id}", "/language"}
 #: Open to who has to change the password first.
 BEFORE_THE_PASSWORD = {"/v1/me", "/v1/password"}
-#: Says that the process serves, and nothing else.
-WITHOUT_A_LOGIN = {"/v1/health"}
 
 CALLS = [route for subject in app._SUBJECTS for route in subject.api.routes if isinstance(route, APIRoute)]
 FORMS = [route for subject in app._SUBJECTS for route in subject.pages.routes if isinstance(route, APIRoute)]
@@ -88,5 +88,5 @@ def test_there_are_no_other_calls() -> None:
         ConsoleConfig,
     )
     described = app.build(config)._application.openapi()["paths"]
-    assert set(described) == {route.path_format for route in CALLS} | WITHOUT_A_LOGIN
+    assert set(described) == {route.path_format for route in CALLS} | OPEN
     assert {route.path for route in CALLS} >= WITHOUT_LINES | OWN | BEFORE_THE_PASSWORD

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obsctl.search.windows import FIRST_S, Window, Windows
+from obsctl.search.windows import Window, Windows
+from obsctl.store.mysql.stretch import FIRST_S
 
 NOW = datetime.datetime(2026, 3, 10, 12, tzinfo=datetime.UTC)
 HOUR = datetime.timedelta(hours=1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -27,7 +27,7 @@ from obsctl.alerter.rules.rule import Rule
 from obsctl.lines.event import Event
 
 #: As alerter.yml has them by default, seconds.
-_LATENESS_S, AHEAD_S, _SHIPPING_S = 300.0, 60.0, 5.0
+LATENESS_S, AHEAD_S, _SHIPPING_S = 300.0, 60.0, 5.0
 #: Seconds of a replay pass much faster than others, and each look at all keys takes as long.
 _PRUNE_EVERY_S = 60.0
 #: Lines that are counted at once, however many are of one second.
@@ -42,11 +42,25 @@ class Read(NamedTuple):
 
     Attributes:
         at: when it counts as read, seconds since the epoch; of a log in order the line's own time.
-        event: the line.
+        event: the line; None where the clock comes to this moment without one.
     """
 
     at: float
-    event: Event
+    event: Event | None
+
+
+class Position(NamedTuple):
+    """How far a replay is.
+
+    Attributes:
+        lines: that were read.
+        second: which the clock has reached, seconds since the epoch.
+        fires: conditions that started.
+    """
+
+    lines: int
+    second: int
+    fires: int
 
 
 class RuleResult(msgspec.Struct, kw_only=True):
@@ -76,6 +90,7 @@ class Condition(msgspec.Struct, kw_only=True):
         started: when it started.
         ended: when it was true for the last time; None where the log ends before.
         peak: its worst window, in words.
+        still_on: whether it was on where the lines end; what follows takes for granted that no more come.
     """
 
     rule: str
@@ -83,6 +98,7 @@ class Condition(msgspec.Struct, kw_only=True):
     started: str
     ended: str | None = None
     peak: str = ""
+    still_on: bool = False
 
 
 class Sent(msgspec.Struct, kw_only=True, frozen=True):
@@ -142,6 +158,31 @@ def replay(
         since: the clock begins here, seconds since the epoch; None: with the first line.
         until: and ends here; None: with the last line.
     """
+    turns = replaying(rules, lines, since=since, until=lambda: until)
+    while True:
+        try:
+            position = next(turns)
+        except StopIteration as end:
+            replayed: Replayed = end.value
+            return replayed
+        progress(position.lines, position.second)
+
+
+def replaying(
+    rules: Sequence[Rule],
+    lines: Iterable[Read],
+    *,
+    since: float | None,
+    until: Callable[[], float | None],
+) -> Generator[Position, None, Replayed]:
+    """Yield how far it is again and again, and return what rules would have sent.
+
+    Args:
+        rules: with distinct names.
+        lines: as :func:`replay` takes them.
+        since: as there.
+        until: asked when there are no more lines.
+    """
     run, ahead = _Run(rules), _LookAhead(lines)
     begin = since if since is not None else ahead.next.at if ahead.next is not None else None
     if begin is None:
@@ -150,10 +191,11 @@ def replay(
     run.begin(second)
     run.turn(ahead.until(second), second)
     while ahead.next is not None:
-        progress(ahead.taken, second)
+        yield Position(ahead.taken, second, run.fires)
         second = run.next_second(second, math.ceil(ahead.next.at))
         run.turn(ahead.until(second), second)
-    end = second if until is None else max(second, math.floor(until))
+    ends = until()
+    end = second if ends is None else max(second, math.floor(ends))
     while second < end:
         second = min(end, run.next_second(second, end))
         run.turn((), second)
@@ -195,12 +237,14 @@ class _LookAhead:
         """Give out the lines that were read until a second."""
         while self.next is not None and self.next.at <= second:
             read = self.next
-            self.taken += 1
-            if self.first is None:
-                self.first = read.at
-            self.last = read.at
+            if read.event is not None:
+                self.taken += 1
+                if self.first is None:
+                    self.first = read.at
+                self.last = read.at
             self.next = next(self._lines, None)
-            yield read.event
+            if read.event is not None:
+                yield read.event
 
 
 class _Run:
@@ -217,6 +261,8 @@ class _Run:
         self.messages: list[Sent] = []
         #: Known once the lines are at their end: what time alone starts later does not count.
         self._end = math.inf
+        #: Incidents that were on then.
+        self._still_on: set[str] = set()
         self._clocked = {rule.name for rule in rules if rule.clocked}
         longest = max((max(rule.window_s, rule.resolve_after_s) for rule in rules if rule.clocked), default=0)
         #: For so long after a line time alone can start a condition, or end one that the line broke.
@@ -224,7 +270,7 @@ class _Run:
         #: What other rules hold is on, and so goes on anyway.
         self._holds = any(rule.clocked and rule.for_s for rule in rules)
         self._last_line = 0
-        self._engine = Engine(rules, lateness_s=_LATENESS_S, ahead_s=AHEAD_S, prune_every_s=_PRUNE_EVERY_S)
+        self._engine = Engine(rules, lateness_s=LATENESS_S, ahead_s=AHEAD_S, prune_every_s=_PRUNE_EVERY_S)
         self._writer = Writer(rules, Templates())
         self._notifier = Notifier(notification_plan(NotifyOptions(), rules, [_CHANNEL]))
 
@@ -233,6 +279,11 @@ class _Run:
         """The lines that did not count."""
         return self._engine.skipped
 
+    @property
+    def fires(self) -> int:
+        """Conditions that started."""
+        return len(self._started)
+
     def begin(self, second: int) -> None:
         """Begin to watch."""
         self._last_line = second
@@ -240,6 +291,7 @@ class _Run:
     def end(self, second: int) -> None:
         """Take note that what is known of the lines ends: afterwards time alone starts nothing, as traffic goes on."""
         self._end = second
+        self._still_on = {alert.incident for alert in self._engine.firing.values()}
 
     def turn(self, events: Iterable[Event], second: int) -> None:
         """Let a second pass in which these lines were read."""
@@ -276,6 +328,7 @@ class _Run:
                 started=utc(alert.started),
                 ended=utc(alert.last_true) if alert.state is AlertState.ENDED else None,
                 peak=self._writer.measured(self._rules[alert.rule], alert.peak),
+                still_on=alert.incident in self._still_on,
             )
             for alert in (on.get(incident, alert) for incident, alert in self._started.items())
         ]

@@ -80,7 +80,13 @@ class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields
     condition: ClassVar[str] = (
         "the lines that match the `filter` have at least `threshold` different values of the field `of`"
     )
+    limit: ClassVar[str] = "threshold"
     most_keys: ClassVar[int | None] = 20_000
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Also the field whose values are counted."""
+        return super().reads | {self.of}
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also a field that the lines do not have."""

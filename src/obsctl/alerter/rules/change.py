@@ -67,6 +67,16 @@ class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     condition: ClassVar[str] = "in the lines that match the `filter`, the value of the field `of` has changed"
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Also the field whose value is compared."""
+        return super().reads | {self.of}
+
+    @property
+    def remembers_s(self) -> int:
+        """A value is compared with one of up to a day before."""
+        return _DAY_S
+
     def faults(self) -> Iterator[InvalidValueError]:
         """Also a field that the lines do not have."""
         yield from super().faults()

@@ -29,6 +29,11 @@ class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     condition: ClassVar[str] = "no line matches the `filter`"
     clocked: ClassVar[bool] = True
 
+    @property
+    def remembers_s(self) -> int:
+        """Values that no option names are watched for a day after their latest line."""
+        return _DAY_S if self.by and not self.expect else self.window_s
+
     def faults(self) -> Iterator[InvalidValueError]:
         """Also values of more than one field, or of none."""
         yield from super().faults()

@@ -17,6 +17,7 @@ class Frequency(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=T
     threshold: Annotated[int, Meta(ge=1, description="Number of lines in one window from which the condition is true.")]
 
     condition: ClassVar[str] = "at least `threshold` lines match the `filter`"
+    limit: ClassVar[str] = "threshold"
 
     def holds(self, measure: Measure) -> bool:
         """At least ``threshold`` lines."""

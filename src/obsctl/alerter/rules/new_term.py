@@ -33,6 +33,11 @@ class NewTerm(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "a line that matches the `filter` has values of the fields in `by` that no earlier line had"
     )
 
+    @property
+    def remembers_s(self) -> int:
+        """A value is known for as long as it is not forgotten, after the time of learning."""
+        return self.learn_s + self.forget_s
+
     def faults(self) -> Iterator[InvalidValueError]:
         """Also no field at all."""
         yield from super().faults()

@@ -34,6 +34,12 @@ class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 100
 
     condition: ClassVar[str] = "of at least `min_lines` lines, the `percentile` of the field `of` is above the limit"
+    limit: ClassVar[str] = "above"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Also the number."""
+        return super().reads | {self.of}
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also a field that is no number."""

@@ -44,6 +44,7 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
     condition: ClassVar[str] = (
         "of at least `min_lines` lines that match the `filter`, at least the `share` match `hits`"
     )
+    limit: ClassVar[str] = "share"
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also a filter of hits that is none, and a hysteresis upside down."""
@@ -51,6 +52,11 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
         yield from raised(self.predicate, "hits")
         if self.resolve_share is not None and not 0 < self.resolve_share <= self.share:
             yield InvalidValueError("resolve_share", "must be above 0 and at most share")
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Both filters."""
+        return (self.filter, self.hits)
 
     def hit_predicate(self) -> Callable[[Line], bool] | None:
         """Return what says whether a line fits the second filter."""

@@ -38,6 +38,11 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
         """The client's address."""
         return ("client_addr",)
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The client's address."""
+        return frozenset(self.fields)
+
     def ignores(self, client: str) -> bool:
         """Whether the requests of an address are not counted."""
         return _is_within(client, tuple(ipaddress.ip_network(text) for text in self.ignore_clients))

@@ -27,6 +27,7 @@ from obsctl.core.nearest import did_you_mean
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
 from obsctl.query.errors import QueryError
 from obsctl.query.fields import ACCESS, ERROR, Field, Table
+from obsctl.query.named import fields_of
 from obsctl.query.parse import parse
 from obsctl.query.predicate import compile_predicate
 from obsctl.query.text import to_text
@@ -79,6 +80,8 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     one_alert_for: ClassVar[str] = "the fleet"
     #: Keys that are counted at a time, at the most; None: as many as all rules may.
     most_keys: ClassVar[int | None] = None
+    #: The option that holds what a window is compared with; empty where a kind compares with no number.
+    limit: ClassVar[str] = ""
     #: Whether time alone can start the condition; then it is judged at each step of the event clock as well.
     clocked: ClassVar[bool] = False
 
@@ -126,9 +129,29 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         return ()
 
     @property
+    def filters(self) -> tuple[str, ...]:
+        """The filters that its options hold; an empty one says nothing."""
+        return ()
+
+    @property
+    def concerns(self) -> str:
+        """A filter that fits each line which is counted; empty where any line of the log may be."""
+        return ""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The fields of a line that decide how it is counted; a rule that looks at lines names them."""
+        return frozenset()
+
+    @property
     def keep_s(self) -> int:
         """For how long counts are needed (seconds before the latest window's end)."""
         return self.window_s
+
+    @property
+    def remembers_s(self) -> int:
+        """How long before a moment a line may have been that still decides on it (seconds)."""
+        return self.keep_s
 
     def labels(self, key: Any) -> dict[str, str]:
         """Return a key, as the counts have it, with the names of its fields."""
@@ -197,6 +220,8 @@ class CountingRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     threshold: Annotated[int, Meta(ge=1, description="Number of hits in one window from which the condition is true.")]
 
+    limit: ClassVar[str] = "threshold"
+
     def holds(self, measure: Measure) -> bool:
         """At least ``threshold`` hits."""
         return measure.hits >= self.threshold
@@ -244,6 +269,22 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def table(self) -> Table:
         """The fields that its lines have."""
         return TABLES[self.lines]
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The one filter."""
+        return (self.filter,)
+
+    @property
+    def concerns(self) -> str:
+        """The filter: other lines are not counted."""
+        return self.filter
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The fields of the key and of the filters."""
+        trees = [parse(text, self.table) for text in self.filters if text]
+        return frozenset(self.by).union(*(fields_of(tree, self.table) for tree in trees))
 
     def predicate(self, option: str) -> Callable[[Line], bool] | None:
         """Return what says whether a line fits the filter of an option; None where the option is empty.

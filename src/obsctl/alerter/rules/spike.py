@@ -39,6 +39,7 @@ class Spike(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
         "at least `min_lines` lines match the `filter`, and at least `factor` times the average of a window in "
         "the `baseline_s` before"
     )
+    limit: ClassVar[str] = "factor"
     most_keys: ClassVar[int | None] = 5000
 
     @property

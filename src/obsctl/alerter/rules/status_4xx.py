@@ -7,11 +7,23 @@ from typing import Any, ClassVar
 
 from obsctl.alerter.rules.rule import CountingRule, Counts, Lines, Log, lines_counter, search_command
 
+_FILTER = "status:[400 TO 499]"
+
 
 class Status4xx(CountingRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status_4xx"):
     """At least ``threshold`` answers of the fleet with 4xx within the window."""
 
     condition: ClassVar[str] = "at least `threshold` answers had a status from 400 to 499"
+
+    @property
+    def concerns(self) -> str:
+        """Those answers."""
+        return _FILTER
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The status."""
+        return frozenset(("status",))
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Count statuses 400 to 499."""
@@ -19,7 +31,7 @@ class Status4xx(CountingRule, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def next_step(self, labels: Mapping[str, str]) -> str:
         """Who gets them and for what."""
-        return search_command(Log.ACCESS, self.window_s, labels, "status:[400 TO 499]")
+        return search_command(Log.ACCESS, self.window_s, labels, _FILTER)
 
 
 def _is_4xx(line: Any) -> Any:

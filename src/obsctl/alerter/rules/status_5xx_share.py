@@ -29,6 +29,12 @@ class Status5xxShare(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True
     ]
 
     condition: ClassVar[str] = "of at least `min_requests` answers, at least this `share` had a status from 500 to 599"
+    limit: ClassVar[str] = "share"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The status."""
+        return frozenset(("status",))
 
     def counter(self) -> Callable[[Lines], Counts]:
         """Count all answers; hits are statuses 500 to 599."""

@@ -39,3 +39,13 @@ WHY_LAYOUTS = (
     ),
     Layout("records", "What happened", ("at", "event", "text")),
 )
+WOULD_FIRE_LAYOUTS = (
+    Layout(
+        "result",
+        "Would have fired",
+        ("rule", "options", "begin", "end", "fires", "messages", "recorded", "lines"),
+        wide=("whole", "late", "ahead", "not_listed"),
+    ),
+    Layout("conditions", "Conditions", ("labels", "started", "ended", "peak")),
+    Layout("recorded", "In the history", ("labels", "started", "ended", "incident")),
+)

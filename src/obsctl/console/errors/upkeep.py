@@ -32,7 +32,7 @@ from obsctl.console.errors.fingerprint import (
     path_of,
 )
 from obsctl.query.fields import ACCESS, ERROR
-from obsctl.search.run import TOO_LONG, bound_of
+from obsctl.store.mysql.time_limit import TOO_LONG, bound_of
 
 LOG = logging.getLogger("obsctl.console.errors")
 

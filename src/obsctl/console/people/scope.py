@@ -11,9 +11,10 @@ from typing import NamedTuple
 from obsctl.console.people.projects import Project
 from obsctl.query.errors import QueryError
 from obsctl.query.fields import ACCESS, Table
+from obsctl.query.named import fields_of
 from obsctl.query.parse import parse
 from obsctl.query.sql import Sql, to_sql
-from obsctl.query.tree import All, And, Node, Not, Or, Words, conjunction, disjunction
+from obsctl.query.tree import All, Node, Not, conjunction, disjunction
 
 #: What the roll-ups know of a line.
 _COUNTED_BY = frozenset(("host",))
@@ -60,7 +61,7 @@ class Scope(NamedTuple):
         if self.projects is None:
             return Sql("TRUE", ())
         for project in self.projects:
-            if not _fields(_filter(project, ACCESS)) <= _COUNTED_BY:
+            if not fields_of(_filter(project, ACCESS), ACCESS) <= _COUNTED_BY:
                 raise NotCountedError(
                     "traffic is counted by balancer, and not by what the filter of your project"
                     f" {project.name} asks for: use the search"
@@ -79,17 +80,3 @@ def _filter(project: Project, table: Table) -> Node:
         raise UnreadableProjectError(
             f"the filter of the project {project.name} for the {table.title} cannot be read: an admin has to correct it"
         ) from None
-
-
-def _fields(node: Node) -> frozenset[str]:
-    """Return the fields that a tree of the access log looks at."""
-    match node:
-        case And(parts) | Or(parts):
-            return frozenset().union(*map(_fields, parts))
-        case Not(part):
-            return _fields(part)
-        case All():
-            return frozenset()
-        case Words():
-            return frozenset(field.name for field in ACCESS.searched)
-    return frozenset((node.field,))

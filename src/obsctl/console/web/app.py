@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -23,6 +23,7 @@ from obsctl.console.errors.upkeep import Keeper
 from obsctl.console.live.live import Live
 from obsctl.console.overview import Overview
 from obsctl.console.people.sessions import Lifetime
+from obsctl.console.web.described import describe
 from obsctl.console.web.guard import Door, Headers
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_framework, of_parameters
@@ -35,17 +36,18 @@ from obsctl.console.web.routes import (
     people,
     projects,
     quarantine,
+    rules,
     search,
     tail,
     traffic,
     users,
 )
-from obsctl.console.web.turns import Turns
+from obsctl.console.web.turns import PersonalTurns, Turns
 
 LOG = logging.getLogger("obsctl.console")
 
 _STATIC = Path(__file__).with_name("static")
-_SUBJECTS = (people, overview, search, tail, live, traffic, errors, alerts, quarantine, users, projects, audit)
+_SUBJECTS = (people, overview, search, tail, live, traffic, errors, alerts, rules, quarantine, users, projects, audit)
 
 
 def build(config: ConsoleConfig) -> Any:
@@ -86,13 +88,18 @@ def build(config: ConsoleConfig) -> Any:
     app.state.histogram_turns = Turns(max(1, config.search.at_once // 2), "searches")
     app.state.live = arriving
     app.state.streams = Turns(config.live.at_once, "tails and live statistics")
+    app.state.evaluations = PersonalTurns(rules.AT_ONCE, "evaluation of a rule", 2 * rules.SECONDS)
     app.state.overview = Overview(config)
     app.state.alerts = Alerts(config.kafka, config.fleet) if config.kafka is not None else None
     for subject in _SUBJECTS:
         app.include_router(subject.pages)
         app.include_router(subject.api, responses=DESCRIBED)
     app.add_api_route("/", _start, include_in_schema=False)
-    app.add_api_route("/v1/health", _health)
+    own = APIRouter(prefix="/v1")
+    own.add_api_route("/health", _health)
+    app.include_router(own, responses=DESCRIBED)
+    calls = [route for router in (own, *(subject.api for subject in _SUBJECTS)) for route in router.routes]
+    describe(app, calls, app.state.door.cookie)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(DatabaseAwayError, _away)

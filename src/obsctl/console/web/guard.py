@@ -23,7 +23,10 @@ from obsctl.console.web.problems import ProblemError, answer
 
 #: Bytes of a request's body.
 _MOST_BYTES = 64 * 1024
-_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+#: Methods that change nothing.
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+#: In which a changing request repeats what follows from the session.
+CSRF_HEADER = "x-csrf-token"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
@@ -143,8 +146,8 @@ async def caller(request: Request) -> Person:
     person = await door.person(request)
     if person is None:
         raise ProblemError(401, "not-logged-in", "log in first: /login")
-    if request.method not in _SAFE:
-        require_own_page(request, person, request.headers.get("x-csrf-token", ""))
+    if request.method not in SAFE_METHODS:
+        require_own_page(request, person, request.headers.get(CSRF_HEADER, ""))
     return person
 
 
@@ -177,6 +180,21 @@ async def logged_in(person: Caller) -> Person:
 LoggedIn = Annotated[Person, Depends(logged_in)]
 
 
+async def by_session(person: Caller) -> Person:
+    """Return who asks, for a call that no token may make, as it could outlive its own end: a new password or token.
+
+    Raises:
+        ProblemError: as :func:`caller`; or the request shows a token.
+    """
+    if person.token:
+        raise ProblemError(403, "forbidden", "this takes a login, not a token")
+    return person
+
+
+#: Of such a call; it is open to who has to change the password first.
+BySession = Annotated[Person, Depends(by_session)]
+
+
 async def operator(person: LoggedIn) -> Person:
     """Return who asks, for a call of the API that operators may make."""
     require_role(person, Role.OPERATOR)
@@ -202,16 +220,6 @@ def require_role(person: Person, role: Role) -> None:
     """
     if not person.role.includes(role):
         raise ProblemError(403, "forbidden", f"this takes the role {role}; {person.name} is a {person.role}")
-
-
-def require_session(person: Person) -> None:
-    """Refuse a token where it could outlive its own end: it changes no password and makes no token.
-
-    Raises:
-        ProblemError: the request shows a token.
-    """
-    if person.token:
-        raise ProblemError(403, "forbidden", "this takes a login, not a token")
 
 
 def require_own_page(request: Request, person: Person | None, given: str) -> None:

@@ -14,27 +14,20 @@ from obsctl.console.kept import Answer
 T = TypeVar("T")
 
 MEDIA_TYPE = "application/problem+json"
-#: How the description of the API says what each call answers where it cannot do what was asked.
-DESCRIBED: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "problem details (RFC 9457)",
-        "content": {
-            MEDIA_TYPE: {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "code", "detail"],
-                    "properties": {
-                        "type": {"type": "string"},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "code": {"type": "string", "description": "stable, for programs"},
-                        "detail": {"type": "string", "description": "for people"},
-                    },
-                }
-            }
-        },
-    }
+#: What a problem is, as a JSON schema.
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "stable, for programs"},
+        "detail": {"type": "string", "description": "for people"},
+    },
 }
+#: Keeps the framework from describing answers of its own; :mod:`obsctl.console.web.described` says what there are.
+DESCRIBED: dict[int | str, dict[str, Any]] = {"default": {"description": "problem details"}}
 
 
 class ProblemError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from obsctl.console.web.problems import ProblemError
 
@@ -26,9 +27,50 @@ class Turns:
             ProblemError: too many run.
         """
         if not self._free.acquire(blocking=False):
-            detail = f"too many {self._what} run at the same time; try again"
-            raise ProblemError(429, "busy", detail, headers={"retry-after": "2"})
+            raise _busy(f"too many {self._what} run at the same time; try again")
 
     def give_back(self) -> None:
         """End one."""
         self._free.release()
+
+
+class PersonalTurns:
+    """Places for calls of one kind, of which a person has one at a time.
+
+    A place that nobody gives back, because its answer never began, is free again after the longest time.
+
+    Args:
+        most: so many may run at the same time.
+        what: one of them is.
+        longest_s: seconds that one takes at most.
+    """
+
+    def __init__(self, most: int, what: str, longest_s: float) -> None:
+        self._most, self._what, self._longest_s = most, what, longest_s
+        self._lock = threading.Lock()
+        #: By the number of the user, when the place is free in any case.
+        self._taken: dict[int, float] = {}
+
+    def take(self, user_id: int) -> None:
+        """Begin one for a person.
+
+        Raises:
+            ProblemError: the person has one already, or too many run.
+        """
+        now = time.monotonic()
+        with self._lock:
+            self._taken = {whose: until for whose, until in self._taken.items() if until > now}
+            if user_id in self._taken:
+                raise _busy(f"your {self._what} is still running; stop it, or wait for its end")
+            if len(self._taken) >= self._most:
+                raise _busy(f"{self._most} people have an {self._what} running, and more would slow down the console")
+            self._taken[user_id] = now + self._longest_s
+
+    def give_back(self, user_id: int) -> None:
+        """End a person's one."""
+        with self._lock:
+            self._taken.pop(user_id, None)
+
+
+def _busy(detail: str) -> ProblemError:
+    return ProblemError(429, "busy", detail, headers={"retry-after": "2"})

@@ -71,6 +71,22 @@ def test_a_condition_that_outlives_the_log_has_no_end() -> None:
     assert (one.ended, one.peak) == (None, "2 lines")
 
 
+def test_a_condition_that_is_on_at_the_end_is_told_from_one_that_has_ended() -> None:
+    over, on = replay([rate(100)], burst(0) + burst(HOUR), until=T + HOUR + 20).conditions
+    assert (over.still_on, on.still_on) == (False, True)
+
+
+def test_a_moment_without_a_line_moves_the_clock_and_changes_nothing() -> None:
+    lines = burst(0) + burst(HOUR)
+    reads = [Read(line.time, line) for line in lines]
+    marked = [*reads[:150], Read(T + 100, None), Read(T + 2000.5, None), *reads[150:], Read(T + HOUR + 15, None)]
+    said: list[int] = []
+    found = rules_replay.replay([rate(100), SILENCE], marked, lambda _, second: said.append(second))
+    assert msgspec.to_builtins(found) == msgspec.to_builtins(replay([rate(100), SILENCE], lines))
+    assert T + 2000 in said
+    assert [one.rule for one in found.conditions] == ["client-request-rate", "silence", "client-request-rate"]
+
+
 def test_it_says_how_far_it_is() -> None:
     said: list[tuple[int, int]] = []
     replay([rate(100)], burst(0), lambda lines, second: said.append((lines, second)))

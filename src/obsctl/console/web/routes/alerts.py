@@ -1,4 +1,4 @@
-"""Alerts, their history, silences and rules: the page and its calls of the API."""
+"""Alerts, their history and silences: the page and its calls of the API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from obsctl.console.web.guard import Operator, client_addr
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import Since, span
 from obsctl.console.web.problems import ProblemError, given
-from obsctl.console.web.scope import Scoped, Unbounded, invalid_filter
+from obsctl.console.web.scope import Unbounded, invalid_filter
 from obsctl.core.errors import ConfigError, ObsctlError, RefusedError, UsageError
 from obsctl.core.moments import duration
 from obsctl.core.utc import iso
@@ -45,9 +45,11 @@ api = APIRouter(prefix="/v1")
 TEXTS = (
     "lost", "none_fires", "as_of", "silence", "end", "why", "would_hold_back", "silenced_until", "no_silence",
     "no_records", "earlier_records", "not_whole", "no_rule", "all_rules", "next_step", "held_back_by", "firing_count",
+    "last_1h", "last_6h", "last_24h", "last_7d", "time_range", "stop", "subject", "would_fire", "evaluate",
+    "window_seconds", "evaluating", "evaluated_until", "evaluation_stopped", "would_fire_times", "evaluated_partly",
+    "fired_too_often", "none_evaluated", "no_lines_then", "stored_late", "really_fired", "really_unknown",
+    "not_listed", "not_evaluated", "in_history", "started", "still_on", "peak", "whole_fleet",
 )  # fmt: skip
-#: A day, over which each rule's alerts are counted.
-_DAY = "24h"
 
 
 @pages.get("/alerts")
@@ -77,7 +79,7 @@ class AskedHistory(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: Since = _DAY
+    since: Since = "24h"
     rule: Annotated[str, Field(max_length=200, description="of this rule's alerts alone")] = ""
     limit: Annotated[int, Field(ge=1, le=2000, description="records at most, the latest")] = 200
 
@@ -171,35 +173,6 @@ def end_silence(request: Request, person: Operator, _: Unbounded, silence_id: st
     ended = _done(lambda: alerts.end_silence(silence_id, person.name))
     _record(request, person, "silence.end", ended.id, ended.filter)
     return silence_topic.as_data(ended, time.time())
-
-
-@api.get("/rules")
-def rules(request: Request, scope: Scoped) -> dict[str, Any]:
-    """Return the fleet's alert rules, each with the number of alerts that started within the last day.
-
-    ``started`` is null where the history cannot be had, and for who sees the lines of projects alone.
-    """
-    alerts = _alerts(request)
-    try:
-        found = alerts.rules()
-    except ConfigError as error:
-        raise ProblemError(503, "not-configured", str(error), hint=error.hint) from None
-    config: ConsoleConfig = request.app.state.config
-    past = None
-    if scope.projects is None:
-        past = alerts.history(_DAY, lambda: _begin(config, _DAY), "", AskedHistory().limit).value
-    return {
-        "rules": [
-            {
-                "name": rule.name,
-                "kind": rule.kind,
-                "severity": rule.severity.value,
-                "condition": rule.condition,
-                "started": None if past is None else past.started[rule.name],
-            }
-            for rule in found
-        ]
-    }
 
 
 def _alerts(request: Request) -> Alerts:

@@ -17,7 +17,7 @@ from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import TABLES, Since, Until, span
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.scope import Unbounded
-from obsctl.search.run import bound_of
+from obsctl.store.mysql.time_limit import bound_of
 
 pages = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/v1")

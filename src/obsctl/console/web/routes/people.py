@@ -18,7 +18,7 @@ from obsctl.console.people.passwords import BusyError
 from obsctl.console.people.roles import Role
 from obsctl.console.people.users import UnfitUserError
 from obsctl.console.web.changes import change
-from obsctl.console.web.guard import Caller, Door, LoggedIn, client_addr, require_own_page, require_session
+from obsctl.console.web.guard import BySession, Caller, Door, LoggedIn, client_addr, require_own_page
 from obsctl.console.web.page import LANGUAGE_COOKIE, START, language_of, person_of, show, show_with_script
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
@@ -231,9 +231,8 @@ class Password(BaseModel):
 
 
 @api.post("/password", status_code=204)
-def change_own_password(request: Request, person: Caller, password: Password) -> Response:
+def change_own_password(request: Request, person: BySession, password: Password) -> Response:
     """Change the password of who asks; its other sessions end. A wrong old one counts as a failed login."""
-    require_session(person)
     pool: Pool = request.app.state.pool
     door: Door = request.app.state.door
     attempt = Attempt(person.name, password.old, client_addr(request), "")
@@ -278,9 +277,8 @@ def own_tokens(request: Request, person: LoggedIn) -> list[dict[str, Any]]:
 
 
 @api.post("/tokens", status_code=201)
-def make_token(request: Request, person: LoggedIn, wanted: NewToken) -> dict[str, str]:
+def make_token(request: Request, person: LoggedIn, _: BySession, wanted: NewToken) -> dict[str, str]:
     """Make a token of who asks; only this answer has it."""
-    require_session(person)
 
     def make(cursor: Any, actor: Actor) -> str:
         user = users.find(cursor, person.name)

@@ -28,8 +28,8 @@ from obsctl.core.errors import ConfigError
 from obsctl.core.utc import timestamp
 from obsctl.query.sql import Sql
 from obsctl.search.question import Place
-from obsctl.search.run import bound_of
 from obsctl.store.interface import StoreUnavailableError
+from obsctl.store.mysql.time_limit import bound_of
 
 LOG = logging.getLogger("obsctl.console")
 

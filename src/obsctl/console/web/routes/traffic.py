@@ -17,7 +17,7 @@ from obsctl.console.web.parameters import Since, Until, span
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.scope import Scoped, counted_for
 from obsctl.query.sql import Sql
-from obsctl.search.run import bound_of
+from obsctl.store.mysql.time_limit import bound_of
 
 pages = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/v1")

@@ -1,6 +1,7 @@
 // The alerts page: what fires, silences, the history, rules. Each part is asked for by itself and says when it cannot be had.
 
 import { Refused, ask, button, element, local, say, texts } from "./common.js";
+import { evaluation } from "./rules.js";
 
 const AGAIN_MS = 10_000;
 const operator = "operator" in document.getElementById("alerts").dataset;
@@ -70,6 +71,16 @@ const loadFiring = () =>
     fill("firing", rows, `${count}. ${say("as_of", { at: second(as_of) })}${age}`);
   });
 
+// A cell below a row, as wide as the table.
+function details(row) {
+  const cell = document.createElement("td");
+  cell.colSpan = row.cells.length;
+  const below = element("tr", "", "details");
+  below.append(cell);
+  row.after(below);
+  return cell;
+}
+
 // Open below a row everything about its alert, or close it.
 async function explain(incident, row) {
   const open = row.nextElementSibling;
@@ -77,11 +88,7 @@ async function explain(incident, row) {
     open.remove();
     return;
   }
-  const cell = document.createElement("td");
-  cell.colSpan = row.cells.length;
-  const below = element("tr", "", "details");
-  below.append(cell);
-  row.after(below);
+  const cell = details(row);
   try {
     const story = await (await ask(`/v1/alerts/${encodeURIComponent(incident)}`)).json();
     if (story.held_back_by) {
@@ -184,10 +191,29 @@ function loadHistory() {
 
 const loadRules = () =>
   part("rules", "/v1/rules", ({ rules }) => {
-    const rows = rules.map((one) => line(one.name, one.kind, one.severity, one.condition, `${one.started ?? ""}`));
+    const rows = rules.map((one) => {
+      const open = button(texts.would_fire, () => evaluate(one, row, open), `${texts.would_fire}: ${one.name}`);
+      open.setAttribute("aria-expanded", "false");
+      const row = line(one.name, one.kind, one.severity, one.condition, `${one.started ?? ""}`, open);
+      return row;
+    });
     fill("rules", rows, rows.length ? "" : texts.no_rule);
     choose(rules.map((one) => one.name));
   });
+
+// Open below a rule when it would have fired, or close it; what runs then is stopped.
+function evaluate(rule, row, open) {
+  const isOpen = open.getAttribute("aria-expanded") === "true";
+  open.setAttribute("aria-expanded", String(!isOpen));
+  if (isOpen) {
+    row.leave();
+    row.nextElementSibling.remove();
+    return;
+  }
+  const { made, leave } = evaluation(rule, words);
+  row.leave = leave;
+  details(row).append(made);
+}
 
 function choose(names) {
   const rule = new URLSearchParams(location.search).get("rule") ?? "";
@@ -203,6 +229,7 @@ asked.addEventListener("submit", (event) => {
 });
 
 function start() {
+  for (const row of document.querySelectorAll("#rules tbody tr")) row.leave?.();
   choose([]);
   asked.since.value = new URLSearchParams(location.search).get("since") ?? "24h";
   loadFiring();
