@@ -51,6 +51,7 @@ FILES = (
     ("kafka", "kafka_client_ca_file"),
     ("kafka", "kafka_client_certificate_file"),
     ("kafka", "kafka_client_key_file"),
+    ("consumer", "console_oidc_ca_file"),
 )
 #: Secrets without which a role does less, and works.
 OPTIONAL_SECRETS = frozenset(
@@ -64,6 +65,7 @@ OPTIONAL_SECRETS = frozenset(
         "console_database_password",
         "mysql_console_password",
         "console_replay_password",
+        "console_oidc_client_secret",
         "mysql_replay_password",
         "filebeat_kafka_password",
         *(f"kafka_{user}_password" for user in KAFKA_USERS),
