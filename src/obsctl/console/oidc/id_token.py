@@ -6,7 +6,7 @@ because the algorithm follows from the key and is not taken from the token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jwt
@@ -23,6 +23,11 @@ _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 #: By the curve of the key (RFC 7518 and RFC 8037).
 _BY_CURVE = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",), "Ed25519": ("EdDSA",)}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "RSA": RSAAlgorithm.from_jwk,
+    "EC": ECAlgorithm.from_jwk,
+    "OKP": OKPAlgorithm.from_jwk,
+}
 
 
 class Key(NamedTuple):
@@ -62,13 +67,13 @@ def _key(one: dict[str, Any]) -> Key | None:
     kind, only = one.get("kty"), one.get("alg")
     if one.get("use", "sig") != "sig" or "d" in one:
         return None
-    reader = {"RSA": RSAAlgorithm, "EC": ECAlgorithm, "OKP": OKPAlgorithm}.get(str(kind))
+    read = _READERS.get(str(kind))
     fit = _RSA if kind == "RSA" else _BY_CURVE.get(str(one.get("crv")), ())
     algorithms = tuple(name for name in fit if only in (None, name))
-    if reader is None or not algorithms:
+    if read is None or not algorithms:
         return None
     try:
-        public = reader.from_jwk(msgspec.json.encode(one).decode())
+        public = read(msgspec.json.encode(one).decode())
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
     return Key(str(one.get("kid", "")), algorithms, public)
