@@ -51,6 +51,7 @@ FILES = (
     ("kafka", "kafka_client_ca_file"),
     ("kafka", "kafka_client_certificate_file"),
     ("kafka", "kafka_client_key_file"),
+    ("consumer", "console_oidc_ca_file"),
 )
 #: Secrets without which a role does less, and works.
 OPTIONAL_SECRETS = frozenset(
@@ -65,6 +66,7 @@ OPTIONAL_SECRETS = frozenset(
         "mysql_console_password",
         "console_replay_password",
         "console_redis_url",
+        "console_oidc_client_secret",
         "mysql_replay_password",
         "filebeat_kafka_password",
         *(f"kafka_{user}_password" for user in KAFKA_USERS),

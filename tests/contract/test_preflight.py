@@ -68,6 +68,15 @@ EXPECTED = {
     "console-kafka-password-forgotten": Expected(
         LB, "kafka_console_password is empty, but with fleet_tls console", "vault:VAR"
     ),
+    "console-oidc-in-clear": Expected(
+        "app1", "console_oidc_issuer is http://id.example.com, not an address of https", "write https://HOST"
+    ),
+    "console-oidc-role-unknown": Expected(
+        "app1", "console_oidc_roles gives the group ops the role editor", "viewer, operator, admin"
+    ),
+    "console-oidc-secret-forgotten": Expected(
+        "app1", "console_oidc_client_secret is empty, but console_oidc_issuer names a", "vault:VARIABLE"
+    ),
     "console-password-forgotten": Expected(
         "db1", "mysql_console_password is empty, but the console of app1 logs in", "console_enabled to false"
     ),

@@ -42,11 +42,13 @@ class Console:
 
     Attributes:
         url: where it is.
+        log: what it has written.
     """
 
-    def __init__(self, server: MariaDB, url: str) -> None:
+    def __init__(self, server: MariaDB, url: str, log: Path) -> None:
         self.server = server
         self.url = url
+        self.log = log
 
     @contextmanager
     def rows(self) -> Iterator[pymysql.cursors.Cursor]:
@@ -140,7 +142,7 @@ def console(server: MariaDB, folder: Path, **sections: Mapping[str, Any]) -> Ite
                     return False
 
             wait_for(lambda: log.read_text()[-3000:], answers)
-            yield Console(server, url)
+            yield Console(server, url, log)
         finally:
             process.terminate()
             process.wait(20)

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
+
+#: As src/obsctl/console/people/roles.py has them.
+ROLES = ("viewer", "operator", "admin")
 
 
 def is_enabled(variables: Variables) -> bool:
@@ -46,3 +50,36 @@ def address(fleet: Fleet) -> Iterator[Problem]:
                 f"console_address is {given}, not an IPv4 address",
                 "write one of this host's addresses, or 0.0.0.0 for all of them",
             )
+
+
+def oidc(fleet: Fleet) -> Iterator[Problem]:
+    """With a provider of OpenID Connect the console knows as whom it asks, and nobody on the way can listen."""
+    for host, variables in hosts(fleet):
+        if not variables.get("console_oidc_issuer"):
+            continue
+        for name in ("console_oidc_issuer", "console_url"):
+            if not _is_of_https(given := str(variables.get(name))):
+                yield Problem(
+                    host, f"{name} is {given}, not an address of https", "write https://HOST or https://HOST:PORT"
+                )
+        for name, fix in (
+            ("console_oidc_client_id", "set it to the client as which the console is registered there"),
+            ("console_oidc_client_secret", "set it to vault:VARIABLE, file:/PATH or env:NAME"),
+        ):
+            if not variables.get(name):
+                yield Problem(host, f"{name} is empty, but console_oidc_issuer names a provider", fix)
+        roles = variables.get("console_oidc_roles")
+        # What is of another kind is named as such.
+        for group, role in roles.items() if isinstance(roles, Mapping) else ():
+            if role not in ROLES:
+                yield Problem(
+                    host, f"console_oidc_roles gives the group {group} the role {role}", f"write {', '.join(ROLES)}"
+                )
+
+
+def _is_of_https(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "https" and bool(parts.hostname)
+    except ValueError:
+        return False

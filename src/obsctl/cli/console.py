@@ -86,6 +86,7 @@ _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation."
     epilog=examples(
         "obsctl console user add ada --role admin",
         "obsctl console user add noc --role viewer --password file:/root/noc.password",
+        "obsctl console user add grace --role viewer --no-password",
     ),
 )
 def add(
@@ -95,18 +96,25 @@ def add(
     role: _Role,
     password: _Password = None,
     password_stdin: _PasswordStdin = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="Without one: for who logs in by OpenID Connect or through a proxy.")
+    ] = False,
     config: _Config = None,
 ) -> ExitCode:
     """Add a user. The password is asked for twice, or read from where an option says."""
-    wanted, given = _role(role), _password(password, stdin=password_stdin)
+    wanted = _role(role)
+    if no_password and (password is not None or password_stdin):
+        raise UsageError("a password is given with --no-password", hint="leave one of them out")
+    given = None if no_password else _password(password, stdin=password_stdin)
 
     def change(cursor: Any) -> None:
         from obsctl.console.people import users
 
         users.add(cursor, _actor(), name, wanted, given)
 
-    _apply(ctx, config, ["user", "add", name, "--role", wanted.value], change, password=given)
-    note(ctx, f"{name} can log in now")
+    arguments = ["user", "add", name, "--role", wanted.value, *(["--no-password"] if no_password else [])]
+    _apply(ctx, config, arguments, change, password=given)
+    note(ctx, f"{name} can log in now" + (", but not by a password" if no_password else ""))
     return ExitCode.OK
 
 
@@ -192,6 +200,21 @@ def enable(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCo
     """Allow a disabled user to log in again."""
     _set_disabled(ctx, config, name, disabled=False)
     note(ctx, f"{name} can log in")
+    return ExitCode.OK
+
+
+@user.command("unlink", cls=Command, epilog=examples("obsctl console user unlink ada"))
+def unlink(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCode:
+    """Forget which person a user is at the OpenID provider; the next one who logs in by its name is it."""
+
+    def change(cursor: Any) -> None:
+        from obsctl.console.people import identities
+
+        if not identities.unlink(cursor, _actor(), _known(cursor, name)):
+            raise RefusedError(f"{name} is linked to no person; nothing was changed")
+
+    _apply(ctx, config, ["user", "unlink", name], change)
+    note(ctx, f"{name} is linked to no person now")
     return ExitCode.OK
 
 

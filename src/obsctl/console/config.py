@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from obsctl.console.people.roles import Role
 from obsctl.core.config_file import ConfigFile, InvalidValueError
 from obsctl.core.kafka_section import KafkaSection, Topics
 from obsctl.core.settings import Name, Port, Section, networks_of, zone_of
@@ -19,6 +21,7 @@ from obsctl.lines.client_address import TrustedProxies
 from obsctl.store.settings import Database
 
 Language = Literal["en", "zh"]
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ListenConfig(Section, frozen=True, kw_only=True):
@@ -48,16 +51,61 @@ class SessionConfig(Section, frozen=True, kw_only=True):
     lifetime_s: Annotated[int, msgspec.Meta(ge=60, le=90 * 86400)] = 7 * 86400
 
 
-class PeopleConfig(Section, frozen=True, kw_only=True):
-    """What a proxy in front of the console says of people.
+class OidcConfig(Section, frozen=True, kw_only=True):
+    """A provider of OpenID Connect that people may log in with, beside the password.
 
     Attributes:
+        issuer: the provider, as it writes itself.
+        client_id: as which the console is known to it.
+        client_secret: a reference (``file:/path`` or ``env:NAME``), never a value.
+        url: of this console, without a path: where the provider leads browsers back to.
+        name: of the provider, as people know it.
+        scopes: that are asked for.
+        name_claim: the claim that holds the name of a user of the console.
+        groups_claim: the claim that lists a person's groups.
+        roles: group to the role of its members, which is then taken from there at each login; empty where the console
+            says it.
+        required_group: who is not in it does not get in; empty for none.
+        create_users: whether a person without a user gets one at the first login.
+        ca_file: PEM file of the authorities that the provider's certificate may be of; empty for this machine's.
+    """
+
+    issuer: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    client_id: Name
+    client_secret: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]
+    url: Name
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] = "OpenID Connect"
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    name_claim: Name = "preferred_username"
+    groups_claim: Name = "groups"
+    roles: dict[str, str] = msgspec.field(default_factory=dict)
+    required_group: str = ""
+    create_users: bool = False
+    ca_file: str = ""
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the provider leads browsers back to: one address for all, whatever a request says of its host."""
+        return f"{self.url}/login/oidc/callback"
+
+    @property
+    def role_of_group(self) -> dict[str, Role]:
+        """The roles by group."""
+        return {group: Role(role) for group, role in self.roles.items()}
+
+
+class PeopleConfig(Section, frozen=True, kw_only=True):
+    """Who vouches for people beside their passwords.
+
+    Attributes:
+        oidc: None where nobody logs in by OpenID Connect.
         trusted_proxies: networks and addresses of such proxies. Their ``X-Forwarded-For`` says where a request comes
             from.
         trusted_header: in which they say who makes a request; empty for none. They have to remove it from what comes
             in.
     """
 
+    oidc: OidcConfig | None = None
     trusted_proxies: tuple[str, ...] = ()
     trusted_header: Annotated[str, msgspec.Meta(pattern="^([A-Za-z][A-Za-z0-9-]*)?$", max_length=64)] = ""
 
@@ -202,13 +250,54 @@ def _check(config: ConsoleConfig) -> None:
             "there is nothing to write: the live statistics are of lines from Kafka",
             hint="add the section kafka",
         )
+    if config.people.oidc is not None:
+        _check_oidc(config.people.oidc)
     listen = config.listen
     if bool(listen.certificate) != bool(listen.key):
         missing = "key" if listen.certificate else "certificate"
         raise InvalidValueError(f"listen.{missing}", "certificate and key are given both or not at all")
-    if not listen.certificate and listen.address not in ("127.0.0.1", "localhost", "::1"):
+    if not listen.certificate and listen.address not in _LOOPBACK:
         raise InvalidValueError(
             "listen.address",
             f"passwords would cross the network readable on {listen.address}",
             hint="give listen.certificate and listen.key, or listen on 127.0.0.1 behind a proxy with TLS",
         )
+
+
+def _check_oidc(oidc: OidcConfig) -> None:
+    for key, text in (("issuer", oidc.issuer), ("url", oidc.url)):
+        if not is_safe_url(text):
+            raise InvalidValueError(
+                f"people.oidc.{key}",
+                f"{text!r} is not an address of https",
+                hint="write https://HOST or https://HOST:PORT; http is for 127.0.0.1 and localhost alone",
+            )
+    if urlsplit(oidc.issuer).query or not oidc.issuer.isascii():
+        raise InvalidValueError(
+            "people.oidc.issuer",
+            f"{oidc.issuer!r} cannot be an issuer",
+            hint="write what the provider's /.well-known/openid-configuration says as issuer",
+        )
+    if urlsplit(oidc.url).path or urlsplit(oidc.url).query:
+        raise InvalidValueError("people.oidc.url", f"{oidc.url!r} has a path", hint="leave out what follows the host")
+    if "openid" not in oidc.scopes:
+        raise InvalidValueError("people.oidc.scopes", "openid is missing", hint="add openid to them")
+    for group, role in oidc.roles.items():
+        if role not in list(Role):
+            raise InvalidValueError(
+                f"people.oidc.roles.{group}",
+                f"{role!r} is no role",
+                hint=f"write {', '.join(Role)}",
+            )
+
+
+def is_safe_url(text: str) -> bool:
+    """Whether a text is an address that nobody on the way to it can read or change: of https, or on this host."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    clean = text.isprintable() and " " not in text and not parts.fragment and "@" not in parts.netloc
+    return safe and clean and bool(parts.hostname)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _READ = ("SELECT",)
+_KEPT = ("SELECT", "INSERT", "DELETE")
 _WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 PRIVILEGES = {
@@ -18,8 +19,10 @@ PRIVILEGES = {
     "console_login_failure": _WRITE,
     "console_query": _WRITE,
     "console_project": _WRITE,
-    "console_member": ("SELECT", "INSERT", "DELETE"),
+    "console_member": _KEPT,
     "console_token": _WRITE,
+    "console_identity": _KEPT,
+    "console_oidc_used": _KEPT,
     "console_error": _WRITE,
     "console_error_minute": _WRITE,
     "console_error_round": _WRITE,

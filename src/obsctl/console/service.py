@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from obsctl.console import config as settings
-from obsctl.console.config import ConsoleConfig
+from obsctl.console.config import ConsoleConfig, OidcConfig
 from obsctl.console.live.redis_server import server_of
 from obsctl.core import daemon
 from obsctl.core.errors import ConfigError, MissingDependencyError
@@ -35,6 +35,8 @@ def _load(path: Path) -> ConsoleConfig:
     if config.kafka is not None:
         open_access(config.kafka.brokers.security)
     _check_certificate(config)
+    if config.people.oidc is not None:
+        _check_oidc(config.people.oidc)
     if find_spec("uvicorn") is None:
         raise MissingDependencyError("the console's libraries are missing", hint="pip install 'obscraft[console]'")
     if config.redis is not None:
@@ -58,6 +60,23 @@ def _check_certificate(config: ConsoleConfig) -> None:
             f"{error.strerror or error}",
             hint="both are PEM files that this user may read, and belong together",
         ) from None
+
+
+def _check_oidc(oidc: OidcConfig) -> None:
+    resolve(oidc.client_secret)
+    try:
+        ssl.create_default_context(cafile=oidc.ca_file or None)
+    except OSError as error:
+        # Also ssl.SSLError: there is no certificate in it.
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+        raise ConfigError(
+            f"people.oidc.ca_file {oidc.ca_file} cannot be used: {why}",
+            hint="name a PEM file that this user may read, or leave it out for the authorities of this machine",
+        ) from None
+    if find_spec("jwt") is None:
+        raise MissingDependencyError(
+            "people.oidc takes the library PyJWT, which is missing", hint="pip install 'obscraft[console]'"
+        )
 
 
 def _serve(config: ConsoleConfig) -> None:

@@ -94,13 +94,24 @@ def test_a_password_goes_over_standard_input_alone(
         (("user", "role", "ada", "--role", "viewer"), ("user", "role", "ada", "--role", "viewer")),
         (("user", "disable", "ada"), ("user", "disable", "ada")),
         (("user", "enable", "ada"), ("user", "enable", "ada")),
+        (("user", "unlink", "ada"), ("user", "unlink", "ada")),
         (("user", "rm", "ada", "--yes"), ("user", "rm", "ada", "--yes")),
+        (
+            ("user", "add", "ada", "--role", "viewer", "--no-password"),
+            ("user", "add", "ada", "--role", "viewer", "--no-password"),
+        ),
     ],
 )
 def test_a_change_is_the_same_command_there(ssh: Ssh, words: tuple[str, ...], remote: tuple[str, ...]) -> None:
     assert run(ssh, *words) == 0
     assert shlex.quote(f"exec </dev/null; {program(*remote)} 2>&1") in ssh.read("asked")
     assert ssh.read("given") == ""
+
+
+def test_a_user_with_a_password_and_without_one_is_refused(ssh: Ssh, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(ssh, "user", "add", "ada", "--role", "viewer", "--no-password", "--password-stdin") == 64
+    assert "a password is given with --no-password" in capsys.readouterr().err
+    assert ssh.read("asked") == ""
 
 
 def test_a_report_is_the_hosts(ssh: Ssh, capsys: pytest.CaptureFixture[str]) -> None:

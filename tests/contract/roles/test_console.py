@@ -52,7 +52,7 @@ def written(project: Path, folder: Path, **variables: Any) -> Path:
         + [{{'role': 'consumer', 'template': 'alerter.yml.j2', 'path': 'alerter.yml'}}] }}}}"
     - ansible.builtin.copy:
         content: "{{{{ {{'secrets': __console_secrets, 'names': __console_names, 'read': __console_read,
-          'url': __console_url}} | to_json }}}}"
+          'url': __console_url, 'public': __console_public}} | to_json }}}}"
         dest: {folder}/rest.json
         mode: "0600"
 """)
@@ -139,6 +139,56 @@ def test_the_live_statistics_go_to_redis_where_there_is_one(guarded: Path, clear
     url, ca_file = "file:/etc/obsctl/secrets/console_redis", "/etc/obscraft/tls/ca.pem"
     assert _read(guarded).redis == config.RedisConfig(url=url, ca_file=ca_file)
     assert _read(clear).redis is None
+
+
+OIDC = {
+    "console_oidc_issuer": "https://id.example.com/realms/ops",
+    "console_oidc_client_id": "obsctl",
+    "console_oidc_client_secret": "plain-oidc",
+    "console_oidc_name": '单点登录: "ops"',
+    "console_oidc_scopes": ["openid", "groups"],
+    "console_oidc_roles": {"ops: all": "operator", "/admins": "admin"},
+    "console_oidc_required_group": "staff",
+    "console_oidc_create_users": True,
+    "console_oidc_ca_file": "/srv/id-ca.pem",
+}
+
+
+@pytest.fixture(scope="module")
+def with_provider(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(project, tmp_path_factory.mktemp("oidc"), **SWITCHED_ON, **OIDC)
+
+
+def test_people_may_log_in_at_a_provider_where_one_is_named(with_provider: Path, guarded: Path) -> None:
+    assert _read(guarded).people.oidc is None
+    assert _read(with_provider).people.oidc == config.OidcConfig(
+        issuer="https://id.example.com/realms/ops",
+        client_id="obsctl",
+        client_secret="file:/etc/obsctl/secrets/console_oidc",
+        # The first name of the certificate, which browsers know.
+        url="https://console.example.com:8443",
+        name='单点登录: "ops"',
+        scopes=("openid", "groups"),
+        roles={"ops: all": "operator", "/admins": "admin"},
+        required_group="staff",
+        create_users=True,
+        ca_file="/etc/obsctl/console-oidc-ca.pem",
+    )
+    rest, text = _rest(with_provider), (with_provider / "console.yml").read_text()
+    secret = "/etc/obsctl/secrets/console_oidc"
+    assert {"path": secret, "source": "plain-oidc"} in rest["secrets"]
+    assert "plain-oidc" not in text
+    # A change of either restarts it.
+    assert {secret, "/etc/obsctl/console-oidc-ca.pem"} <= set(rest["read"])
+    assert rest["public"] == [{"path": "/etc/obsctl/console-oidc-ca.pem", "source": "/srv/id-ca.pem"}]
+
+
+def test_the_role_has_the_programs_defaults_of_a_provider(project: Path) -> None:
+    role = yaml.safe_load((project / "roles/console/defaults/main.yml").read_text())
+    mine = config.OidcConfig(issuer="x", client_id="x", client_secret="file:/x", url="x")
+    for name in msgspec.structs.asdict(mine).keys() - {"issuer", "client_id", "client_secret", "url"}:
+        of_program = getattr(mine, name)
+        assert role[f"console_oidc_{name}"] == (list(of_program) if name == "scopes" else of_program), name
 
 
 def test_defaults_follow_the_alerters_and_the_programs(clear: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.console.config import load
+from obsctl.console.config import is_safe_url, load
+from obsctl.console.people.roles import Role
 from obsctl.core.errors import ConfigError
 
 WHOLE = """\
@@ -95,3 +96,53 @@ def test_brokers_fleet_and_the_account_of_replays_are_optional(tmp_path: Path) -
     assert config.kafka.brokers.security.ca_file == "/ca.pem"
     with pytest.raises(ConfigError, match=r"replay\.password"):
         load(written(tmp_path, WHOLE + "replay: {user: x, password: secret}\n"))
+
+
+OIDC = "people: {oidc: {issuer: https://id.example.com, client_id: c, client_secret: file:/s, url: https://c:8443%s}}\n"
+
+
+def test_a_provider_is_an_option(tmp_path: Path) -> None:
+    assert load(written(tmp_path, WHOLE)).people.oidc is None
+    oidc = load(written(tmp_path, WHOLE + OIDC % ", roles: {ops: operator}")).people.oidc
+    assert oidc is not None
+    assert (oidc.redirect_uri, oidc.scopes) == (
+        "https://c:8443/login/oidc/callback",
+        ("openid", "profile", "email"),
+    )
+    assert oidc.role_of_group == {"ops": Role.OPERATOR}
+    assert (oidc.name_claim, oidc.create_users, oidc.ca_file) == ("preferred_username", False, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("https://id", "http://id", "people.oidc.issuer: 'http://id.example.com' is not an address of https"),
+        ("https://id", "https://user@id", "people.oidc.issuer"),
+        ("https://id.example.com", "'https://id.example.com:x'", "people.oidc.issuer"),
+        ("https://id.example.com", "'https://id.example.com/?a=b'", "people.oidc.issuer"),
+        ("https://c:8443", "https://c:8443/console", "people.oidc.url: 'https://c:8443/console' has a path"),
+        ("https://c:8443", "http://c:8080", "people.oidc.url"),
+        ("file:/s", "secret", "people.oidc.client_secret"),
+        ("client_id: c", "client_id: ''", "people.oidc.client_id"),
+        ("8443", "8443, roles: {ops: root}", "people.oidc.roles.ops: 'root' is no role"),
+        ("8443", "8443, scopes: [profile]", "people.oidc.scopes: openid is missing"),
+        ("8443", "8443, secret: x", "people.oidc"),
+    ],
+)
+def test_a_provider_that_cannot_work_is_named_with_its_line(tmp_path: Path, before: str, after: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)) as refused:
+        load(written(tmp_path, WHOLE + (OIDC % "").replace(before, after)))
+    assert "console.yml:3: " in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1", "https://id/a"])
+def test_an_address_in_clear_is_for_this_host_alone(text: str) -> None:
+    assert is_safe_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "id.example.com", "ftp://id", "http://127.0.0.2", "https://", "https://a b", "https://[", "https://a#b"],
+)
+def test_other_texts_are_no_safe_address(text: str) -> None:
+    assert not is_safe_url(text)

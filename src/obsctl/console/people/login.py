@@ -15,7 +15,7 @@ from obsctl.console.people.sessions import Lifetime
 from obsctl.console.people.users import User
 
 #: So many failures are free, then each one more doubles the time until the next try.
-_BOUNDS = {"pair": 5, "addr": 30, "name": 100, "token": 30}
+_BOUNDS = {"pair": 5, "addr": 30, "name": 100, "token": 30, "oidc": 30}
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 30, 3600
 #: After this time without a failure the count begins again, seconds.
 _FORGOTTEN_S = 24 * 3600
@@ -112,6 +112,23 @@ def refused_token(pool: Pool, client_addr: str) -> int:
         return wait_s
 
     return pool.run(count)
+
+
+def provider_wait_s(cursor: Any, client_addr: str) -> int:
+    """Return for how many seconds an address waits before the provider is asked for its sake again; 0 for not."""
+    return max(0, _wait_s(cursor, _at_provider(client_addr)))
+
+
+def refused_by_provider(cursor: Any, client_addr: str) -> None:
+    """Count a login that the provider did not confirm, or of somebody who may not enter.
+
+    It is counted apart from wrong passwords, so that who fails at the provider can still log in by a password.
+    """
+    _failed(cursor, _at_provider(client_addr))
+
+
+def _at_provider(client_addr: str) -> tuple[str]:
+    return (f"oidc {client_addr}"[:_WIDTH],)
 
 
 def _counted(name: str, client_addr: str) -> tuple[str, str, str]:

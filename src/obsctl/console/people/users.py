@@ -66,7 +66,8 @@ def add(cursor: Any, actor: Actor, name: str, role: Role, password: str | None, 
         actor: who adds it.
         name: of the user.
         role: of the user.
-        password: None for a user that cannot log in by one: it is there for its tokens, or a proxy vouches for it.
+        password: None for a user that cannot log in by one: it is there for its tokens, or others
+            vouch for it.
         must_change: the user changes the password before anything else.
 
     Raises:
@@ -149,13 +150,15 @@ def disable(cursor: Any, actor: Actor, user: User, *, disabled: bool = True) -> 
 
 
 def remove(cursor: Any, actor: Actor, user: User) -> None:
-    """Remove a user with its sessions, tokens, memberships and saved searches.
+    """Remove a user with its sessions, tokens, memberships, saved searches and what a provider knows it as.
 
     Raises:
         UnfitUserError: no admin would be left.
     """
     _keep_an_admin(cursor, user)
-    for table in ("console_session", "console_token", "console_member", "console_query", "console_user"):
+    for table in (
+        "console_session", "console_token", "console_member", "console_query", "console_identity", "console_user",
+    ):  # fmt: skip
         cursor.execute(f"DELETE FROM {table} WHERE user_id = %s", (user.id,))  # noqa: S608 - the tables' own names
     audit.write(cursor, actor, "user.remove", user.name, f"role {user.role}")
 

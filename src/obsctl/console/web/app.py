@@ -84,6 +84,15 @@ def build(config: ConsoleConfig) -> Any:
     app.state.pool = pool
     lifetime = Lifetime(config.session.idle_s, config.session.lifetime_s)
     app.state.door = Door(pool, lifetime, config.people, https=https)
+    app.state.provider = app.state.provider_turns = None
+    if config.people.oidc is not None:
+        # Its libraries are loaded where it is used.
+        from obsctl.console.oidc.provider import Provider
+        from obsctl.console.web.routes import oidc
+
+        app.state.provider = Provider(config.people.oidc)
+        app.state.provider_turns = Turns(oidc.AT_ONCE, "logins at the provider")
+        app.include_router(oidc.pages)
     app.state.turns = Turns(config.search.at_once, "searches")
     app.state.histogram_turns = Turns(max(1, config.search.at_once // 2), "searches")
     app.state.live = arriving

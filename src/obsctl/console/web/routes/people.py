@@ -18,8 +18,9 @@ from obsctl.console.people.passwords import BusyError
 from obsctl.console.people.roles import Role
 from obsctl.console.people.users import UnfitUserError
 from obsctl.console.web.changes import change
+from obsctl.console.web.entry import entered, login_page, own_path
 from obsctl.console.web.guard import BySession, Caller, Door, LoggedIn, client_addr, require_own_page
-from obsctl.console.web.page import LANGUAGE_COOKIE, START, language_of, person_of, show, show_with_script
+from obsctl.console.web.page import LANGUAGE_COOKIE, START, language_of, person_of, show_with_script
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.texts import chosen, texts
 
@@ -33,41 +34,21 @@ TEXTS = (
 _LANGUAGE_S = 365 * 86400
 
 
-def _own_path(text: str) -> str:
-    """Return where to go after the login: a path of this console, never another site."""
-    return text if text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() else START
-
-
 @pages.get("/login")
 async def loginshow(request: Request, next: str = START) -> Response:  # noqa: A002 - the address's word
     """Show the login; whom a trusted proxy vouches for is logged in at once."""
     if await person_of(request) is not None:
-        return RedirectResponse(_own_path(next), 303)
+        return RedirectResponse(own_path(next), 303)
     door: Door = request.app.state.door
     said = texts(language_of(request))
     name = door.vouched(request)
     if not name:
-        return show(request, "login", None, next=_own_path(next), name="", trouble="")
+        return login_page(request, next)
     agent = request.headers.get("user-agent", "")
     token = await run_in_threadpool(enter, request.app.state.pool, name, client_addr(request), agent, door.lifetime)
     if token is None:
-        trouble = said["no_user"].format(name=name)
-        return show(request, "login", None, 403, next=_own_path(next), name="", trouble=trouble)
-    return await _entered(request, token, next)
-
-
-async def _entered(request: Request, token: str, path: str) -> Response:
-    """Return the answer to a login, and end the session that the browser had, so that nobody can have planted it."""
-    door: Door = request.app.state.door
-    pool: Pool = request.app.state.pool
-    former = door.token(request)
-    if former:
-        await run_in_threadpool(pool.run, lambda cursor: sessions.end(cursor, former))
-    answer = RedirectResponse(_own_path(path), 303)
-    answer.set_cookie(
-        door.cookie, token, max_age=door.lifetime.most_s, secure=door.https, httponly=True, samesite="lax"
-    )
-    return answer
+        return login_page(request, next, 403, trouble=said["no_user"].format(name=name))
+    return await entered(request, token, next)
 
 
 @pages.post("/login")
@@ -96,10 +77,8 @@ async def login(
     except DatabaseAwayError:
         status, trouble = 503, said["database_away"]
     else:
-        return await _entered(request, token, next)
-    page = show(request, "login", None, status, next=_own_path(next), name=name, trouble=trouble)
-    page.headers.update(headers)
-    return page
+        return await entered(request, token, next)
+    return login_page(request, next, status, name=name, trouble=trouble, headers=headers)
 
 
 @pages.post("/logout")

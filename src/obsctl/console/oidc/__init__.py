@@ -1,0 +1,1 @@
+"""Login by OpenID Connect: what is said to the provider, and what is believed of it."""
