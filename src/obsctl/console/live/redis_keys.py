@@ -72,8 +72,8 @@ class RedisKeys:
         #: The last minute that was written after its end.
         self._done = 0
         self._backoff = Backoff(_FIRST_AGAIN_S, _LAST_AGAIN_S)
-        #: Why it was away, as far as it was logged.
-        self._reasons: set[str] = set()
+        #: Kinds of trouble that were logged since Redis took something.
+        self._said: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
 
@@ -99,33 +99,37 @@ class RedisKeys:
 
     def turn(self) -> float:
         """Write once; return after how many seconds to go on."""
-        from redis.exceptions import RedisError
+        from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
         try:
             state = self._write()
-        except (RedisError, OSError, ConfigError) as error:
-            self._away(_words(error))
+        except (AuthenticationError, ResponseError, ConfigError) as error:
+            self._away("refused", _words(error))
+        except (RedisError, OSError) as error:
+            self._away("no answer", _words(error))
         except Exception as error:
             LOG.exception("writing to Redis failed")
-            self._away(f"internal error ({type(error).__name__})")
+            self._away("internal error", type(error).__name__)
         else:
             self._answered(state)
             return _EVERY_S
         return self._backoff.delay()
 
-    def _away(self, reason: str) -> None:
+    def _away(self, kind: str, words: str) -> None:
         self._disconnect()
-        if reason not in self._reasons:
-            self._reasons.add(reason)
+        # A broken connection and the refused ones after it are one outage; a login that is refused is another matter.
+        if kind not in self._said:
+            self._said.add(kind)
             LOG.warning(
-                "the live statistics are not written to Redis", extra={"server": str(self._server), "error": reason}
+                "the live statistics are not written to Redis",
+                extra={"server": str(self._server), "reason": kind, "error": words},
             )
         self.state = "away"
 
     def _answered(self, state: State) -> None:
         if state != "waiting" and self.state in ("waiting", "away"):
             LOG.info("Redis takes the live statistics", extra={"server": str(self._server), "state": state})
-            self._reasons.clear()
+            self._said.clear()
             self._backoff.reset()
         self.state = state
 
@@ -134,7 +138,7 @@ class RedisKeys:
     def _write(self) -> State:
         self._statistics.want()
         if self._statistics.feed.trouble != "":
-            # Whoever has lines takes over when the lease has expired, and without anybody the keys go.
+            # A console that has lines takes over when the lease has expired, and where there is none the keys expire.
             self._steady_since = None
             return "waiting"
         if self._steady_since is None:
