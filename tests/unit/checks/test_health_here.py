@@ -9,7 +9,7 @@ from tests.unit.checks.test_health import WELL
 from tests.unit.render.snapshots import WHOLE_CLUSTER
 
 from obsctl.checks.health import here
-from obsctl.checks.health.snapshot import DatabaseProbe, HealthSnapshot, HostProbe
+from obsctl.checks.health.snapshot import DatabaseProbe, Disk, HealthSnapshot, HostProbe
 from obsctl.fleet.model import Fleet, Host
 
 FLEET = msgspec.structs.replace(
@@ -36,14 +36,15 @@ def test_what_takes_a_login_on_other_hosts_is_named_and_no_finding() -> None:
 
 
 def test_the_hosts_row_says_who_was_asked_and_how() -> None:
-    row = here.describe_here(FLEET, SEEN)["layers"][0]
+    own = msgspec.structs.replace(STANDBY, disks=(Disk(mount="/", free_bytes=60, total_bytes=100),))
+    row = here.describe_here(FLEET, msgspec.structs.replace(SEEN, hosts=(own,)))["layers"][0]
     assert row["detail"] == (
-        "app1 asked itself alone, not over ssh: units running: 2 of 2, least free disk 60% /; "
-        "5 other hosts were not asked"
+        "app1 asked itself, without ssh: units running: 2 of 2, least free disk 60% /; "
+        "other hosts, which were not asked: 4"
     )
     hung = HostProbe(name="app1", failure="no answer within 4 s")
     row = here.describe_here(FLEET, msgspec.structs.replace(SEEN, hosts=(hung,)))["layers"][0]
-    assert row["detail"] == "app1 asked itself alone, not over ssh: no answer within 4 s; 5 other hosts were not asked"
+    assert row["detail"] == "app1 asked itself, without ssh: no answer within 4 s; other hosts, which were not asked: 4"
 
 
 def test_that_no_alerter_is_active_is_judged_where_all_of_them_were_asked() -> None:

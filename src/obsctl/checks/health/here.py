@@ -56,10 +56,10 @@ def judge_here(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
 def describe_here(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
     """Return one row a layer that was asked, and the names of the others."""
     missing = not_asked(fleet, snapshot)
-    told = describe(fleet, snapshot, judge_here(fleet, snapshot))
+    described = describe(fleet, snapshot, judge_here(fleet, snapshot))
     layers = [
-        {**row, "detail": _hosts_detail(fleet, told["hosts"])} if row["layer"] == HOSTS else row
-        for row in told["layers"]
+        {**row, "detail": _hosts_detail(fleet, described["hosts"])} if row["layer"] == HOSTS else row
+        for row in described["layers"]
         if row["layer"] not in missing
     ]
     return {"layers": layers, "not_asked": missing}
@@ -71,6 +71,5 @@ def _hosts_detail(fleet: Fleet, rows: list[dict[str, Any]]) -> str:
     units = f"units running: {own['running']}" if own["answers"] else own["running"]
     disk = f", least free disk {own['least_free_disk']}" if own["least_free_disk"] else ""
     others = sum(host.name != own["host"] for host in fleet.hosts)
-    return f"{own['host']} asked itself alone, not over ssh: {units}{disk}" + (
-        f"; {others} other hosts were not asked" if others else ""
-    )
+    rest = f"; other hosts, which were not asked: {others}" if others else ""
+    return f"{own['host']} asked itself, without ssh: {units}{disk}{rest}"

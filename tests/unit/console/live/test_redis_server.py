@@ -45,7 +45,7 @@ def test_a_url_is_read(monkeypatch: pytest.MonkeyPatch, url: str, shown: str, re
         ("redis://:hidden@a..b", "is not one"),
         ("redis://:hidden@cache:6379/zero", "is not the number of a database"),
         ("rediss://:hidden@cache?ssl_cert_reqs=none", "has options after"),
-        ("redis://:hid#den@cache", "names no host and port"),
+        ("redis://:hid#den@cache", "is not one"),
     ],
 )
 def test_a_mistake_is_named_and_the_url_is_not_shown(monkeypatch: pytest.MonkeyPatch, url: str, says: str) -> None:

@@ -83,6 +83,7 @@ def test_a_minute_of_the_clock_is_counted_from_its_beginning(counting: Counting)
     counting.feed.send([line(1, "/before")])
     counting.now = minute
     counting.feed.send([line(1, "/a", 404), line(2, "/a", 200), line(3, "/b", 999)], skipped=2)
+    counting.ask()
     counting.now = minute + 42
     counting.feed.send([line(4, "/b", 503)])
     (passing,) = counting.statistics.numbers().minutes
@@ -101,6 +102,7 @@ def test_a_minute_of_the_clock_is_counted_from_its_beginning(counting: Counting)
 def test_a_minute_of_which_the_window_has_a_part_is_none(counting: Counting) -> None:
     for second in range(20, WINDOW_S * 2):
         counting.now = 1_000_000.0 + second
+        counting.ask()
         counting.feed.send([line(second)])
     numbers = counting.statistics.numbers()
     assert [one.requests for one in numbers.minutes[:-1]] == [60] * (len(numbers.minutes) - 1)
