@@ -151,7 +151,7 @@ class RedisKeys:
         from redis.exceptions import WatchError
 
         lease = self._key("writer")
-        pipe.watch(lease)
+        pipe.watch(lease)  # type: ignore[no-untyped-call]  # the library has no types for it
         if pipe.get(lease) not in (None, self._own_name.encode()):
             self._done = 0
             return "standby"
@@ -213,7 +213,6 @@ def _client(server: RedisServer) -> Redis:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    trust = {"ssl": True, "ssl_ca_certs": server.ca_file or None} if server.tls else {}
     return Redis(
         host=server.host,
         port=server.port,
@@ -226,7 +225,8 @@ def _client(server: RedisServer) -> Redis:
         retry=Retry(NoBackoff(), 0),
         # What every version speaks.
         protocol=2,
-        **trust,
+        ssl=server.tls,
+        ssl_ca_certs=server.ca_file or None,
     )
 
 
