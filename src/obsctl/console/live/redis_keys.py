@@ -122,7 +122,7 @@ class RedisKeys:
             self._said.add(kind)
             LOG.warning(
                 "the live statistics are not written to Redis",
-                extra={"server": str(self._server), "reason": kind, "error": words},
+                extra={"server": str(self._server or self._config.url), "reason": kind, "error": words},
             )
         self.state = "away"
 
@@ -152,8 +152,11 @@ class RedisKeys:
 
         lease = self._key("writer")
         pipe.watch(lease)  # type: ignore[no-untyped-call]  # the library has no types for it
-        if pipe.get(lease) not in (None, self._own_name.encode()):
+        owner = pipe.get(lease)
+        if owner != self._own_name.encode():
+            # Another console has written, or Redis has lost what was written: all minutes that are still known are due.
             self._done = 0
+        if owner not in (None, self._own_name.encode()):
             return "standby"
         numbers = self._statistics.numbers(self._done)
         # Of a minute that began before lines came without an interruption some are counted in another one.
@@ -166,7 +169,6 @@ class RedisKeys:
         try:
             pipe.execute()
         except WatchError:
-            self._done = 0
             return "standby"
         self._done = max((one.begin for one in minutes if one.seconds == MINUTE_S), default=self._done)
         return "writing"
@@ -204,8 +206,6 @@ class RedisKeys:
         if client is not None:
             with contextlib.suppress(Exception):
                 client.close()
-        # Redis may have lost its keys meanwhile: write all minutes again that are still known.
-        self._done = 0
 
 
 def _client(server: RedisServer) -> Redis:
