@@ -171,7 +171,7 @@ def tables(mariadb: MariaDB) -> Iterator[MariaDB]:
 
 
 def evaluated(
-    cursor: Any, asked: Rule, since: datetime.datetime = NOW - DAY, until: datetime.datetime = NOW, seconds: float = 120
+    cursor: Any, asked: Rule, since: datetime.datetime = NOW - DAY, until: datetime.datetime = NOW, seconds: float = 600
 ) -> Outcome:
     steps = would_fire(cursor, Question(asked, since, until, seconds))
     while True:
