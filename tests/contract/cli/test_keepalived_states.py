@@ -114,12 +114,15 @@ def pair(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
         for node in nodes:
             subprocess.run(["ip", "netns", "add", node.space], check=True)
         subprocess.run(["ip", "link", "add", first.device, "type", "veth", "peer", "name", second.device], check=True)
-        for node, peer in ((first, second), (second, first)):
+        for node in nodes:
             subprocess.run(["ip", "link", "set", node.device, "netns", node.space], check=True)
             for words in (f"addr add {node.address}/24 dev {node.device}", f"link set {node.device} up"):
                 node.run("ip", *words.split())
-            node.start(peer.address)
+        first.start(second.address)
+        # With nopreempt the address stays with whoever is the first to take it.
         wait_for("the first one is MASTER", lambda: first.seen().holds_vip, seconds=60)
+        second.start(first.address)
+        wait_for("the second one is BACKUP", lambda: second.seen().vrrp == "BACKUP", seconds=60)
         yield first, second
     finally:
         for node in nodes:
