@@ -65,6 +65,7 @@ class Pipeline:
             },
             "batch": {"lines": 500, "interval_ms": 100},
             "processes": 1,
+            "native": True,
             "retention_days": 30,
             "trusted_proxies": [],
             "error_log_timezone": "UTC",
