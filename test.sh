@@ -175,6 +175,8 @@ integration() {
   prepare_integration
   stage "integration"
   run_tests -n 3 "${by_file[@]}" --durations=15 tests/integration
+  stage "integration: what is stored, read in Python alone"
+  OBSCTL_TEST_READ_BY=python run_tests -n 3 "${by_file[@]}" tests/integration/test_{store,poison,conservation}.py
   stage "integration: the store on MySQL"
   on_mysql
 }
