@@ -213,7 +213,7 @@ impl Batch {
                     input: envelope.input.to_vec(),
                     format: format.to_vec(),
                     origin: identity::origin(host, envelope.input),
-                    columns: [b"\"\",\"", format, b"\",\"", host, b"\","].concat(),
+                    columns: [&b"\"\",\""[..], format, b"\",\"", host, b"\","].concat(),
                     of_host: self.streams.iter().position(|s| s.host == host).unwrap_or(number),
                 });
                 number

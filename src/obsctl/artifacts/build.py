@@ -82,7 +82,11 @@ def _carry_out(store: Store, step: Step, notify: Notify) -> Iterator[Outcome]:
 
 
 def _made(step: Step, missing: Sequence[Wanted], work: Path, notify: Notify) -> tuple[dict[str, Path], str]:
-    """Return what :attr:`Step.make` returns; no file where it fails and none is needed. A wrong checksum always counts."""
+    """Return what :attr:`Step.make` returns; no file where it fails and none is needed.
+
+    Raises:
+        ObsctlError: it failed and its files are needed, or something has a wrong checksum.
+    """
     try:
         return step.make(missing, work, notify)
     except ObsctlError as error:

@@ -70,9 +70,7 @@ class _Parts(NamedTuple):
 class Assembler:
     """Makes batches of records."""
 
-    def __init__(
-        self, formats: Mapping[str, Parse], proxies: TrustedProxies, native: Native | None = None
-    ) -> None:
+    def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies, native: Native | None = None) -> None:
         """Take what lines are read with; without ``native`` all of them are read here."""
         self._formats = formats
         self._proxies = proxies if proxies else None
@@ -135,9 +133,7 @@ class Assembler:
         lines = EncodedLines(rows.arrays, rows.line_ids, rows.minutes, lambda: self._by_python(runs, sources).access)
         return _Parts(found, lines, rows.newest, rows.records)
 
-    def _judge(
-        self, run: Run, source: Source, records: Iterable[tuple[int, bytes | None]], found: _Judged
-    ) -> None:
+    def _judge(self, run: Run, source: Source, records: Iterable[tuple[int, bytes | None]], found: _Judged) -> None:
         """Sort a run's records, given with their offsets, by what becomes of them."""
         access = found.access
         for offset, value in records:

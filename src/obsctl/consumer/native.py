@@ -2,7 +2,7 @@
 
 ``obsctl_native`` is a wheel of its own (``native/`` in the source tree) and never needed: it takes the records that it
 reads with the same answer as the Python code, and leaves the others, which Python judges. It is used only with the very
-Python sources that it was built beside (:mod:`obsctl.store.mirrored`), and only where columns and fields are those that it knows.
+Python sources that it was built beside (:mod:`obsctl.store.mirrored`), and only where it knows all columns and fields.
 """
 
 from __future__ import annotations

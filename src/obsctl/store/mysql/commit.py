@@ -222,7 +222,7 @@ def insert_lines(session: Session, statement: tuple[bytes, bytes], lines: Sequen
     inserted = start = 0
     refusals: list[Refusal] = []
     for piece in rows.chunks(rows.line_rows(lines), session.statement_bytes):
-        inserted += _insert_piece(session, statement, lines, start, piece, refusals)
+        inserted += _insert_piece(session, statement, lines, start, piece, refusals=refusals)
         start += len(piece)
     if inserted != len(lines) - len(refusals):
         raise KnownRowsError
@@ -235,6 +235,7 @@ def _insert_piece(
     lines: Sequence[Line],
     start: int,
     literals: list[bytes],
+    *,
     refusals: list[Refusal],
 ) -> int:
     """Insert lines by one statement, and by halves where one of them is refused; return how many were new.
@@ -257,8 +258,8 @@ def _insert_piece(
             refusals.append(Refusal(lines[start], code, str(error.args[1])))
             return 0
     half = len(literals) // 2
-    return _insert_piece(session, statement, lines, start, literals[:half], refusals) + _insert_piece(
-        session, statement, lines, start + half, literals[half:], refusals
+    return _insert_piece(session, statement, lines, start, literals[:half], refusals=refusals) + _insert_piece(
+        session, statement, lines, start + half, literals[half:], refusals=refusals
     )
 
 
