@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::clock::{self, Clock};
 use crate::envelope::{self, Envelope};
@@ -85,6 +86,36 @@ pub struct Key {
     pub status: u8,
 }
 
+/// Mixes the numbers of a key; none of them is a client's choice, so the standard library's protection is not needed.
+#[derive(Default)]
+pub struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub type Rollups = HashMap<Key, Totals, BuildHasherDefault<Mixer>>;
+
 /// The rows of a batch; it keeps its memory, because new pages cost a tenth of the time.
 pub struct Batch {
     settings: Settings,
@@ -95,6 +126,8 @@ pub struct Batch {
     scratch: Vec<u8>,
     rows: Vec<u8>,
     entries: Vec<Entry>,
+    /// The entries that are kept, in the order of their keys.
+    order: Vec<u32>,
     records: u32,
     /// What the identities of the last entries are made of, and where each one ends.
     inputs: Vec<u8>,
@@ -112,6 +145,7 @@ impl Batch {
             scratch: Vec::new(),
             rows: Vec::new(),
             entries: Vec::new(),
+            order: Vec::new(),
             records: 0,
             inputs: Vec::new(),
             ends: Vec::new(),
@@ -123,6 +157,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.entries.clear();
+        self.order.clear();
         self.inputs.clear();
         self.ends.clear();
         self.records = 0;
@@ -276,19 +311,28 @@ impl Batch {
 
     /// Keep the first row of each identity, and put all in the order of their keys.
     pub fn sort(&mut self) {
-        self.entries.sort_unstable_by_key(|e| (u128::from_be_bytes(e.id), e.record));
-        self.entries.dedup_by_key(|e| e.id);
-        self.entries.sort_by_key(|e| e.ms);
+        let numbered = self.entries.iter().zip(0u32..);
+        let mut keys: Vec<_> = numbered.map(|(e, at)| (u128::from_be_bytes(e.id), e.record, at)).collect();
+        keys.sort_unstable();
+        keys.dedup_by_key(|key| key.0);
+        // This sort leaves the order of the identities among equal times.
+        keys.sort_by_key(|key| self.entries[key.2 as usize].ms);
+        self.order.extend(keys.iter().map(|key| key.2));
+    }
+
+    /// The entries that are kept, in the order of their keys.
+    fn sorted(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.order.iter().map(|&at| &self.entries[at as usize])
     }
 
     /// Bytes of all rows together.
     pub fn size(&self) -> usize {
-        self.entries.iter().map(|e| e.end - e.begin).sum()
+        self.sorted().map(|e| e.end - e.begin).sum()
     }
 
     /// Put the rows into `out`, which has [`Batch::size`] bytes.
     pub fn copy_rows(&self, mut out: &mut [u8]) {
-        for e in &self.entries {
+        for e in self.sorted() {
             let (to, rest) = std::mem::take(&mut out).split_at_mut(e.end - e.begin);
             to.copy_from_slice(&self.rows[e.begin..e.end]);
             out = rest;
@@ -297,27 +341,29 @@ impl Batch {
 
     /// The identities, one behind the other.
     pub fn ids(&self) -> Vec<u8> {
-        self.entries.iter().flat_map(|e| e.id).collect()
+        self.sorted().flat_map(|e| e.id).collect()
     }
 
     /// The records of the rows that Python made and that were kept.
     pub fn given(&self) -> Vec<u32> {
-        self.entries.iter().filter(|e| e.counted.is_none()).map(|e| e.record).collect()
+        self.sorted().filter(|e| e.counted.is_none()).map(|e| e.record).collect()
     }
 
     /// The latest time (milliseconds since 1970) of each source.
-    pub fn newest(&self) -> HashMap<u64, u64> {
-        let mut newest = HashMap::new();
-        for e in &self.entries {
-            newest.insert(e.source, e.ms); // they are in the order of their times
+    pub fn newest(&self) -> Vec<(u64, u64)> {
+        let mut newest: Vec<(u64, u64)> = Vec::new();
+        for e in self.sorted().rev() {
+            if !newest.iter().any(|(source, _)| *source == e.source) {
+                newest.push((e.source, e.ms));
+            }
         }
         newest
     }
 
     /// The roll-ups of the rows that were made here.
-    pub fn count(&self) -> HashMap<Key, Totals> {
-        let mut found: HashMap<Key, Totals> = HashMap::new();
-        for e in &self.entries {
+    pub fn count(&self) -> Rollups {
+        let mut found = Rollups::default();
+        for e in self.sorted() {
             let Some(c) = e.counted else { continue };
             let key = Key { minute: e.ms / 60_000, source: e.source, host: c.host, kind: c.kind, status: c.status };
             let totals = found.entry(key).or_default();

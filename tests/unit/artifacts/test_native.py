@@ -36,7 +36,7 @@ def test_other_sources_are_another_version(tree: Path, monkeypatch: pytest.Monke
 def _with_cargo(folder: Path, monkeypatch: pytest.MonkeyPatch, said: str | None) -> None:
     if said is not None:
         program = folder / "cargo"
-        program.write_text(f"#!/bin/sh\necho {said}\n")
+        program.write_text(f"#!/bin/sh\necho '{said}'\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
 
