@@ -29,7 +29,7 @@ FOLDER = "native"
 TOOLS = ("maturin>=1.9,<2", "ziglang>=0.13")
 _TARGET = "x86_64-unknown-linux-gnu"
 _PLATFORM = "manylinux2014"
-_TAGS = "cp39-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64"
+_TAGS = "cp39-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64"
 
 
 def inputs(root: Path, tools: dict[str, str]) -> str:
