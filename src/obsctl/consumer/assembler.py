@@ -130,7 +130,9 @@ class Assembler:
             if native.failed(error):
                 log.exception("the native module failed; its batch is read in Python")
             return None
-        lines = EncodedLines(rows.arrays, rows.line_ids, rows.minutes, lambda: self._by_python(runs, sources).access)
+        # A copy: the lines may be made later, when the reader has dropped a partition that was taken away.
+        held = {run.part: sources[run.part] for run in runs}
+        lines = EncodedLines(rows.arrays, rows.line_ids, rows.minutes, lambda: self._by_python(runs, held).access)
         return _Parts(found, lines, rows.newest, rows.records)
 
     def _judge(self, run: Run, source: Source, records: Iterable[tuple[int, bytes | None]], found: _Judged) -> None:

@@ -32,7 +32,7 @@ from obsctl.store import rollup
 from obsctl.store.batch import Batch, Run, Source
 from obsctl.store.encoded import EncodedLines, identities
 from obsctl.store.mysql import rows
-from rig.records import json_line, marked, record
+from rig.records import as_shipped, json_line, marked, record
 from tests.contract.lines.test_golden_lines import GOLDEN
 from tests.integration.poison import POISON
 
@@ -143,11 +143,6 @@ def combined(line: str, offset: int, host: str = "node1") -> bytes:
     return record(line, offset, log_format="combined", log_input="replay", host=host)
 
 
-def as_shipped(value: bytes) -> bytes:
-    """Return a record as Filebeat writes it: without blanks, and other letters than ASCII's unescaped."""
-    return json.dumps(json.loads(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
 def test_usual_lines_are_taken(ways: tuple[Assembler, Assembler]) -> None:
     hosts = ["node1", "node2", "b\u00fcro"]
     values = [record(nginx_line(n), n * 300, host=hosts[n % 3]) for n in range(400)]
@@ -173,6 +168,16 @@ def test_of_equal_lines_the_first_one_counts(ways: tuple[Assembler, Assembler]) 
     batch = same(ways, runs)
     assert {line.source_id for line in batch.access} == {SOURCES[PARTS[0]].source_id, SOURCES[PARTS[1]].source_id}
     assert batch.repeated > 100
+
+
+def test_lines_that_are_looked_at_later_do_not_need_the_readers_partitions() -> None:
+    """The reader drops a partition from its sources when it is taken away; its batch may still wait for the writer."""
+    proxies = TrustedProxies(())
+    sources = dict(SOURCES)
+    assembler = Assembler(FORMATS, proxies, _native(proxies))
+    batch = assembler.assemble([run_of([record(nginx_line(1), 1)])], sources, {PARTS[0]: 100})
+    sources.clear()
+    assert [line.source_id for line in batch.access] == [SOURCES[PARTS[0]].source_id]
 
 
 def test_the_module_reads_on_after_a_batch_without_records(ways: tuple[Assembler, Assembler]) -> None:
