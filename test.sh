@@ -96,6 +96,14 @@ legacy() { # ansible-core 2.16, the last one for EL 7 and EL 8
 build_artifacts() { # half a second where nothing has changed
   command -v mvn >/dev/null || ./scripts/install-packages maven
   obsctl artifacts build
+  install_native
+}
+
+install_native() { # the consumer's native module, where it could be built: its tests are then no longer skipped
+  local wheels=("${XDG_CACHE_HOME:-$HOME/.cache}"/obsctl/artifacts/wheels/py3.11/obscraft_native-*.whl)
+  [ -e "${wheels[0]}" ] || return 0
+  python -m pip install --quiet --disable-pip-version-check --no-index --no-deps "${wheels[0]}"
+  export OBSCTL_NATIVE=required
 }
 
 prepare_contract() {
@@ -168,6 +176,8 @@ integration() {
   prepare_integration
   stage "integration"
   run_tests -n 3 "${by_file[@]}" --durations=15 tests/integration
+  stage "integration: what is stored, read in Python alone"
+  OBSCTL_TEST_READ_BY=python run_tests -n 3 "${by_file[@]}" tests/integration/test_{store,poison,conservation}.py
   stage "integration: the store on MySQL"
   on_mysql
 }

@@ -256,6 +256,7 @@ class Rig:
             "trusted_proxies": [],
             "error_log_timezone": "UTC",
             "processes": processes,
+            "native": True,
         }
         path.write_text(yaml.safe_dump(settings))
         return path

@@ -33,6 +33,7 @@ def test_what_it_needs_for_the_brokers_is_named_before_it_starts(
         "trusted_proxies": [],
         "error_log_timezone": "UTC",
         "processes": 1,
+        "native": True,
         "health": {"address": "127.0.0.1", "port": 9600},
     }
     file.write_text(json.dumps(configuration))

@@ -43,7 +43,7 @@ from rig.consumer import Consumer, Pipeline, assert_conserved
 from rig.database import MIGRATIONS, database_server, migration_statements
 from rig.kafka import KafkaNode, unpack_kafka
 from rig.ports import free_port
-from rig.records import json_line, record
+from rig.records import as_shipped, json_line, record
 from rig.tools import kafka_archive, missing_tools
 from rig.waiting import wait_for
 
@@ -203,7 +203,8 @@ class Oracle:
             fields = json.loads(line)
             when = datetime.datetime.fromtimestamp(now, datetime.UTC).replace(tzinfo=None)
             row = (when, fields["uri"], agent, fields["status"], fields["bytes"])
-            value = record(line, n * 500)
+            # As nginx writes it, and ships it: the native module leaves other escapes to Python.
+            value = as_shipped(record(json.dumps(fields, ensure_ascii=False), n * 500))
             if agent == REFUSED:
                 self._refused[n] = (value, fields["client_request_id"], row)
                 self._ever_refused.add(value)

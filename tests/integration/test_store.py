@@ -14,10 +14,7 @@ import pymysql
 import pytest
 
 from obsctl.consumer import config
-from obsctl.consumer.assembler import Assembler
 from obsctl.kafka.partition import TopicPartition
-from obsctl.lines.client_address import TrustedProxies
-from obsctl.lines.formats import registry
 from obsctl.store.batch import Batch, Source
 from obsctl.store.interface import FencedError, Origin, Position, StoreUnavailableError
 from obsctl.store.mysql import commit, day_partitions, schema
@@ -25,11 +22,12 @@ from obsctl.store.mysql import rows as sql
 from obsctl.store.mysql.store import MySQLStore
 from rig.consumer import PASSWORD, assert_conserved
 from rig.database import MIGRATIONS, MariaDB, grant, make_schema, migration_statements
+from rig.read_by import assembler
 from rig.records import json_line, record
 from rig.tools import MYSQLD
 from tests.unit.consumer.messages import run_of
 
-ASSEMBLER = Assembler(registry.formats(), TrustedProxies(()))
+ASSEMBLER = assembler()
 TODAY = datetime.date(2026, 3, 10)
 TOPIC_ID = "AAAAAAAAAAEAAAAAAAAAAg"
 NOON = datetime.datetime(2026, 3, 10, 12, tzinfo=datetime.UTC).timestamp()

@@ -22,6 +22,7 @@ from rig.database import MariaDB, grant, make_schema
 from rig.ending import with_us
 from rig.kafka import KafkaNode
 from rig.ports import free_port
+from rig.read_by import NATIVE
 from rig.waiting import wait_for
 
 PASSWORD = "obs-test-password"
@@ -65,6 +66,7 @@ class Pipeline:
             },
             "batch": {"lines": 500, "interval_ms": 100},
             "processes": 1,
+            "native": NATIVE,
             "retention_days": 30,
             "trusted_proxies": [],
             "error_log_timezone": "UTC",

@@ -29,6 +29,11 @@ def record(
     ).encode()
 
 
+def as_shipped(value: bytes) -> bytes:
+    """Return a record as Filebeat writes it: without blanks, and other letters than ASCII's unescaped."""
+    return json.dumps(json.loads(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
 def json_line(number: int, *, msec: float | None = None, **changes: Any) -> str:
     """Return an access line in JSON with a number of its own; by default it happened now."""
     fields: dict[str, Any] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from obsctl.artifacts.errors import ChecksumError
 from obsctl.artifacts.plan import Step, Wanted
 from obsctl.artifacts.store import Artifact, Store
+from obsctl.core.errors import ObsctlError
 
 Notify = Callable[[str], None]
 
@@ -19,6 +21,7 @@ class Action(enum.StrEnum):
     KEPT = "kept"
     BUILT = "built"
     MISSING = "missing"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,11 @@ def _carry_out(store: Store, step: Step, notify: Notify) -> Iterator[Outcome]:
     listed = store.artifacts()
     current = {item.path: _current(store, listed, item) for item in step.wanted}
     missing = [item for item in step.wanted if current[item.path] is None]
+    made: dict[str, Path] = {}
     if missing:
         with store.workspace() as work:
-            made, origin = step.make(missing, work, notify)
-            for item in missing:
+            made, origin = _made(step, missing, work, notify)
+            for item in missing if made else ():
                 current[item.path] = store.put(
                     made[item.path],
                     path=item.path,
@@ -72,8 +76,25 @@ def _carry_out(store: Store, step: Step, notify: Notify) -> Iterator[Outcome]:
                     origin=origin,
                     inputs=item.inputs,
                 )
+    change = Action.BUILT if made else Action.SKIPPED
     for item in step.wanted:
-        yield Outcome(step.title, item.path, Action.BUILT if item in missing else Action.KEPT, current[item.path])
+        yield Outcome(step.title, item.path, change if item in missing else Action.KEPT, current[item.path])
+
+
+def _made(step: Step, missing: Sequence[Wanted], work: Path, notify: Notify) -> tuple[dict[str, Path], str]:
+    """Return what :attr:`Step.make` returns; no file where it fails and none is needed.
+
+    Raises:
+        ObsctlError: it failed and its files are needed, or something has a wrong checksum.
+    """
+    try:
+        return step.make(missing, work, notify)
+    except ObsctlError as error:
+        if step.needed or isinstance(error, ChecksumError):
+            raise
+        hint = f" ({error.hint})" if error.hint else ""
+        notify(f"{step.title}: not built, and not needed: {error}{hint}")
+        return {}, ""
 
 
 def _current(store: Store, listed: dict[str, Artifact], item: Wanted) -> Artifact | None:

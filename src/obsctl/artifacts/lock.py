@@ -70,6 +70,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
         kafka: by version.
         filebeat: by version.
         go: wheel of the Go tool chain for machines without one, file name to SHA-256.
+        native: wheels of what builds the native module, maturin and zig, file name to SHA-256.
         wheels: Python version (``3.11``) to wheel file name to SHA-256.
     """
 
@@ -77,6 +78,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     kafka: dict[str, KafkaLock]
     filebeat: dict[str, FilebeatLock]
     go: dict[str, str]
+    native: dict[str, str]
     wheels: dict[str, dict[str, str]]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from obsctl.artifacts import filebeat, kafka, wheels
+from obsctl.artifacts import filebeat, kafka, native, wheels
 from obsctl.artifacts.lock import Lock, Part
 from obsctl.artifacts.programs import Notify
 from obsctl.core.errors import ConfigError
@@ -34,11 +34,13 @@ class Step:
         wanted: its files.
         make: called with those of its files that are missing, a scratch folder and a receiver of progress; returns
             the made file by path, and the origin.
+        needed: False where a build goes on without these files if they cannot be made here.
     """
 
     title: str
     wanted: tuple[Wanted, ...]
     make: Callable[[Sequence[Wanted], Path, Notify], tuple[dict[str, Path], str]]
+    needed: bool = True
 
 
 def steps(
@@ -57,6 +59,7 @@ def steps(
     if Part.WHEELS in parts:
         found += [_dependencies(lock, python) for python in pythons]
         found.append(_project(pythons))
+        found.append(_native(lock, pythons))
     if Part.KAFKA in parts:
         found += [_kafka(lock, version) for version in kafka_versions]
     if Part.FILEBEAT in parts:
@@ -112,6 +115,20 @@ def _project(pythons: Sequence[str]) -> Step:
 
     paths = [f"{wheels_folder(python)}/{name}-{version}-py3-none-any.whl" for python in pythons]
     return Step("the project's wheel", tuple(Wanted(path, name, version, digest) for path in paths), make)
+
+
+def _native(lock: Lock, pythons: Sequence[str]) -> Step:
+    root = wheels.source_tree()
+    made_of = native.inputs(root, lock.native)
+    version = native.version(root, made_of)
+
+    def make(missing: Sequence[Wanted], work: Path, notify: Notify) -> tuple[dict[str, Path], str]:
+        built = native.make(root, version, lock.native, work, notify)
+        return {item.path: built for item in missing}, "source"
+
+    paths = [f"{wheels_folder(python)}/{native.file_name(version)}" for python in pythons]
+    wanted = tuple(Wanted(path, native.NAME, version, made_of) for path in paths)
+    return Step("the native module's wheel", wanted, make, needed=False)
 
 
 def wheels_folder(python: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from obsctl.artifacts import filebeat, kafka, wheels
+from obsctl.artifacts import filebeat, kafka, native, wheels
 from obsctl.artifacts.lock import FilebeatLock, KafkaLock, Lock, Part
 from obsctl.artifacts.store import sha256
 
@@ -37,7 +37,8 @@ def refresh(
         if Part.WHEELS in parts:
             wanted = wheels.requirements(wheels.source_tree())
             found = {python: wheels.resolve(wanted, python, root / python, notify) for python in pythons}
-            new = msgspec.structs.replace(new, wheels={**new.wheels, **found})
+            tools = wheels.resolve(native.TOOLS, "3.11", root / "native", notify)
+            new = msgspec.structs.replace(new, native=tools, wheels={**new.wheels, **found})
         if Part.KAFKA in parts:
             locked = {version: _kafka(version, old, root, notify) for version in kafka_versions}
             new = msgspec.structs.replace(new, kafka={**new.kafka, **locked})
@@ -97,4 +98,5 @@ def _flat(lock: Lock) -> dict[str, str]:
     for python, files in lock.wheels.items():
         flat.update({f"wheels py{python} {name}": value for name, value in files.items()})
     flat.update({f"go {name}": value for name, value in lock.go.items()})
+    flat.update({f"native {name}": value for name, value in lock.native.items()})
     return flat

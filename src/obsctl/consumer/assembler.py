@@ -1,20 +1,26 @@
-"""Makes a batch of records: each one parsed into its row, or into the quarantine with a reason."""
+"""Makes a batch of records: each one parsed into its row, or into the quarantine with a reason.
+
+Where the native module is used, it makes the rows of nearly all records, and the others come here. Both give the same
+batch; what is written here is the reference.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
+from obsctl.consumer.native import Native
 from obsctl.kafka.partition import TopicPartition
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats.format import Parse
 from obsctl.lines.formats.line import AccessLine, ErrorLine, Line, LineError, MarkedLine
 from obsctl.store.batch import Batch, Run, Source, Step, by_key
+from obsctl.store.encoded import EncodedLines
 from obsctl.store.quarantine import DETAIL_LENGTH, Quarantined
 
 log = logging.getLogger(__name__)
@@ -36,12 +42,39 @@ class _Stream(NamedTuple):
     parse: Parse | None
 
 
+class _Judged:
+    """What became of records, by identity: of equal ones the first. Tests are counted only."""
+
+    __slots__ = ("access", "errors", "quarantined", "tests")
+
+    def __init__(self) -> None:
+        self.access: dict[bytes, AccessLine] = {}
+        self.errors: dict[bytes, ErrorLine] = {}
+        self.quarantined: dict[bytes, Quarantined] = {}
+        self.tests = 0
+
+
+class _Parts(NamedTuple):
+    """What a batch is made of: the access lines sorted, their latest time by source id, and the rest.
+
+    Attributes:
+        native: records that the native module read.
+    """
+
+    found: _Judged
+    access: Sequence[AccessLine]
+    newest: Mapping[int, str]
+    native: int
+
+
 class Assembler:
     """Makes batches of records."""
 
-    def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies) -> None:
+    def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies, native: Native | None = None) -> None:
+        """Take what lines are read with; without ``native`` all of them are read here."""
         self._formats = formats
         self._proxies = proxies if proxies else None
+        self._native = native
         self._stream = self._stream_of("", record.Fields(), record.Log(0))
 
     def assemble(
@@ -54,43 +87,74 @@ class Assembler:
             sources: each partition that occurs.
             expected: the offset that the store holds for each of them.
         """
-        access: dict[bytes, AccessLine] = {}
-        errors: dict[bytes, ErrorLine] = {}
-        quarantined: dict[bytes, Quarantined] = {}
-        tests = 0
-        for run in runs:
-            source = sources[run.part]
-            for offset, value in enumerate(run.values, run.first):
-                try:
-                    line = self._read(value, source, run.part, offset)
-                except Exception as error:
-                    # A fault of this program. No single record may end the process: it would meet it again at once.
-                    log.exception("a record could not be processed", extra={"partition": run.part, "offset": offset})
-                    line_id = identity.of_record(source.cluster_id, *run.part, offset, value or b"")
-                    line = _refuse(line_id, source.source_id, offset, "", "", "internal", type(error).__name__, value)
-                if type(line) is AccessLine:
-                    access.setdefault(line.line_id, line)
-                elif type(line) is ErrorLine:
-                    errors.setdefault(line.line_id, line)
-                elif line is None:
-                    tests += 1
-                else:
-                    assert type(line) is Quarantined  # noqa: S101  there is no fifth
-                    quarantined.setdefault(line.line_id, line)
+        found, access, newest, native = self._by_native(runs, sources) or self._by_python(runs, sources)
         ends = {run.part: run.first + len(run.values) for run in runs}
         partitions = {sources[part].source_id: part for part in ends}
         batch = Batch(
             steps={source_id: Step(expected[part], ends[part]) for source_id, part in partitions.items()},
             partitions=partitions,
             runs=runs,
-            access=sorted(access.values(), key=by_key),
-            errors=sorted(errors.values(), key=by_key),
-            quarantined=sorted(quarantined.values(), key=lambda q: q.line_id),
+            access=access,
+            errors=sorted(found.errors.values(), key=by_key),
+            quarantined=sorted(found.quarantined.values(), key=lambda q: q.line_id),
         )
-        batch.tests = tests
-        batch.repeated = batch.records - len(access) - len(errors) - len(quarantined) - tests
-        batch.newest_event = _newest(batch)
+        batch.tests = found.tests
+        batch.native = native
+        batch.repeated = batch.records - len(access) - len(batch.errors) - len(batch.quarantined) - found.tests
+        batch.newest_event = _newest(newest, batch.errors, batch.partitions)
         return batch
+
+    def _by_python(self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source]) -> _Parts:
+        found = _Judged()
+        for run in runs:
+            self._judge(run, sources[run.part], enumerate(run.values, run.first), found)
+        access = sorted(found.access.values(), key=by_key)
+        return _Parts(found, access, _newest({}, access, {sources[run.part].source_id for run in runs}), 0)
+
+    def _by_native(self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source]) -> _Parts | None:
+        """Return the same by the native module; None without one, and where it failed."""
+        native = self._native
+        if native is None:
+            return None
+        found = _Judged()
+
+        def judge(run: Run, places: Sequence[int]) -> Sequence[AccessLine]:
+            found.access = {}
+            records = ((run.first + place, run.values[place]) for place in places)
+            self._judge(run, sources[run.part], records, found)
+            return list(found.access.values())
+
+        try:
+            rows = native.encode(runs, sources, judge)
+        except native.failures as error:
+            if native.failed(error):
+                log.exception("the native module failed; its batch is read in Python")
+            return None
+        # A copy: the lines may be made later, when the reader has dropped a partition that was taken away.
+        held = {run.part: sources[run.part] for run in runs}
+        lines = EncodedLines(rows.arrays, rows.line_ids, rows.minutes, lambda: self._by_python(runs, held).access)
+        return _Parts(found, lines, rows.newest, rows.records)
+
+    def _judge(self, run: Run, source: Source, records: Iterable[tuple[int, bytes | None]], found: _Judged) -> None:
+        """Sort a run's records, given with their offsets, by what becomes of them."""
+        access = found.access
+        for offset, value in records:
+            try:
+                line = self._read(value, source, run.part, offset)
+            except Exception as error:
+                # A fault of this program. No single record may end the process: it would meet it again at once.
+                log.exception("a record could not be processed", extra={"partition": run.part, "offset": offset})
+                line_id = identity.of_record(source.cluster_id, *run.part, offset, value or b"")
+                line = _refuse(line_id, source.source_id, offset, "", "", "internal", type(error).__name__, value)
+            if type(line) is AccessLine:
+                access.setdefault(line.line_id, line)
+            elif type(line) is ErrorLine:
+                found.errors.setdefault(line.line_id, line)
+            elif line is None:
+                found.tests += 1
+            else:
+                assert type(line) is Quarantined  # noqa: S101  there is no fifth
+                found.quarantined.setdefault(line.line_id, line)
 
     def _read(
         self, value: bytes | None, source: Source, part: TopicPartition, offset: int
@@ -106,8 +170,9 @@ class Assembler:
                 or envelope.fields != fields
                 or (file is not None and envelope.log.file != file)
             ):
-                self._stream = self._stream_of(envelope.host.name, envelope.fields, envelope.log)
-                host, fields, file, begun, parse = self._stream
+                # Lines of encoded rows are read again by the writer's thread, so none may rely on the other's stream.
+                stream = self._stream_of(envelope.host.name, envelope.fields, envelope.log)
+                host, fields, file, begun, parse = self._stream = stream
         except record.UNREADABLE as error:
             refusal = error if isinstance(error, record.RecordError) else record.refusal(value, error)
             line_id = (
@@ -161,16 +226,14 @@ def _refuse(  # noqa: PLR0917  the order of Quarantined
     return Quarantined(line_id, source_id, offset, log_format, host, reason, detail[:DETAIL_LENGTH], value)
 
 
-def _newest(batch: Batch) -> dict[int, str]:
-    """Return the latest time of each source, from the ends of the sorted lines."""
-    newest: dict[int, str] = {}
-    tables: tuple[Sequence[Line], ...] = (batch.access, batch.errors)
-    for lines in tables:
-        left = set(batch.partitions)
-        for line in reversed(lines):
-            if line.source_id in left:
-                newest[line.source_id] = max(line.ts, newest.get(line.source_id, ""))
-                left.remove(line.source_id)
-                if not left:
-                    break
+def _newest(known: Mapping[int, str], lines: Sequence[Line], source_ids: Collection[int]) -> dict[int, str]:
+    """Return the latest time of each source: of those known already, and of sorted lines, from their end."""
+    newest = dict(known)
+    left = set(source_ids)
+    for line in reversed(lines):
+        if line.source_id in left:
+            newest[line.source_id] = max(line.ts, newest.get(line.source_id, ""))
+            left.remove(line.source_id)
+            if not left:
+                break
     return newest

@@ -68,6 +68,7 @@ class Config(Section, frozen=True, kw_only=True):
         error_log_timezone: the zone of nginx's error lines, which carry none themselves (an IANA name).
         drain_seconds: how long a stop, or a partition's hand-over, waits for the lines in flight.
         processes: workers that share the partitions; 0 for one a core of this machine.
+        native: whether records are read by the native module where it is installed.
         stuck_seconds: a worker that is silent, or stores nothing although it could, for so long is replaced.
     """
 
@@ -79,6 +80,7 @@ class Config(Section, frozen=True, kw_only=True):
     error_log_timezone: str
     drain_seconds: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
     processes: Annotated[int, msgspec.Meta(ge=0, le=MOST_PROCESSES)]
+    native: bool
     stuck_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 30.0
     health: Health
 

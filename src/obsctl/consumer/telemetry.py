@@ -44,6 +44,13 @@ class Histogram(msgspec.Struct):
         self.total += other.total
 
 
+#: The counters that are plain numbers.
+_SUMS = (
+    *("stored", "quarantined", "known", "test", "refused", "attempts", "fenced", "missing_offsets"),
+    *("native", "native_faults"),
+)
+
+
 def _times() -> Histogram:
     return Histogram([0] * (len(SECONDS_BOUNDS) + 1))
 
@@ -61,6 +68,8 @@ class Counters(msgspec.Struct):
         commit: seconds to store a batch.
         assembly: seconds to parse one.
         batch: records in one.
+        native: records that the native module read; the others were read in Python.
+        native_faults: batches that were read in Python because the module failed.
         cpu_seconds: CPU time of the process.
     """
 
@@ -73,6 +82,8 @@ class Counters(msgspec.Struct):
     attempts: int = 0
     fenced: int = 0
     missing_offsets: int = 0
+    native: int = 0
+    native_faults: int = 0
     commit: Histogram = msgspec.field(default_factory=_times)
     assembly: Histogram = msgspec.field(default_factory=_times)
     batch: Histogram = msgspec.field(default_factory=_sizes)
@@ -85,7 +96,7 @@ class Counters(msgspec.Struct):
 
     def add(self, other: Counters) -> None:
         """Add another process's counts."""
-        for name in ("stored", "quarantined", "known", "test", "refused", "attempts", "fenced", "missing_offsets"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for reason, count in other.by_reason.items():
             self.by_reason[reason] = self.by_reason.get(reason, 0) + count
@@ -124,6 +135,7 @@ class Report(msgspec.Struct):
         last_row: when a new row was stored last.
         newest_event: the latest event time stored, as UTC text; empty if none was.
         partitions: those assigned to the worker.
+        read_by: what reads the records, for people: the native module, or Python and why.
     """
 
     counters: Counters
@@ -133,6 +145,7 @@ class Report(msgspec.Struct):
     last_commit: float | None
     last_row: float | None
     newest_event: str
+    read_by: str = ""
 
 
 class Telemetry:
@@ -144,6 +157,7 @@ class Telemetry:
         self.last_commit: float | None = None
         self.last_row: float | None = None
         self.newest_event = ""
+        self.read_by = ""
         self.troubles: dict[str, Note] = {}
         self._notices: dict[str, Note] = {}
         #: The partitions assigned to this process: the first offset that is not stored, None while it is not known.
@@ -151,9 +165,10 @@ class Telemetry:
         self.beyond: dict[str, int] = {}
         self.dead_letters = 0
 
-    def assembled(self, records: int, seconds: float) -> None:
-        """Count a batch that was parsed, and how long that took."""
+    def assembled(self, records: int, native: int, seconds: float) -> None:
+        """Count a batch that was parsed, how many of its records the native module read, and how long it took."""
         with self._lock:
+            self.counters.native += native
             self.counters.batch.observe(records, RECORDS_BOUNDS)
             self.counters.assembly.observe(seconds, SECONDS_BOUNDS)
 
@@ -186,6 +201,12 @@ class Telemetry:
         """Count offsets that the broker no longer had."""
         with self._lock:
             self.counters.missing_offsets += offsets
+
+    def native_fault(self, subject: str, message: str, hint: str) -> bool:
+        """Count a batch at which the native module failed, and note it; return whether that is news."""
+        with self._lock:
+            self.counters.native_faults += 1
+        return self.notice(subject, message, hint)
 
     def trouble(self, subject: str, message: str, hint: str = "") -> bool:
         """Note that something is in the way (``database``, ``kafka``, ``topic/0``); return whether that is news."""
@@ -243,6 +264,7 @@ class Telemetry:
                 self.last_commit,
                 self.last_row,
                 self.newest_event,
+                self.read_by,
             )
             return msgspec.json.encode(report) + b"\n"
 

@@ -52,6 +52,7 @@ class WorkerOnPage(msgspec.Struct, frozen=True, kw_only=True):
         pid: None while there is no process.
         restarts: how often it was started again.
         stuck_restarts: how many of these because it was silent or stored nothing.
+        read_by: what reads its records, for people: the native module, or Python and why.
         partitions: as ``TOPIC/PARTITION``.
     """
 
@@ -60,6 +61,7 @@ class WorkerOnPage(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     restarts: int | None = None
     stuck_restarts: int | None = None
+    read_by: str = ""
     partitions: tuple[str, ...] = ()
 
 
@@ -75,6 +77,8 @@ class ConsumerPage(msgspec.Struct, frozen=True, kw_only=True):
         batches: batches stored.
         fenced: batches dropped because another process had moved their positions.
         missing_offsets: offsets that the broker deleted before they were read.
+        native: records that the native module read.
+        native_faults: batches that were read in Python because the module failed.
         dead_letters: copies of refused records that the dead letter topic accepted.
         dead_letter_topic: its name.
         newest_event: the latest event time stored.
@@ -91,6 +95,8 @@ class ConsumerPage(msgspec.Struct, frozen=True, kw_only=True):
     batches: int | None = None
     fenced: int | None = None
     missing_offsets: int | None = None
+    native: int | None = None
+    native_faults: int | None = None
     dead_letters: int | None = None
     dead_letter_topic: str | None = None
     last_commit_at: str | None = None

@@ -10,15 +10,19 @@ from obsctl.core.settings import Network
 
 
 class TrustedProxies:
-    """The proxies whose ``X-Forwarded-For`` is believed."""
+    """The proxies whose ``X-Forwarded-For`` is believed.
+
+    Attributes:
+        networks: theirs.
+    """
 
     def __init__(self, networks: Sequence[Network]) -> None:
-        self._networks = tuple(networks)
+        self.networks = tuple(networks)
         #: Whether an address is one of these proxies.
         self.trusts = lru_cache(maxsize=65_536)(self._is_trusted)
 
     def __bool__(self) -> bool:
-        return bool(self._networks)
+        return bool(self.networks)
 
     def client(self, peer: str, forwarded_for: str) -> str:
         """Return the client's address.
@@ -48,7 +52,7 @@ class TrustedProxies:
             address = _unmapped(text)
         except ValueError:
             return False
-        return any(address in network for network in self._networks)
+        return any(address in network for network in self.networks)
 
 
 def _without_port(entry: str) -> str | None:

@@ -51,6 +51,7 @@ class Batch(msgspec.Struct):
         runs: the records themselves.
         repeated: records whose identity occurred before in this same batch.
         tests: records that are signed requests, tests of alert rules and probes, which are stored nowhere.
+        native: records that the native module read.
         newest_event: the latest event time by source id, as UTC text; sources without a line are missing.
     """
 
@@ -62,6 +63,7 @@ class Batch(msgspec.Struct):
     quarantined: Sequence[Quarantined] = ()
     repeated: int = 0
     tests: int = 0
+    native: int = 0
     newest_event: Mapping[int, str] = {}
 
     @property

@@ -194,7 +194,8 @@ def test_a_status_without_the_readers_password_is_unknown(ssh: Ssh, capsys, tmp_
     )
     assert json.loads(out)["data"]["hosts"][0] | {"started_at": None} == {
         "host": "app1", "unit": "active", "status": "ok", "stored": 7, "known": None, "quarantined": None,
-        "fenced": None, "missing_offsets": None, "last_commit_at": None, "started_at": None,
+        "fenced": None, "missing_offsets": None, "read_by": None, "native": None, "native_faults": None,
+        "last_commit_at": None, "started_at": None,
     }  # fmt: skip
 
 

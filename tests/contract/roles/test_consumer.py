@@ -200,7 +200,7 @@ def test_the_consumer_reads_its_configuration(host_files: Path) -> None:
     assert read.kafka.bootstrap == ("192.168.100.150:9092", "192.168.100.151:9092", "192.168.100.152:9092")
     assert (read.database.host, read.database.user) == ("192.168.100.160", "obs_consumer")
     assert read.database.password == "file:/etc/obsctl/secrets/mysql_consumer"
-    assert (read.kafka.instance, read.processes) == ("app1", 0)
+    assert (read.kafka.instance, read.processes, read.native) == ("app1", 0, True)
     assert read.database.ca_file == "", "the fleet has no TLS"
 
 

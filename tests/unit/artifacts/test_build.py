@@ -5,15 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from obsctl.artifacts.build import Action, build, preview
+from obsctl.artifacts.errors import ChecksumError
 from obsctl.artifacts.plan import Step, Wanted
 from obsctl.artifacts.store import Store
-from obsctl.core.errors import ConfigError
+from obsctl.core.errors import ConfigError, MissingDependencyError
 
 
 class Maker:
@@ -142,3 +144,21 @@ def test_two_builds_take_turns(store: Store) -> None:
     other.join()
     assert "waiting" in said[0]
     assert store.files() == ["kafka/a.tgz"]
+
+
+def test_what_is_not_needed_and_cannot_be_made_stops_nothing(store: Store) -> None:
+    said: list[str] = []
+    optional = replace(Maker("a.whl", fails=MissingDependencyError("no cargo", hint="install it")).step(), needed=False)
+    outcomes = build(store, [optional, Maker("kafka/a.tgz").step()], said.append)
+    assert [outcome.action for outcome in outcomes] == [Action.SKIPPED, Action.BUILT]
+    assert said == ["a.whl: not built, and not needed: no cargo (install it)"]
+    assert store.files() == ["kafka/a.tgz"]
+    build(store, [replace(Maker("a.whl").step(), needed=False)], said.append)
+    outcomes = build(store, [optional], said.append)
+    assert [outcome.action for outcome in outcomes] == [Action.KEPT], "what is there already needs no compiler"
+
+
+def test_a_wrong_checksum_stops_also_what_is_not_needed(store: Store) -> None:
+    optional = replace(Maker("a.whl", fails=ChecksumError("zig.whl", "1", "2")).step(), needed=False)
+    with pytest.raises(ChecksumError):
+        build(store, [optional], _silent)

@@ -27,6 +27,7 @@ def config(**changes: Any) -> Config:
             "trusted_proxies": (),
             "error_log_timezone": "UTC",
             "processes": 0,
+            "native": True,
             "health": Health(address="127.0.0.1", port=0),
         }
         | changes

@@ -23,6 +23,7 @@ retention_days: 30
 trusted_proxies: []
 error_log_timezone: UTC
 processes: 0
+native: true
 health: {address: 127.0.0.1, port: 9600}
 """
 
@@ -38,7 +39,9 @@ def load(tmp_path: Path, text: str) -> config.Config:
     return config.load(path)
 
 
-@pytest.mark.parametrize("key", ["group", "topics", "batch", "retention_days", "processes", "health", "port", "user"])
+@pytest.mark.parametrize(
+    "key", ["group", "topics", "batch", "retention_days", "processes", "native", "health", "port", "user"]
+)
 def test_what_the_role_writes_has_no_default_here(tmp_path: Path, key: str) -> None:
     without = re.sub(rf"(?m)^ *{key}:.*\n|(?<=[{{ ]){key}: [^,}}]*, ", "", GOOD, count=1)
     assert without != GOOD

@@ -42,7 +42,7 @@ from obsctl.checks.logs.snapshot import (
 )
 from obsctl.checks.logs.snapshot import Sample as LogsSample
 from obsctl.checks.vip.snapshot import LbNode, VipSnapshot
-from obsctl.core.consumer_page import ConsumerPage, LineCounts, Note
+from obsctl.core.consumer_page import ConsumerPage, LineCounts, Note, WorkerOnPage
 from obsctl.fleet.model import BackendNode, Database, Fleet, Host, Kafka, KafkaNode, Topic, Vip
 
 FLEET = Fleet(
@@ -261,6 +261,9 @@ _PAGE = ConsumerPage(
     lines=LineCounts(stored=101_900, quarantined=12, known=3),
     fenced=0,
     missing_offsets=0,
+    native=101_500,
+    native_faults=0,
+    workers=tuple(WorkerOnPage(worker=number, state="running", read_by="native module") for number in range(2)),
     last_commit_at="2026-01-01T00:00:00.500+00:00",
 )
 CONSUMER_WELL = ConsumerSnapshot(

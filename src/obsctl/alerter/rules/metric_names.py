@@ -54,6 +54,8 @@ OURS = frozenset(
         "obsctl_consumer_lines_per_second",
         "obsctl_consumer_lines_total",
         "obsctl_consumer_missing_offsets_total",
+        "obsctl_consumer_native_faults_total",
+        "obsctl_consumer_native_records_total",
         "obsctl_consumer_quarantined_total",
         "obsctl_consumer_stuck_restarts_total",
         "obsctl_consumer_transactions_total",

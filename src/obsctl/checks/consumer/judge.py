@@ -353,6 +353,9 @@ def _process(probe: HostProbe) -> dict[str, Any]:
         "quarantined": page.lines.quarantined,
         "fenced": page.fenced,
         "missing_offsets": page.missing_offsets,
+        "read_by": ", ".join(sorted({worker.read_by for worker in page.workers if worker.read_by})) or None,
+        "native": page.native,
+        "native_faults": page.native_faults,
         "last_commit_at": page.last_commit_at,
         "started_at": page.started_at,
     }

@@ -14,8 +14,8 @@ CONSUMER_LAYOUTS = (
     Layout(
         "hosts",
         "Consumers",
-        ("host", "unit", "status", "stored", "known", "quarantined", "fenced", "missing_offsets"),
-        ("last_commit_at", "started_at"),
+        ("host", "unit", "status", "stored", "known", "quarantined", "fenced", "missing_offsets", "read_by"),
+        ("native", "native_faults", "last_commit_at", "started_at"),
     ),
     Layout(
         "positions",

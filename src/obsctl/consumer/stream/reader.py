@@ -110,7 +110,7 @@ class Reader:
         progress = self._progress
         started = time.monotonic()
         batch = self._assembler.assemble(runs, progress.sources, progress.next)
-        self._telemetry.assembled(batch.records, time.monotonic() - started)
+        self._telemetry.assembled(batch.records, batch.native, time.monotonic() - started)
         progress.next.update(batch.ends)
         self._writer.give(batch)
 

@@ -39,6 +39,8 @@ def page(seen: Overview) -> ConsumerPage:
         batches=sum(counters.commit.buckets),
         fenced=counters.fenced,
         missing_offsets=counters.missing_offsets,
+        native=counters.native,
+        native_faults=counters.native_faults,
         dead_letters=seen.dead_letters,
         dead_letter_topic=seen.dead_letter_topic or None,
         last_commit_at=_iso(seen.last_commit),
@@ -63,6 +65,7 @@ def page(seen: Overview) -> ConsumerPage:
                 pid=worker.pid,
                 restarts=worker.restarts,
                 stuck_restarts=worker.stuck_restarts,
+                read_by=worker.report.read_by if worker.report else "",
                 partitions=tuple(
                     str(TopicPartition(placed.progress.topic, placed.progress.partition))
                     for placed in seen.partitions
@@ -98,6 +101,13 @@ def _metrics(seen: Overview) -> Iterator[Metric]:
     )
     yield single(
         "missing_offsets_total", "counter", "Offsets that the broker had already deleted.", counters.missing_offsets
+    )
+    yield single("native_records_total", "counter", "Records that the native module read.", counters.native)
+    yield single(
+        "native_faults_total",
+        "counter",
+        "Batches that were read in Python because the native module failed.",
+        counters.native_faults,
     )
     yield single("dead_letters_total", "counter", "Copies that the dead letter topic accepted.", seen.dead_letters)
     yield single(

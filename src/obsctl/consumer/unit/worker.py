@@ -17,6 +17,7 @@ import threading
 
 import msgspec
 
+from obsctl.consumer import native
 from obsctl.consumer.assembler import Assembler
 from obsctl.consumer.config import Config
 from obsctl.consumer.stream.ends import Ends
@@ -65,10 +66,10 @@ def run(settings: Config, stop: threading.Event, reports: int) -> None:
     reporter = _Reporter(telemetry, ends, reports)
     reporter.start()
     writer = Writer(MySQLStore(settings.database, settings.retention_days), telemetry)
-    assembler = Assembler(
-        registry.formats(error_log_timezone=settings.error_log_timezone),
-        TrustedProxies(settings.proxy_networks()),
-    )
+    formats = registry.formats(error_log_timezone=settings.error_log_timezone)
+    proxies = TrustedProxies(settings.proxy_networks())
+    assembler = Assembler(formats, proxies, native.find(formats, proxies, telemetry, wanted=settings.native))
+    log.info("records are read", extra={"by": telemetry.read_by})
     ends.start()
     Reader(settings, assembler, writer, ends=ends, telemetry=telemetry).run(stop)
     ends.stop()

@@ -99,8 +99,10 @@ class _Unusual(msgspec.Struct, gc=False):
     ssl_cipher: str | None = None
 
 
+#: What is read of the object, in nginx's order.
+MEMBERS = _Usual.__struct_fields__
 #: The fields of a request.
-_FIELDS = tuple(name for name in _Usual.__struct_fields__ if name != "obscraft_test")
+_FIELDS = tuple(name for name in MEMBERS if name != "obscraft_test")
 #: The same fields, of whatever type.
 _Raw = msgspec.defstruct("_Raw", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _FIELDS], gc=False)
 #: The columns that the fields of the object fill, those of the time aside.

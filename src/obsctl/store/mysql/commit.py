@@ -27,6 +27,7 @@ from obsctl.lines.formats.line import AccessLine, ErrorLine, Line
 from obsctl.lines.formats.registry import revision
 from obsctl.store import rollup
 from obsctl.store.batch import Batch
+from obsctl.store.encoded import EncodedLines, identities
 from obsctl.store.interface import FencedError, Outcome, StoreUnavailableError
 from obsctl.store.mysql import rows
 from obsctl.store.mysql.session import Session, retry_conflicts
@@ -204,7 +205,7 @@ class Committer:
             self._look_into_quarantine, self._looked_at, self._looked_over = bool(found), now, session.opened
         if not self._look_into_quarantine:
             return set()
-        line_ids = [line.line_id for line in (*batch.access, *batch.errors)]
+        line_ids = [*identities(batch.access), *identities(batch.errors)]
         return {
             bytes(line_id)
             for start in range(0, len(line_ids), _KEYS_PER_QUERY)
@@ -221,7 +222,7 @@ def insert_lines(session: Session, statement: tuple[bytes, bytes], lines: Sequen
     inserted = start = 0
     refusals: list[Refusal] = []
     for piece in rows.chunks(rows.line_rows(lines), session.statement_bytes):
-        inserted += _insert_piece(session, statement, lines[start : start + len(piece)], piece, refusals)
+        inserted += _insert_piece(session, statement, lines, start, piece, refusals=refusals)
         start += len(piece)
     if inserted != len(lines) - len(refusals):
         raise KnownRowsError
@@ -232,15 +233,20 @@ def _insert_piece(
     session: Session,
     statement: tuple[bytes, bytes],
     lines: Sequence[Line],
+    start: int,
     literals: list[bytes],
+    *,
     refusals: list[Refusal],
 ) -> int:
     """Insert lines by one statement, and by halves where one of them is refused; return how many were new.
 
     A failed statement leaves nothing behind, and its transaction goes on.
+
+    Args:
+        start: the first of the lines that are inserted; it and those behind it are the literals.
     """
-    if len(lines) == 1 and len(literals[0]) > session.row_bytes:
-        refusals.append(Refusal(lines[0], _PACKET_TOO_LARGE, "the row is larger than max_allowed_packet"))
+    if len(literals) == 1 and len(literals[0]) > session.row_bytes:
+        refusals.append(Refusal(lines[start], _PACKET_TOO_LARGE, "the row is larger than max_allowed_packet"))
         return 0
     try:
         return session.insert(statement, literals)
@@ -248,12 +254,12 @@ def _insert_piece(
         code = error.args[0] if error.args else 0
         if code not in _REFUSALS:
             raise
-        if len(lines) == 1:
-            refusals.append(Refusal(lines[0], code, str(error.args[1])))
+        if len(literals) == 1:
+            refusals.append(Refusal(lines[start], code, str(error.args[1])))
             return 0
-    half = len(lines) // 2
-    return _insert_piece(session, statement, lines[:half], literals[:half], refusals) + _insert_piece(
-        session, statement, lines[half:], literals[half:], refusals
+    half = len(literals) // 2
+    return _insert_piece(session, statement, lines, start, literals[:half], refusals=refusals) + _insert_piece(
+        session, statement, lines, start + half, literals[half:], refusals=refusals
     )
 
 
@@ -268,7 +274,7 @@ def add_rollups(session: Session, lines: Iterable[AccessLine]) -> None:
     Every writer takes the minutes first, then the hours, each in the order of their keys: so none waits for one that
     waits for it.
     """
-    minutes = rollup.count(lines)
+    minutes = lines.minutes if isinstance(lines, EncodedLines) else rollup.count(lines)
     _insert(session, rows.INSERT_MINUTES, rows.rollup_rows(minutes))
     _insert(session, rows.INSERT_HOURS, rows.rollup_rows(rollup.hours(minutes)))
 

@@ -18,6 +18,7 @@ import msgspec
 
 from obsctl.lines.formats.line import ABSENT, AccessLine, ErrorLine, Line
 from obsctl.store.batch import Step
+from obsctl.store.encoded import EncodedLines
 from obsctl.store.quarantine import FORMAT_LENGTH, HOST_LENGTH, Quarantined
 from obsctl.store.rollup import LATENCY_BOUNDS_MS, Key, Totals
 
@@ -95,6 +96,8 @@ def arrays(rows: Sequence[object]) -> bytes:
 
     Control characters in them are written as the servers read them.
     """
+    if isinstance(rows, EncodedLines):
+        return rows.arrays
     encoded = _encode_lines(rows)
     if not _may_hold_odd_escape(encoded):
         return encoded

@@ -20,7 +20,7 @@ def busy() -> Telemetry:
     made = Telemetry()
     bad = Quarantined(b"", 1, 0, "json", "h", "parse", "", b"")
     batch = Batch({}, {}, quarantined=[bad], tests=4, newest_event={1: "2026-01-01 00:00:00.000"})
-    made.assembled(11, 0.001)
+    made.assembled(11, 9, 0.001)
     made.stored(batch, Outcome(stored=8, quarantined=1, known=2, refused=0, attempts=3), 0.03)
     made.positions = {FIRST: 95, SECOND: None}
     return made

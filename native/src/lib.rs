@@ -1,0 +1,142 @@
+//! What obsctl-consumer does with nearly every record, without Python objects: from the records of a batch to encoded
+//! rows, identities and roll-ups. The Python code is the reference: what is not read here with the same answer is left
+//! to it. `obsctl.consumer.native` is the one caller.
+
+mod batch;
+mod clock;
+mod envelope;
+mod identity;
+mod json;
+mod line;
+mod peer;
+mod route;
+
+use std::collections::HashMap;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyList};
+
+use batch::Settings;
+use line::{COLUMNS, MEMBERS, ORIGIN};
+
+/// A roll-up: minute, source, host, kind of route, status class; requests, bytes, latency.
+type Rollup = (String, u64, String, &'static str, u8, u64, u64, Vec<u64>);
+
+/// The rows of one batch after the other.
+#[pyclass]
+struct Batch {
+    inner: batch::Batch,
+}
+
+#[pymethods]
+impl Batch {
+    /// Args: the columns of a row; how many characters each text column takes; the members of a JSON line; the formats
+    /// that may be read here; the trusted proxies as packed address and prefix; the bounds of the latency buckets.
+    ///
+    /// Raises ValueError where any of this is not what this module was written for.
+    #[new]
+    fn new(
+        columns: Vec<String>,
+        widths: HashMap<String, usize>,
+        members: Vec<String>,
+        formats: Vec<String>,
+        proxies: Vec<(Vec<u8>, u32)>,
+        bounds_ms: Vec<u64>,
+    ) -> PyResult<Self> {
+        same("columns", columns.iter(), COLUMNS.iter().chain(&ORIGIN))?;
+        same("fields of a JSON line", members.iter(), MEMBERS.iter().map(|(name, _)| name))?;
+        if bounds_ms != batch::BOUNDS_MS {
+            return Err(PyValueError::new_err("the latency buckets are others"));
+        }
+        let networks: Option<_> = proxies.iter().map(|(packed, prefix)| peer::Network::new(packed, *prefix)).collect();
+        let has = |name: &str| formats.iter().any(|format| format == name);
+        let settings = Settings {
+            widths: COLUMNS.map(|name| widths.get(name).copied().unwrap_or(0)),
+            combined: has("combined"),
+            json: has("json"),
+            proxies: networks.ok_or_else(|| PyValueError::new_err("a trusted proxy is no network"))?,
+        };
+        Ok(Batch { inner: batch::Batch::new(settings) })
+    }
+
+    /// Begin a batch.
+    fn clear(&mut self) {
+        self.inner.clear();
+    }
+
+    /// Make rows of a run's records; return the places of those that are left to Python.
+    fn take(&mut self, py: Python<'_>, values: &Bound<'_, PyList>, first: u64, source: u64) -> PyResult<Vec<usize>> {
+        // Each holds a reference, so that no other thread can take the bytes away.
+        let mut held: Vec<Option<PyBackedBytes>> = Vec::with_capacity(values.len());
+        for value in values.iter() {
+            held.push(if value.is_none() { None } else { Some(value.cast_into::<PyBytes>()?.into()) });
+        }
+        let (inner, records) = (&mut self.inner, &held);
+        Ok(py.detach(move || inner.take(records.iter().map(|value| value.as_deref()), first, source)))
+    }
+
+    /// Take a row that Python made of the batch's record of this number; its time is that of its first column.
+    fn give(&mut self, record: u32, row: &[u8], line_id: &[u8], source: u64) -> PyResult<()> {
+        let ms = row.get(2..25).and_then(clock::stored);
+        let id = line_id.try_into().ok();
+        let (Some(ms), Some(id)) = (ms, id) else {
+            return Err(PyValueError::new_err("a row without a time or an identity"));
+        };
+        self.inner.give(record, row, ms, id, source);
+        Ok(())
+    }
+
+    /// End the batch. Return the rows of LOAD DATA in the order of their keys, their identities one behind the other,
+    /// the newest time by source, the roll-ups of the rows made here, and the numbers of the given rows that were kept.
+    #[allow(clippy::type_complexity)]
+    fn finish<'py>(
+        &mut self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, HashMap<u64, String>, Vec<Rollup>, Vec<u32>)> {
+        let inner = &mut self.inner;
+        let counts = py.detach(|| {
+            inner.sort();
+            inner.count()
+        });
+        let inner = &self.inner;
+        let rows = PyBytes::new_with(py, inner.size(), |out| {
+            py.detach(|| inner.copy_rows(out));
+            Ok(())
+        })?;
+        let newest = inner.newest().into_iter().map(|(source, ms)| (source, batch::moment(ms))).collect();
+        let rollups = counts
+            .into_iter()
+            .map(|(key, totals)| {
+                let host = String::from_utf8_lossy(inner.host(&key)).into_owned();
+                let (begin, kind) = (batch::minute(key.minute), route::ROUTES[key.kind as usize]);
+                let latency = totals.latency.to_vec();
+                (begin, key.source, host, kind, key.status, totals.requests, totals.bytes, latency)
+            })
+            .collect();
+        Ok((rows, PyBytes::new(py, &inner.ids()), newest, rollups, inner.given()))
+    }
+}
+
+/// Fail if two lists of names differ.
+fn same<'a>(
+    what: &str,
+    given: impl Iterator<Item = &'a String> + Clone,
+    known: impl Iterator<Item = &'a &'a str> + Clone,
+) -> PyResult<()> {
+    if given.clone().eq(known.clone()) {
+        return Ok(());
+    }
+    let known: Vec<_> = known.copied().collect();
+    let unknown: Vec<_> = given.map(String::as_str).filter(|name| !known.contains(name)).collect();
+    Err(PyValueError::new_err(format!("the {what} are not those of this module; it does not know {unknown:?}")))
+}
+
+#[pymodule]
+fn obsctl_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Batch>()?;
+    module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
+    // Of the Python sources that this module gives the same answers as; set by what builds it.
+    module.add("REVISION", option_env!("OBSCTL_NATIVE_REVISION").unwrap_or(""))
+}

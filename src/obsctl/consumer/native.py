@@ -1,0 +1,161 @@
+"""The native module, where it is installed: the rows of nearly all records, made without Python objects.
+
+``obsctl_native`` is a wheel of its own (``native/`` in the source tree) and never needed: it takes the records that it
+reads with the same answer as the Python code, and leaves the others, which Python judges. It is used only with the very
+Python sources that it was built beside (:mod:`obsctl.store.mirrored`), and only where it knows all columns and fields.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from obsctl.consumer.telemetry import INTERNAL_ERROR_HINT, Telemetry
+from obsctl.kafka.partition import TopicPartition
+from obsctl.lines.client_address import TrustedProxies
+from obsctl.lines.formats import combined, nginx_json
+from obsctl.lines.formats.format import Parse
+from obsctl.lines.formats.line import AccessLine, widths
+from obsctl.store import rollup
+from obsctl.store.batch import Run, Source
+from obsctl.store.mirrored import revision
+from obsctl.store.mysql.rows import arrays
+from obsctl.store.rollup import Key, Totals
+
+_MODULE = "obsctl_native"
+#: The formats that it reads, each as long as it is this function that parses its lines.
+_FORMATS: Mapping[str, Parse] = {"combined": combined.parse, "json": nginx_json.parse}
+#: The subject of the notice about a fault.
+NOTICE = "native module"
+
+
+class _Batch(Protocol):
+    """What the module offers; see ``native/src/lib.rs``."""
+
+    def clear(self) -> None: ...
+    def take(self, values: list[bytes | None], first: int, source: int, /) -> list[int]: ...
+    def give(self, record: int, row: bytes, line_id: bytes, source: int, /) -> None: ...
+    def finish(
+        self,
+    ) -> tuple[bytes, bytes, dict[int, str], list[tuple[str, int, str, str, int, int, int, list[int]]], list[int]]: ...
+
+
+class Encoded(NamedTuple):
+    """The access lines of a batch.
+
+    Attributes:
+        arrays, line_ids, minutes: see :class:`obsctl.store.encoded.EncodedLines`.
+        newest: the latest time by source id.
+        records: how many the module took.
+    """
+
+    arrays: bytes
+    line_ids: bytes
+    minutes: Mapping[Key, Totals]
+    newest: Mapping[int, str]
+    records: int
+
+
+#: Judges the records of a run at these places, and returns the access lines among them, of equal ones the first.
+Judge = Callable[[Run, Sequence[int]], Sequence[AccessLine]]
+
+
+class UnavailableError(Exception):
+    """The module is not used; the message says why."""
+
+
+class Native:
+    """Encodes batches by the module.
+
+    Attributes:
+        failures: what its faults are raised as. A panic is no Exception, and nothing else than a panic is its type.
+    """
+
+    def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies, telemetry: Telemetry) -> None:
+        """Load the module.
+
+        Raises:
+            UnavailableError: it is not installed, of other sources, or knows other columns.
+        """
+        try:
+            module = importlib.import_module(_MODULE)
+        except ImportError as error:
+            missing = isinstance(error, ModuleNotFoundError) and error.name == _MODULE
+            raise UnavailableError("not installed" if missing else str(error)) from None
+        if revision() != module.REVISION:
+            raise UnavailableError("the native module is of another release")
+        self._telemetry = telemetry
+        self._make: Callable[[], _Batch] = functools.partial(
+            module.Batch,
+            AccessLine.__struct_fields__,
+            {name: width.characters for name, width in widths(AccessLine).items()},
+            nginx_json.MEMBERS,
+            [name for name, parse in _FORMATS.items() if formats.get(name) is parse],
+            [(network.network_address.packed, network.prefixlen) for network in proxies.networks],
+            rollup.LATENCY_BOUNDS_MS,
+        )
+        self.failures: tuple[type[BaseException], ...] = (Exception, module.PanicException)
+        try:
+            self._batch = self._make()
+        except self.failures as error:
+            raise UnavailableError(f"the native module does not fit: {error}") from None
+
+    def encode(self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source], judge: Judge) -> Encoded:
+        """Return the access lines of runs as rows.
+
+        Args:
+            runs, sources: as for :meth:`obsctl.consumer.assembler.Assembler.assemble`.
+            judge: called with those records that the module leaves, in the order of the runs.
+
+        Raises:
+            One of :attr:`failures`; the batch is then to be made in Python, and :meth:`failed` to be called.
+        """
+        batch = self._batch
+        batch.clear()
+        given: dict[int, AccessLine] = {}
+        number = left_over = 0
+        for run in runs:
+            source_id = sources[run.part].source_id
+            left = batch.take(run.values, run.first, source_id)
+            lines = judge(run, left) if left else ()
+            for line, row in zip(lines, arrays(lines).split(b"\n"), strict=False):  # behind the last one stands nothing
+                record = number + line.kafka_offset - run.first
+                batch.give(record, row + b"\n", line.line_id, source_id)
+                given[record] = line
+            number += len(run.values)
+            left_over += len(left)
+        rows, line_ids, newest, rollups, kept = batch.finish()
+        minutes = rollup.count(given[record] for record in kept)
+        for begin, source_id, host, route, status, requests, size, latency in rollups:
+            totals = minutes.setdefault(Key(begin, source_id, host, route, status), Totals())
+            totals.requests += requests
+            totals.bytes += size
+            totals.latency = [mine + more for mine, more in zip(totals.latency, latency, strict=True)]
+        return Encoded(rows, line_ids, minutes, newest, number - left_over)
+
+    def failed(self, error: BaseException) -> bool:
+        """Count a fault, and begin again with an unused object; return whether this fault is news."""
+        self._batch = self._make()
+        return self._telemetry.native_fault(NOTICE, f"a batch was read in Python: {error!r}", INTERNAL_ERROR_HINT)
+
+
+def find(
+    formats: Mapping[str, Parse], proxies: TrustedProxies, telemetry: Telemetry, *, wanted: bool = True
+) -> Native | None:
+    """Return the module if it can be used, and note in the telemetry who reads the records, and why.
+
+    Args:
+        wanted: False where the configuration says ``native: false``.
+    """
+    if not wanted:
+        telemetry.read_by = "Python (switched off)"
+        return None
+    try:
+        native = Native(formats, proxies, telemetry)
+    except UnavailableError as error:
+        telemetry.read_by = f"Python ({error})"
+        return None
+    telemetry.read_by = "native module"
+    return native
