@@ -641,6 +641,7 @@ _BALANCING = {
     "a back end is stopped": Fault(
         make=stop("obs-backend", "node3"),
         mend=start("obs-backend", "node3"),
+        long=False,
         says=(
             Says("health", "health: WARNING  obs-backend on node3 is inactive since … UTC · 1 finding follows from it",
                  ("HEALTH_SERVICE_DOWN obs-backend/node3",), 1, may=("HEALTH_BACKEND_DOWN backend/node3",)),
@@ -651,7 +652,6 @@ _BALANCING = {
     "a back end hangs": Fault(
         make=freeze("obs-backend", "node3"),
         mend=thaw("obs-backend", "node3"),
-        long=False,
         says=(
             Says("verify lb", "verify lb: CRITICAL  backend on node3: none of … answers came from it…",
                  ("LB_BACKEND_SILENT backend/node3",), 2, may=("LB_ERRORS lb",), hint="systemctl restart obs-backend"),

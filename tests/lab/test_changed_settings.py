@@ -22,7 +22,7 @@ from obsctl.lab.spec import FLEET_LAB
 from tests.lab.conftest import BIN, INVENTORY, NODES, ROOT, VIP, Answer, Fleet, get, play, wait_for
 
 #: Three playbook runs take their time on a busy machine.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 LOCALE = "zh_CN.UTF-8"
 COMPILED = "/usr/lib/locale/zh_CN.utf8"

@@ -53,6 +53,7 @@ def test_a_flood_gives_one_message(flood: Messages) -> None:
     assert "FIRING" in got
 
 
+@pytest.mark.long
 def test_a_dry_run_of_the_installed_fleet_would_change_nothing(fleet: Fleet) -> None:
     run = play("site.yml", "--check", "--diff")
     assert run.code == 0, run.said
