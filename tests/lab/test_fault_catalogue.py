@@ -75,7 +75,10 @@ class Drill:
         return self.fleet.obsctl(*shlex.split(command), "-o", "json").code == 0
 
     def hears(self, says: Says) -> None:
-        """Ask until the command says what it has to; nothing that it says before that may be false, either."""
+        """Ask until the command says what it has to; nothing that it says before that may be false, either.
+
+        What it does not know at a look, because this machine was busy, it has to know at a later one.
+        """
         seen, hint = "", ""
 
         def said() -> bool:
@@ -86,7 +89,8 @@ class Drill:
             seen = self._first_line(says, answer)
             hint = next((finding["hint"] for finding in answer.json["findings"]), "")
             return (
-                _causes(answer) == sorted(filled(cause, self.names) for cause in says.causes)
+                not self._beside(says, answer)
+                and _causes(answer) == sorted(filled(cause, self.names) for cause in says.causes)
                 and {filled(one, self.names) for one in says.informs} <= set(_informs(answer))
                 and answer.code == says.exit_code
                 and _fits(filled(says.top, self.names), seen)
@@ -102,18 +106,25 @@ class Drill:
         assert "Traceback" not in answer.said
         report = answer.json
         assert report["took_ms"] <= deadline_s * 1000, answer.out
-        known = [filled(one, self.names) for one in (*says.causes, *says.may)]
-        found = [*report["errors"], *(f for f in report["findings"] if f["severity"] != "info")]
-        false = [one for one in found if not any(fnmatchcase(_name(one), pattern) for pattern in known)]
+        false = [one for one in self._beside(says, answer) if one.get("severity", "unknown") != "unknown"]
         assert not false, f"{says.command}: " + "; ".join(f"{_name(one)}: {one['summary']}" for one in false)
         return answer
 
+    def _beside(self, says: Says, answer: Answer) -> list[Mapping[str, Any]]:
+        """Return the errors and findings that the fault does not explain, without information."""
+        known = [filled(one, self.names) for one in (*says.causes, *says.may)]
+        report = answer.json
+        found = [*report["errors"], *(f for f in report["findings"] if f["severity"] != "info")]
+        return [one for one in found if not any(fnmatchcase(_name(one), pattern) for pattern in known)]
+
     def _first_line(self, says: Says, answer: Answer) -> str:
-        """Return the first line that a person sees of the same look, without time and duration."""
+        """Return the first line that a person sees, without time and duration: of the same look, or of one more."""
         command = shlex.split(says.command)
         if says.snapshot:
             command += ["--from-file", str(self.folder / "snapshot")]
         shown = self.fleet.obsctl(*command)
+        if not says.snapshot and shown.code != answer.code:
+            return "something else at the second look"
         assert shown.code == answer.code, shown.said
         if says.command == "health":
             assert len(shown.out.splitlines()) <= SCREEN, shown.out
