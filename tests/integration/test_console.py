@@ -399,7 +399,8 @@ def test_the_description_of_the_api_names_each_call(page: Console) -> None:
         "/v1/tokens/{token_id}", "/v1/users", "/v1/users/{name}", "/v1/users/{name}/sessions",
         "/v1/users/{name}/tokens", "/v1/projects", "/v1/projects/{name}", "/v1/audit",
         "/v1/status", "/v1/shippers", "/v1/alerts", "/v1/alerts/history", "/v1/alerts/{incident}", "/v1/silences",
-        "/v1/silences/{silence_id}", "/v1/rules", "/v1/quarantine", "/v1/quarantine/replay", "/v1/errors",
+        "/v1/silences/{silence_id}", "/v1/rules", "/v1/rules/{name}/would-fire", "/v1/quarantine",
+        "/v1/quarantine/replay", "/v1/errors",
         "/v1/errors/{error_id}/example", "/v1/histogram", "/v1/statement", "/v1/values",
     }  # fmt: skip
 

@@ -165,7 +165,7 @@ def test_a_rule_is_evaluated_beside_what_the_history_has(page: Console, watch: W
     at = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     watch.send([record(json_line(n, msec=at.timestamp(), remote_addr=CLIENT), n * 300) for n in range(150)])
     lines = [
-        AccessLine(values.stored(at), CLIENT, 200, 1, log_format="json", line_id=n.to_bytes(16, "big"))
+        AccessLine(values.stored(at), CLIENT, 200, 1, log_format="json", line_id=n.to_bytes(8, "big") * 2)
         for n in range(1, 151)
     ]
     store_lines(page.server, lines)
@@ -175,6 +175,8 @@ def test_a_rule_is_evaluated_beside_what_the_history_has(page: Console, watch: W
         return any(one["event"] == "started" for one in history)
 
     wait_for(watch.log, recorded_start)
+    # A second is evaluated when it is over.
+    wait_for("the end of the lines' second", lambda: time.time() > at.timestamp() + 2)
     found = vera.last("/rules/rate/would-fire?since=10m")
     assert (found["kind"], found["fires"], found["trouble"]) == ("end", 1, "")
     assert (found["history"]["fires"], found["history"]["whole"]) == (1, True)
