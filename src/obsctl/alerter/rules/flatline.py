@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -32,7 +33,7 @@ class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def remembers_s(self) -> int:
         """Values that no option names are watched for a day after their latest line."""
-        return _DAY_S if self.by and not self.expect else self.window_s
+        return self.window_s if self._names_all else _DAY_S
 
     def faults(self) -> Iterator[InvalidValueError]:
         """Also values of more than one field, or of none."""
@@ -48,8 +49,13 @@ class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return lambda lines: {place: number for place, number in count(lines).items() if place[0] in expected}
 
     def new_window(self) -> Window:
-        """Return what remembers the latest line."""
-        return LastSeen(_DAY_S)
+        """Return what remembers the latest line: of what must have lines, however long it is silent."""
+        return LastSeen(math.inf if self._names_all else _DAY_S)
+
+    @property
+    def _names_all(self) -> bool:
+        """Whether the options say what must have lines: some values, or the whole fleet."""
+        return bool(self.expect) or not self.by
 
     def expected(self) -> Sequence[Any]:
         """Return the values that must have lines; without fields the whole fleet must."""

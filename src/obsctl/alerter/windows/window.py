@@ -98,12 +98,12 @@ class LastSeen(Window):
     """The first and the latest second of a key, for kinds that need no counts; it is kept while the rule says so.
 
     Args:
-        keep_s: it is dropped after so many seconds without a line.
+        keep_s: it is dropped after so many seconds without a line; infinite for never.
     """
 
     __slots__ = ("_keep_s", "first", "last")
 
-    def __init__(self, keep_s: int) -> None:
+    def __init__(self, keep_s: float) -> None:
         super().__init__()
         self._keep_s = keep_s
         self.first = 0

@@ -123,6 +123,16 @@ def test_flatline_of_the_whole_fleet(restart: bool) -> None:
     assert run.go(61, 81, event(62)) == [(ENDED, {}, 71)]
 
 
+@pytest.mark.parametrize("options", [{}, {"by": ["host"], "expect": ["node1"]}])
+def test_flatline_of_what_must_have_lines_lasts_for_days(restart: bool, options: dict[str, Any]) -> None:
+    run = Run(rule("flatline", window_s=20, **options), restart=restart)
+    assert [entry[::2] for entry in run.go(1, 30, event(1, host="node1"))] == [(FIRING, 21)]
+    for day in range(1, 4):
+        assert run.go(day * 86_400, day * 86_400 + 60) == []
+    back = 4 * 86_400
+    assert [entry[::2] for entry in run.go(back - 5, back + 15, event(back, host="node1"))] == [(ENDED, back + 9)]
+
+
 def test_spike_is_many_times_what_the_key_itself_usually_has(restart: bool) -> None:
     run = Run(rule("spike", factor=5, min_lines=20, window_s=12, baseline_s=60, by=["host"]), restart=restart)
     usual = [
