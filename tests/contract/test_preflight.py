@@ -65,6 +65,12 @@ EXPECTED = {
     "channel-url-with-token": Expected("app1", "alert channel ops carries its access_token", "token or secret"),
     "channel-without-scheme": Expected("app1", "its url does not begin with https://", "https://HOST"),
     "console-address-is-a-name": Expected("app1", "console_address is console.example.com, not an", "0.0.0.0"),
+    "console-header-misnamed": Expected(
+        "app1", "console_trusted_header is X-Remote-User:, which no header can", "letters, digits"
+    ),
+    "console-header-without-proxy": Expected(
+        "app1", "console_trusted_header is X-Remote-User, but console_trusted_proxies", "list the addresses"
+    ),
     "console-kafka-password-forgotten": Expected(
         LB, "kafka_console_password is empty, but with fleet_tls console", "vault:VAR"
     ),

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 
+#: As src/obsctl/console/config.py has it.
+HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,63})?\Z")
 #: As src/obsctl/console/people/roles.py has them.
 ROLES = ("viewer", "operator", "admin")
 
@@ -49,6 +52,24 @@ def address(fleet: Fleet) -> Iterator[Problem]:
                 host,
                 f"console_address is {given}, not an IPv4 address",
                 "write one of this host's addresses, or 0.0.0.0 for all of them",
+            )
+
+
+def proxy(fleet: Fleet) -> Iterator[Problem]:
+    """A header that names the user comes from proxies that are known, and can be one."""
+    for host, variables in hosts(fleet):
+        header = str(variables.get("console_trusted_header") or "")
+        if not HEADER.match(header):
+            yield Problem(
+                host,
+                f"console_trusted_header is {header}, which no header can be called",
+                "write letters, digits and -, such as X-Remote-User",
+            )
+        elif header and not variables.get("console_trusted_proxies"):
+            yield Problem(
+                host,
+                f"console_trusted_header is {header}, but console_trusted_proxies names no proxy that says it",
+                "list the addresses of the proxies in console_trusted_proxies",
             )
 
 

@@ -23,6 +23,7 @@ SOURCES = (
     "nginx_trusted_proxies",
     "consumer_trusted_proxies",
     "console_admin_sources",
+    "console_trusted_proxies",
 )
 #: Variables that list brokers as HOST:PORT.
 ENDS = ("consumer_bootstrap", "filebeat_kafka_hosts")

@@ -84,6 +84,7 @@ RULES: tuple[Rule, ...] = (
     database.certificate_names,
     console.database_password,
     console.address,
+    console.proxy,
     console.oidc,
     network.virtual_address,
     web.own_certificates,

@@ -183,6 +183,18 @@ def test_people_may_log_in_at_a_provider_where_one_is_named(with_provider: Path,
     assert rest["public"] == [{"path": "/etc/obsctl/console-oidc-ca.pem", "source": "/srv/id-ca.pem"}]
 
 
+@pytest.fixture(scope="module")
+def behind_a_proxy(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    proxies = {"console_trusted_proxies": ["127.0.0.1", "192.168.100.0/28"], "console_trusted_header": "X-Remote-User"}
+    return written(project, tmp_path_factory.mktemp("proxy"), **WITHOUT_TLS, **proxies)
+
+
+def test_a_proxy_may_say_who_comes_from_where(behind_a_proxy: Path, clear: Path) -> None:
+    assert _read(clear).people == config.PeopleConfig()
+    expected = config.PeopleConfig(trusted_proxies=("127.0.0.1", "192.168.100.0/28"), trusted_header="X-Remote-User")
+    assert _read(behind_a_proxy).people == expected
+
+
 def test_the_role_has_the_programs_defaults_of_a_provider(project: Path) -> None:
     role = yaml.safe_load((project / "roles/console/defaults/main.yml").read_text())
     mine = config.OidcConfig(issuer="x", client_id="x", client_secret="file:/x", url="x")
