@@ -68,6 +68,7 @@ def asked(fleet: Fleet) -> dict[str, bool]:
     return {row["host"]: row["answers"] for row in report["data"]["hosts"]}
 
 
+@pytest.mark.long
 def test_a_site_with_passwords_is_checked_as_one_with_keys(person: Callable[..., Fleet]) -> None:
     fleet = person()
     assert asked(fleet) == dict.fromkeys(FLEET_LAB.names, True)

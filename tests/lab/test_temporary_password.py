@@ -54,6 +54,7 @@ def _apply(**variables: object) -> Answer:
     return play("playbooks/mysql.yml", "-vvv", "-e", json.dumps(variables))
 
 
+@pytest.mark.long
 def test_the_temporary_password_is_found_used_once_and_never_shown(first_start: Fleet) -> None:
     notes = [line for line in first_start.ssh("db1", "cat", LOG).splitlines() if NOTE in line]
     passwords = [line.partition(NOTE)[2] for line in notes]
