@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer
@@ -16,6 +15,7 @@ from obsctl.alerter.channels.registry import parse_channels
 from obsctl.alerter.messages.message import Kind, Message
 from obsctl.core.secrets import resolve
 from rig.kafka import KafkaNode
+from rig.suspended import is_suspended
 from rig.waiting import wait_for
 
 MESSAGE = Message(id="28d6058cc28f", kind=Kind.FIRING, title="[FIRING] 规则 203.0.113.9", lines=("200 requests",))
@@ -69,12 +69,6 @@ def test_a_record_that_is_too_large_is_refused(kafka: KafkaNode) -> None:
     assert (delivery.verdict, delivery.code) == (Verdict.REFUSED, "MSG_SIZE_TOO_LARGE")
 
 
-def stands(pid: int) -> bool:
-    """A signal stops the threads of a process one after the other."""
-    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return set(states) == {"T"}
-
-
 def test_a_broker_that_hangs_after_the_question_leaves_it_open(
     kafka: KafkaNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +80,7 @@ def test_a_broker_that_hangs_after_the_question_leaves_it_open(
     def then_hangs(channel: kafka_topic.KafkaTopic, producer: object) -> Delivery | None:
         outcome = asked(channel, producer)  # type: ignore[arg-type]
         kafka.freeze()
-        wait_for("each thread of the broker stands", lambda: stands(kafka.pid))
+        wait_for("each thread of the broker stands", lambda: is_suspended(kafka.pid))
         return outcome
 
     monkeypatch.setattr(kafka_topic.KafkaTopic, "_absent", then_hangs)

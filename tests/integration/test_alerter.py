@@ -31,6 +31,7 @@ from rig.ending import with_us
 from rig.kafka import KafkaNode
 from rig.ports import free_port
 from rig.records import json_line, marked, record
+from rig.suspended import is_suspended
 from rig.vendor import Vendor, serving
 from rig.waiting import wait_for
 
@@ -167,6 +168,11 @@ class Watch:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def is_suspended(self) -> bool:
+        """Whether the process is stopped by a signal."""
+        assert self._process is not None
+        return is_suspended(self._process.pid)
 
     def wait_killed(self, seconds: float) -> None:
         """Wait until the process has ended by itself."""

@@ -204,6 +204,8 @@ def crashed(pair: Pair, place: str, *, hangs: bool) -> None:
     pair.taken_over()
     wait_for(pair.other.log, said(vendor, CLIENT), seconds=40)
     if hangs:
+        # On a busy machine it may be replaced before it comes to the place.
+        wait_for(pair.active.log, lambda: pair.active.is_suspended() or pair.active.stands_by(), seconds=30)
         pair.active.signal(signal.SIGCONT)
         wait_for(pair.active.log, pair.active.stands_by, seconds=30)
     pair.other.send(pair.other.requests(150, "192.0.2.5"))
