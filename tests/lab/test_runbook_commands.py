@@ -103,7 +103,8 @@ def test_a_command_of_a_runbook_works(answers: Mapping[str, Future[tuple[str, An
     place, answer = answers[command].result()
     program = command.split(maxsplit=1)[0]
     if program == "obsctl":
-        assert answer.code in (0, 1, 2), answer.said
+        # 3, UNKNOWN: beside the commands on the hosts a broker may be too late.
+        assert answer.code in (0, 1, 2, 3), answer.said
         return
     if program == "dmesg" and "Operation not permitted" in answer.err:
         pytest.skip("the lab's hosts share the machine's kernel, whose messages they may not read")
