@@ -9,12 +9,12 @@ import http.client
 import math
 import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from obsctl.alerter.windows.observation import SOURCE, Number
 from obsctl.core.deadline import Deadline
+from obsctl.core.http_exchange import exchange
 
 #: All of one reading may take so long, seconds.
 TOTAL_S = 3.0
@@ -64,17 +64,10 @@ def numbers(source: str, text: str, wanted: Collection[str]) -> tuple[Number, ..
 
 
 def _get(url: str) -> str:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or 80
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection = http.client.HTTPConnection(host, port, timeout=TOTAL_S)
+    # Directly: a page of the pipeline is not behind the proxy that leads out.
     try:
         with Deadline(TOTAL_S) as deadline:
-            # Directly: a page of the pipeline is not behind the proxy that leads out.
-            connection.sock = deadline.connect(host, port)
-            connection.request("GET", target, headers={"User-Agent": "obsctl", "Connection": "close"})
-            answer = connection.getresponse()
-            body = answer.read(LONGEST_BYTES + 1)
+            reply = exchange(deadline, url, most_bytes=LONGEST_BYTES + 1)
     except TimeoutError:
         raise UnreadableError(f"no complete answer within {TOTAL_S:g} s") from None
     except ConnectionRefusedError:
@@ -83,10 +76,8 @@ def _get(url: str) -> str:
         raise UnreadableError(f"it does not answer: {error.strerror or type(error).__name__}") from None
     except http.client.HTTPException:
         raise UnreadableError("what answers is not an HTTP server") from None
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise UnreadableError(f"it answers HTTP {answer.status}")
-    if len(body) > LONGEST_BYTES:
+    if reply.status != 200:
+        raise UnreadableError(f"it answers HTTP {reply.status}")
+    if len(reply.body) > LONGEST_BYTES:
         raise UnreadableError(f"it is longer than {LONGEST_BYTES:,} bytes")
-    return body.decode("utf-8", "replace")
+    return reply.body.decode("utf-8", "replace")

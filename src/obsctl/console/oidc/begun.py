@@ -37,7 +37,7 @@ class Begun(msgspec.Struct, frozen=True):
 
     @property
     def challenge(self) -> str:
-        """What the provider is told of the verifier at first."""
+        """The code challenge of the authorization request: the SHA-256 of the verifier (RFC 7636, section 4.2)."""
         digest = hashlib.sha256(self.verifier.encode()).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 

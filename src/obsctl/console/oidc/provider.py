@@ -19,10 +19,11 @@ from obsctl.console.oidc.begun import Begun, Seal
 from obsctl.console.oidc.errors import ProviderAwayError, UnknownKeyError, UntrustedError
 from obsctl.console.oidc.id_token import Key, Wanted, claims_of, keys_of
 from obsctl.console.oidc.person import groups_of, name_of, role_of
-from obsctl.console.oidc.web import Reply, Web
+from obsctl.console.oidc.web import Web
 from obsctl.console.people.identities import Known
 from obsctl.core.deadline import Deadline
 from obsctl.core.decoding import UndecodableError, decode_json
+from obsctl.core.http_exchange import Reply
 from obsctl.core.secrets import resolve
 
 T = TypeVar("T")

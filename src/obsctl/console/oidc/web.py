@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import ssl
 from collections.abc import Mapping
-from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from obsctl.console.oidc.errors import ProviderAwayError
 from obsctl.core.deadline import Deadline
+from obsctl.core.http_exchange import Reply, exchange
 
 #: Bytes of an answer. A document or a set of keys has some thousand.
 _MOST_BYTES = 256 * 1024
-
-
-class Reply(NamedTuple):
-    """An answer of the provider.
-
-    Attributes:
-        status: of HTTP.
-        body: all of it.
-    """
-
-    status: int
-    body: bytes
 
 
 class Web:
@@ -61,29 +48,17 @@ class Web:
             ProviderAwayError: there is no whole answer.
         """
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        sent, data = {"Accept": "application/json", **(headers or {})}, None
+        if form is not None:
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+            data = urlencode(form).encode()
         try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-            with contextlib.closing(kind(host, port)) as connection:
-                line = deadline.connect(host, port)
-                connection.sock = line
-                if parts.scheme == "https":
-                    connection.sock = self._tls.wrap_socket(line, server_hostname=host)
-                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                sent = {"Accept": "application/json", "User-Agent": "obsctl", "Connection": "close", **(headers or {})}
-                if form is None:
-                    connection.request("GET", target, headers=sent)
-                else:
-                    sent["Content-Type"] = "application/x-www-form-urlencoded"
-                    connection.request("POST", target, urlencode(form).encode(), sent)
-                answer = connection.getresponse()
-                body = answer.read(_MOST_BYTES + 1)
+            reply = exchange(deadline, url, most_bytes=_MOST_BYTES + 1, headers=sent, data=data, tls=self._tls)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ProviderAwayError(f"{parts.scheme}://{parts.netloc}: {_words(error)}") from None
-        if len(body) > _MOST_BYTES:
+        if len(reply.body) > _MOST_BYTES:
             raise ProviderAwayError(f"{parts.scheme}://{parts.netloc}: an answer of more than {_MOST_BYTES} bytes")
-        return Reply(answer.status, body)
+        return reply
 
 
 def _words(error: Exception) -> str:
