@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,6 +25,8 @@ from obsctl.alerter.notify.options import NotifyOptions
 from obsctl.alerter.notify.stages import Notifier
 from obsctl.alerter.rules.rule import Rule
 from obsctl.lines.event import Event
+
+T = TypeVar("T")
 
 #: As alerter.yml has them by default, seconds.
 LATENESS_S, AHEAD_S, _SHIPPING_S = 300.0, 60.0, 5.0
@@ -159,13 +161,23 @@ def replay(
         until: and ends here; None: with the last line.
     """
     turns = replaying(rules, lines, since=since, until=lambda: until)
+    return result_of(turns, lambda position: progress(position.lines, position.second))
+
+
+def result_of(turns: Generator[Position, None, T], progress: Callable[[Position], None]) -> T:
+    """Run a replay to its end and return what comes of it.
+
+    Args:
+        turns: of the replay.
+        progress: is called with each position.
+    """
     while True:
         try:
             position = next(turns)
         except StopIteration as end:
-            replayed: Replayed = end.value
-            return replayed
-        progress(position.lines, position.second)
+            result: T = end.value
+            return result
+        progress(position)
 
 
 def replaying(

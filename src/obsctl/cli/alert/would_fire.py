@@ -15,8 +15,6 @@ from obsctl.cli.settings import note
 from obsctl.core.errors import ExitCode, ObsctlError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from obsctl.alerter.history.starts import Starts
     from obsctl.alerter.replay.would_fire import Outcome, Question
     from obsctl.alerter.rules.rule import Rule
@@ -144,27 +142,21 @@ def _rule(fleet: Fleet, name: str, threshold: float | None, window_s: int | None
 
 def _outcome(ctx: typer.Context, fleet: Fleet, asked: Question) -> Outcome:
     from obsctl.alerter.messages.message import utc
+    from obsctl.alerter.replay.run import result_of
+    from obsctl.alerter.replay.would_fire import would_fire as evaluation
     from obsctl.checks.ask.database import NotAskedError, SilentError, ask
     from obsctl.cli.progress import live_line
 
-    def evaluate(show: Callable[[str], None]) -> Callable[[Any], Outcome]:
-        from obsctl.alerter.replay.would_fire import would_fire as evaluation
+    with live_line(ctx) as show:
 
         def evaluated(cursor: Any) -> Outcome:
-            steps = evaluation(cursor, asked)
-            while True:
-                try:
-                    position = next(steps)
-                except StopIteration as end:
-                    outcome: Outcome = end.value
-                    return outcome
-                show(f"{position.lines:,} lines evaluated, until {utc(position.second)}")
+            return result_of(
+                evaluation(cursor, asked),
+                lambda position: show(f"{position.lines:,} lines evaluated, until {utc(position.second)}"),
+            )
 
-        return evaluated
-
-    with live_line(ctx) as show:
         try:
-            return ask(fleet, evaluate(show), deadline_s=asked.seconds + _MARGIN_S)
+            return ask(fleet, evaluated, deadline_s=asked.seconds + _MARGIN_S)
         except (NotAskedError, SilentError) as error:
             raise ObsctlError(f"database {fleet.database.host}: {error}", hint=error.hint) from None
 
