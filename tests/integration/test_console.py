@@ -19,12 +19,12 @@ from obsctl.lines.formats.line import AccessLine
 from obsctl.query import values
 from rig.console import (
     DATABASE,
-    USER,
     Console,
     console,
     csrf,
     make_database,
     password_of,
+    statements,
     store_lines,
     write_config,
 )
@@ -358,34 +358,23 @@ def test_traffic_of_weeks_is_exact_to_the_minute(page: Console) -> None:
 
 def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) -> None:
     browser, other_person = page.logged_in(), page.logged_in("olga")
+
+    def running() -> int:
+        return statements(page.server, "%FROM `access_log`%")
+
     with page.rows() as cursor:
         # What a search asks for waits for this lock.
         cursor.execute("LOCK TABLES access_log WRITE")
         with concurrent.futures.ThreadPoolExecutor(2) as two:
             waiting = [two.submit(browser.get, f"{page.url}/v1/search", timeout=(5, 3)) for _ in range(2)]
-            running = (
-                "SELECT COUNT(*) FROM information_schema.processlist"
-                f" WHERE info LIKE '%FROM `access_log`%' AND user = '{USER}'"
-            )
-
-            def both() -> bool:
-                with page.server.root() as other:
-                    other.execute(running)
-                    return bool(other.fetchone()[0] == 2)
-
-            wait_for("both searches wait", both, seconds=5)
+            wait_for("both searches wait", lambda: running() == 2, seconds=5)
             third = other_person.get(f"{page.url}/v1/search", timeout=10)
             assert (third.status_code, third.json()["code"]) == (429, "busy")
             for one in waiting:
                 with pytest.raises(requests.ConnectionError):
                     one.result().text  # noqa: B018 - reading is what fails
 
-        def none() -> bool:
-            with page.server.root() as other:
-                other.execute(running)
-                return bool(other.fetchone()[0] == 0)
-
-        wait_for("their statements end", none, seconds=8)
+        wait_for("their statements end", lambda: running() == 0, seconds=8)
         cursor.execute("UNLOCK TABLES")
     found, _ = _found(browser.get(f"{page.url}/v1/search", params={"filter": "bytes:1"}, timeout=30))
     assert len(found) == 1

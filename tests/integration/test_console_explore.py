@@ -16,7 +16,7 @@ from obsctl.query import values
 from obsctl.query.fields import ACCESS
 from obsctl.query.parse import parse
 from obsctl.query.predicate import compile_predicate
-from rig.console import DATABASE, USER, Console, console, csrf, make_database, store_lines
+from rig.console import DATABASE, Console, console, csrf, make_database, statements, store_lines
 from rig.database import MariaDB
 from rig.waiting import wait_for
 
@@ -100,22 +100,17 @@ def test_a_histogram_of_error_lines_counts_lines(get: Callable[..., Any]) -> Non
 
 def test_who_leaves_a_histogram_ends_its_statement(page: Console) -> None:
     browser = page.logged_in()
-    running = (
-        f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{USER}' AND info LIKE '%TIMESTAMPDIFF%'"
-    )
 
-    def statements() -> int:
-        with page.server.root() as other:
-            other.execute(running)
-            return int(other.fetchone()[0])
+    def running() -> int:
+        return statements(page.server, "%TIMESTAMPDIFF%")
 
     with page.rows() as cursor:
         # What a histogram asks for waits for this lock.
         cursor.execute("LOCK TABLES access_log WRITE")
         answer = browser.get(f"{page.url}/v1/histogram?filter=status:500", timeout=(5, 30), stream=True)
-        wait_for("it waits", lambda: statements() == 1, seconds=5)
+        wait_for("it waits", lambda: running() == 1, seconds=5)
         answer.close()
-        wait_for("its statement ends", lambda: statements() == 0, seconds=8)
+        wait_for("its statement ends", lambda: running() == 0, seconds=8)
         cursor.execute("UNLOCK TABLES")
 
 

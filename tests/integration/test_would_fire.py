@@ -25,7 +25,7 @@ from obsctl.fleet.model import Database, Fleet
 from obsctl.lines.formats.line import ABSENT, AccessLine, ErrorLine, Line
 from obsctl.lines.line_reader import event_of
 from obsctl.query import values
-from rig.console import DATABASE, USER, Console, console, make_database, store_lines
+from rig.console import DATABASE, USER, Console, console, make_database, statements, store_lines
 from rig.database import MariaDB
 from rig.waiting import wait_for
 
@@ -432,26 +432,23 @@ def test_who_sees_the_lines_of_projects_alone_is_refused(page: Console) -> None:
 
 
 def test_who_leaves_ends_the_statement_and_each_person_has_one_at_a_time(page: Console) -> None:
-    running = f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{USER}' AND info LIKE 'SELECT CAST(%'"
     browsers = [page.logged_in(name) for name in ("vera", "olga", "ada")]
 
-    def statements() -> int:
-        with page.server.root() as other:
-            other.execute(running)
-            return int(other.fetchone()[0])
+    def running() -> int:
+        return statements(page.server, "SELECT CAST(%")
 
     with page.rows() as cursor:
         # What an evaluation reads waits for this lock.
         cursor.execute("LOCK TABLES access_log WRITE")
         answers = [asked(browser, page) for browser in browsers[:2]]
-        wait_for("both wait", lambda: statements() == 2, seconds=10)
+        wait_for("both wait", lambda: running() == 2, seconds=10)
         for browser, says in ((browsers[0], "your evaluation of a rule is still running"), (browsers[2], "2 people")):
             refused = asked(browser, page)
             assert (refused.status_code, refused.json()["code"]) == (429, "busy")
             assert says in refused.json()["detail"]
         for answer in answers:
             answer.close()
-        wait_for("their statements end", lambda: statements() == 0, seconds=15)
+        wait_for("their statements end", lambda: running() == 0, seconds=15)
         cursor.execute("UNLOCK TABLES")
 
     def free() -> bool:

@@ -123,6 +123,19 @@ def store_lines(server: MariaDB, access: Sequence[AccessLine], error: Sequence[E
         cursor.execute("COMMIT")
 
 
+def statements(server: MariaDB, like: str) -> int:
+    """Return how many statements of the console's account run now.
+
+    Args:
+        like: those that fit this pattern of SQL.
+    """
+    with server.root() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE user = %s AND info LIKE %s", (USER, like)
+        )
+        return int(cursor.fetchone()[0])  # type: ignore[index]
+
+
 @contextmanager
 def console(server: MariaDB, folder: Path, **sections: Mapping[str, Any]) -> Iterator[Console]:
     """Run a console over the database that :func:`make_database` made."""

@@ -7,11 +7,10 @@ import os
 import shutil
 import socket
 import tarfile
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from obsctl.artifacts import filebeat, kafka, lock, programs, vendor, wheels
 from obsctl.artifacts.archive import pack
 from obsctl.artifacts.errors import BuildError, ChecksumError
 from obsctl.core.errors import ExitCode, MissingDependencyError
+from rig.http_server import answering
 
 ARCHIVE = b"archive" * 1000
 SUM = hashlib.sha512(ARCHIVE).hexdigest()
@@ -44,14 +44,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, bytes
             self.end_headers()
             self.wfile.write(body or b"")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", served
-    server.shutdown()
-    server.server_close()
+    with answering(Answer) as url:
+        yield url, served
 
 
 def test_the_vendors_archive_is_taken_when_it_is_the_locked_one(site, tmp_path: Path) -> None:
