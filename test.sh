@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: ./test.sh [lint|unit|contract|integration|browser|lab|lab-debian12|lab-el9]...   (default: all but the last two)
+# Runs the tests: ./test.sh [lint|unit|contract|integration|browser|lab|long|lab-debian12|lab-el9]...   (default: all but the last three)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,11 +14,12 @@ Usage: ./test.sh [LEVEL ...]
   browser       the pages of the console in Chromium, over a real database
   lab           the whole fleet on hosts of both systems, Debian 12 and EL 9 twins: dry run on bare hosts, converge,
                 verify, the drills (a second run that changes nothing among them), destroy (root)
-  lab-debian12  the same with Debian 12 on every host, and the long drills
-  lab-el9       the same with EL 9 twins as every host, and the long drills
+  long          what the levels above leave out for its time: tests and drills marked long (hours)
+  lab-debian12  the lab with Debian 12 on every host, and the long drills
+  lab-el9       the lab with EL 9 twins as every host, and the long drills
 
-Without a level: lint beside unit and contract, then integration and browser, then the store on MySQL beside the lab's
-making, then its drills.
+Without a level: lint, then integration and browser, then unit, contract and the store on MySQL while the lab is made,
+then its drills.
 The end shows how long each stage took.
 Refuses to touch a lab that it did not start, unless CI=true.
 TEXT
@@ -54,10 +55,20 @@ in_one_piece() { # NAME COMMAND...: prints what the command said when it is over
   return "$status"
 }
 
-beside() { # COMMAND...: runs the command beside the stages; $! is its job, a process group of its own
+running=() # what runs beside the stages
+
+beside() { # COMMAND...: runs the command beside the stages, as a process group of its own
   set -m
   "$@" &
   set +m
+  running+=($!)
+}
+
+wait_for_what_runs_beside() {
+  local job
+  stage "waiting for what runs beside"
+  for job in "${running[@]}"; do wait "$job"; done
+  running=()
 }
 
 finish() { # prints the table, whatever happened, and leaves the machine as it was
@@ -141,6 +152,8 @@ prepare_lab() {
 
 # Processes side by side: a file stays with one of them, which has a broker and a database of its own.
 by_file=(--dist loadfile --no-loadscope-reorder)
+# What `./test.sh long` runs.
+short=(-m "not long")
 
 lint() {
   stage "lint"
@@ -168,25 +181,24 @@ contract() {
   stage "contract: artifacts and environments"
   prepare_contract
   stage "contract"
-  run_tests -n 2 "${by_file[@]}" tests/contract
+  run_tests -n 2 "${by_file[@]}" "${short[@]}" tests/contract
 }
 
 integration() {
   stage "integration: artifacts and servers"
   prepare_integration
   stage "integration"
-  run_tests -n 3 "${by_file[@]}" --durations=15 tests/integration
-  stage "integration: what is stored, read in Python alone"
-  OBSCTL_TEST_READ_BY=python run_tests -n 3 "${by_file[@]}" tests/integration/test_{store,poison,conservation}.py
+  run_tests -n 3 "${by_file[@]}" "${short[@]}" --durations=15 tests/integration
   stage "integration: the store on MySQL"
   on_mysql
 }
 
-on_mysql() { # what the store does, on MySQL's own server, which no stable Debian has
+on_mysql() { # what the store does with lines that Python alone reads, on a server no stable Debian has
   [ "$(id -u)" = 0 ] || { echo "left out: unpacking the server needs root" >&2; return; }
   local program
   program=$(PYTHONPATH=tests python -m rig.mysql_server) || return
-  OBSCTL_TEST_MYSQLD=$program run_tests -n 2 "${by_file[@]}" tests/integration/test_store.py tests/integration/test_poison.py
+  OBSCTL_TEST_READ_BY=python OBSCTL_TEST_MYSQLD=$program \
+    run_tests -n 2 "${by_file[@]}" "${short[@]}" tests/integration/test_store.py tests/integration/test_poison.py
 }
 
 browser() {
@@ -197,37 +209,30 @@ browser() {
 }
 
 everything() { # in turn, most of it would leave a core idle
-  local lint roots made
   stage "artifacts and environments"
   ./scripts/install-packages shellcheck
   beside in_one_piece "lint" ./test.sh lint
-  lint=$!
   prepare_lab
   prepare_contract
   prepare_integration
   prepare_browser
   beside in_one_piece "roots of the lab's hosts" python -m obsctl.lab.base debian12 el9
-  roots=$!
-  stage "unit, contract (seconds of three processes)"
-  run_tests -n 3 "${by_file[@]}" --durations=15 tests/unit tests/contract
-  stage "waiting for what runs beside"
-  wait "$lint"
-  wait "$roots"
+  wait_for_what_runs_beside
   # Three processes of tests use both cores: a fleet beside them would only have brokers time out.
   export OBSCRAFT_TEST_PATIENCE=3
   stage "integration, browser (seconds of three processes)"
-  run_tests -n 3 "${by_file[@]}" --durations=15 tests/integration tests/browser
+  run_tests -n 3 "${by_file[@]}" "${short[@]}" --durations=15 tests/integration tests/browser
   # Playbooks wait for their hosts, so the fleet is installed beside tests that compute.
   export OBSCRAFT_LAB_OS=mixed
   lab_is_ours=true
   beside make_lab
-  made=$!
+  stage "unit, contract (seconds of two processes)"
+  run_tests -n 2 "${by_file[@]}" "${short[@]}" --durations=15 tests/unit tests/contract
   stage "integration: the store on MySQL"
   on_mysql
-  stage "waiting for what runs beside"
-  wait "$made"
+  wait_for_what_runs_beside
   unset OBSCRAFT_TEST_PATIENCE
-  drill_lab -m "not long"
+  drill_lab "${short[@]}"
 }
 
 lab_steps=(create check converge verify) # molecule's, up to the drills
@@ -261,15 +266,26 @@ whole_lab() { # SYSTEM PYTEST-OPTION...: molecule's own cycle in single steps, w
   drill_lab "$@"
 }
 
-lab() { whole_lab mixed -m "not long"; }
+lab() { whole_lab mixed "${short[@]}"; }
 lab-debian12() { whole_lab debian12; }
 lab-el9() { whole_lab el9; }
+
+long() {
+  stage "long: artifacts, environments and servers"
+  prepare_contract
+  prepare_integration
+  stage "long: contract, integration"
+  run_tests -n 2 "${by_file[@]}" -m long --durations=15 tests/contract tests/integration
+  stage "long: every fault, with lines that Python alone reads"
+  OBSCTL_TEST_READ_BY=python run_tests tests/integration/test_conservation.py
+  whole_lab mixed -m long
+}
 
 case ${1:-} in
   -h | --help) usage; exit 0 ;;
 esac
 for level in "$@"; do
-  case $level in lint | unit | contract | integration | browser | lab | lab-debian12 | lab-el9) ;; *) usage >&2; exit 64 ;; esac
+  case $level in lint | unit | contract | integration | browser | lab | long | lab-debian12 | lab-el9) ;; *) usage >&2; exit 64 ;; esac
 done
 levels=("$@")
 [ ${#levels[@]} -gt 0 ] || levels=(everything)

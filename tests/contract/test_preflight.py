@@ -429,6 +429,7 @@ def test_fault_is_named_with_host_and_fix(fault):
     assert all(fault in CONSEQUENCES and CONSEQUENCES[fault] in p.problem for p in others), others
 
 
+@pytest.mark.long
 def test_faults_are_the_same_under_the_oldest_core():
     """ansible-core 2.16 hands out templates and numbers in other ways, and is what EL7 and EL8 are installed with."""
     command = [programs_of("legacy") / "python", "-m", "tests.contract.preflight_report", str(FAULTS)]

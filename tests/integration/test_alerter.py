@@ -452,7 +452,7 @@ def assert_was_not_well(pages: list[dict[str, Any]], words: str) -> None:
     assert any(words in reason for reason in failing), failing
 
 
-@pytest.mark.parametrize("partitions", [3, 6])
+@pytest.mark.parametrize("partitions", [pytest.param(3, marks=pytest.mark.long), 6])
 def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions: int) -> None:
     """Lines of the new topic may come before the alerter has noticed, and fewer than the old one had."""
     watch.start()
@@ -472,6 +472,7 @@ def test_a_topic_made_again_is_read_from_its_beginning(watch: Watch, partitions:
     settled(watch, both(CLIENT), 40)
 
 
+@pytest.mark.long
 def test_a_topic_made_again_while_the_alerter_was_off(watch: Watch) -> None:
     watch.start()
     watch.send(watch.requests(90, "192.0.2.1"))
@@ -559,6 +560,7 @@ def broken(kafka_libs: Path, tmp_path: Path) -> Iterator[tuple[OwnBroker, Watch]
     own.node.kill()
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_rebuilt_under_the_alerter(broken: tuple[OwnBroker, Watch]) -> None:
     own, watch = broken
     watch.start()
@@ -631,6 +633,7 @@ class Three:
         )
 
 
+@pytest.mark.long
 def test_a_topic_made_again_while_one_of_three_brokers_hangs(kafka_libs: Path, tmp_path: Path) -> None:
     """When it goes on, it still believes in the old topic for a moment, and leads partitions of it."""
     (tmp_path / "kafka").mkdir()

@@ -24,7 +24,7 @@ from obsctl.kafka.topic_log import NotAllowedError, NotAnsweredError
 from rig.consumer import Pipeline
 from rig.database import MariaDB
 from rig.guarded_kafka import PASSWORD, USER, GuardedKafka
-from rig.waiting import wait_for
+from rig.waiting import HANGS_S, wait_for
 
 TOPIC = "nginxlog"
 OBSCTL = str(Path(sys.executable).with_name("obsctl"))
@@ -87,7 +87,8 @@ def test_a_client_that_has_everything_right_sees_the_broker(
     if "certificate_file" in changes:
         changes = {"certificate_file": str(kafka.authority.issue("checker"))}
     fleet = kafka.fleet(listener, kafka.security(protocol, **changes))
-    (broker,) = collect_cluster(fleet).brokers
+    # A JVM's first handshakes may take longer than a command waits.
+    (broker,) = collect_cluster(fleet, deadline_s=HANGS_S).brokers
     assert (broker.answered, broker.registered, broker.failure) == (True, True, "")
 
 
@@ -194,9 +195,13 @@ def test_the_hints_command_gives_the_right(kafka: GuardedKafka) -> None:
 @pytest.mark.parametrize("command", ["status", "partitions", "topics", "quorum", "whatif --lose 1"])
 def test_a_command_over_sasl_ssl(rights: GuardedKafka, tmp_path: Path, command: str) -> None:
     wait_for("the rights are known to the broker", lambda: not missing(rights))
-    _, report = obsctl(rights, tmp_path, "kafka", *command.split())
-    assert {one["code"] for one in report["findings"] if one["severity"] == "unknown"} == set()
-    assert report["errors"] == []
+
+    def everything_known() -> bool:
+        """On a busy machine the broker may answer one look too late."""
+        _, report = obsctl(rights, tmp_path, "kafka", *command.split())
+        return not report["errors"] and not [one for one in report["findings"] if one["severity"] == "unknown"]
+
+    wait_for(f"a look of {command} that hides nothing", everything_known, seconds=20)
 
 
 def test_lag_and_canary_and_acknowledgements_over_sasl_ssl(rights: GuardedKafka, tmp_path: Path) -> None:

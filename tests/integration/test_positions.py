@@ -14,6 +14,15 @@ from rig.kafka import CLUSTER_ID, KafkaNode
 from rig.records import json_line, record
 from rig.waiting import wait_for
 
+#: How many lines the new topic gets, against the position in the one before.
+AGAIN = pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(30, id="smaller than the position", marks=pytest.mark.long),
+        pytest.param(900, id="grown beyond it"),
+    ],
+)
+
 
 def values(count: int, first: int = 0) -> list[bytes | None]:
     return [record(json_line(n), n * 400) for n in range(first, first + count)]
@@ -46,7 +55,7 @@ def held(page: dict[str, Any], topic: str) -> list[int]:
     return sorted(part["partition"] for part in page["partitions"] if part["topic"] == topic)
 
 
-@pytest.mark.parametrize("count", [30, 900], ids=["smaller than the position", "grown beyond it"])
+@AGAIN
 def test_a_topic_made_again_is_another_source(pipeline: Pipeline, count: int) -> None:
     consumer = pipeline.start()
     pipeline.send(values(300))
@@ -68,7 +77,7 @@ def test_a_topic_made_again_is_another_source(pipeline: Pipeline, count: int) ->
     assert_conserved(pipeline.query)
 
 
-@pytest.mark.parametrize("count", [30, 900], ids=["smaller than the position", "grown beyond it"])
+@AGAIN
 def test_a_topic_made_again_under_a_running_consumer(pipeline: Pipeline, count: int) -> None:
     consumer = pipeline.start()
     pipeline.send(values(300))
@@ -84,7 +93,10 @@ def test_a_topic_made_again_under_a_running_consumer(pipeline: Pipeline, count: 
     assert_conserved(pipeline.query)
 
 
-@pytest.mark.parametrize(("processes", "before", "after"), [(1, 6, 1), (3, 6, 1), (2, 1, 6)])
+@pytest.mark.parametrize(
+    ("processes", "before", "after"),
+    [(1, 6, 1), pytest.param(3, 6, 1, marks=pytest.mark.long), pytest.param(2, 1, 6, marks=pytest.mark.long)],
+)
 def test_a_topic_made_again_with_another_number_of_partitions(
     pipeline: Pipeline, processes: int, before: int, after: int
 ) -> None:

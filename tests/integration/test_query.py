@@ -62,7 +62,7 @@ def assert_agreed(log: Log, table: Table, tree: Node, stored: Sequence[Line]) ->
     assert log.selected(table, Not(tree)) == set(range(1, len(stored) + 1)) - fitting
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data(), st.sampled_from(TABLES))
 def test_both_translations_select_the_same_lines(log: Log, data: st.DataObject, table: Table) -> None:
     stored = data.draw(st.lists(lines(table), min_size=1, max_size=4))

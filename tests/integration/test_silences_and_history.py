@@ -270,13 +270,15 @@ def test_tail_shows_a_line_each_and_ends_by_ctrl_c(site: Site) -> None:
         )
     wait_for("it asks the brokers, for what is decided from now on", lambda: has_socket(process.pid))
     watch.send(watch.requests(200))
-    wait_for(watch.log, lambda: output.read_bytes().count(b"\n") >= 3, seconds=30)
+    wait_for(watch.log, lambda: b'"delivery"' in output.read_bytes(), seconds=30)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in said
     lines = [json.loads(line) for line in output.read_text().splitlines()]
-    assert [line["event"] for line in lines[:3]] == ["started", "message", "delivery"]
+    # Another alert's message may be made before the first one is delivered.
+    events = list(dict.fromkeys(line["event"] for line in lines))
+    assert events[:3] == ["started", "message", "delivery"]
 
 
 @pytest.mark.parametrize("words", [("silence", "list"), ("list",), ("history",), ("why", "9f86d081884c")])
@@ -287,6 +289,7 @@ def test_brokers_that_do_not_answer_are_unknown(site: Site, words: tuple[str, ..
     assert "obsctl kafka status" in site.ask(*words, code=3)["said"]
 
 
+@pytest.mark.long
 def test_brokers_that_were_away_cost_neither_silences_nor_history(
     kafka_libs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

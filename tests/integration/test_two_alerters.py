@@ -169,6 +169,7 @@ UNSURE = {"before-send", "after-send"}
 AT_ONCE = 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(CRASHES))
 def test_crashed_or_hung_at_each_place_every_condition_is_reported_once(
     kafka: KafkaNode, tmp_path: Path, number: int

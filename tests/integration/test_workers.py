@@ -270,6 +270,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     made.close()
 
 
+@pytest.mark.long
 def test_systemd_gets_signs_of_life_while_all_are_alive(pipeline: Pipeline, manager: Manager, tmp_path: Path) -> None:
     # A Python of its own, which can be taken away: then no worker can be started any more.
     python = tmp_path / "bin" / "python"

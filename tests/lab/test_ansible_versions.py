@@ -137,6 +137,7 @@ def _last_changes(fleet: Fleet) -> dict[str, int]:
     return {unit: int(fleet.ssh(host, *show, unit)) for host, unit, _ in WRITTEN}
 
 
+@pytest.mark.long
 def test_what_an_interrupted_run_wrote_is_applied_under_old_pythons(healthy: Fleet, tmp_path: Path) -> None:
     # The preflight refuses consumers on EL 7, so nothing of theirs runs under 2.7.
     targets = {"node1": "2.7", "node2": "3.6", "db1": "3.6", "app1": "3.6"}

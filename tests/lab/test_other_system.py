@@ -61,6 +61,7 @@ def _change_rights(fleet: Fleet, change: str) -> None:
     )
 
 
+@pytest.mark.long
 def test_both_pairs_store_the_same_rows(pair: Path, fleet: Fleet) -> None:
     run = play(*PLAYBOOKS, *LIMIT, "-e", VARIABLES, inventory=pair)
     assert run.code == 0, run.said

@@ -10,6 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
+
 from tests.lab.conftest import BIN, INVENTORY, NODES, ROOT, Fleet, Probe, get, wait_for
 
 ADVERT_INTERVAL_S = 1.0
@@ -152,6 +154,7 @@ def test_a_real_log_survives_the_loss_of_every_part(healthy: Fleet, real_logs: P
     healthy.wait_healthy()
 
 
+@pytest.mark.long
 def test_the_whole_fleet_comes_back_by_itself(healthy: Fleet) -> None:
     hosts = (*NODES, "db1", "app1")
     assert healthy.obsctl("lab", "kill", *hosts).code == 0

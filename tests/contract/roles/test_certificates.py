@@ -196,6 +196,7 @@ def test_the_ca_changes_in_three_steps_and_each_may_be_repeated(play: Play) -> N
     assert {path.name for path in play.pki.iterdir()} == {"ca.pem", "ca.key.pem"}
 
 
+@pytest.mark.long
 @pytest.mark.root
 def test_a_ca_that_has_expired_can_be_changed(play: Play) -> None:
     """Then not every host can have been told to trust the next one."""
