@@ -45,8 +45,8 @@ _TIMED_OUT = 124
 _NOT_FOUND = 127
 #: Programs that a host need not have: the page names their package.
 _PACKAGES = {"chronyc": "chrony", "lsof": "lsof", "tcpdump": "tcpdump"}
-#: What ends with 1 when it finds nothing, or, as arping does, something.
-_ONE_IS_AN_ANSWER = ("grep", "journalctl -u obsctl-consumer -g", "arping -D")
+#: What ends with 1 when it finds nothing; arping, when nobody else has the address.
+_ONE_IS_AN_ANSWER = ("grep", "journalctl -u obsctl-consumer -g", "arping")
 
 
 def commands() -> dict[str, list[str]]:
