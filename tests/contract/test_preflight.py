@@ -536,6 +536,7 @@ def _nested_faults(specs):
                 yield from ((option, value) for value in _variants(spec))
 
 
+@pytest.mark.long
 def test_no_value_inside_of_a_variable_makes_a_rule_fail():
     """Templates of the defaults that follow the variable are computed with the wrong value, as Ansible does."""
     templar, hostvars, groups = ansible_inventory.read([FAULTS / "sound"])

@@ -106,6 +106,7 @@ def move(tmp_path: Path):
     return run
 
 
+@pytest.mark.long
 def test_there_and_back(move) -> None:
     way = move(("clear", "clear"), fleet_tls=True)
     assert (way.steps, way.stages) == (THERE, ["tls", "tls"])

@@ -147,6 +147,7 @@ def test_modes_are_mended_and_another_name_gets_a_new_key(play: Play) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.root
 def test_the_ca_changes_in_three_steps_and_each_may_be_repeated(play: Play) -> None:
     play.run()

@@ -29,7 +29,7 @@ def test_the_fields_of_a_filter(text: str, table: Table, fields: set[str]) -> No
     assert fields_of(parse(text, table), table) == fields
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data(), st.sampled_from(TABLES))
 def test_other_fields_change_nothing(data: st.DataObject, table: Table) -> None:
     tree, line = data.draw(trees(table)), data.draw(lines(table))

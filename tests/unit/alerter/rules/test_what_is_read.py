@@ -47,7 +47,7 @@ def test_each_kind_that_looks_at_lines_is_here() -> None:
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_neither_other_fields_nor_other_lines_change_the_counts(kind: str, data: st.DataObject) -> None:
     for rule in made(kind):
