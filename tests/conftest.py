@@ -13,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 from obsctl.core import secrets
+from rig.kafka import KafkaNode, unpack_kafka
+from rig.tools import kafka_archive, missing_tools
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Files of minutes, the longest first: begun last, they would run on alone when the other processes have nothing left.
@@ -116,3 +118,22 @@ def real_logs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real logs are not at {folder}; OBSCTL_TEST_DATA names their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def kafka_libs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked archive's libs; skips where it or java is absent."""
+    if reason := missing_tools():
+        pytest.skip(reason)
+    archive = kafka_archive()
+    assert archive is not None
+    return unpack_kafka(archive, tmp_path_factory.mktemp("kafka-libs"))
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """A running broker."""
+    node = KafkaNode(kafka_libs, tmp_path_factory.mktemp("kafka"))
+    node.start()
+    yield node
+    node.kill()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
 from rig.browser import Browser
-from rig.console import Console
+from rig.console import Console, console
+from rig.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, serving
+from rig.ports import free_port
 from tests.browser import steps
 
 
@@ -81,3 +87,54 @@ def test_an_own_session_is_ended_from_the_account_page(page: Browser, site: Cons
     assert other.get(f"{site.url}/v1/me", timeout=10).status_code == 401
     page.open("/account")
     assert page.path == "/account"
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def vouched(site: Console, provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console over the same database, with a provider of OpenID Connect."""
+    folder, port = tmp_path_factory.mktemp("vouched"), free_port()
+    secret = folder / "client-secret"
+    secret.write_text(f"{CLIENT_SECRET}\n")
+    oidc = {
+        "issuer": provider.url,
+        "client_id": CLIENT_ID,
+        "client_secret": f"file:{secret}",
+        "url": f"http://127.0.0.1:{port}",
+        "name": "Example <SSO>",
+    }
+    with console(site.server, folder, port, people={"oidc": oidc}) as running:
+        yield running
+
+
+def test_a_provider_of_openid_connect_leads_back_to_the_page_that_was_asked_for(
+    page: Browser, vouched: Console, provider: Provider, axe_script: str
+) -> None:
+    page.fresh(vouched)
+    provider.person = {"sub": "number-of-vera", "preferred_username": "vera"}
+    page.open("/search?log=error&since=6h")
+    assert page.one(".login a.button").text == "Log in with Example <SSO>"
+    assert page.barriers(axe_script) == []
+    page.click(".login a.button")
+    page.wait("the search", lambda: page.path == "/search")
+    steps.settled(page)
+    assert page.asked["log"] == "error"
+    assert page.one("header a[href='/account']").text == "vera"
+
+
+def test_whom_the_provider_does_not_let_in_reads_why_and_can_use_the_password(
+    page: Browser, vouched: Console, provider: Provider
+) -> None:
+    page.fresh(vouched)
+    provider.refuses = {"error": "access_denied"}
+    page.open("/login")
+    page.click(".login a.button")
+    assert page.one(".trouble").text
+    steps.log_in(page, "vera")
+    page.wait("the overview", lambda: page.path == "/overview")
+    provider.is_as_at_first()

@@ -10,29 +10,10 @@ import pytest
 
 from rig.consumer import Pipeline
 from rig.database import MariaDB, database_server
-from rig.kafka import KafkaNode, unpack_kafka
-from rig.tools import kafka_archive, missing_tools
+from rig.kafka import KafkaNode
+from rig.tools import missing_tools
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def kafka_libs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unpacked archive's libs; skips where it or java is absent."""
-    if reason := missing_tools():
-        pytest.skip(reason)
-    archive = kafka_archive()
-    assert archive is not None
-    return unpack_kafka(archive, tmp_path_factory.mktemp("kafka-libs"))
-
-
-@pytest.fixture(scope="session")
-def kafka(kafka_libs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
-    """A running broker."""
-    node = KafkaNode(kafka_libs, tmp_path_factory.mktemp("kafka"))
-    node.start()
-    yield node
-    node.kill()
 
 
 @pytest.fixture(scope="session")

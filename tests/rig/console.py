@@ -137,9 +137,9 @@ def statements(server: MariaDB, like: str) -> int:
 
 
 @contextmanager
-def console(server: MariaDB, folder: Path, **sections: Mapping[str, Any]) -> Iterator[Console]:
-    """Run a console over the database that :func:`make_database` made."""
-    port = free_port()
+def console(server: MariaDB, folder: Path, port: int = 0, **sections: Mapping[str, Any]) -> Iterator[Console]:
+    """Run a console over the database that :func:`make_database` made, on a free port if none is given."""
+    port = port or free_port()
     path = write_config(folder, server, port, **sections)
     command = [sys.executable, "-m", "obsctl.console.service", "--config", path]
     log = folder / "console.log"
