@@ -166,6 +166,7 @@ def _open_channels(config: AlerterConfig) -> None:
 
 
 def _serve(config: AlerterConfig) -> None:
+    daemon.collect_rarely()
     for channel in config.channels:
         try:
             channel.open(resolve)

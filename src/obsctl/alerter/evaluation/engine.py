@@ -309,18 +309,26 @@ class Engine:
 
     def _count(self, watched: WatchedRule, lines: Lines, now: float, started: list[Transition]) -> None:
         """Count lines under a rule, and see what starts with them."""
-        touched: dict[Any, tuple[int, int]] = {}
+        touched: dict[Any, list[int]] = {}
         watched.since = watched.since or min(lines, key=_second)[0]
+        windows = watched.windows
         for (key, second), count in watched.count(lines).items():
-            watched.window(key, now).add(second, count)
-            first, last = touched.get(key, (second, second))
-            touched[key] = (min(first, second), max(last, second))
-        for key, (first, last) in touched.items():
-            window = watched.windows.get(key)
+            window = windows.get(key)
+            if window is None:
+                window = watched.window(key, now)
+            window.add(second, count)
+            if key in touched:
+                touched[key].append(second)
+            else:
+                touched[key] = [second]
+        possible = watched.rule.possible
+        for key, seconds in touched.items():
+            window = windows.get(key)
             # What made room for others within this batch had too few hits for a condition.
-            if window is not None and watched.rule.possible(window):
+            if window is not None and possible(window):
                 # Every window that contains one of these seconds and is over by the latest line.
-                self._judge(watched, key, first, min(last + watched.rule.window_s - 1, self._head), started)
+                latest = min(max(seconds) + watched.rule.window_s - 1, self._head)
+                self._judge(watched, key, min(seconds), latest, started)
 
     def _watch_time(self, watched: WatchedRule, reached: int, started: list[Transition]) -> None:
         for key in watched.rule.expected():

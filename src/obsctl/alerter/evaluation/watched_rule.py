@@ -70,10 +70,11 @@ class WatchedRule:
         Args:
             oldest: second from which lines still count.
         """
-        for key, window in list(self.windows.items()):
-            window.forget(oldest - self.rule.keep_s)
-            if not window:
-                del self.windows[key]
+        before = oldest - self.rule.keep_s
+        for window in self.windows.values():
+            window.forget(before)
+        for key in [key for key, window in self.windows.items() if not window]:
+            del self.windows[key]
 
     def _evict(self, now: float) -> None:
         windows = self.windows

@@ -12,6 +12,7 @@ import math
 import operator
 import shlex
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -382,13 +383,17 @@ def lines_counter(
     """
 
     def count(lines: Lines) -> Counts:
-        counts: Counts = {}
-        get = counts.get
-        for second, line in lines:
-            if matches is None or matches(line):
-                place = (key(line) if key is not None else (), second)
-                counts[place] = get(place, 0) + (HIT if is_hit is None or is_hit(line) else LINE)
-        return counts
+        looked_at = lines if matches is None else [entry for entry in lines if matches(entry[1])]
+        all_ = by_place(looked_at)
+        if is_hit is None:
+            return {place: number * HIT for place, number in all_.items()}
+        hits = by_place([entry for entry in looked_at if is_hit(entry[1])])
+        return {place: number * LINE + hits[place] * (HIT - LINE) for place, number in all_.items()}
+
+    def by_place(lines: Lines) -> Counter[tuple[Any, int]]:
+        if key is None:
+            return Counter([((), second) for second, _ in lines])
+        return Counter([(key(line), second) for second, line in lines])
 
     return count
 

@@ -64,9 +64,10 @@ class Window:
         self.kept += count
 
     def forget(self, before: int) -> None:
-        """Drop all seconds before this one."""
-        for second in [second for second in self.cells if second < before]:
-            self.kept -= self.cells.pop(second)
+        """Drop all seconds before this one; those that came late wait until the second that came before them goes."""
+        cells = self.cells
+        while cells and (second := next(iter(cells))) < before:
+            self.kept -= cells.pop(second)
 
     def ending(self, last: int, seconds: int) -> int:
         """Return the count of the window of that many seconds that ends with the second ``last``, inclusive."""

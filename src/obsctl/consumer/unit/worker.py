@@ -7,7 +7,6 @@ closes because the supervisor has ended. Standard output takes reports, one a se
 from __future__ import annotations
 
 import fcntl
-import gc
 import logging
 import os
 import select
@@ -24,7 +23,7 @@ from obsctl.consumer.stream.ends import Ends
 from obsctl.consumer.stream.reader import Reader
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.consumer.writer import Writer
-from obsctl.core import journal
+from obsctl.core import daemon, journal
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import registry
 from obsctl.store.mysql.store import MySQLStore
@@ -33,9 +32,6 @@ log = logging.getLogger(__name__)
 
 #: How often a worker sends a report.
 REPORT_S = 1.0
-#: New objects after which the garbage collector looks for reference cycles. A batch makes thousands of objects that
-#: live until it is stored, and no cycles; with the usual 700 a twentieth of the time goes into looking.
-_COLLECT_AFTER = 50_000
 #: How long a worker that has drained waits for its writer.
 STOP_S = 5.0
 
@@ -47,8 +43,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Config)
     _end_with_the_supervisor(sys.stdin.fileno())
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
+    daemon.collect_rarely()
     # Whatever else prints must not get between the reports.
     reports = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
