@@ -5,45 +5,20 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::clock::{self, Clock};
-use crate::envelope::{self, Envelope};
 use crate::identity::{self, base64, Id};
 use crate::json::number;
-use crate::line::{self, Line, Widths, BYTES, CLIENT, FORWARDED, LENGTH, PROXY, SECONDS, STATUS, TIME, URI};
-use crate::peer::{self, Network};
+use crate::line::{Line, BYTES, LENGTH, SECONDS, STATUS, TIME, URI};
+use crate::record::{Records, Room, Settings, Stream};
 use crate::route;
 
 pub const BOUNDS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 const BUCKETS: usize = BOUNDS_MS.len() + 1;
 const BYTES_COUNTED: u64 = 1 << 44;
-/// Bytes of a host's name, which then surely fit as characters.
-const HOST: usize = 64;
 /// Lines whose identities are made together.
 const GROUP: usize = 64;
-/// Host, input and format: so many are remembered from batch to batch.
-const STREAMS: usize = 4096;
 /// What stands behind the identity in a row, and the identity itself.
 const ROW_END: &[u8] = b"\"]\n";
 const ID_TEXT: usize = 24;
-
-/// What is the same for all batches.
-pub struct Settings {
-    pub widths: Widths,
-    pub combined: bool,
-    pub json: bool,
-    pub proxies: Vec<Network>,
-}
-
-/// What lines of one input of one host in one format have in common.
-struct Stream {
-    host: Vec<u8>,
-    input: Vec<u8>,
-    format: Vec<u8>,
-    origin: Vec<u8>,
-    /// The columns between the proxy and the source.
-    columns: Vec<u8>,
-    /// The first stream of the same host: roll-ups do not tell inputs and formats apart.
-    of_host: usize,
-}
 
 /// A row.
 struct Entry {
@@ -118,12 +93,8 @@ pub type Rollups = HashMap<Key, Totals, BuildHasherDefault<Mixer>>;
 
 /// The rows of a batch; it keeps its memory, because new pages cost a tenth of the time.
 pub struct Batch {
-    settings: Settings,
-    clock: Clock,
-    streams: Vec<Stream>,
-    last: usize,
-    /// A message whose escapes are resolved.
-    scratch: Vec<u8>,
+    reads: Records,
+    room: Room,
     rows: Vec<u8>,
     entries: Vec<Entry>,
     /// The entries that are kept, in the order of their keys.
@@ -138,11 +109,8 @@ pub struct Batch {
 impl Batch {
     pub fn new(settings: Settings) -> Self {
         Batch {
-            settings,
-            clock: Clock::default(),
-            streams: Vec::new(),
-            last: 0,
-            scratch: Vec::new(),
+            reads: Records::new(settings),
+            room: Room::default(),
             rows: Vec::new(),
             entries: Vec::new(),
             order: Vec::new(),
@@ -161,60 +129,33 @@ impl Batch {
         self.inputs.clear();
         self.ends.clear();
         self.records = 0;
-        if self.streams.len() > STREAMS {
-            self.streams.clear();
-        }
+        self.reads.forget();
     }
 
     /// Make rows of a run's records; return the places, within the run, of those that Python has to judge.
     pub fn take<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>, first: u64, source: u64) -> Vec<usize> {
         let mut left = Vec::new();
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut room = std::mem::take(&mut self.room);
         for (at, value) in values.enumerate() {
             let offset = first.wrapping_add(at as u64);
-            if value.and_then(|value| self.row(value, offset, source, &mut scratch)).is_none() {
+            if value.and_then(|value| self.row(value, offset, source, &mut room)).is_none() {
                 left.push(at);
             }
             self.records += 1;
         }
-        self.scratch = scratch;
+        self.room = room;
         self.identify();
         left
     }
 
     /// Make a row of a record; None if it is not as nearly all are.
-    fn row(&mut self, value: &[u8], offset: u64, source: u64, scratch: &mut Vec<u8>) -> Option<()> {
-        let envelope = envelope::read(value, scratch)?;
-        let message = envelope.message.unwrap_or(scratch);
-        let mut line = match envelope.format {
-            b"combined" if self.settings.combined => {
-                line::combined(message, &self.settings.widths, &mut self.clock)?
-            }
-            b"json" if self.settings.json => line::json(message, &self.settings.widths)?,
-            _ => return None,
-        };
-        if envelope.host.len() > HOST {
-            return None;
-        }
-        let client;
-        if !self.settings.proxies.is_empty() && !line.cells[FORWARDED].is_empty() {
-            let peer = line.cells[CLIENT];
-            if let Some(found) = peer::client(&self.settings.proxies, peer::address(peer)?, line.cells[FORWARDED])? {
-                client = found.to_string();
-                if client.as_bytes() != peer {
-                    line.cells[CLIENT] = client.as_bytes();
-                    line.cells[PROXY] = peer;
-                }
-            }
-        }
-        let stream = self.stream(&envelope);
-        self.inputs.extend_from_slice(&self.streams[stream].origin);
-        self.inputs.extend_from_slice(envelope.offset);
-        self.inputs.push(b':');
-        self.inputs.extend_from_slice(message);
+    fn row(&mut self, value: &[u8], offset: u64, source: u64, room: &mut Room) -> Option<()> {
+        let record = self.reads.read(value, room)?;
+        self.reads.identify(&record, &mut self.inputs);
         self.ends.push(self.inputs.len());
         let begin = self.rows.len();
-        self.write(&line, stream, offset, source);
+        let line = &record.line;
+        self.write(line, record.stream, offset, source);
         self.entries.push(Entry {
             ms: line.ms,
             id: Id::default(),
@@ -223,7 +164,7 @@ impl Batch {
             begin,
             end: self.rows.len(),
             counted: Some(Counted {
-                host: self.streams[stream].of_host as u32,
+                host: self.reads.streams[record.stream].of_host as u32,
                 bytes: number(line.cells[BYTES]).min(BYTES_COUNTED),
                 kind: route::kind(line.cells[URI]),
                 status: (number(line.cells[STATUS]) / 100) as u8,
@@ -234,27 +175,6 @@ impl Batch {
             self.identify();
         }
         Some(())
-    }
-
-    /// Return the stream of a record: most often that of the one before it.
-    fn stream(&mut self, envelope: &Envelope<'_>) -> usize {
-        let same = |s: &Stream| s.host == envelope.host && s.input == envelope.input && s.format == envelope.format;
-        if !self.streams.get(self.last).is_some_and(same) {
-            self.last = self.streams.iter().position(same).unwrap_or_else(|| {
-                let (host, format) = (envelope.host, envelope.format);
-                let number = self.streams.len();
-                self.streams.push(Stream {
-                    host: host.to_vec(),
-                    input: envelope.input.to_vec(),
-                    format: format.to_vec(),
-                    origin: identity::origin(host, envelope.input),
-                    columns: [&b"\"\",\""[..], format, b"\",\"", host, b"\","].concat(),
-                    of_host: self.streams.iter().position(|s| s.host == host).unwrap_or(number),
-                });
-                number
-            });
-        }
-        self.last
     }
 
     fn write(&mut self, line: &Line<'_>, stream: usize, offset: u64, source: u64) {
@@ -269,7 +189,7 @@ impl Batch {
                 _ => {
                     out.push(b'"');
                     if column == TIME {
-                        self.clock.write(out, line.ms);
+                        self.reads.clock.write(out, line.ms);
                     } else {
                         out.extend_from_slice(cell);
                     }
@@ -277,7 +197,11 @@ impl Batch {
                 }
             }
         }
-        out.extend_from_slice(&self.streams[stream].columns);
+        // What was cut, by which only Python makes rows; format and host.
+        let Stream { format, host, .. } = &self.reads.streams[stream];
+        for part in [&b"\"\",\""[..], format, b"\",\"", host, b"\","] {
+            out.extend_from_slice(part);
+        }
         for value in [source, offset] {
             put(out, value);
             out.push(b',');
@@ -378,7 +302,7 @@ impl Batch {
 
     /// The name that a roll-up's key means.
     pub fn host(&self, key: &Key) -> &[u8] {
-        &self.streams[key.host as usize].host
+        &self.reads.streams[key.host as usize].host
     }
 }
 

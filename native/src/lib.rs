@@ -1,14 +1,16 @@
 //! What obsctl-consumer does with nearly every record, without Python objects: from the records of a batch to encoded
-//! rows, identities and roll-ups. The Python code is the reference: what is not read here with the same answer is left
-//! to it. `obsctl.consumer.native` is the one caller.
+//! rows, identities and roll-ups. For obsctl-alerter: from records to the events that rules look at. The Python code is
+//! the reference: what is not read here with the same answer is left to it. `obsctl.lines.native` is the one caller.
 
 mod batch;
 mod clock;
 mod envelope;
+mod events;
 mod identity;
 mod json;
 mod line;
 mod peer;
+mod record;
 mod route;
 
 use std::collections::HashMap;
@@ -18,8 +20,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
 
-use batch::Settings;
 use line::{COLUMNS, MEMBERS, ORIGIN};
+use record::Settings;
 
 /// A roll-up: minute, source, host, kind of route, status class; requests, bytes, latency.
 type Rollup = (String, u64, String, &'static str, u8, u64, u64, Vec<u64>);
@@ -45,19 +47,10 @@ impl Batch {
         proxies: Vec<(Vec<u8>, u32)>,
         bounds_ms: Vec<u64>,
     ) -> PyResult<Self> {
-        same("columns", columns.iter(), COLUMNS.iter().chain(&ORIGIN))?;
-        same("fields of a JSON line", members.iter(), MEMBERS.iter().map(|(name, _)| name))?;
         if bounds_ms != batch::BOUNDS_MS {
             return Err(PyValueError::new_err("the latency buckets are others"));
         }
-        let networks: Option<_> = proxies.iter().map(|(packed, prefix)| peer::Network::new(packed, *prefix)).collect();
-        let has = |name: &str| formats.iter().any(|format| format == name);
-        let settings = Settings {
-            widths: COLUMNS.map(|name| widths.get(name).copied().unwrap_or(0)),
-            combined: has("combined"),
-            json: has("json"),
-            proxies: networks.ok_or_else(|| PyValueError::new_err("a trusted proxy is no network"))?,
-        };
+        let settings = settings(columns, widths, members, formats, proxies)?;
         Ok(Batch { inner: batch::Batch::new(settings) })
     }
 
@@ -119,6 +112,57 @@ impl Batch {
     }
 }
 
+/// Makes events.
+#[pyclass]
+struct Reader {
+    inner: events::Events,
+}
+
+#[pymethods]
+impl Reader {
+    /// Args: as for a batch, up to the trusted proxies; the types of a line and of an event, and what an absent number is.
+    #[new]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        columns: Vec<String>,
+        widths: HashMap<String, usize>,
+        members: Vec<String>,
+        formats: Vec<String>,
+        proxies: Vec<(Vec<u8>, u32)>,
+        line: Py<PyAny>,
+        event: Py<PyAny>,
+        absent: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let settings = settings(columns, widths, members, formats, proxies)?;
+        Ok(Reader { inner: events::Events::new(settings, events::Kinds { line, event, absent }) })
+    }
+
+    /// Return the event of each record, None for those that are left to Python.
+    fn read<'py>(&mut self, py: Python<'py>, values: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
+        self.inner.read(py, values)
+    }
+}
+
+/// How records are read; ValueError where that is not what this module was written for.
+fn settings(
+    columns: Vec<String>,
+    widths: HashMap<String, usize>,
+    members: Vec<String>,
+    formats: Vec<String>,
+    proxies: Vec<(Vec<u8>, u32)>,
+) -> PyResult<Settings> {
+    same("columns", columns.iter(), COLUMNS.iter().chain(&ORIGIN))?;
+    same("fields of a JSON line", members.iter(), MEMBERS.iter().map(|(name, _)| name))?;
+    let networks: Option<_> = proxies.iter().map(|(packed, prefix)| peer::Network::new(packed, *prefix)).collect();
+    let has = |name: &str| formats.iter().any(|format| format == name);
+    Ok(Settings {
+        widths: COLUMNS.map(|name| widths.get(name).copied().unwrap_or(0)),
+        combined: has("combined"),
+        json: has("json"),
+        proxies: networks.ok_or_else(|| PyValueError::new_err("a trusted proxy is no network"))?,
+    })
+}
+
 /// Fail if two lists of names differ.
 fn same<'a>(
     what: &str,
@@ -136,6 +180,7 @@ fn same<'a>(
 #[pymodule]
 fn obsctl_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Batch>()?;
+    module.add_class::<Reader>()?;
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
     // Of the Python sources that this module gives the same answers as; set by what builds it.
     module.add("REVISION", option_env!("OBSCTL_NATIVE_REVISION").unwrap_or(""))

@@ -258,6 +258,7 @@ def rules_theirs(folder: Path, *rules: dict[str, Any]) -> str | None:
         "metrics": {"sources": []},
         "trusted_proxies": [],
         "error_log_timezone": "UTC",
+        "native": True,
         "language": "en",
         "rules": list(rules),
         "channels": [],

@@ -30,6 +30,7 @@ from rig.brokers import Brokers
 from rig.ending import with_us
 from rig.kafka import KafkaNode
 from rig.ports import free_port
+from rig.read_by import NATIVE
 from rig.records import json_line, marked, record
 from rig.suspended import is_suspended
 from rig.vendor import Vendor, serving
@@ -95,6 +96,7 @@ class Watch:
                     "state": str(folder / "state.db"),
                     "trusted_proxies": [],
                     "error_log_timezone": "UTC",
+                    "native": NATIVE,
                     "language": "en",
                     "health": {"address": "127.0.0.1", "port": self.port},
                     "metrics": {"sources": []},

@@ -101,7 +101,9 @@ class Alerter:
             TopicFollower(config.kafka, topic, self._state, EventClock(config.shipping_s), config.lateness_s)
             for topic in topics
         ]
-        self._lines = LineReader(TrustedProxies(config.trusted_proxies), config.error_log_timezone)
+        self._lines = LineReader(
+            TrustedProxies(config.trusted_proxies), config.error_log_timezone, native=config.native
+        )
         self._writer = Writer(config.rules, config.templates)
         self._notifier = Notifier(config.notifications)
         self._tests = Runs(config.rules, config.notifications, lateness_s=config.lateness_s, ahead_s=config.ahead_s)
@@ -281,6 +283,7 @@ class Alerter:
             certificate_days=certificates,
             heartbeat=heartbeat_health(pulse) if pulse is not None else None,
             tests=self._tests.page(time.time()),
+            read_by=self._lines.read_by,
         )
 
     def _unheard(self) -> list[str]:
@@ -357,8 +360,8 @@ class Alerter:
 
     def _events(self, follower: TopicFollower, records: list[Record]) -> Iterator[Event]:
         now = time.time()
-        for record in records:
-            event = self._lines.event(record.value)
+        events = self._lines.events([record.value for record in records])
+        for record, event in zip(records, events, strict=True):
             if event is not None and event.mark:
                 self._tests.take(event, now)
             elif event is not None:

@@ -106,6 +106,7 @@ class _File(Section, frozen=True, kw_only=True):
     shipping_s: _Seconds = 5
     trusted_proxies: tuple[str, ...]
     error_log_timezone: str
+    native: bool
     notifications: NotifyOptions = NotifyOptions()
     timezone: str = "UTC"
     language: Language
@@ -130,6 +131,7 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
         notifications: who hears of an alert, how often, and when not.
         templates: of the messages, in their language and with times in their zone.
         error_log_timezone: IANA zone of the error logs' times, which do not name it.
+        native: whether records are read by the native module where it is installed.
     """
 
     kafka: KafkaConfig
@@ -146,6 +148,7 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
     notifications: Plan
     templates: Templates
     error_log_timezone: str
+    native: bool
 
 
 def load(path: Path) -> AlerterConfig:
@@ -173,6 +176,7 @@ def load(path: Path) -> AlerterConfig:
             trusted_proxies=networks_of(raw.trusted_proxies, "trusted_proxies"),
             templates=_templates(raw),
             error_log_timezone=str(zone_of(raw.error_log_timezone, "error_log_timezone")),
+            native=raw.native,
             notifications=notification_plan(raw.notifications, rules, [channel.name for channel in channels]),
         )
     except InvalidValueError as fault:

@@ -131,6 +131,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         certificate_days: days until a certificate ends, by path; None for one that cannot be read.
         heartbeat: how it is doing; None without one.
         tests: tests of rules (``obsctl alert test --rule NAME``), the latest 50.
+        read_by: what reads the records, for people: the native module, or Python and why; empty on a standby.
     """
 
     schema: str = SCHEMA
@@ -158,6 +159,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     certificate_days: dict[str, float | None] = {}
     heartbeat: HeartbeatHealth | None = None
     tests: TestsOnPage = TestsOnPage()
+    read_by: str = ""
 
 
 def standby(trouble: str) -> Health:

@@ -20,7 +20,7 @@ from obsctl.artifacts.lock import digest
 from obsctl.artifacts.programs import Notify, run
 from obsctl.artifacts.store import sha256
 from obsctl.core.errors import MissingDependencyError
-from obsctl.store.mirrored import revision
+from obsctl.lines.native import revision
 
 NAME = "obscraft_native"
 #: Its sources, relative to the project's root.

@@ -201,10 +201,7 @@ class Assembler:
         line.log_format = log_format
         line.host = host
         if self._proxies and type(line) is AccessLine:
-            peer = line.client_addr
-            line.client_addr = self._proxies.client(peer, line.x_forwarded_for)
-            if line.client_addr != peer:
-                line.proxy_addr = peer
+            self._proxies.see_through(line)
         return line
 
     def _stream_of(self, host: str, fields: record.Fields, log: record.Log) -> _Stream:

@@ -1,32 +1,22 @@
-"""The native module, where it is installed: the rows of nearly all records, made without Python objects.
-
-``obsctl_native`` is a wheel of its own (``native/`` in the source tree) and never needed: it takes the records that it
-reads with the same answer as the Python code, and leaves the others, which Python judges. It is used only with the very
-Python sources that it was built beside (:mod:`obsctl.store.mirrored`), and only where it knows all columns and fields.
-"""
+"""The consumer's batches by the native module (:mod:`obsctl.lines.native`): from records to rows and roll-ups."""
 
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from obsctl.consumer.telemetry import INTERNAL_ERROR_HINT, Telemetry
 from obsctl.kafka.partition import TopicPartition
 from obsctl.lines.client_address import TrustedProxies
-from obsctl.lines.formats import combined, nginx_json
 from obsctl.lines.formats.format import Parse
-from obsctl.lines.formats.line import AccessLine, widths
+from obsctl.lines.formats.line import AccessLine
+from obsctl.lines.native import Module, chosen
 from obsctl.store import rollup
 from obsctl.store.batch import Run, Source
-from obsctl.store.mirrored import revision
 from obsctl.store.mysql.rows import arrays
 from obsctl.store.rollup import Key, Totals
 
-_MODULE = "obsctl_native"
-#: The formats that it reads, each as long as it is this function that parses its lines.
-_FORMATS: Mapping[str, Parse] = {"combined": combined.parse, "json": nginx_json.parse}
 #: The subject of the notice about a fault.
 NOTICE = "native module"
 
@@ -62,45 +52,24 @@ class Encoded(NamedTuple):
 Judge = Callable[[Run, Sequence[int]], Sequence[AccessLine]]
 
 
-class UnavailableError(Exception):
-    """The module is not used; the message says why."""
-
-
 class Native:
     """Encodes batches by the module.
 
     Attributes:
-        failures: what its faults are raised as. A panic is no Exception, and nothing else than a panic is its type.
+        failures: see :class:`obsctl.lines.native.Module`.
     """
 
     def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies, telemetry: Telemetry) -> None:
         """Load the module.
 
         Raises:
-            UnavailableError: it is not installed, of other sources, or knows other columns.
+            UnavailableError: it cannot be used.
         """
-        try:
-            module = importlib.import_module(_MODULE)
-        except ImportError as error:
-            missing = isinstance(error, ModuleNotFoundError) and error.name == _MODULE
-            raise UnavailableError("not installed" if missing else str(error)) from None
-        if revision() != module.REVISION:
-            raise UnavailableError("the native module is of another release")
+        module = Module(formats, proxies)
+        self.failures = module.failures
         self._telemetry = telemetry
-        self._make: Callable[[], _Batch] = functools.partial(
-            module.Batch,
-            AccessLine.__struct_fields__,
-            {name: width.characters for name, width in widths(AccessLine).items()},
-            nginx_json.MEMBERS,
-            [name for name, parse in _FORMATS.items() if formats.get(name) is parse],
-            [(network.network_address.packed, network.prefixlen) for network in proxies.networks],
-            rollup.LATENCY_BOUNDS_MS,
-        )
-        self.failures: tuple[type[BaseException], ...] = (Exception, module.PanicException)
-        try:
-            self._batch = self._make()
-        except self.failures as error:
-            raise UnavailableError(f"the native module does not fit: {error}") from None
+        self._make: Callable[[], _Batch] = functools.partial(module.make, "Batch", rollup.LATENCY_BOUNDS_MS)
+        self._batch = self._make()
 
     def encode(self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source], judge: Judge) -> Encoded:
         """Return the access lines of runs as rows.
@@ -149,13 +118,5 @@ def find(
     Args:
         wanted: False where the configuration says ``native: false``.
     """
-    if not wanted:
-        telemetry.read_by = "Python (switched off)"
-        return None
-    try:
-        native = Native(formats, proxies, telemetry)
-    except UnavailableError as error:
-        telemetry.read_by = f"Python ({error})"
-        return None
-    telemetry.read_by = "native module"
+    native, telemetry.read_by = chosen(lambda: Native(formats, proxies, telemetry), wanted=wanted)
     return native

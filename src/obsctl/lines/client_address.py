@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from obsctl.core.settings import Network
+from obsctl.lines.formats.line import AccessLine
 
 
 class TrustedProxies:
@@ -46,6 +47,13 @@ class TrustedProxies:
             if not self.trusts(client):
                 return client
         return client
+
+    def see_through(self, line: AccessLine) -> None:
+        """Put the client into a line that has its peer, and the peer as its proxy if it is another one."""
+        peer = line.client_addr
+        line.client_addr = self.client(peer, line.x_forwarded_for)
+        if line.client_addr != peer:
+            line.proxy_addr = peer
 
     def _is_trusted(self, text: str) -> bool:
         try:

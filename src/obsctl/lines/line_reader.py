@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from obsctl.lines import identity, record
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.event import Event
 from obsctl.lines.formats.line import PROBE, AccessLine, Line, MarkedLine
 from obsctl.lines.formats.registry import formats
+from obsctl.lines.native import NativeReader, chosen
+
+LOG = logging.getLogger(__name__)
 
 _CACHE_SIZE = 10_000
 
@@ -21,15 +27,18 @@ class LineReader:
     Args:
         proxies: those whose ``X-Forwarded-For`` is believed.
         error_log_timezone: IANA zone of the error logs' times, which do not name it.
+        native: whether :meth:`events` uses the native module where it is installed.
 
     Attributes:
         unreadable: records that could not be read.
+        read_by: what reads them, for people: the native module, or Python and why.
     """
 
-    def __init__(self, proxies: TrustedProxies, error_log_timezone: str = "UTC") -> None:
+    def __init__(self, proxies: TrustedProxies, error_log_timezone: str = "UTC", *, native: bool = False) -> None:
         self._proxies = proxies if proxies else None
         self.unreadable = 0
         self._formats = formats(error_log_timezone=error_log_timezone)
+        self._native, self.read_by = chosen(partial(NativeReader, self._formats, proxies), wanted=native)
 
     def line(self, value: bytes) -> Line | None:
         """Return the line of a record, or None where it cannot be read, or is a probe's or a test's."""
@@ -47,6 +56,20 @@ class LineReader:
         except (*record.UNREADABLE, KeyError):  # a record, a line or a format that cannot be read
             self.unreadable += 1
             return None
+
+    def events(self, values: Sequence[bytes]) -> list[Event | None]:
+        """Return the event of each record, or None where :meth:`event` returns it."""
+        if self._native is not None:
+            try:
+                found = self._native.read(values)
+            except self._native.failures as error:
+                # It would fail again; the next start of the process tries it again.
+                self._native, self.read_by = None, f"Python (the native module failed: {error!r})"
+                LOG.exception("the native module failed; from now on records are read in Python")
+            else:
+                pairs = zip(values, found, strict=True)
+                return [self.event(value) if event is None else event for value, event in pairs]
+        return [self.event(value) for value in values]
 
     def read(self, value: bytes) -> Event | None:
         """Return the event of a record, or None for a probe's.
@@ -72,7 +95,7 @@ class LineReader:
             mark, line = line.mark, line.line
         line.host, line.log_format = envelope.host.name, log_format
         if self._proxies and type(line) is AccessLine:
-            line.client_addr = self._proxies.client(line.client_addr, line.x_forwarded_for)
+            self._proxies.see_through(line)
         return line, mark
 
 

@@ -24,6 +24,7 @@ def check(folder: Path, **more: object) -> subprocess.CompletedProcess[str]:
                 "state": str(folder / "state.db"),
                 "trusted_proxies": [],
                 "error_log_timezone": "UTC",
+                "native": True,
                 "language": "zh",
                 "health": {"address": "127.0.0.1", "port": 9601},
                 "rules": [RULE],

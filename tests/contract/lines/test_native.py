@@ -14,20 +14,22 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from obsctl.consumer import native as native_module
 from obsctl.consumer.assembler import Assembler
-from obsctl.consumer.native import NOTICE, Native, UnavailableError, find
+from obsctl.consumer.native import NOTICE, Native, find
 from obsctl.consumer.telemetry import Telemetry
 from obsctl.kafka.partition import TopicPartition
+from obsctl.lines import native as native_module
 from obsctl.lines.client_address import TrustedProxies
 from obsctl.lines.formats import nginx_json, registry
 from obsctl.lines.formats.line import AccessLine
+from obsctl.lines.line_reader import LineReader
+from obsctl.lines.native import UnavailableError
 from obsctl.store import rollup
 from obsctl.store.batch import Batch, Run, Source
 from obsctl.store.encoded import EncodedLines, identities
@@ -54,11 +56,24 @@ def _native(proxies: TrustedProxies, telemetry: Telemetry | None = None) -> Nati
         pytest.skip(f"the native module: {error}; obsctl artifacts build makes its wheel")
 
 
+class Ways(NamedTuple):
+    """What reads in Python alone, and what reads the same with the native module.
+
+    Attributes:
+        assemblers: the consumer's.
+        readers: the alerter's.
+    """
+
+    assemblers: tuple[Assembler, Assembler]
+    readers: tuple[LineReader, LineReader]
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["no proxies", "trusted proxies"])
-def ways(request: pytest.FixtureRequest) -> tuple[Assembler, Assembler]:
-    """The two assemblers: Python alone, and with the native module."""
+def ways(request: pytest.FixtureRequest) -> Ways:
+    """The two ways."""
     proxies = TrustedProxies(PROXIES if request.param else ())
-    return Assembler(FORMATS, proxies), Assembler(FORMATS, proxies, _native(proxies))
+    assemblers = Assembler(FORMATS, proxies), Assembler(FORMATS, proxies, _native(proxies))
+    return Ways(assemblers, (LineReader(proxies, "Europe/Berlin"), LineReader(proxies, "Europe/Berlin", native=True)))
 
 
 def answer(batch: Batch) -> dict[str, Any]:
@@ -75,10 +90,25 @@ def answer(batch: Batch) -> dict[str, Any]:
     }
 
 
-def same(ways: tuple[Assembler, Assembler], runs: Sequence[Run]) -> Batch:
+def same(ways: Ways, runs: Sequence[Run]) -> Batch:
     """Compare the two answers and return the native batch."""
+    same_events(ways.readers, [value or b"" for run in runs for value in run.values])
+    return same_batch(ways.assemblers, runs)
+
+
+def same_events(readers: tuple[LineReader, LineReader], values: Sequence[bytes]) -> None:
+    """Compare what rules are given."""
+    python, native = (reader.events(values) for reader in readers)
+    # Of numbers the text as well: 0 equals 0.0.
+    assert [repr(event) for event in native] == [repr(event) for event in python]
+    assert readers[0].unreadable == readers[1].unreadable
+    assert readers[1].read_by == "native module"
+
+
+def same_batch(assemblers: tuple[Assembler, Assembler], runs: Sequence[Run]) -> Batch:
+    """Compare what the store gets and return the native batch."""
     expected = {run.part: 0 for run in runs}
-    python, native = (way.assemble(runs, SOURCES, expected) for way in ways)
+    python, native = (assembler.assemble(runs, SOURCES, expected) for assembler in assemblers)
     wanted, got = answer(python), answer(native)
     for name, value in wanted.items():
         assert got[name] == value, name
@@ -143,7 +173,7 @@ def combined(line: str, offset: int, host: str = "node1") -> bytes:
     return record(line, offset, log_format="combined", log_input="replay", host=host)
 
 
-def test_usual_lines_are_taken(ways: tuple[Assembler, Assembler]) -> None:
+def test_usual_lines_are_taken(ways: Ways) -> None:
     hosts = ["node1", "node2", "b\u00fcro"]
     values = [record(nginx_line(n), n * 300, host=hosts[n % 3]) for n in range(400)]
     values += [combined(combined_line(n), n * 300, hosts[n % 3]) for n in range(400)]
@@ -155,7 +185,28 @@ def test_usual_lines_are_taken(ways: tuple[Assembler, Assembler]) -> None:
     assert len(batch.access) == len(values)
 
 
-def test_of_equal_lines_the_first_one_counts(ways: tuple[Assembler, Assembler]) -> None:
+def test_events_of_usual_lines_are_made_without_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    _native(TrustedProxies(()))
+    reader = LineReader(TrustedProxies(()), native=True)
+    values = [as_shipped(record(nginx_line(n, user_agent='"a browser"'), n * 300)) for n in range(400)]
+    values += [combined(combined_line(n), n * 300) for n in range(400)]
+    expected = [repr(LineReader(TrustedProxies(())).event(value)) for value in values]
+    monkeypatch.setattr(reader, "event", lambda _: pytest.fail("a usual line was left to Python"))
+    assert [repr(event) for event in reader.events(values)] == expected
+
+
+def test_the_reader_gives_a_client_behind_a_proxy_both_addresses() -> None:
+    """As the row of the same line has them, so that a rule's filter and a search for it agree."""
+    for native in (False, True):
+        reader = LineReader(TrustedProxies(PROXIES), native=native)
+        value = record(nginx_line(1, remote_addr='"10.0.0.1"', x_forwarded_for='"203.0.113.5"'), 1)
+        (event,) = reader.events([value])
+        assert event is not None
+        assert isinstance(event.line, AccessLine)
+        assert (event.line.client_addr, event.line.proxy_addr) == ("203.0.113.5", "10.0.0.1")
+
+
+def test_of_equal_lines_the_first_one_counts(ways: Ways) -> None:
     """A resend in another partition, before it and behind it; and of a line that only Python reads."""
     usual = [record(nginx_line(n), n * 300) for n in range(50)]
     odd = [record(nginx_line(n, status='"200"'), n * 300) for n in range(60, 90)]
@@ -180,7 +231,7 @@ def test_lines_that_are_looked_at_later_do_not_need_the_readers_partitions() -> 
     assert [line.source_id for line in batch.access] == [SOURCES[PARTS[0]].source_id]
 
 
-def test_the_module_reads_on_after_a_batch_without_records(ways: tuple[Assembler, Assembler]) -> None:
+def test_the_module_reads_on_after_a_batch_without_records(ways: Ways) -> None:
     assert len(same(ways, [run_of([])]).access) == 0
     assert len(same(ways, [run_of([record(nginx_line(1), 1)])]).access) == 1
 
@@ -212,7 +263,7 @@ def cases() -> list[bytes]:
 
 
 @pytest.mark.parametrize("known", [golden, poison, cases])
-def test_known_odd_lines(ways: tuple[Assembler, Assembler], known: Callable[[], list[bytes | None]]) -> None:
+def test_known_odd_lines(ways: Ways, known: Callable[[], list[bytes | None]]) -> None:
     values = known()
     batch = same(ways, [run_of(values)])
     assert len(batch.access) + len(batch.errors) + len(batch.quarantined) > len(values) / 3
@@ -221,7 +272,7 @@ def test_known_odd_lines(ways: tuple[Assembler, Assembler], known: Callable[[], 
 
 
 @pytest.mark.parametrize("name", ["apache_logs.gz", "ocatak_acunetix.gz", "ocatak_netsparker.gz"])
-def test_real_logs(ways: tuple[Assembler, Assembler], real_logs: Path, name: str) -> None:
+def test_real_logs(ways: Ways, real_logs: Path, name: str) -> None:
     lines = gzip.decompress((real_logs / name).read_bytes()).decode("utf-8", "replace").split("\n")
     values = [combined(line, number) for number, line in enumerate(lines)]
     batch = same(ways, [run_of(values)])
@@ -229,7 +280,7 @@ def test_real_logs(ways: tuple[Assembler, Assembler], real_logs: Path, name: str
         assert batch.native > 0.999 * len(values)
 
 
-def test_tests_of_rules_are_counted_by_python(ways: tuple[Assembler, Assembler]) -> None:
+def test_tests_of_rules_are_counted_by_python(ways: Ways) -> None:
     values = [record(marked(json_line(n), "probe-0123456789"), n) for n in range(3)]
     values.append(record(json_line(4, obscraft_test="0123456789", msec=1773144000.5), 4))
     batch = same(ways, [run_of(values)])
@@ -419,7 +470,7 @@ def records(draw: st.DrawFn) -> bytes | None:
     suppress_health_check=[HealthCheck.too_slow],  # that is the machine's business
 )
 @given(values=st.lists(records(), min_size=TOGETHER, max_size=TOGETHER))
-def test_generated_records(ways: tuple[Assembler, Assembler], values: list[bytes | None]) -> None:
+def test_generated_records(ways: Ways, values: list[bytes | None]) -> None:
     same(ways, [run_of(values[:15]), run_of(values[15:], first=3, partition=1)])
 
 
@@ -499,13 +550,26 @@ def test_a_fault_is_counted_reported_and_costs_no_record(method: str, panic: boo
     error = importlib.import_module("obsctl_native").PanicException("index") if panic else OverflowError("too large")
     native._batch = _Faulty(native._batch, method, error)  # type: ignore[assignment]
     values = [record(nginx_line(1), 1), record(nginx_line(2, status='"200"'), 2), record("x", 3), None]
-    ways = Assembler(FORMATS, TrustedProxies(())), Assembler(FORMATS, TrustedProxies(()), native)
-    first, second = (way.assemble([run_of(values)], SOURCES, {PARTS[0]: 100}) for way in ways)
+    both = Assembler(FORMATS, TrustedProxies(())), Assembler(FORMATS, TrustedProxies(()), native)
+    first, second = (assembler.assemble([run_of(values)], SOURCES, {PARTS[0]: 100}) for assembler in both)
     assert first == second
     assert telemetry.counters.native_faults == 1
     assert type(error).__name__ in telemetry.notices()[NOTICE].message
-    assert same(ways, [run_of(values)]).native == 1, "the next batch is read natively again"
+    assert same_batch(both, [run_of(values)]).native == 1, "the next batch is read natively again"
     assert telemetry.counters.native_faults == 1
+
+
+def test_after_a_fault_the_alerter_reads_in_python() -> None:
+    _native(TrustedProxies(()))
+    readers = LineReader(TrustedProxies(())), LineReader(TrustedProxies(()), native=True)
+    assert readers[1]._native is not None
+    error = importlib.import_module("obsctl_native").PanicException("index")
+    readers[1]._native._reader = _Faulty(readers[1]._native._reader, "read", error)
+    values = [record(nginx_line(1), 1), record("x", 3)]
+    for _ in range(2):
+        first, second = (reader.events(values) for reader in readers)
+        assert first == second
+        assert "PanicException" in readers[1].read_by
 
 
 def test_what_is_no_fault_of_the_module_is_not_caught() -> None:

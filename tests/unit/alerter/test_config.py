@@ -33,6 +33,7 @@ GOOD: dict[str, Any] = {
     "state": "/var/lib/obsctl-alerter/state.db",
     "trusted_proxies": [],
     "error_log_timezone": "UTC",
+    "native": True,
     "language": "en",
     "health": {"address": "127.0.0.1", "port": 9601},
     "metrics": {"sources": [{"name": "consumer-app1", "url": "http://127.0.0.1:9600/metrics"}]},
@@ -159,7 +160,7 @@ def test_the_line_is_that_of_the_key(tmp_path: Path) -> None:
         "{access: t, error: e, state: s, silences: s, history: h}}\n"
         "state: x\nchannels: []\nrules:\n"
         "  - {name: one, kind: status_4xx, threshold: 1}\n  - name: two\n    kind: status_4xx\n    threshold: 0\n"
-        "trusted_proxies: []\nerror_log_timezone: UTC\nlanguage: en\n"
+        "trusted_proxies: []\nerror_log_timezone: UTC\nnative: true\nlanguage: en\n"
         "health: {address: 127.0.0.1, port: 9601}\nmetrics: {sources: []}\n"
     )
     with pytest.raises(ConfigError, match=r"alerter\.yml:8: rules\[1\]\.threshold: "):

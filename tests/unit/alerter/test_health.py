@@ -27,7 +27,7 @@ def alerter(folder: Path, *, channels: str = "[]", metrics: str = "{sources: []}
         "kafka: {bootstrap: ['127.0.0.1:1'], group: g, member: m, topics: "
         "{access: t, error: e, state: s, silences: s, history: h}}\n"
         f"state: {folder}/state.db\n"
-        f"channels: {channels}\nmetrics: {metrics}\ntrusted_proxies: []\nerror_log_timezone: UTC\n"
+        f"channels: {channels}\nmetrics: {metrics}\ntrusted_proxies: []\nerror_log_timezone: UTC\nnative: true\n"
         "language: en\n"
         "health: {address: 127.0.0.1, port: 9601}\n"
         "rules: [{name: client-request-rate, kind: requests_per_client, threshold: 100}]\n"
