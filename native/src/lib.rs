@@ -26,6 +26,10 @@ use record::Settings;
 /// A roll-up: minute, source, host, kind of route, status class; requests, bytes, latency.
 type Rollup = (String, u64, String, &'static str, u8, u64, u64, Vec<u64>);
 
+/// The columns of a row; how many characters each text column takes; the members of a JSON line; the formats that may
+/// be read here; the trusted proxies as packed address and prefix.
+type Reading = (Vec<String>, HashMap<String, usize>, Vec<String>, Vec<String>, Vec<(Vec<u8>, u32)>);
+
 /// The rows of one batch after the other.
 #[pyclass]
 struct Batch {
@@ -34,23 +38,15 @@ struct Batch {
 
 #[pymethods]
 impl Batch {
-    /// Args: the columns of a row; how many characters each text column takes; the members of a JSON line; the formats
-    /// that may be read here; the trusted proxies as packed address and prefix; the bounds of the latency buckets.
+    /// Args: how records are read; the bounds of the latency buckets.
     ///
     /// Raises ValueError where any of this is not what this module was written for.
     #[new]
-    fn new(
-        columns: Vec<String>,
-        widths: HashMap<String, usize>,
-        members: Vec<String>,
-        formats: Vec<String>,
-        proxies: Vec<(Vec<u8>, u32)>,
-        bounds_ms: Vec<u64>,
-    ) -> PyResult<Self> {
+    fn new(reading: Reading, bounds_ms: Vec<u64>) -> PyResult<Self> {
         if bounds_ms != batch::BOUNDS_MS {
             return Err(PyValueError::new_err("the latency buckets are others"));
         }
-        let settings = settings(columns, widths, members, formats, proxies)?;
+        let settings = settings(reading)?;
         Ok(Batch { inner: batch::Batch::new(settings) })
     }
 
@@ -120,20 +116,12 @@ struct Reader {
 
 #[pymethods]
 impl Reader {
-    /// Args: as for a batch, up to the trusted proxies; the types of a line and of an event, and what an absent number is.
+    /// Args: how records are read; the types of a line and of an event, and what an absent number is.
+    ///
+    /// Raises ValueError as a batch does.
     #[new]
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        columns: Vec<String>,
-        widths: HashMap<String, usize>,
-        members: Vec<String>,
-        formats: Vec<String>,
-        proxies: Vec<(Vec<u8>, u32)>,
-        line: Py<PyAny>,
-        event: Py<PyAny>,
-        absent: Py<PyAny>,
-    ) -> PyResult<Self> {
-        let settings = settings(columns, widths, members, formats, proxies)?;
+    fn new(reading: Reading, line: Py<PyAny>, event: Py<PyAny>, absent: Py<PyAny>) -> PyResult<Self> {
+        let settings = settings(reading)?;
         Ok(Reader { inner: events::Events::new(settings, events::Kinds { line, event, absent }) })
     }
 
@@ -144,13 +132,7 @@ impl Reader {
 }
 
 /// How records are read; ValueError where that is not what this module was written for.
-fn settings(
-    columns: Vec<String>,
-    widths: HashMap<String, usize>,
-    members: Vec<String>,
-    formats: Vec<String>,
-    proxies: Vec<(Vec<u8>, u32)>,
-) -> PyResult<Settings> {
+fn settings((columns, widths, members, formats, proxies): Reading) -> PyResult<Settings> {
     same("columns", columns.iter(), COLUMNS.iter().chain(&ORIGIN))?;
     same("fields of a JSON line", members.iter(), MEMBERS.iter().map(|(name, _)| name))?;
     let networks: Option<_> = proxies.iter().map(|(packed, prefix)| peer::Network::new(packed, *prefix)).collect();

@@ -86,7 +86,7 @@ class Module:
             UnavailableError: it knows other columns, fields or arguments.
         """
         try:
-            return getattr(self._module, kind)(*self._settings, *more)
+            return getattr(self._module, kind)(self._settings, *more)
         except self.failures as error:
             raise UnavailableError(f"the native module does not fit: {error}") from None
 
