@@ -13,6 +13,7 @@ offsets. It saves each alert when the alert starts or ends, so lines that are re
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -309,21 +310,14 @@ class Engine:
 
     def _count(self, watched: WatchedRule, lines: Lines, now: float, started: list[Transition]) -> None:
         """Count lines under a rule, and see what starts with them."""
-        touched: dict[Any, list[int]] = {}
+        touched: defaultdict[Any, list[int]] = defaultdict(list)
         watched.since = watched.since or min(lines, key=_second)[0]
-        windows = watched.windows
         for (key, second), count in watched.count(lines).items():
-            window = windows.get(key)
-            if window is None:
-                window = watched.window(key, now)
-            window.add(second, count)
-            if key in touched:
-                touched[key].append(second)
-            else:
-                touched[key] = [second]
+            watched.window(key, now).add(second, count)
+            touched[key].append(second)
         possible = watched.rule.possible
         for key, seconds in touched.items():
-            window = windows.get(key)
+            window = watched.windows.get(key)
             # What made room for others within this batch had too few hits for a condition.
             if window is not None and possible(window):
                 # Every window that contains one of these seconds and is over by the latest line.
