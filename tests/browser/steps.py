@@ -37,11 +37,16 @@ def log_in(page: Browser, name: str, password: str | None = None) -> None:
     page.click(".login button")
 
 
+def opened(page: Browser, site: Console, path: str, name: str = "vera") -> None:
+    """Open a page as a user, and wait until it shows what it was opened for."""
+    page.enter_as(site.logged_in(name))
+    page.open(path)
+    settled(page)
+
+
 def search(page: Browser, site: Console, name: str = "vera", **asked: str) -> None:
     """Open the search of these parameters as a user, and wait for its end."""
-    page.enter_as(site.logged_in(name))
-    page.open(f"/search?{urlencode(asked)}")
-    settled(page)
+    opened(page, site, f"/search?{urlencode(asked)}", name)
 
 
 def found(page: Browser, column: str) -> list[str]:

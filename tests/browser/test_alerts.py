@@ -15,9 +15,7 @@ _BELOW = "#rules tr.details"
 @pytest.fixture
 def rules(page: Browser, site: Console) -> Browser:
     """The page, as a viewer sees it."""
-    page.enter_as(site.logged_in())
-    page.open("/alerts")
-    steps.settled(page)
+    steps.opened(page, site, "/alerts")
     page.wait("the rules", lambda: page.texts("#rules tbody td:first-child") == ["bad-gateway", "lag"])
     return page
 

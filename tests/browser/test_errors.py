@@ -14,9 +14,7 @@ from tests.browser import steps
     [("/errors?since=6h", "order", "recent"), ("/quarantine?since=7d", "reason", "parse")],
 )
 def test_what_is_chosen_is_the_address(page: Browser, site: Console, opened: str, field: str, chosen: str) -> None:
-    page.enter_as(site.logged_in("olga"))
-    page.open(opened)
-    steps.settled(page)
+    steps.opened(page, site, opened, "olga")
     before = page.one(f"[name={field}]").get_property("value")
     page.choose(f"[name={field}]", chosen)
     page.click("#go")

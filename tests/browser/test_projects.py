@@ -22,9 +22,7 @@ def _afterwards(site: Console) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_afterwards")
 def test_a_member_sees_the_lines_of_the_project_and_no_others(page: Browser, site: Console) -> None:
-    page.enter_as(site.logged_in("ada"))
-    page.open("/projects")
-    steps.settled(page)
+    steps.opened(page, site, "/projects", "ada")
     page.write("#project [name=name]", "failures")
     page.write("#project [name=access]", "status:502")
     member = next(one for one in page.all("#project [name=members] option") if one.text == "vera")

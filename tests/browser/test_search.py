@@ -255,9 +255,7 @@ def test_a_search_that_another_person_shares_is_seen_and_stays_theirs(page: Brow
     ids=["an age", "an age and an end", "a date"],
 )
 def test_an_address_of_any_time_range_is_kept_as_it_is(page: Browser, site: Console, address: str, newest: int) -> None:
-    page.enter_as(site.logged_in())
-    page.open(f"/search?{address}")
-    steps.settled(page)
+    steps.opened(page, site, f"/search?{address}")
     assert steps.found(page, "uri")[0] == f"/item/{newest}"
     page.click("#go")
     steps.settled(page)

@@ -14,9 +14,7 @@ from tests.browser.lines import ACCESS
 @pytest.fixture
 def traffic(page: Browser, site: Console) -> Browser:
     """The page, as a viewer sees the last six hours of it."""
-    page.enter_as(site.logged_in())
-    page.open("/traffic?since=6h")
-    steps.settled(page)
+    steps.opened(page, site, "/traffic?since=6h")
     return page
 
 

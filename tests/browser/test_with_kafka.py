@@ -61,21 +61,15 @@ def live(page: Browser, second: Console) -> Browser:
     return page
 
 
-def _opened(page: Browser, console: Console, name: str, path: str) -> None:
-    page.enter_as(console.logged_in(name))
-    page.open(path)
-    steps.settled(page)
-
-
 def test_an_alert_that_fires_is_silenced_from_its_row_and_stays_quiet(
     live: Browser, second: Console, watch: Watch, axe_script: str
 ) -> None:
     watch.send(watch.requests(400))
     wait_for(watch.log, watch.titles)
-    _opened(live, second, "vera", "/alerts")
+    steps.opened(live, second, "/alerts", "vera")
     live.wait("the alert", lambda: f"client_addr={CLIENT}" in live.texts("#firing td:nth-child(3)"))
     assert not live.all("#firing button[aria-label^=Silence]"), "a viewer silences nothing"
-    _opened(live, second, "olga", "/alerts")
+    steps.opened(live, second, "/alerts", "olga")
     live.click("#firing button[aria-label^=Silence]")
     live.write("#silencing [name=reason]", "load <b>test</b>")
     live.click("#silencing [value=try]")
@@ -103,7 +97,7 @@ def test_an_alert_that_fires_is_silenced_from_its_row_and_stays_quiet(
 
 
 def test_a_tail_that_is_paused_keeps_its_place(live: Browser, second: Console, watch: Watch) -> None:
-    _opened(live, second, "vera", "/tail?log=access&filter=status%3A503")
+    steps.opened(live, second, "/tail?log=access&filter=status%3A503", "vera")
     live.wait("it follows", lambda: live.one("#progress").text == "Following new lines.")
     producer, numbers = watch.kafka.producer(), iter(range(1, 1000))
 
@@ -145,10 +139,10 @@ def readable(second: Console) -> Iterator[Console]:
 
 def test_a_quarantined_line_is_replayed_after_a_dry_run(live: Browser, readable: Console) -> None:
     path = f"/quarantine?since=7d&host={_SHIPPER}"
-    _opened(live, readable, "vera", path)
+    steps.opened(live, readable, path, "vera")
     assert live.texts("#lines td:nth-child(2)") == ["format"]
     assert len(live.all("#lines button")) == 1, "a viewer opens it and replays nothing"
-    _opened(live, readable, "olga", path)
+    steps.opened(live, readable, path, "olga")
     live.all("#lines button")[-1].click()
     live.wait("the plan", lambda: "1" in live.one("#plan").text)
 

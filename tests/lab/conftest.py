@@ -138,6 +138,11 @@ class Fleet:
         answer = self.on("db1", "mysql", "-N", "-B", "obs", "-e", sql)
         return int(answer.out) if answer.code == 0 and answer.out.strip().isdigit() else -1
 
+    def alerter_page(self) -> dict[str, Any]:
+        """What the alerter says of itself; empty while it says nothing."""
+        page = self.ssh("app1", "curl", "-s", "-m", "5", "http://127.0.0.1:9601/health", check=False)
+        return dict(json.loads(page)) if page else {}
+
     def holder(self) -> str | None:
         """The one node that has the VIP; None while no node or more than one has it."""
         having = [node for node in NODES if VIP in self.ssh(node, "ip", "-o", "-4", "addr", check=False, timeout=20)]
@@ -360,6 +365,5 @@ def robot(fleet: Fleet) -> Iterator[Robot]:
     yield stand_in
     stand_in.reset()
     # A message of the fleet's own that was refused meanwhile would wait for minutes, and the fleet not be healthy.
-    page = fleet.ssh("app1", "curl", "-s", "-m", "5", "http://127.0.0.1:9601/health", check=False)
-    if page and json.loads(page).get("waiting"):
+    if fleet.alerter_page().get("waiting"):
         fleet.ssh("app1", "systemctl", "restart", "obsctl-alerter")

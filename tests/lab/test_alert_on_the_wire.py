@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -63,7 +62,7 @@ def test_all_rules_pass_and_leave_nothing_behind(healthy: Fleet, robot: Robot) -
     assert marked == 0
     assert healthy.number(f"SELECT COUNT(*) FROM access_log WHERE {since} AND uri LIKE '/people?%'") > 0
     assert healthy.number(f"SELECT COUNT(*) FROM quarantine WHERE stored_at > FROM_UNIXTIME({begun})") == 0
-    page = json.loads(healthy.ssh("app1", "curl", "-s", "http://127.0.0.1:9601/health"))
+    page = healthy.alerter_page()
     assert page["firing"] == 0
     assert page["tests"]["runs"]
     metrics = healthy.ssh("app1", "curl", "-s", "http://127.0.0.1:9600/metrics")

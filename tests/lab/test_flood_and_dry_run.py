@@ -5,7 +5,6 @@ Between the first test and the second one come files that only look (conftest.py
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ def flood(fleet: Fleet) -> Iterator[Messages]:
     robot = Robot()
 
     def calm() -> bool:
-        page = json.loads(fleet.ssh("app1", "curl", "-s", "-m", "2", "http://127.0.0.1:9601/health"))
+        page = fleet.alerter_page()
         return not page["waiting"] and "client-request-rate" not in {alert["rule"] for alert in page["alerts"]}
 
     def messages() -> list[str]:
