@@ -152,7 +152,7 @@ prepare_lab() {
 
 # Processes side by side: a file stays with one of them, which has a broker and a database of its own.
 by_file=(--dist loadfile --no-loadscope-reorder)
-# What `./test.sh long` runs.
+# What is left out, `./test.sh long` runs.
 short=(-m "not long")
 
 lint() {
