@@ -23,13 +23,13 @@ mod record;
 mod route;
 
 use batch::Batch;
-use line::{COLUMNS, ORIGIN};
+use line::{COLUMNS, ORIGIN, URI};
 use peer::Network;
 use record::Settings;
 
 fn settings() -> Settings {
-    // Widths of all kinds, shorter than the real ones, so that short inputs reach them.
-    let widths = std::array::from_fn(|column| [0, 16, 32, 64][column % 4]);
+    // Shorter than the real ones, so that short inputs reach them; a combined line has to fit the URI's as a whole.
+    let widths = std::array::from_fn(|column| if column == URI { 512 } else { 48 });
     let proxies = [Network::new(&[10, 0, 0, 0], 8), Network::new(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 32)];
     Settings { widths, combined: true, json: true, proxies: proxies.into_iter().flatten().collect() }
 }
