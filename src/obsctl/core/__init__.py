@@ -1,1 +1,1 @@
-"""What every part of the program shares: findings, errors, secrets, settings, time. Knows no other room."""
+"""What every part of the program shares: findings, errors, secrets, settings, time. Imports no other package of the program."""
