@@ -218,6 +218,8 @@ def rights(action: str, user: str, operation: str) -> tuple[Step, ...]:
     return (Step("node1", f"kafka-cli acls {BROKER} {words}"),)
 
 
+CONSUMER, ALERTER = "obsctl-consumer/app1", "obsctl-alerter/app1"
+NO_CONSUMER = f"HEALTH_CONSUMER_WAITING {CONSUMER}"
 #: The alerter's own page, or that none of them is active yet.
 NO_ALERTER = "HEALTH_ALERTER_WAITING obsctl-alerter*"
 
@@ -244,6 +246,8 @@ def of_host(node: int) -> tuple[str, ...]:
         *of_broker(node),
         f"LB_NODE_UNREACHABLE host/node{node}",
         f"HEALTH_BACKEND_DOWN backend/node{node}",
+        # Where it coordinates the consumer group: a new coordinator waits for the members of before, half a minute.
+        NO_CONSUMER,
         NO_ALERTER,
     )
 
@@ -254,7 +258,6 @@ NO_ROWS = ("LOGS_ROW_MISSING host/*", "CONSUMER_BEHIND partition/*", "KAFKA_GROU
 FAILOVER = (f"VIP_UNREACHABLE vip/{VIP}", f"VIP_NO_HOLDER vip/{VIP}", f"VIP_HOLDER_UNKNOWN vip/{VIP}")
 TLS = "/etc/obscraft/tls"
 DATABASE_CONFIG = "$(ls /etc/mysql/mariadb.conf.d/60-obscraft.cnf /etc/my.cnf.d/60-obscraft.cnf 2>/dev/null)"
-CONSUMER, ALERTER = "obsctl-consumer/app1", "obsctl-alerter/app1"
 NGINX, FILEBEAT = "/etc/nginx/nginx.conf", "/etc/filebeat/filebeat.yml"
 LOG = "/var/log/nginx/access.log"
 APP = "/opt/obs-backend/app/obs_backend.py"
@@ -298,8 +301,7 @@ _HOSTS = {
                  "health: CRITICAL  node1 and node2 are down… · … findings follow from them · writes stop on … of … "
                  "partitions; Filebeat keeps the lines",
                  ("HEALTH_HOST_DOWN host/node1", "HEALTH_HOST_DOWN host/node2"), 2,
-                 may=(*of_host(1), *of_host(2), *FAILOVER, *NO_WRITES, *NO_ROWS,
-                      f"HEALTH_CONSUMER_WAITING {CONSUMER}")),
+                 may=(*of_host(1), *of_host(2), *FAILOVER, *NO_WRITES, *NO_ROWS)),
             Says("kafka status",
                  "kafka status: CRITICAL  broker 1 on node1 does not answer… and broker 2 on node2 does not answer…",
                  ("KAFKA_BROKER_DOWN broker/1", "KAFKA_BROKER_DOWN broker/2"), 2, may=(*of_broker(1, 2), *NO_WRITES)),
@@ -314,7 +316,7 @@ _HOSTS = {
         says=(
             Says("health", "health: CRITICAL  db1 is down… · … from it",
                  ("HEALTH_HOST_DOWN host/db1",), 2,
-                 may=("HEALTH_DATABASE_DOWN database/198.18.0.21", f"HEALTH_CONSUMER_WAITING {CONSUMER}", *NO_ROWS)),
+                 may=("HEALTH_DATABASE_DOWN database/198.18.0.21", NO_CONSUMER, *NO_ROWS)),
         ),
         lines="node1",
     ),
@@ -404,8 +406,7 @@ _KAFKA = {
                  "health: CRITICAL  kafka on node1 is frozen… · 2 more findings: obsctl health · nothing can be "
                  "written; Filebeat keeps the lines",
                  tuple(f"HEALTH_SERVICE_FROZEN kafka/node{node}" for node in (1, 2, 3)), 2,
-                 may=("KAFKA_UNREACHABLE kafka", f"HEALTH_CONSUMER_WAITING {CONSUMER}",
-                      NO_ALERTER, *NO_WRITES, *NO_ROWS)),
+                 may=("KAFKA_UNREACHABLE kafka", NO_CONSUMER, NO_ALERTER, *NO_WRITES, *NO_ROWS)),
             Says("kafka status", "kafka status: CRITICAL  kafka: no broker answers (…",
                  ("KAFKA_UNREACHABLE kafka",), 2),
         ),
@@ -488,7 +489,7 @@ _KAFKA = {
                  ("KAFKA_TOPIC_MISSING topic/nginxlog-error",), 2),
             Says("health", "health: CRITICAL  topic/nginxlog-error: the topic does not exist…",
                  ("KAFKA_TOPIC_MISSING topic/nginxlog-error",), 2,
-                 may=(f"HEALTH_CONSUMER_WAITING {CONSUMER}", NO_ALERTER)),
+                 may=(NO_CONSUMER, NO_ALERTER)),
         ),
     ),
     "a topic is deleted and created again by hand": Fault(
@@ -503,11 +504,11 @@ _KAFKA = {
         within=60,
         says=(
             Says("consumer status", "consumer status: OK",
-                 (), 0, may=(f"HEALTH_CONSUMER_WAITING {CONSUMER}", "CONSUMER_TOPIC_REMADE partition/nginxlog-error/*"),
+                 (), 0, may=(NO_CONSUMER, "CONSUMER_TOPIC_REMADE partition/nginxlog-error/*"),
                  informs=("CONSUMER_NOTICE notice/nginxlog-error",)),
             Says("health", "health: WARNING  topic/nginxlog-error: …",
                  ("KAFKA_PARTITION_COUNT topic/nginxlog-error", "KAFKA_REPLICATION_FACTOR topic/nginxlog-error"), 1,
-                 may=(f"HEALTH_CONSUMER_WAITING {CONSUMER}", NO_ALERTER,
+                 may=(NO_CONSUMER, NO_ALERTER,
                       "KAFKA_MIN_ISR_LOW topic/nginxlog-error")),
         ),
     ),
@@ -572,10 +573,10 @@ _ROWS = {
         within=30,
         says=(
             Says("health", "health: CRITICAL  obsctl-consumer on app1: reports 'waiting': worker …",
-                 (f"HEALTH_CONSUMER_WAITING {CONSUMER}",), 2, may=NO_ROWS),
+                 (NO_CONSUMER,), 2, may=NO_ROWS),
             Says("health",
                  "health: WARNING  obsctl-consumer on app1: a worker process was replaced within the last minute…",
-                 (f"HEALTH_CONSUMER_RESTARTED {CONSUMER}",), 1, may=(f"HEALTH_CONSUMER_WAITING {CONSUMER}", *NO_ROWS)),
+                 (f"HEALTH_CONSUMER_RESTARTED {CONSUMER}",), 1, may=(NO_CONSUMER, *NO_ROWS)),
         ),
         lines="node1",
     ),
@@ -586,9 +587,9 @@ _ROWS = {
         says=(
             Says("health", "health: CRITICAL  {database} on db1 is inactive since … UTC · … from it",
                  ("HEALTH_DATABASE_DOWN {database}/db1",), 2,
-                 may=("HEALTH_DATABASE_DOWN database/198.18.0.21", f"HEALTH_CONSUMER_WAITING {CONSUMER}", *NO_ROWS)),
+                 may=("HEALTH_DATABASE_DOWN database/198.18.0.21", NO_CONSUMER, *NO_ROWS)),
             Says("consumer status", "consumer status: CRITICAL  database on db1: …",
-                 ("HEALTH_DATABASE_DOWN database/198.18.0.21",), 2, may=(f"HEALTH_CONSUMER_WAITING {CONSUMER}",)),
+                 ("HEALTH_DATABASE_DOWN database/198.18.0.21",), 2, may=(NO_CONSUMER,)),
         ),
         lines="node1",
     ),
@@ -598,7 +599,7 @@ _ROWS = {
         says=(
             Says("health", "health: CRITICAL  {database} on db1 is frozen… · … from it",
                  ("HEALTH_SERVICE_FROZEN {database}/db1",), 2,
-                 may=("HEALTH_DATABASE_DOWN database/198.18.0.21", f"HEALTH_CONSUMER_WAITING {CONSUMER}", *NO_ROWS),
+                 may=("HEALTH_DATABASE_DOWN database/198.18.0.21", NO_CONSUMER, *NO_ROWS),
                  hint="systemctl kill -s CONT {database}"),
         ),
         lines="node1",
@@ -609,7 +610,7 @@ _ROWS = {
         meanwhile=(curls("node1", 2),),
         says=(
             Says("health", "health: CRITICAL  obsctl-consumer on app1: reports 'waiting': database: …",
-                 (f"HEALTH_CONSUMER_WAITING {CONSUMER}",), 2, may=NO_ROWS, hint="read_only"),
+                 (NO_CONSUMER,), 2, may=NO_ROWS, hint="read_only"),
         ),
         lines="node1",
     ),
@@ -621,7 +622,7 @@ _ROWS = {
         says=(
             Says("health", "health: CRITICAL  /var/lib/mysql on db1 has 0% free…",
                  ("HEALTH_DISK_FULL host/db1",), 2,
-                 may=("HEALTH_DATABASE_DOWN *", f"HEALTH_CONSUMER_WAITING {CONSUMER}", *NO_ROWS)),
+                 may=("HEALTH_DATABASE_DOWN *", NO_CONSUMER, *NO_ROWS)),
         ),
         lines="node1",
     ),
@@ -1008,11 +1009,11 @@ _ACCESS = {
         says=(
             Says("health", "health: CRITICAL  mysql on db1: the chain of its file on the host does not end at…",
                  ("CERT_UNTRUSTED mysql/db1",), 2,
-                 may=("HEALTH_DATABASE_TLS database/198.18.0.21", f"HEALTH_CONSUMER_WAITING {CONSUMER}", *NO_ROWS),
+                 may=("HEALTH_DATABASE_TLS database/198.18.0.21", NO_CONSUMER, *NO_ROWS),
                  hint="playbooks/certificates.yml"),
             Says("consumer status",
                  "consumer status: CRITICAL  database on db1: the certificate of the database at 198.18.0.21:3306…",
-                 ("HEALTH_DATABASE_TLS database/198.18.0.21",), 2, may=(f"HEALTH_CONSUMER_WAITING {CONSUMER}",),
+                 ("HEALTH_DATABASE_TLS database/198.18.0.21",), 2, may=(NO_CONSUMER,),
                  hint="openssl s_client -starttls mysql"),
         ),
         lines="node1",
@@ -1025,11 +1026,11 @@ _ACCESS = {
         says=(
             Says("health", "health: CRITICAL  database on db1: the database at 198.18.0.21:3306 offers no TLS…",
                  ("HEALTH_DATABASE_TLS database/198.18.0.21",), 2,
-                 may=("HEALTH_DATABASE_DOWN *", f"HEALTH_CONSUMER_WAITING {CONSUMER}", *NO_ROWS),
+                 may=("HEALTH_DATABASE_DOWN *", NO_CONSUMER, *NO_ROWS),
                  hint="playbooks/mysql.yml"),
             Says("consumer status",
                  "consumer status: CRITICAL  database on db1: the database at 198.18.0.21:3306 offers no TLS…",
-                 ("HEALTH_DATABASE_TLS database/198.18.0.21",), 2, may=(f"HEALTH_CONSUMER_WAITING {CONSUMER}",)),
+                 ("HEALTH_DATABASE_TLS database/198.18.0.21",), 2, may=(NO_CONSUMER,)),
         ),
         lines="node1",
     ),
@@ -1044,7 +1045,7 @@ _ACCESS = {
         within=60,
         says=(
             Says("health", "health: CRITICAL  obsctl-consumer on app1: reports 'waiting': …the brokers refuse…",
-                 (f"HEALTH_CONSUMER_WAITING {CONSUMER}",), 2, may=(f"HEALTH_CONSUMER_DOWN {CONSUMER}", *NO_ROWS),
+                 (NO_CONSUMER,), 2, may=(f"HEALTH_CONSUMER_DOWN {CONSUMER}", *NO_ROWS),
                  hint="gives Kafka's users their passwords"),
         ),
         lines="node1",
@@ -1056,7 +1057,7 @@ _ACCESS = {
         says=(
             Says("health",
                  "health: CRITICAL  obsctl-consumer on app1: reports 'waiting': nginxlog…: Kafka does not let…",
-                 (f"HEALTH_CONSUMER_WAITING {CONSUMER}",), 2, may=NO_ROWS, hint="gives Kafka's users their rights"),
+                 (NO_CONSUMER,), 2, may=NO_ROWS, hint="gives Kafka's users their rights"),
             Says("kafka status", "kafka status: OK", (), 0),
         ),
         lines="node1",
