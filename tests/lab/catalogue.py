@@ -688,6 +688,7 @@ _BALANCING = {
     "the holder's nginx sends requests to a server that is no back end": Fault(
         make=(
             Step("{holder}", f"systemd-run --unit=obs-stranger python3 -c '{_STRANGER_ANSWERS}'"),
+            Step("{holder}", "curl -s --retry 9 --retry-delay 1 --retry-connrefused -o /dev/null 127.0.0.1:9999"),
             *edit("{holder}", NGINX, "s/^ *least_conn;/& server 127.0.0.1:9999;/", after="systemctl reload nginx"),
         ),
         mend=(
