@@ -229,10 +229,14 @@ def _unacknowledged(found: _Found) -> Sequence[Finding]:
 
 
 def _all_troubles(found: _Found) -> list[Finding]:
-    """Tie a consumer that waits, where each of its troubles has a cause: one that has none stands for itself."""
+    """Tie a consumer that waits, where each of its troubles has a cause: one that has none stands for itself.
+
+    A proved cause explains a trouble alone, without what could not be found out.
+    """
     causes: list[Finding] = []
     for subject in found.effect.evidence.get("troubles", ()):
         explains = [cause for cause in found.causes if _explains(found, subject, cause)]
+        explains = [cause for cause in explains if cause.severity is not Severity.UNKNOWN] or explains
         if not explains:
             return []
         causes += [cause for cause in explains if cause not in causes]
@@ -380,9 +384,9 @@ RULES = (
     Rule(("HEALTH_CONSUMER_WAITING",),    (*_DATABASE, "HEALTH_DISK_FULL", "KAFKA_TOPIC_MISSING",
                                            "CONSUMER_POSITION_BEYOND_END", *_CLUSTER), _all_troubles),
     Rule(("HEALTH_CONSUMER_WAITING",),    (*_DATABASE, *_BROKER),                     _all_troubles),
+    Rule(("HEALTH_ALERTER_WAITING",),     ("KAFKA_TOPIC_MISSING",),                   _waits_for_topic),
     Rule(("HEALTH_ALERTER_WAITING",),     (*_CLUSTER, "KAFKA_WATERMARK_STUCK"),       _waits_for_kafka),
     Rule(("HEALTH_ALERTER_WAITING",),     (*_BROKER, "KAFKA_FOLLOWER_STUCK"),         _waits_for_kafka),
-    Rule(("HEALTH_ALERTER_WAITING",),     ("KAFKA_TOPIC_MISSING",),                   _waits_for_topic),
     Rule(_UNREAD,                         _CONSUMER,                                  _group_of("consumer")),
     Rule(_UNREAD,                         _ALERTER,                                   _group_of("alerter")),
     Rule(("LOGS_LATE", "LOGS_ROW_MISSING"), (*_CLUSTER, "KAFKA_WATERMARK_STUCK"),     _any),

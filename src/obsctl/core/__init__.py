@@ -1,1 +1,1 @@
-"""What every part of the program shares: findings, errors, secrets, settings, time. Imports no other package of the program."""
+"""What every part of the program shares: findings, errors, secrets, settings, time. Imports no other package."""

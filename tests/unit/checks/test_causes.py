@@ -616,6 +616,17 @@ def test_a_cause_is_worth_what_follows_from_it_and_no_more() -> None:
     assert not_known[0].severity is Severity.WARNING
 
 
+def test_a_proved_cause_comes_before_what_could_not_be_found_out() -> None:
+    late = _f("KAFKA_NO_CONTROLLER", "kafka/quorum", Severity.UNKNOWN)
+    missing = _f("KAFKA_TOPIC_MISSING", "topic/nginxlog-error")
+    consumer = _f("HEALTH_CONSUMER_WAITING", _CONSUMER, troubles=["nginxlog-error/0"])
+    reason = "topic nginxlog-error does not exist: obsctl x"
+    alerter = _f("HEALTH_ALERTER_WAITING", _ALERTER, status="failing", reason=reason)
+    judged = roots(with_causes(FLEET, [late, missing, consumer, alerter]))
+    assert [(f.code, f.severity) for f in judged] == [(f.code, f.severity) for f in (late, missing)]
+    assert _alone(late, consumer) == ["KAFKA_NO_CONTROLLER kafka/quorum"]
+
+
 def test_nothing_is_added_lost_or_changed_but_causes_and_severities() -> None:
     found, _ = FAULTS["two hosts are killed"]
     judged = with_causes(FLEET, found)
