@@ -333,7 +333,7 @@ RULES = (
     Rule(("KAFKA_DISK_LOW",),             ("HEALTH_DISK_FULL",),                      _same_file_system),
     Rule(("KAFKA_LOG_DIR_OFFLINE", "KAFKA_BROKER_DOWN", "HEALTH_DATABASE_DOWN", "HEALTH_ALERTER_DOWN"),
                                           ("HEALTH_DISK_FULL",),                      _on_a_full_disk),
-    Rule(("HEALTH_SERVICE_DOWN",),        ("HEALTH_DISK_FULL",),                      _written_by("kafka", "filebeat")),
+    Rule(_UNIT,                           ("HEALTH_DISK_FULL",),                      _written_by("kafka", "filebeat")),
     # A unit, and what it does not do.
     Rule(("KAFKA_BROKER_DOWN", "KAFKA_BROKER_FENCED", "KAFKA_QUORUM_VOTER_LAGGING"),
                                           _UNIT,                                      _unit("kafka")),

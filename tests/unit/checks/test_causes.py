@@ -269,6 +269,13 @@ FAULTS = {
         ],
         ["HEALTH_DISK_FULL host/node2"],
     ),
+    "a broker's disk is full, and it is about to end": (
+        [
+            _f("HEALTH_SERVICE_FROZEN", "kafka/node2", WARNING),
+            _f("HEALTH_DISK_FULL", "host/node2", mount="/var/lib/kafka", free_share=0.0, free_bytes=0),
+        ],
+        ["HEALTH_DISK_FULL host/node2"],
+    ),
     "a disk is full, and the database has died of it": (
         [
             _f("HEALTH_DATABASE_DOWN", "mariadb/db1", state="failed"),
