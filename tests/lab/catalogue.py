@@ -162,8 +162,9 @@ def fill(unit: str, host: str, folder: str, *, then: tuple[Step, ...] = ()) -> t
 
 
 def empty(unit: str, host: str, folder: str) -> tuple[Step, ...]:
-    """Return how the disk of :func:`fill` is taken away."""
-    return (Step(host, f"systemctl stop {unit}; umount {folder}; umount /run/full; systemctl start {unit}"),)
+    """Return how the disk of :func:`fill` is taken away; MySQL does not stop while it waits for space."""
+    away = f"rm -f {folder}/filler; systemctl stop {unit}; umount {folder}; umount /run/full; systemctl start {unit}"
+    return (Step(host, away),)
 
 
 def curls(host: str, count: int, target: str = "127.0.0.1") -> Step:
