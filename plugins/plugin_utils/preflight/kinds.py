@@ -34,12 +34,12 @@ LOGIN |= {name.replace("_", "_ssh_", 1): LOGIN[name] for name in ("ansible_host"
 
 
 class Misfit(NamedTuple):
-    """A value, or one in it, that is not of its kind.
+    """A value of the wrong kind: a variable's, or one inside it.
 
     Attributes:
         place: where it is, such as ``kafka_topics[0].name``.
-        value: what stands there.
-        spec: what argument_specs declare for it; the type ``entry`` is a single value in a mapping.
+        value: the value found there.
+        spec: what argument_specs declare for it; the type ``entry`` is a single value in a mapping, ``key`` is a key.
     """
 
     place: str
@@ -80,6 +80,8 @@ def _declared(fleet: Fleet) -> dict[str, Mapping[str, Any]]:
 def _in_words(found: Misfit) -> tuple[str, str]:
     """Return what is wrong with a value, and what to write instead."""
     type_ = str(found.spec.get("type", "str"))
+    if type_ == "key":
+        return f"{found.place} has the key {found.value}, which is not a text", "write the key in quotes"
     kind = KINDS[type_]
     what = f"{found.place} is {_shown(found.value, type_)}, not {kind}"
     if type_ == "entry" and isinstance(found.value, Mapping):
@@ -102,6 +104,8 @@ KINDS = {
     "path": "a path",
     "entry": "a single value",
 }
+#: A key that YAML reads as a number or as true; of ``0123`` it makes 83, so the text cannot be restored from it.
+_KEY: Mapping[str, Any] = {"type": "key"}
 _BOOLEANS = ("yes", "no", "on", "off", "true", "false", "y", "n", "t", "f", "1", "0")
 #: Mappings with names of another program's as keys, and what their values are; those of all others are single values.
 _TEXTS: Mapping[str, Any] = {"type": "list", "elements": "str"}
@@ -125,7 +129,10 @@ def _misfits(place: str, value: Any, spec: Mapping[str, Any]) -> Iterator[Misfit
         return
     if not _is_of(kind, value):
         yield Misfit(place, value, spec)
-    elif kind == "list" and spec.get("elements"):
+        return
+    if isinstance(value, Mapping):
+        yield from (Misfit(place, key, _KEY) for key in value if not isinstance(key, str))
+    if kind == "list" and spec.get("elements"):
         entry: Mapping[str, Any] = {**spec, "type": spec["elements"], "elements": None}
         for number, item in enumerate(value):
             yield from _misfits(f"{place}[{number}]", item, entry)

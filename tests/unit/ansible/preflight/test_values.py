@@ -329,6 +329,23 @@ def test_what_is_no_login_port_is_one_problem(name, port):
     assert len(found) == 1, found
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("kafka_extra_rights", {123: []}, "kafka_extra_rights has the key 123, which is not a text"),
+        ("kafka_quotas", {"a": {1.5: 1}}, "kafka_quotas.a has the key 1.5, which is not a text"),
+        ("console_oidc_roles", {True: "viewer"}, "console_oidc_roles has the key True, which is not a text"),
+        ("kafka_topics", [{"name": "t", 1: 1}], "kafka_topics[0] has the key 1, which is not a text"),
+    ],
+)
+def test_a_key_that_is_not_a_text_is_one_problem(option, value, problem):
+    """YAML reads ``123:`` as a number and ``on:`` as true; Kafka would know another user than the inventory shows."""
+    one = fleet({"host1": {option: value}}, {GROUP_OF[option]: ["host1"]}, specs=SPECS)
+    found = [(found.problem, found.fix) for found in rules.find_problems(one) if option in found.problem]
+    assert found == [(problem, "write the key in quotes")]
+    assert not [found for found in rules.find_problems(one) if "cannot judge" in found.problem]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\v", "\f", "\x85", "\u2028", "\0"])
 def test_a_secret_is_one_line(end):
     for secret in (f"word{end}word", f"word{end}", f"{end}word"):
