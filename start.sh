@@ -12,8 +12,8 @@ Usage: ./start.sh [--os debian12|el9|mixed | --down | --help]
   ./start.sh --os el9   the same on EL twins, like CentOS Stream 9 (docs/guides/lab.md), or with
                         mixed on hosts of both systems, as the tests do; a lab of another
                         system is taken down first
-  ./start.sh --down     take the lab down again; nothing stays but the packages that were
-                        installed, .venv and the download cache
+  ./start.sh --down     take the lab down again; only the installed packages, .venv and the
+                        download cache stay
 
 Needs: Debian 12 (or newer), root, about 6 GB of memory and 5 GB of disk.
 EOF
@@ -22,7 +22,7 @@ EOF
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 die() { printf 'start.sh: %s\n' "$*" >&2; exit "${2:-69}"; }
 
-# What must hold before anything is touched.
+# Checks the machine before anything is changed.
 check_machine() {
   [ "$(id -u)" = 0 ] || die "the lab makes mounts and network links, so this needs root: run it with sudo" 77
   command -v apt-get >/dev/null || die "this machine has no apt-get: the lab runs on Debian 12 or newer"
@@ -59,7 +59,7 @@ main() {
   .venv/bin/ansible-playbook site.yml -i inventories/lab
   say "6/6 Traffic through the VIP, and where its lines are"
   local verdict=0
-  # Just after a start replicas may still catch up: give them a minute, then say what is.
+  # Just after a start replicas may still catch up: give them a minute, then report the state.
   timeout 60 .venv/bin/obsctl -q -i inventories/lab health --watch 2 --until ok >/dev/null || true
   .venv/bin/obsctl -i inventories/lab verify lb || verdict=$?
   .venv/bin/obsctl -i inventories/lab status || verdict=$?
@@ -68,7 +68,7 @@ main() {
 }
 
 build_artifacts() {
-  # Maven and its JDK are only needed where the vendor's archive cannot be reached; the build says so then.
+  # Maven and its JDK are only needed if the vendor's archive cannot be reached; the build then ends with 69.
   .venv/bin/obsctl artifacts build && return
   local rc=$?
   [ "$rc" = 69 ] || return "$rc"
@@ -98,12 +98,12 @@ The fleet is up (after $1 s).
 
 Try next (source .venv/bin/activate first, or write .venv/bin/obsctl):
   obsctl status                        all layers on one screen
-  obsctl kafka status                  what the cluster can still lose
+  obsctl kafka status                  which failures the cluster can still survive
   obsctl alert test                    the message, and the robot's own answer
   obsctl console user add ada --role admin   then log in at https://198.18.0.31:8443
   obsctl lab kill node1                crash the VIP's holder, then: obsctl verify vip
   obsctl lab ssh db1 -- mysql obs -e 'SELECT COUNT(*) FROM access_log'
-  ./start.sh --down                    take it all away again
+  ./start.sh --down                    remove the fleet again
 EOF
 }
 

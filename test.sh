@@ -14,14 +14,14 @@ Usage: ./test.sh [LEVEL ...]
   browser       the pages of the console in Chromium, over a real database
   lab           the whole fleet on hosts of both systems, Debian 12 and EL 9 twins: dry run on bare hosts, converge,
                 verify, the drills (a second run that changes nothing among them), destroy (root)
-  long          what the levels above leave out for its time: tests and drills marked long (hours)
+  long          tests and drills marked long, which the levels above leave out (hours)
   lab-debian12  the lab with Debian 12 on every host, and the long drills
   lab-el9       the lab with EL 9 twins as every host, and the long drills
 
-Without a level: lint, then integration and browser, then unit, contract and the store on MySQL while the lab is made,
-then its drills.
-The end shows how long each stage took.
-Refuses to touch a lab that it did not start, unless CI=true.
+Without a level: lint, then integration and browser, then unit, contract and the store on MySQL while the lab's fleet
+is installed, then the lab's drills.
+A table at the end shows how long each stage took.
+If a lab is already running, the lab levels refuse to start, unless CI=true.
 TEXT
 }
 
@@ -29,7 +29,7 @@ TEXT
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 
-stage() { # NAME: the stage before has passed, and this one begins
+stage() { # NAME: ends the stage before as passed, and begins this one
   end_stage passed
   stage=$1 began=$SECONDS
   say "$stage"
@@ -38,7 +38,7 @@ stage() { # NAME: the stage before has passed, and this one begins
 end_stage() { # OUTCOME
   [ -n "${stage:-}" ] || return 0
   took $((SECONDS - began)) "$1" "$stage"
-  # What pytest says of its parts (tests/conftest.py).
+  # The times of its parts, written by pytest (tests/conftest.py).
   cat "$OBSCRAFT_TEST_TIMES" >>"$times"
   : >"$OBSCRAFT_TEST_TIMES"
   stage=
@@ -46,7 +46,7 @@ end_stage() { # OUTCOME
 
 took() { printf '%s\t%s\t%s\n' "$@" >>"$times"; } # SECONDS OUTCOME NAME; parts are indented
 
-in_one_piece() { # NAME COMMAND...: prints what the command said when it is over
+in_one_piece() { # NAME COMMAND...: prints the command's output when it has ended
   local began=$SECONDS name=$1 outcome=passed said status=0
   shift
   said=$("$@" 2>&1) || status=$? outcome=failed
@@ -55,7 +55,7 @@ in_one_piece() { # NAME COMMAND...: prints what the command said when it is over
   return "$status"
 }
 
-running=() # what runs beside the stages
+running=() # process ids of commands that run beside the stages
 
 beside() { # COMMAND...: runs the command beside the stages, as a process group of its own
   set -m
@@ -71,9 +71,9 @@ wait_for_what_runs_beside() {
   running=()
 }
 
-finish() { # prints the table, whatever happened, and leaves the machine as it was
+finish() { # prints the table in any case, and stops and removes what this run started
   local job
-  end_stage failed # none is left at the end of all
+  end_stage failed # after a complete run no stage is open
   for job in $(jobs -p); do kill -INT -- "-$job" 2>/dev/null || true; done
   wait
   [ -z "${lab_is_ours:-}" ] || molecule destroy >/dev/null 2>&1 || obsctl lab down
@@ -110,7 +110,7 @@ build_artifacts() { # half a second where nothing has changed
   install_native
 }
 
-install_native() { # the consumer's native module, where it could be built: its tests are then no longer skipped
+install_native() { # the consumer's native module, if it could be built, so that its tests are not skipped
   local wheels=("${XDG_CACHE_HOME:-$HOME/.cache}"/obsctl/artifacts/wheels/py3.11/obscraft_native-*.whl)
   [ -e "${wheels[0]}" ] || return 0
   python -m pip install --quiet --disable-pip-version-check --no-index --no-deps "${wheels[0]}"
@@ -119,7 +119,7 @@ install_native() { # the consumer's native module, where it could be built: its 
 
 prepare_contract() {
   legacy
-  # Without root the tests of these say that they were skipped, and why.
+  # Without root the tests that need these packages are skipped, with the reason.
   [ "$(id -u)" != 0 ] || ./scripts/install-packages nginx keepalived openssh-server
   build_artifacts
 }
@@ -150,9 +150,9 @@ prepare_lab() {
 
 # --- the levels
 
-# Processes side by side: a file stays with one of them, which has a broker and a database of its own.
+# Several test processes: all tests of a file run in one of them, with its own broker and database.
 by_file=(--dist loadfile --no-loadscope-reorder)
-# What is left out, `./test.sh long` runs.
+# `./test.sh long` runs the tests that this leaves out.
 short=(-m "not long")
 
 lint() {
@@ -193,7 +193,7 @@ integration() {
   on_mysql
 }
 
-on_mysql() { # what the store does with lines that Python alone reads, on a server no stable Debian has
+on_mysql() { # the store's tests, with lines read by Python alone, on a MySQL that no stable Debian has
   [ "$(id -u)" = 0 ] || { echo "left out: unpacking the server needs root" >&2; return; }
   local program
   program=$(PYTHONPATH=tests python -m rig.mysql_server) || return
@@ -208,7 +208,7 @@ browser() {
   run_tests --durations=15 tests/browser
 }
 
-everything() { # in turn, most of it would leave a core idle
+everything() { # stages run beside each other, since most use one core only
   stage "artifacts and environments"
   ./scripts/install-packages shellcheck
   beside in_one_piece "lint" ./test.sh lint
@@ -218,7 +218,7 @@ everything() { # in turn, most of it would leave a core idle
   prepare_browser
   beside in_one_piece "roots of the lab's hosts" python -m obsctl.lab.base debian12 el9
   wait_for_what_runs_beside
-  # Three processes of tests use both cores: a fleet beside them would only have brokers time out.
+  # Three test processes use both cores: with a fleet beside them, brokers would time out.
   export OBSCRAFT_TEST_PATIENCE=3
   stage "integration, browser (seconds of three processes)"
   run_tests -n 3 "${by_file[@]}" "${short[@]}" --durations=15 tests/integration tests/browser
@@ -252,7 +252,7 @@ drill_lab() { # PYTEST-OPTION...
   lab_is_ours=
 }
 
-whole_lab() { # SYSTEM PYTEST-OPTION...: molecule's own cycle in single steps, with the drills before its end
+whole_lab() { # SYSTEM PYTEST-OPTION...: molecule's cycle step by step, with the drills before destroy
   local step
   export OBSCRAFT_LAB_OS=$1
   shift
