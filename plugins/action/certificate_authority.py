@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Makes the fleet's certificate authority on the control node, or does one step of its change."""
+"""Creates the fleet's certificate authority on the control node, or does one step of a change of the CA."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         given = self._task.args
         if given["step"] in ("move", "drop") and not given["looked"]:
             raise AnsibleActionFail(
-                f"the step {given['step']} is done by playbooks/certificates.yml alone, which looks at all hosts first"
+                f"only playbooks/certificates.yml can do the step {given['step']}, because it checks all hosts first"
             )
         folder = folder_of(given)
         dry = bool(self._task.check_mode)

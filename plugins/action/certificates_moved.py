@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Fails for a host that still has a certificate of the former CA: to drop that one would cut it off."""
+"""Fails for a host that still has a certificate of the former CA: dropping that CA would cut the host off."""
 
 from __future__ import annotations
 

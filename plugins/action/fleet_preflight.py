@@ -53,7 +53,7 @@ FILES = (
     ("kafka", "kafka_client_key_file"),
     ("consumer", "console_oidc_ca_file"),
 )
-#: Secrets without which a role does less, and works.
+#: Optional secrets: without them a role still works, but does less.
 OPTIONAL_SECRETS = frozenset(
     (
         "nginx_test_secret",
@@ -72,7 +72,7 @@ OPTIONAL_SECRETS = frozenset(
         *(f"kafka_{user}_password" for user in KAFKA_USERS),
     )
 )
-#: Those that stand in a file of Java's properties, or are sent as they are.
+#: Secrets that are written to a Java properties file, or sent unchanged.
 PLAIN_SECRETS = frozenset(f"kafka_{user}_password" for user in KAFKA_USERS)
 #: Those that are PEM, whose lines belong to them.
 PEM_SECRETS = frozenset(("nginx_tls_key",))
@@ -153,7 +153,7 @@ def answer_of(view: Variables, looks: Sequence[str]) -> list[Mapping[str, Any]]:
 
 
 def given_tags() -> list[str]:
-    """Return the tags that the command line asks for; none where it runs a playbook of somebody else's.
+    """Return the tags that the command line asks for; none if it runs a foreign playbook.
 
     Such a playbook may import ours, and have tags of its own. A tag that it leaves out and no play has does no harm.
     """
@@ -199,7 +199,7 @@ def given_login() -> dict[str, str]:
 class HostView(Mapping[str, Any]):
     """A host's variables over the roles' defaults, each templated when it is asked for.
 
-    A variable whose template fails is absent, so that one bad value costs one problem and not the whole answer.
+    A variable whose template fails is absent, so that one bad value causes one problem and not the end of the check.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class HostView(Mapping[str, Any]):
             value = secret.resolve(str(reference), self._raw, self._templar)
         except AnsibleError as error:
             text = " ".join(str(error).split())
-            # What a template complains about may hold a value; the lookup's own words never do.
+            # A template's error may contain a value; the lookup's own messages never do.
             return text[len("secret: ") :] if text.startswith("secret: ") else f"{reference}: its template fails"
         return secret_fault(value, on_the_wire=on_the_wire, is_pem=is_pem)
 
@@ -254,7 +254,7 @@ class HostView(Mapping[str, Any]):
             value = self._templar.template(raw)
             # Before 2.19 a variable of `!vault` stays encrypted until it is read as a text.
             self._values[name] = str(value) if type(value).__name__ == "AnsibleVaultEncryptedUnicode" else value
-        except Exception as error:  # whatever a template raises is a fact about the inventory
+        except Exception as error:  # any exception of a template is a fault of the inventory
             self._faults[name] = said_once(str(error))
 
     def __contains__(self, name: object) -> bool:
@@ -362,7 +362,7 @@ def missing_files(hosts: Mapping[str, Variables], groups: Mapping[str, Sequence[
     for group, variable in FILES:
         for host in groups.get(group, ()):
             path = hosts[host].get(variable)
-            # The fleet's own CA is made by the run that begins now.
+            # The run that begins now creates the fleet's own CA.
             if path and path == hosts[host].get("fleet_tls_ca_file"):
                 continue
             if path and not pathlib.Path(str(path)).expanduser().is_file():
@@ -452,7 +452,7 @@ def report(problems: Sequence[Problem]) -> str:
 
 
 def _folded(text: str, gap: str) -> str:
-    # A command (in backticks), a path or an address that is cut in two can be neither read nor copied.
+    # A command (in backticks), a path or an address is not wrapped, so that it can be read and copied.
     whole = re.sub(r"`[^`]*`", lambda command: command.group().replace(" ", "\0"), text)
     lines = textwrap.fill(whole, TEXT_WIDTH, subsequent_indent=gap, break_long_words=False, break_on_hyphens=False)
     return lines.replace("\0", " ")

@@ -99,7 +99,7 @@ def _answer(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_clock(host: str, now: float, certificate: x509.Certificate) -> None:
-    """Refuse what the host would take for expired or not yet valid, each time again.
+    """Fail if the host's clock is outside the certificate's life: the host would ask for a new one in every run.
 
     Args:
         now: the host's time, in seconds since the epoch.
@@ -107,6 +107,6 @@ def _check_clock(host: str, now: float, certificate: x509.Certificate) -> None:
     there = datetime.datetime.fromtimestamp(now, authority.UTC)
     if not authority.valid_from(certificate) <= there < authority.valid_until(certificate):
         raise authority.AuthorityError(
-            f"the clock of {host} says {there:%Y-%m-%d %H:%M:%S} UTC, outside the life of a certificate made now: set "
-            "its clock (chrony), then run this again"
+            f"the clock of {host} shows {there:%Y-%m-%d %H:%M:%S} UTC, outside the life of a certificate made now: set "
+            "its clock (chrony), then repeat this run"
         )

@@ -11,7 +11,7 @@ short_description: Complete a list of topics with copies and min ISR
 version_added: 0.1.0
 description:
   - C(min.insync.replicas) is always set on the topic itself, because from Kafka 4.1 on the brokers' default may
-    go away.
+    be removed.
 options:
   _input:
     description: Topics with C(name), C(partitions) and, where wanted, C(configs).

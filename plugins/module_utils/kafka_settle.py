@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""How a module brings a Kafka cluster to what is listed: look, change, and again while no broker answers.
+"""How a module makes a Kafka cluster match a list: read, change, and retry while no broker answers.
 
 Runs under the targets' Pythons (2.7 and newer).
 """
@@ -36,7 +36,7 @@ def settled(module, what, step):
 
     Args:
         module: the running module.
-        what: is settled, for errors.
+        what: what is settled, for error messages.
         step: looks, and changes what has to be changed; a C(ValueError) says that what is listed cannot be read.
     """
     try:

@@ -77,9 +77,9 @@ _ANY = 1
 #: Of an entity that has quotas: whatever name is given, but not the default.
 _ANY_NAME = 2
 
-#: No answer of these requests comes near; a larger length means that something else than Kafka answers.
+#: No answer to these requests is nearly as long; a larger length means that the answer is not Kafka's.
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
-#: How an alert of TLS begins: a port that wants TLS answers clear text with one.
+#: The first bytes of a TLS alert, with which a TLS port answers a request without TLS.
 _TLS_ALERT = b"\x15\x03"
 
 ERRORS = {
@@ -109,7 +109,7 @@ class KafkaError(Exception):
 
 
 class LoginRefused(KafkaError):
-    """A broker does not know the user, or the password is another one."""
+    """A broker does not know the user, or the password is wrong."""
 
 
 def error_text(code, message=None):
@@ -243,7 +243,7 @@ def tls_context(tls):
     except (IOError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None)
         if isinstance(error, (ssl.SSLError, ValueError)):
-            reason = "it is not PEM, or its key is another one"
+            reason = "it is not PEM, or the key does not belong to it"
         raise KafkaError("%s: %s" % (path, reason))
     return context
 
@@ -285,7 +285,7 @@ def connect(address, timeout, tls=None):
         return link
     try:
         if not tls:
-            raise KafkaError("%s: no certificates are given to speak TLS with" % address)
+            raise KafkaError("%s: no certificates are given for TLS" % address)
         # An address is not sent as a name (RFC 6066, section 3).
         link = tls_context(tls).wrap_socket(link, server_hostname=None if _is_address(host) else host)
         names = names_in(link.getpeercert())
@@ -337,7 +337,7 @@ def exchange(link, address, api, body):
         link.sendall(struct.pack(">i", len(message)) + message)
         begin = _receive(link, 4, address)
         if begin.startswith(_TLS_ALERT) and not address.startswith(TLS):
-            raise KafkaError("%s: it speaks TLS, and was asked without it" % address)
+            raise KafkaError("%s: it requires TLS, and was asked without it" % address)
         (length,) = struct.unpack(">i", begin)
         if not 5 <= length <= _MAX_ANSWER_BYTES:
             raise KafkaError("%s: what answers there is not Kafka" % address)
@@ -365,8 +365,8 @@ def _receive(link, count, address):
         piece = link.recv(count - len(data))
         if not piece:
             raise KafkaError(
-                "%s: it closed the connection (an unsupported version, TLS where it wants none or none where it wants "
-                "it, or it is going down)" % address
+                "%s: it closed the connection (it is stopping, does not support this version, or expects TLS where the "
+                "address has none, or the reverse)" % address
             )
         data += piece
     return bytes(data)
@@ -561,7 +561,7 @@ def create_partitions(addresses, counts, timeout, tls=None):
 
 
 def elect_preferred_leaders(addresses, timeout, tls=None):
-    """Give each partition's lead back to its first replica; return how many leads have moved.
+    """Make each partition's first replica its leader; return how many leaders have changed.
 
     Raises:
         KafkaError: no broker answered, or the cluster refused.
@@ -637,7 +637,7 @@ def _read_user(answer):
 
 
 def set_passwords(addresses, passwords, iterations, timeout, tls=None):
-    """Give users passwords; the brokers get what is made of them, never a password itself.
+    """Set users' passwords; the brokers get only hashes of them.
 
     Args:
         passwords: user to password.
@@ -677,7 +677,7 @@ def log_in(address, user, password, timeout, tls=None):
         address: of a listener that takes logins.
 
     Raises:
-        LoginRefused: the broker does not know the user, or the password is another one.
+        LoginRefused: the broker does not know the user, or the password is wrong.
         KafkaError: no connection, or the listener takes no such login.
     """
     link = connect(address, timeout, tls)
@@ -686,14 +686,14 @@ def log_in(address, user, password, timeout, tls=None):
         code = answer.get("h")
         if code:
             known = ", ".join(answer.short_string() for _unused in range(answer.get("i")))
-            raise KafkaError("%s: it takes logins by %s, not by %s" % (address, known or "nothing", SCRAM_NAME))
+            raise KafkaError("%s: it supports logins by %s, not by %s" % (address, known or "nothing", SCRAM_NAME))
         nonce = base64.b64encode(os.urandom(24)).decode("ascii")
         name = user.replace("=", "=3D").replace(",", "=2C")
         first = "n=%s,r=%s" % (name, nonce)
         said = _authenticate(link, address, "n,," + first)
         challenge = dict(part.split("=", 1) for part in said.split(","))
         if not challenge.get("r", "").startswith(nonce):
-            raise KafkaError("%s: its answer to the login is of another one" % address)
+            raise KafkaError("%s: its answer belongs to another login" % address)
         salt, iterations = base64.b64decode(challenge["s"]), int(challenge["i"])
         salted = salted_password(password.encode("utf-8"), salt, iterations)
         last = "c=biws,r=%s" % challenge["r"]
@@ -704,7 +704,7 @@ def log_in(address, user, password, timeout, tls=None):
         said = _authenticate(link, address, "%s,p=%s" % (last, base64.b64encode(proof).decode("ascii")))
         own = base64.b64encode(_hmac(_hmac(salted, b"Server Key"), signed)).decode("ascii")
         if said != "v=" + own:
-            raise KafkaError("%s: it does not know the password itself, and accepts the login" % address)
+            raise KafkaError("%s: it accepts the login without knowing the password" % address)
     except (KeyError, ValueError):
         raise KafkaError("%s: its answer to the login cannot be read" % address)
     finally:

@@ -15,7 +15,7 @@ import re
 _ERROR = re.compile(r"ERROR (\d+) \(([0-9A-Z]+)\)(?: at line (\d+))?: (.*)", re.S)
 #: Client error numbers of "no server there": socket absent, nothing listens, server goes away while it starts or stops.
 _NO_SERVER = frozenset((2002, 2003, 2006, 2013, 2026))
-#: The server's numbers of "root may not log in like this": by a password, or with one that must be changed first.
+#: Server error numbers for "root may not log in like this": a password is required, or must be changed first.
 ROOT_REFUSED = frozenset((1045, 1698, 1820, 1862))
 
 
@@ -30,7 +30,7 @@ class ClientError(Exception):
 
     @property
     def not_ready(self):
-        """Say whether the server is one that this run, were it real, would first start or open to root."""
+        """Say whether a real run, instead of check mode, would first start this server or open it to root."""
         return self.number in _NO_SERVER or self.number in ROOT_REFUSED
 
 

@@ -13,15 +13,15 @@ module: host_certificate
 short_description: A host's key and certificate for one use
 version_added: 0.1.0
 description:
-  - The host's half of the action of the same name. It judges what is there, makes a new key and a request where a
-    new certificate is needed, and installs what was signed. The key never leaves the host.
+  - The part of the action of the same name that runs on the host. It checks the present certificate, creates a new key
+    and a request where a new certificate is needed, and installs the signed one. The key never leaves the host.
   - Works with the C(openssl) program (1.0.2 or newer) alone, because old hosts lack Python's C(cryptography).
-  - A folder for each use is a link to a hidden folder that holds key, certificate and both in one file. A new one is
-    filled first and then put in place by one rename, so that no two files are ever of different keys.
+  - A folder for each use is a link to a hidden folder that holds key, certificate and both in one file. A new
+    folder is filled first and then put in place by one rename, so that key and certificate always match.
 options:
   step:
-    description: C(look) judges and makes a request, C(install) puts the signed certificate in place, C(issued) lists
-      the uses whose certificate is of another CA than O(signer).
+    description: C(look) checks the certificate and makes a request, C(install) puts the signed certificate in place,
+      C(issued) lists the uses whose certificate is of another CA than O(signer).
     type: str
     choices: [look, install, issued]
     required: true
@@ -236,7 +236,7 @@ class Host(object):
         code, own, _errors = self.openssl("pkey", "-in", self.file(KEY), "-pubout")
         public = self.asked("x509", "-in", self.file(CERTIFICATE), "-noout", "-pubkey")
         if code != 0 or own.strip() != public.strip():
-            return "%s is not its key" % KEY
+            return "%s is not the key of the certificate" % KEY
         if read(self.file(KEYSTORE)) != read(self.file(KEY)) + read(self.file(CERTIFICATE)):
             return "%s differs from key and certificate" % KEYSTORE
         return None
@@ -246,7 +246,7 @@ class Host(object):
         path = self.file(CERTIFICATE)
         fault = self.verify("trusted", ["-untrusted", path], path)
         if fault:
-            return "it is not of a trusted CA (%s)" % fault
+            return "it is not signed by a trusted CA (%s)" % fault
         fault = self.verify("signer", ["-partial_chain"], path)
         return "the CA has changed (%s)" % fault if fault else None
 
@@ -300,7 +300,7 @@ class Host(object):
             try:
                 os.rmdir(self.path)
             except OSError:
-                self.module.fail_json(msg="%s is a folder of somebody else's: move it away" % self.path)
+                self.module.fail_json(msg="%s is a folder that this module did not create: move it away" % self.path)
         link = os.path.join(self.directory, ".%s.link" % self.use)
         if os.path.lexists(link):
             os.remove(link)
@@ -348,7 +348,7 @@ def install(host):
         folder = tempfile.mkdtemp(prefix=".%s-" % host.use, dir=host.directory)
         write(os.path.join(folder, KEY), params["key"])
         host.install(folder, params["certificate"])
-    return {"changed": True, "due": "the site's certificate is another one"}
+    return {"changed": True, "due": "the site's certificate has changed"}
 
 
 def issued(host):

@@ -13,7 +13,7 @@ module: kafka_acls
 short_description: Give Kafka's users exactly the rights that are listed
 version_added: 0.1.0
 description:
-  - A named user has afterwards the listed rights, from every host, and no others; rules that deny are removed as well.
+  - Afterwards each named user has the listed rights, from every host, and no others; deny rules are removed as well.
   - Users that are not named are left alone. New rights are added before old ones are removed.
 options:
   rights:

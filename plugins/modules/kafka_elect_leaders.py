@@ -10,12 +10,12 @@ __metaclass__ = type
 DOCUMENTATION = r"""
 ---
 module: kafka_elect_leaders
-short_description: Give every partition's lead back to its preferred broker
+short_description: Make every partition's preferred replica its leader again
 version_added: 0.1.0
 description:
-  - After a restart of one broker after the other the last ones lead nothing. Kafka evens that out by itself within
-    five minutes; this does it at once.
-  - An election that is refused is a warning, since Kafka's own follows.
+  - After a rolling restart the brokers that were restarted last lead no partition. Kafka corrects that by itself within
+    five minutes; this module does it at once.
+  - A refused election is only a warning, since Kafka's own follows.
 options:
   timeout:
     description: Seconds that the election may take.
@@ -31,7 +31,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Spread the leads
+- name: Spread the leaders
   obscraft.fleet.kafka_elect_leaders:
     bootstrap: ["192.168.100.150:9092", "192.168.100.151:9092"]
 """

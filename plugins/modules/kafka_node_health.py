@@ -13,7 +13,7 @@ module: kafka_node_health
 short_description: Wait until a Kafka node answers, is fully in sync, or may be stopped
 version_added: 0.1.0
 description:
-  - Looks once a second until every required condition holds, or the time is up.
+  - Checks once a second until every required condition holds, or the time is up.
   - It changes nothing.
 options:
   node_id:
@@ -45,7 +45,7 @@ options:
       - C(serving), the node answers, and the cluster has a leader and lists it.
       - C(in_sync), it is in the ISR of each partition that it holds, and as a voter not behind.
       - C(safe_to_stop), the quorum and every partition survive its stop.
-      - With an empty list one look is returned, whatever it says.
+      - With an empty list the module checks once and never fails.
     type: list
     elements: str
     choices: [answering, led, serving, in_sync, safe_to_stop]
@@ -60,7 +60,7 @@ author:
 attributes:
   check_mode:
     support: full
-    description: Looks once and never fails.
+    description: Checks once and never fails.
 """
 
 EXAMPLES = r"""
@@ -123,7 +123,7 @@ def not_serving(view):
 
 
 def not_in_sync(view):
-    """Return why the node is not whole, or None."""
+    """Return why the node is not fully in sync, or None."""
     if view["cluster_fault"]:
         return view["cluster_fault"]
     node = view["node_id"]
@@ -152,7 +152,7 @@ def not_safe_to_stop(view):
     offline = [name for name, p in view["partitions"] if p["leader"] < 0]
     if offline:
         return "offline: %s" % _few(offline)
-    # A partition with a single copy goes down with its broker whatever anyone waits for.
+    # A partition with a single copy goes down with its broker in any case; waiting does not help.
     tight = [
         name
         for name, p in view["partitions"]

@@ -13,8 +13,8 @@ module: kafka_quotas
 short_description: Give Kafka's users exactly the quotas that are listed
 version_added: 0.1.0
 description:
-  - A named user has afterwards the listed quotas and no others. Each broker applies them to itself and slows a client
-    down that exceeds them; it refuses nothing.
+  - Afterwards each named user has the listed quotas and no others. Each broker enforces them by itself; it slows down a
+    client that exceeds them, and refuses nothing.
   - Users that are not named, quotas of client ids and quotas of users with a client id are left alone.
 options:
   quotas:

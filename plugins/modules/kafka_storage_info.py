@@ -14,7 +14,7 @@ short_description: Read what Kafka's storage directories are formatted for
 version_added: 0.1.0
 description:
   - Reads C(meta.properties) in each log directory. It changes nothing.
-  - C(kafka-storage info) cannot serve for this, because it exits 1 for any problem at all.
+  - C(kafka-storage info) is not used, because it exits with 1 for every kind of problem.
 options:
   log_dirs:
     description: The directories of C(log.dirs) and C(metadata.log.dir).

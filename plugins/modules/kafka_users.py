@@ -13,9 +13,9 @@ module: kafka_users
 short_description: Give Kafka's users their passwords (SCRAM-SHA-512)
 version_added: 0.1.0
 description:
-  - Brokers keep of a password only what is made of it, so the module logs in with each user's wanted password to see
-    whether it is the present one, and changes it where that is refused.
-  - It hashes here, with a new random salt; neither broker nor disk sees the password itself.
+  - Brokers store only a hash of a password, so the module logs in with each user's listed password, and sets it if the
+    login is refused.
+  - The module hashes on the host, with a new random salt; the password itself reaches neither broker nor disk.
   - After a change it waits until the login succeeds. Users that are not named are left alone.
 options:
   login:

@@ -8,13 +8,13 @@ __metaclass__ = type
 DOCUMENTATION = r"""
 ---
 module: mysql_accounts
-short_description: Hold application accounts of MySQL or MariaDB exactly as listed
+short_description: Keep application accounts of MySQL or MariaDB exactly as listed
 description:
   - Makes accounts, their passwords and their privileges equal to a list. A privilege that is not listed is revoked,
     an account of a listed name at a host that is not listed is dropped. Accounts of other names are left alone.
-  - Puts root on the socket (C(unix_socket) or C(auth_socket)) and drops anonymous accounts and root from other hosts.
-    The temporary password that the community packages write to the error log is used once for that.
-  - A password is compared with the stored hash, so an unchanged one is no change; it never stands in an argument.
+  - Makes root log in over the socket (C(unix_socket) or C(auth_socket)), and drops anonymous accounts and root from
+    other hosts. For that it uses once the temporary password that the community packages write to the error log.
+  - A password is compared with the stored hash, so an unchanged one is no change; it is never in an argument.
   - Works through the server's own client over the socket, as root. No driver is needed on the host.
 version_added: 0.1.0
 author: The ObsCraft authors
@@ -24,7 +24,7 @@ options:
     type: str
     required: true
   accounts:
-    description: The accounts. With an empty list only root is taken care of.
+    description: The accounts. With an empty list only root is changed.
     type: list
     elements: dict
     required: true
@@ -56,7 +56,7 @@ options:
     description:
       - Whether a password that is replaced stays valid beside the new one, so that clients can change over while the
         server goes on (MySQL's C(RETAIN CURRENT PASSWORD), on MariaDB a second way to log in).
-      - Without it, old passwords that a former run has kept are discarded.
+      - If false, old passwords that a former run has kept are discarded.
     type: bool
     default: false
   temporary_password_log:
@@ -72,7 +72,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Hold the reader's account
+- name: Keep the reader's account as listed
   obscraft.fleet.mysql_accounts:
     database: obs
     accounts:
@@ -223,7 +223,7 @@ class Server(object):
 
 
 def claim_root(module, client, program):
-    """Log in as root by socket; where a password bars that, use the temporary one to end its time."""
+    """Log in as root over the socket; if a password prevents that, replace the temporary one by the socket."""
     try:
         client.rows("SELECT VERSION()")
         return []
@@ -233,8 +233,8 @@ def claim_root(module, client, program):
         log = module.params["temporary_password_log"]
         password = temporary_password(log)
         if password is None:
-            found = "%s names no temporary password (rotated away? look into %s*)" % (log, log)
-            raise refused(error, found if log else "no log was given that may name a temporary password")
+            found = "%s contains no temporary password (was the log rotated? look in %s*)" % (log, log)
+            raise refused(error, found if log else "no log with a temporary password was given")
     module.no_log_values.add(password)
     if not module.check_mode:
         # Only MySQL makes temporary passwords. Nothing but ALTER USER is allowed until it is changed, therefore the

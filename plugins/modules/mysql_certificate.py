@@ -8,13 +8,13 @@ __metaclass__ = type
 DOCUMENTATION = r"""
 ---
 module: mysql_certificate
-short_description: Have a running MySQL or MariaDB present the certificate that is on the disk
+short_description: Make a running MySQL or MariaDB use the certificate on the disk
 description:
-  - Compares the certificate that the server presents with the one in its file, and has the server load its files again
-    where they differ (C(ALTER INSTANCE RELOAD TLS), on MariaDB C(FLUSH SSL)). Connections stay open, and nothing is
+  - Compares the certificate that the server presents with the one in its file, and makes the server reload its files
+    if they differ (C(ALTER INSTANCE RELOAD TLS), on MariaDB C(FLUSH SSL)). Connections stay open, and nothing is
     restarted.
-  - It asks the server instead of remembering that a file was written, so that a run which broke off in between is made
-    good by the next one.
+  - It asks the server instead of remembering that a file was written, so that the next run completes one that was
+    interrupted.
   - Works through the server's own client over the socket, as root. No driver is needed on the host.
 version_added: 0.1.0
 author: The ObsCraft authors
@@ -25,7 +25,7 @@ options:
     required: true
   reload:
     description:
-      - Load the files also where the certificate is the same, for a change of the authorities beside it.
+      - Whether to reload the files even if the certificate is the same, after a change of the CAs beside it.
     type: bool
     default: false
   socket:
@@ -38,7 +38,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have the server present its certificate
+- name: Make the server use the certificate on the disk
   obscraft.fleet.mysql_certificate:
     certificate: /etc/obscraft/tls/mysql/cert.pem
 """
@@ -78,7 +78,7 @@ def main():
             load(client)
             if mysql_tls.served(at, _TIMEOUT_S) != wanted:
                 module.fail_json(
-                    msg="the server still presents another certificate than %s: does its configuration name this file?"
+                    msg="the server still presents another certificate than %s: check that its configuration names this file"
                     % path
                 )
     except (mysql_tls.NotServed, ClientError, IOError) as error:

@@ -15,7 +15,7 @@ description:
   - What was applied is recorded in the table C(schema_migrations) with the SHA-256 of the file. An applied file that
     was changed afterwards, that vanished, or a new file that is numbered below an applied one, is a failure that
     names the file; nothing is applied then.
-  - Two runs at the same time cannot meet. A named lock (C(GET_LOCK)) is held by a session of its own until the last
+  - Only one run at a time applies migrations. A separate session holds a named lock (C(GET_LOCK)) until the last
     migration is recorded.
   - Works through the server's own client over the socket, as the user that runs the module (root by socket). No
     driver is needed on the host.
@@ -145,7 +145,7 @@ def pending(migrations, applied):
     for version in sorted(applied):
         name, checksum = applied[version]
         if version not in known:
-            raise Refused("%s was applied to this database, but is not among the files: these are older" % name)
+            raise Refused("%s was applied to this database, but is not among the files: these files are older" % name)
         if known[version].checksum != checksum:
             raise Refused(
                 "%s was changed after it had been applied: restore it and put the change into a new migration"
@@ -196,7 +196,7 @@ def apply(client, database, migration):
     try:
         client.run(_SESSION + migration.text, database)
     except ClientError as error:
-        # The session's own line stands before the file's first.
+        # The session's own line comes before the file's first.
         raise Refused("%s, line %d: %s" % (migration.filename, max(error.line - 1, 1), error.message))
     client.run(record, database)
 

@@ -10,15 +10,15 @@ __metaclass__ = type
 DOCUMENTATION = r"""
 ---
 module: unit_stale
-short_description: See whether a running unit still has an older configuration than the disk
+short_description: Check whether a running unit uses an older configuration than the disk has
 version_added: 0.1.0
 description:
   - Reports a change when the unit runs and one of its files was written after the unit was started or last reloaded,
     or when systemd itself has an older unit file than the disk. A handler that is notified by it restarts or reloads.
-  - A handler that is notified by the task which writes the file is forgotten when the run breaks off in between, and
-    the next run finds the file as it should be. This module asks the machine instead of remembering.
-  - A reload counts when the handler has noted it in O(reload_mark), its last task. Systemd's own record would not do,
-    since a reload that failed stands there like one that succeeded.
+  - If a run fails after a task has written a file, the handler that the task notified is lost, and the next run finds
+    the file unchanged. This module compares the file with the running unit instead.
+  - A reload counts once the last task of the handler has touched O(reload_mark). Systemd's own record is not used,
+    because it does not distinguish a failed reload from a successful one.
   - It changes nothing itself.
 options:
   unit:
@@ -42,7 +42,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See whether nginx has read its configuration
+- name: Check whether nginx has read its configuration
   obscraft.fleet.unit_stale:
     unit: nginx
     files: [/etc/nginx/nginx.conf]

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""The fleet's certificate authority (CA): files of the control node, their change in steps, and what they sign.
+"""The fleet's certificate authority (CA): its files on the control node, its change in steps, and what it signs.
 
 The folder holds
 
@@ -134,8 +134,9 @@ class Authority(NamedTuple):
         if self.has_expired():
             raise AuthorityError(
                 f"the CA's certificate expired on {ends:%Y-%m-%d}",
-                "change it (docs/guides/tls.md): playbooks/certificates.yml with -e certificates_ca_step=trust, and "
-                "when that has ended with this message, with move",
+                "change it (docs/guides/tls.md): run `ansible-playbook playbooks/certificates.yml -i INVENTORY -e "
+                "certificates_ca_step=trust`, which ends with this message again, then the same with "
+                "`-e certificates_ca_step=move`",
             )
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         builder = (
@@ -162,8 +163,8 @@ def subject(use: str, host: str) -> x509.Name:
     # RFC 5280, appendix A.1 (ub-common-name).
     if len(host) > _LONGEST_COMMON_NAME:
         raise AuthorityError(
-            f"the inventory's name {host} is longer than a certificate holds, {_LONGEST_COMMON_NAME} characters",
-            "give the host a shorter one, and its address in ansible_host",
+            f"the inventory's name {host} is longer than a certificate allows, {_LONGEST_COMMON_NAME} characters",
+            "give the host a shorter name in the inventory; ansible_host has its address",
         )
     parts = ((NameOID.ORGANIZATION_NAME, ORGANIZATION), (NameOID.ORGANIZATIONAL_UNIT_NAME, use),
              (NameOID.COMMON_NAME, host))  # fmt: skip
@@ -179,7 +180,7 @@ def general_names(names: Sequence[str]) -> list[x509.GeneralName]:
     foreign = [name for name in names if not name.isascii()]
     if foreign:
         raise AuthorityError(
-            f"{foreign[0]} is no DNS name", "write it as it stands in the DNS, which has xn-- for other letters"
+            f"{foreign[0]} is no DNS name", "write it as in the DNS, where letters beyond ASCII are encoded (xn--...)"
         )
     return [
         x509.IPAddress(ip_address(name)) if is_address(name) else x509.DNSName(name) for name in dict.fromkeys(names)
@@ -344,15 +345,15 @@ def _move(folder: Folder, passphrase: str, _days: float, dry: bool) -> bool:
     if not folder.next_key.exists():
         if folder.old.exists():
             return False
-        raise AuthorityError("no change of the CA has begun", "do the step trust first")
+        raise AuthorityError("no change of the CA has begun", "run the step trust first")
     present = load(folder, passphrase)
     following = _of_key(present.trusted, read_key(folder.next_key, passphrase), folder.next_key, folder.trusted)
     kept = _with_issuers(following, present.trusted)
     old = [found for found in _with_issuers(present.certificate, present.trusted) if found not in kept]
     if not old:
         raise AuthorityError(
-            f"the present CA is an issuer of the next one ({folder.next_key}), so that it would stay trusted",
-            "take a next CA that it has not issued",
+            f"the present CA is an issuer of the next one ({folder.next_key}), so it would stay trusted",
+            "use a next CA that the present one has not issued",
         )
     if not dry:
         _write(folder.old, as_pem(old), 0o644)
@@ -364,7 +365,7 @@ def _move(folder: Folder, passphrase: str, _days: float, dry: bool) -> bool:
 
 def _drop(folder: Folder, passphrase: str, _days: float, dry: bool) -> bool:
     if folder.next_key.exists():
-        raise AuthorityError(f"the next CA does not sign yet ({folder.next_key} exists)", "do the step move first")
+        raise AuthorityError(f"the next CA does not sign yet ({folder.next_key} exists)", "run the step move first")
     if not folder.old.exists():
         return False
     old = read_certificates(folder.old)
@@ -436,7 +437,7 @@ def _of_key(certificates: Sequence[x509.Certificate], key: Any, key_path: Path, 
     found = max(own, key=valid_until)
     fault = chain_fault(found, [], certificates)
     if fault:
-        # OpenSSL accepts a chain at its root alone, so hosts would take each certificate for a bad one.
+        # OpenSSL accepts a chain only up to its root, so hosts would reject every certificate.
         raise AuthorityError(
             f"{path} has the certificate of an intermediate CA, but not all of its issuers ({fault})",
             "add the missing ones up to the root",

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Which program of which host listens where, and for whom: the one list of ports.
+"""Which program of which host listens on which port, and for whom: the only list of ports.
 
 The firewall's rules, the preflight's search for two services on one port, ``docs/reference/ports.md`` and the lab's
 test of all ports are made from it.
@@ -17,7 +17,7 @@ from ansible_collections.obscraft.fleet.plugins.filter.listen_ports import PORT
 #: Gives a variable's value on the host, the roles' defaults included; None where it has none.
 Value = Callable[[str], Any]
 
-#: In place of a group: each host of the fleet.
+#: Instead of a group: every host of the fleet.
 EVERY_HOST = "all"
 #: In place of a group among the sources: every client, and the addresses in ``firewall_admin_sources``. Where
 #: others may come, the variable with their addresses.

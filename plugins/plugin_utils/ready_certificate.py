@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Certificates that a site brings along, and whether they can work."""
+"""A site's own ready certificates, and whether they can be used."""
 
 from __future__ import annotations
 

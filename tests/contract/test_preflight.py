@@ -40,7 +40,7 @@ EXPECTED = {
     ),
     "alert-template-broken": Expected("control node", "zh/kinds/ratio.j2:2: unexpected '}'", "alert-messages.md"),
     "alert-template-misnamed": Expected("control node", "en/titel.j2: no template of messages has", "title.j2"),
-    "alert-templates-absent": Expected("control node", "consumer_alert_templates is no folder", "make the folder"),
+    "alert-templates-absent": Expected("control node", "consumer_alert_templates is no folder", "create the folder"),
     "alert-templates-relative": Expected("app1", "is 'alert-templates', not an absolute path", "inventory_dir"),
     "archive-absent": Expected("control node", "kafka_archive does not exist", "obsctl artifacts build"),
     "auth-pass-empty": Expected(LB, "keepalived_auth_pass cannot be used: a secret in the inventory is empty", "vault"),
@@ -62,7 +62,7 @@ EXPECTED = {
         "app1", "token of alert channel ops cannot be used: it holds a line break or", "on one line"
     ),
     "channel-type-unknown": Expected("app1", "webhook, wecom, got: telegram", "argument_specs"),
-    "channel-url-with-token": Expected("app1", "alert channel ops carries its access_token", "token or secret"),
+    "channel-url-with-token": Expected("app1", "alert channel ops contains its access_token", "token or secret"),
     "channel-without-scheme": Expected("app1", "its url does not begin with https://", "https://HOST"),
     "console-address-is-a-name": Expected("app1", "console_address is console.example.com, not an", "0.0.0.0"),
     "console-header-misnamed": Expected(

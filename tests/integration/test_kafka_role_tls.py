@@ -354,7 +354,7 @@ def test_a_wrong_password_an_unknown_user_and_no_login_are_refused(guarded: Clus
             kafka_wire.log_in(login, user, password, 10, guarded.files())
     with pytest.raises(kafka_wire.KafkaError):
         kafka_wire.metadata([login], 5, guarded.files())
-    with pytest.raises(kafka_wire.KafkaError, match="it takes logins by nothing, not by SCRAM-SHA-512"):
+    with pytest.raises(kafka_wire.KafkaError, match="it supports logins by nothing, not by SCRAM-SHA-512"):
         kafka_wire.log_in(guarded.address("kafka_tls_broker_port"), "admin", PASSWORDS["admin"], 10, guarded.files())
 
 

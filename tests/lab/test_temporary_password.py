@@ -65,7 +65,7 @@ def test_the_temporary_password_is_found_used_once_and_never_shown(first_start: 
     first_start.ssh("db1", "mv", LOG, ROTATED)
     missed = _apply(**settings)
     assert missed.code == 2, missed.said
-    assert f"{LOG} names no temporary password (rotated away? look into {LOG}*)" in missed.said
+    assert f"{LOG} contains no temporary password (was the log rotated? look in {LOG}*)" in missed.said
     assert "ALTER USER root@localhost IDENTIFIED WITH auth_socket" in missed.said
 
     first_start.ssh("db1", "sh", "-c", f"cat {ROTATED} >> {LOG}")

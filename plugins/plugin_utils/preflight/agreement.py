@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Variables of two roles that mean one thing, because each role stands alone."""
+"""Variables of two roles that must have the same value; there are two because each role can be used alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, value_at
 
-#: (group, variable, group, variable); a dot goes into a dictionary.
+#: (group, variable, group, variable); a dot leads into a dictionary.
 MUST_AGREE = (
     ("filebeat", "filebeat_topic_access", "consumer", "consumer_topics.access"),
     ("filebeat", "filebeat_topic_error", "consumer", "consumer_topics.error"),

@@ -1,9 +1,9 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Alert channels: what obsctl-alerter would refuse at its start, asked before a host is touched.
+"""Alert channels: what obsctl-alerter would refuse at its start, checked before a host is touched.
 
 The alerter's own checks are in ``obsctl`` (its package ``channels``), which the control node need not have; a contract
-test fails by name where the two differ.
+test fails where the two differ.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _url_faults(f"{what}: its proxy", str(channel["proxy"]))
         if "@" in str(channel["proxy"]):
             yield (
-                f"{what}: its proxy holds a login, and would stand in a file that all may read",
+                f"{what}: its proxy contains a login, which would be in a file that all users may read",
                 "leave proxy out, and set HTTPS_PROXY on the consumer's host: `systemctl edit obsctl-alerter`",
             )
     if type_ in ROBOTS:
@@ -122,7 +122,7 @@ def _faults(channel: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _login_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yield what does not fit together of a Kafka channel's protocol and login."""
+    """Yield where a Kafka channel's protocol and login contradict each other."""
     protocol = str(channel.get("protocol") or "PLAINTEXT")
     given = [name for name in ("username", "password") if channel.get(name)]
     if protocol.startswith("SASL_") and len(given) < 2:
@@ -154,7 +154,7 @@ def _url_faults(what: str, url: str) -> Iterator[Fault]:
         host, _port = parts.hostname or "", parts.port
         host.encode("idna")
     except ValueError:
-        # The parser's own words may hold a piece of the url, and that may be a secret.
+        # The parser's message may contain a part of the url, which may be a secret.
         yield f"{what} has no valid host or port", fix
         return
     if parts.scheme not in ("http", "https") or not host:
@@ -173,16 +173,16 @@ def _telling(what: str, url: str, also: Sequence[str]) -> Iterator[Fault]:
     telling = [key for key in keys if SECRET_KEY.search(key) or key in also]
     if telling or parts.password:
         yield (
-            f"the url of {what} carries its {', '.join(telling) or 'password'}: it would stand in a file that all may "
-            "read",
-            "take it out of the url; the option token or secret takes it, as a reference",
+            f"the url of {what} contains its {', '.join(telling) or 'password'}: it would be in a file that all "
+            "users may read",
+            "remove it from the url and give it in the option token or secret, as a reference",
         )
 
 
 def _mail_faults(what: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
     host, port = str(channel.get("host") or ""), int(channel.get("port") or 25)
     if host and not MAIL_HOST.match(host):
-        # Somebody may have written a whole url, with the password before the host.
+        # The value may be a whole url, with a password before the host.
         shown = host.rpartition("@")[2]
         yield f"{what}: host is {shown!r}, not a mail server's name", "write the name alone; the port goes into port"
     if channel.get("port") is not None and not 0 < int(channel["port"]) < 2**16:

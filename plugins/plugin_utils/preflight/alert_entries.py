@@ -86,11 +86,11 @@ def option_faults(
 def mistyped(
     what: str, options: Mapping[str, Any], but: Sequence[str] = (), types: Mapping[str, str] | None = None
 ) -> Iterator[Fault]:
-    """Yield (what is wrong, what to do) about options that are not of the type that the alerter's file wants.
+    """Yield (what is wrong, what to do) about options that do not have the type that the alerter's file needs.
 
     Args:
         what: the channel or rule.
-        options: its options; what another rule of the preflight refuses at all is not named again.
+        options: its options; one that another rule refuses is not reported again.
         but: options that the role replaces by a text of its own.
         types: of the options, in Ansible's words; by default those of channels.
     """

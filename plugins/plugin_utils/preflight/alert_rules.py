@@ -1,8 +1,8 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Alert rules: what obsctl-alerter would refuse at its start, asked before a host is touched.
+"""Alert rules: what obsctl-alerter would refuse at its start, checked before a host is touched.
 
-The options come from :mod:`rule_options`, which is written from the alerter's own. What only the alerter can judge
+The options come from :mod:`rule_options`, which is generated from the alerter's own. What only the alerter can check
 (filters, fields, combinations) is checked on the host before it starts.
 """
 

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""The site's own templates of messages: what obsctl-alerter would refuse, as far as a file alone shows it.
+"""The site's own templates of messages: what obsctl-alerter would refuse and the file alone shows.
 
 What a template does with its variables is tried on the host before the alerter starts (``obsctl-alerter --check``).
 """
@@ -50,8 +50,8 @@ def alert_templates(fleet: Fleet) -> Iterator[Problem]:
         if files is None:
             yield Problem(
                 "control node",
-                f"consumer_alert_templates is no folder that can be read: {folder}",
-                "make the folder, or leave consumer_alert_templates empty",
+                f"consumer_alert_templates is no folder that this user can read: {folder}",
+                "create the folder, or leave consumer_alert_templates empty",
             )
             continue
         for name, text in sorted(files.items()):

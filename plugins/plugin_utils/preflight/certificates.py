@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""The CA of the fleet and ready certificates, before a host waits for one."""
+"""The CA of the fleet and ready certificates, checked before a host needs one."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def hosts(fleet: Fleet) -> list[tuple[str, Variables]]:
 
 
 def database_password(fleet: Fleet) -> Iterator[Problem]:
-    """The console's account of the database has a password; that of its user in Kafka is a matter of TLS there."""
+    """The console's database account has a password; the rule about TLS stages checks its Kafka user's."""
     for host, variables in fleet.group("mysql")[:1]:
         wanted = [one for one, own in hosts(fleet) if "console_database_password" not in fleet.inventory_names[one]]
         if wanted and not variables.get("mysql_console_password"):
@@ -42,7 +42,7 @@ def database_password(fleet: Fleet) -> Iterator[Problem]:
 
 
 def address(fleet: Fleet) -> Iterator[Problem]:
-    """What the console listens on is an address, which a browser elsewhere reaches."""
+    """console_address is an address that a browser on another machine can reach."""
     for host, variables in hosts(fleet):
         given = variables.get("console_address")
         try:
@@ -56,25 +56,25 @@ def address(fleet: Fleet) -> Iterator[Problem]:
 
 
 def proxy(fleet: Fleet) -> Iterator[Problem]:
-    """A header that names the user comes from proxies that are known, and can be one."""
+    """The header that names the user is a valid one, and trusted proxies are listed."""
     for host, variables in hosts(fleet):
         header = str(variables.get("console_trusted_header") or "")
         if not HEADER.match(header):
             yield Problem(
                 host,
-                f"console_trusted_header is {header}, which no header can be called",
+                f"console_trusted_header is {header}, which is not a valid header name",
                 "write letters, digits and -, such as X-Remote-User",
             )
         elif header and not variables.get("console_trusted_proxies"):
             yield Problem(
                 host,
-                f"console_trusted_header is {header}, but console_trusted_proxies names no proxy that says it",
+                f"console_trusted_header is {header}, but console_trusted_proxies lists no proxy that may send it",
                 "list the addresses of the proxies in console_trusted_proxies",
             )
 
 
 def oidc(fleet: Fleet) -> Iterator[Problem]:
-    """With a provider of OpenID Connect the console knows as whom it asks, and nobody on the way can listen."""
+    """For an OpenID Connect provider the console has a client id and a secret, and the connection is encrypted."""
     for host, variables in hosts(fleet):
         if not variables.get("console_oidc_issuer"):
             continue
@@ -84,7 +84,7 @@ def oidc(fleet: Fleet) -> Iterator[Problem]:
                     host, f"{name} is {given}, not an address of https", "write https://HOST or https://HOST:PORT"
                 )
         for name, fix in (
-            ("console_oidc_client_id", "set it to the client as which the console is registered there"),
+            ("console_oidc_client_id", "set it to the console's client id at the provider"),
             ("console_oidc_client_secret", "set it to vault:VARIABLE, file:/PATH or env:NAME"),
         ):
             if not variables.get(name):

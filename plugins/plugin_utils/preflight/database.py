@@ -33,7 +33,7 @@ def mysql_on_debian(fleet: Fleet) -> Iterator[Problem]:
 
 
 def certificate_names(fleet: Fleet) -> Iterator[Problem]:
-    """Clients that verify the server's certificate ask for it by a name that it will have."""
+    """Clients that verify the server's certificate connect by a name that it will contain."""
     for host, variables in fleet.group("mysql")[:1]:
         names = variables.get("mysql_certificate_names")
         if variables.get("mysql_tls", "clear") == "clear" or names is None:

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""The inputs of Filebeat: one that takes another's name or files ships its lines twice, or not at all."""
+"""The inputs of Filebeat: if two share an id or files, lines are shipped twice or not at all."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def _own(variables: Variables) -> Iterator[tuple[str, list[str]]]:
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether a name that one glob surely takes is taken by the other as well."""
+    """Whether a name that certainly matches one glob also matches the other."""
     ones, others = one.split("/"), other.split("/")
     return len(ones) == len(others) and (_takes(others, ones) or _takes(ones, others))
 
 
 def _takes(globs: list[str], names: list[str]) -> bool:
-    # A star takes the empty text, too.
+    # A star also matches the empty text.
     return all(fnmatch.fnmatchcase(name.replace("*", ""), glob) for name, glob in zip(names, globs, strict=True))

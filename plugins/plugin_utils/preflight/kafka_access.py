@@ -13,7 +13,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import co
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.kafka_node import brokers, given_properties
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 
-#: Properties that the role makes with fleet_tls.
+#: Properties that the role computes with fleet_tls.
 GUARDED = (
     "listeners",
     "advertised.listeners",
@@ -28,7 +28,7 @@ USERS = ("filebeat", "consumer", "alerter", "console", "obsctl", "admin")
 
 
 def tls_stages(fleet: Fleet) -> Iterator[Problem]:
-    """The cluster is in one stage of TLS, and has what that needs."""
+    """All nodes are in the same TLS stage, and have what it needs."""
     by_stage: dict[str, list[str]] = defaultdict(list)
     for host, variables in fleet.group("kafka"):
         by_stage[_stage(variables)].append(host)
@@ -43,7 +43,7 @@ def tls_stages(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(
                 host,
                 f"kafka_tls_stage is {stage}, but fleet_tls is false: no host gets a certificate",
-                "set fleet_tls to true, or take kafka_tls_stage out; playbooks/tls.yml moves a running fleet both ways",
+                "set fleet_tls to true, or remove kafka_tls_stage; playbooks/tls.yml moves a running fleet both ways",
             )
             continue
         for user in USERS:
@@ -58,7 +58,7 @@ def tls_stages(fleet: Fleet) -> Iterator[Problem]:
 
 
 def listeners(fleet: Fleet) -> Iterator[Problem]:
-    """In clear, shippers, brokers and the role itself use kafka_broker_port; with TLS the role has all listeners."""
+    """Without TLS, shippers, brokers and the role use kafka_broker_port; with TLS the role sets all listeners."""
     for host, variables in fleet.group("kafka"):
         if _stage(variables) != "clear":
             for name in set(given_properties(variables)) & set(GUARDED):
@@ -75,9 +75,9 @@ def listeners(fleet: Fleet) -> Iterator[Problem]:
         if given and _listeners(variables).get(port) != "PLAINTEXT":
             yield Problem(
                 host,
-                f"kafka_properties sets listeners to {given}: the shippers and the role itself speak to port "
+                f"kafka_properties sets listeners to {given}: the shippers and the role itself connect to port "
                 f"{port} without TLS",
-                f"keep PLAINTEXT://:{port} among the listeners; one with TLS may stand beside it, on another port",
+                f"keep PLAINTEXT://:{port} among the listeners; you may add one with TLS on another port",
             )
 
 
@@ -87,11 +87,11 @@ def client_listeners(fleet: Fleet) -> Iterator[Problem]:
         protocol = variables.get("kafka_client_security_protocol") or "PLAINTEXT"
         port = str(variables.get("kafka_client_port") or _broker_port(variables))
         guarded = _stage(variables) != "clear"
-        # What the role writes where nothing is set.
+        # The listeners that the role writes if kafka_properties sets none.
         known = (not guarded and _listeners(variables)) or _own_listeners(variables)
         if known.get(port) == protocol:
             continue
-        # Said already, by the rule about listeners.
+        # The rule about listeners reports this.
         if port == _broker_port(variables) and protocol == "PLAINTEXT":
             continue
         if guarded:
@@ -99,16 +99,16 @@ def client_listeners(fleet: Fleet) -> Iterator[Problem]:
                 host,
                 f"clients speak {protocol} to port {port} (kafka_client_port), but with fleet_tls they log in over TLS "
                 f"on port {variables.get('kafka_tls_port') or 9094}",
-                "take kafka_client_port and kafka_client_security_protocol out: they follow fleet_tls",
+                "remove kafka_client_port and kafka_client_security_protocol: they follow fleet_tls",
             )
             continue
         speaks = f"is a listener of {known[port]}" if port in known else "has no listener"
         yield Problem(
             host,
             f"clients speak {protocol} to port {port} (kafka_client_port), which {speaks}",
-            f"give it one in kafka_properties (listeners, advertised.listeners, listener.security.protocol.map) beside "
+            "add one in kafka_properties (listeners, advertised.listeners, listener.security.protocol.map) beside "
             f"PLAINTEXT://:{_broker_port(variables)}; or set kafka_client_port and kafka_client_security_protocol to "
-            "one that there is",
+            "an existing listener",
         )
 
 
@@ -125,16 +125,16 @@ def client_logins(fleet: Fleet) -> Iterator[Problem]:
             protocol = str(variables.get(f"{kind}_security_protocol") or "PLAINTEXT")
             user, password = variables.get(f"{prefix}_user"), variables.get(f"{prefix}_password")
             if not protocol.startswith("SASL_"):
-                # What the consumer follows is named once, at the brokers.
+                # The consumer follows kafka_client: that problem is reported once, for the brokers.
                 if (user or password) and group == "kafka":
                     yield Problem(
                         host,
                         f"{prefix}_user is set, but with {kind}_security_protocol {protocol} there is no login",
-                        f"set {kind}_security_protocol to SASL_SSL, or take {prefix}_user and {prefix}_password out",
+                        f"set {kind}_security_protocol to SASL_SSL, or remove {prefix}_user and {prefix}_password",
                     )
                 continue
             for name, value in ((f"{prefix}_user", user), (f"{prefix}_password", password)):
-                # Of the users that the role creates, another rule says it.
+                # For users that the role creates, another rule reports it.
                 own = group == "kafka" and _stage(variables) == "clear"
                 if not value and (own or name in fleet.inventory_names.get(host, ())):
                     yield Problem(
@@ -145,14 +145,14 @@ def client_logins(fleet: Fleet) -> Iterator[Problem]:
 
 
 def client_certificates(fleet: Fleet) -> Iterator[Problem]:
-    """A certificate and its key belong together, and do something with TLS alone."""
+    """A certificate and its key are both set or both empty, and only with TLS."""
     files = ("kafka_client_ca_file", "kafka_client_certificate_file", "kafka_client_key_file")
     for host, variables in fleet.group("kafka"):
         authority, certificate, key = (variables.get(name) for name in files)
         if bool(certificate) != bool(key):
             empty, given = (files[2], files[1]) if certificate else (files[1], files[2])
             yield Problem(
-                host, f"{given} is set and {empty} is not: a client shows both", f"set {empty}, or take {given} out"
+                host, f"{given} is set and {empty} is not: a client needs both", f"set {empty}, or remove {given}"
             )
         protocol = str(variables.get("kafka_client_security_protocol") or "PLAINTEXT")
         if (authority or certificate) and protocol not in ("SSL", "SASL_SSL"):
@@ -160,12 +160,12 @@ def client_certificates(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(
                 host,
                 f"{given} is set, but with kafka_client_security_protocol {protocol} there is no TLS",
-                f"set kafka_client_security_protocol to SSL or SASL_SSL, or take {given} out",
+                f"set kafka_client_security_protocol to SSL or SASL_SSL, or remove {given}",
             )
 
 
 def rights_and_quotas(fleet: Fleet) -> Iterator[Problem]:
-    """Rights and quotas are what Kafka knows, and the users that have them log in."""
+    """Rights and quotas are ones that Kafka knows, and their users can log in."""
     for host, variables in fleet.group("kafka"):
         for name, read, example in (
             ("kafka_extra_rights", wanted_acls, "reports: [{resource: topic, names: [nginxlog], operations: [Read]}]"),
@@ -173,7 +173,7 @@ def rights_and_quotas(fleet: Fleet) -> Iterator[Problem]:
         ):
             given = variables.get(name) or {}
             if not isinstance(given, Mapping):
-                continue  # the rule about kinds says it
+                continue  # reported by kinds.wrong_types
             try:
                 read(given)
             except ValueError as error:
@@ -183,7 +183,7 @@ def rights_and_quotas(fleet: Fleet) -> Iterator[Problem]:
                 yield Problem(
                     host,
                     f"{name} names {', '.join(given)}, but without fleet_tls no user logs in to the brokers",
-                    f"set fleet_tls to true, or take {name} out",
+                    f"set fleet_tls to true, or remove {name}",
                 )
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Kafka's disks: whether the retention fits, and what lies on them."""
+"""Kafka's disks: whether the retained records fit, and whether foreign directories are on them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def disks(fleet: Fleet) -> Iterator[Problem]:
 
 
 def foreign_directories(fleet: Fleet) -> Iterator[Problem]:
-    """A broker takes each directory among its data for a partition, and does not start where one is not."""
+    """A broker expects every directory in its data to be a partition, and does not start otherwise."""
     for host, _variables in brokers(fleet):
         look = fleet.look(host)
         for path in look.foreign_directories:
@@ -54,6 +54,4 @@ def foreign_directories(fleet: Fleet) -> Iterator[Problem]:
                 fix += f": `rmdir {path}`, which removes an empty one" if name == "lost+found" else ""
             else:
                 fix = f"give Kafka a directory of its own below it: kafka_data_dir: {parent}/data"
-            yield Problem(
-                host, f"{path} is no partition: Kafka does not start with such a directory among its data", fix
-            )
+            yield Problem(host, f"{path} is no partition: Kafka does not start with such a directory in its data", fix)

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Kafka's topics: whether each can be created, is there for its use, and takes what is written to it."""
+"""Kafka's topics: whether each can be created, exists for its use, and accepts what is written to it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _colliding(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def topic_uses(fleet: Fleet) -> Iterator[Problem]:
-    """Each use has a topic: an inventory that overrides fleet_topics replaces all of them."""
+    """Each use has a topic: an inventory that sets fleet_topics replaces the whole default."""
     for host, variables in fleet.group("kafka"):
         uses = variables.get("fleet_topics")
         missing = [use for use in USES if not ((uses or {}).get(use) or {}).get("name")]
@@ -105,7 +105,7 @@ def topic_uses(fleet: Fleet) -> Iterator[Problem]:
 
 
 def topics_of_alerters(fleet: Fleet) -> Iterator[Problem]:
-    """The state is one partition, whose holder is the active alerter; what people said is kept however old."""
+    """The state has one partition, whose owner is the active alerter; what people entered is kept forever."""
     for host, variables in fleet.group("kafka"):
         for use, what in _COMPACTED.items():
             topic = (variables.get("fleet_topics") or {}).get(use) or {}

@@ -16,7 +16,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model imp
 )
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.values import SHOWN
 
-#: How Ansible logs in; no role declares it, and Ansible itself stops at a value of another kind with words of its own.
+#: Login variables, which no role declares; Ansible's own message about a wrong kind would end the run.
 LOGIN = {
     "ansible_host": {"type": "str"},
     "ansible_port": {"type": "int", "description": "The TCP port of the host's sshd, between 1 and 65535."},
@@ -29,7 +29,7 @@ LOGIN = {
     "ansible_become_user": {"type": "str"},
     "ansible_python_interpreter": {"type": "str"},
 }
-#: Another name of some of them, for Ansible's ssh plugin.
+#: Some have a second name, for Ansible's ssh plugin.
 LOGIN |= {name.replace("_", "_ssh_", 1): LOGIN[name] for name in ("ansible_host", "ansible_port", "ansible_user")}
 
 
@@ -107,7 +107,7 @@ KINDS = {
 #: A key that YAML reads as a number or as true; of ``0123`` it makes 83, so the text cannot be restored from it.
 _KEY: Mapping[str, Any] = {"type": "key"}
 _BOOLEANS = ("yes", "no", "on", "off", "true", "false", "y", "n", "t", "f", "1", "0")
-#: Mappings with names of another program's as keys, and what their values are; those of all others are single values.
+#: Mappings whose keys are names from another program, and the kind of their values; all others have single values.
 _TEXTS: Mapping[str, Any] = {"type": "list", "elements": "str"}
 _RIGHT = {"resource": {"type": "str"}, "names": _TEXTS, "pattern": {"type": "str"}, "operations": _TEXTS}
 _ENTRIES: Mapping[str, Mapping[str, Any]] = {

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""What a host says about itself: the ``key=value`` lines of ``playbooks/templates/preflight-look.sh.j2``."""
+"""What a host reports about itself: the ``key=value`` lines of ``playbooks/templates/preflight-look.sh.j2``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Look:
-    """A host's answer; what it did not say is empty.
+    """A host's answer; what it did not report is empty.
 
     Attributes:
         silence: why there is no answer, in the words of ssh, Ansible or the host's shell; None where it answered.

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""What services take of a host's memory at their start, against what it has."""
+"""The memory that services reserve at their start, compared with what the host has."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""What a rule may know (:class:`Fleet`) and what it answers (:class:`Problem`)."""
+"""What a rule is given (:class:`Fleet`) and what it returns (:class:`Problem`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROLES_OF_GROUP = {
 
 
 class Problem(NamedTuple):
-    """What cannot work, on which host (``fleet`` for all of them), and what to do about it."""
+    """What cannot work, on which host (``fleet`` for all of them), and how to fix it."""
 
     host: str
     problem: str

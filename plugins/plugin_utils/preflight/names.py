@@ -51,7 +51,7 @@ def tags(fleet: Fleet) -> Iterator[Problem]:
 
 
 def strays(fleet: Fleet) -> Iterator[Problem]:
-    """Hosts that no playbook would touch, without a word."""
+    """Hosts that no playbook would touch, and that Ansible would not mention."""
     foreign = next((own.get("fleet_foreign_groups") for own in fleet.hosts.values()), None) or []
     for host, groups in fleet.strays.items():
         unknown = [name for name in groups if not any(fnmatch.fnmatchcase(name, str(pattern)) for pattern in foreign)]
@@ -89,7 +89,7 @@ def host_names(fleet: Fleet) -> Iterator[Problem]:
 
 
 def own_names(fleet: Fleet) -> Iterator[Problem]:
-    """A name that distinguishes hosts, set once for several of them."""
+    """A name that must differ between hosts, but is set once for several of them."""
     for group, variable, why in OWN_NAMES:
         users: dict[str, list[str]] = {}
         for host, variables in fleet.group(group):

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Addresses of hosts, the virtual address, names, ports, and who may come."""
+"""Addresses of hosts, the virtual address, names, ports, and allowed sources."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOSTS = (("nginx_backend_hosts", "backend"), ("keepalived_hosts", "lb"))
 END_HOST = re.compile(r"[\w.-]+\Z|\[[0-9A-Fa-f:.]+\]\Z")
 IPV6_FIX = (
     "give every host and the virtual address an IPv4 address: VRRP, firewall rules, database accounts and Kafka's "
-    "listeners are written for IPv4 here"
+    "listeners support IPv4 only"
 )
 
 
@@ -54,7 +54,7 @@ def within(address: str, network: Any) -> bool:
 
 
 def network_fault(text: Any) -> tuple[str, str] | None:
-    """Return why a text is neither an address nor a network, and what to write; None where it is one."""
+    """Return why a text is neither an address nor a network, and what to write; None if it is one."""
     try:
         network = ipaddress.ip_network(str(text), strict=False)
     except ValueError:
@@ -83,7 +83,7 @@ def _unusable(address: Address) -> str | None:
 
 
 def addresses(fleet: Fleet) -> Iterator[Problem]:
-    """Each host has an IPv4 address of its own under which the others reach it."""
+    """Each host has its own IPv4 address at which the others reach it."""
     by_address: dict[Address, list[str]] = defaultdict(list)
     for host, variables in fleet.hosts.items():
         own = variables.get("ansible_host")
@@ -112,12 +112,12 @@ def addresses(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(
                 ", ".join(hosts),
                 f"share the address {address}",
-                "correct ansible_host; one machine with several tasks is one host that is in several groups",
+                "correct ansible_host; a machine with several tasks is one host in several groups",
             )
 
 
 def advertised_hosts(fleet: Fleet) -> Iterator[Problem]:
-    """What Kafka hands to its clients; where it follows ansible_host, that one is judged."""
+    """The address that Kafka gives to its clients; if it follows ansible_host, only that one is reported."""
     for host, variables in fleet.group("kafka"):
         given = variables.get("kafka_advertised_host")
         address = parse_address(given)
@@ -155,7 +155,7 @@ def virtual_address(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _in_its_network(host: str, variables: Variables, name: str, vip: Address) -> Iterator[Problem]:
-    """The virtual address and the balancer's own lie in one network, and the former can be a host's there."""
+    """The virtual address is in the balancer's network, and a host there may have it."""
     prefix = variables.get(f"{name}_prefix", 24)
     fix = f"set {name}_prefix to the network's prefix length, such as 24"
     try:
@@ -271,7 +271,7 @@ def lock_out(fleet: Fleet) -> Iterator[Problem]:
 
 
 def ports(fleet: Fleet) -> Iterator[Problem]:
-    """No two services of a host listen on one port of one address."""
+    """No two services of a host listen on the same port of the same address."""
     for host, variables in fleet.hosts.items():
         groups = [group for group, members in fleet.groups.items() if host in members]
         listening: list[Socket] = []
@@ -287,7 +287,7 @@ def ports(fleet: Fleet) -> Iterator[Problem]:
 
 
 def listens(fleet: Fleet) -> Iterator[Problem]:
-    """What nginx's listen takes; a name would have to resolve whenever nginx starts."""
+    """The values of nginx's listen; a name is refused, as it would have to resolve at each start of nginx."""
     for host, variables in fleet.group("lb"):
         for name, port in (("nginx_listen", 80), ("nginx_tls_listen", 443)):
             given = [str(directive) for directive in variables.get(name) or []]

@@ -28,7 +28,7 @@ def target_python(fleet: Fleet) -> Iterator[Problem]:
     for host, look in fleet.answers():
         text, system = look.python, look.os_name or "the host"
         if _el_major(look) in ("7", "8") and fleet.core > (2, 16):
-            # Another Python beside it does not help: dnf, yum and SELinux have bindings for the platform's alone.
+            # A second Python does not help: only the platform's has bindings for dnf, yum and SELinux.
             what = f"the package manager of {system} runs on a Python that ansible-core {core} no longer supports"
             yield Problem(host, what, legacy)
             continue

@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Hosts that could not be asked: why, in ssh's own words, and the command that shows or mends it."""
+"""Hosts that did not answer: why, in ssh's own words, and the command that shows or fixes it."""
 
 from __future__ import annotations
 
@@ -80,6 +80,6 @@ def unreachable(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _login_is_named(fleet: Fleet, host: str) -> bool:
-    """Whether another rule has named a value of the host's login: then its silence is no other problem."""
+    """Whether another rule has reported a login value of the host: then its silence is not a second problem."""
     broken = fleet.broken.get(host, {})
     return any(name in broken and broken[name] is None for name in LOGIN)

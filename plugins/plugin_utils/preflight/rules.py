@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""All rules in their order, and the one way to ask them."""
+"""All rules in their order, and the function that runs them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight import (
 )
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Rule
 
-#: A new rule is a function in its subject's module, an entry here, and an inventory that it finds fault with.
+#: A new rule needs a function in its subject's module, an entry here, and a test inventory with its problem.
 RULES: tuple[Rule, ...] = (
     names.tags,
     names.groups_are_there,
@@ -128,23 +128,23 @@ def find_problems(fleet: Fleet) -> list[Problem]:
 
 
 def _judge(rule: Rule, fleet: Fleet) -> list[Problem]:
-    """Return what a rule finds; one that fails is a problem itself and hides none of the others."""
+    """Return what a rule finds; a rule that fails is itself a problem, and the others still run."""
     try:
         return list(rule(fleet))
-    except Exception as error:  # the text may hold a value, and a value may be a secret
+    except Exception as error:  # the text may contain a value, which may be a secret
         name = getattr(rule, "__name__", "of this collection")
         what = f"the check {name} cannot judge this inventory ({type(error).__name__})"
         return [
             Problem(
                 "fleet",
                 what,
-                "a value that this check reads has the wrong type: compare them with roles/*/meta/argument_specs.yml",
+                "a value that this check reads has the wrong type: compare yours with roles/*/meta/argument_specs.yml",
             )
         ]
 
 
 def _without(fleet: Fleet, values_of: Set[tuple[str, str]]) -> Fleet:
-    """Return the fleet without the (host, variable) that are named already: no other rule stumbles over them."""
+    """Return the fleet without the (host, variable) that are already reported, so that no other rule fails on them."""
     hidden: dict[str, set[str]] = defaultdict(set)
     for host, name in values_of:
         hidden[host].add(name)
@@ -154,7 +154,7 @@ def _without(fleet: Fleet, values_of: Set[tuple[str, str]]) -> Fleet:
 
 
 class _Without(Mapping[str, Any]):
-    """A host's variables but some."""
+    """A host's variables, without the hidden ones."""
 
     def __init__(self, variables: Mapping[str, Any], hidden: set[str]) -> None:
         self._variables = variables

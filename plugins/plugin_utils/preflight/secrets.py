@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Secrets that cannot be read or are none, and files that the control node lacks."""
+"""Secrets that cannot be read or used, and files that the control node lacks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STORE = (
 
 
 def secret_fault(value: str, *, on_the_wire: bool, is_pem: bool = False) -> str | None:
-    """Return why a secret is none, or None; the secret itself is not in the text.
+    """Return why a secret cannot be used, or None; the text does not contain the secret.
 
     Args:
         value: the secret.

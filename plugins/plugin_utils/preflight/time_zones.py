@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Time zones: that they exist, and that nginx's error lines are read in the zone that they are written in."""
+"""Time zones: that they exist, and that nginx's error lines are read in the zone in which nginx writes them."""
 
 from __future__ import annotations
 

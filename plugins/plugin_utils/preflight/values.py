@@ -1,6 +1,6 @@
 # Copyright (c) The ObsCraft authors
 # Apache-2.0 (see LICENSE)
-"""Single values: out of range, or not in the notation that the program wants."""
+"""Single values: out of range, or not in the form that the program expects."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ RANGES = (
     ("nginx_read_timeout", 1, INT_MAX),
     ("nginx_*", 0, INT_MAX),
 )
-#: Lists without an entry of which the service could do nothing, and what to do.
+#: Lists that must have an entry for the service to work, and what to write.
 NEVER_EMPTY = {
     "nginx_listen": "name a port or an address with a port, such as '80'",
     "nginx_backend_hosts": "name hosts of the group backend",
@@ -71,7 +71,7 @@ NEVER_EMPTY = {
     "consumer_bootstrap": "name brokers as HOST:PORT",
     "filebeat_kafka_hosts": "name brokers as HOST:PORT",
 }
-#: What goes to the hosts as JSON, and has rules of its own.
+#: Values that go to the hosts as JSON, and have their own rules.
 _OF_MORE_LINES = ("consumer_alert_channels", "consumer_alert_rules")
 #: The oldest versions that the roles' configuration is for.
 OLDEST = (("filebeat_version", (7, 17)), ("kafka_version", (3, 6)))
@@ -107,7 +107,7 @@ SIZES = (
     # Empty: by time only.
     Size("nginx_logrotate_maxsize", "kMG", 1, r"\s*", "500M"),
 )
-#: Where nothing of ours can be: the root directory, and what the kernel shows.
+#: Paths that no variable may have: the root directory and the kernel's file systems.
 NOT_OURS = ("", "/proc", "/sys", "/dev")
 #: A duration as Go reads it.
 DURATION = re.compile(r"(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+\Z")
@@ -142,11 +142,11 @@ TEXTS = (
 
 
 def specifications(fleet: Fleet) -> Iterator[Problem]:
-    """What Ansible's own validation of the roles' arguments says, before a host is touched."""
+    """What Ansible's own validation of the roles' arguments reports, before a host is touched."""
     for group, roles in ROLES_OF_GROUP.items():
         for host, variables in fleet.group(group):
             for role in roles:
-                # What is absent, and why, is reported by others.
+                # Other rules report missing variables.
                 spec = {
                     name: {**option, "required": False}
                     for name, option in fleet.specs.get(role, {}).items()
@@ -285,7 +285,7 @@ def texts(fleet: Fleet) -> Iterator[Problem]:
 
 
 def paths(fleet: Fleet) -> Iterator[Problem]:
-    """Directories and programs of a host; what the control node holds is another rule's matter."""
+    """Paths of directories and programs on a host; another rule checks files on the control node."""
     wanted = {
         name
         for options in fleet.specs.values()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem, Variables
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.secrets import is_one_line
 
-#: A VRRP password is silently cut here.
+#: keepalived silently cuts a VRRP password to this length.
 AUTH_PASS_MAX = 8
 # Blanks, quotes, # and ! end the word or begin a comment in keepalived.conf.
 AUTH_PASS_PLAIN = re.compile(r"[A-Za-z0-9._-]+\Z")
@@ -23,7 +23,7 @@ def vrrp(fleet: Fleet) -> Iterator[Problem]:
     by_vip: dict[object, set[object]] = defaultdict(set)
     for host, variables in hosts:
         secret = str(variables.get("keepalived_auth_pass", "") or "")
-        # Another rule says that one of several lines is no secret at all.
+        # Another rule reports a secret of several lines.
         if len(secret) > AUTH_PASS_MAX and is_one_line(secret):
             yield Problem(
                 host,

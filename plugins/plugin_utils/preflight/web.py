@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ansible_collections.obscraft.fleet.plugins.plugin_utils.preflight.model import Fleet, Problem
 
-#: A certificate of one's own and its key, once on the control node and once on the balancers.
+#: The variables of the site's own certificate and key: on the control node, and on the balancers.
 PAIRS = (
     ("nginx_tls_certificate_file", "nginx_tls_key"),
     ("nginx_tls_certificate_path", "nginx_tls_key_path"),
@@ -16,7 +16,7 @@ PAIRS = (
 
 
 def own_certificates(fleet: Fleet) -> Iterator[Problem]:
-    """A certificate of one's own comes with its key, from one place."""
+    """The site's own certificate is given once, with its key."""
     for host, variables in fleet.group("lb"):
         given = [pair for pair in PAIRS if any(variables.get(name) for name in pair)]
         for pair in given:
@@ -27,12 +27,12 @@ def own_certificates(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(
                 host,
                 "nginx_tls_certificate_file and nginx_tls_certificate_path both name a certificate",
-                "keep the file on the control node, or the path on the balancers",
+                "keep the file on the control node or the path on the balancers, and empty the other one",
             )
 
 
 def answers(fleet: Fleet) -> Iterator[Problem]:
-    """What port 80 leaves to TLS, and TLS to the back ends, needs TLS."""
+    """nginx_http other than serve, and TLS to the back ends, need TLS."""
     for host, variables in fleet.group("lb"):
         http = variables.get("nginx_http")
         if variables.get("fleet_tls") and http in ("redirect", "close") and not variables.get("nginx_tls_listen"):

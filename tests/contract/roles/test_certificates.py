@@ -336,7 +336,7 @@ def test_what_calls_for_a_new_certificate(play: Play, python: str) -> None:
     other = play.folder / "other"
     other.mkdir()
     foreign = Authority(other).ca_file.read_text()
-    assert "it is not of a trusted CA" in module.look(trusted=foreign, signer=foreign)["due"]
+    assert "it is not signed by a trusted CA" in module.look(trusted=foreign, signer=foreign)["due"]
     assert "the CA has changed" in module.look(signer=foreign)["due"]
     assert module.look(trusted=foreign + play.file("ca.pem").read_text())["due"] == ""
 

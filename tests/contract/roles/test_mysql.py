@@ -186,7 +186,7 @@ class _Module:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("ready for connections.\n", "names no temporary password (rotated away? look into"),
+        ("ready for connections.\n", "contains no temporary password (was the log rotated? look in"),
         ("A temporary password is generated for root@localhost: n;w>2\n", "is not root's any more"),
     ],
 )

@@ -242,7 +242,7 @@ def test_a_key_of_any_kind_signs(folder: ca.Folder) -> None:
 
 @pytest.mark.parametrize(
     ("host", "names", "words"),
-    [("n" * 65, ["node1"], "longer than a certificate holds, 64"), ("node1", ["b\u00fccher.example"], "xn--")],
+    [("n" * 65, ["node1"], "longer than a certificate allows, 64"), ("node1", ["b\u00fccher.example"], "xn--")],
 )
 def test_names_that_no_certificate_holds_are_refused(
     folder: ca.Folder, host: str, names: list[str], words: str

@@ -46,7 +46,7 @@ def test_partitions_are_raised_and_never_removed():
 
 def test_another_replication_factor_is_reported_and_left():
     todo = plan({"nginxlog": partitions(6, copies=1)}, {"nginxlog": {"min.insync.replicas": ("2", True)}})
-    assert "replication factor 1, 3 is wanted" in todo["differences"][0]
+    assert "replication factor 1, 3 is listed" in todo["differences"][0]
     assert not todo["configure"]
 
 
@@ -332,7 +332,7 @@ def test_quota_that_is_none_is_named(listed, said):
     [
         (b"", "it closed the connection"),
         # RFC 8446, section 6: an alert, version 1.2, two bytes, fatal, unexpected message.
-        (b"\x15\x03\x03\x00\x02\x02\x0a", "it speaks TLS, and was asked without it"),
+        (b"\x15\x03\x03\x00\x02\x02\x0a", "it requires TLS, and was asked without it"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers there is not Kafka"),
     ],
 )
