@@ -15,7 +15,7 @@ name: kafka_storage_plan
 short_description: Which Kafka nodes to format, with which cluster id, or why not
 version_added: 0.1.0
 description:
-  - Compares the storage of all nodes before any of them is changed.
+  - Compares the storage of all nodes before any node is changed.
 options:
   _input:
     description: Host name to what M(obscraft.fleet.kafka_storage_info) returned there.
@@ -121,7 +121,7 @@ def _lost(
     else:
         problem += f"{_names(lost)} lost its disk or is new. "
     problem += (
-        "An empty controller can help to elect a leader that lost data, so it is formatted only where you name it. "
+        "An empty controller can help to elect a leader that lost data, so it is formatted only if you name it. "
         "Check that the others are healthy, then set "
         f"kafka_allow_format_lost_nodes: [{', '.join(sorted(lost))}]"
     )
@@ -138,12 +138,14 @@ def _damaged(formatted: Mapping[str, State], node_ids: Mapping[str, int | str]) 
             found = ", ".join(str(n) for n in state["node_ids"])
             problems.append(
                 f"{host}: its storage is of node id {found}, the inventory says kafka_node_id: {node_ids[host]}. "
-                "Node ids belong to disks: correct the inventory"
+                "The node id is stored on the disk: correct the inventory"
             )
         if state["unformatted_dirs"]:
             problems.append(
                 f"{host}: {', '.join(state['unformatted_dirs'])} is not formatted, its other directories are: "
-                "a disk was lost or added. Format it by hand (kafka-storage format --ignore-formatted)"
+                "a disk was lost or added. Check that log.dirs in /etc/kafka/server.properties has it, then format it "
+                f"on {host}: `runuser --user=kafka -- kafka-cli storage format --ignore-formatted "
+                f"--cluster-id={next(iter(state['cluster_ids']), 'ID')} --config=/etc/kafka/server.properties`"
             )
     return problems
 
@@ -161,7 +163,7 @@ def _foreign(read: Mapping[str, State]) -> list[str]:
                 )
             elif path.name == "lost+found":
                 problem += (
-                    f"`rmdir {path}` on {host} removes it while it is empty; fsck makes it again when it needs it"
+                    f"`rmdir {path}` on {host} removes it while it is empty; fsck creates it again when it needs it"
                 )
             else:
                 problem += f"move it out of {above}"
@@ -193,7 +195,7 @@ def _mixed(read: Mapping[str, State], cluster_id: str) -> list[str]:
 
 
 def _candidate(read: Mapping[str, State], node_ids: Iterable[str]) -> str:
-    # Every node proposes a random id; that of the inventory's first node counts, so that all agree without a vote.
+    # Every node proposes a random id; the one of the first node in the inventory is used on all.
     return str(read[next(host for host in node_ids if host in read)]["candidate_id"]) if read else ""
 
 

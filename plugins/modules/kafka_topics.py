@@ -14,10 +14,10 @@ short_description: Create Kafka topics, raise their partitions, set their config
 version_added: 0.1.0
 description:
   - Speaks Kafka's protocol itself, so that it needs neither Java nor a client library on the host.
-  - What cannot be changed in place (fewer partitions, another replication factor) is reported as a warning and left.
+  - What cannot be changed in place (fewer partitions, another replication factor) is left as it is, with a warning.
 options:
   topics:
-    description: The topics that shall exist. Others are left alone.
+    description: The topics that must exist. Others are left alone.
     type: list
     elements: dict
     required: true
@@ -116,16 +116,16 @@ def plan(topics, existing, configs):
             result["raise"][name] = topic["partitions"]
         elif len(partitions) > topic["partitions"]:
             result["differences"].append(
-                "%s has %d partitions, %d are wanted: Kafka cannot remove partitions"
+                "%s has %d partitions, %d are listed: Kafka cannot remove partitions"
                 % (name, len(partitions), topic["partitions"])
             )
         factors = sorted(set(len(p["replicas"]) for p in partitions))
         if factors != [topic["replication_factor"]]:
             result["differences"].append(
-                "%s has replication factor %s, %d is wanted: move it with kafka-reassign-partitions"
+                "%s has replication factor %s, %d is listed: change it with `kafka-cli reassign`"
                 % (name, "/".join(str(f) for f in factors), topic["replication_factor"])
             )
-        # A value that only comes from the brokers' default counts as missing: from 4.1 on it may go away.
+        # A value that only comes from the brokers' default counts as missing: from 4.1 on it may be removed.
         wrong = dict(
             (key, value)
             for key, value in topic["configs"].items()

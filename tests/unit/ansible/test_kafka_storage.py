@@ -156,6 +156,7 @@ def test_lost_disk_among_several_of_one_node_stops():
     broken = {**formatted(2), "unformatted_dirs": ["/data/2"]}
     plan = kafka_storage_plan({"node1": formatted(1), "node2": broken, "node3": formatted(3)}, IDS)
     assert "/data/2" in plan["problems"][0]
+    assert f"kafka-cli storage format --ignore-formatted --cluster-id={OURS} --config=" in plan["problems"][0]
 
 
 def test_logs_without_meta_properties_are_never_formatted():
