@@ -333,7 +333,7 @@ def _trust(folder: Folder, passphrase: str, days: float, dry: bool) -> bool:
             return False
     if folder.old.exists():
         raise AuthorityError(
-            f"the last change of the CA is not finished ({folder.old} exists)", "do the step drop first"
+            f"the last change of the CA is not finished ({folder.old} exists)", "run the step drop first"
         )
     if not dry:
         key = _own_key(folder.next_key, passphrase)

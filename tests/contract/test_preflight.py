@@ -66,7 +66,7 @@ EXPECTED = {
     "channel-without-scheme": Expected("app1", "its url does not begin with https://", "https://HOST"),
     "console-address-is-a-name": Expected("app1", "console_address is console.example.com, not an", "0.0.0.0"),
     "console-header-misnamed": Expected(
-        "app1", "console_trusted_header is X-Remote-User:, which no header can", "letters, digits"
+        "app1", "console_trusted_header is X-Remote-User:, which is not a valid header", "letters, digits"
     ),
     "console-header-without-proxy": Expected(
         "app1", "console_trusted_header is X-Remote-User, but console_trusted_proxies", "list the addresses"

@@ -107,7 +107,7 @@ def test_what_lies_among_kafkas_data_is_seen(core, tmp_path):
     (lived / "meta.properties").touch()
     first = run(core, tmp_path / "1", {}, values={"kafka_data_dir": str(fresh)})
     assert [problem for _host, problem, _fix in first.problems] == [
-        f"{fresh}/lost+found is no partition: Kafka does not start with such a directory among its data"
+        f"{fresh}/lost+found is no partition: Kafka does not start with such a directory in its data"
     ], first.output
     assert f"kafka_data_dir: {fresh}/data" in first.fix("node1")
     disks = {"kafka_properties": {"log.dirs": f"{tmp_path}/absent, {lived}"}}

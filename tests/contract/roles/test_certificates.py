@@ -152,13 +152,13 @@ def test_modes_are_mended_and_another_name_gets_a_new_key(play: Play) -> None:
 def test_the_ca_changes_in_three_steps_and_each_may_be_repeated(play: Play) -> None:
     play.run()
     first, old_ca = play.certificate(), play.file("ca.pem").read_text()
-    assert "do the step trust first" in play.run(certificates_ca_step="move", fails=True)
+    assert "run the step trust first" in play.run(certificates_ca_step="move", fails=True)
     play.run(certificates_ca_step="trust")
     assert changes(play.run(certificates_ca_step="trust")) == {"0"}
     assert play.file("ca.pem").read_text().startswith(old_ca)
     assert play.file("ca.pem").read_text().count("BEGIN CERTIFICATE") == 2
     assert play.certificate() == first, "the old CA signs until everybody trusts the new one"
-    assert "do the step move first" in play.run(certificates_ca_step="drop", fails=True)
+    assert "run the step move first" in play.run(certificates_ca_step="drop", fails=True)
     # A host that the first step has not reached.
     trusting = play.file("ca.pem").read_text()
     play.file("ca.pem").write_text(old_ca)
@@ -168,7 +168,7 @@ def test_the_ca_changes_in_three_steps_and_each_may_be_repeated(play: Play) -> N
     assert (play.pki / "ca.next.key.pem").exists()
     play.file("ca.pem").write_text(trusting)
     for step in ("move", "drop"):
-        assert "looks at all hosts first" in play.run(certificates_ca_step=step, looks_first=False, fails=True)
+        assert "checks all hosts first" in play.run(certificates_ca_step=step, looks_first=False, fails=True)
         assert "without --limit" in play.run("--limit", "node1", certificates_ca_step=step, fails=True)
     spare = play.folder / "spare"
     shutil.copytree(play.file(""), spare, symlinks=True)
@@ -178,7 +178,7 @@ def test_the_ca_changes_in_three_steps_and_each_may_be_repeated(play: Play) -> N
     assert play.chain_is_good()
     (play.folder / "old.pem").write_text(old_ca)
     assert not verified(play.folder / "old.pem", play.file("kafka/cert.pem"))
-    assert "do the step drop first" in play.run(certificates_ca_step="trust", fails=True)
+    assert "run the step drop first" in play.run(certificates_ca_step="trust", fails=True)
     moved = play.certificate()
     # A host that the second step has not reached.
     play.file("").rename(play.folder / "moved")
@@ -353,7 +353,7 @@ def test_what_calls_for_a_new_certificate(play: Play, python: str) -> None:
     assert "keystore.pem differs" in module.look()["due"]
     play.file("kafka/keystore.pem").write_text(whole)
     play.file("kafka/key.pem").write_text(key.read_text())
-    assert "key.pem is not its key" in module.look()["due"]
+    assert "key.pem is not the key of the certificate" in module.look()["due"]
     play.file("kafka/cert.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
     assert "cert.pem cannot be read" in module.look()["due"]
     play.file("kafka/cert.pem").unlink()
