@@ -138,7 +138,7 @@ EXPECTED = {
     ),
     "java-too-old": Expected(LB, "Kafka 4.1.0 needs Java 17 or newer, java_version gives 11", "java_version to 17"),
     "listen-port-out-of-range": Expected(LB, "nginx_listen has '80000 default_server'", "such as 80"),
-    "listeners-with-tls-only": Expected(LB, "speak to port 9092 without TLS", "keep PLAINTEXT://:9092"),
+    "listeners-with-tls-only": Expected(LB, "connect to port 9092 without TLS", "keep PLAINTEXT://:9092"),
     "kafka-client-ca-absent": Expected(
         "control node", "kafka_client_ca_file does not exist: /nonexistent/ca.pem", "path of a PEM file"
     ),
