@@ -1,4 +1,4 @@
-"""Draining a backlog: the servers, the programs that store it, and what a run of them costs."""
+"""Draining a backlog: the servers, the programs that store it, and the cost of a run."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from rig.ports import free_port
 from rig.tools import kafka_archive
 
 DATABASE, USER, PASSWORD = "obs", "obs_consumer", "bench"
-#: The days' partitions are made for so many days, as on a host; the backlog is of yesterday.
+#: Number of day partitions, as on a host; the backlog is from yesterday.
 RETENTION_DAYS = 30
-#: Of the limit. With the 10,000 of our batches it is no faster.
+#: Rows per transaction of LOAD DATA; with the 10,000 of our batches it is no faster.
 ROWS_A_TRANSACTION = 5000
-#: A run that stores nothing for so long has failed.
+#: Seconds without a stored row after which a run has failed.
 _SILENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
-#: Both members of a group shall be in its first assignment, or the run begins with a hand-over.
+#: Both members of a group must be in its first assignment, or the run begins with a rebalance.
 _KAFKA_SETTINGS = {"group.initial.rebalance.delay.ms": "3000", "log.retention.hours": "-1"}
 _MARIADB_OPTIONS = (
     "--innodb-buffer-pool-size=1G",
@@ -47,7 +47,7 @@ _LOADED_COLUMNS = ",".join(AccessLine.__struct_fields__).replace("line_id", "@li
 
 
 class Figures(NamedTuple):
-    """What a run showed: rows a second, and CPU-seconds for a million rows of the workers and of the database."""
+    """The figures of a run: rows a second, and CPU-seconds per million rows of the workers and of the database."""
 
     rate: float
     worker: float
@@ -55,7 +55,7 @@ class Figures(NamedTuple):
 
 
 class Rig:
-    """A broker and a database of the bench's own, on loopback and in one folder, and the topic with the backlog.
+    """The benchmark's own broker and database, on loopback and in one folder, and the topic with the backlog.
 
     Args:
         folder: for all that they keep.
@@ -92,7 +92,7 @@ class Rig:
         self.mariadb.start()
 
     def close(self) -> None:
-        """End both servers at once: nothing of them is kept."""
+        """Kill both servers: nothing of them is kept."""
         for server in (self.kafka, self.mariadb):
             with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
                 server.kill()
@@ -107,7 +107,7 @@ class Rig:
         tls: bool = False,
         beside: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> Figures:
-        """Drain the backlog with the consumer, and see that every row and every roll-up is there.
+        """Drain the backlog with the consumer, and check that every row and every roll-up is stored.
 
         Args:
             processes: workers of the consumer.
@@ -123,7 +123,7 @@ class Rig:
         return figures
 
     def load_data(self, files: Sequence[Path], sessions: int) -> Figures:
-        """Load the files into the same table, each in a transaction of its own."""
+        """Load the files into the same table, one transaction each."""
         self._begin()
         before = cpu_seconds(self.mariadb.pid)
         began = time.monotonic()
@@ -170,7 +170,7 @@ class Rig:
             return Figures(rows / float(said), worker / rows * 1e6, used / rows * 1e6)
 
     def files(self) -> list[Path]:
-        """Write what is stored to files for LOAD DATA, a transaction's rows each, in the order of their key."""
+        """Write the stored rows to files for LOAD DATA, one file per transaction, in the order of their key."""
         folder = self.folder / "rows"
         folder.mkdir()
         folder.chmod(0o777)  # the server writes there, perhaps as another user
@@ -206,7 +206,7 @@ class Rig:
         """Create the tables again, with the days' partitions; return a consumer group that has not been used."""
         wanted = self._encrypted if tls else self._clear
         if wanted is not self.mariadb:
-            # A client in clear would take the offer of TLS: so there are two servers.
+            # A client without TLS would use TLS if the server offers it, so there are two servers.
             self.mariadb.stop()
             self.mariadb = wanted
             self.mariadb.start()
@@ -221,7 +221,7 @@ class Rig:
         return f"bench-{self._runs}"
 
     def _settle(self) -> None:
-        """Wait, at most ten seconds, until the database has written what the run before left in memory."""
+        """Wait, at most ten seconds, until the database has written to disk what the previous run left in memory."""
         for _ in range(20):
             ((_, pages),) = self.query("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
             if int(str(pages)) < 200:
@@ -266,7 +266,7 @@ class Rig:
             return subprocess.Popen(command, stdout=out, stderr=out)
 
     def _watch(self, program: subprocess.Popen[bytes], stored: Callable[[], int]) -> Figures:
-        """Wait until all is stored; figures from the first sight of stored rows to the last."""
+        """Wait until all rows are stored; return figures from the first stored rows seen to the last."""
         first: _Look | None = None
         changed = time.monotonic()
         rows = 0

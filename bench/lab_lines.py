@@ -1,4 +1,4 @@
-"""Lines at a steady rate on the lab's balancers, and what the database and the consumer make of them.
+"""Lines at a steady rate on the lab's balancers, and what the database and the consumer do with them.
 
 A small program on each balancer (``rig.written_lines``) appends lines to nginx's own access log. All hosts of the lab
 share one clock, so moments of different hosts may be compared.
@@ -95,7 +95,7 @@ class Lines:
         return int(output_of(on(DATABASE, ["mysql", "-N", "-B", "obs", "-e", sql])))
 
     def watch(self, seconds: float, pause: float) -> subprocess.Popen[str]:
-        """Start to look for the probes on the database's host; :func:`probes` takes what it says."""
+        """Start a watch for the probes on the database's host; :func:`probes` reads its output."""
         return on(DATABASE, ["python3", "-c", _POLLER, ",".join(self.markers), str(seconds), str(pause)])
 
 
@@ -112,7 +112,7 @@ def resident_mib() -> float:
 
 
 def lag() -> int | None:
-    """Return how many records the consumer has still to store; None where it does not say."""
+    """Return how many records the consumer still has to store; None if it does not report that."""
     page = output_of(on(CONSUMER, ["curl", "-s", "http://127.0.0.1:9600/health"]))
     try:
         parts: list[dict[str, Any]] = json.loads(page)["partitions"]
@@ -139,9 +139,9 @@ def output_of(run: subprocess.Popen[str]) -> str:
 
 
 def require_lab() -> None:
-    """End the benchmark unless this tree's lab is up."""
+    """End the benchmark if this tree's lab is not up."""
     if not lab_of_tree_is_up(ROOT):
-        sys.exit("this needs the lab: ./start.sh, and root")
+        sys.exit("this needs the lab and root: run ./start.sh as root first")
 
 
 def obsctl(*argv: str) -> None:

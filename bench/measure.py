@@ -1,4 +1,4 @@
-"""What every benchmark shares: run both sides in turn, print a table for people or one JSON line for programs."""
+"""Shared by all benchmarks: run both sides in turn, print a table for people or one JSON line for programs."""
 
 from __future__ import annotations
 

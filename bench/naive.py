@@ -1,4 +1,4 @@
-"""The consumer that most write first: kafka-python, a row and two commits for each line.
+"""The consumer that most people write first: kafka-python, with one row and two commits per line.
 
 Usage: naive.py BOOTSTRAP TOPIC GROUP SOCKET ROWS; prints the seconds from the first stored row to the last one.
 """
@@ -46,7 +46,7 @@ def row(message: object) -> tuple[object, ...]:
 
 
 def main() -> None:
-    """Store so many rows and print how long it took."""
+    """Store the given number of rows and print how long it took."""
     bootstrap, topic, group, socket, rows = sys.argv[1:]
     database = pymysql.connect(unix_socket=socket, user="root", database="obs", charset="utf8mb4")
     consumer = kafka.KafkaConsumer(
