@@ -8,7 +8,7 @@ playbook stays short and a restart can be watched closely. Only flexible version
 supported versions of Kafka share. Layouts: https://kafka.apache.org/protocol. Runs under the targets' Pythons (2.7 and
 newer).
 
-An address is C(HOST:PORT) of a listener in clear, or C(SSL://HOST:PORT) of one with TLS; for such a one, functions take
+An address is C(HOST:PORT) of a listener without TLS, or C(SSL://HOST:PORT) of one with TLS; for such a one, functions take
 the files of C(tls), see :func:`tls_context`.
 """
 

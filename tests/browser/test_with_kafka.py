@@ -20,7 +20,7 @@ from tests.integration.test_alerter import CLIENT, Watch
 from tests.integration.test_console_alerts import kafka_of, write_fleet
 
 _REPLAY_USER, _REPLAY_PASSWORD = "obs_browser_replay", "replay-account-password"
-#: Whoever shipped the line that can be replayed.
+#: The host that shipped the line that can be replayed.
 _SHIPPER = "node9"
 
 

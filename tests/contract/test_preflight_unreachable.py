@@ -135,7 +135,7 @@ def test_each_host_that_cannot_be_reached_is_named(core, absent, tmp_path):
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("options", [("--check",), ("--limit", "node1,node2"), ("--limit", "node3", "--tags", "kafka")])
 def test_all_that_is_known_without_them_is_named_too(core, options, tmp_path):
-    """Broken values, wrong names and a login that refers to nothing, on hosts that are away and on others."""
+    """Broken values, wrong names and a login reference to nothing, on hosts that are down and on others."""
     hosts = {
         "node1": away(ansible_password="{{ vault_ssh }}"),
         "node2": away(ansible_host="node2.example.com", kafka_node_id=3),

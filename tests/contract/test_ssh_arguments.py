@@ -1,4 +1,4 @@
-"""What nobody is shown of ssh's arguments, and the file that the preflight and ``obsctl`` share about logins."""
+"""Which of ssh's arguments are never shown, and the file about logins that the preflight and ``obsctl`` share."""
 
 from __future__ import annotations
 

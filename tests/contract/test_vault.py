@@ -17,7 +17,7 @@ TOKEN = "t0ken-of-the-robot"
 
 @pytest.fixture
 def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An inventory with one encrypted variable, its password at hand."""
+    """An inventory with one encrypted variable, whose password is available."""
     if not (BIN / "ansible-vault").exists():
         pytest.skip("Ansible is not installed here: pip install -e '.[control]'")
     (tmp_path / "password").write_text("open sesame")

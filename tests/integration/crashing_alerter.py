@@ -23,7 +23,7 @@ leadership._SESSION_S = 4.0
 
 
 def crash() -> None:
-    """End here, or stand still."""
+    """End here, or hang here."""
     os.kill(os.getpid(), signal.SIGSTOP if place.endswith("-hung") else signal.SIGKILL)
 
 

@@ -111,7 +111,7 @@ def test_clients_that_got_no_answer_are_closed_at_once(
     try:
         with pytest.raises(KafkaException):
             asking.ask(question)
-        before = _client_threads()  # the client that stays has opened by now what it opens with its first question
+        before = _client_threads()  # the remaining client has already opened the connections of its first request
         for _ in range(3):
             with pytest.raises(KafkaException):
                 asking.ask(question)

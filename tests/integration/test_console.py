@@ -395,7 +395,7 @@ def test_the_description_of_the_api_names_each_call(page: Console) -> None:
 
 
 def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: MariaDB, tmp_path: Path) -> None:
-    """On a port where nobody answers."""
+    """On a port where nothing listens."""
 
     class Away:
         port = 1

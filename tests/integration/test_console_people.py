@@ -1,4 +1,4 @@
-"""Users, projects and API tokens of the console over a real database, and what nobody can do with them."""
+"""Users, projects and API tokens of the console over a real database, and what none of them may do."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def test_without_lines_from_kafka_it_writes_nothing_and_another_console_may(node
     assert two.turn() == "waiting"
     one.feed.trouble = two.feed.trouble = ""
     admin.delete("obsctl:writer", f"obsctl:minute:{MINUTE}")
-    # The minute in which no lines came has a hole, and is nobody's.
+    # The minute in which no lines came is a gap, and has no numbers.
     assert one.turn(30) == "writing"
     assert not admin.exists(f"obsctl:minute:{MINUTE}")
     one.feed.send([line(1)])

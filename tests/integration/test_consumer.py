@@ -364,13 +364,13 @@ def test_records_that_the_broker_deleted_are_reported(pipeline: Pipeline) -> Non
 
 @pytest.mark.parametrize("kept", [0, 5000])
 def test_a_running_consumer_goes_on_behind_records_that_the_broker_deleted(pipeline: Pipeline, kept: int) -> None:
-    """The retention overtakes a consumer whose database is away: the client itself stops reading the partition then."""
+    """The retention overtakes a consumer whose database is down: the client itself then stops reading the partition."""
     consumer = pipeline.start()
     pipeline.send(values(300))
     pipeline.wait_kept(300)
     pipeline.mariadb.kill()
     try:
-        # More than is in flight while the database is away: what was fetched ahead is thrown away by the pause.
+        # More than is in flight while the database is down: the pause discards what was fetched ahead.
         pipeline.send(values(30_000, first=300))
         wait_for(lambda: str(consumer.health()), lambda: "database" in troubles(consumer), seconds=30)
         time.sleep(3)

@@ -1,4 +1,4 @@
-"""A copy that no broker takes does not hold up the ones behind it."""
+"""A copy that no broker accepts does not block the copies behind it."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_followers_that_are_cut_from_a_leader_are_named_while_every_partition_lo
     target = next(p for p in partitions(brokers) if p.leader == 1)
     brokers.cables[1].cut()
     try:
-        # What a follower had asked for before the cut is answered to nobody; now it waits.
+        # The answer to a follower's request from before the cut is lost; now the follower waits.
         time.sleep(1)
         brokers.produce(target.partition, 50, acks="1", leader=1)
 

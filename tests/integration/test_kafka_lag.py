@@ -178,7 +178,7 @@ def test_a_group_that_falls_behind_is_slow(brokers: Brokers) -> None:
 
 
 def test_what_the_retention_deleted_is_no_lag(brokers: Brokers) -> None:
-    """B41: a phantom of offsets that nobody can read any more."""
+    """B41: a phantom lag of offsets that no client can read any more."""
     write(brokers, TOPIC, 10)
     admin = brokers.admin()
     end = confluent_kafka.Consumer({"bootstrap.servers": brokers.bootstrap, "group.id": "x"}).get_watermark_offsets(
@@ -209,7 +209,7 @@ def test_records_about_to_expire_are_named_with_the_time_left(brokers: Brokers) 
     assert expiring.severity is Severity.CRITICAL
     assert expiring.evidence["lag"] == 5
     assert expiring.evidence["left_s"] == round(20 - (seen.ended_ms - track.record_ms) / 1000)
-    # One look tells it too, by a bound.
+    # One look shows it too, by a bound.
     at_once = {finding.code: finding for finding in judge_cluster(ours, collect_cluster(ours))}["KAFKA_UNREAD_EXPIRING"]
     assert (at_once.object, at_once.severity) == ("group/late", Severity.CRITICAL)
     assert at_once.evidence["lag"] == 5

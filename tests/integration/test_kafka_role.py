@@ -82,7 +82,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         broker, controller = node.value("__kafka_bootstrap")[0], node.value("__kafka_voters").partition("@")[2]
         yield Running(version, broker, controller, data)
     finally:
-        # The broker first: without a controller it would wait in vain for its leave to stop.
+        # The broker first: without a controller it would wait without end for permission to stop.
         for server in reversed(servers):
             server.end(signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""A real TLS listener that is asked in clear: the port is named as what it is."""
+"""A real TLS listener that is asked without TLS: the error says that the port speaks TLS."""
 
 from __future__ import annotations
 

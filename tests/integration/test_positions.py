@@ -304,7 +304,7 @@ def test_a_log_start_that_passes_a_running_consumer_costs_it_no_client(pipeline:
     pipeline.wait_kept(300)
     pipeline.mariadb.kill()
     try:
-        pipeline.send(values(30_000, first=300))  # more than is in flight while the database is away
+        pipeline.send(values(30_000, first=300))  # more than is in flight while the database is down
         consumer.wait_health(lambda page: "database" in page["troubles"])
         time.sleep(3)
         pipeline.kafka.delete_records(pipeline.access, {0: 9_000})

@@ -163,7 +163,7 @@ def test_one_that_is_cut_off_is_replaced_and_stands_by_after_its_return(kafka_li
 PLACES = ("before-evaluation", "before-commit", "after-commit", "before-send", "after-send")
 #: How many times each place is tried, each time with two new alerters.
 CRASHES = int(os.environ.get("ALERTER_CRASHES", "1"))
-#: Where the message may have arrived although nobody knows it.
+#: Where the message may have arrived although no alerter knows it.
 UNSURE = {"before-send", "after-send"}
 #: Pairs that are tried side by side: they wait for most of the time.
 AT_ONCE = 5
@@ -196,7 +196,7 @@ def test_crashed_or_hung_at_each_place_every_condition_is_reported_once(
 
 
 def crashed(pair: Pair, place: str, *, hangs: bool) -> None:
-    """Let the active alerter die or stand still at the place, and see what people get."""
+    """Let the active alerter die or hang at the place, and check what people get."""
     vendor = pair.vendor
     pair.active.start(program=(str(CRASHING), f"{place}-hung" if hangs else place))
     pair.other.start(wait=False, program=(str(CRASHING), "never"))

@@ -1,4 +1,4 @@
-"""One unit with several workers: what ends, freezes or stands still is replaced, and each line stays one row."""
+"""One unit with several workers: one that ends, freezes or stores nothing is replaced, and each line stays one row."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class _Tracer:
 
     @contextmanager
     def holding(self, thread: int) -> Iterator[None]:
-        """Hold a thread until it is killed. It ends for its parent only when its tracer has taken note."""
+        """Hold a thread until it is killed. Its parent sees its end only after its tracer has collected it."""
         if self._call(self.SEIZE, thread, None, None):
             pytest.skip("this machine does not let one process trace another")
         assert self._call(self.INTERRUPT, thread, None, None) == 0

@@ -85,7 +85,7 @@ class Fault:
 
     Attributes:
         make: the commands that make it.
-        mend: those that take it back; each is run, whatever became of the others.
+        mend: those that undo it; each is run, even if others fail.
         says: what is asked meanwhile, in this order.
         lines: the host that gets twenty requests while the fault is there, whose lines must all be rows at the end.
         meanwhile: run before each look.
@@ -226,7 +226,7 @@ NO_ALERTER = "HEALTH_ALERTER_WAITING obsctl-alerter*"
 
 
 def of_broker(*nodes: int) -> tuple[str, ...]:
-    """Return what follows from brokers that are away, at one moment or another."""
+    """Return what may follow from brokers that are down, at one moment or another."""
     return (
         "LOGS_LATE filebeat/*",
         *(f"KAFKA_BROKER_DOWN broker/{node}" for node in nodes),
@@ -242,7 +242,7 @@ def of_broker(*nodes: int) -> tuple[str, ...]:
 
 
 def of_host(node: int) -> tuple[str, ...]:
-    """Return what follows from a balancer that is away, at one moment or another."""
+    """Return what may follow from a balancer that is down, at one moment or another."""
     return (
         *of_broker(node),
         f"LB_NODE_UNREACHABLE host/node{node}",

@@ -25,7 +25,7 @@ def test_a_line_of_each_balancer_is_followed_and_traced(healthy: Fleet) -> None:
 
 
 def test_lines_in_kafka_are_not_late_when_filebeat_no_longer_records_its_position(healthy: Fleet) -> None:
-    """A log that vanishes for one scan of its directory: Filebeat reads on, and its entry stands still."""
+    """A log that vanishes for one scan of its directory: Filebeat reads on, but its entry does not advance."""
     ask = ("curl", "-s", "-o", "/dev/null", "http://127.0.0.1/")
     healthy.ssh("node3", *ask)
     healthy.wait_healthy()

@@ -31,7 +31,7 @@ def test_other_hosts_reach_the_listed_ports_and_no_other(fleet: Fleet) -> None:
             expected[host] = sorted({socket["port"] for socket in sockets if mine & set(socket["sources"])})
             walks[host] = pool.submit(fleet.ssh, origin, *arguments(address), timeout=180)
     found = {host: json.loads(walk.result()) for host, walk in walks.items()}
-    # "closed": the firewall let the connection through, and nobody listened.
+    # "closed": the firewall let the connection through, and nothing listened.
     assert {host: (sorted(one["open"]), one["closed"]) for host, one in found.items()} == {
         host: (ports, []) for host, ports in expected.items()
     }

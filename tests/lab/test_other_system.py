@@ -24,7 +24,7 @@ PLAYBOOKS = [f"playbooks/{name}.yml" for name in ("firewall", "mysql", "consumer
 VARIABLES = json.dumps(
     {"consumer_group": "drill-consumer", "consumer_alert_group": "drill-alerter", "consumer_alert_channels": []}
 )
-#: The pair's groups are none of the fleet's, so the role gives nobody a right to them.
+#: The pair's groups are none of the fleet's, so the role gives no user a right to them.
 _RIGHTS = (
     "kafka-cli acls --bootstrap-server {broker} {change} --allow-principal User:consumer --allow-principal User:alerter"
     " --operation Read --group drill- --resource-pattern-type prefixed"

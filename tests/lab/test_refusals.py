@@ -150,7 +150,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def said(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What all of them were told, by name and port; empty for an answer."""
+    """The error that each of them got, by name and port; empty for an answer."""
     folder = tmp_path_factory.mktemp("strangers")
     asked = {f"{who} {port}": (f"{at}:{port}", files) for who, (at, files, _) in STRANGERS.items() for port in PORTS}
     sent = {

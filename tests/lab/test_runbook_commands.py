@@ -16,7 +16,7 @@ import pytest
 from tests.lab.conftest import ROOT, Answer, Fleet
 
 _SPAN = re.compile(r"`([a-z][a-z0-9-]+ [^`\n]+)`")
-#: Programs that a page tells people to type on a host.
+#: Programs that a page has people run on a host.
 _ON_HOSTS = {
     "arping", "chronyc", "curl", "df", "dmesg", "du", "find", "firewall-cmd", "getent", "grep", "id", "ip",
     "journalctl", "kafka-cli", "logrotate", "ls", "lsof", "mount", "mysql", "namei", "nft",
@@ -39,13 +39,13 @@ _LAB = (
     # The lab's back ends speak TLS (nginx_backend_tls).
     ("http://127.0.0.1:8080", "-k https://127.0.0.1:8080"), ("http://198.18.0.11:8080", "-k https://198.18.0.11:8080"),
 )  # fmt: skip
-#: Programs that end when they are told to.
+#: Programs that run until they are stopped.
 _ENDLESS = ("tcpdump",)
 _TIMED_OUT = 124
 _NOT_FOUND = 127
 #: Programs that a host need not have: the page names their package.
 _PACKAGES = {"chronyc": "chrony", "lsof": "lsof", "tcpdump": "tcpdump"}
-#: What ends with 1 when it finds nothing; arping, when nobody else has the address.
+#: What ends with 1 when it finds nothing; arping, when no other host has the address.
 _ONE_IS_AN_ANSWER = ("grep", "journalctl -u obsctl-consumer -g", "arping")
 
 

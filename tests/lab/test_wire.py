@@ -17,7 +17,7 @@ CA = Path("/var/lib/obsctl-lab/ca.pem")
 SECRETS = Path("/var/lib/obsctl-lab/secrets")
 #: What the consumer, the alerter and ``obsctl`` say to the database, and as whom.
 SQL = ("INSERT INTO", "LOAD DATA", "SELECT ", "obs_consumer", "obs_reader")
-#: A request for the stand-in of the robot, which speaks plain HTTP, is in clear as the inventory has it.
+#: A request for the stand-in of the robot, which speaks plain HTTP, is unencrypted, as in the inventory.
 MAIL_PORT = 9525
 ROWS = "SELECT COUNT(*) FROM access_log WHERE uri IN ('/{}', '/{}')"
 
@@ -39,7 +39,7 @@ def is_of_a_stand_in(flow: Flow) -> bool:
 
 
 def test_nothing_on_the_wire_can_be_read(healthy: Fleet) -> None:
-    """A request over TLS is read nowhere; of one in clear only the request itself, never its line on its way."""
+    """A request over TLS can be read nowhere; of one without TLS only the request itself, never its log line."""
     if not CA.exists():
         pytest.skip("the lab's inventory has fleet_tls off")
     hidden, clear = f"hidden-{uuid.uuid4().hex}", f"clear-{uuid.uuid4().hex}"
@@ -51,7 +51,7 @@ def test_nothing_on_the_wire_can_be_read(healthy: Fleet) -> None:
         for command in ("health", "kafka status", "consumer status"):
             assert healthy.obsctl(*command.split()).code == 0, command
     seen = {text: {flow for flow in flows if not is_of_a_stand_in(flow)} for text, flows in wire.seen.items()}
-    # The recorder can see: this one was sent in clear, on purpose, and is readable there alone.
+    # The recorder can see: this one was sent without TLS on purpose, and can be read only there.
     assert {flow.target_port for flow in seen.pop(clear)} == {80}
     readable = {("a password" if text in passwords else text): flows for text, flows in seen.items() if flows}
     assert readable == {}

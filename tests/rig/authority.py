@@ -77,7 +77,7 @@ class Authority:
             names: addresses or host names in it.
             valid: from and to, from now.
             unit: what the fleet's own authority would write it for (``OU``, with ``O=obscraft``); empty for none.
-            responder: the address that tells whether it is revoked (OCSP); empty for none.
+            responder: address of the OCSP responder, which says whether it is revoked; empty for none.
         """
         parts = [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "obscraft")] if unit else []
         parts += [x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, unit)] if unit else []

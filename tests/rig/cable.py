@@ -235,7 +235,7 @@ class Cable:
                 server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
                 break
             except OSError:
-                # Nobody listens. A refusal behind the handshake, at once, makes clients try without a pause.
+                # Nothing listens. A refusal directly after the handshake makes clients retry without a pause.
                 await asyncio.sleep(wait)
         else:
             writer.transport.abort()

@@ -57,7 +57,7 @@ class Console:
             yield cursor
 
     def browser(self) -> requests.Session:
-        """Return a browser that nobody has logged in with."""
+        """Return a browser without a login."""
         return requests.Session()
 
     def log_in(self, name: str, password: str | None = None, browser: requests.Session | None = None) -> Any:

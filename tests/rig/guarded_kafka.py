@@ -23,7 +23,7 @@ _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
 class GuardedKafka:
-    """One KRaft node; whoever comes in clear without a login is an administrator, so that tests can prepare it.
+    """One KRaft node; a client without TLS and login is an administrator, so that tests can prepare the node.
 
     Attributes:
         ports: listener to its port: ``CLEAR``, ``TLS`` (no login), ``MUTUAL`` (wants a client certificate), ``LOGIN``

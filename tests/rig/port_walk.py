@@ -14,7 +14,7 @@ import re
 RATE, PATIENCE = 2000, 2.5
 
 #: Arguments: address, first and last port, rate, patience. Prints JSON: the ports that accepted (``open``), and those
-#: where the host itself said that nobody listens (``closed``), which a firewall would have kept to itself.
+#: where the host itself answered that nothing listens (``closed``), which a firewall would have prevented.
 SCRIPT = """
 import collections, errno, json, resource, select, socket, sys, time
 address, first, last, rate, patience = sys.argv[1], *map(int, sys.argv[2:5]), float(sys.argv[5])

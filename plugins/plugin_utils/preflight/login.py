@@ -37,7 +37,7 @@ _LINES = 8
 
 
 class FailureKind(str, enum.Enum):  # noqa: UP042 - ansible-core 2.16 also runs on Python 3.10
-    """What kept a host from taking a command, as far as ssh tells.
+    """Why a host did not run a command, as far as ssh shows it.
 
     Attributes:
         HOST_KEY: its host key is unknown here, or another one than is stored.

@@ -240,7 +240,7 @@ def test_the_port_says_how_it_is_encrypted_unless_tls_does(port: int, tls: str |
 
 
 def test_a_server_that_waits_for_tls_is_not_a_matter_of_routes(authority: Authority) -> None:
-    """It says nothing in clear, and the client waits for its greeting."""
+    """It sends nothing before TLS, and the client waits for its greeting."""
     server = Server(authority.context(), implicit=True)
     delivery = send(server.port)
     server.close()

@@ -1,4 +1,4 @@
-"""The generic webhook: what its answer says, signed so that the receiver can tell."""
+"""The generic webhook: the meaning of its answers, and the signature that its receiver can check."""
 
 from __future__ import annotations
 

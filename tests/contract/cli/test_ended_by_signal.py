@@ -35,7 +35,7 @@ def _heeds_signals() -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs: an orphan that has ended is nobody's until init has seen it."""
+    """Whether a process runs: an orphan that has ended stays a zombie until init collects it."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def test_ansible_is_ended_and_its_folder_is_removed(
 def test_what_restores_is_finished_whoever_asks_again(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """A drill that is ended restores what it broke, which takes some seconds, and nobody's impatience stops it."""
+    """A drill that is ended restores what it broke, which takes some seconds; further signals do not stop that."""
     broken, restoring, restored = tmp_path / "broken", tmp_path / "restoring", tmp_path / "restored"
     program = f"""
 import time

@@ -119,7 +119,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
             for words in (f"addr add {node.address}/24 dev {node.device}", f"link set {node.device} up"):
                 node.run("ip", *words.split())
         first.start(second.address)
-        # With nopreempt the address stays with whoever is the first to take it.
+        # With nopreempt the address stays with the first balancer that takes it.
         wait_for("the first one is MASTER", lambda: first.seen().holds_vip, seconds=60)
         second.start(first.address)
         wait_for("the second one is BACKUP", lambda: second.seen().vrrp == "BACKUP", seconds=60)

@@ -61,7 +61,7 @@ class _Nginx(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def server(context: ssl.SSLContext | None) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Run a balancer on loopback, with TLS or in clear; yield its port and what it is asked."""
+    """Run a balancer on loopback, with TLS or without; yield its port and the requests that it gets."""
     asked: list[tuple[str, str]] = []
     handler = type("Handler", (_Nginx,), {"asked": asked})
 

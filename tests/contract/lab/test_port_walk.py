@@ -34,7 +34,7 @@ def test_a_walk_finds_the_ports_that_listen() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = json.loads(done.stdout)
     assert set(ports) <= set(found["open"])
-    # Loopback has no firewall: each other port says that nobody listens.
+    # Loopback has no firewall: every other port answers that nothing listens.
     assert sorted(found["open"] + found["closed"]) == list(range(first, last + 1))
 
 

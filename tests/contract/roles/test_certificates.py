@@ -200,7 +200,7 @@ def test_the_ca_changes_in_three_steps_and_each_may_be_repeated(play: Play) -> N
 @pytest.mark.long
 @pytest.mark.root
 def test_a_ca_that_has_expired_can_be_changed(play: Play) -> None:
-    """Then not every host can have been told to trust the next one."""
+    """Then the run cannot have made every host trust the next CA."""
     play.run()
     present = x509.load_pem_x509_certificate((play.pki / "ca.pem").read_bytes())
     ended = datetime.now(UTC) - timedelta(hours=1)

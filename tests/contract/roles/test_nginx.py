@@ -147,7 +147,7 @@ class BackEnds:
     """Three back ends on ports of their own; each can be stopped and started again on its port.
 
     Args:
-        tls: with which they answer; None for in clear.
+        tls: with which they answer; None for no TLS.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:

@@ -43,7 +43,7 @@ class Balancer(NamedTuple):
 
     Attributes:
         folder: of its logs and certificates.
-        port: in clear.
+        port: without TLS.
         tls_port: with TLS.
         config: its file.
         authority: which issued its certificate, for 127.0.0.1.

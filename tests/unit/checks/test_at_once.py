@@ -9,7 +9,7 @@ import pytest
 
 from obsctl.checks.ask.at_once import AtOnce
 
-#: Nobody waits so long but where something is wrong.
+#: Seconds that a test waits only if something is wrong.
 _HANGS_S = 60
 
 

@@ -7,7 +7,7 @@ import time
 
 from obsctl.checks.ask.by_deadline import ask_until
 
-#: Nobody waits so long but where something is wrong.
+#: Seconds that a test waits only if something is wrong.
 _HANGS_S = 60
 
 

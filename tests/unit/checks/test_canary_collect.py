@@ -10,7 +10,7 @@ from obsctl.checks.canary import collect
 
 
 class Consumer:
-    """A client as Kafka's library has it: closing waits for whoever still reads, and never gives up."""
+    """A client like that of Kafka's library: closing waits for threads that still read, and never gives up."""
 
     def __init__(self) -> None:
         self.reading = threading.Event()

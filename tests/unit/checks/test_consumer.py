@@ -158,7 +158,7 @@ def _with_partition(snapshot: ConsumerSnapshot, earlier: int | None = None, **ch
 
 
 def test_what_is_written_and_cannot_be_read_yet_is_a_lag() -> None:
-    """Two of three brokers are dead: the log grows, the high watermark stands still, and nothing more can be read."""
+    """Two of three brokers are dead: the log grows, but the high watermark does not, so nothing more can be read."""
     held = _with_partition(CONSUMER_WELL, earlier=34_000, leo={1: 34_015, 2: 34_000, 3: None})
     first = describe_consumer(FLEET, held)["positions"][0]
     assert (first["position"], first["end"], first["lag"], first["behind_s"]) == (34_000, 34_015, 15, 2)
@@ -170,7 +170,7 @@ def test_what_is_on_its_way_to_the_followers_is_not_held() -> None:
 
 
 def test_a_position_of_a_topic_that_was_created_again_is_judged_by_its_id() -> None:
-    """In the seconds before the consumer takes note: no word of a snapshot, and no reset."""
+    """In the seconds before the consumer notices: no mention of a snapshot, and no reset."""
     remade = _with_partition(_with_source(next_offset=13), topic_id="another", start=0, hw=3, leo={1: 3, 2: 3, 3: 3})
     found = {finding.code: finding for finding in judge_consumer(FLEET, remade)}
     assert "CONSUMER_POSITION_BEYOND_END" not in found

@@ -92,11 +92,11 @@ def _found(seen: KafkaSnapshot) -> Finding | None:
         (_seen(older=20), None, ""),
         (_seen(share=0.0), None, ""),
         (_seen(offset=100), None, ""),
-        # Nobody's backlog; ours counts also without members.
+        # A foreign backlog; ours counts even without members.
         (_seen(name="foreign", state="Empty"), None, ""),
         (_seen(name="foreign"), Severity.WARNING, "within 6 h"),
         (_seen(state="Empty"), Severity.WARNING, "within 6 h"),
-        # Nobody asked: the leader was silent, or the group keeps up.
+        # Not asked: the leader was silent, or the group keeps up.
         (msgspec.structs.replace(_seen(), partitions=HEALTHY.partitions), None, ""),
         (msgspec.structs.replace(_seen(), settings={}), None, ""),
     ],

@@ -48,7 +48,7 @@ LAGGING = msgspec.structs.replace(QUORUM, voters=(voter(1, 0), voter(2), voter(3
         (but(brokers=(broker(1), broker(2), down(3, registered=True))), (0, 0, 1, 0)),
         (but(partitions=(partition(0, isr=(1,)), *HEALTHY.partitions[1:])), (-1, -1, 0, 1)),
         (but(partitions=(partition(0, leader=None, isr=(3,)), *HEALTHY.partitions[1:])), (-1, -1, -1, 1)),
-        # A topic that is nobody's does not stop the pipeline.
+        # A topic that no service uses does not stop the pipeline.
         (THIN, (1, 1, 2, 1)),
         # Without Kafka's own topics the groups stop.
         (OFFSETS, (0, 0, 0, 1)),

@@ -56,7 +56,7 @@ def _and(seen: KafkaSnapshot, **parts: Any) -> KafkaSnapshot:
         (_with(WHOLE_CLUSTER, isr=(1,)), "writes stop on 3 of 3 partitions; Filebeat keeps the lines"),
         (_with(WHOLE_CLUSTER, leader=None), "writes stop on 3 of 3 partitions; Filebeat keeps the lines"),
         (UNREACHABLE, "nothing can be written; Filebeat keeps the lines"),
-        # Nobody has told the metadata yet, or nobody can.
+        # The metadata does not show it yet, and may never do so.
         (_with(WHOLE_CLUSTER, silent=(2, 3)), "writes stop on 3 of 3 partitions; Filebeat keeps the lines"),
         (
             _with(WHOLE_CLUSTER, silent=(3,)),

@@ -505,7 +505,7 @@ def test_a_mute_ends_when_things_get_worse(run, muted, worse: list, why: str) ->
 
 
 def test_a_mute_made_before_the_fault_takes_what_it_meets_first(run, muted) -> None:
-    """Whoever mutes before the work begins has seen no finding yet."""
+    """A person who mutes before the work begins has seen no finding yet."""
     assert run(_findings()) == 0
     muted("KAFKA_LAG", *_WHY)
     assert run(_findings(_LAG, _OTHER_LAG)) == 0

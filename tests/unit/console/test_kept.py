@@ -1,4 +1,4 @@
-"""Answers that take seconds: one thread asks, nobody waits longer than agreed, an older one stands in."""
+"""Answers that take seconds: one thread asks, no request waits longer than agreed, and gets an older answer instead."""
 
 from __future__ import annotations
 

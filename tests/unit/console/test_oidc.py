@@ -1,4 +1,4 @@
-"""Login by OpenID Connect, the parts that ask nobody: what a browser keeps, whom claims name, which keys count."""
+"""Login by OpenID Connect, the parts without a network: what a browser keeps, whom claims name, which keys count."""
 
 from __future__ import annotations
 

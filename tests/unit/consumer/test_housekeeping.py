@@ -52,7 +52,7 @@ class FakeStore:
 
 
 class FakeProducer:
-    """Delivers at the flush: what is larger than the limit is refused, and all of it while the brokers are away."""
+    """Delivers at the flush: what is larger than the limit is refused, and everything while the brokers are down."""
 
     limit = 1000
     away = False

@@ -1,4 +1,4 @@
-"""When a finding that a person has taken note of is a warning again."""
+"""When an acknowledged finding becomes a warning again."""
 
 from __future__ import annotations
 

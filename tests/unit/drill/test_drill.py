@@ -241,7 +241,7 @@ def test_two_drills_that_end_at_once_are_both_kept(tmp_path: Path) -> None:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What hosts are told to do; the first command ends as ``answers`` says."""
+    """The commands that hosts are given; the first one ends as ``answers`` says."""
     told: list[str] = []
     monkeypatch.setattr(ssh, "run", lambda _host, command, **_: (told.append(command), ssh.Answer())[1])
     return told

@@ -1,4 +1,4 @@
-"""What a person is told about an inventory that Ansible could not read."""
+"""The error about an inventory that Ansible could not read."""
 
 from __future__ import annotations
 

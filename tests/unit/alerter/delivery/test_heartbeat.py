@@ -1,4 +1,4 @@
-"""The sign of life for a dead man's switch: given while the alerter works, withheld otherwise."""
+"""The heartbeat for a dead man's switch: sent while the alerter works, withheld otherwise."""
 
 from __future__ import annotations
 

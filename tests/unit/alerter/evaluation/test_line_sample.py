@@ -68,6 +68,6 @@ def test_a_turn_looks_at_few_alerts_and_remembers_few() -> None:
     tops = Tops(top)  # type: ignore[arg-type]
     tops.of(machine.firing.values())
     assert len(asked) == 5
-    # What was looked at in vain is not looked at again.
+    # A line that was checked without success is not checked again.
     tops.of(list(machine.firing.values())[:5])
     assert len(asked) == 5

@@ -97,7 +97,7 @@ def test_what_is_no_template_is_refused_with_file_and_line(site: Site, name: str
     ],
 )
 def test_what_fails_for_any_message_is_refused_with_file_and_line(site: Site, name: str, text: str, said: str) -> None:
-    """Each of them writes the first message of a sample rule, or a part of it, without a word."""
+    """Each of them renders the first message of a sample rule, or a part of it, without an error."""
     templates = Templates(folder=site(**{name: text}))
     with pytest.raises(ConfigError) as refused:
         check_templates((RULE,), templates)

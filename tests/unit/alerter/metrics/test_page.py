@@ -77,7 +77,7 @@ def test_the_page_of_a_daemon_is_fetched() -> None:
 
 
 def answering(*pieces: bytes, endless: bytes = b"") -> Callable[[socket.socket], None]:
-    """Return a peer that writes pieces to whoever asks, and then goes on with the last one for ever."""
+    """Return a peer that sends pieces to each client, and then repeats the last one for ever."""
 
     def talk(line: socket.socket) -> None:
         line.recv(4096)

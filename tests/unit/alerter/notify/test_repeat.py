@@ -1,4 +1,4 @@
-"""Stage repeat: a condition that stays is reported again, more and more seldom."""
+"""Stage repeat: a condition that stays true is reported again, less and less often."""
 
 from __future__ import annotations
 

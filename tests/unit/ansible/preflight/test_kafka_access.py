@@ -60,7 +60,7 @@ def said(rule, variables, group="kafka"):
         ),
         ({"kafka_client_port": 9094}, "PLAINTEXT to port 9094 (kafka_client_port), which has no listener"),
         (SASL | {"kafka_client_port": 9094}, "which is a listener of SSL"),
-        # The rule about listeners says that the one in clear is missing.
+        # The rule about listeners reports that the one without TLS is missing.
         ({"kafka_properties": {"listeners": "SSL://:9092"}}, ""),
     ],
 )

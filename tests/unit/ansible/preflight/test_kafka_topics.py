@@ -1,4 +1,4 @@
-"""Names of topics that Kafka's metrics cannot tell apart."""
+"""Names of topics that Kafka's metrics cannot distinguish."""
 
 from __future__ import annotations
 
