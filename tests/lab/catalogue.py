@@ -271,6 +271,8 @@ _STRANGER_ANSWERS = (
     "class H(h.BaseHTTPRequestHandler):\n"
     "    def do_GET(self):\n"
     '        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()\n'
+    # Many connections at once: with the five that are its default, nginx would retry requests on another back end.
+    "h.ThreadingHTTPServer.request_queue_size = 128\n"
     'h.ThreadingHTTPServer(("127.0.0.1", 9999), H).serve_forever()\n'
 )
 

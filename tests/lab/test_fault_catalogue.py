@@ -215,7 +215,8 @@ def test_lines_deleted_unread_are_a_finding_until_a_person_has_taken_note(health
         wait_for("records wait", lambda: _unread(healthy) >= 20, seconds=30)
         # To the high watermark, as the retention does it with segments that are old.
         everything = [TopicPartition("nginxlog", number, -1) for number in range(6)]
-        for future in admin(_AS_ADMINISTRATOR, "test").delete_records(everything).values():
+        client = admin(_AS_ADMINISTRATOR, "test")
+        for future in client.delete_records(everything).values():
             future.result(timeout=30)
         away = healthy.obsctl("health", "-o", "json")
         assert {"HEALTH_CONSUMER_DOWN", "KAFKA_UNREAD_EXPIRED"} <= away.codes, away.out
