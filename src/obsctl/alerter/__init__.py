@@ -2,7 +2,7 @@
 
 ``service`` is the process: it stands by until ``leadership`` chooses it, and then runs ``active``, which moves lines
 from package to package: ``input`` reads them, ``windows`` count them, ``rules`` judge the windows, ``evaluation``
-decides what starts and ends, ``notify`` what is to be said, ``messages`` puts it into words, ``state`` keeps it,
-``delivery`` sends it through ``channels``. docs/architecture.md says what each package is for; pyproject.toml which may
-import which.
+decides which alerts start and end, ``notify`` decides which messages are due, ``messages`` writes their texts,
+``state`` stores them, and ``delivery`` sends them through ``channels``. docs/architecture.md says what each package is
+for, and pyproject.toml which package may import which.
 """

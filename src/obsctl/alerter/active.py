@@ -1,4 +1,4 @@
-"""The alerter that works: reads lines, decides, remembers, and has its senders deliver."""
+"""The active alerter: it reads lines, decides, stores its state, and has its senders deliver messages."""
 
 from __future__ import annotations
 
@@ -52,31 +52,32 @@ from obsctl.lines.line_reader import LineReader
 
 LOG = logging.getLogger("obsctl.alerter")
 
-#: Records taken at once; a batch is one transaction.
+#: The largest number of records in a batch; a batch is one transaction.
 _BATCH = 2000
 #: How long to wait for records, seconds: part of the time from a line to its message.
 _WAIT_S = 0.2
-#: How often the windows are written, seconds: so much is read again at the most after a crash.
+#: How often the windows are written, seconds: after a crash, at most the lines of this time are read again.
 _SNAPSHOT_EVERY_S = 30.0
 #: A message that waits longer makes the service degraded, seconds.
 _WAITS_TOO_LONG_S = 60.0
-#: The first decisions wait so long for the silences, seconds; beyond, the topic does not exist or has no leader.
+#: How long the first decisions wait for the silences, seconds; after that, their topic does not exist or has no
+#: leader.
 _SILENCES_S = 5.0
-#: For so long after counts were dropped to keep memory bounded the service is degraded, seconds.
+#: How long the service is degraded after counts were dropped to keep memory bounded, seconds.
 _EVICTION_SHOWN_S = 300.0
-#: To the heartbeat a channel that failed cannot deliver when its oldest message has waited so long, seconds.
+#: The heartbeat takes a failed channel for unable to deliver once its oldest message has waited this long, seconds.
 _UNABLE_S = 60.0
 
 
 class Alerter:
-    """Reads lines, decides, remembers, and has its senders deliver: the active alerter, for as long as it is.
+    """Reads lines, decides, stores its state, and has its senders deliver, while this alerter is the active one.
 
     Args:
         config: what alerter.yml says.
-        state: what an earlier one left, here or on another host.
-        changelog: where its changes go.
+        state: what the previous active alerter stored, on this host or another one.
+        changelog: where changes of the state are written.
         membership: says for how long this alerter is the active one.
-        silences: of people.
+        silences: follows the silences that people made.
     """
 
     def __init__(
@@ -143,8 +144,8 @@ class Alerter:
         """Work until stopped.
 
         Raises:
-            LeadershipLostError: another alerter is the active one now; what is in memory is worth nothing.
-            sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
+            LeadershipLostError: another alerter is the active one now; what is in memory must be discarded.
+            sqlite3.Error: the state cannot be written; what is in memory must be discarded.
         """
         state_log = self._membership.log
         for follower in self._followers:
@@ -287,7 +288,7 @@ class Alerter:
         )
 
     def _unheard(self) -> list[str]:
-        """Return what is wrong with the topics of silences and history, once that lasts."""
+        """Return what is wrong with the topics of silences and history, once it has lasted for a while."""
         now = time.monotonic()
         return [
             f"{what}: {part.trouble}"
@@ -296,7 +297,7 @@ class Alerter:
         ]
 
     def _why_no_heartbeat(self) -> str:
-        """Return why those outside should not think that alerts work; empty when they do."""
+        """Return why the heartbeat must not be sent; empty when alerting works."""
         health = self.health()
         if health.status == "failing":
             return health.reason
@@ -309,7 +310,7 @@ class Alerter:
         self._stopping.set()
 
     def _recover(self) -> None:
-        """Take over what an earlier process left."""
+        """Take over what an earlier process stored."""
         kept = self._state.load()
         if kept.snapshot and not self._engine.restore(kept.snapshot, time.time()):
             LOG.info("the rules have changed: the lines that are still within a window are read again")
@@ -338,7 +339,7 @@ class Alerter:
             LOG.info("alerts taken over", extra={"alerts": len(kept.alerts), "firing": len(self._engine.firing)})
 
     def _batch(self) -> None:
-        """Read lines, count them, see what starts and what has ended, and keep it."""
+        """Read a batch of lines, count them, and store which conditions have started or ended."""
         events: list[Event] = []
         for follower, wait_s in zip(self._followers, (_WAIT_S, 0.0), strict=False):
             records = follower.turn(_BATCH, wait_s)
@@ -371,7 +372,7 @@ class Alerter:
                 yield event
 
     def _save(self, transitions: list[Transition]) -> None:
-        """Let the stages decide what is to be said, and write alerts and messages."""
+        """Let the stages decide which messages are due, and write alerts and messages."""
         now = time.time()
         decided = self._notifier.turn(
             [transition.alert for transition in transitions],
@@ -408,7 +409,7 @@ class Alerter:
                 sender.wake()
 
     def _save_tests(self) -> None:
-        """Put the messages of tests into the outbox: nothing else of them is kept."""
+        """Put the messages of tests into the outbox: nothing else of a test is stored."""
         now = time.time()
         decided = self._tests.turn(self._event_time, now, self._unable_since(), self._arrivals)
         messages = [(self._writer.rule_test(one.about, one.tops, one.mark), one.about) for one in decided]
@@ -435,7 +436,7 @@ class Alerter:
         ]
 
     def _show_alerts(self) -> None:
-        """Let /health show what is on now."""
+        """Give /health the alerts that are firing now."""
         firing = self._engine.firing.values()
         self._alerts = tuple(
             ActiveAlert(rule=a.rule, labels=a.labels, incident=a.incident, started=a.started) for a in firing
@@ -450,7 +451,7 @@ class Alerter:
         }
 
     def _save_snapshot(self) -> None:
-        """Write the windows with the positions that they belong to; at once when another log is read."""
+        """Write the windows with the positions that they belong to; at once when the topic was created again."""
         sources = [follower.source for follower in self._followers]
         reached = [(source.log, source.positions) for source in sources if source is not None]
         self._state.save_snapshot(self._engine.snapshot(), self._engine.firing.values(), reached)

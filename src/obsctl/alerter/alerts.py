@@ -21,10 +21,10 @@ class Level(enum.StrEnum):
 
 
 class AlertState(enum.StrEnum):
-    """Whether an alert's condition is on."""
+    """Whether an alert's condition is true now."""
 
     FIRING = "firing"
-    #: Kept for a while, so that late lines of an ended condition do not start it again.
+    #: An ended alert is kept for a while, so that late lines do not start it again.
     ENDED = "ended"
 
 
@@ -33,8 +33,8 @@ class Measure(NamedTuple):
 
     Attributes:
         value: what the rule compares with its limit: a number of lines, a share, a factor, seconds; more is worse.
-        hits: lines that the rule is about.
-        total: lines that it was compared with; the same as ``hits`` where it compares with none.
+        hits: lines that the rule counts as hits.
+        total: all lines that the hits are compared with; equal to ``hits`` where the rule compares nothing.
     """
 
     value: float
@@ -47,15 +47,15 @@ class Alert(msgspec.Struct, kw_only=True):
 
     Attributes:
         rule: the rule's name.
-        kind: its kind: an alert of another kind under the same name is not its own.
+        kind: the rule's kind: an alert of another kind is not this rule's, even if the name is the same.
         severity: how bad it is now; a condition may get worse.
         labels: the key with the names of its fields, in the rule's order.
         incident: the same in all messages of this condition, and in no other.
-        state: on or ended.
+        state: firing or ended.
         started: end of the first window that fulfilled the condition, event second.
         last_true: end of the latest one, event second.
         peak: the worst window.
-        peak_at: its last second; 0 where it is not known.
+        peak_at: the last second of the worst window; 0 where it is not known.
         ended: event second at which the end was decided; 0 while firing.
     """
 
@@ -78,6 +78,6 @@ class Alert(msgspec.Struct, kw_only=True):
 
 
 def incident_of(rule: str, key: Key, started: int) -> str:
-    """Return an id that the same condition gets again should the decision be made twice (a crash in between)."""
+    """Return an id that stays the same if the same decision is made again after a crash."""
     place = "\0".join((rule, *key, str(started)))
     return hashlib.blake2b(place.encode(errors="surrogatepass"), digest_size=6).hexdigest()

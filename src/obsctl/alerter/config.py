@@ -1,4 +1,4 @@
-"""``alerter.yml``: read, checked, and every mistake named with its place.
+"""Reads and checks ``alerter.yml``; every error is reported with its place in the file.
 
 A setting that the role always writes has no default here, only in the role.
 """
@@ -32,7 +32,8 @@ class KafkaConfig(KafkaSection, frozen=True, kw_only=True):
     """Where the lines come from.
 
     Attributes:
-        group: positions are committed under this name, for lag display only; alerters with the same name take turns.
+        group: positions are committed under this name, for lag display only; of the alerters with the same name one is
+            active.
         member: name of this alerter, different on each host.
     """
 
@@ -61,7 +62,7 @@ class SourceConfig(Section, frozen=True, kw_only=True):
 
 
 class MetricsConfig(Section, frozen=True, kw_only=True):
-    """Where rules of the kind ``metric`` have their numbers from.
+    """Where rules of the kind ``metric`` get their numbers from.
 
     Attributes:
         every_s: seconds from one reading to the next.
@@ -76,13 +77,13 @@ class MetricsConfig(Section, frozen=True, kw_only=True):
 
 
 class HeartbeatConfig(Section, frozen=True, kw_only=True):
-    """A dead man's switch outside: it raises an alarm when no request has come for a while.
+    """An external dead man's switch: it raises an alarm when it has received no request for a while.
 
     Attributes:
-        url: a reference to it; those who have it can pretend that all is well.
+        url: a reference to the URL, which is a secret: whoever has it can pretend that all is well.
         every_s: seconds between two requests.
         method: of the request.
-        proxy: that leads out; empty for what the environment says.
+        proxy: URL of a proxy; empty for what the environment says.
         ca_file: certificate authorities to trust; empty for this machine's.
     """
 
@@ -123,12 +124,12 @@ class AlerterConfig(msgspec.Struct, frozen=True, kw_only=True):
         channels: with their secrets still references.
         health: where /health is served.
         metrics: where the pipeline's own numbers come from.
-        heartbeat: who is to notice when this alerter no longer works; None for none.
+        heartbeat: the external switch that notices when this alerter stops working; None for none.
         lateness_s: lines older than this do not count, seconds.
         ahead_s: lines further in the future than this do not count, seconds.
         shipping_s: how long a line may take from the log file to Kafka, seconds.
         trusted_proxies: networks whose X-Forwarded-For is believed; by default none.
-        notifications: who hears of an alert, how often, and when not.
+        notifications: who is notified of an alert, how often, and when not.
         templates: of the messages, in their language and with times in their zone.
         error_log_timezone: IANA zone of the error logs' times, which do not name it.
         native: whether records are read by the native module where it is installed.

@@ -1,4 +1,4 @@
-"""What the alerter says about itself: ``/health`` as JSON, ``/metrics`` for Prometheus."""
+"""The alerter's health page: ``/health`` as JSON, ``/metrics`` for Prometheus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA = "obsctl/alerter-health/v1"
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
-    """How many attempts since the start had an outcome."""
+    """How many attempts since the start had the same outcome."""
 
     verdict: str
     code: str
@@ -26,11 +26,11 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChannelHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How a channel is doing; the times are seconds since the epoch, 0 for never.
+    """State of a channel; the times are seconds since the epoch, 0 for never.
 
     Attributes:
-        unable_s: for how long its oldest message has been waiting, but for those that are refused for themselves, if
-            the last attempt failed (seconds); 0 otherwise.
+        unable_s: how long its oldest message has been waiting if the last attempt failed, seconds; 0 otherwise.
+            Messages that are refused because of their own content do not count.
         dead: messages that were given up within the last day.
     """
 
@@ -50,7 +50,7 @@ class ChannelHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActiveAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """A condition that is on."""
+    """An alert that is firing."""
 
     rule: str
     labels: dict[str, str]
@@ -59,10 +59,10 @@ class ActiveAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeartbeatHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How the heartbeat is doing.
+    """State of the heartbeat.
 
     Attributes:
-        accepted_at: when the switch outside accepted one last, seconds since the epoch; 0 for never.
+        accepted_at: when the external switch last accepted a request, seconds since the epoch; 0 for never.
         outcomes: how many were ``accepted``, ``failed`` and ``withheld`` since the start.
         failures: failed ones in a row.
         verdict: of the last request.
@@ -98,7 +98,7 @@ class TopicRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Role(enum.StrEnum):
-    """Whether an alerter works, or waits until it has to."""
+    """Whether an alerter is the active one or a standby."""
 
     ACTIVE = "active"
     STANDBY = "standby"
@@ -114,13 +114,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         reason: why it is not ok.
         lag: records in Kafka not read yet; None while no position is known.
         behind_s: by how much event time is behind the wall clock, seconds; None when unknown.
-        last_event_at: time stated by the latest line counted, UTC; empty for none yet.
+        last_event_at: time of the latest line counted, UTC; empty for none yet.
         counted: lines counted since the start.
-        firing: conditions that are on.
+        firing: alerts that are firing.
         waiting: messages not delivered yet, over all channels.
         skipped: lines not counted since the start, by reason.
-        suppressed: how many times each stage of a notification began to hold an alert back, since the start.
-        history_lost: records that were not written since this alerter became active, because the history had no topic.
+        suppressed: how many times each notification stage began to hold an alert back, since the start.
+        history_lost: records that were not written since this alerter became active, because the history's topic did
+            not exist.
         evicted: keys whose counts were dropped to keep memory bounded, since the start, by rule.
         cluster: the cluster's id; empty while it is not known.
         topics: the topics that are read, by name.
@@ -129,7 +130,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         sources: why a metrics page cannot be read, empty where it can; by name.
         disk_free: free share of the disks that the alerter needs, 0 to 1, by folder.
         certificate_days: days until a certificate ends, by path; None for one that cannot be read.
-        heartbeat: how it is doing; None without one.
+        heartbeat: its state; None without one.
         tests: tests of rules (``obsctl alert test --rule NAME``), the latest 50.
         read_by: what reads the records, for people: the native module, or Python and why; empty on a standby.
     """
@@ -172,7 +173,7 @@ def standby(trouble: str) -> Health:
 
 
 def page(health: Health) -> serve.Health:
-    """Return the answer to ``/health``; only an alerter that reads nothing is not well."""
+    """Return the answer to ``/health``; it is an error only if the alerter reads no lines."""
     return serve.Health(health.status != "failing", msgspec.json.encode(health))
 
 
@@ -181,13 +182,13 @@ def metrics(health: Health, now: float) -> str:
 
     Args:
         health: what is known.
-        now: wall-clock time, seconds since the epoch: ages are counted to it.
+        now: wall-clock time, seconds since the epoch, for ages.
     """
     return serve.exposition(PREFIX, _metrics(health, now))
 
 
 def own_numbers(source: str, health: Health, now: float) -> Iterator[Number]:
-    """Yield the same as numbers that rules can be about."""
+    """Yield the same numbers for rules of the kind ``metric``."""
     for metric in _metrics(health, now):
         for sample in metric.samples:
             yield Number(f"{PREFIX}_{metric.name}{sample.suffix}", {**sample.labels, SOURCE: source}, sample.value)

@@ -1,7 +1,7 @@
 """Kinds of rules and channels: a package has one module for each, and a list in alerter.yml names them by a tag.
 
-A kind is a Struct with a tag. Its fields are its options, and their metadata the only description of them: the
-documentation and the role's argument_specs are tested against it (tests/contract/alerter/test_one_description.py).
+A kind is a Struct with a tag. Its fields are its options, and the fields' metadata is the only description of these:
+the documentation and the role's argument_specs are tested against it (tests/contract/alerter/test_one_description.py).
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ class Kinds(Generic[T]):
             for value in vars(importlib.import_module(found.name)).values():
                 if isinstance(value, type) and issubclass(value, base) and value.__module__ == found.name:
                     tag = value.__struct_config__.tag
-                    # msgspec names a class without a tag of its own after itself: what kinds share is none.
+                    # msgspec uses the class name as tag if a class sets none: a shared base class is no kind.
                     if isinstance(tag, str) and tag != value.__name__:
                         self.by_tag[tag] = value
 
     def read(self, entries: Iterable[Mapping[str, Any]], key: str) -> list[T]:
-        """Return a list of the file or of the inventory as values.
+        """Return the values for a list in the file or in the inventory.
 
         Args:
             entries: one mapping for each.
             key: of the list, for errors.
 
         Raises:
-            InvalidValueError: an unknown kind or option, one missing or of another type, or a name used twice; the
-                first one.
+            InvalidValueError: for the first of: an unknown kind or option, one missing or of another type, or a name
+                used twice.
         """
         values: list[T] = []
         for value, faults in self.examine(entries, key):
@@ -65,15 +65,15 @@ class Kinds(Generic[T]):
         *,
         is_open: Callable[[Any], bool] = lambda _: False,
     ) -> Iterator[tuple[T | None, list[InvalidValueError]]]:
-        """Yield for each entry of a list its value, or all of its faults.
+        """Yield the value of each entry of a list, or all of its faults.
 
         Args:
             entries: one mapping for each.
             key: of the list, for errors.
-            is_open: whether an option's value is to be filled in later, so that nothing can be said of it.
+            is_open: whether an option's value is filled in later, so that it cannot be checked.
 
         Yields:
-            A value and no fault; or None and the faults, of which an entry has none if an option is open.
+            A value and no fault; or None and the faults, which may be empty if an option is open.
         """
         names: set[str] = set()
         for number, entry in enumerate(entries):
@@ -114,7 +114,8 @@ class Kinds(Generic[T]):
                 near = next(iter(nearest(option, free)), "")
                 if near not in missing:
                     continue
-                # One mistake is one fault: the option is not missing, and the others are judged together with it.
+                # One mistake must be one fault: an invalid option is not reported as missing as well, and the other
+                # options are still checked.
                 missing.remove(near)
                 option = near
             if is_open(value):
@@ -129,7 +130,7 @@ class Kinds(Generic[T]):
             else:
                 right[option] = value
         faults += [InvalidValueError("", f"Object missing required field `{option}`") for option in missing]
-        # How options fit together cannot be judged without one of them, other than those that all kinds share.
+        # Whether options fit together can only be checked if all of them are valid, except those that all kinds share.
         shared = {field.encode_name for field in msgspec.structs.fields(self.base)}
         if unsure - shared or any(field.required and option not in right for option, field in options.items()):
             return None, faults
@@ -154,7 +155,7 @@ class InvalidOptionsError(ValueError):
 
 
 def _placed(fault: InvalidValueError, place: str, name: object) -> InvalidValueError:
-    # A filter's fault shows the place in it on lines of their own.
+    # A filter's fault shows the place in the filter on additional lines.
     first, *more = str(fault).split("\n")
     return InvalidValueError(_joined(place, fault.key), "\n".join([f"{first}{_of(name)}", *more]), hint=fault.hint)
 

@@ -1,12 +1,12 @@
 """Which alerter is the active one: the member of a consumer group that holds the one partition of the state's topic.
 
-Kafka's group coordinator assigns the partition to one member at a time, and to another one when the first has sent
-no heartbeat for a session. Each host is a static member (KIP-345): an alerter that is restarted within its session
-gets the partition back at once, whereas the other host takes over when it stays away.
+Kafka's group coordinator assigns the partition to one member at a time, and to another one when that member has sent
+no heartbeat for the session timeout. Each host is a static member (KIP-345): an alerter that restarts within its
+session timeout gets the partition back at once; if it stays away longer, the other host takes over.
 
-The member's thread sends heartbeats only as long as the alerter's own work makes progress (:meth:`Membership.beat`):
-one that hangs loses the partition like one that died. That it can no longer write is enforced elsewhere, see
-:mod:`obsctl.alerter.state.changelog`.
+The member's thread sends heartbeats only while the alerter's own work makes progress (:meth:`Membership.beat`): an
+alerter that hangs loses the partition like one that died. :mod:`obsctl.alerter.state.changelog` makes sure that it can
+no longer write.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from obsctl.kafka.topic_incarnation import TopicIncarnation
 
 LOG = logging.getLogger(__name__)
 
-#: A member that has not been heard of for so long has lost the partition, seconds.
+#: A member that has sent no heartbeat for this long loses the partition, seconds.
 _SESSION_S = 8.0
-#: An alerter whose work has not gone on for so long hangs, seconds.
+#: An alerter whose work has made no progress for this long counts as hung, seconds.
 _HUNG_S = 12.0
 _POLL_S = 0.25
 _LOG_EVERY_S = 30.0
@@ -55,7 +55,7 @@ class Membership(threading.Thread):
         self._answered_at = time.monotonic()
         #: The topic as it is now; None when there is none.
         self._log: TopicIncarnation | None = None
-        #: As it was when this member joined, other than to return within its session.
+        #: The topic when this member joined, not counting a return within its session.
         self._joined_to: TopicIncarnation | None = None
         self._seldom = Seldom(_LOG_EVERY_S)
 
@@ -70,16 +70,16 @@ class Membership(threading.Thread):
         return self._log
 
     def wait(self, seconds: float) -> bool:
-        """Wait for so long to be chosen, and return whether this alerter is."""
+        """Wait up to a timeout to be chosen, and return whether this alerter is."""
         self.beat()
         return self._chosen.wait(seconds) and self._log is not None
 
     def beat(self) -> None:
-        """Say that the alerter's work goes on."""
+        """Record that the alerter's work makes progress."""
         self._beat_at = time.monotonic()
 
     def rejoin(self) -> None:
-        """Have the coordinator choose again: this alerter could not be the active one, whatever it believed."""
+        """Have the coordinator choose again: this alerter was chosen, but could not become the active one."""
         self._chosen.clear()
         self._rejoining.set()
 
@@ -97,7 +97,7 @@ class Membership(threading.Thread):
         self._probe.stop()
 
     def run(self) -> None:
-        """Answer the coordinator until stopped."""
+        """Stay in the group until stopped."""
         self._probe.start()
         consumer: Consumer | None = None
         while not self._stopping.is_set():
@@ -111,7 +111,8 @@ class Membership(threading.Thread):
                     if hangs:
                         LOG.error("the alerter makes no progress: another one may take over")
                     if self._is_of_another_topic:
-                        # A static member that returns within its session is given what it had, without a new choice.
+                        # A static member that returns within its session gets its partition back without a new
+                        # assignment.
                         self._joins_at = time.monotonic() + _SESSION_S + _POLL_S
                         self._joined_to = None
                     self._leave(consumer)
@@ -130,7 +131,7 @@ class Membership(threading.Thread):
     def _is_of_another_topic(self) -> bool:
         """Whether this member is not chosen, and the topic was created again since it joined for the first time.
 
-        It may have been given nothing because it knew no partition of the topic, and would be given nothing for ever.
+        It may have been assigned nothing because it knew no partition of the topic, and that would never change.
         """
         return not self._chosen.is_set() and None not in (self._log, self._joined_to) and self._log != self._joined_to
 
@@ -158,7 +159,7 @@ class Membership(threading.Thread):
     def _leave(self, consumer: Consumer) -> None:
         self._chosen.clear()
         self._joined = False
-        # On a thread of its own: closing waits for answers, which hung brokers may owe for a while.
+        # In a separate thread: closing waits for answers, and hung brokers may not give them for a while.
         closing = threading.Thread(target=consumer.close, name="close", daemon=True)
         closing.start()
         closing.join(_SESSION_S)
@@ -181,8 +182,9 @@ class Membership(threading.Thread):
 
     def _complain(self, error: KafkaError) -> None:
         if clients.is_fatal(error):
-            # This client is of no use any more, such as one that the group fenced while a broker hung: a new one has to
-            # join. Not at once, so that two hosts with one name cannot fence each other many times a second.
+            # This client cannot be used any more, for example because the group fenced it while a broker hung: a new
+            # client has to join. It waits first, so that two hosts with the same name do not fence each other many
+            # times a second.
             self._joins_at = time.monotonic() + _SESSION_S
             self.rejoin()
         if self._seldom.due():

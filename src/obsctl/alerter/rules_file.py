@@ -1,4 +1,4 @@
-"""A file of rules as people write it: an inventory's ``group_vars`` file, alerter.yml, or a list of rules alone."""
+"""Reads a file of rules that people write: an inventory's ``group_vars`` file, alerter.yml, or only a list of rules."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from obsctl.alerter.wire.plan import why_not
 from obsctl.core.config_file import ConfigFile
 from obsctl.core.errors import ConfigError
 
-#: The keys under which a file may have its rules; in this order, where it has both.
+#: The keys under which a file may have its rules; if it has both, the first one counts.
 KEYS = ("consumer_alert_rules", "rules")
-#: What begins Jinja text.
+#: What Jinja expressions, statements and comments begin with.
 _JINJA = ("{{", "{%")
 _PLAYBOOK = "a Jinja expression, which only the playbook can evaluate"
 _WRITTEN = "use /etc/obsctl/alerter.yml from the consumer's host: it contains the rules as the playbook rendered them"
@@ -30,8 +30,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         name: of the rule.
         kind: of the rule.
         severity: of the rule.
-        rule: the rule; None where options are open.
-        open: options whose values hold Jinja text; nothing can be said of them.
+        rule: the rule; None if some of its options are open.
+        open: options whose values contain Jinja, so that they cannot be checked.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def why_not_testable(self) -> str:
-        """Why requests through the VIP cannot make the condition happen; empty where they can."""
+        """Why requests through the VIP cannot make the condition true; empty if they can."""
         if self.rule is None:
             return f"not known: {_PLAYBOOK}, in {', '.join(self.open)}"
         return why_not(self.rule)
@@ -53,10 +53,10 @@ def load(path: Path, text: str | None = None) -> list[Entry]:
 
     Args:
         path: of the file, named in every fault.
-        text: what the file says, where it was read already.
+        text: content of the file, if it was read already.
 
     Raises:
-        ConfigError: it cannot be read, has no rules, or has faults; all of them are named, each with its line.
+        ConfigError: the file cannot be read, has no rules, or has faults; all faults are named, each with its line.
     """
     file = ConfigFile(path, text)
     key = next((key for key in KEYS if key in file.keys), "")
@@ -78,14 +78,14 @@ def load(path: Path, text: str | None = None) -> list[Entry]:
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of such a file, for editors; filters and names of fields it cannot judge."""
+    """Return the JSON Schema of such a file, for editors; it does not check filters and names of fields."""
     kinds = KINDS.by_tag.values()
     (rule,), parts = msgspec.json.schema_components([Union[tuple(kinds)]], ref_template="#/$defs/{name}")  # noqa: UP007  built
     for kind in kinds:
         described = parts[kind.__name__]
         described["description"] = f"In any window: {kind.condition}."
         described["properties"][KINDS.tag_field]["description"] = kind.tag_text
-    # OpenAPI's; JSON Schema has none.
+    # A keyword of OpenAPI that JSON Schema does not have.
     del rule["discriminator"]
     several = {"type": "array", "items": {"$ref": "#/$defs/rule"}}
     return {
@@ -105,7 +105,7 @@ def complete_rules(path: Path, entries: Sequence[Entry]) -> list[Rule]:
     """Return the rules that are complete.
 
     Raises:
-        ConfigError: not one of them is: each has an open option.
+        ConfigError: no rule is complete: each has an open option.
     """
     rules = [entry.rule for entry in entries if entry.rule is not None]
     if entries and not rules:

@@ -27,14 +27,14 @@ from obsctl.kafka.access import open_access
 
 LOG = logging.getLogger("obsctl.alerter")
 
-#: How long to wait to be chosen before it is looked whether to stop, seconds.
+#: How often a standby checks whether to stop, seconds.
 _WAIT_S = 0.2
-#: What was sent before an alerter's end is to be recorded still; Kafka may take so long for it, seconds.
+#: How long Kafka may take to record, at an alerter's end, what was sent before it, seconds.
 _LAST_ANSWER_S = 10.0
 
 
 class Service:
-    """One of the alerters of a fleet: stands by until it is chosen, and is the active one for as long as it is chosen.
+    """One of the alerters of a fleet: a standby until it is chosen, and the active one while it is chosen.
 
     Args:
         config: what alerter.yml says.
@@ -48,7 +48,7 @@ class Service:
         self._config = config
         self._state = State(config.state)
         self._membership = Membership(config.kafka)
-        # Also one that stands by follows them: what it decides first after a take-over must not wait for them.
+        # A standby follows them too, so that its first decisions after a take-over need not wait for them.
         self._silences = SilenceFollower(config.kafka.brokers, config.kafka.topics.silences)
         self._stopping = threading.Event()
         self._alerter: Alerter | None = None
@@ -59,7 +59,7 @@ class Service:
             config.templates,
         )
         self._notices = Watch(notices, config.channels, resolve, self._why_failing)
-        #: When this alerter was the active one last, monotonic seconds.
+        #: When this alerter was last the active one, monotonic seconds.
         self._active_at = 0.0
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class Service:
 
         Raises:
             ConfigError: the health address cannot be used; or the state in Kafka is of another release.
-            sqlite3.Error: the state cannot be written; what is in memory is then worth nothing.
+            sqlite3.Error: the state cannot be written; what is in memory must be discarded.
         """
         server = self._serve()
         self._membership.start()
@@ -101,7 +101,7 @@ class Service:
         return health.reason if health.status == "failing" else ""
 
     def _lead(self) -> None:
-        """Be the active alerter until stopped or until another one is."""
+        """Be the active alerter until stopped or until another alerter is."""
         LOG.info("this alerter is now active")
         changelog = Changelog(self._config.kafka, self._beat)
         try:
@@ -122,7 +122,7 @@ class Service:
             changelog.close()
 
     def _beat(self) -> None:
-        """Go on waiting for Kafka, but not much longer than this alerter is the active one."""
+        """Keep waiting for Kafka, but not much longer than this alerter stays the active one."""
         self._membership.beat()
         now = time.monotonic()
         if not self._stopping.is_set() and self._membership.chosen:
@@ -171,7 +171,8 @@ def _serve(config: AlerterConfig) -> None:
         try:
             channel.open(resolve)
         except ConfigError as error:
-            # Loud, but no reason not to watch: the other channels work, and the secret is read again each time.
+            # Logged as an error, but not fatal: the other channels work, and the secret is read again for each
+            # attempt.
             LOG.error(  # noqa: TRY400 - no traceback near secrets
                 "a channel cannot be used", extra={"channel": channel.name, "error": str(error), "hint": error.hint}
             )

@@ -1,1 +1,1 @@
-"""What every part of the program shares: findings, errors, secrets, settings, time. Imports no other package."""
+"""What every part of the program shares: findings, errors, secrets, settings, time. It imports no other package."""

@@ -1,7 +1,7 @@
 """Other services: whatever the library apprise can notify, by its URL.
 
-Apprise is loaded by a process of its own for each message (``python -m obsctl.alerter.channels.apprise``): it can be
-killed at its deadline, follows no redirect whatever the URL says, and its log output stays in that process.
+Each message is sent by a process of its own that loads Apprise (``python -m obsctl.alerter.channels.apprise``): it can
+be killed at its deadline, it follows no redirect whatever the URL says, and its log output stays in that process.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
 
-#: Seconds for all of it, loading the library included.
+#: Time limit for one message, including loading the library, seconds.
 _TOTAL_S = 15.0
-#: How apprise's plugins name the HTTP status that made them fail.
+#: How apprise's plugins write the HTTP status that made them fail.
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 _SCHEMA = re.compile(r"([A-Za-z0-9.+-]{1,30})://.")
 #: Shorter pieces of a URL are words such as "json" and "api".
@@ -36,7 +36,7 @@ _LOOK = "check the service before sending again; the alerter itself resends it a
 
 
 class _Outcome(Struct):
-    """What the process says.
+    """What the process reports.
 
     Attributes:
         known: whether apprise knows what the URL names.
@@ -84,8 +84,8 @@ class Apprise:
 
     Args:
         options: the channel's.
-        url: of the service, a secret as a whole.
-        schema: what stands before ``://`` in it, the only part that is shown.
+        url: of the service; all of it is a secret.
+        schema: the part of the URL before ``://``, the only part that is shown.
     """
 
     def __init__(self, options: AppriseOptions, url: Secret, schema: str) -> None:
@@ -168,16 +168,16 @@ def hidden(text: str, url: str) -> str:
 
 
 def main() -> None:
-    """Send what stands on standard input, and write what came of it."""
+    """Send the message that standard input contains, and write the outcome to standard output."""
     import logging
 
     paths = ssl.get_default_verify_paths()
-    # requests would trust certifi's list in place of this machine's certificates.
+    # Without this, requests would trust certifi's list instead of this machine's certificates.
     if bundle := paths.cafile or paths.capath:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
     import requests
 
-    # Also for a URL that says redirect=yes.
+    # Even if the URL says redirect=yes.
     requests.Session.get_redirect_target = lambda _self, _answer: None  # type: ignore[method-assign, assignment]
     import apprise
 

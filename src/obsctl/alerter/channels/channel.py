@@ -14,7 +14,7 @@ from obsctl.core.secrets import Secret
 #: Reads a reference such as ``file:/path``; raises ConfigError.
 Resolve = Callable[[str], Secret]
 
-#: DingTalk takes 20 messages a minute; the margin keeps out of its 10 minutes of silence.
+#: DingTalk accepts 20 messages a minute and blocks a robot for 10 minutes beyond that; this leaves a margin.
 DEFAULT_PER_MINUTE = 18
 #: The schema of a message as JSON, documented in docs/reference/alerting.md.
 SCHEMA = "obsctl/alert/v1"
@@ -26,7 +26,7 @@ class Channel(Protocol):
     """What delivers a message."""
 
     def send(self, message: Message) -> Delivery:
-        """Try once to deliver; never raises for what the other side does."""
+        """Try once to deliver; never raises an error because of what the other side does."""
 
     def preview(self, message: Message) -> dict[str, Any]:
         """Return what :meth:`send` would do, without any secret."""
@@ -43,11 +43,11 @@ class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str, Meta(description="One line that is added to each text, for robots and filters that require it.")
     ] = ""
 
-    #: What the option that names the type means: the documentation.
+    #: Description of the option that names the type, for the documentation.
     tag_text: ClassVar[str] = "Where the messages go."
-    #: What counts as a delivery: the documentation.
+    #: What counts as a delivery, for the documentation.
     delivered: ClassVar[str] = ""
-    #: Between two attempts lies at least this time, seconds: some vendors have a limit by the second.
+    #: The shortest time between two attempts, seconds: some vendors limit the rate by the second.
     gap_s: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
@@ -60,11 +60,11 @@ class ChannelOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return str(self.__struct_config__.tag)
 
     def each_robot(self) -> tuple[ChannelOptions, ...]:
-        """Return what the channel's messages are spread over; each has a name and a pace of its own."""
+        """Return the robots that the channel's messages are spread over; each has its own name and rate limit."""
         return (self,)
 
     def mentioned(self, message: Message) -> tuple[str, ...]:
-        """Return whom a message mentions, as the vendor knows them; ``all`` is everybody."""
+        """Return the people whom a message mentions, by their ids at the vendor; ``all`` is everybody."""
         del message
         return ()
 

@@ -157,7 +157,7 @@ class DingTalk(Robot[DingTalkOptions]):
         return body
 
     def text(self, message: Message, room: int) -> str:
-        """Return the text; only who stands in it is marked in the chat."""
+        """Return the text; the chat highlights a mention only for people whose ids are in the text."""
         tail = [self._options.keyword] if self._options.keyword else []
         if self._options.mentions(message).people:
             tail += [" ".join(f"@{who}" for who in (*self._options.at_mobiles, *self._options.at_user_ids))]

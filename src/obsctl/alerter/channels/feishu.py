@@ -31,7 +31,7 @@ _TOO_LONG = "the message is too long for Feishu, even shortened"
 
 
 class _Reply(msgspec.Struct):
-    #: The answers of today have ``code``; those of older robots ``StatusCode`` alone, and a success both.
+    #: Current answers have ``code``; those of older robots only ``StatusCode``; a success has both.
     code: int | None = None
     msg: str = ""
     old_code: int | None = msgspec.field(default=None, name="StatusCode")
@@ -41,7 +41,8 @@ class _Reply(msgspec.Struct):
 def sign(secret: str, seconds: int) -> str:
     """Return the signature of a timestamp.
 
-    ``base64(HMAC-SHA256(key="{seconds}\\n{secret}", message=""))``: the vendor's scheme signs nothing, with all as key.
+    ``base64(HMAC-SHA256(key="{seconds}\\n{secret}", message=""))``: in the vendor's scheme the message is empty and
+    everything is in the key.
     """
     key = f"{seconds}\n{secret}".encode()
     return base64.b64encode(hmac.new(key, b"", hashlib.sha256).digest()).decode()
@@ -110,7 +111,7 @@ class Feishu(Robot[FeishuOptions]):
     )
 
     def frame(self, message: Message, text: str) -> dict[str, Any]:
-        """Return the body: rich text, in which no character of the text draws anything."""
+        """Return the body: rich text, in which no character of the text is markup."""
         paragraphs: list[list[dict[str, str]]] = [[{"tag": "text", "text": text}]]
         mention = self._options.mentions(message)
         who = [*(self._options.at_user_ids if mention.people else ()), *(["all"] if mention.everybody else [])]

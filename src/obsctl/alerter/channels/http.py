@@ -20,11 +20,11 @@ from obsctl.alerter.channels.outcome import Delivery, Verdict
 from obsctl.alerter.channels.web_address import check_proxy, check_url, origin
 from obsctl.core.errors import ConfigError
 
-#: Seconds for everything from resolving the name to the answer's last byte.
+#: Time limit from resolving the name to the answer's last byte, seconds.
 TOTAL_TIMEOUT_S = 5.0
 #: Robots answer with a few hundred bytes; more is not read.
 _LONGEST_ANSWER = 64 * 1024
-#: What may stand in a request's target as it is.
+#: Characters that may appear unquoted in a request's target.
 _TARGET = "/?:@!$&'()*+,;=%~"
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "obsctl", "Connection": "close"}
 
@@ -58,9 +58,9 @@ class Answer:
     Attributes:
         status: HTTP status.
         body: the first 64 KiB.
-        location: scheme and host that a redirect points to, empty where it names none.
+        location: scheme and host that a redirect points to; empty without a redirect.
         clock_skew_s: the server's ``Date`` minus this machine's clock, seconds; None without the header.
-        retry_after_s: how long the server wants to be left alone (``Retry-After``), seconds; None without the header.
+        retry_after_s: how long the server asks clients to wait (``Retry-After``), seconds; None without the header.
         html: whether the body is an HTML page, by its type or its beginning.
     """
 
@@ -76,7 +76,7 @@ class Endpoint:
     """A URL to post to, or to get.
 
     Args:
-        url: http or https; without a secret, but nevertheless only its origin is ever shown.
+        url: http or https; it holds no secret, but only its origin is ever shown all the same.
         what: named in errors.
         proxy: URL of a proxy; empty for what the environment says.
         ca_file: PEM file of the certificate authorities to trust; empty for this machine's.
@@ -110,7 +110,7 @@ class Endpoint:
             path: added to the URL's own after a slash; may hold secrets.
             query: added to the URL's own; may hold secrets.
             headers: added to the content type; may hold secrets.
-            within_s: seconds for all of it; the channels' total unless given.
+            within_s: time limit for the whole request, seconds; by default the channels' limit.
         """
         return self._request("POST", body, _HEADERS | (headers or {}), path=path, query=query, within_s=within_s)
 
@@ -132,7 +132,7 @@ class Endpoint:
         query = "&".join(filter(None, (parts.query, query)))
         place = f"{parts.path.rstrip('/')}/{path}" if path else parts.path or "/"
         target = quote(place + (f"?{query}" if query else ""), safe=_TARGET)
-        # Without the login that stands before the host: requests would send it along.
+        # Without the login before the host: requests would send it along.
         address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", "")) + target
         prepared = requests.Request(method, address, data=body, headers=headers).prepare()
         proxies = self._proxies()
@@ -250,7 +250,7 @@ def _seconds(retry_after: str | None) -> float | None:
     """Return a ``Retry-After`` in seconds: it is a number or a date."""
     value = (retry_after or "").strip()
     if value.isascii() and value.isdigit():
-        # More digits than any real time has would be no float.
+        # With too many digits the number would not fit into a float.
         return float(value[:9])
     when = _skew(value)
     return None if when is None else max(0.0, when)

@@ -1,4 +1,4 @@
-"""How a request of a channel travels: within one deadline, and with a note of how far it came.
+"""How a channel's request is sent: within one deadline, and with a record of how far it got.
 
 The transport of ``requests`` is used below its sessions. A session would read the whole body of a redirect to find the
 next address, take logins from ``~/.netrc``, and trust certifi's list instead of this machine's certificates.
@@ -24,7 +24,7 @@ import urllib3.connection
 from obsctl.alerter.channels.outcome import Delivery, Verdict
 from obsctl.core.deadline import Deadline
 
-#: Seconds for the connection alone.
+#: Time limit for connecting, seconds.
 CONNECT_TIMEOUT_S = 3.0
 #: http.client says so when a proxy answers CONNECT with anything but 200.
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -32,14 +32,14 @@ _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
 @dataclass
 class Trip:
-    """One request and how far it has come, which decides whether a message that was not answered may have arrived.
+    """One request and how far it got, which decides whether an unanswered message may have arrived.
 
     Attributes:
         where: the URL's origin.
         proxy: the proxy's origin, empty for none.
-        total_s: what all of it may take, seconds.
+        total_s: time limit for the whole request, seconds.
         step: ``connect``, ``tunnel`` (through the proxy), ``tls``, or ``sent`` once the request may be on its way.
-        fault: what ended the connecting.
+        fault: what made connecting fail.
     """
 
     where: str
@@ -55,7 +55,7 @@ class Trip:
     def send(
         self, prepared: requests.PreparedRequest, proxies: dict[str, str], context: ssl.SSLContext, most_bytes: int
     ) -> tuple[requests.Response, bytes] | Delivery:
-        """Send a request and return the answer with so much of its body, or the outcome when there was none."""
+        """Send a request; return the answer with the beginning of its body, or the outcome when there was no answer."""
         try:
             with self.deadline, contextlib.closing(_Adapter(context)) as adapter:
                 token = _TRIP.set(self)
@@ -70,7 +70,7 @@ class Trip:
             return self._broken()
 
     def _timed_out(self) -> Delivery:
-        """Return the outcome when the time was over."""
+        """Return the outcome when the time limit was exceeded."""
         if self.step == "sent":
             return _unanswered(self.where, f"no complete answer within {self.total_s:g} s")
         if self.step == "tls":
@@ -80,7 +80,7 @@ class Trip:
         return self._unreachable(f"no connection within {CONNECT_TIMEOUT_S:g} s")
 
     def _broken(self) -> Delivery:
-        """Return the outcome when anything else ended it."""
+        """Return the outcome when anything else made the request fail."""
         if self.step == "sent":
             return _unanswered(self.where, "the connection broke before the answer was complete")
         if isinstance(self.fault, TimeoutError):
@@ -131,12 +131,12 @@ def _unanswered(where: str, why: str) -> Delivery:
     )
 
 
-#: The post that this thread makes: the connection classes are made deep inside requests and urllib3.
+#: This thread's current request: requests and urllib3 create the connection objects and cannot pass it to them.
 _TRIP: contextvars.ContextVar[Trip] = contextvars.ContextVar("trip")
 
 
 class _Connection(urllib3.connection.HTTPConnection):
-    """A connection that ends with the deadline, and notes how far it came."""
+    """A connection that ends at the deadline, and records how far the request got."""
 
     def _new_conn(self) -> socket.socket:
         trip = _TRIP.get()
@@ -155,7 +155,7 @@ class _Connection(urllib3.connection.HTTPConnection):
         try:
             super().connect()
         except BaseException as error:
-            # The libraries above wrap it twice; here it still says what it is.
+            # The libraries above wrap this error twice; here its type still says what happened.
             trip.fault = error
             raise
         trip.step = "sent"
@@ -174,7 +174,7 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Makes the connections above, for one post."""
+    """Creates the connections above, for one request."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -190,11 +190,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: object, url: object, verify: object, cert: object) -> None:
-        """Leave the certificates to the context: requests would add certifi's list to them."""
+        """Leave certificates to the TLS context: requests would add certifi's list."""
 
 
 class _WithoutTargets(logging.Filter):
-    """Drops urllib3's records of single requests, also its warnings: they hold the target, and that holds the token."""
+    """Drops urllib3's log records about single requests: they contain the target, which contains the token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         del record

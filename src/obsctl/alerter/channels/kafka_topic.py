@@ -17,7 +17,7 @@ from obsctl.core.errors import ConfigError
 from obsctl.core.settings import Name
 from obsctl.kafka import clients
 
-#: Seconds; for asking where the topic is, and for all of it.
+#: Time limits in seconds: for asking where the topic is, and for the whole attempt.
 _METADATA_S = 3.0
 _TOTAL_S = 8.0
 _MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
@@ -29,7 +29,7 @@ _ELSEWHERE = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILAB
 
 
 class Protocol(enum.StrEnum):
-    """How brokers are reached, as Kafka names it."""
+    """Security protocol of the connection, as Kafka names it."""
 
     PLAINTEXT = "PLAINTEXT"
     SSL = "SSL"
@@ -38,7 +38,7 @@ class Protocol(enum.StrEnum):
 
 
 class Mechanism(enum.StrEnum):
-    """Of a login, as Kafka names it."""
+    """SASL mechanism of the login, as Kafka names it."""
 
     SCRAM_SHA_512 = "SCRAM-SHA-512"
     SCRAM_SHA_256 = "SCRAM-SHA-256"
@@ -76,7 +76,7 @@ class KafkaTopicOptions(ChannelOptions, frozen=True, kw_only=True, forbid_unknow
 
     @property
     def security(self) -> Security:
-        """How the brokers are spoken to."""
+        """The client settings that secure the connection to the brokers."""
         return Security(
             protocol=self.protocol.value,
             mechanism=self.mechanism.value,
@@ -108,7 +108,8 @@ class KafkaTopic:
 
     def send(self, message: Message) -> Delivery:
         """Produce the record once and wait for its acknowledgement."""
-        # A producer for each attempt: alerts are rare, and no state of an earlier attempt can be sent with this one.
+        # A new producer for each attempt: alerts are rare, and so nothing left from an earlier attempt can be sent
+        # with this one.
         brokers = Brokers(self._options.bootstrap, self._options.security)
         try:
             settings = clients.settings(brokers, "obsctl-alerter")
@@ -118,12 +119,13 @@ class KafkaTopic:
             settings
             | {
                 "acks": "all",
-                # One attempt, whose outcome is known by its own error; the outbox is what tries again.
+                # The client makes one attempt only, so its error is this attempt's outcome; the outbox does the
+                # retries.
                 "retries": 0,
                 "allow.auto.create.topics": False,
                 "message.timeout.ms": int((_TOTAL_S - _METADATA_S) * 1000),
                 "linger.ms": 0,
-                # Failures come as errors.
+                # Failures are reported as errors of the record.
                 "log_level": 0,
             }
         )
@@ -146,7 +148,7 @@ class KafkaTopic:
         return self._judge(error)
 
     def _absent(self, producer: Producer) -> Delivery | None:
-        """Return the outcome where the cluster or the topic is not there: then nothing was sent."""
+        """Return the outcome where the cluster or the topic was not found: then nothing was sent."""
         try:
             topic = producer.list_topics(self._options.topic, timeout=_METADATA_S).topics[self._options.topic]
         except KafkaException as error:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import redact
 
-#: Codes of one channel that are counted apart; a webhook's receiver may answer with any text.
+#: How many codes of one channel are counted separately; a webhook's receiver may answer with any text.
 _MOST_CODES = 30
-#: Stands for all further ones.
+#: Stands for all other codes.
 OTHER_CODES = "other"
 
 
@@ -20,7 +20,7 @@ class Verdict(enum.StrEnum):
     """The outcome of an attempt; only the vendor's own success code is a delivery."""
 
     DELIVERED = "delivered"
-    #: Right address and right secret, but too many messages: later.
+    #: Address and secret are right, but there were too many messages: retry later.
     THROTTLED = "throttled"
     #: The server said "not now": a fault of its own, greylisting, a full disk.
     DEFERRED = "deferred"
@@ -40,7 +40,7 @@ class Verdict(enum.StrEnum):
 
     @property
     def of_one_robot(self) -> bool:
-        """Whether another robot of the same group may have better luck at once."""
+        """Whether another robot of the same group may succeed at once."""
         return self in (Verdict.REFUSED, Verdict.THROTTLED)
 
 
@@ -52,8 +52,8 @@ class Delivery:
         verdict: the outcome.
         code: the vendor's own code (``errcode``, HTTP or SMTP status), empty without an answer.
         summary: what happened, in one sentence without secrets.
-        hint: what to do about it, empty when everybody has the message.
-        retry_after_s: how long the other side wants to be left alone, seconds; None where it says nothing.
+        hint: what to do about it; empty when all recipients have the message.
+        retry_after_s: how long the other side asks to wait before a retry, seconds; None where it does not say.
     """
 
     verdict: Verdict
@@ -69,33 +69,34 @@ class Delivery:
 
 
 class Attempts:
-    """How many attempts of a channel had which outcome, since the start; read by other threads."""
+    """Counts a channel's attempts by outcome, since the start; read by other threads."""
 
     def __init__(self) -> None:
         self.by_outcome: Counter[tuple[str, str]] = Counter()
 
     def add(self, delivery: Delivery) -> None:
-        """Count one under its verdict and code."""
+        """Count an attempt under its verdict and code."""
         place = (delivery.verdict.value, delivery.code)
         if place not in self.by_outcome and len(self.by_outcome) >= _MOST_CODES:
             place = (delivery.verdict.value, OTHER_CODES)
-        # Replaced, not changed: who reads it goes over all of it.
+        # Replaced, not changed in place: other threads may be iterating over it.
         self.by_outcome = self.by_outcome + Counter([place])
 
 
 def attempted(send: Callable[[], Delivery], *, on_bug: Verdict = Verdict.UNKNOWN) -> Delivery:
-    """Return the outcome of an attempt, also where it could not be made.
+    """Return the outcome of an attempt, also where the attempt could not be made.
 
     Args:
         send: reads the secrets and makes the attempt.
-        on_bug: the verdict when it raises what it should not: whether something was sent is then not known.
+        on_bug: the verdict when ``send`` raises an unexpected error, after which it is unknown whether something was
+            sent.
     """
     try:
         return send()
     except ConfigError as error:
         return Delivery(Verdict.REFUSED, "", f"not sent: {redact(str(error))}", error.hint)
     except Exception as error:
-        # One attempt must not end the thread. The text may hold anything, a secret too, so only its type is shown.
+        # An error in one attempt must not end the thread. Its text may hold a secret, so only its type is shown.
         return Delivery(
             on_bug,
             "",

@@ -1,4 +1,4 @@
-"""What chat robots share: codes with their hints, bodies bounded by bytes, who is mentioned, pools of one group."""
+"""What chat robots share: codes with their hints, bodies limited in bytes, mentions, pools of robots."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from obsctl.alerter.messages.message import Kind, Message
 from obsctl.core.errors import ConfigError
 from obsctl.core.secrets import Secret, redact
 
-#: Vendors refuse a signature whose time is further off, seconds.
+#: Vendors refuse a signature whose time differs from theirs by more than this, seconds.
 CLOCK_TOLERANCE_S = 3600
-#: A title stands in notifications; the body has it once more in full.
+#: Longest title, which is shown in notifications; the body repeats it in full.
 _TITLE_BYTES = 400
-#: A text that is cut to less says nothing any more.
+#: The shortest useful length of a cut text.
 _LEAST_TEXT_BYTES = 300
-#: What tokens are made of, as all vendors write them; a whole address is none.
+#: Characters of a token, for all vendors; a whole URL does not match.
 _TOKEN = re.compile(r"[A-Za-z0-9_./-]+\Z")
 
 IN_GROUP = "the group may have been dissolved or the robot removed: create a robot in the group and copy its token"
@@ -45,7 +45,7 @@ class PoolRobot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of every chat robot."""
 
-    # None is none; an empty one was given as a value, which the control node does not see.
+    # None: no secret. An empty one came from a variable whose value the control node does not see.
     token: Annotated[str | None, Meta(description="The robot's token, as a reference.", extra=SECRET)] = None
     robots: Annotated[
         tuple[PoolRobot, ...],
@@ -62,7 +62,7 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
 
     #: Whether robots of this vendor can be secured by a signature.
     signs: ClassVar[bool] = False
-    #: What the vendor calls the token, and where it stands.
+    #: The vendor's name for the token, and where to find it.
     found_at: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("robots[] takes no secret: this vendor's robots are not signed")
 
     def each_robot(self) -> tuple[ChannelOptions, ...]:
-        """Return the robots of the pool as channels of their own; without a pool this channel alone."""
+        """Return each robot of the pool as a channel of its own; without a pool, only this channel."""
         return tuple(
             msgspec.structs.replace(
                 self,
@@ -88,7 +88,7 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
         ) or (self,)
 
     def open(self, resolve: Resolve) -> Channel:
-        """Read token and secret; of a pool those of all robots, and return the first."""
+        """Read token and secret; of a pool read those of all robots, and return the first robot."""
         if self.robots:
             first, *_ = [robot.open(resolve) for robot in self.each_robot()]
             return first
@@ -103,7 +103,7 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
         return self.robot(self.endpoint(), token, resolve(reference) if reference else None)
 
     def check_url(self) -> None:
-        """Refuse a url that holds what belongs into ``token``.
+        """Refuse a url that holds what belongs in ``token``.
 
         Raises:
             ConfigError: it does.
@@ -120,7 +120,7 @@ class RobotOptions(HttpOptions, frozen=True, kw_only=True, forbid_unknown_fields
         return (*named, "all") if everybody else named
 
     def mentions(self, message: Message) -> Mention:
-        """Return who is mentioned: only where something is wrong, not where it has ended."""
+        """Return who is mentioned: people are mentioned when a problem starts or goes on, not when it has ended."""
         severity = message.facts.get("severity")
         if message.kind is Kind.RESOLVED or severity not in set(Level):
             return Mention(people=False, everybody=False)
@@ -140,15 +140,15 @@ class Mention(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A code of the vendor's, and what it means here.
+    """One of the vendor's codes, and how it is handled.
 
     Attributes:
         code: as the vendor writes it.
         verdict: the outcome.
         hint: what to do about it.
-        said: one of these stands in the vendor's text, in lower case; empty for any text.
-        too_long: the message is; it is shortened and sent once more.
-        signature: the signature is at fault, or may be: the clock may be the cause.
+        said: texts in lower case, one of which must be in the vendor's answer; empty for any answer.
+        too_long: the vendor finds the message too long; it is shortened and sent once more.
+        signature: the signature is or may be wrong, perhaps because of this host's clock.
         unsigned: the hint where the channel has no secret.
     """
 
@@ -167,7 +167,7 @@ class Said:
 
     Attributes:
         code: its code.
-        text: its words.
+        text: its message.
         success: whether the code is the one of success.
         name: what the vendor calls its code, for people.
     """
@@ -187,19 +187,19 @@ class Robot(abc.ABC, Generic[Options]):
     Args:
         options: the channel's.
         endpoint: the robot's address without its token.
-        token: what the vendor knows the robot by.
-        secret: signs; None for robots that are not secured by a signature.
+        token: identifies the robot to the vendor.
+        secret: signs the requests; None for robots that are not secured by a signature.
     """
 
     #: The vendor's name.
     vendor: ClassVar[str]
-    #: Where the vendor's robots are, for people.
+    #: Where to find the vendor's robots, for people.
     address: ClassVar[str]
-    #: The vendor's codes; the first that fits counts.
+    #: The vendor's codes; the first match counts.
     known: ClassVar[tuple[Known, ...]]
-    #: Where a code that is not known can be looked up.
+    #: Where people can look up an unknown code.
     elsewhere: ClassVar[str]
-    #: What the vendor takes of a message, bytes.
+    #: The longest message that the vendor accepts, bytes.
     limit: ClassVar[int]
 
     def __init__(self, options: Options, endpoint: Endpoint, token: Secret, secret: Secret | None) -> None:
@@ -214,11 +214,11 @@ class Robot(abc.ABC, Generic[Options]):
 
     @abc.abstractmethod
     def text(self, message: Message, room: int) -> str:
-        """Return the message's text, in at most so many bytes as :meth:`frame` puts it on the wire."""
+        """Return the message's text, limited to a number of bytes, counted as :meth:`frame` encodes it."""
 
     @abc.abstractmethod
     def read(self, answer: Answer) -> Said | None:
-        """Return what the vendor said, None where it is no answer of that vendor."""
+        """Return the vendor's answer; None where the body is not one of that vendor's answers."""
 
     def path(self, token: str) -> str:
         """Return what follows the url's path."""
@@ -235,7 +235,7 @@ class Robot(abc.ABC, Generic[Options]):
         return body
 
     def room(self, message: Message, limit: int) -> int:
-        """Return how many bytes the text may have where the vendor's limit is on the whole body."""
+        """Return how many bytes the text may have if the vendor limits the size of the whole body."""
         return limit - len(msgspec.json.encode(self.signed(self.frame(message, ""))))
 
     def payload(self, message: Message, limit: int | None = None) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class Robot(abc.ABC, Generic[Options]):
         return self.frame(message, self.text(message, self.room(message, limit or self.bound(message))))
 
     def bound(self, message: Message) -> int:
-        """Return what the vendor takes of this message, bytes."""
+        """Return the limit for this message, bytes."""
         del message
         return self.limit
 
@@ -256,7 +256,7 @@ class Robot(abc.ABC, Generic[Options]):
         return {"method": "POST", "url": url, "body": dict.fromkeys(self.signed({}), "***") | self.payload(message)}
 
     def send(self, message: Message) -> Delivery:
-        """Post the message once and judge the vendor's answer; twice where the vendor finds it too long."""
+        """Post the message and judge the vendor's answer; if it is too long for the vendor, post it shortened."""
         begun, limit = time.monotonic(), self.bound(message)
         delivery, too_long = self._once(message, limit, http.TOTAL_TIMEOUT_S)
         half = min(limit, len(msgspec.json.encode(self.payload(message)))) // 2
@@ -312,7 +312,7 @@ class Robot(abc.ABC, Generic[Options]):
 
     @classmethod
     def find(cls, said: Said) -> Known | None:
-        """Return the entry of the table for what the vendor said."""
+        """Return the table's entry for the vendor's answer."""
         text = said.text.lower()
         for known in cls.known:
             if known.code == said.code and (not known.said or any(word in text for word in known.said)):
@@ -344,15 +344,15 @@ def bounded(
     separator: str = "\n",
     notice: str,
 ) -> str:
-    """Return the parts, cut at a character's border where they do not fit, and in any case the whole tail.
+    """Return the parts, cut between two characters if they do not fit, followed by the whole tail.
 
     Args:
         parts: the text.
-        tail: what the message needs to be taken or noticed: keyword, mentions.
-        room: bytes for all of it.
+        tail: what must not be cut: the keyword that the vendor requires, the mentions.
+        room: limit of the whole text, bytes.
         size: counts the bytes of a text.
         separator: stands between the parts.
-        notice: says that there was more.
+        notice: is added where the text was cut.
     """
     whole = separator.join((*parts, *tail))
     if size(whole) <= room:

@@ -18,7 +18,7 @@ from obsctl.alerter.channels.robot import Known, Robot, RobotOptions, Said, boun
 from obsctl.alerter.messages.message import Message
 from obsctl.core.secrets import Secret
 
-#: A code of Slack's, as opposed to a page or a sentence of something in between.
+#: One of Slack's codes, as opposed to a page or a sentence from a proxy.
 _CODE = re.compile(r"[a-z][a-z_]{1,60}")
 _NEW = "create a new incoming webhook in the app's settings and copy the part of its address after /services/"
 _MAY_NOT = "the workspace's administrators do not allow it: ask them, or choose another channel"
@@ -54,7 +54,7 @@ class Slack(Robot[SlackOptions]):
     vendor = "Slack"
     address = "https://hooks.slack.com/services/TOKEN"
     elsewhere = "Slack's page on sending messages using incoming webhooks"
-    # Slack takes 40,000 characters, and folds what is longer than a screen.
+    # Slack accepts 40,000 characters, and folds what is longer than a screen.
     limit = 12_000
     known = (
         Known("rate_limited", Verdict.THROTTLED, "Slack accepts one message a second: wait, then try again"),
@@ -82,7 +82,7 @@ class Slack(Robot[SlackOptions]):
         return {"text": text}
 
     def text(self, message: Message, room: int) -> str:
-        """Return the text: Slack reads three characters in it as its own, and they are written as it wants them."""
+        """Return the text, with Slack's three control characters (``&``, ``<``, ``>``) escaped."""
         mention = self._options.mentions(message)
         who = [f"<@{one}>" for one in (self._options.at_user_ids if mention.people else ())]
         who += ["<!channel>"] if mention.everybody else []
@@ -103,7 +103,7 @@ class Slack(Robot[SlackOptions]):
         return token
 
     def read(self, answer: Answer) -> Said | None:
-        """Return the body's word."""
+        """Return the code that the body consists of."""
         word = answer.body[:100].decode("utf-8", "replace").strip()
         if answer.status == 200 and word == "ok":
             return Said("ok", "", True, "answer")

@@ -30,12 +30,12 @@ from obsctl.core.settings import Port
 
 #: Nothing but ASCII on the wire: no server needs to offer 8BITMIME or SMTPUTF8.
 _PLAIN = policy.SMTP.clone(cte_type="7bit")
-#: Seconds; for connecting alone, and for everything from there to the answer after DATA.
+#: Time limits in seconds: for connecting, and for the rest up to the answer after DATA.
 _CONNECT_S = 5.0
 _TOTAL_S = 15.0
 
 
-#: Where servers expect TLS from the first byte, and where they offer STARTTLS.
+#: The ports on which servers expect TLS from the first byte, and on which they offer STARTTLS.
 _IMPLICIT_PORT, _SUBMISSION_PORT = 465, 587
 
 
@@ -48,13 +48,13 @@ class Tls(enum.StrEnum):
 
 
 class _Client(smtplib.SMTP):
-    """The library's client on a connection that ends with the deadline.
+    """The library's client on a connection that ends at the deadline.
 
     Args:
         host: the server; its certificate has to be for this name.
-        deadline: ends it.
-        context: for TLS from the first byte; None begins in clear.
-        reached: called with each step of connecting that begins.
+        deadline: of the connection.
+        context: for TLS from the first byte; None begins unencrypted.
+        reached: called when a step of connecting begins.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class _Client(smtplib.SMTP):
         self._context = context
         self._reached = reached
         super().__init__()
-        # STARTTLS compares the certificate with it; the library sets it where it connects by itself.
+        # STARTTLS checks the certificate for this name; the library sets it only if it connects by itself.
         self._host = host
 
     def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
@@ -78,7 +78,7 @@ class _Client(smtplib.SMTP):
 
 @dataclass
 class _Talk:
-    """How far a conversation has come.
+    """How far an SMTP session got.
 
     Attributes:
         where: host and port.
@@ -89,11 +89,11 @@ class _Talk:
     step: str = ""
 
     def reached(self, step: str) -> None:
-        """Note that the conversation has come so far."""
+        """Record that the session got this far."""
         self.step = step
 
     def broken(self, why: str) -> Delivery:
-        """Return the outcome when the conversation ends here without an answer."""
+        """Return the outcome when the session ends here without an answer."""
         if not self.step:
             return Delivery(
                 Verdict.UNREACHABLE,
@@ -198,7 +198,7 @@ class Smtp:
         keyword = f"{self._options.keyword} " if self._options.keyword else ""
         mail["Subject"] = f"{keyword}{message.title}"
         mail["Date"] = formatdate(localtime=False)
-        # The same for a repetition, so that mail programs show one of the two.
+        # The same id if the message is sent again, so that mail programs show only one of the two.
         mail["Message-ID"] = (
             f"<{message.id}.{message.kind.value}@{self._options.sender.rpartition('@')[2] or 'obsctl'}>"
         )
@@ -268,14 +268,14 @@ class Smtp:
         talk.step = "RCPT TO"
         refused = self._name_recipients(client)
         if len(refused) == len(self._options.recipients):
-            # One who may be taken later keeps the mail alive.
+            # As long as one recipient may be accepted later, the mail is retried.
             code, said = next((answer for answer in refused.values() if answer[0] < 500), next(iter(refused.values())))
             return _answered(talk.where, talk.step, code, _text(said))
         talk.step = "DATA"
         code, said = client.data(self.mail(message).as_bytes())
         if code != 250:
             return _answered(talk.where, "DATA", code, _text(said))
-        # The server has the mail now; what it answers to QUIT does not matter.
+        # The server has accepted the mail; its answer to QUIT does not matter.
         if not refused:
             return Delivery(Verdict.DELIVERED, "250", f"{talk.where}: 250 after DATA")
         named = ", ".join(f"{who} ({code} {_text(said)})" for who, (code, said) in refused.items())
@@ -288,7 +288,7 @@ class Smtp:
         )
 
     def _name_recipients(self, client: smtplib.SMTP) -> dict[str, tuple[int, bytes]]:
-        """Name every recipient to the server and return its answers about those whom it does not take."""
+        """Send RCPT for every recipient and return the server's answers about those that it rejects."""
         answers = {address: client.docmd(f"RCPT TO:<{address}>") for address in self._options.recipients}
         return {address: (code, said) for address, (code, said) in answers.items() if code // 100 != 2}
 

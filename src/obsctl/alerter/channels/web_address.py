@@ -1,4 +1,4 @@
-"""The URL that a channel posts to: whether that is possible, and what of it may be shown."""
+"""The URL that a channel posts to: whether it can be used, and which part of it may be shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_url(url: str, what: str) -> None:
         host, _ = parts.hostname or "", parts.port
         host.encode("idna")
     except ValueError:
-        # The parser's own words may hold a piece of the URL.
+        # The parser's own error text may contain a piece of the URL.
         raise ConfigError(f"{what} has an invalid host or port", hint="write https://HOST[:PORT]/PATH") from None
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigError(f"{what} must begin with https:// or http:// and name a host")
@@ -37,7 +37,7 @@ def check_proxy(proxy: str, what: str) -> None:
     """Refuse the URL of a proxy that cannot be used.
 
     Raises:
-        ConfigError: as :func:`check_url`, or a login stands in it.
+        ConfigError: as :func:`check_url`, or the URL contains a login.
     """
     check_url(proxy, f"{what}: the proxy")
     if "@" in urlsplit(proxy).netloc:
@@ -51,8 +51,8 @@ def check_proxy(proxy: str, what: str) -> None:
 def origin(url: str) -> str:
     """Return scheme, host and port of a URL, empty where it has none.
 
-    The rest is not for people's eyes: robots and login portals carry tokens in the path, the query, the fragment and
-    before the host.
+    The rest is never shown: robots and login portals carry tokens in the path, the query, the fragment and before the
+    host.
     """
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""A generic webhook: the message as JSON, signed where a secret is given, delivered when the answer says so."""
+"""A generic webhook: the message as JSON, signed if there is a secret, delivered when the answer says so."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from obsctl.core.secrets import Secret, redact
 
 TIMESTAMP_HEADER = "X-Obsctl-Timestamp"
 SIGNATURE_HEADER = "X-Obsctl-Signature"
-#: Words with which receivers refuse in fields called ``status``, ``state``, ``result`` and ``error``.
+#: Values of the fields ``status``, ``state``, ``result`` and ``error`` with which receivers refuse a message.
 _BAD_STATES = frozenset({"error", "fail", "failed", "failure", "ko", "rejected", "denied"})
 
 
 class Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the receiver's answer says when it has the message."""
+    """What the receiver's answer contains when it has accepted the message."""
 
     field: Annotated[str, Meta(min_length=1, description="Field of the JSON object; dots lead into objects in it.")]
     value: Annotated[int | str | bool, Meta(description='Its value when the message was accepted; 0 is not "0".')]
@@ -172,9 +172,9 @@ def _value(answer: Answer, field: str) -> Any:
 
 
 def _refusal(answer: Answer) -> str:
-    """Return the code with which a body refuses what its HTTP status accepts; empty for none.
+    """Return the code with which a body refuses the message although the HTTP status is a success; empty for none.
 
-    Chat robots answer 200 whatever they think of the message: ``errcode`` (DingTalk, WeCom), ``code`` (Feishu), ``ok``
+    Chat robots answer 200 even if they refuse the message: ``errcode`` (DingTalk, WeCom), ``code`` (Feishu), ``ok``
     (Slack, Telegram), ``success``. A ``code`` that repeats the HTTP status is a success.
     """
     try:

@@ -61,7 +61,7 @@ class WeComOptions(RobotOptions, frozen=True, kw_only=True, forbid_unknown_field
 class WeCom(Robot[WeComOptions]):
     """A group robot in WeCom.
 
-    Markdown mentions people by their ids alone; a message that mentions mobile numbers or everybody is plain text.
+    Markdown can mention people only by their ids; a message that mentions mobile numbers or everybody is plain text.
     """
 
     vendor = "WeCom"
@@ -92,7 +92,7 @@ class WeCom(Robot[WeComOptions]):
         return self._text_limit if self._plain(message) else self.limit
 
     def room(self, message: Message, limit: int) -> int:
-        """Return the limit itself: it is one of the content."""
+        """Return the limit unchanged: the vendor limits the content, not the body."""
         del message
         return limit
 

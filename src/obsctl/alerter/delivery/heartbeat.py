@@ -1,6 +1,7 @@
-"""The heartbeat for an external dead man's switch: sent only while this alerter works; the switch alarms when it stops.
+"""The heartbeat for an external dead man's switch, sent only while this alerter works.
 
-The switch covers what no alert of ours can report: the host is down, no lines are read, or no channel delivers.
+When it stops, the switch raises an alarm. So it reports what no alert of ours can: the host is down, no lines are
+read, or no channel delivers.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ WHAT = "heartbeat"
 
 @dataclass(frozen=True)
 class Pulse:
-    """How the heartbeat is doing.
+    """State of the heartbeat.
 
     Attributes:
-        accepted_at: when the switch accepted one last, seconds since the epoch; 0 for never.
+        accepted_at: when the switch last accepted a request, seconds since the epoch; 0 for never.
         accepted: how many it accepted since the start.
         failed: how many it did not accept since the start.
         withheld: how many were not sent since the start, because this alerter did not work.
@@ -53,7 +54,7 @@ class Heartbeat(threading.Thread):
     Args:
         config: where to, and how often.
         resolve: reads the URL, again for each request.
-        why_not: says why this alerter does not work; empty while it does. Called on this thread.
+        why_not: returns why this alerter does not work; empty while it does. Called on this thread.
         on_failure: called with the reason when the thread cannot go on.
     """
 
@@ -77,7 +78,7 @@ class Heartbeat(threading.Thread):
         self._stopping.set()
 
     def run(self) -> None:
-        """Send until stopped; the first one after the first interval, when this alerter has had time to read."""
+        """Send until stopped; the first request after one interval, when this alerter has had time to read."""
         try:
             while not self._stopping.wait(self._config.every_s):
                 self.beat(time.time())
@@ -86,7 +87,7 @@ class Heartbeat(threading.Thread):
             self._on_failure(error)
 
     def beat(self, now: float) -> None:
-        """Send one, or note why not.
+        """Send one request, or record why it was not sent.
 
         Args:
             now: wall-clock time, seconds since the epoch.
@@ -126,7 +127,7 @@ class Heartbeat(threading.Thread):
         """Read the URL.
 
         Raises:
-            ConfigError: it, the proxy or the CA file cannot be used.
+            ConfigError: the URL, the proxy or the CA file cannot be used.
         """
         url = self._resolve(self._config.url).reveal()
         return Endpoint(url, what=WHAT, proxy=self._config.proxy, ca_file=self._config.ca_file)

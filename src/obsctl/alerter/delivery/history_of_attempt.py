@@ -43,5 +43,5 @@ def of_attempt(
 
 
 def carried(message: Message) -> Carried:
-    """Return a message as the records name it."""
+    """Return how the history's records identify a message."""
     return Carried(message_id=message.id, thread=message.thread, title=message.title)

@@ -1,9 +1,9 @@
-"""What an alerter says about itself when it cannot work: the one message that needs neither Kafka nor its state.
+"""The notice that an alerter cannot work: the only message that needs neither Kafka nor the alerter's state.
 
 Every other message is a decision that the active alerter has written to Kafka first. When Kafka is down, no line can
-be read and no decision written, and that must not look like a quiet night. So each alerter, also a standby,
-sends a notice that it cannot work, and another one when it works again. It records what it sent in a small file
-on the host, so that a restart repeats nothing.
+be read and no decision written, which must not look as if all was well. So each alerter, also a standby, sends a
+notice when it cannot work, and another one when it works again. It records what it sent in a small file on the host,
+so that a restart repeats nothing.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ from obsctl.alerter.messages.templates import Templates
 
 LOG = logging.getLogger(__name__)
 
-#: Brokers that are restarted one after the other, or a host that boots, are no reason to wake anybody (seconds).
+#: How long a trouble lasts before a notice is sent (seconds): a rolling restart of the brokers or a booting host is
+#: none.
 WAIT_S = 120.0
-#: The notice is repeated after this time, then after twice the time, and so on (seconds).
+#: The notice is repeated after this time; each further wait is twice the one before (seconds).
 REPEAT_S = 3600.0
-#: A channel that did not take it is tried again after this time (seconds).
+#: A channel that did not deliver it is tried again after this time (seconds).
 RETRY_S = 60.0
 _LOOK_EVERY_S = 5.0
 
 
 class _Said(msgspec.Struct):
-    """What a channel was sent about one trouble: how often, and when last (seconds since the epoch)."""
+    """How many notices a channel was sent about one trouble, and when the last one (seconds since the epoch)."""
 
     times: int = 0
     at: float = 0.0
 
 
 class _Trouble(msgspec.Struct):
-    """One time of blindness; times are seconds since the epoch, ``ended`` is 0 while it lasts."""
+    """A time in which the alerter could not work; times are seconds since the epoch, ``ended`` is 0 while it lasts."""
 
     since: float
     reason: str
@@ -53,10 +54,10 @@ class _Trouble(msgspec.Struct):
 
 
 class Notices:
-    """Decides which channel is to be sent what; has no clock and no network.
+    """Decides which notices each channel gets; has no clock and no network.
 
     Args:
-        path: of the file that remembers it.
+        path: of the file that records what was sent.
         member: name of this alerter.
         channels: names of the channels.
         templates: of the messages.
@@ -71,10 +72,10 @@ class Notices:
         self._not_before: dict[str, float] = {}
 
     def look(self, reason: str, now: float) -> None:
-        """Take in how the alerter is doing.
+        """Record whether the alerter can work.
 
         Args:
-            reason: why it cannot work; empty when it can.
+            reason: why it cannot; empty when it can.
             now: seconds since the epoch.
         """
         trouble = self._trouble
@@ -88,7 +89,7 @@ class Notices:
             self._keep(trouble if trouble.said else None)
 
     def due(self, now: float) -> Iterator[tuple[str, Message]]:
-        """Yield what is to be sent now, with the channel's name."""
+        """Yield the notices to send now, each with its channel's name."""
         trouble = self._trouble
         if trouble is None or (not trouble.ended and now - trouble.since < WAIT_S):
             return
@@ -100,11 +101,11 @@ class Notices:
                 yield channel, self._message(trouble, said.times)
 
     def sent(self, channel: str, delivery: Delivery, now: float) -> None:
-        """Take in what became of it."""
+        """Record the outcome of a notice."""
         trouble = self._trouble
         if trouble is None:
             return
-        # One that was not answered may have arrived: the repetition will say it again.
+        # A notice without an answer may have arrived, and it will be repeated anyway.
         if not delivery.delivered and delivery.verdict is not Verdict.UNKNOWN:
             self._not_before[channel] = now + RETRY_S
             return
@@ -150,14 +151,14 @@ class Notices:
             new.write_bytes(msgspec.json.encode(trouble))
             new.replace(self._path)
         except OSError as error:
-            # A full disk may be the very reason; then a restart may repeat the notice.
+            # A full disk may be the reason why the alerter cannot work; then a restart may repeat the notice.
             LOG.warning(
                 "the notices that were sent cannot be saved", extra={"file": str(self._path), "error": error.strerror}
             )
 
 
 class Watch(threading.Thread):
-    """Looks at the alerter every few seconds, and sends the notices.
+    """Checks the alerter every few seconds, and sends the notices.
 
     Args:
         notices: decides.
@@ -181,12 +182,12 @@ class Watch(threading.Thread):
         self._stopping.set()
 
     def run(self) -> None:
-        """Look until stopped."""
+        """Check until stopped."""
         while not self._stopping.wait(_LOOK_EVERY_S):
             try:
                 self._turn()
             except Exception:
-                # Nothing else says that this alerter cannot work.
+                # No other message reports that this alerter cannot work.
                 LOG.exception("sending notices failed; it is retried soon")
 
     def _turn(self) -> None:
@@ -203,7 +204,7 @@ class Watch(threading.Thread):
     def _send(self, channel: ChannelOptions, message: Message) -> Delivery:
         delivery = Delivery(Verdict.UNREACHABLE, "", "the channel has no robot")
         for robot in channel.each_robot():
-            # One that failed in here is tried again: no other message says it.
+            # An unexpected error counts as a failed attempt, which is retried: no other message reports the trouble.
             delivery = attempted(partial(self._try, robot, message), on_bug=Verdict.REFUSED)
             if delivery.delivered:
                 break

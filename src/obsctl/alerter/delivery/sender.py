@@ -1,6 +1,6 @@
-"""One thread a channel: takes what is due from the outbox, tries once, and keeps the outcome.
+"""One thread for each channel: it takes what is due from the outbox, tries once, and stores the outcome.
 
-The messages of a channel that is a pool of robots are spread over these; the outbox knows whose turn it is.
+The messages of a pool are spread over its robots; the outbox decides whose turn it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from obsctl.alerter.state.transaction import Connection, note, transaction
 
 LOG = logging.getLogger(__name__)
 
-#: The outbox is looked at this often without being woken, seconds.
+#: How often the outbox is checked without being woken, seconds.
 _LOOK_EVERY_S = 5.0
 
 
@@ -35,9 +35,9 @@ class Sender(threading.Thread):
     Args:
         channel: where to, and how often.
         state: holds the outbox.
-        resolve: reads its secrets, again for each attempt: a changed secret needs no restart.
+        resolve: reads the channel's secrets, again for each attempt: a changed secret needs no restart.
         on_failure: called with the reason when the thread cannot go on.
-        templates: of the digest, and of what marks a repetition.
+        templates: of the digest, and of the mark of a possible repetition.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Sender(threading.Thread):
         self._stopping = False
 
     def wake(self) -> None:
-        """Say that there is something new in the outbox."""
+        """Wake the thread: the outbox has new messages."""
         self._wake.set()
 
     def stop(self) -> None:
@@ -80,13 +80,13 @@ class Sender(threading.Thread):
                     if wait_s > 0:
                         self._wake.wait(wait_s)
         except Exception as error:
-            # A channel that has silently stopped would be worse than a restart.
+            # A restart is better than a channel that has stopped unnoticed.
             if not isinstance(error, LeadershipLostError):
                 LOG.exception("a channel's thread failed", extra={"channel": self.channel.name})
             self._on_failure(error)
 
     def _turn(self, connection: Connection) -> float:
-        """Send what is due and return how long nothing else will be, seconds."""
+        """Send what is due and return for how long nothing else will be due, seconds."""
         name = self.channel.name
         now = time.time()
         with transaction(connection):

@@ -1,6 +1,7 @@
 """Which lines were counted a moment ago: Filebeat sends a line again when a broker did not acknowledge it in time.
 
-A table of fixed size, four places a bucket; a new line takes the place of the bucket's oldest. Two errors are possible:
+A hash table of fixed size with four places in each bucket; a new line replaces the oldest one of its bucket. Two
+errors are possible:
 
 * A line sent again is counted twice if four other lines have come into its bucket since: with 2^21 places 0.9 % of the
   lines that are sent again after 420,000 others (a minute at 7,000 lines a second), 0.08 % after 200,000.
@@ -30,7 +31,7 @@ class Recent:
         self._tags = array("I", bytes(4 * places))
 
     def add(self, identity: int) -> bool:
-        """Take note of a line, and say whether it is new.
+        """Add a line, and return whether it is new.
 
         Args:
             identity: 64 bits.
@@ -51,7 +52,7 @@ class Recent:
         return zlib.compress(self._tags.tobytes(), 1)
 
     def load(self, dumped: bytes) -> None:
-        """Take the table of a snapshot; one of another size is not used."""
+        """Load the table of a snapshot; one of another size is ignored."""
         tags = array("I", zlib.decompress(dumped))
         if len(tags) == len(self._tags):
             self._tags = tags

@@ -4,11 +4,12 @@ A batch of lines is counted first, by rule, key and second; then only the window
 condition starts when any window that contains a line just read fulfils the rule, whatever the order in which lines
 arrive. It has ended when no window that ended within the rule's hold time fulfils it, by the event clock.
 
-The pipeline's own numbers (rules of the kind ``metric``) come with a moment of the wall clock, their only clock.
+The pipeline's own numbers (rules of the kind ``metric``) come with a wall-clock time, which is their only clock.
 
 The engine writes nothing to disk for a single line, since Kafka keeps the lines. The service saves a snapshot of the
 windows together with the Kafka offsets that belong to it, and an alerter that loads the snapshot reads on from those
-offsets. It saves each alert when the alert starts or ends, so lines that are read twice start and end no alert twice.
+offsets. It saves each alert when the alert starts or ends, so lines that are read twice do not start or end an alert
+twice.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from obsctl.lines.formats.line import AccessLine
 
 #: How often counts that are too old for every window are dropped, seconds.
 _PRUNE_EVERY_S = 10.0
-#: Keys (clients) that a rule counts at a time; docs/reference/alerting.md says how much memory they take.
+#: How many keys (clients) a rule counts at a time; docs/reference/alerting.md says how much memory they take.
 MOST_KEYS = 100_000
 
 
@@ -64,11 +65,11 @@ class Changes:
 
 
 class Snapshot(msgspec.Struct, array_like=True):
-    """The windows of a moment.
+    """The windows at one moment.
 
     Attributes:
-        windows: by :attr:`Rule.id`: keys with their windows' own form.
-        since: first second that each rule has counted, in the same way.
+        windows: by :attr:`Rule.id`, then by key, as :meth:`dump` of the window returns it.
+        since: first second that each rule has counted, by :attr:`Rule.id`.
         recent: :meth:`Recent.dump`.
         head: latest second that was counted.
     """
@@ -95,11 +96,11 @@ class Engine:
         rules: the rules, with distinct names.
         lateness_s: lines older than this are not counted: a replay of old logs is not news.
         ahead_s: lines further in the future than this are not counted: their host's clock is wrong.
-        most_keys: how many keys a rule counts at a time. Beyond them those with the fewest hits, of these the
-            longest silent, make room: an address that asks once is no condition, and there are many of them.
-        most_recent: how many lines are known again when they are read a second time; 0 for as many as all rules need.
+        most_keys: how many keys a rule counts at a time. Beyond that, the keys with the fewest hits are dropped, and
+            among these the ones silent for longest: many addresses send one request only, which is no condition.
+        most_recent: how many lines are recognized when they are read a second time; 0 for as many as all rules need.
         prune_every_s: how often counts that are too old for every window are dropped, seconds of the clock that
-            :meth:`feed` is given. It takes a look at each key.
+            :meth:`feed` is given. Each time every key is checked.
     """
 
     def __init__(
@@ -121,12 +122,13 @@ class Engine:
         self._recent = Recent(most_recent)
         self._sample = Sample()
         self._alerts: dict[tuple[str, Key], Alert] = {}
-        #: The alerts whose condition is on, by rule and key.
+        #: The alerts that are firing, by rule and key.
         self.firing: dict[tuple[str, Key], Alert] = {}
         self._head = 0
         self._prune_every_s = prune_every_s
         self._pruned_at = 0.0
-        # Ahead of every clock: the first look at one is treated like a clock set back, whatever was restored.
+        # Later than any clock: so the first look at the clock is treated as a clock that was set back, whatever was
+        # restored.
         self._wall = float("inf")
         self._changes = Changes()
 
@@ -148,8 +150,8 @@ class Engine:
         """Take over the windows of an earlier process.
 
         Returns:
-            Whether all were taken. If not, a rule is new or was changed: then none is taken, and the windows come from
-            reading again what still counts.
+            Whether the windows were restored. They are not if a rule is new or was changed: then all windows are built
+                by reading again the lines that still count.
         """
         try:
             kept = msgspec.msgpack.decode(snapshot, type=Snapshot)
@@ -212,7 +214,7 @@ class Engine:
         return started
 
     def tick(self, clock: float | None, now: float) -> list[Transition]:
-        """Return the conditions that have ended, and those that time alone has started.
+        """Return the conditions that have ended, and those that started because time has passed without lines.
 
         Args:
             clock: event time reached (:class:`obsctl.alerter.evaluation.event_clock.EventClock`), None when unknown.
@@ -220,7 +222,7 @@ class Engine:
         """
         self._look_at(now)
         changed: list[Transition] = []
-        # Lines older than the lateness are not counted, so in a backlog that old nothing can be seen to end.
+        # Lines older than the lateness are not counted, so in a backlog that is older than it no end can be detected.
         if clock is not None and clock >= now - self._lateness_s:
             reached = int(min(clock, now))
             for watched in self._watched.values():
@@ -235,7 +237,7 @@ class Engine:
         return changed
 
     def top(self, alert: Alert) -> Top | None:
-        """Return what the lines of an alert's worst window have most often, as far as they were read last."""
+        """Return the most frequent values in an alert's worst window, as far as its lines are still in the sample."""
         watched = self._watched.get(alert.rule)
         if watched is None or alert.kind != watched.rule.kind:
             return None
@@ -244,10 +246,10 @@ class Engine:
     def observe(self, seen: Observation, now: float) -> list[Transition]:
         """Judge the pipeline's own numbers; return the conditions that start and those that have ended.
 
-        What a source that cannot be read had said stays as it was: it ends nothing.
+        For a source that cannot be read the last numbers stay: so its failure ends no alert.
 
         Args:
-            seen: the numbers; their moment is the clock by which such conditions start and end.
+            seen: the numbers; their time is the clock by which such conditions start and end.
             now: wall-clock time, seconds since the epoch.
         """
         self._look_at(now)
@@ -275,10 +277,10 @@ class Engine:
         return changes
 
     def _look_at(self, now: float) -> None:
-        """Take note of the wall clock; once it was set back, nothing is kept as having happened in its future.
+        """Look at the wall clock; if it was set back, correct every stored time that is now in the future.
 
-        An end in the future would silence its key, and a latest true window there would keep an alert on, until that
-        time comes.
+        An end in the future would silence its key, and a latest true window in the future would keep an alert firing,
+        until that time comes.
         """
         if now < self._wall:
             latest = int(now + self._ahead_s)
@@ -318,23 +320,23 @@ class Engine:
         possible = watched.rule.possible
         for key, seconds in touched.items():
             window = watched.windows.get(key)
-            # What made room for others within this batch had too few hits for a condition.
+            # A key that was dropped within this batch had too few hits for a condition.
             if window is not None and possible(window):
-                # Every window that contains one of these seconds and is over by the latest line.
+                # Every window that contains one of these seconds and has ended by the time of the latest line.
                 latest = min(max(seconds) + watched.rule.window_s - 1, self._head)
                 self._judge(watched, key, min(seconds), latest, started)
 
     def _watch_time(self, watched: WatchedRule, reached: int, started: list[Transition]) -> None:
         for key in watched.rule.expected():
             if key not in watched.windows:
-                # Watched from now on: what was silent before this is not known.
+                # The key is watched from now on: whether it was silent before is not known.
                 watched.windows[key] = window = watched.rule.new_window()
                 window.add(reached, 0)
         for key in list(watched.windows):
             self._judge(watched, key, reached, reached, started)
 
     def _judge(self, watched: WatchedRule, key: Any, first: int, last: int, started: list[Transition]) -> None:
-        """Look at every window that ends from ``first`` to ``last``."""
+        """Judge every window that ends from ``first`` to ``last``."""
         rule, window = watched.rule, watched.windows[key]
         labels = rule.labels(key)
         place = (rule.name, tuple(labels.values()))

@@ -1,9 +1,9 @@
 """How far event time has advanced: a quiet stream ends its alerts, a stalled one does not.
 
-Each partition has a watermark: no earlier line is to be expected from it. While there is something to read it is
-the latest time read. When everything that Kafka held at some moment has been read, it is that moment, less what a
-line needs from the log file to Kafka: so wall-clock time moves a quiet stream. When Kafka does not answer, no watermark
-moves: an alert that cannot be checked has not ended. The clock is the least advanced watermark.
+Each partition has a watermark: no earlier line is expected from it. While there is something to read, the watermark is
+the latest time read. When everything that Kafka held at some moment has been read, it is that moment minus the time
+that a line takes from the log file to Kafka: so in a quiet stream wall-clock time moves it. When Kafka does not
+answer, no watermark moves: an alert that cannot be checked has not ended. The clock is the least advanced watermark.
 
 A watermark ahead of the wall clock was set before that clock was set back. It is lowered to what the wall clock
 allows, or every condition would count as ended until that time comes.
@@ -26,11 +26,11 @@ class EventClock:
     _marks: dict[int, float | None] = field(default_factory=dict)
 
     def track(self, partition: int) -> None:
-        """Wait for this partition from now on."""
+        """Include this partition from now on: the clock waits for it."""
         self._marks.setdefault(partition, None)
 
     def restart(self) -> None:
-        """Forget all partitions: the topic is another log now."""
+        """Forget all partitions: the topic was created again."""
         self._marks.clear()
 
     def read(self, partition: int, event_time: float) -> None:
@@ -38,11 +38,11 @@ class EventClock:
         self._advance(partition, event_time - self.shipping_s)
 
     def caught_up(self, partition: int, moment: float) -> None:
-        """All that the partition held at this moment (seconds since the epoch) has been read."""
+        """Everything that the partition held at this moment (seconds since the epoch) has been read."""
         self._advance(partition, moment - self.shipping_s)
 
     def now(self, wall: float) -> float | None:
-        """Return the event time reached, or None while a partition has not said anything yet.
+        """Return the event time reached, or None while a partition has no watermark yet.
 
         Args:
             wall: wall-clock time, seconds since the epoch.

@@ -1,6 +1,6 @@
-"""The lines read last, for what a message says of a condition beyond its count: which hosts, targets, clients.
+"""The latest lines, from which a message shows the most frequent hosts, targets and clients of a condition.
 
-To count every line under every such value would cost more than the rules do.
+Counting these values for every line would cost more than the rules do.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from msgspec import Struct
 from obsctl.alerter.alerts import Alert
 from obsctl.alerter.rules.rule import Counts, Lines, Log, Rule
 
-#: Lines of each log that are kept; about 12 MiB.
+#: How many lines of each log are kept; about 12 MiB.
 LINES = 10_000
-#: Values of a field that are named.
+#: How many values of a field a message shows.
 _MOST_COMMON = 5
-#: Alerts of one turn for which the sample is looked at: that takes some milliseconds each.
+#: For how many alerts of one turn the sample is searched: each takes some milliseconds.
 _LOOKED_UP = 5
-#: Alerts of which the outcome is kept; a repeated message of an older one has no top values.
+#: For how many alerts the result is kept; a repeated message about an older one has no top values.
 _KNOWN = 200
-#: What is counted, by log; a rule's own key is left out.
+#: The fields whose values are counted, by log; those of the rule's own key are left out.
 _FIELDS: Mapping[Log, tuple[str, ...]] = {
     Log.ACCESS: ("host", "status", "uri", "client_addr", "upstream_addr"),
     Log.ERROR: ("host", "level", "client_addr", "upstream"),
@@ -31,13 +31,13 @@ _FIELDS: Mapping[Log, tuple[str, ...]] = {
 
 
 class Top(Struct, frozen=True, kw_only=True):
-    """What the hits of a window have most often, of a sample.
+    """The most frequent values among a window's hits, in a sample.
 
     Attributes:
-        kept: lines that the sample holds, those read last.
-        lines: those of them that are in the window.
-        hits: those of them that are hits of the key.
-        values: by field its most frequent values with their hits, most first.
+        kept: number of lines in the sample.
+        lines: how many of them are in the window.
+        hits: how many of these are hits of the key.
+        values: by field, its most frequent values with their numbers of hits, most frequent first.
     """
 
     kept: int
@@ -57,12 +57,12 @@ class Sample:
         self._lines[log].extend(lines)
 
     def top(self, rule: Rule, count: Callable[[Lines], Counts], key: Any, last: int) -> Top | None:
-        """Return what the hits of a window have most often; None where no line of them is kept.
+        """Return the most frequent values among a window's hits; None where none of its lines is in the sample.
 
         Args:
             rule: whose window.
-            count: its counter.
-            key: as the rule's counts have it.
+            count: the rule's counter.
+            key: as in the rule's counts.
             last: the window's last second.
         """
         if rule.log is None:
@@ -93,13 +93,13 @@ class Sample:
 
 
 class Tops:
-    """What messages say of the lines of alerts' worst windows.
+    """The most frequent values in alerts' worst windows, for messages.
 
-    It is looked up when a message is written, of the window whose count stands in it, and kept for later messages:
-    by then the lines may be gone.
+    They are looked up when the first message about a window is written, and kept for later messages, when its lines
+    may have left the sample.
 
     Args:
-        top: looks into the sample for an alert.
+        top: searches the sample for an alert.
     """
 
     def __init__(self, top: Callable[[Alert], Top | None]) -> None:
@@ -108,10 +108,10 @@ class Tops:
         self._known: dict[str, tuple[int, Top | None]] = {}
 
     def of(self, alerts: Iterable[Alert]) -> dict[str, Top]:
-        """Return what is known of these alerts, by incident.
+        """Return what is known about these alerts, by incident.
 
         Args:
-            alerts: the first of them that are not known yet are looked up.
+            alerts: those not known yet are looked up, up to a limit.
         """
         found: dict[str, Top] = {}
         left = _LOOKED_UP

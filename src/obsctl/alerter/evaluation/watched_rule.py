@@ -1,4 +1,4 @@
-"""A rule and its windows by key, of which there are only so many."""
+"""A rule and its windows by key; the number of keys is limited."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from obsctl.alerter.alerts import Alert
 from obsctl.alerter.rules.rule import Rule
 from obsctl.alerter.windows.window import Window
 
-#: The share of the keys that is dropped at once when there are too many: to look for the smallest costs as much for
-#: one.
+#: The share of the keys that is dropped at once when there are too many: finding the smallest costs as much for one
+#: key.
 _EVICTED_SHARE = 0.1
 
 
@@ -33,21 +33,21 @@ class WatchedRule:
 
     Args:
         rule: the rule.
-        most_keys: keys that are counted at a time, if the rule itself has no lower bound. Beyond them those with the
-            fewest hits, of these the longest silent, make room.
+        most_keys: how many keys are counted at a time, if the rule itself has no lower limit. Beyond that, the keys
+            with the fewest hits are dropped, and among these the ones silent for longest.
     """
 
     def __init__(self, rule: Rule, most_keys: int) -> None:
         self.rule = rule
         self.count = rule.counter()
         self.windows: dict[Any, Window] = {}
-        #: The first second that was counted; what the rule saw before it, it does not know.
+        #: The first second that was counted; nothing is known about the time before it.
         self.since = 0
         self.evicted = Evicted()
         self._most_keys = min(most_keys, rule.most_keys or most_keys)
 
     def window(self, key: Any, now: float) -> Window:
-        """Return the window of a key, a new one where it has none.
+        """Return the window of a key; a new one if it has none.
 
         Args:
             now: wall-clock time, seconds since the epoch.
@@ -61,14 +61,14 @@ class WatchedRule:
         return window
 
     def key_of(self, alert: Alert) -> Any:
-        """Return the key under which the windows of an alert of this rule are."""
+        """Return the key under which an alert's windows are stored."""
         return alert.key if len(self.rule.fields) != 1 else alert.key[0]
 
     def forget(self, oldest: int) -> None:
-        """Drop what is too old for every window.
+        """Drop counts that are too old for every window.
 
         Args:
-            oldest: second from which lines still count.
+            oldest: the first second that still counts.
         """
         before = oldest - self.rule.keep_s
         for window in self.windows.values():

@@ -13,8 +13,8 @@ def as_data(found: Story, name: str, step: str) -> dict[str, Any]:
     """Return a story as data.
 
     Args:
-        found: what the history has.
-        name: the incident or thread that was asked for.
+        found: the story from the history.
+        name: the requested incident or thread.
         step: what happens next; empty where it is not known.
     """
     held = found.held_back_now

@@ -1,4 +1,4 @@
-"""The records of one turn: what started and ended, what was held back, which messages were decided."""
+"""The records of one turn: alerts that started, ended or were held back, and messages that were decided."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from obsctl.alerter.messages.message import Message
 from obsctl.alerter.notify.notification import Notification
 from obsctl.alerter.notify.turn import Suppressed
 
-#: Records of one event in one turn, of which there are about five a second; what is more is counted.
+#: The most records of one event in one turn (there are about five turns a second); more are only counted.
 MOST_A_TURN = 200
 Thing = TypeVar("Thing")
 
@@ -23,12 +23,12 @@ def of_turn(
     messages: Sequence[tuple[Message, Notification]],
     now: float,
 ) -> list[Record]:
-    """Return the records, in the order in which it happened.
+    """Return the records in the order of events.
 
     Args:
-        alerts: that started or ended.
+        alerts: those that started or ended.
         suppressed: what the stages held back.
-        messages: each with the notification that it says.
+        messages: each with its notification.
         now: wall-clock time, seconds since the epoch.
     """
     return [
@@ -44,9 +44,9 @@ def _bounded(
     kind: Callable[[Thing], tuple[str, str, str]],
     now: float,
 ) -> Iterator[Record]:
-    """Yield a record of each of the first things, and how many there are beyond: of each event, rule and stage.
+    """Yield the first records of each event, rule and stage, then one record with the number of the others.
 
-    The cause is no part of that: a flood may have as many causes as alerts.
+    The cause does not distinguish them: a flood may have as many causes as alerts.
     """
     beyond: Counter[tuple[str, str, str]] = Counter()
     for number, thing in enumerate(things):

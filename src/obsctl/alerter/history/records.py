@@ -1,4 +1,4 @@
-"""The records of the history, one JSON object each; docs/reference/notifications.md describes them for people."""
+"""The records of the history, one JSON object each; docs/reference/notifications.md describes them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _new_id() -> str:
 
 
 class Record(Struct, frozen=True, kw_only=True, tag_field="event"):
-    """What all records have.
+    """The fields of every record.
 
     Attributes:
         at: when it happened, wall-clock time, seconds since the epoch.
         id: of this record alone.
-        schema: the version.
+        schema: version of the record's format.
     """
 
     at: float
@@ -33,7 +33,7 @@ class Record(Struct, frozen=True, kw_only=True, tag_field="event"):
 
 
 class About(Struct, frozen=True, kw_only=True):
-    """Which alert; times are event seconds, 0 for none.
+    """Identifies an alert; times are event seconds, 0 for none.
 
     Attributes:
         rule: name of its rule.
@@ -57,7 +57,7 @@ class About(Struct, frozen=True, kw_only=True):
 
 
 def about(alert: Alert) -> About:
-    """Return which alert a record is about."""
+    """Return the alert's identification for a record."""
     return About(
         rule=alert.rule,
         kind=alert.kind,
@@ -83,13 +83,13 @@ class Ended(Record, frozen=True, kw_only=True, tag="ended"):
 
 
 class HeldBack(Record, frozen=True, kw_only=True, tag="held_back"):
-    """A stage began to hold an alert back, or an alert started and ended while it did.
+    """A stage began to hold an alert back, or an alert that it held back started and ended.
 
     Attributes:
         stage: the stage's name.
         cause: its reason: a silence's id, a mute window's name, an inhibition.
         rule, labels, incident: the alert.
-        route: along which it is held back.
+        route: the route on which it is held back.
         gone: alerts of this key that started and ended without a message; 0 for one that may still be sent.
     """
 
@@ -114,10 +114,10 @@ class Decided(Record, frozen=True, kw_only=True, tag="message"):
         labels: what all alerts of the group share.
         severity: the worst.
         title: of the message.
-        started, resolved: alerts that this message reports as started and as ended.
-        firing: alerts of the group that fire.
-        total: alerts that it is about.
-        alerts: the worst of them, as they are in the message.
+        started, resolved: how many alerts this message reports as started and as ended.
+        firing: how many alerts of the group fire.
+        total: how many alerts it is about.
+        alerts: the worst of these, as the message shows them.
     """
 
     message_id: str
@@ -136,7 +136,7 @@ class Decided(Record, frozen=True, kw_only=True, tag="message"):
 
 
 class Carried(Struct, frozen=True, kw_only=True):
-    """A message that an attempt carried."""
+    """A message that was part of an attempt."""
 
     message_id: str
     thread: str
@@ -148,12 +148,12 @@ class Delivered(Record, frozen=True, kw_only=True, tag="delivery"):
 
     Attributes:
         channel: its name.
-        robot: the robot of its pool, or the channel.
+        robot: the robot of the channel's pool that sent it, or the channel.
         verdict: ``delivered``, or why not.
         code: the vendor's own.
         summary: what happened, in one sentence.
         took_ms: how long the attempt took, milliseconds.
-        messages: what it carried; several in a digest.
+        messages: the messages that were sent; several in a digest.
     """
 
     channel: str
@@ -185,13 +185,13 @@ class GivenUp(Record, frozen=True, kw_only=True, tag="given_up"):
 
 
 class Omitted(Record, frozen=True, kw_only=True, tag="omitted"):
-    """Too much happened at once for a record each.
+    """Too many events happened at once to have a record each.
 
     Attributes:
-        what: the event that the records would have had.
+        what: the event of the omitted records.
         rule: of their alerts.
-        stage: that held them back; empty for other events.
-        records: how many there would have been.
+        stage: the stage that held the alerts back; empty for other events.
+        records: how many were omitted.
     """
 
     what: str
@@ -201,7 +201,7 @@ class Omitted(Record, frozen=True, kw_only=True, tag="omitted"):
 
 
 class Lost(Record, frozen=True, kw_only=True, tag="lost"):
-    """Records that were not written, because the history had no topic.
+    """Records that were not written, because the history's topic did not exist.
 
     Attributes:
         records: how many.
@@ -226,7 +226,7 @@ def decode(stored: bytes) -> AnyRecord:
     """Return a stored record.
 
     Raises:
-        UndecodableError: it is none, or one of another version.
+        UndecodableError: it is not a record, or has another version.
     """
     schema = decode_json(stored, _Head).schema
     if schema != SCHEMA:

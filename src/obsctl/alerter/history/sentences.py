@@ -1,4 +1,4 @@
-"""A record of the history for people: one sentence, and the columns of a table."""
+"""A history record as text: one sentence, and the columns of a table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from obsctl.alerter.messages.message import FLEET, utc
 
 
 def row(record: AnyRecord) -> dict[str, Any]:
-    """Return a record as data: what all of them have, the sentence, and the record itself."""
+    """Return a record as data: the common fields, the sentence, and the record itself."""
     rule, labels, incident, thread = _about(record)
     return {
         "at": utc(record.at),
@@ -78,7 +78,7 @@ def sentence(record: AnyRecord) -> str:
 
 
 def subject(rule: str, labels: Mapping[str, str]) -> str:
-    """Return what an alert is called."""
+    """Return an alert's name."""
     return f"{rule} {' '.join(f'{label}={value}' for label, value in labels.items()) or FLEET}"
 
 
@@ -99,7 +99,7 @@ def because(stage: str, cause: str) -> str:
 
 
 def _about(record: AnyRecord) -> tuple[str | None, dict[str, str] | None, str | None, str | None]:
-    """Return rule, labels, incident and thread, as far as a record is about one of each."""
+    """Return rule, labels, incident and thread, each if the record is about exactly one."""
     match record:
         case Started(alert=alert) | Ended(alert=alert):
             return alert.rule, alert.labels, alert.incident, None

@@ -1,4 +1,4 @@
-"""When alerts of one rule really started, as far as the history has them."""
+"""When alerts of one rule really started, according to the history."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from msgspec import Struct
 from obsctl.alerter.history.records import AnyRecord, Ended, Omitted, Started
 from obsctl.alerter.messages.message import utc
 
-#: A record is written when a line is read, which may be of a clock that is this far ahead (seconds).
+#: How far the clock of a line's host may be ahead, so that a record is older than its alert's start (seconds).
 EARLIER_S = 60.0
-#: Alerts that are listed at most, those that started last.
+#: The most alerts that are listed: those that started last.
 MOST_LISTED = 200
 
 
@@ -36,9 +36,9 @@ class Starts(Struct, kw_only=True):
     """The alerts of a rule.
 
     Attributes:
-        fires: that started, also those that the history only counts.
+        fires: how many started, including those that the history only counts.
         alerts: in the order of their starts.
-        whole: whether the time sufficed to read all of the history.
+        whole: whether all of the history was read within the time limit.
     """
 
     fires: int
@@ -50,11 +50,11 @@ def starts(records: Iterable[AnyRecord], rule: str, begin: float, end: float, *,
     """Return the alerts of a rule that started within a time.
 
     Args:
-        records: of the history from ``begin`` less :data:`EARLIER_S` on.
+        records: of the history, from :data:`EARLIER_S` before ``begin``.
         rule: its name.
         begin: of the time, seconds since the epoch.
         end: of the time.
-        seconds: that reading may take.
+        seconds: time limit for reading.
     """
     found: dict[str, Recorded] = {}
     ends, counted, whole = time.monotonic() + seconds, 0, True

@@ -1,4 +1,4 @@
-"""Everything about one alert or one group of alerts, put together from the history; pure."""
+"""Everything that the history has about one alert or one group of alerts; pure."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from obsctl.alerter.notify.silences import Silence, SilenceState
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """A message about it, and what became of it.
+    """A message about the alert or group, and its deliveries.
 
     Attributes:
         message: as it was decided.
         named: whether the alert is in the message by name; otherwise it is one of those that the message only counts.
-        attempts: to deliver it, in their order.
+        attempts: to deliver it, in order.
         abandoned: channels that are no longer configured, or that refused it for a day.
     """
 
@@ -41,7 +41,7 @@ class Sent(Struct, frozen=True, kw_only=True):
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """Channels that have not delivered it."""
+        """The channels that have not delivered it."""
         done = {attempt.channel for attempt in self.attempts if attempt.verdict == "delivered"}
         return tuple(channel for channel in self.message.channels if channel not in done | set(self.abandoned))
 
@@ -50,12 +50,12 @@ class Story(Struct, frozen=True, kw_only=True):
     """What the history has about an incident or a thread.
 
     Attributes:
-        alerts: as they were recorded last, by incident.
-        records: all about it, in the order in which it happened.
+        alerts: in their latest recorded state, by incident.
+        records: all records about it, in the order of events.
         sent: messages about it.
-        held_back: why nothing was sent since the last message; None where nothing holds it back.
-        gaps: records between its start and now that may have been about it and are missing: too much happened at once,
-            or Kafka was down.
+        held_back: why nothing was sent after the last message; None where nothing holds it back.
+        gaps: missing records between its start and now that may have been about it: too much happened at once, or
+            Kafka was down.
     """
 
     alerts: dict[str, About]
@@ -66,20 +66,20 @@ class Story(Struct, frozen=True, kw_only=True):
 
     @property
     def firing(self) -> bool:
-        """Whether one of its alerts is on."""
+        """Whether one of its alerts is firing."""
         return any(not alert.ended for alert in self.alerts.values())
 
     @property
     def held_back_now(self) -> HeldBack | None:
-        """What holds it back while it is on; None for nothing."""
+        """What holds it back while it is firing; None if nothing does."""
         return self.held_back if self.firing else None
 
 
 def story(records: Sequence[AnyRecord], name: str) -> Story | None:
-    """Return everything about an incident or a thread; None if the history knows none of this name.
+    """Return everything about an incident or a thread; None if the history has none of this name.
 
     Args:
-        records: of the history, in the order in which it happened.
+        records: of the history, in the order of events.
         name: an alert's incident, or a group's thread.
     """
     threads = {record.thread for record in records if isinstance(record, Decided)}
@@ -115,17 +115,17 @@ def story(records: Sequence[AnyRecord], name: str) -> Story | None:
 
 
 class Relevant:
-    """Takes what :func:`story` needs: of a flood of other alerts it needs none.
+    """Selects the records that :func:`story` needs, so that a flood of other alerts takes no memory.
 
     Args:
-        names: incidents, or a thread.
+        names: of incidents, or of a thread.
     """
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = names
 
     def takes(self, record: AnyRecord) -> bool:
-        """Whether the record may be about one of them."""
+        """Whether the record may be about one of the names."""
         match record:
             case Started(alert=alert) | Ended(alert=alert):
                 return alert.incident in self._names
@@ -135,15 +135,15 @@ class Relevant:
 
 
 def incidents_of(records: Iterable[AnyRecord], thread: str) -> set[str]:
-    """Return the alerts that the messages of a group name; none where there is no such thread."""
+    """Return the alerts that the messages of a group name; empty where there is no such thread."""
     return {alert.incident for message, _ in _of_thread(records, thread) for alert in message.alerts}
 
 
 def next_step(about: Story, silences: Iterable[Silence], now: float) -> str:
-    """Return what happens next, as far as it is known; empty where it is not.
+    """Return what happens next; empty where it is not known.
 
     Args:
-        about: what the history has.
+        about: the story from the history.
         silences: all of them.
         now: wall-clock time, seconds since the epoch.
     """
@@ -179,8 +179,9 @@ def _of_thread(records: Iterable[AnyRecord], thread: str) -> list[tuple[Decided,
 def _of_incident(records: Iterable[AnyRecord], incident: str) -> list[tuple[Decided, bool]]:
     """Return the messages about an alert, and whether each names it.
 
-    A message names the worst of its alerts and counts the others. So one that is about more than it names, and whose
-    group the alert belongs to by its labels, is taken for one about this alert while that is not reported as ended.
+    A message names its worst alerts and counts the others. So a message that counts more alerts than it names is taken
+    for one about this alert, if the alert's labels belong to the message's group and no message has reported the alert
+    as ended.
     """
     alert: About | None = None
     over = False
@@ -241,7 +242,7 @@ def _sent(records: Iterable[AnyRecord], message: Decided, *, named: bool) -> Sen
 
 
 def _held_back(records: Iterable[AnyRecord]) -> HeldBack | None:
-    """Return the last reason after the last message, if there is one."""
+    """Return the last record of the alert being held back after the last message, if there is one."""
     held: HeldBack | None = None
     for record in records:
         if isinstance(record, HeldBack) and not record.gone:

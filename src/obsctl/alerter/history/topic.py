@@ -9,15 +9,15 @@ from obsctl.core.decoding import UndecodableError
 from obsctl.kafka import topic_log
 from obsctl.kafka.topic_log import Record, TopicLog
 
-#: How long the topic keeps what it has, by the role's default (seconds).
+#: The topic's retention by the role's default (seconds).
 KEPT_S = 30 * 86400.0
 _CLIENT = "obsctl"
-#: Seconds to wait for records at a time; Ctrl-C is noticed as often.
+#: How long one poll waits for records, and thus how soon Ctrl-C is noticed (seconds).
 _WAIT_S = 0.5
 
 
 class Past:
-    """What happened since a moment: yields the records once, as they are read, for there may be millions.
+    """The records since a given time: can be iterated over once, while reading, because there may be millions.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -31,13 +31,13 @@ class Past:
 
     def __init__(self, bootstrap: Sequence[str], topic: str, since: float) -> None:
         self._since = since
-        # A record is written to Kafka after it happened, so nothing that is wanted lies before this moment.
+        # A record is written to Kafka after its event, so no wanted record is older than this in Kafka.
         self._stored = topic_log.read(bootstrap, topic, _CLIENT, since=since)
         self._readable = Readable()
 
     @property
     def unreadable(self) -> int:
-        """Records of another version, or none at all, as far as it was read."""
+        """How many records so far had another version or were not records at all."""
         return self._readable.unreadable
 
     def __iter__(self) -> Iterator[AnyRecord]:
@@ -47,7 +47,7 @@ class Past:
 
 
 def follow(bootstrap: Sequence[str], topic: str, since: float) -> Iterator[AnyRecord]:
-    """Yield what happens from a moment on, as it comes, until the caller ends it.
+    """Yield the records from a given time on, as they are written, until the caller stops.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -72,14 +72,14 @@ class Readable:
     """Reads records as they are stored.
 
     Attributes:
-        unreadable: records of another version, or none at all.
+        unreadable: how many had another version or were not records at all.
     """
 
     def __init__(self) -> None:
         self.unreadable = 0
 
     def take(self, records: Iterable[Record]) -> Iterator[AnyRecord]:
-        """Yield those that can be read."""
+        """Yield the readable records."""
         for stored in records:
             try:
                 yield decode(stored.value or b"")

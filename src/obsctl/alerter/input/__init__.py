@@ -1,6 +1,6 @@
-"""Lines from Kafka: which log of a topic is read and from where, its records, and each record as a line.
+"""Reads lines from Kafka.
 
-:mod:`~obsctl.alerter.input.topic_follower` decides, with what :mod:`~obsctl.alerter.input.topic_probe` hears from the
-cluster; :mod:`~obsctl.alerter.input.record_source` reads one log. :mod:`obsctl.lines.line_reader` turns a record into
-what rules look at.
+:mod:`~obsctl.alerter.input.topic_follower` decides which log of a topic is read and from which offset, by what
+:mod:`~obsctl.alerter.input.topic_probe` learns from the cluster; :mod:`~obsctl.alerter.input.record_source` reads the
+records of one log. :mod:`obsctl.lines.line_reader` turns a record into a line as rules see it.
 """

@@ -1,9 +1,9 @@
 """The records of one log.
 
-All partitions are assigned by hand: the windows live in this process, so a second member of a group would not
-share the work but hide half of the lines. It also means that a killed alerter resumes at once when it restarts,
-without waiting for a session to time out. Positions come from the state file; what is committed under the group's
-name only shows the lag to others.
+All partitions are assigned by hand: the windows are in this process, so a second member of a group would not share the
+work but take away half of the lines. It also means that a killed alerter resumes at once when it restarts, without
+waiting for a session to time out. Positions come from the state file; the offsets committed under the group's name
+only let other tools show the lag.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from obsctl.kafka.topic_incarnation import TopicIncarnation
 
 LOG = logging.getLogger(__name__)
 
-#: Answers whose ends have not been reached yet; older ones only delay the clock.
+#: How many answers are kept whose end offsets have not been reached yet; without an older one the clock only lags.
 _OPEN_ANSWERS = 60
-#: A partition that has records and does not move for so long is stuck, seconds.
+#: A partition that has records is stuck if its position has not changed for this long, seconds.
 STUCK_S = 30.0
 #: The same fault is logged once within this time, seconds.
 _LOG_EVERY_S = 30.0
@@ -45,7 +45,8 @@ class Record(NamedTuple):
 class Source:
     """Reads the partitions of one log.
 
-    A client of its own for each log: librdkafka keeps what it knew of a topic that was created again under its name.
+    Each log is read with its own client: when a topic is created again under the same name, librdkafka keeps using
+    what it knew of the old one.
 
     Args:
         config: the brokers.
@@ -65,9 +66,9 @@ class Source:
         self.ends: dict[int, int] = {}
         self.lost: set[int] = set()
         self._open: dict[int, deque[tuple[float, int]]] = {}
-        #: Position when the last answer was learnt, by partition, and when that was (seconds since the epoch).
+        #: The positions when the last answer arrived, by partition, and when that was (seconds since the epoch).
         self._noted: dict[int, tuple[int, float]] = {}
-        #: Since when a partition with records has not moved (monotonic seconds).
+        #: Since when the position of a partition with records has not changed (monotonic seconds).
         self._still_since: dict[int, float] = {}
         self._seldom = Seldom(_LOG_EVERY_S)
         self._config = config
@@ -75,7 +76,7 @@ class Source:
         self._assign()
 
     def read(self, most: int, timeout_s: float) -> list[Record]:
-        """Return up to ``most`` records, what there is after the time-out, and move the positions."""
+        """Return up to ``most`` records, or those that arrived before the timeout, and advance the positions."""
         records = []
         for message in self._consumer.consume(most, timeout_s):
             error = message.error()
@@ -88,7 +89,7 @@ class Source:
         return records
 
     def learn(self, answer: Answer) -> None:
-        """Take an answer of the probe about this log."""
+        """Process the probe's answer about this log."""
         for partition, end in answer.ends.items():
             self.ends[partition] = end
             self._open.setdefault(partition, deque(maxlen=_OPEN_ANSWERS)).append((answer.asked_at, end))
@@ -98,7 +99,7 @@ class Source:
             position = self.positions[partition]
             before, noted_at = self._noted.get(partition, (-1, float("inf")))
             if before > end and answer.asked_at > noted_at:
-                # What was read before the question lies beyond the end: those records are gone.
+                # The end is below an offset that was read before the probe asked: those records are lost.
                 self._lose(partition, f"the log ends at {end}, before the position {before}")
             if end > position == before:
                 self._still_since.setdefault(partition, time.monotonic())
@@ -107,7 +108,7 @@ class Source:
             self._noted[partition] = (position, time.time())
 
     def find(self, starts: Mapping[int, int]) -> None:
-        """Read lost partitions from these offsets on."""
+        """Start reading lost partitions at these offsets."""
         found = {partition: start for partition, start in starts.items() if partition in self.lost}
         if not found:
             return
@@ -119,7 +120,7 @@ class Source:
         self._assign()
 
     def reached(self) -> dict[int, float]:
-        """Return by partition the latest moment whose whole content has been read by now."""
+        """Return, by partition, the latest time for which everything that the partition held then has been read."""
         moments = {}
         for partition, answers in self._open.items():
             while partition not in self.lost and answers and self.positions.get(partition, -1) >= answers[0][1]:
@@ -137,7 +138,7 @@ class Source:
         return sorted(partition for partition, since in self._still_since.copy().items() if now - since > STUCK_S)
 
     def commit(self) -> None:
-        """Show the positions to others; nothing depends on it."""
+        """Commit the positions, so that other tools can show the lag; nothing depends on it."""
         offsets = [
             confluent_kafka.TopicPartition(self.log.topic, partition, offset)
             for partition, offset in self.positions.items()
@@ -148,7 +149,7 @@ class Source:
             self._complain(error.args[0].str())
 
     def reopen(self) -> None:
-        """Read on with a new client, whatever the old one believes of the cluster."""
+        """Continue with a new client, which does not have the old one's possibly wrong view of the cluster."""
         LOG.warning(
             "records are in Kafka but are not fetched; the client is replaced",
             extra={"topic": self.log.topic, "partitions": self.stuck()},
@@ -162,7 +163,7 @@ class Source:
         self._consumer.close()
 
     def abandon(self) -> None:
-        """Close on a thread of its own: closing waits for answers, which hung or old brokers may owe for a while."""
+        """Close in a separate thread: closing waits for answers, and hung brokers may not give them for a while."""
         threading.Thread(target=self._consumer.close, name="close", daemon=True).start()
 
     def _client(self) -> Consumer:
@@ -172,13 +173,13 @@ class Source:
             | {
                 "group.id": self._config.group,
                 "enable.auto.commit": False,
-                # A position that the log does not have is reported, see `lost`; to begin at the log's first record
-                # would mean to read a week of lines that no longer count, and to be blind meanwhile.
+                # An out-of-range position is reported, see `lost`; starting at the log's first record instead would
+                # mean reading a week of lines that no longer count before any new one.
                 "auto.offset.reset": "error",
                 "allow.auto.create.topics": False,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16384,
-                # The library writes a line for each attempt to connect; what matters of it is said here, now and then.
+                # The library logs every attempt to connect; this logs the important faults, at a limited rate.
                 "log_level": 0,
             }
         )
@@ -200,7 +201,7 @@ class Source:
 
     def _lose(self, partition: int, why: str) -> None:
         if partition not in self.lost:
-            self.lost = self.lost | {partition}  # a new set: other threads look at it
+            self.lost = self.lost | {partition}  # a new set: other threads read it
             LOG.warning(
                 "the start position of a partition is unknown",
                 extra={"topic": self.log.topic, "partition": partition, "reason": why},

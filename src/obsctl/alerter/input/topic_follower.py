@@ -1,8 +1,8 @@
 """Which log is read, and from which offset, even after the topic was recreated or the cluster rebuilt.
 
 If a position is known for the log, reading resumes there. If none is known, or the log no longer has that offset,
-reading starts at the first record that may still be within a window: the identities of counted lines are known, so none
-counts twice. Only the very first start begins at the end, because older lines are not news.
+reading starts at the first record that may still be within a window: counted lines are recognized by their identities,
+so none counts twice. Only the very first start begins at the end, because older lines are not news.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from obsctl.kafka.topic_incarnation import TopicIncarnation
 LOG = logging.getLogger(__name__)
 
 _COMMIT_EVERY_S = 5.0
-#: A topic that was created again is not read before this time has passed: a broker that does not know it yet would
-#: still give the old one's records at the new one's offsets. Later it is fenced (broker.session.timeout.ms is 9 s).
-#: For so long, too, an answer that names the log that was left comes from such a broker.
+#: A topic that was created again is not read before this time has passed, seconds: a broker that does not know about
+#: it yet would still return the old one's records at the new one's offsets. After this time such a broker is fenced
+#: (broker.session.timeout.ms is 9 s). For the same time, an answer that names the previous log is taken as one from
+#: such a broker.
 SETTLE_S = 10.0
-#: A client whose partitions are stuck is replaced this often, seconds: what it believes may be the cause.
+#: How often a client with stuck partitions is replaced, seconds: its view of the cluster may be the cause.
 _REOPEN_S = 60.0
 _CREATED_AGAIN = f"was deleted and created again; reading resumes within {SETTLE_S:g} s, no action is needed"
 
@@ -43,13 +44,13 @@ class Trouble(NamedTuple):
 
 
 class TopicFollower:
-    """Follows a topic, whichever log it is.
+    """Reads a topic, also after it was created again.
 
     Args:
         config: the brokers.
         topic: its name.
         state: keeps the positions.
-        clock: waits for the partitions that are read.
+        clock: gets the watermarks of the partitions that are read.
         lateness_s: records older than this no longer count, seconds.
     """
 
@@ -63,18 +64,18 @@ class TopicFollower:
         self._source: Source | None = None
         self._answered_at = float("-inf")
         self._missing = False
-        #: Why nothing is read, after the topic's name; of no meaning while there is a source.
+        #: Why nothing is read, as the text after the topic's name; meaningless while there is a source.
         self._why = "is being looked up"
         #: The log that will be read, and since when it is known (monotonic seconds).
         self._next: tuple[TopicIncarnation, float] | None = None
-        #: When a log was left (monotonic seconds), and how far it had been read.
+        #: The previous logs: when reading each ended (monotonic seconds), and at which positions.
         self._left: dict[TopicIncarnation, tuple[float, dict[int, int]]] = {}
         self._committed_at = 0.0
         self._opened_at = 0.0
 
     @property
     def source(self) -> Source | None:
-        """What is read now."""
+        """The source that is read now."""
         return self._source
 
     def start(self) -> None:
@@ -88,7 +89,7 @@ class TopicFollower:
             self._source.close()
 
     def turn(self, most: int, wait_s: float) -> list[Record]:
-        """Learn what the cluster says, and return up to ``most`` records, what there is after ``wait_s`` seconds."""
+        """Process the probe's answers; return up to ``most`` records, or those that came within ``wait_s`` seconds."""
         for answer in self._probe.take():
             self._learn(answer)
         source = self._source
@@ -149,13 +150,13 @@ class TopicFollower:
         self._probe.want(source.lost, self._since())
 
     def _change(self, log: TopicIncarnation, answer: Answer) -> None:
-        """Go over to a log that is not the one being read."""
+        """Switch to another log than the one being read."""
         now = time.monotonic()
         if self._source is not None:
             self._leave(self._source, log)
         if self._next is None or self._next[0] != log:
             self._next = (log, now)
-        # What this process has read is ahead of the last snapshot.
+        # This process has read further than the last snapshot says.
         kept = self._left[log][1] if log in self._left else self._state.positions(log)
         if kept:
             origin, positions = "where it was left", kept
@@ -166,7 +167,7 @@ class TopicFollower:
             if self._state.knows(log.topic, log.cluster) and now - self._next[1] < SETTLE_S:
                 self._why = _CREATED_AGAIN
                 return
-            # All its partitions are new to the source: they are found like any other that has no position.
+            # All its partitions are new to the source: they get positions like any other partition without one.
             origin, positions = f"the first record of the last {self._lateness_s:g} s", {}
         if not answer.ends:
             self._why = "has no partition whose leader answers: obsctl kafka status"
@@ -190,7 +191,8 @@ class TopicFollower:
         self._left[source.log] = (time.monotonic(), dict(source.positions))
         self._why = _CREATED_AGAIN
         self._source = None
-        # Partitions that no longer exist must not hold the clock; nothing ends before each new one has been heard.
+        # Partitions that no longer exist must not hold up the clock; and no alert ends before each new one has a
+        # watermark.
         self.clock.restart()
         source.abandon()
 

@@ -1,4 +1,4 @@
-"""Regularly asks the cluster, in parallel with the reading, for the topic's current id and end offsets."""
+"""Asks the cluster regularly, in parallel with the reading, for the topic's current id and end offsets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from obsctl.kafka.topic_log import DENIED
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two questions.
+#: Time between two requests, seconds.
 _EVERY_S = 1.0
-#: How long a broker may take to answer one, seconds.
+#: Time limit for an answer, seconds.
 _TIMEOUT_S = 5.0
-#: Kafka counts as gone when it has not answered for this long, seconds.
+#: Kafka counts as unreachable when it has not answered for this long, seconds.
 SILENT_S = 30.0
 #: The same fault is logged once within this time, seconds.
 _LOG_EVERY_S = 30.0
@@ -57,9 +57,9 @@ class Answer:
 
     Attributes:
         log: which log the topic is; None when there is no such topic.
-        asked_at: when it was asked, seconds since the epoch; nothing later is known.
+        asked_at: when the probe asked, seconds since the epoch; the answer says nothing about later times.
         ends: next offset to be written, by partition; one without a leader is missing.
-        starts: where reading can begin, by partition, as far as :meth:`Probe.want` asked for it.
+        starts: offset at which to begin, by partition, for the partitions given to :meth:`Probe.want`.
     """
 
     log: TopicIncarnation | None
@@ -69,10 +69,10 @@ class Answer:
 
 
 class Probe(threading.Thread):
-    """Asks about a topic every second; answers come by :meth:`take`.
+    """Asks about a topic every second; :meth:`take` returns the answers.
 
     Attributes:
-        refused: why the brokers do not let us in, or see the topic, at the last question; empty where they do.
+        refused: why the brokers refused the last request: the login, or access to the topic; empty if they did not.
     """
 
     refused: str = ""
@@ -96,16 +96,16 @@ class Probe(threading.Thread):
                 self.refused = _refusal(error.args[0])
                 self._complain(error.args[0].str())
             except Exception as error:
-                # Without answers the alerter reports that it is blind; it must not end in silence.
+                # The thread must not end unnoticed. Without answers the alerter reports that it reads nothing.
                 self._complain(repr(error))
                 LOG.debug("asking the cluster failed", exc_info=True)
             self._stopping.wait(_EVERY_S)
 
     def want(self, partitions: Collection[int], since: float) -> None:
-        """Have the next answers say where the first record of each partition lies that was written since a moment.
+        """Have the next answers include, by partition, the offset of the first record written since a given time.
 
         Args:
-            partitions: numbers; none ends the asking.
+            partitions: their numbers; empty to stop asking.
             since: seconds since the epoch.
         """
         self._wanted = (frozenset(partitions), since)
@@ -118,7 +118,7 @@ class Probe(threading.Thread):
         return found
 
     def stop(self) -> None:
-        """End the thread soon."""
+        """Ask the thread to end."""
         self._stopping.set()
 
     def _ask(self, client: AdminClient) -> Answer:
@@ -133,7 +133,7 @@ class Probe(threading.Thread):
             return Answer(None, asked_at)
         found = end_offsets.ask(client, [self._part(number) for number in topic.partitions], _TIMEOUT_S)
         for part, fault in found.faults.items():
-            # One partition without a leader must not hide the others; its clock just does not advance.
+            # One partition without a leader must not hide the others; only its own watermark does not advance.
             LOG.debug("a partition does not answer", extra={"partition": str(part), "error": fault})
         log = TopicIncarnation(metadata.cluster_id, self._topic, topic_ids[self._topic])
         ends = {part.partition: end for part, end in found.ends.items()}

@@ -1,6 +1,6 @@
 """The commands that a message names as the next step, ready to be typed: to look closer, and to silence.
 
-A message goes through a chat's markup before somebody types the command in it, so a command contains nothing that
+A chat applies its markup to a message before somebody copies a command from it, so a command contains nothing that
 markup or a shell would change: a value that a client chose appears unchanged, or not at all.
 """
 
@@ -19,18 +19,18 @@ from obsctl.query.tree import Term, conjunction
 
 
 def why_command(alert: Alert) -> str:
-    """Return the command that shows all about an alert."""
+    """Return the command that shows everything about an alert."""
     return f"obsctl alert why {alert.incident}"
 
 
 def silence_command(alert: Alert, *, span: str = "1h", reason: str = "being worked on") -> str:
-    """Return the command that silences an alert, one line that a shell takes as it stands.
+    """Return the command that silences an alert, as one line that can be pasted into a shell.
 
-    The filter names the rule and the labels, so it holds when the alert comes again as well. Where one of them cannot
-    be written down exactly, it names the incident: the silence is then about this alert alone.
+    The filter names the rule and the labels, so it also matches when the alert comes again. If one of them cannot be
+    written exactly, the filter names the incident: the silence is then about this alert only.
 
     Args:
-        alert: which one.
+        alert: the alert to silence.
         span: for how long, as ``--for`` takes it.
         reason: as ``--reason`` takes it.
     """
@@ -38,13 +38,13 @@ def silence_command(alert: Alert, *, span: str = "1h", reason: str = "being work
 
 
 def silence_filter(alert: Alert) -> str:
-    """Return a filter that fits the alert: by its rule and labels where they can be written, else by its incident."""
+    """Return a filter that matches the alert: by rule and labels if they can be written, otherwise by incident."""
     text = _filter({"rule": alert.rule, **alert.labels})
     return text if text and _fits(text, alert) else f"incident:{alert.incident}"
 
 
 def silence_group_command(labels: Mapping[str, str], *, span: str = "1h", reason: str) -> str:
-    """Return the command that silences a group of alerts, by what they have in common; empty where no filter says it.
+    """Return the command that silences a group of alerts by their common values; empty if no filter can express these.
 
     Args:
         labels: values that all alerts of the group share, by :data:`~obsctl.alerter.notify.filters.FIELDS` or label.
@@ -56,7 +56,7 @@ def silence_group_command(labels: Mapping[str, str], *, span: str = "1h", reason
 
 
 def exact(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels whose values a message shows as they are; a command that compares with others would lie."""
+    """Return the labels whose values a message shows unchanged: only these may be used in a command."""
     return {field: value for field, value in labels.items() if value == printable(value)}
 
 
@@ -65,7 +65,7 @@ def _silence(text: str, span: str, reason: str) -> str:
 
 
 def _filter(labels: Mapping[str, str]) -> str:
-    """Return the filter of alerts with these values; empty for none, or where one of them cannot be written down."""
+    """Return the filter for alerts with these values; empty for no values, or if one of them cannot be written."""
     if not labels or any(not value or len(value) > LONGEST for value in labels.values()):
         return ""
     if exact(labels) != dict(labels):
@@ -74,7 +74,7 @@ def _filter(labels: Mapping[str, str]) -> str:
 
 
 def _fits(text: str, alert: Alert) -> bool:
-    """Whether the filter, read again, takes the alert: a value may be none that its field can have."""
+    """Whether the filter, when parsed again, matches the alert: a value may be invalid for its field."""
     try:
         return alert_filter.reader(alert.labels)(text)(alert)
     except ConfigError:

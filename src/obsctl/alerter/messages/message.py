@@ -1,4 +1,4 @@
-"""What people read: the messages about alerts, their digest and the test message, put together from templates."""
+"""The messages about alerts, their digest and the test message, rendered from templates."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from obsctl.alerter.rules.rule import Rule
 
 LOG = logging.getLogger(__name__)
 
-#: Incidents that a message names.
+#: The most incidents that a message names.
 _NAMED = 5
-#: What commands call the key of a rule that looks at the whole fleet.
+#: The name in commands for the key of a rule about the whole fleet.
 FLEET = "fleet"
 
 
@@ -64,9 +64,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             message that belongs to none.
         kind: why it is sent.
         title: one line, plain text.
-        lines: the body, plain text, a line each.
-        cut: stands where a channel cuts the body, which is too long for it.
-        facts: the same as data, for machines (the webhook channel).
+        lines: the lines of the body, plain text.
+        cut: the text that a channel puts where it cuts a body that is too long for it.
+        facts: the same content as data, for machines (the webhook channel).
     """
 
     id: str
@@ -95,7 +95,7 @@ class Writer:
 
         Args:
             about: the notification.
-            tops: what the lines of an alert's worst window have most often, by incident.
+            tops: the most frequent values in an alert's worst window, by incident.
 
         Raises:
             TemplateFaultError: a site's template fails, where the templates raise that.
@@ -118,13 +118,13 @@ class Writer:
         except TemplateFaultError:
             raise
         except Exception:
-            # Whatever is wrong with this program's own templates, that something is wrong on site must be said.
+            # Even if this program's own templates have a fault, the alert must be reported.
             LOG.exception("a message could not be rendered; a plain one is sent instead")
             title, lines, cut = _plain(about, kind), (), "…"
         return Message(id=about.id, thread=about.thread, kind=kind, title=title, lines=lines, cut=cut, facts=facts)
 
     def rule_test(self, about: Notification, tops: Mapping[str, Top], mark: str) -> Message:
-        """Return the message for a notification that a test of its rule made; it mentions nobody.
+        """Return the message for a notification of a rule test; it mentions nobody.
 
         Args:
             about: the notification.
@@ -138,7 +138,7 @@ class Writer:
         rule = visible(about.alerts[0].rule) if about.alerts else ""
         view = RuleTestView(rule=rule, mark=mark, title=real.title, lines=real.lines)
         return Message(
-            # An alert of the same moment, with the same key, has another id.
+            # A real alert of the same time with the same key gets another id.
             id=f"test-{mark}",
             kind=Kind.TEST,
             title=self._templates.line("rule_test_title", view),
@@ -148,7 +148,7 @@ class Writer:
         )
 
     def measured(self, rule: Rule, measure: Measure) -> str:
-        """Return what a window of a rule shows in words, such as ``200 requests``."""
+        """Return a window's measure in words, such as ``200 requests``."""
         return self._templates.of_kind(rule.kind, "measured", rule, measure)
 
     def _view(self, about: Notification, kind: Kind, tops: Mapping[str, Top]) -> MessageView:
@@ -234,7 +234,7 @@ class Writer:
 
 
 def _plain(about: Notification, kind: Kind) -> str:
-    """Return a title that needs no template."""
+    """Return a title made without a template."""
     whom = [f"{visible(alert.rule)} {' '.join(map(printable, alert.key)) or FLEET}" for alert in about.alerts[:_NAMED]]
     return f"[{kind.upper()}] {', '.join(whom)}: {about.total} alerts, {about.firing} firing"
 
@@ -246,7 +246,7 @@ def channel_test(now: float, origin: str, templates: Templates, severity: Level 
         now: seconds since the epoch.
         origin: the host that sends it.
         templates: of its text.
-        severity: whom a message of this severity mentions, it mentions too; None: nobody.
+        severity: mention the people whom a message of this severity mentions; None: nobody.
     """
     view = ChannelTestView(at=now, origin=printable(origin), severity=severity.value if severity else "")
     facts: dict[str, Any] = {"test": True, "sent_at": utc(now), "origin": origin}
@@ -260,7 +260,7 @@ def channel_test(now: float, origin: str, templates: Templates, severity: Level 
 
 
 def digest(messages: Sequence[Message], now: float, templates: Templates) -> Message:
-    """Return one message in place of several that the channel's rate does not let through one by one."""
+    """Return one message that replaces several which the channel's rate limit does not allow one by one."""
     firing = sum(m.kind in (Kind.FIRING, Kind.ESCALATED) for m in messages)
     resolved = sum(m.kind is Kind.RESOLVED for m in messages)
     view = DigestView(titles=tuple(m.title for m in messages), firing=firing, resolved=resolved)
@@ -271,7 +271,7 @@ def digest(messages: Sequence[Message], now: float, templates: Templates) -> Mes
         lines=templates.lines("digest_body", view),
         cut=templates.line("cut"),
         facts={
-            # People are mentioned by severity.
+            # Mentions depend on the severity.
             "severity": max(
                 (str(m.facts.get("severity", "")) for m in messages if m.kind is not Kind.RESOLVED),
                 key=_rank,
@@ -285,12 +285,12 @@ def digest(messages: Sequence[Message], now: float, templates: Templates) -> Mes
 
 
 def sent_again(message: Message, templates: Templates) -> Message:
-    """Return the message marked as a possible repetition: the first attempt got no answer."""
+    """Return the message marked as a possible duplicate: the first attempt got no answer."""
     return msgspec.structs.replace(message, lines=(*message.lines, templates.line("sent_again")))
 
 
 def utc(seconds: float) -> str:
-    """Return a moment (seconds since the epoch) as the messages' facts write it."""
+    """Return a time (seconds since the epoch) in the format of the messages' facts."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""Makes text that others wrote safe for a chat, a log and a command: invisible characters and markup are removed.
+"""Makes text from outside safe for a chat, a log and a command: invisible characters and markup are removed.
 
 Letters of any script stay. A question mark replaces what was removed, so that a reader sees that something was there.
 """
@@ -8,20 +8,20 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: Characters of a value that clients choose; what is longer is cut.
+#: Longest value that clients choose, in characters; longer ones are cut.
 LONGEST = 80
 #: Controls, formats (bidirectional overrides, zero width, tags), surrogates, private use, unassigned, line and
 #: paragraph separators: none of them shows anything that belongs to the text.
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-#: Letters and marks by their category that nevertheless show nothing: fillers, joiners, variation selectors, blanks.
+#: Letters and marks by category that are nevertheless invisible: fillers, joiners, variation selectors, blanks.
 _BLANKS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
-#: What draws, links or mentions in a chat's markup, or ends a text in SQL or in a shell.
+#: Characters of a chat's markup (styles, links, mentions), and those that end a string in SQL or in a shell.
 _MARKUP = re.compile(r"[`'\"\\*\[\]<>|$]")
-#: A chat makes a link of an address by its scheme.
+#: A chat turns a URL into a link if it has a scheme.
 _SCHEME = re.compile(r":(?=//)")
-#: Accents upon accents, which would run over the lines above and below.
+#: Stacked combining marks, which would cover the lines above and below.
 _MANY_MARKS = 3
 
 
@@ -33,8 +33,8 @@ def visible(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text that clients choose as a message may show it, at most :data:`LONGEST` characters."""
-    # Cut first: such a text may be as long as a request.
+    """Return a text chosen by clients in a form that is safe in a message, at most :data:`LONGEST` characters."""
+    # Cut first: the text may be as long as a request.
     shown = _SCHEME.sub("?", _MARKUP.sub("?", visible(text[: LONGEST + 1])))
     return shown if len(text) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 

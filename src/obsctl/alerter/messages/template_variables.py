@@ -1,6 +1,6 @@
 """The variables of the message templates; docs/reference/alert-messages.md is generated from it.
 
-A name here must not change: a site's own templates use it. Values that clients choose are printable.
+The names here must not change: sites' own templates use them. Values chosen by clients are printable.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-#: A moment, seconds since the epoch, for the filter ``time``.
+#: A time, seconds since the epoch, for the filter ``time``.
 Moment = float
 
 

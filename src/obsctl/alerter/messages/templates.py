@@ -1,8 +1,9 @@
 """The templates of messages: the program's own in each language, and a site's templates that replace them.
 
-They are Jinja templates of plain text: a channel adds its own markup, so nothing is escaped here. All of them are read
-and compiled at the start, so a file that changes under a running alerter changes nothing, and a site's template that
-cannot work is an error then. One that fails later is replaced by the program's own: no message waits for a template.
+They are Jinja templates of plain text: a channel adds its own markup, so nothing is escaped here. All templates are
+read and compiled at the start: a later change of a file has no effect on a running alerter, and an invalid template of
+the site is an error at the start. If one fails later, the program's own template is used instead, so no message waits
+for a template.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from obsctl.core.errors import ConfigError
 
 LOG = logging.getLogger(__name__)
 
-#: The program's own templates, one folder a language.
+#: The program's own templates, one folder for each language.
 BUILT_IN = Path(obsctl.__file__).parent / "templates" / "alerts"
-#: What a site's template finds the program's own under, to extend or to include it.
+#: The prefix under which a site's template finds the program's own, to extend or include it.
 _PREFIX = "built-in/"
 _SUFFIX = ".j2"
-#: A macro is called from a template, so that what fails in it has a line.
+#: Macros are called from a template, so that an error in one has a line number.
 _CALL = "call"
 _CALLING = "{% import name as kind %}{{ kind[macro](*arguments) }}"
 
@@ -47,7 +48,7 @@ class TemplateFaultError(Exception):
 
     Args:
         path: the file.
-        line: in it; 0 where it is not known.
+        line: in the file; 0 where it is not known.
         problem: what is wrong with it.
     """
 
@@ -61,10 +62,10 @@ class Templates:
     Args:
         language: of the texts.
         zone: of the times in them.
-        folder: a site's own templates, one folder a language; None for none.
+        folder: a site's own templates, one folder for each language; None for none.
 
     Raises:
-        ConfigError: the site's folder cannot be read, has a file that is none of the templates, or one that is not
+        ConfigError: the site's folder cannot be read, or has a file that is not one of the templates or not valid
             Jinja; with file and line.
     """
 
@@ -89,7 +90,7 @@ class Templates:
         return self._site is not None
 
     def raising(self) -> Templates:
-        """Return the same templates, of which a site's that fails raises :class:`TemplateFaultError`."""
+        """Return the same templates, but a site's template that fails raises :class:`TemplateFaultError`."""
         strict = copy.copy(self)
         strict._on_fault = _raise
         return strict
@@ -113,7 +114,7 @@ class Templates:
         return tuple(stripped for line in self.text(name, view).split("\n") if (stripped := line.strip()))
 
     def of_kind(self, kind: str, macro: str, *arguments: Any) -> str:
-        """Return what a kind of rules calls something.
+        """Return the text of a macro for a kind of rules.
 
         Args:
             kind: of the rule; ``kinds/KIND.j2`` has the macros.
@@ -158,14 +159,14 @@ class Templates:
         return environment
 
     def _time(self, seconds: float) -> str:
-        """Return a moment as people on site read it, with its distance from UTC."""
+        """Return a time in the site's time zone, with its UTC offset."""
         if self._zone is UTC:
             return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return datetime.fromtimestamp(seconds, self._zone).isoformat(sep=" ", timespec="seconds")
 
 
 def _read(folder: Path) -> dict[str, tuple[str, str]]:
-    """Return the files of a folder by their names in it, each with its path and its text."""
+    """Return the files of a folder by their relative names, each with its path and its text."""
     return {
         path.relative_to(folder).as_posix(): (str(path), path.read_text(encoding="utf-8"))
         for path in sorted(folder.rglob("*"))
@@ -177,7 +178,7 @@ def _overrides(folder: Path) -> dict[Language, dict[str, tuple[str, str]]]:
     """Return a site's templates by language.
 
     Raises:
-        ConfigError: the folder cannot be read, or a file is none of the templates, so that nothing would use it.
+        ConfigError: the folder cannot be read, or a file is not one of the templates and so would never be used.
     """
     try:
         found = {language: _read(folder / language) for language in Language}
@@ -197,7 +198,7 @@ def _overrides(folder: Path) -> dict[Language, dict[str, tuple[str, str]]]:
 
 
 def _fault(error: Exception, path: str) -> TemplateFaultError:
-    """Return what is wrong with a template, with the place of the innermost one that takes part."""
+    """Return what is wrong with a template, with the place of the innermost template involved."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return TemplateFaultError(error.filename or path, error.lineno, error.message or "is no Jinja template")
     if isinstance(error, jinja2.TemplateNotFound):

@@ -1,6 +1,6 @@
 """Whether a site's templates can render every message that the configured rules can produce.
 
-A template that is right for one message may fail in another: a name that is misspelled in a branch shows only there.
+A template that works for one message may fail for another: a misspelled name in a branch fails only there.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from obsctl.alerter.notify.notification import Notification, Reason
 from obsctl.alerter.rules.rule import Rule
 from obsctl.core.errors import ConfigError
 
-#: A moment to reckon from, seconds since the epoch: 2027-01-15 08:00:00 UTC.
+#: The time of the sample alerts, seconds since the epoch: 2027-01-15 08:00:00 UTC.
 AT = 1_800_000_000
 _PEAK = Measure(0.5, 60, 120)
 _LASTED_S = 200
 
 
 def check_templates(rules: Sequence[Rule], templates: Templates) -> None:
-    """Write a message of each kind about each rule, a digest and a test, where the site has templates of its own.
+    """Render a message of each kind about each rule, a digest and a test, if the site has templates of its own.
 
     Args:
         rules: the configured ones.
-        templates: to be tried.
+        templates: to be tested.
 
     Raises:
         ConfigError: a site's template fails; with file and line.

@@ -1,4 +1,4 @@
-"""The pipeline's own metrics: the pages and the machine that they are read from, and the thread that reads these.
+"""The pipeline's own metrics, read from pages and from this machine, and the thread that reads them.
 
-:mod:`obsctl.alerter.rules.metric_names` knows which ones our own pages have.
+:mod:`obsctl.alerter.rules.metric_names` lists those of our own pages.
 """

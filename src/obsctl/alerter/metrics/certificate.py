@@ -12,9 +12,10 @@ from pathlib import Path
 from obsctl.core.certificate import read, read_pem
 
 _DAY_S = 86_400.0
-#: More is no file of certificates.
+#: Longest file of certificates, bytes.
 _LONGEST_BYTES = 1024 * 1024
-#: A port is asked so often: a certificate is replaced once in months, and each handshake is a connection there.
+#: How often a port is asked (seconds): a certificate is replaced once in months, and each handshake costs the server a
+#: connection.
 _ASKED_EVERY_S = 600.0
 _HANDSHAKE_S = 2.0
 _PORT = re.compile(r"([^/\s]+):(\d{1,5})")
@@ -33,7 +34,7 @@ class Certificates:
 
         Args:
             names: PEM files, and ports (``HOST:PORT``).
-            ask: returns the end of the certificate that a port presents, seconds since the epoch; raises OSError or
+            ask: returns when the certificate that a port presents expires, seconds since the epoch; raises OSError or
                 ValueError where there is none.
         """
         self._names = tuple(names)
@@ -42,7 +43,7 @@ class Certificates:
         self._ends: dict[str, float] = {}
 
     def days_left(self, now: float) -> dict[str, float | None]:
-        """Return for each the days until it ends, below 0 when it has.
+        """Return the days until each certificate expires; negative if it has.
 
         None stands for a file that cannot be read. A port that has never answered is left out: that a service is down
         is another rule's matter.
@@ -62,18 +63,18 @@ class Certificates:
     def _presented(self, name: str, now: float) -> float | None:
         if abs(now - self._asked.get(name, 0.0)) >= _ASKED_EVERY_S:
             self._asked[name] = now
-            # Where it does not answer its last answer counts.
+            # If the port does not answer, its last answer counts.
             with contextlib.suppress(OSError, OverflowError, ValueError):
                 self._ends[name] = self._ask(name)
         return self._ends.get(name)
 
 
 def presented_end(name: str) -> float:
-    """Return when the certificate ends that a port presents, trusted or not, seconds since the epoch.
+    """Return when the certificate that a port presents expires, whether trusted or not, seconds since the epoch.
 
     Raises:
-        OSError: it does not answer, or does not speak TLS.
-        ValueError: what it presents is no certificate.
+        OSError: the port does not answer, or does not speak TLS.
+        ValueError: it presents something that is not a certificate.
     """
     host, _, port = name.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -95,10 +96,10 @@ def _in_file(path: str) -> float | None:
 
 
 def not_after(pem: str) -> float:
-    """Return when the first certificate of a PEM text ends, seconds since the epoch.
+    """Return when the first certificate of a PEM text expires, seconds since the epoch.
 
     Raises:
-        ValueError: there is none, or it is none.
+        ValueError: there is no certificate, or it is invalid.
     """
     first = next(read_pem(pem), None)
     if first is None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def free_shares(folders: Iterable[Path]) -> dict[str, float]:
-    """Return the free part of each folder's disk, 0 to 1, of what may be written without being root.
+    """Return the free share of each folder's disk, 0 to 1, not counting blocks reserved for root.
 
-    A folder that cannot be asked about is not there.
+    A folder whose disk cannot be examined is left out.
     """
     found = {}
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Reads one page of numbers: Prometheus' text format over HTTP, bounded in time, bytes and numbers.
+"""Reads one metrics page: Prometheus' text format over HTTP, limited in time, bytes and numbers.
 
 Only the lines of metrics that a rule asks for are parsed; a page may have thousands.
 """
@@ -16,16 +16,16 @@ from obsctl.alerter.windows.observation import SOURCE, Number
 from obsctl.core.deadline import Deadline
 from obsctl.core.http_exchange import exchange
 
-#: All of one reading may take so long, seconds.
+#: Time limit for reading a page, seconds.
 TOTAL_S = 3.0
 LONGEST_BYTES = 2 * 1024 * 1024
-#: Numbers that are taken from one page; each may be a key of a rule.
+#: The most numbers taken from one page; each may be a key of a rule.
 MOST_NUMBERS = 5000
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
 class UnreadableError(Exception):
-    """Why a page could not be read, in words for people."""
+    """A page could not be read; the text says why."""
 
 
 def fetch(source: str, url: str, wanted: Collection[str]) -> tuple[Number, ...]:
@@ -37,13 +37,13 @@ def fetch(source: str, url: str, wanted: Collection[str]) -> tuple[Number, ...]:
         wanted: names of the metrics.
 
     Raises:
-        UnreadableError: nothing answers in time, or what answers is no such page.
+        UnreadableError: nothing answers in time, or the answer is not a metrics page.
     """
     return numbers(source, _get(url), wanted)
 
 
 def numbers(source: str, text: str, wanted: Collection[str]) -> tuple[Number, ...]:
-    """Return the numbers in a page's text; one that is not finite counts as not there.
+    """Return the numbers in a page's text, without those that are not finite.
 
     Raises:
         UnreadableError: it is not in Prometheus' format, or has too many.
@@ -53,7 +53,7 @@ def numbers(source: str, text: str, wanted: Collection[str]) -> tuple[Number, ..
         raise UnreadableError(f"it has more than {MOST_NUMBERS:,} numbers that rules ask for")
     try:
         families = list(text_string_to_metric_families("\n".join([*lines, ""])))
-    except Exception:  # the library raises what its parts raise
+    except Exception:  # the library does not say which errors it raises
         raise UnreadableError("it is not in Prometheus' text format") from None
     return tuple(
         Number(sample.name, {**sample.labels, SOURCE: source}, float(sample.value))
@@ -64,7 +64,7 @@ def numbers(source: str, text: str, wanted: Collection[str]) -> tuple[Number, ..
 
 
 def _get(url: str) -> str:
-    # Directly: a page of the pipeline is not behind the proxy that leads out.
+    # Directly: the pipeline's pages are not behind the proxy for outgoing requests.
     try:
         with Deadline(TOTAL_S) as deadline:
             reply = exchange(deadline, url, most_bytes=LONGEST_BYTES + 1)

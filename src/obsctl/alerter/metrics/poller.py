@@ -1,4 +1,4 @@
-"""The thread that reads the pipeline's pages again and again, so that no page can keep the evaluation waiting."""
+"""The thread that reads the pipeline's pages regularly, so that no page can keep the evaluation waiting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from obsctl.alerter.windows.observation import Number, Observation, observation
 
 LOG = logging.getLogger(__name__)
 
-#: The alerter's own numbers, which are not read over HTTP.
+#: The source name of the alerter's own numbers, which are not read over HTTP.
 OWN = "alerter"
 
 
@@ -28,13 +28,13 @@ class Poller(threading.Thread):
     Args:
         sources: the pages.
         rules: the configured ones; without a rule that asks for numbers no page is read.
-        own: returns the alerter's own numbers, called on this thread.
-        look: returns what is seen of this machine, called on this thread: a disk that hangs must not hang /health.
+        own: returns the alerter's own numbers; called on this thread.
+        look: measures this machine; called on this thread, because a disk that hangs must not make /health hang.
         every_s: seconds from one round to the next.
         on_failure: called with the reason when the thread cannot go on.
 
     Attributes:
-        machine: what was seen of this machine the last time.
+        machine: the latest measurement of this machine.
         problems: why a source could not be read the last time, empty where it could; by name.
     """
 
@@ -62,7 +62,7 @@ class Poller(threading.Thread):
         self.problems: dict[str, str] = {}
 
     def take(self) -> Observation | None:
-        """Return what was observed last, once; None for nothing new."""
+        """Return the latest observation, once; None if there is no new one."""
         with self._lock:
             latest, self._latest = self._latest, None
         return latest
@@ -83,7 +83,7 @@ class Poller(threading.Thread):
                         self._latest = latest
                 self._stopping.wait(max(0.0, self._every_s - (time.monotonic() - began)))
         except Exception as error:
-            # Alerts that silently no longer come would be worse than a restart.
+            # A restart is better than alerts that no longer come, unnoticed.
             LOG.exception("the thread that reads the pipeline's metrics failed")
             self._on_failure(error)
 
@@ -98,7 +98,7 @@ class Poller(threading.Thread):
         try:
             return [number for number in self._own() if number.name in self._wanted]
         except Exception:
-            # Like a page that cannot be made, and so a number (up) that rules may be about.
+            # It is treated like an unreadable page, so a rule can watch it by the number ``up``.
             LOG.exception("the alerter's own metrics cannot be collected")
             return None
 

@@ -14,12 +14,13 @@ from obsctl.query.fields import ACCESS, ERROR, Field, Kind, Table
 from obsctl.query.parse import parse
 from obsctl.query.predicate import compile_predicate
 
-#: Of a label the kind of the line's field stays where it is a text's: an address may be compared with a network.
+#: A label keeps the kind of its field in the line if that is a text kind: so an address can be compared with a
+#: network.
 _TEXTS = (Kind.TEXT, Kind.ADDRESS, Kind.LEVEL)
 
 
 def reader(labels: Iterable[str]) -> ReadFilter:
-    """Return what reads a filter of alerts.
+    """Return the function that parses a filter of alerts.
 
     Args:
         labels: names of all labels that alerts of the configured rules have.
@@ -31,7 +32,7 @@ def reader(labels: Iterable[str]) -> ReadFilter:
         fits = compile_predicate(parse(text, table), table)
 
         def takes(alert: Alert) -> bool:
-            # What is compiled asks for attributes, as lines have them.
+            # A compiled filter reads attributes, as those of lines.
             seen: Any = view(**{name: value(alert, name) or "" for name in table.fields})
             return fits(cast("Line", seen))
 

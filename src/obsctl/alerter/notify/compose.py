@@ -1,4 +1,4 @@
-"""A group's next notification: what the stages ``group`` and ``repeat`` make in the same way."""
+"""Makes a group's next notification, for the stages ``group`` and ``repeat``."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def decided(
     started: int = 0,
     resolved: int = 0,
 ) -> Notification:
-    """Return a notification, which is the group's last one from now on.
+    """Return a notification, and record it as the group's latest one.
 
-    Its id is made of the group and of the number of notifications before it: both are saved with it, so a decision
-    that was lost in a crash gets the same id again.
+    Its id is made of the group and of the number of notifications before it. Both are saved with it, so a decision
+    that is repeated after a crash gets the same id.
     """
     notification = Notification(
         id=name_of((group.thread, str(group.sent))),
@@ -55,7 +55,7 @@ def decided(
 
 
 def listed(turn: Turn, members: Iterable[Member]) -> tuple[Alert, ...]:
-    """Return the alerts that a message about these members holds in full, with their peaks of now."""
+    """Return the alerts that a message about these members shows in full, with their current peaks."""
     chosen = heapq.nsmallest(LISTED, (_now(turn, member) for member in members), key=_order)
     return tuple(copy.copy(alert) for alert in chosen)
 

@@ -1,4 +1,4 @@
-"""Stage 1: what changed, and along which route each alert goes."""
+"""Stage 1: what changed, and which route each alert takes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from obsctl.alerter.notify.turn import Stage, Turn
 class Evaluate(Stage):
     """Takes over what the rules decided.
 
-    An alert takes the first route that fits. One whose severity changes takes the route (and the group) of its new
-    severity as well, and stays where it was, so that those who heard of its start hear of its end.
+    An alert takes the first route that matches. If its severity changes, it takes the route (and the group) of its new
+    severity in addition to the old one, so that those who were told of its start are told of its end.
     """
 
     name = "evaluate"
 
     def restore(self, turn: Turn) -> None:
-        """Compare the memory with the options and with the alerts that are on: each may be newer than the other."""
+        """Compare the memory with the options and with the firing alerts: each may be newer than the other."""
         memory = turn.memory
         for member in list(memory.members.values()):
             if member.route not in turn.plan.routes:
@@ -44,7 +44,7 @@ class Evaluate(Stage):
     def _take(self, turn: Turn, alert: Alert) -> None:
         memory = turn.memory
         members = [memory.members[member_id] for member_id in memory.of_subject.get((alert.rule, alert.key), ())]
-        # One that fires again is not known, even if it is the same incident to the engine.
+        # An alert that fires again counts as new, even if the engine gives it the same incident.
         known = [
             member
             for member in members
@@ -70,7 +70,8 @@ class Evaluate(Stage):
         if any(member.group == group for member in known):
             return
         if group not in memory.groups:
-            # A group of the same labels may have been forgotten, and its notifications have other ids.
+            # A group with the same labels may have existed before: the ids of its notifications must not be used
+            # again.
             thread = name_of((group, alert.incident))
             memory.add(Group(id=group, route=route.options.name, labels=labels, thread=thread))
         member = self._start(turn, route, group, alert)
@@ -99,12 +100,12 @@ class Evaluate(Stage):
 
     @staticmethod
     def _end(turn: Turn, member: Member, alert: Alert) -> None:
-        """Note the end of a member that fired.
+        """Record that a firing member ended.
 
         Args:
             turn: the turn.
-            member: it fired.
-            alert: what is known of its end; if that is another alert or a firing one, nothing is known.
+            member: fired so far.
+            alert: the ended alert; the end is unknown if this is another alert or one that fires.
         """
         member.alert = copy.copy(alert if alert.incident == member.alert.incident else member.alert)
         member.alert.state = AlertState.ENDED

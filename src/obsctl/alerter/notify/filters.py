@@ -8,19 +8,19 @@ from obsctl.alerter.alerts import Alert, Level
 from obsctl.core.config_file import InvalidValueError
 from obsctl.core.errors import ConfigError
 
-#: Whether it is about an alert.
+#: Returns whether a filter matches an alert.
 Filter = Callable[[Alert], bool]
-#: Reads a text of the filter language; raises ConfigError (with its hint) for one that is none.
+#: Parses a text in the filter language; raises ConfigError (with a hint) if it is invalid.
 ReadFilter = Callable[[str], Filter]
 
-#: What every alert has beside its labels.
+#: The fields that every alert has besides its labels.
 FIELDS = ("rule", "kind", "severity", "incident")
-#: From the least to the worst.
+#: The severities, from the least to the worst.
 RANK = {level: rank for rank, level in enumerate(Level)}
 
 
 def value(alert: Alert, field: str) -> str | None:
-    """Return an alert's value of one of :data:`FIELDS` or of a label, None for a label that it does not have."""
+    """Return an alert's value for one of :data:`FIELDS` or for a label; None for a label that it does not have."""
     if field in FIELDS:
         return str(getattr(alert, field))
     return alert.labels.get(field)
@@ -32,12 +32,12 @@ def worst(levels: Collection[Level]) -> Level:
 
 
 def compiled(text: str, severities: Collection[Level], key: str, read: ReadFilter) -> Filter:
-    """Return the filter for a text and a list of severities, which must both fit; an empty one always does.
+    """Return the filter for a text and a list of severities; both must match, and an empty one always does.
 
     Args:
         text: in the filter language.
         severities: of the alerts.
-        key: where the text stands in the file, for errors.
+        key: place of the text in the file, for errors.
         read: reads the text.
 
     Raises:

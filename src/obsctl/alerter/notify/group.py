@@ -18,9 +18,10 @@ from obsctl.alerter.notify.turn import Stage, Turn
 class Grouping(Stage):
     """Collects the news of a group until its message is due.
 
-    Due after ``group_wait_s`` is what starts while nothing of the group fires, or is worse than all before; everything
-    else ``group_interval_s`` after the group's last message. That doubles with each message about a group that only
-    goes on changing, and with each return of an alert that had ended, when nothing else is new.
+    An alert is due after ``group_wait_s`` if it starts while nothing of the group fires, or is worse than everything
+    before; all other news are due ``group_interval_s`` after the group's last message. That interval doubles with each
+    message about a group that only keeps changing, and with each return of an alert that had ended, when nothing else
+    is new.
     """
 
     name = "group"
@@ -29,13 +30,13 @@ class Grouping(Stage):
         self._timers: list[tuple[float, str]] = []
 
     def restore(self, turn: Turn) -> None:
-        """Find the groups that wait."""
+        """Find the groups that are waiting."""
         for group in turn.memory.groups.values():
             if group.next_at:
                 heapq.heappush(self._timers, (group.next_at, group.id))
 
     def wake(self, turn: Turn) -> None:
-        """Look at all that waits in the groups whose time has come: it may have been suppressed meanwhile."""
+        """Judge again all waiting alerts of the groups that are due: they may have been suppressed meanwhile."""
         while self._timers and self._timers[0][0] <= turn.now:
             at, group_id = heapq.heappop(self._timers)
             group = turn.memory.groups.get(group_id)
@@ -44,7 +45,7 @@ class Grouping(Stage):
                 turn.look_at(turn.memory.news.get(group_id, ()))
 
     def run(self, turn: Turn) -> None:
-        """Let what is new wait with its group, and make the messages that are due."""
+        """Add new alerts to the groups that are waiting, and make the messages that are due."""
         memory = turn.memory
         for member in turn.moving.values():
             if member.has_news:
@@ -63,7 +64,7 @@ class Grouping(Stage):
             options = turn.plan.routes[group.route].options
             at = _due_at(group, members, options)
             if at > turn.now:
-                # What comes meanwhile may be more urgent: it is looked at again after the shortest time.
+                # Something more urgent may come meanwhile, so look again after the shortest wait.
                 self._schedule(turn, group, min(at, turn.now + options.group_interval_s))
             else:
                 turn.notifications.append(_message(turn, group, members, options))
@@ -85,8 +86,8 @@ class Grouping(Stage):
 def _urgent(group: Group, member: Member) -> bool:
     """Whether a member cannot wait for the interval.
 
-    It is the first of its group, or fires while nothing of the group does and is no return of what ended a moment ago,
-    or is worse than all that the group reported, which happens once for each severity.
+    It cannot if it is the first of its group, or fires while nothing else of the group does and did not end just a
+    moment ago, or is worse than everything that the group reported; the last happens once for each severity.
     """
     if not group.sent:
         return True
@@ -97,14 +98,14 @@ def _urgent(group: Group, member: Member) -> bool:
 
 
 def _due_at(group: Group, members: list[Member], options: RouteOptions) -> float:
-    """Return when the group's news are to be sent, seconds since the epoch."""
+    """Return when the group's news is to be sent, seconds since the epoch."""
     if any(_urgent(group, member) for member in members):
         return 0.0
     interval = options.group_interval_s
     doublings = min(member.flaps + (member.returned and member.starts > 0) for member in members)
     if not doublings and group.firing and _firing_after(group, members):
         doublings = group.digests
-    # The exponent is bounded because the number of messages is not.
+    # The exponent is limited, because the number of messages is not.
     return group.last_at + min(interval * 2.0 ** min(doublings, 16), options.group_interval_max_s)
 
 
@@ -113,7 +114,7 @@ def _firing_after(group: Group, members: Iterable[Member]) -> int:
 
 
 def _message(turn: Turn, group: Group, members: list[Member], options: RouteOptions) -> Notification:
-    """Return the message with all news of the members, which are reported with it."""
+    """Return the message with all news of the members, and record these as reported."""
     memory, before, after = turn.memory, group.firing, _firing_after(group, members)
     reason = _reason(group, members, after)
     if not before:

@@ -9,7 +9,7 @@ from obsctl.alerter.notify.turn import Stage, Turn
 
 
 class Hold(Stage):
-    """Holds an alert until it has fired for its rule's ``for_s``; one that ends earlier was none."""
+    """Holds an alert until it has fired for its rule's ``for_s``; one that ends earlier is not reported."""
 
     name = "for"
 
@@ -17,11 +17,11 @@ class Hold(Stage):
         self._timers: list[tuple[float, str]] = []
 
     def restore(self, turn: Turn) -> None:
-        """Look at all that is held: nothing else would, if its key had other news until now."""
+        """Judge everything that is held: no other event would, if the key had other news until now."""
         turn.look_at(member.id for member in turn.memory.members.values() if member.held)
 
     def wake(self, turn: Turn) -> None:
-        """Look at those whose time is over."""
+        """Judge the alerts that have fired for long enough."""
         while self._timers and self._timers[0][0] <= turn.now:
             _, member_id = heapq.heappop(self._timers)
             member = turn.memory.members.get(member_id)
@@ -34,7 +34,7 @@ class Hold(Stage):
             if not member.held or passed(turn, member):
                 continue
             heapq.heappush(self._timers, (member.since + _for_s(turn, member), member.id))
-            # An earlier alert of the same key may have something to say meanwhile.
+            # An earlier alert of the same key may have news meanwhile.
             if not member.has_news:
                 turn.park(member, self.name, _cause(turn, member))
 
@@ -50,7 +50,7 @@ def passed(turn: Turn, member: Member) -> bool:
 
 
 def ended(turn: Turn, member: Member) -> None:
-    """A held member has ended: it was long enough, or it was none."""
+    """A held member has ended: report it if it fired for long enough, otherwise drop it."""
     if passed(turn, member):
         member.ends += 1
         return

@@ -14,27 +14,27 @@ from obsctl.alerter.notify.turn import Stage, Turn
 class Inhibit(Stage):
     """Holds alerts back while their source fires, and ``keep_s`` longer.
 
-    A source that is itself silenced, muted or inhibited still explains others. An alert that is a source of an
-    inhibition is not its target, so that two alerts cannot hide each other.
+    A source inhibits others even if it is itself silenced, muted or inhibited. An alert that is a source of an
+    inhibition is never its target, so that two alerts cannot hide each other.
     """
 
     name = "inhibit"
 
     def __init__(self) -> None:
-        #: Alerts that fire, by the cause that they are.
+        #: Firing sources, by the cause that they are for others.
         self._sources: dict[str, dict[Subject, None]] = {}
         self._causes_of: dict[Subject, dict[str, None]] = {}
-        #: Causes whose sources have ended, and until when they hold.
+        #: Causes whose sources have ended, and until when they still hold alerts back.
         self._outlived: dict[str, float] = {}
         self._timers: list[tuple[float, str]] = []
 
     def restore(self, turn: Turn) -> None:
-        """Find the sources among the alerts that are remembered."""
+        """Find the sources among the remembered alerts."""
         for member in turn.memory.members.values():
             self._note(turn, member)
 
     def wake(self, turn: Turn) -> None:
-        """Look at what was held back by inhibitions that are over."""
+        """Judge again the alerts that were held back by inhibitions that are over."""
         while self._timers and self._timers[0][0] <= turn.now:
             until, cause = heapq.heappop(self._timers)
             if self._outlived.get(cause) == until:
@@ -42,7 +42,7 @@ class Inhibit(Stage):
                 turn.release(self.name, cause)
 
     def run(self, turn: Turn) -> None:
-        """Note which sources started and ended, then hold back what they explain."""
+        """Record which sources started and ended, then hold back their targets."""
         if not turn.plan.inhibitions:
             return
         for member in turn.moving.values():
@@ -82,7 +82,7 @@ class Inhibit(Stage):
                 del firing[subject]
                 if not firing:
                     del self._sources[cause]
-                    # Its severity may have changed so that it is no source any more.
+                    # After a change of its severity it may no longer be a source.
                     self._outlive(turn, cause, self._outlived.get(cause, turn.now))
         if causes:
             self._causes_of[subject] = causes
@@ -96,7 +96,7 @@ class Inhibit(Stage):
 
 
 def _cause(inhibition: Inhibition, alert: Alert) -> str:
-    """Return the inhibition with the values that are equal in source and target, empty if the alert lacks one."""
+    """Return the inhibition's name with the values that source and target must share; empty if the alert lacks one."""
     values = [value(alert, field) for field in inhibition.options.equal]
     if any(found is None for found in values):
         return ""

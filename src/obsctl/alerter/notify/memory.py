@@ -1,7 +1,7 @@
-"""What the stages remember from turn to turn: small entries, of which only those that changed are saved.
+"""What the stages remember from turn to turn: small entries; only changed ones are saved.
 
 The caller writes :meth:`Memory.take_changes` in the transaction that puts the notifications into the outbox. So after
-a crash either both exist or neither, and a lost decision is made again, with the same id.
+a crash either both exist or neither does, and a lost decision is made again with the same id.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import msgspec
 from obsctl.alerter.alerts import Alert, AlertState, Key, Level
 from obsctl.alerter.notify.filters import RANK
 
-#: A rule's name and a key: what an alert is known by.
+#: A rule's name and a key, which identify an alert.
 Subject = tuple[str, Key]
 #: A stage and its reason: what holds an alert back.
 Cause = tuple[str, str]
 Place = TypeVar("Place")
 
-#: An alert that ended is remembered for so long (seconds): one that fires again meanwhile is the same trouble.
+#: How long an ended alert is remembered (seconds): if it fires again within this time, it is the same trouble.
 CALM_S = 3600.0
-#: Ended alerts that are remembered at most; the oldest are forgotten first.
+#: The most ended alerts that are remembered; the oldest are forgotten first.
 MOST_ENDED = 20_000
 
 
@@ -34,18 +34,18 @@ class Member(msgspec.Struct, kw_only=True, tag="member"):
         route: name of the route.
         group: id of its group's entry.
         alert: as it was when its state or severity changed last.
-        since: wall-clock time at which it started, seconds since the epoch.
-        ended_at: wall-clock time at which it ended; 0 while it fires.
-        held: it has not fired for long enough yet.
-        starts: starts that are not reported yet.
-        ends: ends that are not reported yet.
-        reported: it fires, according to the last notification.
-        severity: the worst that a notification gave it while it fires.
-        returned: it fired again soon after its end.
+        since: wall-clock time of its start, seconds since the epoch.
+        ended_at: wall-clock time of its end; 0 while it fires.
+        held: whether it has not fired for long enough yet.
+        starts: number of starts that are not reported yet.
+        ends: number of ends that are not reported yet.
+        reported: whether it fires according to the last notification.
+        severity: the worst one that a notification reported while it fires.
+        returned: whether it fired again soon after its end.
         flaps: how many times that was reported.
         parked: the stage that holds it back; empty for none.
         cause: the stage's reason.
-        parked_at: wall-clock time since which, seconds since the epoch.
+        parked_at: wall-clock time since when it is held back, seconds since the epoch.
     """
 
     id: str
@@ -67,22 +67,22 @@ class Member(msgspec.Struct, kw_only=True, tag="member"):
 
     @property
     def subject(self) -> Subject:
-        """What the alert is known by."""
+        """What identifies the alert."""
         return self.alert.rule, self.alert.key
 
     @property
     def firing(self) -> bool:
-        """Whether its condition is on."""
+        """Whether its condition is true now."""
         return self.alert.state is AlertState.FIRING
 
     @property
     def worse(self) -> bool:
-        """Whether it is worse than reported."""
+        """Whether it is worse than the last notification said."""
         return self.reported and self.firing and not self.held and RANK[self.alert.severity] > RANK[self.severity]
 
     @property
     def has_news(self) -> bool:
-        """Whether there is something that no notification said yet."""
+        """Whether it has a change that no notification has reported yet."""
         return bool(self.starts or self.ends or self.worse)
 
 
@@ -93,16 +93,16 @@ class Group(msgspec.Struct, kw_only=True, tag="group"):
         id: key of the entry.
         route: name of the route.
         labels: what its alerts share.
-        thread: in all its notifications.
-        sent: notifications so far.
+        thread: thread of all its notifications.
+        sent: number of notifications so far.
         last_at: wall-clock time of the last one, seconds since the epoch; 0 for none.
-        next_at: wall-clock time at which to look whether one is due; 0 for no news.
-        firing: alerts that fire according to the last notification.
-        severity: the worst that a notification gave; None for none.
+        next_at: wall-clock time at which to check whether the next one is due; 0 for no news.
+        firing: how many alerts fire according to the last notification.
+        severity: the worst one that a notification reported; None for none.
         since: event second at which the group began to fire.
-        last_true: event second at which the latest of its ended alerts was true last.
-        digests: changes that were reported in a row while it went on.
-        repeats: repetitions since it began to fire.
+        last_true: latest event second at which one of its ended alerts was true.
+        digests: how many notifications in a row only reported changes while the group kept firing.
+        repeats: number of repetitions since it began to fire.
         repeat_at: wall-clock time of the next one; 0 for none.
     """
 
@@ -123,14 +123,14 @@ class Group(msgspec.Struct, kw_only=True, tag="group"):
 
 
 class FailOver(msgspec.Struct, kw_only=True, tag="fail_over"):
-    """A channel that could not deliver for so long that another one gets its messages as well.
+    """A channel that has been unable to deliver for so long that another channel gets its messages as well.
 
     Attributes:
         id: key of the entry.
         route: name of the route.
         channel: the one that cannot deliver.
         to: the other one.
-        since: wall-clock time since when, seconds since the epoch.
+        since: wall-clock time of this decision, seconds since the epoch.
     """
 
     id: str
@@ -144,7 +144,7 @@ Entry = Member | Group | FailOver
 
 
 class Changes(NamedTuple):
-    """What was changed since the last question.
+    """The entries that changed since the last call.
 
     Attributes:
         saved: entries to write, by id.
@@ -156,7 +156,7 @@ class Changes(NamedTuple):
 
 
 class Memory:
-    """All entries, and where to find them.
+    """All entries, with indexes.
 
     Args:
         entries: what an earlier process saved.
@@ -166,13 +166,13 @@ class Memory:
         self.members: dict[str, Member] = {}
         self.groups: dict[str, Group] = {}
         self.fail_overs: dict[str, FailOver] = {}
-        #: Ids of members (the dictionaries stand for sets that keep their order, so that a replay decides the same).
+        #: Ids of members; dictionaries as ordered sets, so that a replay makes the same decisions.
         self.of_subject: dict[Subject, dict[str, None]] = {}
         self.of_group: dict[str, dict[str, None]] = {}
-        #: With news and nothing that holds them back, by group.
+        #: Members with news that nothing holds back, by group.
         self.news: dict[str, dict[str, None]] = {}
         self.parked: dict[Cause, dict[str, None]] = {}
-        #: Ended and reported, the first one first.
+        #: Members that ended and were reported, the earliest first.
         self.ended: dict[str, None] = {}
         self._changed: dict[str, None] = {}
         for entry in entries:
@@ -186,7 +186,7 @@ class Memory:
             self.settle(member)
 
     def take_changes(self) -> Changes:
-        """Return what changed since the last call; to be written at once, for the entries go on changing."""
+        """Return what changed since the last call; write it at once, because the entries keep changing."""
         saved: dict[str, Entry] = {}
         gone = []
         for entry_id in self._changed:
@@ -199,7 +199,7 @@ class Memory:
         return Changes(saved, tuple(gone))
 
     def changed(self, entry: Entry) -> None:
-        """An attribute of the entry was changed."""
+        """Record that an attribute of the entry was changed."""
         self._changed[entry.id] = None
 
     def add(self, entry: Entry) -> None:
@@ -213,12 +213,12 @@ class Memory:
         self.changed(entry)
 
     def forget_fail_over(self, entry: FailOver) -> None:
-        """The channel delivers again."""
+        """Remove the entry: the channel delivers again."""
         del self.fail_overs[entry.id]
         self.changed(entry)
 
     def wait(self, member: Member) -> None:
-        """Nothing holds the member back, and it has news."""
+        """Record that the member has news and that nothing holds it back."""
         self.unpark(member)
         self.news.setdefault(member.group, {})[member.id] = None
         self.ended.pop(member.id, None)
@@ -227,8 +227,8 @@ class Memory:
     def park(self, member: Member, cause: Cause, now: float) -> int:
         """Hold a member back until its cause is gone.
 
-        What started and ended while it was held back has no place in any notification. Returns how many alerts that
-        are, for the record.
+        Alerts that started and ended while it was held back are in no notification. Returns their number, for the
+        record.
         """
         self._drop_news(member)
         if (member.parked, member.cause) != cause:
@@ -244,7 +244,7 @@ class Memory:
         return never_seen
 
     def unpark(self, member: Member) -> None:
-        """Nothing holds the member back."""
+        """Record that nothing holds the member back."""
         if member.parked:
             self._drop_parked(member)
             member.parked = member.cause = ""
@@ -252,13 +252,13 @@ class Memory:
             self.changed(member)
 
     def reported(self, member: Member) -> None:
-        """All news of the member were reported."""
+        """Record that all news of the member was reported."""
         self._drop_news(member)
         self.changed(member)
         self.settle(member)
 
     def settle(self, member: Member) -> None:
-        """Note whether the member is over, so that it can be forgotten."""
+        """Record whether the member has ended and was reported, so that it can be forgotten."""
         if member.firing or member.has_news or member.reported or member.held:
             self.ended.pop(member.id, None)
         else:
@@ -273,7 +273,7 @@ class Memory:
             self.forget(self.members[oldest])
 
     def forget(self, member: Member) -> None:
-        """Remember a member no more, and neither its group if it was the last one."""
+        """Forget a member, and its group if it was the last one."""
         del self.members[member.id]
         self.ended.pop(member.id, None)
         self._drop_news(member)
@@ -285,7 +285,7 @@ class Memory:
             self.changed(self.groups.pop(member.group))
 
     def set_back(self, now: float) -> None:
-        """Let nothing be from the future: the clock was set back, and no time to come is further away than it was."""
+        """The clock was set back: correct stored times, so that none is in the future and no wait gets longer."""
         for member in self.members.values():
             if max(member.since, member.ended_at, member.parked_at) > now:
                 member.since = min(member.since, now)
@@ -296,7 +296,7 @@ class Memory:
             ahead = max(0.0, group.last_at - now)
             if ahead or group.next_at > now:
                 group.last_at -= ahead
-                # Looked at too early, a group is found not to be due.
+                # A check that is too early does no harm: the group is then not due.
                 group.next_at = min(group.next_at, now)
                 group.repeat_at = max(0.0, group.repeat_at - ahead)
                 self.changed(group)
@@ -326,7 +326,7 @@ def _discard(index: dict[Place, dict[str, None]], place: Place, member_id: str) 
 
 
 def encode(entry: Entry) -> bytes:
-    """Return an entry as it is saved."""
+    """Return an entry encoded for saving."""
     return msgspec.json.encode(entry)
 
 
@@ -337,7 +337,7 @@ def decode(saved: bytes) -> Entry:
     """Return a saved entry.
 
     Raises:
-        msgspec.DecodeError: it was not made by :func:`encode`.
+        msgspec.DecodeError: :func:`encode` did not make it.
     """
     entry: Entry = _DECODER.decode(saved)
     return entry

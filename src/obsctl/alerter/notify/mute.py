@@ -17,7 +17,7 @@ class Mute(Stage):
         self._active: dict[str, MuteWindow] = {}
 
     def wake(self, turn: Turn) -> None:
-        """Look at what was held back by windows that are over."""
+        """Judge again the alerts that were held back by windows that are over."""
         before = self._active
         self._active = {window.name: window for window in turn.plan.mute_windows if is_on(window, turn.now)}
         for name in before:
@@ -25,7 +25,7 @@ class Mute(Stage):
                 turn.release(self.name, name)
 
     def run(self, turn: Turn) -> None:
-        """Hold back what can wait."""
+        """Hold back the alerts that can wait."""
         if not self._active:
             return
         for member in list(turn.moving.values()):
@@ -36,7 +36,7 @@ class Mute(Stage):
 
 
 def is_on(window: MuteWindow, now: float) -> bool:
-    """Whether a moment (seconds since the epoch) is within the window, by the clocks on the wall in its zone.
+    """Whether a time (seconds since the epoch) is within the window, by local time in its zone.
 
     When clocks are set forward the window loses that hour, when they are set back it has the hour twice.
     """
@@ -46,5 +46,5 @@ def is_on(window: MuteWindow, now: float) -> bool:
         return local.weekday() in window.days and window.begin <= minute < window.end
     if minute >= window.begin:
         return local.weekday() in window.days
-    # The part after midnight belongs to the day before.
+    # The part after midnight belongs to the previous day's window.
     return minute < window.end and (local - timedelta(days=1)).weekday() in window.days

@@ -14,7 +14,7 @@ def notification_plan(options: NotifyOptions, rules: Sequence[Rule], channels: C
     """Check the section ``notifications`` for these rules and channels.
 
     Raises:
-        InvalidValueError: something that cannot work.
+        InvalidValueError: an option cannot work.
     """
     labels = dict.fromkeys(field for rule in rules for field in rule.fields)
     return plan(

@@ -15,7 +15,7 @@ from obsctl.alerter.alerts import Level
 from obsctl.core.settings import Section
 
 _Filter = Annotated[str, Meta(max_length=8192)]
-#: YAML reads 22:00 without quotes as a number to the base 60, which is the minute of the day.
+#: YAML reads 22:00 without quotes as a base-60 number, which is the minute of the day.
 Time = Annotated[str, Meta(pattern="^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")] | Annotated[int, Meta(ge=60, le=1440)]
 
 

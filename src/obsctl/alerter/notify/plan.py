@@ -1,4 +1,4 @@
-"""The options of the stages, checked and with their filters read."""
+"""The options of the stages, checked and with their filters parsed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from obsctl.alerter.notify.options import (
 from obsctl.core.config_file import InvalidValueError
 from obsctl.core.nearest import did_you_mean
 
-#: The route of a file that names none.
+#: Name of the only route if the file has no routes.
 DEFAULT_ROUTE = "default"
 _DAYS = tuple(Day)
-#: Minutes of a day.
+#: Minutes in a day.
 _DAY_MIN = 1440
 
 
 @dataclass(frozen=True)
 class Route:
-    """A route whose filter was read.
+    """A route with its filter parsed.
 
     Attributes:
         options: from the file.
-        takes: whether an alert goes this way.
+        takes: whether an alert takes this route.
     """
 
     options: RouteOptions
@@ -40,12 +40,12 @@ class Route:
 
 @dataclass(frozen=True)
 class Inhibition:
-    """An inhibition whose filters were read.
+    """An inhibition with its filters parsed.
 
     Attributes:
         options: from the file.
-        source: whether an alert explains others.
-        target: whether an alert can be explained by one.
+        source: whether an alert inhibits others.
+        target: whether an alert can be inhibited.
     """
 
     options: InhibitionOptions
@@ -55,15 +55,15 @@ class Inhibition:
 
 @dataclass(frozen=True)
 class MuteWindow:
-    """A mute window whose filter was read.
+    """A mute window with its filter parsed.
 
     Attributes:
         name: its name.
-        holds_back: whether it is about an alert.
+        holds_back: whether it applies to an alert.
         days: numbers of the days on which it begins, Monday is 0.
         begin: minute of the day.
-        end: minute of the day; not after ``begin`` for one over midnight.
-        zone: in which both count.
+        end: minute of the day; not after ``begin`` if the window spans midnight.
+        zone: time zone of ``begin`` and ``end``.
     """
 
     name: str
@@ -82,8 +82,8 @@ class Plan:
         routes: by name, in the file's order; the last one takes every alert.
         inhibitions: in the file's order.
         mute_windows: in the file's order.
-        for_s: how long an alert of a rule fires before it is sent, seconds; by rule, 0 for one that is not there.
-        read: reads the filters of silences.
+        for_s: how long an alert must fire before it is sent, seconds, by rule; 0 for a rule that is not in it.
+        read: parses the filters of silences.
     """
 
     routes: dict[str, Route]
@@ -94,7 +94,7 @@ class Plan:
 
     @property
     def single(self) -> tuple[str, ...]:
-        """The routes of one channel that name no other one for when it cannot deliver."""
+        """The routes with one channel and no fail-over channel."""
         return tuple(
             name
             for name, route in self.routes.items()
@@ -115,15 +115,15 @@ def plan(
     read: ReadFilter,
     key: str = "notifications",
 ) -> Plan:
-    """Check the options and read their filters.
+    """Check the options and parse their filters.
 
     Args:
         options: from the file.
         channels: names of all channels, in the file's order.
         labels: names of all labels that alerts of the configured rules have.
-        for_s: how long an alert of a rule fires before it is sent, seconds; by rule.
-        read: reads a filter.
-        key: where the options stand in the file, for errors.
+        for_s: how long an alert must fire before it is sent, seconds, by rule.
+        read: parses a filter.
+        key: place of the options in the file, for errors.
 
     Raises:
         InvalidValueError: something that cannot work.

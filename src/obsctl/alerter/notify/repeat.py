@@ -13,10 +13,10 @@ from obsctl.alerter.notify.turn import Stage, Turn
 
 
 class Repeat(Stage):
-    """Repeats what is still firing, ``repeat_after_s`` after the group's last message, then after twice the time.
+    """Repeats what is still firing, ``repeat_after_s`` after the group's last message; each further wait doubles.
 
     What is suppressed is not repeated. A repetition looks at all alerts of its group, so it costs more than other
-    messages; there are few.
+    messages, but there are few.
     """
 
     name = "repeat"
@@ -26,12 +26,12 @@ class Repeat(Stage):
         self._due: dict[str, dict[str, Member]] = {}
 
     def restore(self, turn: Turn) -> None:
-        """Find the groups that are on."""
+        """Find the groups that are firing."""
         for group in turn.memory.groups.values():
             self._wait(group)
 
     def wake(self, turn: Turn) -> None:
-        """Look at the alerts of groups whose time has come."""
+        """Judge again the alerts of groups that are due for a repetition."""
         self._due = {}
         while self._timers and self._timers[0][0] <= turn.now:
             at, group_id = heapq.heappop(self._timers)
@@ -75,6 +75,6 @@ class Repeat(Stage):
 
 
 def pause(options: RouteOptions, repeats: int) -> float:
-    """Return how long to wait after a group's message and so many repetitions, seconds."""
-    # The exponent is bounded because the number of repetitions is not.
+    """Return how long to wait after a group's message, given the number of repetitions so far, seconds."""
+    # The exponent is limited, because the number of repetitions is not.
     return min(options.repeat_after_s * 2.0 ** min(repeats, 32), options.repeat_max_s)

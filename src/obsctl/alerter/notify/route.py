@@ -1,4 +1,4 @@
-"""Stage 8: which channels get a notification, and which one instead of those that cannot deliver."""
+"""Stage 8: which channels get a notification, and which one also gets it if one of these cannot deliver."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from obsctl.alerter.notify.turn import PassOn, Stage, Suppressed, Turn
 class Routing(Stage):
     """Gives each notification its channels.
 
-    A channel that has not been able to deliver for ``fail_over_after_min`` keeps its messages, for it will deliver
-    them later; ``fail_over`` gets them as well: those that wait, once, and each new one.
+    A channel that has been unable to deliver for ``fail_over_after_min`` keeps its messages and will deliver them
+    later; meanwhile the channel ``fail_over`` gets them as well: those that are waiting, once, and each new one.
     """
 
     name = "route"
 
     def run(self, turn: Turn) -> None:
-        """Name the channels."""
+        """Set the notifications' channels."""
         helped = self._fail_overs(turn)
         routed = []
         for notification in turn.notifications:
@@ -43,7 +43,7 @@ class Routing(Stage):
                 continue
             channels = (*options.channels, options.fail_over) if options.name in helped else options.channels
             routed.append(msgspec.structs.replace(notification, channels=channels))
-        # Where a channel's pace lets only some through, those are the worst.
+        # The worst first, in case a channel's rate limit lets only some through.
         turn.notifications = sorted(routed, key=lambda notification: -RANK[notification.severity])
 
     def _fail_overs(self, turn: Turn) -> set[str]:

@@ -1,4 +1,4 @@
-"""Stage 4: what people silenced is not sent."""
+"""Stage 4: alerts that people silenced are not sent."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Silencing(Stage):
     def __init__(self) -> None:
         self._known: Sequence[Silence] | None = None
         self._active: dict[str, Filter] = {}
-        #: Silences that begin or end later do so not before this time.
+        #: The earliest time at which another silence begins or ends.
         self._next_change = float("inf")
         self._filters: dict[tuple[str, str], Filter | None] = {}
 
     def wake(self, turn: Turn) -> None:
-        """Look at what was held back by silences that have ended."""
+        """Judge again the alerts that were held back by silences that have ended."""
         if turn.silences is self._known and turn.now < self._next_change:
             return
         before = self._active
@@ -44,7 +44,7 @@ class Silencing(Stage):
                 turn.release(self.name, silence_id)
 
     def run(self, turn: Turn) -> None:
-        """Hold back what is silenced."""
+        """Hold back silenced alerts."""
         if not self._active:
             return
         for member in list(turn.moving.values()):
@@ -60,7 +60,7 @@ class Silencing(Stage):
         try:
             return turn.plan.read(silence.filter)
         except ConfigError as error:
-            # A label that the rules have no more. Silencing too little is better than too much.
+            # The filter uses a label that no rule has any more. Silencing too little is better than too much.
             turn.problems.append(
                 f"the silence {silence.id} suppresses nothing, because its filter cannot be read: {error}"
             )

@@ -1,6 +1,6 @@
 """Silences: which alerts are silenced, from when to when, by whom and why.
 
-They are stored as they are; each function takes all of them and returns all of them.
+Each function takes the list of all silences, and returns the new list.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from obsctl.alerter.notify.notification import name_of
 from obsctl.core.errors import RefusedError, UsageError
 from obsctl.core.nearest import did_you_mean
 
-#: Silences that have not ended, at most: each alert is compared with all of them.
+#: The most silences that have not ended: each alert is compared with all of them.
 MOST = 500
-#: A silence that is forgotten must not last for ever (seconds).
+#: Longest silence, so that a forgotten one does not last for ever (seconds).
 LONGEST_S = 366 * 86400.0
-#: Ended silences are kept for questions (seconds).
+#: How long ended silences are kept, for later questions (seconds).
 KEEP_ENDED_S = 30 * 86400.0
-#: Characters of an author and of a reason.
+#: Longest author and longest reason, in characters.
 LONGEST_TEXT = 500
 
 
@@ -39,12 +39,12 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: its name.
         filter: which alerts, in the filter language.
-        starts: from when on.
-        ends: until when; it is not in force at this moment any more.
+        starts: when it begins.
+        ends: when it ends; it is no longer in force at this time.
         author: who made it.
         reason: why.
         created: when it was made.
-        ended_by: who ended it before its time; empty if it ran its time.
+        ended_by: who ended it early; empty if nobody did.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     ended_by: str = ""
 
     def state(self, now: float) -> SilenceState:
-        """Return whether it is in force at a moment."""
+        """Return its state at a given time."""
         if now >= self.ends:
             return SilenceState.ENDED
         return SilenceState.ACTIVE if now >= self.starts else SilenceState.PENDING
@@ -87,11 +87,11 @@ def add(
         reason: why.
         now: wall-clock time, seconds since the epoch.
         read: reads the filter.
-        starts: from when on; by default from now on.
+        starts: when it begins; by default now.
 
     Raises:
-        ConfigError: the filter cannot be read.
-        UsageError: no author, no reason, or an end that is over or too far away.
+        ConfigError: the filter is invalid.
+        UsageError: no author, no reason, or an end that is in the past or too far away.
         RefusedError: there are too many.
     """
     begin = now if starts is None else starts
@@ -126,7 +126,7 @@ def remembered(silences: Silences, now: float) -> Silences:
 
 
 def expire(silences: Silences, silence_id: str, *, author: str, now: float) -> Silences:
-    """Return all silences, one of them ended now.
+    """Return all silences, with one of them ended now.
 
     Args:
         silences: that are stored.
@@ -135,7 +135,7 @@ def expire(silences: Silences, silence_id: str, *, author: str, now: float) -> S
         now: wall-clock time, seconds since the epoch.
 
     Raises:
-        UsageError: there is none with this id, or it has ended already.
+        UsageError: there is no silence with this id, or it has ended already.
     """
     found = next((silence for silence in silences if silence.id == silence_id), None)
     if found is None:
@@ -146,13 +146,13 @@ def expire(silences: Silences, silence_id: str, *, author: str, now: float) -> S
         )
     if found.state(now) is SilenceState.ENDED:
         raise UsageError(f"the silence {silence_id} has ended already")
-    # One that has not begun never will: its end is not before its start.
+    # A silence that has not begun never will: it begins and ends now.
     over = msgspec.structs.replace(found, starts=min(found.starts, now), ends=now, ended_by=author)
     return tuple(over if silence is found else silence for silence in silences)
 
 
 def listed(silences: Iterable[Silence], now: float, states: Iterable[SilenceState] = SilenceState) -> list[Silence]:
-    """Return the silences in some states, the one that ends first at the beginning."""
+    """Return the silences in the given states, the one that ends first at the beginning."""
     wanted = frozenset(states)
     return sorted(
         (silence for silence in silences if silence.state(now) in wanted),

@@ -1,7 +1,7 @@
 """The stages of a notification, as one list.
 
-After them nothing is decided any more: the outbox paces (:mod:`obsctl.alerter.state.outbox`), the senders deliver
-(:mod:`obsctl.alerter.delivery.sender`), and the outbox records the result.
+After them nothing is decided any more: the outbox limits the rate (:mod:`obsctl.alerter.state.outbox`), the senders
+deliver (:mod:`obsctl.alerter.delivery.sender`), and the outbox records the result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from obsctl.alerter.notify.turn import PassOn, Stage, Suppressed, Turn
 #: In this order; docs/reference/notifications.md describes each.
 STAGES: tuple[type[Stage], ...] = (Evaluate, Hold, Inhibit, Silencing, Mute, Grouping, Repeat, Routing)
 
-#: A clock that is set back by less than this is none that was set (seconds).
+#: A clock that goes back by less than this does not count as set back (seconds).
 _JITTER_S = 5.0
 
 
@@ -37,9 +37,9 @@ class Outcome(NamedTuple):
 
     Attributes:
         notifications: to put into the outbox, in this order.
-        pass_on: messages that wait already and are to go elsewhere as well.
-        suppressed: what was held back, for the record.
-        problems: what people should know and repair, one sentence each.
+        pass_on: messages that are waiting already and must go to another channel as well.
+        suppressed: which alerts were held back, for the record.
+        problems: what people should repair, one sentence each.
     """
 
     notifications: tuple[Notification, ...]
@@ -76,14 +76,14 @@ class Notifier:
         silences: Sequence[Silence] = (),
         unable_since: Mapping[str, float] | None = None,
     ) -> Outcome:
-        """Decide what is to be sent now.
+        """Decide which messages to send now.
 
-        The cost is that of what changed and of what becomes due. The first turn, and one in which silences or a mute
-        window end, looks at all that is remembered or that they held back.
+        The cost depends only on what changed and what becomes due, except in two cases: the first turn judges
+        everything that is remembered, and a turn in which silences or a mute window end judges what they held back.
 
         Args:
             changed: alerts that started, ended, or whose severity changed since the last turn.
-            firing: all alerts that are on, by rule and key.
+            firing: all firing alerts, by rule and key.
             now: wall-clock time, seconds since the epoch.
             silences: all of them; the same object as long as none changed.
             unable_since: channels that cannot deliver, and since when (wall-clock time, seconds since the epoch).

@@ -1,4 +1,4 @@
-"""One turn of the stages: what they are given, what they hand on, and what comes out."""
+"""One turn of the stages: their input, what they pass on to each other, and their output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from obsctl.alerter.notify.silences import Silence
 
 @dataclass(frozen=True)
 class Suppressed:
-    """A stage began to hold an alert back, or an alert started and ended while it did.
+    """A stage began to hold an alert back, or an alert that it held back started and ended.
 
     Attributes:
         stage: its name.
@@ -22,7 +22,7 @@ class Suppressed:
         rule: the alert's rule.
         labels: the alert's labels.
         incident: the alert's id.
-        route: along which it was held back.
+        route: the route on which it was held back.
         at: wall-clock time, seconds since the epoch.
         ended: alerts of this key that started and ended without a message; 0 when one is held back and may still be
         sent.
@@ -40,7 +40,7 @@ class Suppressed:
 
 @dataclass(frozen=True)
 class PassOn:
-    """What waits for a channel that cannot deliver is to go to another one as well.
+    """Messages that wait for a channel that cannot deliver go to another channel as well.
 
     Attributes:
         route: name of the route whose notifications these are.
@@ -55,23 +55,23 @@ class PassOn:
 
 @dataclass
 class Turn:
-    """What the stages hand on to each other.
+    """What the stages pass on to each other.
 
     Attributes:
         now: wall-clock time, seconds since the epoch.
         plan: what they are to do.
         memory: what they remember.
         changed: alerts that started, ended, or whose severity changed.
-        firing: all alerts that are on, by rule and key.
+        firing: all firing alerts, by rule and key.
         silences: all of them; the same object as long as none changed.
         unable_since: channels that cannot deliver, and since when (wall-clock time, seconds since the epoch).
-        moving: members that this turn looks at and nothing holds back so far.
-        due: groups that may have something to say now.
+        moving: members that this turn judges and that no stage has held back so far.
+        due: groups that may have news to report now.
         notifications: decided so far.
-        spoken: groups that they are about.
+        spoken: groups that these notifications are about.
         suppressed: for the record.
-        pass_on: messages that wait already and are to go elsewhere as well.
-        problems: what people should know and repair, one sentence each.
+        pass_on: messages that are waiting already and must go to another channel as well.
+        problems: what people should repair, one sentence each.
     """
 
     now: float
@@ -90,7 +90,7 @@ class Turn:
     problems: list[str] = field(default_factory=list)
 
     def look_at(self, ids: Iterable[str]) -> None:
-        """Let the stages judge these members in this turn."""
+        """Have the stages judge these members in this turn."""
         for member_id in list(ids):
             member = self.memory.members[member_id]
             if member.firing or member.has_news:
@@ -99,7 +99,7 @@ class Turn:
                 self.memory.unpark(member)
 
     def release(self, stage: str, cause: str) -> None:
-        """A cause is gone: judge what it held back."""
+        """A cause no longer applies: judge the members that it held back."""
         self.look_at(self.memory.parked.get((stage, cause), ()))
 
     def park(self, member: Member, stage: str, cause: str) -> None:
@@ -111,7 +111,7 @@ class Turn:
             self.record(member, stage, cause, ended=over)
 
     def record(self, member: Member, stage: str, cause: str, *, ended: int = 0) -> None:
-        """Note for the record that a stage holds a member back."""
+        """Record that a stage holds a member back."""
         alert = member.alert
         self.suppressed.append(
             Suppressed(stage, cause, alert.rule, alert.labels, alert.incident, member.route, self.now, ended)
@@ -121,17 +121,17 @@ class Turn:
 class Stage:
     """One stage; none of them has a clock, a file or a network.
 
-    What a stage keeps in itself is derived: it can be made of the memory and the turn at any time.
+    A stage's own attributes are derived: they can be rebuilt from the memory and the turn at any time.
     """
 
     name: str
 
     def restore(self, turn: Turn) -> None:
-        """Derive what the stage keeps in itself, in the first turn of a process."""
+        """Build the stage's own attributes, in the first turn of a process."""
 
     def wake(self, turn: Turn) -> None:
-        """Name what must be looked at in this turn, before any stage runs."""
+        """Select the members and groups that this turn must judge, before any stage runs."""
 
     def run(self, turn: Turn) -> None:
-        """Do the stage's part for what this turn looks at."""
+        """Do the stage's part for the members of this turn."""
         raise NotImplementedError

@@ -10,21 +10,21 @@ from obsctl.alerter.notify.memory import Member, Memory
 
 
 class Why(NamedTuple):
-    """Where an alert is on one of its routes; all times are wall-clock times, seconds since the epoch, 0 for none.
+    """State of an alert on one of its routes; all times are wall-clock times, seconds since the epoch, 0 for none.
 
     Attributes:
         route: name of the route.
-        labels: those of its group.
-        thread: in all notifications of the group.
+        labels: labels of its group.
+        thread: thread of the group's notifications.
         since: when it started.
         ended_at: when it ended.
-        reported: it fires, according to the last notification.
-        stage: the stage that holds it back; ``group`` if it waits for its group's message; empty if nothing is left to
-            be said.
+        reported: whether it fires according to the last notification.
+        stage: the stage that holds it back; ``group`` if it waits for its group's message; empty if there is nothing
+            left to report.
         cause: the stage's reason.
-        stage_since: since when.
-        next_at: when the group is looked at next.
-        notifications: of the group so far.
+        stage_since: since when the stage holds it back.
+        next_at: when the group is checked next.
+        notifications: number of the group's notifications so far.
     """
 
     route: str
@@ -41,9 +41,9 @@ class Why(NamedTuple):
 
 
 def why(memory: Memory, incident: str) -> list[Why]:
-    """Return where the alert with this incident is, once for each of its routes; empty for one that is not remembered.
+    """Return the state of the alert with this incident on each of its routes; empty if it is not remembered.
 
-    What was over long ago is in the record (:class:`~obsctl.alerter.notify.turn.Suppressed`) only.
+    Alerts that ended long ago are only in the record (:class:`~obsctl.alerter.notify.turn.Suppressed`).
     """
     return [_why(memory, member) for member in memory.members.values() if member.alert.incident == incident]
 

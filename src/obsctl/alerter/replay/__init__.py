@@ -1,6 +1,6 @@
-"""What rules would have sent: ``obsctl alert rules replay``, no part of the running alerter.
+"""What rules would have sent, for ``obsctl alert rules replay``; not part of the running alerter.
 
-:mod:`~obsctl.alerter.replay.from_files` and :mod:`~obsctl.alerter.replay.from_topics` give the lines (of which records,
-says :mod:`~obsctl.alerter.replay.topic_plan`), :mod:`~obsctl.alerter.replay.run` has the engine and the stages go
-through them.
+:mod:`~obsctl.alerter.replay.from_files` and :mod:`~obsctl.alerter.replay.from_topics` yield the lines
+(:mod:`~obsctl.alerter.replay.topic_plan` says of which records), and :mod:`~obsctl.alerter.replay.run` runs the engine
+and the stages over them.
 """

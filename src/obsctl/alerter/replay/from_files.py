@@ -1,4 +1,4 @@
-"""Log files instead of Kafka: past lines for a replay of rules."""
+"""Reads past lines from log files instead of Kafka, for a replay of rules."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from obsctl.lines.formats.line import LineError, MarkedLine
 from obsctl.lines.formats.registry import formats
 from obsctl.lines.line_reader import event_of
 
-#: Lines that are taken at most: they are sorted by time, so all of them are in memory.
+#: The most lines that are read: they are sorted by time, so all of them are in memory.
 MOST_LINES = 2_000_000
 _GZIP_MAGIC = b"\x1f\x8b"
 _STANDARD_INPUT = "-"
-#: Lines by which a log's format is known.
+#: How many lines decide which format a log has.
 _LOOKED_AT = 100
-#: Bytes; what Filebeat ships is no longer, either.
+#: The longest line, bytes; Filebeat ships no longer ones, either.
 _LONGEST_LINE = 10 << 20
-#: Lines between two words about the progress.
+#: Number of lines between two progress reports.
 _SAY_EVERY = 10_000
 
 
@@ -35,10 +35,10 @@ class Unreadable:
     """The lines of one log that are not of its format.
 
     Attributes:
-        log: its path; of a topic the partition, ``TOPIC/PARTITION``.
+        log: path of the file; for a topic the partition, ``TOPIC/PARTITION``.
         lines: how many there are.
-        first: number of the first one, from 1; of a partition the offset.
-        reason: what is wrong with that one.
+        first: number of the first one, from 1; for a partition its offset.
+        reason: what is wrong with the first one.
     """
 
     log: str
@@ -49,13 +49,13 @@ class Unreadable:
 
 @dataclass
 class Recorded:
-    """What log files hold.
+    """The content of log files.
 
     Attributes:
-        events: the lines, in the order of their times.
-        lines: how many there are; empty ones are none.
-        unreadable: the logs that have lines which are not of their format.
-        formats: of each log, in the order of the paths; empty where that was not known.
+        events: the lines, sorted by time.
+        lines: how many there are, without empty ones.
+        unreadable: the logs that have lines which do not match their format.
+        formats: of each log, in the order of the paths; empty where unknown.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -73,23 +73,23 @@ def read_logs(
     progress: Callable[[str], None] = lambda _: None,
     most: int = MOST_LINES,
 ) -> Recorded:
-    """Read the lines of logs; a line that cannot be read is counted.
+    """Read the lines of logs; lines that do not parse are counted.
 
     Args:
-        paths: plain files or such that gzip has compressed; ``-`` is standard input.
-        log_format: of all of them; None: of each one the format that most of its first lines are of.
-        host: that wrote the lines; None: each file is the log of a host that is called as the file.
-        standard_input: returns what ``-`` is.
-        progress: is called again and again with how far the reading is.
-        most: lines that are taken.
+        paths: plain or gzip-compressed files; ``-`` is standard input.
+        log_format: of all files; None: for each file the format that most of its first lines match.
+        host: that wrote the lines; None: each file's name is used as its host's name.
+        standard_input: opens ``-``.
+        progress: is called regularly with the progress.
+        most: the most lines that are read.
 
     Raises:
-        UsageError: a file cannot be read to its end, there are too many lines, or not one of them is of the format.
+        UsageError: a file cannot be read to its end, there are too many lines, or none of them matches the format.
     """
     recorded, parsers = Recorded(), formats()
     for number, path in enumerate(paths):
         writer = host or ("stdin" if str(path) == _STANDARD_INPUT else path.name)
-        # The same line of two files is two lines.
+        # The same line in two files counts twice.
         origin = identity.of_origin(writer, f"{number}:{path}")
         bad: Unreadable | None = None
         try:
@@ -119,7 +119,7 @@ def read_logs(
                     bad.lines += 1
                     continue
                 if isinstance(line, MarkedLine):
-                    # A test of a rule or a probe is nobody's request.
+                    # Requests of rule tests and probes do not count.
                     recorded.lines -= 1
                     continue
                 line.host = writer
@@ -137,7 +137,7 @@ def read_logs(
 
 
 def _format_of(first: Sequence[bytes]) -> str:
-    """Return the format that most of a log's first lines are of; an empty text where they are of none."""
+    """Return the format that most of a log's first lines match; an empty text where they match none."""
     read = dict.fromkeys(parsers := formats(), 0)
     for text in filter(None, map(_text, first)):
         for name, parse in parsers.items():
@@ -167,7 +167,7 @@ def _lines(path: Path, standard_input: Callable[[], BinaryIO]) -> Iterator[bytes
 
 
 def _bounded(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines, of one that is too long its beginning: a file without line breaks need not fit into memory."""
+    """Yield the lines, too long ones cut: a file without line breaks may not fit into memory."""
     whole = True
     while line := file.readline(_LONGEST_LINE):
         if whole:

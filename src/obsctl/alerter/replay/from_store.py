@@ -1,10 +1,10 @@
-"""Reads the stored lines of some hours for a replay of one rule, in the order of their times.
+"""Reads the stored lines of some hours from the database for a replay of one rule, sorted by time.
 
-Lines that the rule cannot count are left in the database: those that do not fit :attr:`Rule.concerns`, and of the
-others all fields that are not in :attr:`Rule.reads`. One stretch of time is read after the other, and of each at most
-:data:`_ROWS` lines at once, so a burst takes no more memory than a quiet hour.
+Only what the rule needs is selected: lines that match :attr:`Rule.concerns`, and their fields in :attr:`Rule.reads`.
+Intervals of time are read one after the other, at most :data:`_ROWS` lines at once, so a burst takes no more memory
+than a quiet hour.
 
-A line counts as read when it was written: the database does not know when an alerter read it.
+A line counts as read at the time when it was written: the database does not know when an alerter read it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from obsctl.query.sql import Parameter, Sql, to_sql
 from obsctl.store.mysql.stretch import Width
 from obsctl.store.mysql.time_limit import TOO_LONG, bound_of
 
-#: Lines that one statement returns at most.
+#: The most lines that one statement returns.
 _ROWS = 20_000
-#: Where the log has a line of the day before the first moment, it had been written by then.
+#: If the log has a line within this time before the first moment, it was already being written by then.
 _DAY = datetime.timedelta(days=1)
 _EVERY_LINE = Sql("TRUE", ())
 _NUMBERS = (Kind.INTEGER, Kind.DECIMAL)
 
 
 class _Place(NamedTuple):
-    """Where a line stands in the order of its table.
+    """A line's place in the order of its table.
 
     Attributes:
-        ts: its time as the table holds it.
+        ts: its time as stored.
         line_id: its identity.
     """
 
@@ -57,23 +57,24 @@ class _Place(NamedTuple):
 
 
 class StoredLines:
-    """The stored lines that a rule looks at; can be gone through once.
+    """The stored lines that a rule looks at; can be iterated over once.
 
     Args:
         cursor: of a connection whose session commits by itself and may read the table.
         rule: looks at lines.
         begin: nothing older is read (UTC).
         end: nothing from this moment on is read (UTC).
-        seconds: the time for all, also for what is done with the lines meanwhile.
+        seconds: time limit for the whole iteration, including what the caller does with the lines.
 
     Attributes:
-        begin: the clock begins here, seconds since the epoch: with the first moment where the log goes back that far,
-            else with its first line.
+        begin: where the clock begins, seconds since the epoch: at the first moment if the log goes back that far,
+            otherwise at its first line.
         reached: all lines before this moment were read, seconds since the epoch.
-        lines: that were read so far and count.
-        ahead: lines of a clock that was a minute or more ahead when they were stored; an alerter leaves them out, too.
-        late: lines that were stored five minutes and more after they were written. They count here; an alerter that
-            reads a line so late leaves it out.
+        lines: how many were read so far and count.
+        ahead: lines whose clock was a minute or more ahead when they were stored; an alerter does not count them,
+            either.
+        late: lines that were stored five minutes or more after they were written. They count here; an alerter that
+            reads a line so late does not count it.
 
     Raises:
         pymysql.MySQLError: the database refuses a statement, or does not answer.
@@ -102,12 +103,12 @@ class StoredLines:
 
     @property
     def whole(self) -> bool:
-        """Whether all were read."""
+        """Whether all lines were read."""
         return self._at >= self._end
 
     def __iter__(self) -> Iterator[Read]:
-        """Yield the lines; where a stretch of time ends, the clock comes there without one."""
-        # The first line is read whether it fits or not: kinds that learn begin with it.
+        """Yield the lines; at the end of each interval yield an entry without a line, which advances the clock."""
+        # The first line is read whether it matches or not: kinds that learn begin to do so at its time.
         yield from self._read(self._first)
         place = self._row.place(self._first[0]) if self._first else None
         width = Width()
@@ -128,11 +129,11 @@ class StoredLines:
             yield Read(self.reached, None)
 
     def stop(self) -> None:
-        """Read no more than was read."""
+        """Stop reading here."""
         self._ends = 0.0
 
     def _look_back(self, begin: datetime.datetime) -> None:
-        """Find the first line of the time, whatever it is, and whether the log goes back to its beginning."""
+        """Find the first line of the interval, matching or not, and whether the log goes back to its beginning."""
         first = self._rows(self._between(begin, self._end, None), _EVERY_LINE, 1)
         before = self._rows(self._between(begin - _DAY, begin, None), _EVERY_LINE, 1)
         if first is None or before is None:
@@ -143,7 +144,7 @@ class StoredLines:
             self.begin = self._at.timestamp()
 
     def _between(self, begin: datetime.datetime, end: datetime.datetime, place: _Place | None) -> Sql:
-        """Return the condition that a line is of a stretch of time, and behind a place in it."""
+        """Return the SQL condition that a line is in an interval of time and after a place in it."""
         text, parameters = "`ts` >= %s AND `ts` < %s", [values.stored(begin), values.stored(end)]
         if place is None:
             return Sql(text, tuple(parameters))
@@ -151,7 +152,7 @@ class StoredLines:
         return Sql(f"{text} AND (`ts` > %s OR `line_id` > %s)", (*parameters, *behind))
 
     def _rows(self, within: Sql, fits: Sql, most: int) -> Sequence[tuple[Any, ...]] | None:
-        """Return the oldest rows; None where the time does not suffice."""
+        """Return the oldest rows; None if the time limit is exceeded."""
         left_s = self._ends - time.monotonic()
         if left_s <= 0:
             return None
@@ -181,7 +182,7 @@ class StoredLines:
 
 
 class _Row:
-    """How a row of the table becomes the line that a rule counts.
+    """Makes the line that a rule counts from a row of the table.
 
     Args:
         rule: looks at lines.
@@ -202,11 +203,11 @@ class _Row:
         self._empty = empty(line)
 
     def place(self, row: tuple[Any, ...]) -> _Place:
-        """Return where the row's line stands."""
+        """Return the place of the row's line."""
         return _Place(row[0], row[1])
 
     def read(self, row: tuple[Any, ...]) -> tuple[Read, int]:
-        """Return the row's line, and how long after it was written it was stored (seconds)."""
+        """Return the row's line, and the seconds between its own time and its storing."""
         line = copy.copy(self._empty)
         line.ts = row[0]
         for number, name, form in self._fields:
@@ -216,7 +217,7 @@ class _Row:
 
 
 def empty(line: type[Line]) -> Line:
-    """Return a line that says nothing."""
+    """Return a line whose fields are all empty."""
     (table,) = (TABLES[log] for log, kind in LINE_TYPES.items() if kind is line)
     names = [one.name for one in msgspec.structs.fields(line) if one.required]
     said: dict[str, Any] = {name: 0 if table.fields[name].kind in _NUMBERS else "" for name in names}

@@ -1,10 +1,12 @@
-"""Reads some hours of the lines' topics for a replay of rules.
+"""Reads some hours of the topics of lines for a replay of rules.
 
 The partitions are merged by the lines' own times, so that rules see the lines in the order in which they were written.
-Only what one partition has ahead of the slowest is in memory, and each is held at a share of :data:`KEEP_BYTES`.
+Only the records that a partition is ahead of the slowest one are in memory, and reading of each partition pauses at
+its share of :data:`KEEP_BYTES`.
 
-A line's own time does not move the clock by itself: a host whose clock is an hour ahead would make the lines of all
-others an hour late. Its place is what :class:`Places` makes of the times of its neighbours in the partition.
+A line's own time alone does not move the clock: one host whose clock is an hour ahead would make all other hosts'
+lines an hour late. Its place in time is what :class:`Places` derives from the times of its neighbours in the
+partition.
 """
 
 from __future__ import annotations
@@ -25,21 +27,21 @@ from obsctl.lines import record as records
 from obsctl.lines.formats.line import LineError
 from obsctl.lines.line_reader import LineReader
 
-#: Bytes of records that are kept at most; the lines that are made of them take two to three times as much. With a third
-#: of it, partitions are held so often that a replay takes twice as long.
+#: The most bytes of records in memory; the lines made of them take two to three times as much. With a third of it,
+#: partitions pause so often that a replay takes twice as long.
 KEEP_BYTES = 64 * 1024 * 1024
-#: A line's time is compared with those of so many before and after it: where a third of them are of a wrong clock, the
-#: right ones are outnumbered three times in ten million.
+#: A line's time is compared with those of this many lines before and after it: if a third of these have a wrong clock,
+#: the wrong ones are in the majority for three of ten million lines.
 _NEIGHBOURS = 100
-#: Records that are no lines wait in a partition at most, until it is known whether they stand before the end.
+#: The most records of a partition that are not lines and wait until it is known whether they are before the end.
 _MOST_LEFT_OUT = 10_000
 
 
 class Places:
-    """Says when the lines of one partition were read, from the times of their neighbours.
+    """Derives when the lines of one partition were read from the times of their neighbours.
 
-    The place of a line is the time that has the line's rank when it and its neighbours are sorted: of lines in order
-    their own times, and of a line whose clock is wrong the time of those around it.
+    The place of a line is the time that has the line's rank when the times of the line and its neighbours are sorted.
+    For lines in order that is their own time, and for a line with a wrong clock the time of those around it.
     """
 
     def __init__(self) -> None:
@@ -49,7 +51,7 @@ class Places:
         self._rank = 0
 
     def add(self, time: float) -> float | None:
-        """Take the next line's time; return the place of the line :data:`_NEIGHBOURS` before it, if there is one."""
+        """Add the next line's time; return the place of the line :data:`_NEIGHBOURS` before it, if there is one."""
         self._times.append(time)
         insort(self._sorted, time)
         if len(self._times) <= _NEIGHBOURS:
@@ -62,7 +64,7 @@ class Places:
         return place
 
     def end(self) -> list[float]:
-        """Return the places of the lines that are left: there is none after them."""
+        """Return the places of the remaining lines: no more follow."""
         return self._sorted[self._rank :]
 
 
@@ -75,20 +77,20 @@ class _Waiting(NamedTuple):
 
 
 class _LeftOut(NamedTuple):
-    """A record that no rule sees: it is no line, for this reason, or (without a reason) of the future."""
+    """A record that no rule sees: it is not a line, for this reason, or (without a reason) it is from the future."""
 
     offset: int
     reason: str
 
 
 class _Lane:
-    """What was read of one partition and not merged yet.
+    """The lines of one partition that were read and not merged yet.
 
     Attributes:
         part: the partition.
-        bytes: of the records that wait.
-        open: whether more of it is to be read.
-        left_out: what no rule sees, beyond the last line that was merged.
+        bytes: size of the waiting records.
+        open: whether there is more to read.
+        left_out: records that no rule sees, after the last merged line.
     """
 
     def __init__(self, part: TopicPartition) -> None:
@@ -97,13 +99,13 @@ class _Lane:
         self.open = True
         self.left_out: deque[_LeftOut] = deque()
         self._places = Places()
-        #: Those whose place is not known yet, and those whose is.
+        #: Lines whose place is not known yet, and lines whose place is.
         self._fresh: deque[_Waiting] = deque()
         self._ready: deque[_Waiting] = deque()
 
     @property
     def next(self) -> _Waiting | None:
-        """The next line; None where it is not known yet, or there is none."""
+        """The next line; None if it is not known yet or there is none."""
         return self._ready[0] if self._ready else None
 
     def add(self, waiting: _Waiting) -> None:
@@ -114,7 +116,7 @@ class _Lane:
             self._place(place)
 
     def end(self) -> None:
-        """Take note that there are no more."""
+        """Record that no more lines follow."""
         if self.open:
             self.open = False
             for place in self._places.end():
@@ -126,7 +128,7 @@ class _Lane:
         return found
 
     def clear(self) -> None:
-        """Forget all: none of it counts any more."""
+        """Drop everything: it no longer counts."""
         self.open = False
         self._ready.clear()
         self._fresh.clear()
@@ -139,21 +141,21 @@ class _Lane:
 
 
 class TopicLines:
-    """The lines of a plan, in the order of their times; can be gone through once.
+    """The lines of a plan, sorted by time; can be iterated over once.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
         plan: what is read.
-        reader: makes lines of records.
-        now: wall-clock time, seconds since the epoch: lines far beyond it were written by a wrong clock.
-        keep_bytes: of records that wait to be merged, at most, but for one batch.
+        reader: turns records into lines.
+        now: wall-clock time, seconds since the epoch: lines far later than it have a wrong clock.
+        keep_bytes: the most bytes of records that wait to be merged, not counting one batch.
 
     Attributes:
-        records: that were read so far, also such that are beyond the end of the time.
-        lines: that were merged or left out so far; requests of tests are none.
-        unreadable: the partitions that have records which are no line.
-        ahead: lines that were left out because they say that they were written in the future.
-        gone: records that were deleted before they could be read.
+        records: how many were read so far, including those after the end of the time.
+        lines: how many were merged or left out so far, without requests of tests.
+        unreadable: the partitions that have records which are not lines.
+        ahead: how many lines were left out because their time is in the future.
+        gone: how many records were deleted before they could be read.
     """
 
     def __init__(
@@ -227,7 +229,7 @@ class TopicLines:
             self._leave_out(lane, _LeftOut(record.offset, _reason(error)))
             return
         if event is None or event.mark:
-            # A probe, or a test of a rule: no request of a person.
+            # A probe or a rule test, not a person's request.
             return
         if event.time > self._newest:
             self._leave_out(lane, _LeftOut(record.offset, ""))
@@ -240,7 +242,7 @@ class TopicLines:
             self._count(lane.part, lane.left_out.popleft())
 
     def _count_left_out(self, lane: _Lane) -> None:
-        """Count what stands before the next line of a partition; what stands behind it may be beyond the end."""
+        """Count the left-out records before a partition's next line; those after it may be beyond the end."""
         while lane.left_out and (lane.next is None or lane.left_out[0].offset < lane.next.offset):
             self._count(lane.part, lane.left_out.popleft())
 

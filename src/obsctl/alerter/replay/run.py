@@ -1,10 +1,10 @@
-"""What rules would have sent for past lines: the engine and the stages, moved by the lines' own times.
+"""What rules would have sent for past lines: the engine and the stages, with the lines' own times as the clock.
 
 Pure: lines in, messages out. Not to be confused with the replay of stored lines (:mod:`obsctl.consumer.tools.replay`)
 or of a log into the lab (:mod:`obsctl.lab.replay`).
 
-Each second in which something may happen is one turn, as if the alerter had read every line in the second that its
-source says. Hours without alerts are skipped, so a quiet month takes no longer than a quiet hour.
+Each second in which something may happen is one turn, as if the alerter had read every line in the second that the
+line's source gives. Hours without alerts are skipped, so a quiet month takes no longer than a quiet hour.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from obsctl.lines.event import Event
 
 T = TypeVar("T")
 
-#: As alerter.yml has them by default, seconds.
+#: The defaults of alerter.yml, seconds.
 LATENESS_S, AHEAD_S, _SHIPPING_S = 300.0, 60.0, 5.0
-#: Seconds of a replay pass much faster than others, and each look at all keys takes as long.
+#: More than in the running alerter: in a replay seconds pass much faster, while a check of all keys takes the same
+#: time.
 _PRUNE_EVERY_S = 60.0
-#: Lines that are counted at once, however many are of one second.
+#: The most lines that are counted at once, even if more have the same second.
 _BATCH = 5_000
-#: Where a condition takes longer to end after the last line, its end is not waited for (seconds).
+#: How long after the last line the replay waits for conditions to end (seconds).
 _LONGEST_END_S = 86_400
 _CHANNEL = "replay"
 
@@ -44,7 +45,7 @@ class Read(NamedTuple):
 
     Attributes:
         at: when it counts as read, seconds since the epoch; of a log in order the line's own time.
-        event: the line; None where the clock comes to this moment without one.
+        event: the line; None if the clock only advances to this moment.
     """
 
     at: float
@@ -52,11 +53,11 @@ class Read(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far a replay is.
+    """Progress of a replay.
 
     Attributes:
-        lines: that were read.
-        second: which the clock has reached, seconds since the epoch.
+        lines: how many were read.
+        second: the clock, seconds since the epoch.
         fires: conditions that started.
     """
 
@@ -71,7 +72,7 @@ class RuleResult(msgspec.Struct, kw_only=True):
     Attributes:
         name: of the rule.
         fires: conditions that started.
-        messages: that are about it.
+        messages: how many are about it.
         first: when its first condition started, by the time of the lines; None for never.
         last: when its last one started.
     """
@@ -88,11 +89,11 @@ class Condition(msgspec.Struct, kw_only=True):
 
     Attributes:
         rule: name of the rule.
-        labels: what it is about.
+        labels: the key with the names of its fields.
         started: when it started.
-        ended: when it was true for the last time; None where the log ends before.
+        ended: when it was true for the last time; None if the log ends before.
         peak: its worst window, in words.
-        still_on: whether it was on where the lines end; what follows takes for granted that no more come.
+        still_on: whether it was true where the lines end; anything later assumes that no more lines come.
     """
 
     rule: str
@@ -120,7 +121,7 @@ class Sent(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Replayed(msgspec.Struct, kw_only=True):
-    """What came of it.
+    """The result of a replay.
 
     Attributes:
         rules: in the file's order.
@@ -128,9 +129,9 @@ class Replayed(msgspec.Struct, kw_only=True):
         messages: in the order of time.
         first: time of the first line; None without lines.
         last: time of the last one.
-        late: lines that did not count, because they were read five minutes and more after they were written.
-        ahead: lines that did not count, because they were written a minute and more after they were read.
-        repeated: lines that did not count, because they were read before.
+        late: lines that did not count, because they were read five minutes or more after they were written.
+        ahead: lines that did not count, because their time was a minute or more after they were read.
+        repeated: lines that did not count, because they had been read before.
     """
 
     rules: list[RuleResult]
@@ -156,19 +157,19 @@ def replay(
     Args:
         rules: with distinct names.
         lines: in the order in which they were read.
-        progress: is called again and again with how far the replay is: lines, and seconds since the epoch.
-        since: the clock begins here, seconds since the epoch; None: with the first line.
-        until: and ends here; None: with the last line.
+        progress: is called regularly with the progress: lines, and seconds since the epoch.
+        since: where the clock begins, seconds since the epoch; None: at the first line.
+        until: where it ends; None: at the last line.
     """
     turns = replaying(rules, lines, since=since, until=lambda: until)
     return result_of(turns, lambda position: progress(position.lines, position.second))
 
 
 def result_of(turns: Generator[Position, None, T], progress: Callable[[Position], None]) -> T:
-    """Run a replay to its end and return what comes of it.
+    """Run a replay to its end and return its result.
 
     Args:
-        turns: of the replay.
+        turns: of the replay, from :func:`replaying`.
         progress: is called with each position.
     """
     while True:
@@ -187,13 +188,13 @@ def replaying(
     since: float | None,
     until: Callable[[], float | None],
 ) -> Generator[Position, None, Replayed]:
-    """Yield how far it is again and again, and return what rules would have sent.
+    """Yield the progress regularly, and return what rules would have sent.
 
     Args:
         rules: with distinct names.
         lines: as :func:`replay` takes them.
         since: as there.
-        until: asked when there are no more lines.
+        until: called when there are no more lines.
     """
     run, ahead = _Run(rules), _LookAhead(lines)
     begin = since if since is not None else ahead.next.at if ahead.next is not None else None
@@ -229,12 +230,12 @@ def replaying(
 
 
 class _LookAhead:
-    """The lines, with a look at the next one.
+    """An iterator over the lines that shows the next one.
 
     Attributes:
         next: the next line; None where there is none.
-        taken: lines that were given out.
-        first: when the first of them was read, seconds since the epoch; None for none.
+        taken: how many lines were returned.
+        first: when the first of them was read, seconds since the epoch; None before it.
         last: when the last of them was.
     """
 
@@ -246,7 +247,7 @@ class _LookAhead:
         self.last: float | None = None
 
     def until(self, second: int) -> Iterator[Event]:
-        """Give out the lines that were read until a second."""
+        """Return the lines that were read up to a second."""
         while self.next is not None and self.next.at <= second:
             read = self.next
             if read.event is not None:
@@ -271,15 +272,17 @@ class _Run:
         self.results = {rule.name: RuleResult(name=rule.name) for rule in rules}
         self._started: dict[str, Alert] = {}
         self.messages: list[Sent] = []
-        #: Known once the lines are at their end: what time alone starts later does not count.
+        #: Known once the lines have ended: what starts later, only because time passes, does not count.
         self._end = math.inf
-        #: Incidents that were on then.
+        #: Incidents that were firing then.
         self._still_on: set[str] = set()
         self._clocked = {rule.name for rule in rules if rule.clocked}
         longest = max((max(rule.window_s, rule.resolve_after_s) for rule in rules if rule.clocked), default=0)
-        #: For so long after a line time alone can start a condition, or end one that the line broke.
+        #: How long after a line a condition can start only because time passes, or one can end that the line
+        #: interrupted.
         self._watch_s = longest + _SHIPPING_S + 1
-        #: What other rules hold is on, and so goes on anyway.
+        #: Whether such a rule holds its alerts (``for_s``); held alerts of other rules are firing, and so followed
+        #: anyway.
         self._holds = any(rule.clocked and rule.for_s for rule in rules)
         self._last_line = 0
         self._engine = Engine(rules, lateness_s=LATENESS_S, ahead_s=AHEAD_S, prune_every_s=_PRUNE_EVERY_S)
@@ -288,25 +291,25 @@ class _Run:
 
     @property
     def skipped(self) -> Skipped:
-        """The lines that did not count."""
+        """How many lines did not count, by reason."""
         return self._engine.skipped
 
     @property
     def fires(self) -> int:
-        """Conditions that started."""
+        """How many conditions started."""
         return len(self._started)
 
     def begin(self, second: int) -> None:
-        """Begin to watch."""
+        """Start the clock."""
         self._last_line = second
 
     def end(self, second: int) -> None:
-        """Take note that what is known of the lines ends: afterwards time alone starts nothing, as traffic goes on."""
+        """Record that the lines have ended: from now on nothing may start because lines are missing."""
         self._end = second
         self._still_on = {alert.incident for alert in self._engine.firing.values()}
 
     def turn(self, events: Iterable[Event], second: int) -> None:
-        """Let a second pass in which these lines were read."""
+        """Process a second in which these lines were read."""
         events = iter(events)
         changed: list[Transition] = []
         while batch := list(itertools.islice(events, _BATCH)):
@@ -331,7 +334,7 @@ class _Run:
             )
 
     def conditions(self) -> list[Condition]:
-        """Return all that started, each as it was last seen."""
+        """Return all conditions that started, each in its latest state."""
         on = {alert.incident: alert for alert in self._engine.firing.values()}
         return [
             Condition(
@@ -350,22 +353,22 @@ class _Run:
 
         Args:
             second: the last one.
-            upcoming: that of the next line.
+            upcoming: the second of the next line.
         """
         if self._goes_on or second < self._last_line + self._watch_s:
             return second + 1
-        # The second before the line as well: a silence that is on lasts until then.
+        # The second before the line as well: a condition about missing lines lasts until then.
         repeats = [math.ceil(group.repeat_at) for group in self._notifier.memory.groups.values() if group.repeat_at]
         return max(second + 1, min([upcoming - 1, *repeats]))
 
     def ends_later(self, second: int) -> bool:
-        """Whether something that began before the last line's end may still end, or be said."""
+        """Whether something that began before the lines ended may still end or be reported."""
         breaking = second < self._end + self._watch_s and any(map(self._counts, self._engine.firing.values()))
         return breaking or (self._goes_on and second < self._end + _LONGEST_END_S)
 
     @property
     def _goes_on(self) -> bool:
-        """Whether something happens in the next seconds, also without lines."""
+        """Whether something may happen in the next seconds even without lines."""
         memory = self._notifier.memory
         return (
             bool(memory.news)

@@ -1,4 +1,4 @@
-"""Which records of the lines' topics a replay of rules reads: those of some hours, or given offsets."""
+"""Which records of the topics of lines a replay of rules reads: those of some hours, or given offsets."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from obsctl.kafka.partition import TopicPartition
 from obsctl.kafka.stretches import Stretch
 from obsctl.kafka.topics import Bounds
 
-#: What the brokers know a replay by.
+#: Client id of a replay.
 CLIENT = "obsctl-replay"
 
 
 class Wanted(NamedTuple):
-    """What a person wants read of a topic.
+    """The part of a topic that a person wants to replay.
 
     Attributes:
         topic: its name.
         partition: None for all.
-        first: offset of the first record; None for the first that there is.
-        last: offset of the last record; None for the last that there is.
+        first: offset of the first record; None for the first one kept.
+        last: offset of the last record; None for the latest one.
     """
 
     topic: str
@@ -35,11 +35,11 @@ class Plan(NamedTuple):
     """What is to be read.
 
     Attributes:
-        stretches: one a partition; those without records are left out.
-        gone: what was wanted and no longer exists.
-        since: the clock begins at this moment, seconds since the epoch; None: with the first line. It does where the
-            topics go back that far, so that what is missing from then on was not sent.
-        until: the moment at which the replay ends, seconds since the epoch; None: with the last line.
+        stretches: one for each partition; those without records are left out.
+        gone: wanted records that no longer exist.
+        since: where the clock begins, seconds since the epoch; None: at the first line. It is set only if the topics
+            go back that far, because then missing lines were really not sent.
+        until: where the replay ends, seconds since the epoch; None: at the last line.
     """
 
     stretches: list[Stretch]
@@ -49,14 +49,14 @@ class Plan(NamedTuple):
 
     @property
     def records(self) -> int:
-        """How many there are to be read at most."""
+        """The most records that will be read."""
         return sum(stretch.end - stretch.first for stretch in self.stretches)
 
 
 def plan_since(bootstrap: Sequence[str], topics: Sequence[str], since: float, until: float) -> Plan:
     """Plan to read what was written from one moment to another, both in seconds since the epoch.
 
-    Where a partition begins is settled by its records' time stamps, where it ends by the lines' own times.
+    The records' timestamps decide where reading of a partition begins, the lines' own times where it ends.
 
     Raises:
         TopicMissingError: there is no such topic.
@@ -65,7 +65,7 @@ def plan_since(bootstrap: Sequence[str], topics: Sequence[str], since: float, un
     client = clients.admin(bootstrap, CLIENT)
     kept = stretches.bounds(client, topics)
     starts = stretches.since(client, kept.keys(), since)
-    # Records before the first that is left were deleted, and those of the wanted time may be among them.
+    # Records before the first one that is left were deleted, and some of these may be from the wanted time.
     gone = [Stretch(part, 0, has.first) for part, has in kept.items() if 0 < has.first == starts[part]]
     found = [Stretch(part, starts[part], has.end) for part, has in kept.items() if starts[part] < has.end]
     goes_back = any(starts[part] > has.first for part, has in kept.items())
@@ -78,7 +78,7 @@ def plan_ranges(bootstrap: Sequence[str], wanted: Sequence[Wanted]) -> Plan:
     Raises:
         TopicMissingError: there is no such topic.
         NotAnsweredError: no broker answers, or a partition has no leader.
-        UsageError: a partition does not exist, is wanted twice, or never had a record of the wanted offsets.
+        UsageError: a partition does not exist, is given twice, or never had a record at the wanted offsets.
     """
     kept = stretches.bounds(clients.admin(bootstrap, CLIENT), list(dict.fromkeys(one.topic for one in wanted)))
     found: dict[TopicPartition, Stretch] = {}
@@ -103,7 +103,7 @@ def plan_ranges(bootstrap: Sequence[str], wanted: Sequence[Wanted]) -> Plan:
 
 
 def _between(part: TopicPartition, has: Bounds, one: Wanted) -> tuple[Stretch, list[Stretch]]:
-    """Return what there is of the wanted offsets of a partition, and what no longer exists."""
+    """Return which of a partition's wanted offsets exist, and which no longer exist."""
     end = has.end if one.last is None else min(has.end, one.last + 1)
     first = has.first if one.first is None else one.first
     lost = [Stretch(part, first, min(has.first, end))] if first < min(has.first, end) else []

@@ -1,8 +1,7 @@
 """When one rule would have fired for stored lines, as it is or with another limit or window.
 
-The engine is the alerter's own, and so are rule, windows and stages (:mod:`obsctl.alerter.replay.run`). The reading
-begins earlier than the time that is asked for, by what the rule remembers, so that what it compares with is known from
-the first second on.
+Engine, rule, windows and stages are the alerter's own (:mod:`obsctl.alerter.replay.run`). Reading begins earlier than
+the requested time, by as long as the rule remembers, so that its baseline is known from the first second on.
 """
 
 from __future__ import annotations
@@ -23,13 +22,14 @@ from obsctl.core.config_file import InvalidValueError, located
 from obsctl.query.named import is_relative
 from obsctl.query.parse import parse
 
-#: The longest time that lines are read before the asked time, seconds.
+#: The longest time before the requested time for which lines are read, seconds.
 _LONGEST_LEAD_S = 2 * 86_400
-#: Conditions that are listed at most, those that started last.
+#: The most conditions that are listed: those that started last.
 MOST_CONDITIONS = 200
-#: Conditions after which the evaluation stops: all are in memory, and nobody wants a rule that fires so often.
+#: The number of conditions at which the evaluation stops: all are in memory, and nobody wants a rule that fires so
+#: often.
 MOST_STARTED = 20_000
-#: No log is older; some days can be taken from it.
+#: Earlier than any log; some days can be subtracted from it without going below the epoch.
 _EARLIEST = datetime.datetime(1971, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -37,10 +37,10 @@ class Question(NamedTuple):
     """What is asked.
 
     Attributes:
-        rule: as it would be; :attr:`why_not` of it is empty.
+        rule: with the options to try; :func:`why_not` returns an empty text for it.
         since: conditions that start from here on count (UTC).
         until: until here (UTC).
-        seconds: the time that the answer may take.
+        seconds: time limit for the answer.
     """
 
     rule: Rule
@@ -50,23 +50,25 @@ class Question(NamedTuple):
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """What came of it.
+    """The answer.
 
     Attributes:
         rule: its name.
-        options: with which it was evaluated: its limit, if its kind has one, and its window.
-        begin: conditions that started from here on count; None where nothing was evaluated.
+        options: the options that were used: its limit, if its kind has one, and its window.
+        begin: conditions that started from here on count; None if nothing was evaluated.
         end: and until here.
-        whole: whether that is all of the time that was asked for, as far as the log goes back.
-        too_many: whether it is not, because more than :data:`MOST_STARTED` conditions started; else the time was over.
-        lines: that were read, also before ``begin``.
-        ahead: lines that do not count, because they were stored a minute and more before their own time.
-        late: lines that were stored five minutes and more after it; an alerter that reads them so late leaves them out.
+        whole: whether this is all of the requested time, as far as the log goes back.
+        too_many: whether it is not, because more than :data:`MOST_STARTED` conditions started; otherwise the time
+            limit was exceeded.
+        lines: how many were read, including those before ``begin``.
+        ahead: lines that do not count, because they were stored a minute or more before their own time.
+        late: lines that were stored five minutes or more after their own time; an alerter that reads them so late does
+            not count them.
         fires: conditions that started.
         messages: about them, with the default stages.
-        conditions: those that started, and those that were on at the beginning, in the order of their starts; the last
-            ones where there are many.
-        not_listed: how many conditions are missing there.
+        conditions: those that started, and those that were firing at the beginning, in the order of their starts; only
+            the last ones if there are many.
+        not_listed: how many conditions are missing in that list.
     """
 
     rule: str
@@ -85,7 +87,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 def why_not(rule: Rule) -> str:
-    """Return why stored lines cannot say whether a rule would have fired; empty where they can."""
+    """Return why stored lines cannot show whether a rule would have fired; empty if they can."""
     if rule.log is None:
         return "it looks at the pipeline's own numbers, which are in no line"
     if any(is_relative(parse(text, TABLES[rule.log])) for text in rule.filters if text):
@@ -105,7 +107,7 @@ def altered(rule: Rule, *, limit: float | None, window_s: int | None) -> Rule:
         window_s: length of the window, seconds.
 
     Raises:
-        InvalidValueError: its kind has no limit, or the rule cannot be so; ``key`` is the option.
+        InvalidValueError: the rule's kind has no limit, or the value is not allowed; ``key`` is the option.
     """
     options: dict[str, Any] = msgspec.to_builtins(rule)
     if limit is not None:
@@ -122,11 +124,11 @@ def altered(rule: Rule, *, limit: float | None, window_s: int | None) -> Rule:
 
 
 def would_fire(cursor: Any, asked: Question) -> Generator[Position, None, Outcome]:
-    """Yield how far it is again and again, and return when the rule would have fired.
+    """Yield the progress regularly, and return when the rule would have fired.
 
     Args:
         cursor: as :class:`StoredLines` takes it.
-        asked: what.
+        asked: the question.
 
     Raises:
         pymysql.MySQLError: the database refuses a statement, or does not answer.
@@ -175,10 +177,10 @@ def options_of(rule: Rule) -> dict[str, Any]:
 
 
 def _open_where_on(condition: Condition) -> Condition:
-    """Return a condition without an end where it was on at the end of the lines: more of them would have come."""
+    """Return a condition without its end if it was true where the lines end: more lines would have come."""
     return msgspec.structs.replace(condition, ended=None) if condition.still_on else condition
 
 
 def _lead_s(rule: Rule) -> int:
-    """Return how long before a moment lines have to be read so that it is judged as an alerter did."""
+    """Return how long before a moment reading must begin so that the moment is judged as by an alerter."""
     return rule.remembers_s + rule.for_s + rule.resolve_after_s

@@ -1,4 +1,4 @@
-"""Many different values, such as one client that asks for very many targets."""
+"""Many different values, such as one client that requests very many targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines, raised
 from obsctl.alerter.windows.window import Window
 from obsctl.core.config_file import InvalidValueError
 
-#: Values of a key that are remembered beyond the threshold: it holds by then, and more would only cost memory.
+#: How many values of a key are remembered beyond the threshold: the condition is true by then, and more would only
+#: cost memory.
 _SPARE = 1000
 
 
@@ -21,7 +22,7 @@ class Values(Window):
     """The values that a key has had, with the latest second of each.
 
     Args:
-        most: so many are remembered; the oldest make room.
+        most: how many are remembered; the oldest are dropped first.
     """
 
     __slots__ = ("_most", "seconds")
@@ -45,7 +46,7 @@ class Values(Window):
         return max(self.seconds.values(), default=0)
 
     def add(self, second: int, count: Any) -> None:
-        """Take the values of a second."""
+        """Add the values of a second."""
         for value in count:
             self.seconds[value] = max(second, self.seconds.get(value, 0))
         if len(self.seconds) > self._most:
@@ -57,7 +58,7 @@ class Values(Window):
         self.seconds = {value: second for value, second in self.seconds.items() if second >= before}
 
     def different(self, last: int, seconds: int) -> int:
-        """Return how many values the window of so many seconds that ends with ``last`` holds."""
+        """Return how many values the window of ``seconds`` seconds that ends with ``last`` holds."""
         return sum(last - seconds < second <= last for second in self.seconds.values())
 
     def dump(self) -> list[Any]:
@@ -85,11 +86,11 @@ class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def reads(self) -> frozenset[str]:
-        """Also the field whose values are counted."""
+        """In addition the field whose values are counted."""
         return super().reads | {self.of}
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """Also a field that the lines do not have."""
+        """In addition a field that the lines do not have."""
         yield from super().faults()
         yield from raised(self.field, "of", self.of)
 
@@ -106,11 +107,11 @@ class Cardinality(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields
         return collect
 
     def new_window(self) -> Window:
-        """Return what remembers the values."""
+        """Return an empty collection of values."""
         return Values(self.threshold + _SPARE)
 
     def is_hit(self, count: Any) -> bool:
-        """Each line has a value."""
+        """Every line has a value."""
         return bool(count)
 
     def possible(self, window: Window) -> bool:

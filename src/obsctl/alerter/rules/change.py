@@ -1,4 +1,4 @@
-"""A value that has changed, such as the server that answers for a virtual host."""
+"""A value changed, such as the server that answers for a virtual host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Value(Window):
 
     @property
     def weight(self) -> int:
-        """The longest silent make room first."""
+        """Keys that have been silent for longest are dropped first."""
         return 0
 
     @property
@@ -40,14 +40,14 @@ class Value(Window):
         return self.second
 
     def add(self, second: int, count: Any) -> None:
-        """Take the value of a second; an older one than the latest is no news."""
+        """Add the value of a second; one older than the latest is ignored."""
         if second >= self.second:
             if self.second and count != self.value:
                 self.changed = second
             self.value, self.second = count, second
 
     def forget(self, before: int) -> None:
-        """Drop a value that no line has had for a day."""
+        """Drop the value if no line had it for a day."""
         if self.second < before - _DAY_S:
             self.second = 0
 
@@ -61,7 +61,7 @@ class Value(Window):
 
 
 class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="change"):
-    """The value of a field is another one than in the line before."""
+    """The value of a field differs from that of the previous line."""
 
     of: Annotated[str, Meta(description="The field whose value is compared with the previous one.")]
 
@@ -69,21 +69,21 @@ class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def reads(self) -> frozenset[str]:
-        """Also the field whose value is compared."""
+        """In addition the field whose value is compared."""
         return super().reads | {self.of}
 
     @property
     def remembers_s(self) -> int:
-        """A value is compared with one of up to a day before."""
+        """A value is compared with one that is up to a day older."""
         return _DAY_S
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """Also a field that the lines do not have."""
+        """In addition a field that the lines do not have."""
         yield from super().faults()
         yield from raised(self.field, "of", self.of)
 
     def counter(self) -> Callable[[Lines], Counts]:
-        """Take the last value of each second, in the order of time: the partitions of a topic are read in any."""
+        """Return the last value of each second, sorted by time: the partitions of a topic are read in any order."""
         values = self.values(self.of)
 
         def last_values(lines: Lines) -> Counts:
@@ -92,15 +92,15 @@ class Change(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True
         return last_values
 
     def new_window(self) -> Window:
-        """Return what remembers the value."""
+        """Return an empty window for the value."""
         return Value()
 
     def is_hit(self, count: Any) -> bool:
-        """Each line has a value."""
+        """Every line has a value."""
         return bool(count)
 
     def possible(self, window: Window) -> bool:
-        """There has to be a change."""
+        """There must have been a change."""
         assert isinstance(window, Value)  # noqa: S101  its own
         return window.changed > 0
 

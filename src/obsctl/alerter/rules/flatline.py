@@ -17,7 +17,7 @@ _DAY_S = 86_400
 
 
 class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="flatline"):
-    """No line that fits the filter for the length of the window."""
+    """No line that matches the filter for the length of the window."""
 
     expect: Annotated[
         tuple[str, ...],
@@ -32,37 +32,37 @@ class Flatline(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def remembers_s(self) -> int:
-        """Values that no option names are watched for a day after their latest line."""
+        """Values that are not named in the options are watched for a day after their latest line."""
         return self.window_s if self._names_all else _DAY_S
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """Also values of more than one field, or of none."""
+        """In addition values for more than one field, or for none."""
         yield from super().faults()
         if self.expect and len(self.by) != 1:
             yield InvalidValueError("expect", "needs exactly one field in by: the one whose values it lists")
 
     def counter(self) -> Callable[[Lines], Counts]:
-        """Take the seconds of the lines that fit, of the expected values where they are named."""
+        """Return the seconds of the matching lines; if the options name values, only of these."""
         count, expected = super().counter(), frozenset(self.expect)
         if not expected:
             return count
         return lambda lines: {place: number for place, number in count(lines).items() if place[0] in expected}
 
     def new_window(self) -> Window:
-        """Return what remembers the latest line: of what must have lines, however long it is silent."""
+        """Return a window for the latest line; a key that must have lines is remembered however long it is silent."""
         return LastSeen(math.inf if self._names_all else _DAY_S)
 
     @property
     def _names_all(self) -> bool:
-        """Whether the options say what must have lines: some values, or the whole fleet."""
+        """Whether the options say what must have lines: named values, or the whole fleet."""
         return bool(self.expect) or not self.by
 
     def expected(self) -> Sequence[Any]:
-        """Return the values that must have lines; without fields the whole fleet must."""
+        """Return the keys that must have lines; without fields that is the whole fleet."""
         return self.expect if self.by else ((),)
 
     def possible(self, window: Window) -> bool:
-        """A line that was just read begins no silence; time alone does."""
+        """A line that was just read cannot begin a silence; only passing time can."""
         del window
         return False
 

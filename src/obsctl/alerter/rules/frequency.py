@@ -12,7 +12,7 @@ from obsctl.alerter.windows.window import Window, hits
 
 
 class Frequency(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="frequency"):
-    """At least ``threshold`` lines that fit the filter within the window."""
+    """At least ``threshold`` lines that match the filter within the window."""
 
     threshold: Annotated[int, Meta(ge=1, description="Number of lines in one window from which the condition is true.")]
 

@@ -1,4 +1,4 @@
-"""Lines of which a single one is already a condition."""
+"""Lines of which a single one is enough for the condition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from obsctl.alerter.windows.window import Window, hits
 
 
 class Match(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="match"):
-    """At least one line that fits the filter within the window."""
+    """At least one line that matches the filter within the window."""
 
     condition: ClassVar[str] = "a line matches the `filter`"
 
@@ -19,5 +19,5 @@ class Match(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
         return measure.hits > 0
 
     def possible(self, window: Window) -> bool:
-        """There has to be a line."""
+        """There must be a line."""
         return hits(window.kept) > 0

@@ -64,14 +64,14 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
     one_alert_for: ClassVar[str] = "each combination of the labels in `by`"
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """A name like ours that is none of ours, no limit or two, and a hysteresis upside down."""
+        """A name with our prefix that we do not have, no limit or two, and a hysteresis the wrong way round."""
         if self.metric.startswith(PREFIX) and not is_known(self.metric):
             hint = did_you_mean(self.metric, OURS, "docs/reference/alerting.md lists them")
             yield InvalidValueError(
                 "metric", f"neither the consumer nor the alerter has a metric {self.metric!r}; {hint}"
             )
         for number, label in enumerate(self.by):
-            # It is a field of the alert as well, by which routes and silences may ask for it.
+            # It is also a field of alerts, which the filters of routes and silences use.
             if not label.isidentifier() or label.startswith("_") or keyword.iskeyword(label):
                 yield InvalidValueError(f"by[{number}]", f"an alert cannot have a label {label!r}")
         if (self.above is None) is (self.below is None):
@@ -88,7 +88,7 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
 
     @property
     def log(self) -> Log | None:
-        """It looks at no lines."""
+        """It looks at metrics, not at lines."""
         return None
 
     @property
@@ -98,12 +98,12 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
 
     @property
     def why_not_testable(self) -> str:
-        """No request moves such a number at will."""
+        """Requests cannot set such a number on purpose."""
         return "it is about the pipeline itself, and requests cannot set its metrics"
 
     @property
     def remark(self) -> str:
-        """A name that is not ours cannot be checked."""
+        """A name that does not begin like ours cannot be checked."""
         if is_known(self.metric):
             return ""
         return f"{self.metric} is not a metric of the consumer or the alerter: a page in metrics.sources must have it"
@@ -113,7 +113,7 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
         return lambda _: {}
 
     def new_window(self) -> Readings:
-        """Return what remembers what was read."""
+        """Return an empty set of readings."""
         return Readings(self.window_s if self.increase else 0)
 
     def observed(self, seen: Observation) -> dict[object, list[Number]]:
@@ -126,7 +126,7 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
         return found
 
     def possible(self, window: Window) -> bool:
-        """No line makes the condition."""
+        """Lines cannot fulfil the condition."""
         del window
         return False
 
@@ -142,7 +142,7 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
         )
 
     def next_step(self, labels: Mapping[str, str]) -> str:
-        """Look at the pipeline as a whole."""
+        """Check the whole pipeline."""
         del labels
         return "obsctl health"
 
@@ -152,17 +152,17 @@ class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="m
         if not isinstance(window, Readings) or first > last:
             return
         values = [value for series in window.series.values() if (value := self._value(series, last)) is not None]
-        # More is worse in a measure.
+        # In a measure a greater value is worse.
         if above is not None and values and max(values) > above:
             yield last, Measure(max(values), 0, 0)
         if below is not None and values and min(values) < below:
             yield last, Measure(-min(values), 0, 0)
 
     def _value(self, series: Series, now: int) -> float | None:
-        """Return a series' number, None while it is not known."""
+        """Return a series' value; None while it is not known."""
         if not self.increase:
             return series.readings[-1].value
-        # That too little came can be said of a whole window only.
+        # Whether the rise is too small can only be judged over a whole window.
         if self.below is not None and series.readings[0].second > now - self.window_s:
             return None
         return series.rise()

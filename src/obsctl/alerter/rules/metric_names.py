@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from obsctl.alerter.windows.observation import UP
 
-#: All of ours begin so.
+#: How all of our metrics' names begin.
 PREFIX = "obsctl_"
 OURS = frozenset(
     {

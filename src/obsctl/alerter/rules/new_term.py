@@ -1,4 +1,4 @@
-"""A value that was never there before, such as a new virtual host or a new kind of error."""
+"""A value that never occurred before, such as a new virtual host or a new kind of error."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class NewTerm(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def remembers_s(self) -> int:
-        """A value is known for as long as it is not forgotten, after the time of learning."""
+        """For how long a value is remembered, plus the time of learning."""
         return self.learn_s + self.forget_s
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """Also no field at all."""
+        """In addition having no field at all."""
         yield from super().faults()
         if not self.by:
             yield InvalidValueError("by", "must name at least one field: the one to watch for new values")
 
     def new_window(self) -> Window:
-        """Return what remembers when the value came first and last."""
+        """Return a window that remembers when the value occurred first and last."""
         return LastSeen(self.forget_s)
 
     def possible(self, window: Window) -> bool:

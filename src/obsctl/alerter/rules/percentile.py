@@ -20,8 +20,8 @@ from obsctl.query.fields import Kind
 class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="percentile"):
     """The percentile of a number is above a limit.
 
-    It is, exactly if more than the rest of the lines (5 % for the 95th) are above the limit. So those are counted, and
-    no values are kept.
+    This is so exactly if more than the remaining share of the lines (5 % for the 95th) is above the limit. So only
+    these lines are counted, and no values are stored.
     """
 
     of: Annotated[str, Meta(description="The numeric field of the line.")] = "request_time"
@@ -38,11 +38,11 @@ class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def reads(self) -> frozenset[str]:
-        """Also the number."""
+        """In addition the number."""
         return super().reads | {self.of}
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """Also a field that is no number."""
+        """In addition a field that is not a number."""
         yield from super().faults()
         yield from raised(self.field, "of", self.of)
         field = self.table.fields.get(self.of)
@@ -65,7 +65,7 @@ class Percentile(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=
         return share_of(count)
 
     def holds(self, measure: Measure) -> bool:
-        """Enough lines, and more of them above the limit than the percentile leaves."""
+        """Enough lines, and a greater share of them above the limit than the percentile allows."""
         rest = (100 - self.percentile) / 100
         return measure.total >= self.min_lines and measure.hits > rest * measure.total + 1e-9
 

@@ -16,7 +16,7 @@ from obsctl.lines.formats.line import Line
 
 
 class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ratio"):
-    """Of the lines that fit the filter, a share fit a second one as well."""
+    """A share of the lines that match the filter also match a second one."""
 
     hits: Annotated[
         str,
@@ -47,7 +47,7 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
     limit: ClassVar[str] = "share"
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """Also a filter of hits that is none, and a hysteresis upside down."""
+        """In addition an invalid filter of hits, and a hysteresis the wrong way round."""
         yield from super().faults()
         yield from raised(self.predicate, "hits")
         if self.resolve_share is not None and not 0 < self.resolve_share <= self.share:
@@ -59,11 +59,11 @@ class Ratio(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
         return (self.filter, self.hits)
 
     def hit_predicate(self) -> Callable[[Line], bool] | None:
-        """Return what says whether a line fits the second filter."""
+        """Return the function that says whether a line matches the second filter."""
         return self.predicate("hits")
 
     def next_step(self, labels: Mapping[str, str]) -> str:
-        """Look at the lines that are the share."""
+        """Search for the lines that match both filters."""
         return search_command(self.lines, self.window_s, labels, self.filter, self.hits)
 
     def measure(self, count: int) -> Measure:

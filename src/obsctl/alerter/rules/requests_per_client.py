@@ -27,7 +27,7 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
     one_alert_for: ClassVar[str] = "each client"
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """What is neither an address nor a network."""
+        """Entries of ``ignore`` that are neither an address nor a network."""
         for number, text in enumerate(self.ignore_clients):
             try:
                 ipaddress.ip_network(text)
@@ -57,7 +57,7 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
 
         def count(lines: Lines) -> Counts:
             counts = of_all(lines)
-            # Of the lines of a client in a second one is looked at.
+            # For each client and second only one line is checked.
             return {
                 place: number for place, number in counts.items() if place[0] and not (networks and ignored(place[0]))
             }
@@ -65,7 +65,7 @@ class RequestsPerClient(CountingRule, frozen=True, kw_only=True, forbid_unknown_
         return count
 
     def next_step(self, labels: Mapping[str, str]) -> str:
-        """What the client asks for."""
+        """Search for what the client requests."""
         return search_command(Log.ACCESS, self.window_s, labels)
 
 

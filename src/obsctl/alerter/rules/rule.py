@@ -1,7 +1,8 @@
 """What all rules share: which lines they evaluate, under which key they count them, and when a window meets the
 condition.
 
-A rule has no state and no clock; :mod:`obsctl.alerter.evaluation.engine` holds the windows and asks it.
+A rule has no state and no clock; :mod:`obsctl.alerter.evaluation.engine` holds the windows and has the rule judge
+them.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from obsctl.query.predicate import compile_predicate
 from obsctl.query.text import to_text
 from obsctl.query.tree import Node, Term, conjunction
 
-#: The longest window; all its seconds are kept for each key.
+#: The longest window, seconds; all its seconds are stored for each key.
 LONGEST_WINDOW_S = 3600
-#: A message is read later than its window: the command in it shows lines of so many minutes more.
+#: A message is read some time after its window: the command in it covers this many more minutes.
 _AROUND_MIN = 10
 #: Lines with their seconds of event time.
 Lines = Sequence[tuple[int, Line]]
-#: What the windows of the rule take, by key as the line holds it and second: counts
-#: (:mod:`obsctl.alerter.windows.window`), or what a kind's own windows keep.
+#: What a rule adds to its windows, by key (as in the line) and second: counts (:mod:`obsctl.alerter.windows.window`),
+#: or values for a kind's own windows.
 Counts = dict[tuple[Any, int], Any]
 
 
@@ -73,17 +74,18 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         Meta(ge=0, le=86_400, description="The alert starts when the condition has been true for this long (seconds)."),
     ] = 0
 
-    #: What the option that names the kind means: the documentation.
+    #: Description of the option that names the kind, for the documentation.
     tag_text: ClassVar[str] = "What is counted, and when the condition is true."
-    #: When it holds, in one sentence: the documentation.
+    #: When the condition is true, in one sentence, for the documentation.
     condition: ClassVar[str] = ""
-    #: Whom one alert is about: the documentation.
+    #: What one alert is about, for the documentation.
     one_alert_for: ClassVar[str] = "the fleet"
-    #: Keys that are counted at a time, at the most; None: as many as all rules may.
+    #: The most keys that are counted at a time; None: the limit for all rules.
     most_keys: ClassVar[int | None] = None
-    #: The option that holds what a window is compared with; empty where a kind compares with no number.
+    #: The option whose value a window is compared with; empty if a kind does not compare with a number.
     limit: ClassVar[str] = ""
-    #: Whether time alone can start the condition; then it is judged at each step of the event clock as well.
+    #: Whether the condition can start only because time passes; then it is also judged at each step of the event
+    #: clock.
     clocked: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -91,7 +93,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
             raise InvalidOptionsError(faults)
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """Yield what cannot work although each option has the right type, with the option as key."""
+        """Yield the faults of options that have the right type but cannot work, with the option as key."""
         yield from ()
 
     @property
@@ -101,13 +103,13 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 
     @property
     def id(self) -> str:
-        """The rule and all its options: counts of another one are not its own."""
+        """Name and all options: a rule with other options does not use this one's counts."""
         options = hashlib.blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
         return f"{self.name}:{options}"
 
     @property
     def why_not_testable(self) -> str:
-        """Why requests through the VIP cannot make the condition happen; empty where they can."""
+        """Why requests through the VIP cannot make the condition true; empty if they can."""
         if self.clocked:
             return "requests can only end the condition, not start it"
         if self.log is not Log.ACCESS:
@@ -116,12 +118,12 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 
     @property
     def remark(self) -> str:
-        """What those who wrote the rule should know although it is no fault; empty for nothing."""
+        """What the rule's author should know although it is not a fault; empty for nothing."""
         return ""
 
     @property
     def log(self) -> Log | None:
-        """Which lines the rule looks at; None: at the pipeline's own numbers."""
+        """Which lines the rule looks at; None: it looks at the pipeline's own numbers."""
         return Log.ACCESS
 
     @property
@@ -131,31 +133,31 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """The filters that its options hold; an empty one says nothing."""
+        """The filters in its options; an empty one matches every line."""
         return ()
 
     @property
     def concerns(self) -> str:
-        """A filter that fits each line which is counted; empty where any line of the log may be."""
+        """A filter that matches every line that is counted; empty if any line may be counted."""
         return ""
 
     @property
     def reads(self) -> frozenset[str]:
-        """The fields of a line that decide how it is counted; a rule that looks at lines names them."""
+        """The fields of a line that decide how it is counted; rules that look at lines override this."""
         return frozenset()
 
     @property
     def keep_s(self) -> int:
-        """For how long counts are needed (seconds before the latest window's end)."""
+        """How long counts are needed (seconds before the latest window's end)."""
         return self.window_s
 
     @property
     def remembers_s(self) -> int:
-        """How long before a moment a line may have been that still decides on it (seconds)."""
+        """How old a line can be that still affects the result at a moment (seconds before it)."""
         return self.keep_s
 
     def labels(self, key: Any) -> dict[str, str]:
-        """Return a key, as the counts have it, with the names of its fields."""
+        """Return a key of the counts with the names of its fields."""
         values = key if len(self.fields) != 1 else (key,)
         return {field: str(value) for field, value in zip(self.fields, values, strict=True)}
 
@@ -173,15 +175,15 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         return Window()
 
     def expected(self) -> Sequence[Any]:
-        """Return the keys that are watched although no line had them yet."""
+        """Return the keys that are watched even if no line has had them yet."""
         return ()
 
     def possible(self, window: Window) -> bool:
-        """Whether any window within these counts could hold; a cheap no saves the sums."""
+        """Whether the condition could be true in any window of these counts; a cheap no saves the sums."""
         raise NotImplementedError
 
     def holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
-        """Yield those windows that end from ``first`` to ``last``, inclusive, and fulfil the condition, in order.
+        """Yield the windows that end from ``first`` to ``last``, inclusive, and fulfil the condition, in order.
 
         Yields:
             The window's last second, and what it shows.
@@ -192,26 +194,26 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
                 yield end, measure
 
     def still_holding(self, window: Window, first: int, last: int) -> Iterator[tuple[int, Measure]]:
-        """Yield the windows that keep a condition on; more than those that start it, where there is a hysteresis."""
+        """Yield the windows that keep a condition going; with a hysteresis these are more than those that start it."""
         return self.holding(window, first, last)
 
     def is_hit(self, count: Any) -> bool:
-        """Whether a line that was counted as this is one of those that the rule is about."""
+        """Whether a line that was counted as this count is a hit."""
         return hits(count) > 0
 
     def measure(self, count: int) -> Measure:
-        """Return what a count shows."""
+        """Return the measure of a count."""
         return Measure(float(hits(count)), hits(count), total(count))
 
     def holds(self, measure: Measure) -> bool:
-        """Whether a window that shows this fulfils the condition."""
+        """Whether a window with this measure fulfils the condition."""
         raise NotImplementedError
 
     def next_step(self, labels: Mapping[str, str]) -> str:
-        """Return the command that a person runs after a message.
+        """Return the command that a person should run after a message.
 
         Args:
-            labels: what the alert is about, as far as the values need no quoting (:func:`notify.commands.exact`).
+            labels: the alert's labels whose values need no quoting (:func:`obsctl.alerter.messages.commands.exact`).
         """
         raise NotImplementedError
 
@@ -233,7 +235,7 @@ class CountingRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which lines are looked at, and what one alert is about, say the options."""
+    """A rule whose options say which lines are counted and what one alert is about."""
 
     lines: Annotated[Log, Meta(description="Which log's lines are evaluated.")] = Log.ACCESS
     filter: Annotated[
@@ -251,7 +253,7 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     one_alert_for: ClassVar[str] = "each combination of the fields in `by`"
 
     def faults(self) -> Iterator[InvalidValueError]:
-        """A filter that is none, and fields that the lines do not have."""
+        """An invalid filter, and fields that the lines do not have."""
         yield from raised(self.predicate, "filter")
         for number, name in enumerate(self.by):
             yield from raised(self.field, f"by[{number}]", name)
@@ -268,7 +270,7 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def table(self) -> Table:
-        """The fields that its lines have."""
+        """The fields of its lines."""
         return TABLES[self.lines]
 
     @property
@@ -278,7 +280,7 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def concerns(self) -> str:
-        """The filter: other lines are not counted."""
+        """The filter: lines that do not match are not counted."""
         return self.filter
 
     @property
@@ -288,10 +290,10 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return frozenset(self.by).union(*(fields_of(tree, self.table) for tree in trees))
 
     def predicate(self, option: str) -> Callable[[Line], bool] | None:
-        """Return what says whether a line fits the filter of an option; None where the option is empty.
+        """Return the function that says whether a line matches the filter in an option; None if the option is empty.
 
         Raises:
-            InvalidValueError: it is no filter, or not one for these lines.
+            InvalidValueError: the filter is invalid, or not valid for these lines.
         """
         text = str(getattr(self, option))
         if not text:
@@ -316,11 +318,11 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return found
 
     def counter(self) -> Callable[[Lines], Counts]:
-        """Count the lines that fit the filter."""
+        """Count the lines that match the filter."""
         return lines_counter(key_of(self.by, LINE_TYPES[self.lines]), self.predicate("filter"), self.hit_predicate())
 
     def values(self, of: str) -> Callable[[Lines], Iterator[tuple[tuple[Any, int], str]]]:
-        """Return the function that finds a field's value in each line that fits the filter, with key and second."""
+        """Return the function that yields key, second and a field's value for each line that matches the filter."""
         fits, value = self.predicate("filter"), operator.attrgetter(of)
         key = key_of(self.by, LINE_TYPES[self.lines])
 
@@ -332,16 +334,16 @@ class FilteredRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return found
 
     def hit_predicate(self) -> Callable[[Line], bool] | None:
-        """Return what says whether a line is a hit; None: each one that fits the filter."""
+        """Return the function that says whether a line is a hit; None: each line that matches the filter is one."""
         return None
 
     def next_step(self, labels: Mapping[str, str]) -> str:
-        """Look at the lines."""
+        """Search for the lines."""
         return search_command(self.lines, self.window_s, labels, self.filter)
 
 
 def raised(check: Callable[..., object], *arguments: object) -> list[InvalidValueError]:
-    """Return what a check raises, as a list of one fault or none."""
+    """Return the error that a check raises as a list of one fault; empty if it raises none."""
     try:
         check(*arguments)
     except InvalidValueError as fault:
@@ -350,15 +352,15 @@ def raised(check: Callable[..., object], *arguments: object) -> list[InvalidValu
 
 
 def search_command(log: Log, window_s: int, labels: Mapping[str, str], *filters: str) -> str:
-    """Return the command that shows the lines which fit some filters and have these values, one line for a shell.
+    """Return the command that shows the lines which match some filters and have these values, as one line for a shell.
 
-    A chat's markup changes what has a backslash in it. Where the filters have one, the values alone say which lines.
+    A chat's markup changes text with a backslash in it. If the filters have one, only the values select the lines.
 
     Args:
         log: which lines.
         window_s: length of the rule's window, seconds.
         labels: values of fields.
-        filters: of the rule; empty ones say nothing.
+        filters: of the rule; empty ones are ignored.
     """
     wanted: list[Node] = [Term(field, value) for field, value in labels.items()]
     trees = [parse(text, TABLES[log]) for text in filters if text]
@@ -377,9 +379,9 @@ def lines_counter(
     """Return the function that counts a batch of lines.
 
     Args:
-        key: of a line; None: all have the same one, the fleet.
-        matches: whether the rule looks at the line; None: at every one.
-        is_hit: whether it is one of those that the rule is about; None: every one.
+        key: returns a line's key; None: all lines have the same key, the fleet.
+        matches: whether the rule looks at a line; None: at every line.
+        is_hit: whether a line is a hit; None: every line is.
     """
 
     def count(lines: Lines) -> Counts:
@@ -399,13 +401,13 @@ def lines_counter(
 
 
 def key_of(fields: Sequence[str], line: type[Line]) -> Callable[[Line], Any] | None:
-    """Return the function that takes a key out of a line: one text, or a tuple of several; None for no fields."""
+    """Return the function that extracts a line's key: one text, or a tuple of several; None for no fields."""
     if not fields:
         return None
     values: Callable[[Line], Any] = operator.attrgetter(*fields)
     types = typing.get_type_hints(line)
     (table,) = (TABLES[log] for log, kind in LINE_TYPES.items() if kind is line)
-    # Of a list of servers the last entry is the one that answered.
+    # In a list of servers, the last entry is the one that answered.
     forms = [entries_last if table.fields[field].many else str for field in fields]
     if all(form is str and types[field] is str for form, field in zip(forms, fields, strict=True)):
         return values
@@ -416,5 +418,5 @@ def key_of(fields: Sequence[str], line: type[Line]) -> Callable[[Line], Any] | N
 
 
 def entries_last(text: str) -> str:
-    """Return the last entry of a list of servers; nginx writes `` : `` where it passed a request to another group."""
+    """Return the last entry of a list of servers; nginx writes `` : `` where a request went to another server group."""
     return text[max(text.rfind(", ") + 2, text.rfind(" : ") + 3) :] if ", " in text or " : " in text else text

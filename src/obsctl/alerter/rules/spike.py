@@ -1,4 +1,4 @@
-"""Suddenly many lines, compared with what was usual for the same key a moment ago."""
+"""Suddenly many lines, compared with what was usual for the same key just before."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from obsctl.alerter.alerts import Measure
 from obsctl.alerter.rules.rule import Counts, FilteredRule, Lines
 from obsctl.alerter.windows.window import Window, hits
 
-#: A window has so many cells; more would only cost memory, since the baseline is many windows long.
+#: How many cells a window has; more would only cost memory, since the baseline is many windows long.
 _CELLS = 12
-#: The part of the baseline that must have been counted before anything is compared with it.
+#: The share of the baseline that must have been counted before windows are compared with it.
 KNOWN = 1 / 3
 
 
@@ -44,11 +44,11 @@ class Spike(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
     @property
     def keep_s(self) -> int:
-        """The window and the time before it."""
+        """The length of the window and of the baseline before it."""
         return self.window_s + self.baseline_s
 
     def counter(self) -> Callable[[Lines], Counts]:
-        """Count the lines that fit, in seconds that are rounded up to the end of a cell."""
+        """Count the matching lines, with seconds rounded up to the end of a cell."""
         count, width = super().counter(), max(1, self.window_s // _CELLS)
 
         def in_cells(lines: Lines) -> Counts:
@@ -76,5 +76,5 @@ class Spike(FilteredRule, frozen=True, kw_only=True, forbid_unknown_fields=True,
                     yield end, measure
 
     def is_hit(self, count: Any) -> bool:
-        """Each line that was counted."""
+        """Every line that was counted is a hit."""
         return bool(count)

@@ -30,7 +30,7 @@ class Status4xx(CountingRule, frozen=True, kw_only=True, forbid_unknown_fields=T
         return lines_counter(None, _is_4xx)
 
     def next_step(self, labels: Mapping[str, str]) -> str:
-        """Who gets them and for what."""
+        """Search for who gets them and for which targets."""
         return search_command(Log.ACCESS, self.window_s, labels, _FILTER)
 
 

@@ -1,5 +1,4 @@
-"""A thread that follows the silences' topic: a silence written by a command takes effect in the alerter within a
-second."""
+"""The thread that follows the silences' topic: a silence that a command writes takes effect within a second."""
 
 from __future__ import annotations
 
@@ -21,9 +20,9 @@ LOG = logging.getLogger(__name__)
 
 #: How long to wait for records at a time, seconds.
 _WAIT_S = 0.2
-#: Between two questions whether the topic is the one that is read, seconds.
+#: Time between two checks whether the topic was created again, seconds.
 _ASK_EVERY_S = 5.0
-#: Between two attempts while Kafka does not answer or has no such topic, seconds.
+#: Time between two attempts while Kafka does not answer or has no such topic, seconds.
 _PAUSE_S = 1.0
 #: The same fault is logged once within this time, seconds.
 _LOG_EVERY_S = 300.0
@@ -31,10 +30,10 @@ _CLIENT = "obsctl-alerter"
 
 
 class SilenceFollower(threading.Thread):
-    """Reads the topic from its start, and goes on reading.
+    """Reads the topic from its start, and continues with new records.
 
-    While Kafka is away and after the topic was deleted, the silences that were read last count: each ends by itself.
-    A topic that was created again replaces them once it is read to its end.
+    While Kafka is unreachable and after the topic was deleted, the silences that were read last still count; each ends
+    by itself. If the topic is created again, its silences replace them once it has been read to its end.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -54,21 +53,21 @@ class SilenceFollower(threading.Thread):
         self._brokers = bootstrap
         self._topic = topic
         self._admin = clients.admin(bootstrap, _CLIENT)
-        #: Set once it is known which silences there are, or that there is no topic of them.
+        #: Set once the silences are known, or it is known that their topic does not exist.
         self._known = threading.Event()
         self._stopping = threading.Event()
         self._seldom = Seldom(_LOG_EVERY_S)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until it is known which silences there are; returns whether it is."""
+        """Wait until the silences are known; returns whether they are."""
         return self._known.wait(timeout_s)
 
     def stop(self) -> None:
-        """End the thread soon."""
+        """Ask the thread to end."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Read until stopped. Whatever goes wrong here must not end the reading for good."""
+        """Read until stopped. An unexpected error must not end the thread."""
         while not self._stopping.is_set():
             try:
                 self._follow(self._ask())
@@ -83,7 +82,7 @@ class SilenceFollower(threading.Thread):
             self._stopping.wait(_PAUSE_S)
 
     def _ask(self) -> str:
-        """Return the topic's id, empty where the brokers know none.
+        """Return the topic's id; empty if the brokers do not have one.
 
         Raises:
             TopicMissingError: there is no such topic.
@@ -95,7 +94,7 @@ class SilenceFollower(threading.Thread):
         return found[self._topic]
 
     def _follow(self, topic_id: str) -> None:
-        """Read one topic until it is another one, or until stopped."""
+        """Read the topic until it was created again, or until stopped."""
         log, book = TopicLog(self._brokers, self._topic, _CLIENT), Book()
         named: set[str] = set()
         whole = changed = False

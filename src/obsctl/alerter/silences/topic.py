@@ -1,4 +1,4 @@
-"""The silences in Kafka: a compacted topic, the id of a silence as key and the silence as JSON as value."""
+"""The silences in Kafka: a compacted topic with a silence's id as key and the silence in JSON as value."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.kafka import topic_log
 from obsctl.kafka.topic_log import Record
 
-#: Unreadable records whose places are kept; one who writes more of them learns from these.
+#: The most unreadable records whose places are kept; these are enough to find the cause.
 _NAMED = 100
 
 
 class Book:
-    """The silences that records amount to: the latest of each key counts, and one without a value deletes its key.
+    """The silences in the topic's records: the latest record of a key counts, and one without a value deletes it.
 
     Attributes:
-        unreadable: why a record is no silence, by its place (``PARTITION/OFFSET``); it counts for nothing.
+        unreadable: why a record is not a silence, by its place (``PARTITION/OFFSET``); such records are ignored.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Book:
         self._silences: dict[bytes, Silence] = {}
 
     def take(self, records: Iterable[Record]) -> bool:
-        """Take records in their order; returns whether any of them changed something."""
+        """Apply records in order; returns whether any of them changed something."""
         changed = False
         for record in records:
             before = self._silences.pop(record.key, None)
@@ -67,7 +67,7 @@ def read(bootstrap: Sequence[str], topic: str) -> Book:
 
 
 def write(bootstrap: Sequence[str], topic: str, before: Silences, after: Silences) -> None:
-    """Write what changed; returns when all replicas in sync have it.
+    """Write the changes; returns when all in-sync replicas have them.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -77,7 +77,7 @@ def write(bootstrap: Sequence[str], topic: str, before: Silences, after: Silence
 
     Raises:
         TopicMissingError: there is no such topic; nothing was written.
-        NotAnsweredError: not acknowledged; whether it counts is then not known.
+        NotAnsweredError: not acknowledged; the silence may or may not be stored.
     """
     known = {silence.id: silence for silence in before}
     kept = {silence.id for silence in after}

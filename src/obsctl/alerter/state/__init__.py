@@ -1,9 +1,9 @@
-"""The alerter's memory: one SQLite file, and the compacted topic of Kafka that it is a copy of.
+"""The alerter's state: one SQLite file, which is a copy of a compacted topic in Kafka.
 
 :mod:`~obsctl.alerter.state.state_file` holds windows, positions, alerts and what the stages remember;
-:mod:`~obsctl.alerter.state.outbox` are the tables of messages on their way, written in the same transactions, and
-:mod:`~obsctl.alerter.state.pacing` those of when a channel may send.
-:mod:`~obsctl.alerter.state.transaction` spans file and topic: :mod:`~obsctl.alerter.state.rows` sees what it changed,
-and :mod:`~obsctl.alerter.state.changelog` writes that to the topic first. :mod:`~obsctl.alerter.state.standing` reads
-the alerts out of it for people.
+:mod:`~obsctl.alerter.state.outbox` holds the tables of undelivered messages, written in the same transactions, and
+:mod:`~obsctl.alerter.state.pacing` those that say when a channel may send. :mod:`~obsctl.alerter.state.transaction`
+makes transactions over file and topic: :mod:`~obsctl.alerter.state.rows` finds what a transaction changed, and
+:mod:`~obsctl.alerter.state.changelog` writes that to the topic first. :mod:`~obsctl.alerter.state.standing` extracts
+the alerts for people.
 """

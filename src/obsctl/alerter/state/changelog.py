@@ -1,13 +1,13 @@
 """The state in Kafka: each row of the state file is a record of one compacted topic, written in Kafka's transactions.
 
-The active alerter writes what a transaction of the file changed to the topic first and to the file afterwards. So the
-topic is the source of truth and the file a copy of it: an alerter that becomes active fills its file from the topic.
-The transactional id belongs to whichever alerter is active. The one that begins with it later fences the earlier one
-(KIP-98), whose open transaction is aborted and whose next one is refused: it can neither store nor send what it
-decided.
+What a transaction of the file changes, the active alerter writes to the topic first and to the file afterwards. So the
+topic is the source of truth and the file is a copy: an alerter that becomes active fills its file from the topic. All
+alerters use the same transactional id. One that starts to use it fences the previous one (KIP-98): Kafka aborts that
+one's open transaction and refuses its next one, so it can neither store nor send what it decided.
 
-A record's key is a JSON array: table, primary key, number of the part; its value is a part of the row in MessagePack.
-The record ``["complete"]`` says that an alerter once wrote all rows; a topic without it is new or was created again.
+A record's key is a JSON array: table, primary key, number of the part; its value is that part of the row in
+MessagePack. The record ``["complete"]`` says that an alerter has written all rows; a topic without it is new or was
+created again.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ from obsctl.kafka.topic_log import NotAnsweredError, Record, TopicLog, TopicMiss
 
 LOG = logging.getLogger(__name__)
 
-#: Of the tables, in the state file and in the topic.
+#: Version of the tables, in the state file and in the topic.
 VERSION = 4
-#: Its value is the version of the tables.
+#: The record that says that all rows were written; its value is the version of the tables.
 _COMPLETE = b'["complete"]'
-#: A record may have 1,000,000 bytes (message.max.bytes).
+#: Longest part, bytes: a record may have 1,000,000 bytes (message.max.bytes).
 _PART_BYTES = 700_000
-#: How long one answer may take, seconds; then the question is repeated.
+#: Time limit for an answer, after which the request is repeated, seconds.
 _ANSWER_S = 5.0
 _PAUSE_S = 0.5
-#: The library waits for so long when there is less than a whole batch, seconds.
+#: How long the library waits for more records if a batch is not full, seconds.
 _READ_S = 0.05
 
 
-#: So long nothing is written to a history that does not exist, seconds.
+#: How long nothing is written to the history after its topic was found missing, seconds.
 _HISTORY_PAUSE_S = 60.0
 
 
 class LeadershipLostError(Exception):
-    """Another alerter is the active one now, or the topic is not the one that it was."""
+    """Another alerter is the active one now, or the topic was created again."""
 
 
 @dataclass
 class HistoryTopic:
-    """How writing the history goes: it must not stop what it reports.
+    """State of writing the history; a fault of the history must not stop the alerter.
 
     Attributes:
         name: of the topic.
-        lost: records that were not written, since this alerter became the active one.
-        trouble: why not; empty while they are.
+        lost: how many records were not written since this alerter became the active one.
+        trouble: why records are not written; empty while they are.
         trouble_since: since when, monotonic seconds.
     """
 
@@ -68,11 +68,11 @@ class HistoryTopic:
     lost: int = 0
     trouble: str = ""
     trouble_since: float = 0.0
-    #: Not looked for before this moment, monotonic seconds.
+    #: The topic is not looked up again before this time, monotonic seconds.
     not_before: float = 0.0
-    #: Whether it was there when it was looked for last.
+    #: Whether the topic existed at the last look-up.
     found: bool = False
-    #: Lost records that the history does not name yet.
+    #: Lost records that the history does not mention yet.
     unnamed: int = 0
 
     def fail(self, records: int) -> None:
@@ -87,11 +87,12 @@ class HistoryTopic:
 
 
 class Changelog:
-    """Writes rows to the topic while this alerter is the active one, and what they report to the history's.
+    """Writes rows, and history records about them to the history's topic, while this alerter is the active one.
 
     Args:
-        config: the brokers, the topic, and the group whose name is the transactional id.
-        beat: called while an answer is awaited, so that the waiting does not count as a hang; may raise to give up.
+        config: the brokers, the topic, and the group, whose name is the transactional id.
+        beat: called while waiting for an answer, so that the wait does not count as a hang; may raise an error to give
+            up.
     """
 
     def __init__(self, config: KafkaConfig, beat: Callable[[], None]) -> None:
@@ -100,7 +101,7 @@ class Changelog:
         self._bootstrap = config.brokers
         self._beat = beat
         self._lock = threading.RLock()
-        #: Since when an answer is awaited, monotonic seconds; 0 when none is.
+        #: Since when it has been waiting for an answer, monotonic seconds; 0 if it is not waiting.
         self.waiting_since = 0.0
         self._producer = Producer(
             clients.settings(config.brokers, "obsctl-alerter")
@@ -109,14 +110,14 @@ class Changelog:
                 "transaction.timeout.ms": 30_000,
                 "compression.type": "lz4",
                 "linger.ms": 0,
-                # A history without a topic must not hold up the state for half a minute.
+                # A missing topic of the history must not delay writing the state for half a minute.
                 "topic.metadata.propagation.max.ms": 3000,
                 "log_level": 0,
             }
         )
 
     def fence(self) -> None:
-        """Become the only writer: Kafka refuses the transactions of earlier ones from now on.
+        """Become the only writer: from now on Kafka refuses the transactions of earlier writers.
 
         Raises:
             LeadershipLostError: this cannot be done.
@@ -147,7 +148,7 @@ class Changelog:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Keep other threads from beginning a transaction of the file."""
+        """Return a context in which no other thread can begin a transaction of the file."""
         while not self._lock.acquire(timeout=_PAUSE_S):
             self._beat()
         try:
@@ -160,11 +161,11 @@ class Changelog:
 
         Args:
             rows: what has changed.
-            history: records that report it.
-            whole: these are all rows that there are.
+            history: history records about these changes.
+            whole: whether these are all rows.
 
         Raises:
-            LeadershipLostError: another alerter is active, or the brokers will never take it.
+            LeadershipLostError: another alerter is active, or the brokers will never accept the transaction.
         """
         records = [record for row in rows for record in records_of(row)]
         if whole:
@@ -180,18 +181,19 @@ class Changelog:
                     reports = self._reports(history)
 
     def close(self) -> None:
-        """Forget the client; an open transaction is aborted by the next active alerter."""
+        """Drop the client; the next active alerter's fencing aborts an open transaction."""
         self._producer.purge(blocking=False)
 
     def _reports(self, records: Sequence[bytes]) -> Sequence[bytes]:
-        """Return what is to be written to the history now: nothing while it has no topic."""
+        """Return the records to write to the history now; empty while its topic does not exist."""
         history = self.history
         if not records or history.found:
             return self._with_lost(records)
         if time.monotonic() < history.not_before:
             history.fail(len(records))
             return ()
-        # Asked first: the library would wait for seconds for a topic that does not exist, and the state with it.
+        # Check first: for a topic that does not exist, the library would wait for seconds, and delay the state as
+        # well.
         try:
             topic_log.check_writable(self._producer, history.name)
         except TopicMissingError:
@@ -199,7 +201,7 @@ class Changelog:
             history.fail(len(records))
             return ()
         except NotAnsweredError:
-            # The state waits for the same brokers.
+            # No harm in trying to write: the state is written to the same brokers anyway.
             return self._with_lost(records)
         history.found = True
         return self._with_lost(records)
@@ -209,7 +211,7 @@ class Changelog:
         return [encode(Lost(at=time.time(), records=lost)), *records] if records and lost else records
 
     def _try(self, records: list[tuple[bytes, bytes | None]], reports: Sequence[bytes]) -> bool:
-        """Return whether the transaction was committed; False when it is to be tried again."""
+        """Return whether the transaction was committed; if not, it should be retried."""
         faults: dict[str, KafkaError] = {}
         try:
             self._producer.begin_transaction()
@@ -230,7 +232,7 @@ class Changelog:
 
     def _produce(self, topic: str, key: bytes | None, value: bytes | None, faults: dict[str, KafkaError]) -> None:
         def delivered(error: KafkaError | None, _: Any) -> None:
-            # A message that was purged by the failure of another one is no cause.
+            # A record that was purged because another one failed is not the cause.
             if error is not None and error.code() != KafkaError._PURGE_QUEUE:
                 faults.setdefault(topic, error)
 
@@ -244,10 +246,10 @@ class Changelog:
                 return
 
     def _abort(self, error: KafkaError) -> None:
-        """Take back a transaction that failed.
+        """Abort a failed transaction.
 
         Raises:
-            LeadershipLostError: no other transaction can follow.
+            LeadershipLostError: this client can make no further transaction.
         """
         LOG.warning("the state cannot be written to Kafka yet", extra={"topic": self._topic, "error": error.str()})
         try:
@@ -260,7 +262,7 @@ class Changelog:
 
         Raises:
             KafkaException: the transaction is to be aborted.
-            LeadershipLostError: another alerter is active, or the client is of no more use.
+            LeadershipLostError: another alerter is active, or the client cannot be used any more.
         """
         while True:
             self._beat()
@@ -300,7 +302,7 @@ def read_rows(bootstrap: Sequence[str], topic: str) -> list[Row] | None:
 
 
 def latest(records: Iterable[Record]) -> dict[bytes, bytes]:
-    """Return the latest value by key, without the keys that were deleted."""
+    """Return the latest value by key, without deleted keys."""
     found: dict[bytes, bytes] = {}
     for record in records:
         if record.value is None:
@@ -311,10 +313,10 @@ def latest(records: Iterable[Record]) -> dict[bytes, bytes]:
 
 
 def rows_of(records: Mapping[bytes, bytes]) -> list[Row] | None:
-    """Return the rows that the topic's records say; None if no alerter ever wrote all rows.
+    """Return the rows that the topic's records define; None if no alerter ever wrote all rows.
 
     Args:
-        records: the latest value by key, without the keys that were deleted.
+        records: the latest value by key, without deleted keys.
 
     Raises:
         ConfigError: a later release wrote them.
@@ -341,7 +343,7 @@ def rows_of(records: Mapping[bytes, bytes]) -> list[Row] | None:
 
 
 def records_of(row: Row) -> Iterator[tuple[bytes, bytes | None]]:
-    """Return a row's records; parts that an earlier, longer row had are not read, for the first says how many count."""
+    """Return a row's records; the first part says how many count, so leftover parts of a longer row are ignored."""
     if row.values is None:
         yield _key((row.table, *row.key, 0)), None
         return

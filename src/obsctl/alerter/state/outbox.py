@@ -1,11 +1,11 @@
-"""Messages on their way: what is due, and what one attempt changed.
+"""The undelivered messages: which are due, and what an attempt changes.
 
-A message is delivered when the vendor says so, and is kept until then. When a channel may send, its pace says
-(:mod:`~obsctl.alerter.state.pacing`); the last attempt that it has left is kept for a digest of everything that waits.
+A message is kept until the vendor confirms the delivery. :mod:`~obsctl.alerter.state.pacing` decides when a channel
+may send; the last attempt that the rate limit allows is used for a digest of everything that waits.
 
-A message that the vendor refuses is paused on its own, and the next one is tried meanwhile: only when a second one
-is refused is the channel paused. A message that was refused :data:`MOST_REFUSALS` times over a day becomes a dead
-letter: it is not retried, is kept for a month, and counted.
+If the vendor refuses a message, only this message is paused, and the next one is tried; the channel is paused when a
+second one is refused. A message that was refused :data:`MOST_REFUSALS` times over a day becomes a dead letter: it is
+not retried, but counted and kept for a month.
 
 A channel may be a pool of robots of one group: all send its messages, each has its own pace, and one that is
 throttled or refused pauses while the others continue.
@@ -42,17 +42,18 @@ ALTER TABLE outbox ADD COLUMN refused_since REAL;
 ALTER TABLE outbox ADD COLUMN refused_at REAL;
 CREATE INDEX outbox_settled ON outbox (channel, state, settled);
 """
-#: A digest names each message; more would not fit into DingTalk's 20,000 bytes.
+#: The most messages in a digest, which names each; more would not fit into DingTalk's 20,000 bytes.
 _DIGEST_MESSAGES = 150
-#: Delivered messages are kept for questions, seconds.
+#: How long delivered messages are kept, for later questions, seconds.
 _KEEP_DELIVERED_S = 7 * 86400.0
-#: A message dies when it was refused so often, and for so long (seconds): a person had a day to repair the channel.
+#: A message becomes a dead letter after this many refusals over this time (seconds): people have a day to repair the
+#: channel.
 MOST_REFUSALS = 10
 REFUSED_FOR_S = 86_400.0
-#: For so long it is shown and counted as dead, and for so long it is kept, seconds.
+#: How long a dead letter is shown and counted, and how long it is kept, seconds.
 DEAD_SHOWN_S = 86_400.0
 _KEEP_DEAD_S = 30 * 86400.0
-#: A refused message rests for so long, seconds.
+#: How long a refused message is paused, seconds.
 _REFUSED_RESTS_S = pacing.pause(Verdict.REFUSED, 1)
 
 
@@ -86,19 +87,20 @@ class DeadLetters:
 
 @dataclass(frozen=True)
 class Pace:
-    """How a channel is doing.
+    """State of a channel.
 
     Attributes:
-        waiting: messages not yet delivered.
+        waiting: how many messages are not delivered yet.
         oldest: when the oldest of them was decided, seconds since the epoch; 0 for none.
         verdict: of the last attempt, empty before the first.
         code: of the last attempt.
         summary: of the last attempt.
         at: when it was, seconds since the epoch.
         failures: failed attempts in a row.
-        next_try: not before this time, seconds since the epoch.
-        blocked_since: when the oldest waiting message was decided that is not held up by a refusal of its own, seconds
-            since the epoch; 0 for none. A message was refused for itself when the channel delivered another one since.
+        next_try: earliest time of the next attempt, seconds since the epoch.
+        blocked_since: when the oldest message was decided that waits because of the channel and not because of its own
+            content, seconds since the epoch; 0 for none. A refusal is due to the message's content if the channel has
+            delivered another one since.
     """
 
     waiting: int = 0
@@ -125,7 +127,7 @@ def put(
 
 
 def progress(connection: sqlite3.Connection, message_id: str) -> list[tuple[str, str, int, float]]:
-    """Return the channels that a message goes to, each with its state, its attempts and when that was settled."""
+    """Return a message's channels, each with the delivery's state, number of attempts and time of the outcome."""
     return [
         (channel, state, attempts, settled or 0.0)
         for channel, state, attempts, settled in connection.execute(
@@ -135,7 +137,7 @@ def progress(connection: sqlite3.Connection, message_id: str) -> list[tuple[str,
 
 
 def pass_on(connection: sqlite3.Connection, route: str, channel: str, to: str) -> None:
-    """Give what waits for a channel along a route to another one as well, within the caller's transaction."""
+    """Add a route's messages that wait for one channel to another channel as well, within the caller's transaction."""
     connection.execute(
         "INSERT INTO outbox (channel, message_id, thread, route, message, state, created) "
         "SELECT ?, message_id, thread, route, message, 'pending', created FROM outbox "
@@ -146,10 +148,11 @@ def pass_on(connection: sqlite3.Connection, route: str, channel: str, to: str) -
 
 
 def recover(connection: sqlite3.Connection, channels: Iterable[str]) -> list[tuple[str, Message]]:
-    """Take over what an earlier process left, within the caller's transaction.
+    """Take over what an earlier process stored, within the caller's transaction.
 
-    What was being sent when it died may have arrived. A channel that refused may have been repaired meanwhile, so
-    it is tried at once. Returns (channel, message) of those whose channel is no longer configured; they are closed.
+    Messages that were being sent when it ended may have arrived. Pauses after refusals end, because the channel may
+    have been repaired meanwhile. Returns (channel, message) for messages whose channel is no longer configured; these
+    are closed.
     """
     connection.execute("UPDATE outbox SET state = 'pending', unsure = 1 WHERE state = 'sending'")
     connection.execute("UPDATE outbox SET refused_at = NULL WHERE state = 'pending' AND refused_at IS NOT NULL")
@@ -174,21 +177,21 @@ def claim(
     robots: Sequence[str] = (),
     gap_s: float = 0.0,
 ) -> Parcel | float:
-    """Take what is due, within the caller's transaction.
+    """Take the messages that are due, within the caller's transaction.
 
     Args:
         channel: its name.
         per_minute: attempts allowed within any 60 seconds, for each robot.
         now: seconds since the epoch.
-        templates: of the digest, and of what marks a repetition.
+        templates: of the digest, and of the mark of a possible repetition.
         robots: names of the pool's robots; none for a channel without a pool.
-        gap_s: at least this time lies between two attempts of a robot, seconds.
+        gap_s: shortest time between two attempts of a robot, seconds.
 
     Returns:
-        What to send now, else the time at which to ask again (infinity: when something is put in).
+        What to send now, or the time at which to ask again (infinity: only after a message is added).
     """
     waiting = connection.execute(
-        # A resolved message waits for its first one.
+        # A resolved message waits until the first message of its thread was delivered.
         "SELECT id, message, unsure FROM outbox AS o WHERE channel = :channel AND state = 'pending' AND NOT EXISTS ("  # noqa: S608
         "SELECT 1 FROM outbox AS f WHERE f.channel = o.channel AND f.thread = o.thread AND f.id < o.id "
         f"AND f.state IN ('pending', 'sending')) AND NOT {_rests('o')} ORDER BY attempts, id LIMIT 2",
@@ -225,7 +228,7 @@ def claim(
 
 
 def _rests(row: str) -> str:
-    """Return the condition that a message rests at ``:now``, a refusal in whose future is one of a clock set back."""
+    """Return the SQL condition that a message is paused at ``:now``; a refusal later than that does not count."""
     return (
         f"({row}.refused_at IS NOT NULL AND {row}.refused_at <= :now AND :now < {row}.refused_at + {_REFUSED_RESTS_S})"
     )
@@ -263,7 +266,7 @@ def settle(
 def _refused(
     connection: sqlite3.Connection, channel: str, rows: Sequence[int], now: float, robots: Sequence[str]
 ) -> None:
-    """Note that messages were refused; where it seems to be their own fault, they rest and the robots do not."""
+    """Record that messages were refused; if this seems due to their content, they are paused instead of the robots."""
     connection.executemany(
         "UPDATE outbox SET refusals = refusals + 1, refused_since = COALESCE(refused_since, ?) WHERE id = ?",
         [(now, i) for i in rows],
@@ -273,7 +276,7 @@ def _refused(
         rows,
     ).fetchone()
     if refusals % len(robots):
-        return  # another robot of the pool may take it
+        return  # another robot of the pool may accept it
     connection.executemany("UPDATE outbox SET refused_at = ? WHERE id = ?", [(now, i) for i in rows])
     refused_since_a_delivery = connection.execute(
         "SELECT COUNT(*) FROM outbox WHERE channel = ? AND state = 'pending' AND refused_at > ?",
@@ -284,7 +287,7 @@ def _refused(
 
 
 def _delivered_at(connection: sqlite3.Connection, channel: str) -> float:
-    """Return when the channel delivered a message last, seconds since the epoch; 0 for never."""
+    """Return when the channel last delivered a message, seconds since the epoch; 0 for never."""
     row = connection.execute(
         "SELECT MAX(settled) FROM outbox WHERE channel = ? AND state = 'delivered'", (channel,)
     ).fetchone()
@@ -292,7 +295,7 @@ def _delivered_at(connection: sqlite3.Connection, channel: str) -> float:
 
 
 def bury(connection: sqlite3.Connection, channel: str, now: float) -> list[Message]:
-    """Give up what was refused too often for too long, within the caller's transaction.
+    """Give up messages that were refused too often for too long, within the caller's transaction.
 
     Returns:
         The messages that became dead letters.
@@ -318,7 +321,7 @@ def dead_letters(connection: sqlite3.Connection, channel: str, now: float) -> De
 
 
 def pace(connection: sqlite3.Connection, channel: str, robots: Sequence[str] = ()) -> Pace:
-    """Return how the channel is doing: of a pool the latest failure that still stands, else the last attempt."""
+    """Return the channel's state: for a pool the latest failure without a later success, otherwise the last attempt."""
     waiting, oldest, rested, blocked = connection.execute(
         "SELECT COUNT(*), COALESCE(MIN(created), 0), COALESCE(MIN(COALESCE(refused_at, 0)), 0), COALESCE(MIN("
         "CASE WHEN refused_since IS NULL OR refused_since > ? THEN created END), 0) FROM outbox "
@@ -327,7 +330,7 @@ def pace(connection: sqlite3.Connection, channel: str, robots: Sequence[str] = (
     ).fetchone()
     row = pacing.last_attempt(connection, channel, robots)
     found = replace(Pace(waiting, oldest, *row) if row else Pace(waiting, oldest), blocked_since=blocked)
-    # Where each message that waits was refused, the first one's rest counts as well.
+    # If every waiting message was refused, the first one's pause counts as well.
     return replace(found, next_try=max(found.next_try, rested + _REFUSED_RESTS_S)) if rested else found
 
 

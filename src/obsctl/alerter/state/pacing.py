@@ -1,7 +1,7 @@
 """When a channel, or a robot of its pool, may try again: its rate, the pauses after failures, and the last attempt.
 
-Each has its own pace: at most ``per_minute`` attempts within any 60 seconds, and a pause after each failure. Rows carry
-the robot's name; without a pool that is the channel's own.
+Each has its own rate limit of ``per_minute`` attempts within any 60 seconds, and a pause after each failure. Rows
+contain the robot's name; without a pool that is the channel's name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from obsctl.alerter.channels.outcome import Delivery, Verdict
 
-#: The table of attempts, which an earlier release had without a key.
+#: The table of attempts; in an earlier release it had no primary key.
 ATTEMPTS = """
 CREATE TABLE attempt (id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, at REAL NOT NULL);
 """
@@ -25,18 +25,18 @@ CREATE TABLE pace (
 ) WITHOUT ROWID;
 """
 )
-#: The span over which attempts are counted, seconds.
+#: The time over which attempts are counted, seconds.
 _RATE_SPAN_S = 60.0
-#: First pause and longest pause after failures in a row, seconds; each pause doubles the one before.
+#: First and longest pause after consecutive failures, seconds; each pause is twice the previous one.
 _PAUSES: dict[Verdict, tuple[float, float]] = {
     Verdict.UNREACHABLE: (2.0, 60.0),
-    # Each repetition of an unanswered attempt may be a second message for the reader.
+    # Each retry after an unanswered attempt may give the reader a second message.
     Verdict.UNKNOWN: (10.0, 300.0),
-    # DingTalk's own silence lasts 10 minutes.
+    # DingTalk blocks a robot for 10 minutes.
     Verdict.THROTTLED: (60.0, 600.0),
-    # A mail server that greylists refuses for some minutes.
+    # A mail server with greylisting refuses for some minutes.
     Verdict.DEFERRED: (60.0, 600.0),
-    # Only a person can change the answer.
+    # Only a person can remove the cause.
     Verdict.REFUSED: (300.0, 300.0),
     Verdict.REDIRECTED: (300.0, 300.0),
 }
@@ -47,8 +47,8 @@ class Turn(NamedTuple):
     """A robot that may send now.
 
     Attributes:
-        robot: the channel, or the robot of its pool that has sent least lately.
-        left: attempts that all of them have left within the span, this one included.
+        robot: the channel, or the robot of its pool with the fewest recent attempts.
+        left: attempts that all robots have left within the time, including this one.
     """
 
     robot: str
@@ -58,7 +58,7 @@ class Turn(NamedTuple):
 def turn(
     connection: sqlite3.Connection, robots: Sequence[str], per_minute: int, now: float, *, gap_s: float
 ) -> Turn | float:
-    """Return whose turn it is, else the time at which to ask again; within the caller's transaction.
+    """Return whose turn it is, or the time at which to ask again; within the caller's transaction.
 
     Args:
         robots: names.
@@ -88,15 +88,15 @@ def turn(
 
 
 def begin(connection: sqlite3.Connection, robot: str, now: float) -> None:
-    """Note an attempt, within the caller's transaction."""
+    """Record an attempt, within the caller's transaction."""
     connection.execute("INSERT INTO attempt (channel, at) VALUES (?, ?)", (robot, now))
 
 
 def end(connection: sqlite3.Connection, channel: str, robot: str, delivery: Delivery, now: float) -> None:
-    """Note the outcome of an attempt and the pause that it makes, within the caller's transaction."""
+    """Record the outcome of an attempt and the pause after it, within the caller's transaction."""
     if delivery.delivered:
         connection.execute("DELETE FROM pace WHERE channel = ?", (robot,))
-    # What a robot did wrong is the robot's; where the vendor cannot be reached, another robot cannot reach it either.
+    # A refusal concerns one robot only; if the vendor cannot be reached, no other robot can reach it, either.
     whose = robot if delivery.verdict.of_one_robot else channel
     row = connection.execute("SELECT failures FROM pace WHERE channel = ?", (whose,)).fetchone()
     failures = 0 if delivery.delivered else (row[0] if row else 0) + 1
@@ -115,14 +115,14 @@ def end(connection: sqlite3.Connection, channel: str, robot: str, delivery: Deli
 
 
 def paused_until(connection: sqlite3.Connection, name: str, now: float) -> float:
-    """Return until when a channel or a robot rests, 0 where it does not."""
+    """Return until when a channel or a robot is paused; 0 if it is not."""
     paused = connection.execute("SELECT next_try FROM pace WHERE channel = ?", (name,)).fetchone()
-    # Attempts and pauses from the future were made before the machine's clock was set back.
+    # Attempts and pauses with a time in the future are from before the machine's clock was set back.
     return float(paused[0]) if paused is not None and now < paused[0] <= now + _LONGEST_PAUSE_S else 0.0
 
 
 def resume(connection: sqlite3.Connection, robots: Sequence[str]) -> None:
-    """End the pauses that refusals made, within the caller's transaction: the messages are at fault, not the robots."""
+    """End the pauses due to refusals, within the caller's transaction: the messages are the cause, not the robots."""
     connection.executemany(
         "UPDATE pace SET next_try = 0 WHERE channel = ? AND verdict = ?",
         [(robot, Verdict.REFUSED.value) for robot in robots],
@@ -130,16 +130,16 @@ def resume(connection: sqlite3.Connection, robots: Sequence[str]) -> None:
 
 
 def resume_all(connection: sqlite3.Connection) -> None:
-    """End all pauses that the other side has not asked for, within the caller's transaction."""
+    """End all pauses that the vendor did not ask for, within the caller's transaction."""
     connection.execute("UPDATE pace SET next_try = 0 WHERE verdict != ?", (Verdict.THROTTLED.value,))
 
 
 def last_attempt(
     connection: sqlite3.Connection, channel: str, robots: Sequence[str]
 ) -> tuple[str, str, str, float, int, float] | None:
-    """Return verdict, code, summary, moment, failures in a row and next try; None before the first attempt.
+    """Return verdict, code, summary, time, failures in a row and next try; None before the first attempt.
 
-    Of a pool they are those of the latest failure that still stands, else of the last attempt.
+    For a pool they are those of the latest failure without a later success, otherwise of the last attempt.
     """
     names = (channel, *robots)
     found: tuple[str, str, str, float, int, float] | None = connection.execute(
@@ -151,7 +151,7 @@ def last_attempt(
 
 
 def _rest(delivery: Delivery, failures: int) -> float:
-    """Return the seconds to wait after a failure: what the other side asks for, else what the verdict says."""
+    """Return the seconds to wait after a failure: what the vendor asks for, otherwise what the verdict requires."""
     if delivery.retry_after_s is None:
         return pause(delivery.verdict, failures)
     return min(max(1.0, delivery.retry_after_s), _LONGEST_PAUSE_S)
@@ -160,5 +160,5 @@ def _rest(delivery: Delivery, failures: int) -> float:
 def pause(verdict: Verdict, failures: int) -> float:
     """Return the seconds to wait after the n-th failure in a row (n from 1)."""
     first, longest = _PAUSES[verdict]
-    # The exponent is bounded because the number of failures is not.
+    # The exponent is limited, because the number of failures is not.
     return float(min(longest, first * 2 ** min(failures - 1, 16)))

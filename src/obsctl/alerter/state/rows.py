@@ -1,7 +1,7 @@
 """Rows of the state file for the changelog: which ones a transaction changed, and how the file is rebuilt from others.
 
-Temporary triggers of the connection note the key of each row that a transaction touches, so that no statement has to
-say twice what it does.
+Temporary triggers of the connection record the key of each row that a transaction touches, so statements need not
+report their changes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Value = int | float | str | bytes | None
 
 
 class Row(NamedTuple):
-    """One row, or the place of one that was deleted.
+    """One row, or the key of a deleted one.
 
     Attributes:
         table: its table.
         key: the values of the table's primary key.
-        values: of all columns in their order; None where the row was deleted.
+        values: of all columns in order; None if the row was deleted.
     """
 
     table: str
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 def watch(connection: sqlite3.Connection) -> None:
-    """Note from now on which rows this connection touches."""
+    """Record from now on which rows this connection touches."""
     connection.execute("CREATE TEMP TABLE touched (name TEXT, key TEXT, PRIMARY KEY (name, key)) WITHOUT ROWID")
     for table, columns in _keys(connection).items():
         for event, side in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
@@ -43,7 +43,7 @@ def watch(connection: sqlite3.Connection) -> None:
 
 
 def take_touched(connection: sqlite3.Connection) -> list[Row]:
-    """Return the rows that the open transaction touched, as they are now, and forget that they were touched."""
+    """Return the rows that the open transaction touched, in their present state, and clear the record of them."""
     touched = connection.execute("SELECT name, key FROM touched ORDER BY name, key").fetchall()
     if not touched:
         return []

@@ -1,4 +1,4 @@
-"""The alerts as the alerters' state has them now, for people; pure."""
+"""The present alerts in the alerters' state, for people; pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from obsctl.alerter.state.rows import Row
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert, and where it is on each of its routes.
+    """One alert, and its state on each of its routes.
 
     Attributes:
-        alert: as it was written last.
-        routes: one entry a route; empty for one that no route takes.
+        alert: as written last.
+        routes: one entry for each route; empty if no route takes the alert.
     """
 
     alert: Alert
@@ -29,7 +29,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def standing(rows: Iterable[Row]) -> list[Standing]:
-    """Return the alerts of the state, those that fire first, the latest of them at the beginning.
+    """Return the alerts of the state: firing ones first, and of these the latest first.
 
     Args:
         rows: of the state, all its tables.

@@ -1,9 +1,9 @@
-"""The alerter's state: one SQLite file; with a changelog, it is a copy of what is in Kafka.
+"""The alerter's state in one SQLite file; with a changelog the file is a copy of what is in Kafka.
 
-A snapshot holds the windows of a moment with the positions that had been read; an alerter that loads it resumes
-there. Alerts and the messages that they make are written as they change, in one transaction. So whenever the process
-dies, the next one counts every line once, and a message that was decided is in the outbox exactly once: lines
-that are read again find their alerts already stored.
+A snapshot holds the windows at one moment with the positions that had been read by then; an alerter that loads it
+resumes there. Alerts and their messages are written when they change, in one transaction. So whenever the process
+dies, the next one counts every line once, and each decided message is in the outbox exactly once: when lines are read
+again, their alerts are already stored.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from obsctl.alerter.state.transaction import Connection, connect, note, transact
 from obsctl.core.errors import ConfigError, RefusedError
 from obsctl.kafka.topic_incarnation import TopicIncarnation
 
-#: ``next_offset`` is NULL where a log is known and no windows belong to a position: what still counts is read again.
+#: ``next_offset`` is NULL if a log is known but there are no windows for a position: the lines that still count are
+#: read again.
 _SCHEMA = """
 CREATE TABLE position (
   cluster TEXT NOT NULL, topic TEXT NOT NULL, topic_id TEXT NOT NULL, partition INTEGER NOT NULL,
@@ -44,18 +45,18 @@ CREATE TABLE snapshot (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL
 CREATE TABLE alert (rule TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (rule, key)) WITHOUT ROWID;
 CREATE TABLE entry (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
-#: Fields of the keys that kinds of rules had in versions 1 and 2; all others were about the fleet.
+#: The fields of the keys in versions 1 and 2, by kind of rule; all other kinds were about the fleet.
 _KEYS_BEFORE_3 = {"requests_per_client": "client_addr"}
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What an earlier process left.
+    """What an earlier process stored.
 
     Attributes:
         snapshot: of its windows; empty for none.
         alerts: all of them.
-        entries: what the stages of a notification remember.
+        entries: what the notification stages remember.
     """
 
     snapshot: bytes
@@ -70,7 +71,7 @@ class State:
         path: created with mode 0600 when absent; its directory must exist.
 
     Raises:
-        ConfigError: the file cannot be made or is of another version.
+        ConfigError: the file cannot be created or has another version.
         RefusedError: another alerter holds it.
     """
 
@@ -91,12 +92,12 @@ class State:
         self._lock.close()
 
     def follow(self, changelog: Changelog, found: list[Row] | None) -> None:
-        """Have the changelog get each change from now on, before the file does.
+        """Write each change to the changelog from now on, before it is written to the file.
 
         Args:
-            changelog: of which this alerter is the only writer.
-            found: the rows that it holds, which replace those of the file; None if no alerter ever wrote all rows: then
-                it gets this one.
+            changelog: must have this alerter as its only writer.
+            found: the rows that it holds, which replace those of the file; None if no alerter ever wrote all rows:
+                then the file's rows are written to it.
 
         Raises:
             LeadershipLostError: another alerter is the active one.
@@ -111,7 +112,7 @@ class State:
         self._connection = self.connect()
 
     def unfollow(self) -> None:
-        """Have no changelog any more."""
+        """Stop writing to the changelog."""
         self._connection.close()
         self._changelog = None
         self._connection = self.connect()
@@ -132,13 +133,13 @@ class State:
         )
 
     def drop_snapshot(self) -> None:
-        """Forget the windows, and with them how far the lines were read."""
+        """Delete the windows, and with them the positions."""
         with transaction(self._connection):
             self._connection.execute("DELETE FROM snapshot")
             self._connection.execute("UPDATE position SET next_offset = NULL")
 
     def positions(self, log: TopicIncarnation) -> dict[int, int]:
-        """Return the next offset to read, by partition; empty where the windows know nothing of this log."""
+        """Return the next offset to read, by partition; empty if the windows are not from this log."""
         rows = self._connection.execute(
             "SELECT partition, next_offset FROM position WHERE cluster = ? AND topic = ? AND topic_id = ? "
             "AND next_offset IS NOT NULL",
@@ -147,12 +148,12 @@ class State:
         return dict(rows.fetchall())
 
     def begin(self, log: TopicIncarnation, positions: Mapping[int, int]) -> None:
-        """Write where the very first reading begins: what is lost with the process then must not move that place."""
+        """Write where the very first reading begins, so that a crash before the first snapshot does not change it."""
         with transaction(self._connection):
             self._put_positions(log, positions)
 
     def knows(self, topic: str, cluster: str | None = None) -> bool:
-        """Whether anything was ever read of a topic of that name, in that cluster or (None) in any."""
+        """Whether a topic of that name was ever read, in that cluster or (None) in any."""
         row = self._connection.execute(
             "SELECT 1 FROM position WHERE topic = ? AND cluster = COALESCE(?, cluster) LIMIT 1", (topic, cluster)
         ).fetchone()
@@ -173,8 +174,8 @@ class State:
         Args:
             changes: from the engine.
             remembered: from the stages.
-            messages: each with the notification that it says, which names the channels.
-            passed_on: what waits for a channel that cannot deliver, and is to go elsewhere as well.
+            messages: each with its notification, which names the channels.
+            passed_on: messages that wait for a channel that cannot deliver, and must go to another one as well.
             now: wall-clock time, seconds since the epoch.
             records: for the history.
         """
@@ -197,26 +198,26 @@ class State:
             note(self._connection, records)
 
     def progress(self, message_id: str) -> list[tuple[str, str, int, float]]:
-        """Return how far a message of the outbox came (:func:`obsctl.alerter.state.outbox.progress`)."""
+        """Return a message's progress in the outbox (:func:`obsctl.alerter.state.outbox.progress`)."""
         return outbox.progress(self._connection, message_id)
 
     def save_snapshot(
         self, snapshot: bytes, alerts: Iterable[Alert], reached: Iterable[tuple[TopicIncarnation, Mapping[int, int]]]
     ) -> None:
-        """Write the windows of a moment in one transaction.
+        """Write the windows at one moment in one transaction.
 
         Args:
             snapshot: :meth:`Engine.snapshot`.
-            alerts: those whose condition is on, as they are at this moment.
-            reached: the logs that are read, with the next offset by partition. The positions of other topics of the
-                same name and cluster are dropped: such a topic was deleted.
+            alerts: the firing ones, as they are at this moment.
+            reached: the logs that are read, with the next offset by partition. Positions of other topics with the same
+                name and cluster are deleted, because such topics no longer exist.
         """
         with transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO snapshot VALUES (1, ?)", (snapshot,))
             self._put_alerts(alerts)
             for log, positions in reached:
                 if not positions:
-                    continue  # what is known of an earlier log keeps this from being a first start
+                    continue  # rows about an earlier log show that this is not a first start
                 self._connection.execute("DELETE FROM position WHERE cluster = ? AND topic = ? AND topic_id != ?", log)
                 self._put_positions(log, positions)
 
@@ -260,7 +261,7 @@ class State:
         self._connection.executemany("INSERT INTO attempt (channel, at) VALUES (?, ?)", attempts)
 
     def _migrate_to_3(self, version: int) -> None:
-        """Take over alerts and outbox of an earlier release; its counts are read again from Kafka."""
+        """Convert alerts and outbox of an earlier release; the lines that it counted are read again from Kafka."""
         execute = self._connection.execute
         logs = execute(
             f"SELECT DISTINCT cluster, topic, {'topic_id' if version > 1 else chr(39) * 2}, partition FROM position"  # noqa: S608
@@ -269,7 +270,7 @@ class State:
             "SELECT rule, key, incident, state, started, last_true, peak_total, peak_hits, ended FROM alert"
         ).fetchall()
         self._run("DROP TABLE position;\nDROP TABLE alert;\nDROP TABLE cell;\nDROP TABLE seen;\n" + _SCHEMA)
-        # The messages' own ids came later: an incident had one message of each kind.
+        # Messages had no ids of their own yet: an incident had one message of each kind.
         execute("ALTER TABLE outbox RENAME TO outbox_2")
         execute("DROP INDEX outbox_open")
         self._run(outbox.SCHEMA)
@@ -320,7 +321,7 @@ def _alert_before_3(  # noqa: PLR0917  the columns' order
 
 
 def _hold(path: Path) -> IO[bytes]:
-    """Take the lock that keeps two alerters from counting into one state."""
+    """Take the lock that keeps two alerters from using the same state file."""
     try:
         lock = path.with_name(path.name + ".lock").open("ab")
     except OSError as error:

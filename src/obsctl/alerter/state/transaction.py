@@ -1,4 +1,4 @@
-"""One transaction over the state file and its changelog, for each thread by a connection of its own."""
+"""Transactions over the state file and its changelog; each thread has its own connection."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from obsctl.alerter.history.records import Record
 from obsctl.alerter.state import rows
 from obsctl.alerter.state.changelog import Changelog
 
-#: How long a writer waits for another one, seconds.
+#: How long a writer waits for another writer, seconds.
 _BUSY_S = 10.0
 
 
 class Connection(sqlite3.Connection):
     """One thread's connection to the state; its transactions are begun and ended explicitly."""
 
-    #: Gets what a transaction changed before the file does; None where the file is all there is.
+    #: Is given what a transaction changed before the file is; None if there is no changelog.
     changelog: Changelog | None = None
-    #: What the open transaction has for the history, as it is written.
+    #: Encoded history records of the open transaction.
     noted: list[bytes]
 
 
@@ -30,11 +30,12 @@ def connect(path: Path, changelog: Changelog | None = None) -> Connection:
 
     Args:
         path: of the file.
-        changelog: gets each change first.
+        changelog: is given each change first.
     """
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, factory=Connection)
     connection.execute("PRAGMA journal_mode = WAL")
-    # A delivered message that a power cut forgets would be sent twice, so each commit reaches the disk.
+    # If a power cut undid the record of a delivery, the message would be sent twice; so each commit is flushed to
+    # disk.
     connection.execute("PRAGMA synchronous = FULL")
     connection.noted = []
     if changelog is not None:
@@ -45,7 +46,7 @@ def connect(path: Path, changelog: Changelog | None = None) -> Connection:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """Run the block as one writing transaction, of the changelog as well where there is one.
+    """Run the block as one writing transaction, of the changelog as well if there is one.
 
     Raises:
         LeadershipLostError: another alerter is the active one; nothing has changed.
@@ -66,5 +67,5 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def note(connection: Connection, records: Iterable[Record]) -> None:
-    """Have records for the history written with the changes that the open transaction makes, or not at all."""
+    """Add history records to the open transaction: they are written with its changes, or not at all."""
     connection.noted += [history.encode(record) for record in records]

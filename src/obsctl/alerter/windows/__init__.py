@@ -1,5 +1,5 @@
-"""What rules look at: a line, the numbers of a moment, and both counted by time for one rule and key.
+"""What rules evaluate: a line, the metrics at one moment, and both over time for one rule and key.
 
 :mod:`~obsctl.alerter.windows.window` holds the counts of lines, :mod:`~obsctl.alerter.windows.number_series` the
-numbers of ``metric`` rules. Nothing here knows a rule.
+numbers of ``metric`` rules. Nothing here depends on rules.
 """

@@ -21,18 +21,18 @@ class Series:
     """One number over time.
 
     Args:
-        source: the page that it is from.
+        source: the page that the number is from.
     """
 
     __slots__ = ("readings", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
-        #: In the order of time; never empty once it was read.
+        #: In the order of time; never empty after the first reading.
         self.readings: list[Reading] = []
 
     def rise(self) -> float:
-        """Return by how much a counter rose from the first reading to the last; one that fell began again at 0."""
+        """Return by how much a counter rose from the first reading to the last; if it fell, it restarted at 0."""
         return sum(
             after.value - before.value if after.value >= before.value else after.value
             for before, after in itertools.pairwise(self.readings)
@@ -59,7 +59,7 @@ class Readings(Window):
 
     @property
     def weight(self) -> int:
-        """None is worth more than another."""
+        """All keys have the same weight."""
         return 0
 
     @property
@@ -68,12 +68,12 @@ class Readings(Window):
         return max((series.readings[-1].second for series in self.series.values()), default=0)
 
     def take(self, second: int, numbers: Iterable[Number], unread: frozenset[str]) -> None:
-        """Take what was read at a second.
+        """Add the readings of a second.
 
         Args:
             second: seconds since the epoch.
             numbers: those of this key.
-            unread: sources that could not be read, so their numbers stay what they were.
+            unread: sources that could not be read, whose numbers stay unchanged.
         """
         fresh = {number.series: number for number in numbers}
         for name, series in list(self.series.items()):
@@ -81,16 +81,16 @@ class Readings(Window):
                 del self.series[name]
         for name, number in fresh.items():
             series = self.series.setdefault(name, Series(number.labels[SOURCE]))
-            # What was read in the future was read before the clock was set back.
+            # Readings in the future are from before the clock was set back.
             kept = [reading for reading in series.readings if reading.second < second]
-            # The last one before the span is where a rise within it begins.
+            # The last reading before the span is kept: a rise within the span begins there.
             first = max((n for n, reading in enumerate(kept) if reading.second <= second - self._span_s), default=0)
             series.readings = (
                 [*kept[first:], Reading(second, number.value)] if self._span_s else [Reading(second, number.value)]
             )
 
     def forget(self, before: int) -> None:
-        """Keep all: what a readable source no longer says was dropped already."""
+        """Drop nothing: numbers that a readable source no longer has were dropped already."""
 
     def dump(self) -> list[Any]:
         """Return it as a list for a snapshot."""

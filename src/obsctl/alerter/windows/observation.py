@@ -1,4 +1,4 @@
-"""What the pipeline says about itself at one moment: the numbers of its pages, as ``metric`` rules see them."""
+"""The metrics of the pipeline's pages at one moment, as ``metric`` rules see them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: The label that says which page a number is from.
+#: The label with the page that a number is from.
 SOURCE = "source"
-#: 1 for a source that was read, 0 for one that could not be.
+#: The number that is 1 for a source that was read, and 0 for one that could not be read.
 UP = "up"
 
 
@@ -16,9 +16,9 @@ class Number(NamedTuple):
     """One number of a page.
 
     Attributes:
-        name: of the metric, with the suffix of a histogram's parts.
+        name: of the metric, with a histogram's suffixes (``_bucket``, ``_sum``, ``_count``).
         labels: by name, :data:`SOURCE` among them.
-        value: finite, in the unit that the metric's name ends in.
+        value: finite, in the unit at the end of the metric's name.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Number(NamedTuple):
 
     @property
     def series(self) -> str:
-        """What this number and its later values have in common."""
+        """The identity of the time series that this number belongs to."""
         return "\0".join([self.name, *(part for label in sorted(self.labels.items()) for part in label)])
 
 
@@ -37,8 +37,8 @@ class Observation:
 
     Attributes:
         at: wall-clock time, seconds since the epoch.
-        numbers: of all sources that were read, and :data:`UP` of each one.
-        unread: sources that could not be read; what they said before this moment is still what is known of them.
+        numbers: of all sources that were read, and :data:`UP` for each source.
+        unread: sources that could not be read; their earlier numbers still count.
     """
 
     at: float
@@ -51,7 +51,7 @@ def observation(at: float, read: Mapping[str, Iterable[Number] | None]) -> Obser
 
     Args:
         at: wall-clock time, seconds since the epoch.
-        read: by source: its numbers, or None where it could not be read.
+        read: by source: its numbers, or None if it could not be read.
     """
     numbers: list[Number] = []
     for source, found in read.items():

@@ -1,10 +1,11 @@
 """Lines counted by second of event time, so that any window of whole seconds can be summed.
 
-Lines arrive out of order (several hosts, several partitions), so nothing is summed before it is needed, and a
-late line simply lands in its own second.
+Lines arrive out of order (several hosts, several partitions), so nothing is summed before it is needed, and a late
+line is simply counted in its own second.
 
-A count is one integer: the lines in its lower 32 bits, and above them those that are hits. Sums of such integers are
-sums of both, and there may be a hundred thousand keys with a dictionary of them.
+A count is one integer: the number of lines in the lower 32 bits, and the number of hits above them. Adding such
+integers adds both numbers, and a single integer saves memory: there may be a hundred thousand keys, each with a
+dictionary of counts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-#: One line that is not a hit, and one that is.
+#: The count of one line that is not a hit, and of one that is.
 LINE = 1
 HIT = LINE + (1 << 32)
 _LINES = (1 << 32) - 1
@@ -31,18 +32,18 @@ def hits(count: int) -> int:
 class Window:
     """The counts of one rule and key, by second.
 
-    Most clients send a request or two, and there may be a hundred thousand of them: one flat dictionary a window is
-    what keeps the alerter small, and the few windows that are ever summed can afford the sum.
+    Most clients send a request or two, and there may be a hundred thousand of them: one flat dictionary for each
+    window saves memory, and only few windows are ever summed.
     """
 
     __slots__ = ("cells", "kept", "since")
 
     def __init__(self) -> None:
-        #: The first second that its rule counted anything of, whatever its key.
+        #: The first second in which its rule counted anything, for any key.
         self.since = 0
-        #: By second.
+        #: Counts by second.
         self.cells: dict[int, int] = {}
-        #: The sum of all cells: no window can hold more, which settles most questions without a sum.
+        #: The sum of all cells: no window can hold more, so most windows need not be summed.
         self.kept = 0
 
     def __bool__(self) -> bool:
@@ -50,7 +51,7 @@ class Window:
 
     @property
     def weight(self) -> int:
-        """How much would be lost with it: keys of little weight make room for others."""
+        """The number of hits: keys with the smallest weight are dropped first."""
         return hits(self.kept)
 
     @property
@@ -64,7 +65,7 @@ class Window:
         self.kept += count
 
     def forget(self, before: int) -> None:
-        """Drop all seconds before this one; those that came late wait until the second that came before them goes."""
+        """Drop all seconds before this one; one that was added late goes together with the one added before it."""
         cells = self.cells
         while cells and (second := next(iter(cells))) < before:
             self.kept -= cells.pop(second)
@@ -96,10 +97,10 @@ class Window:
 
 
 class LastSeen(Window):
-    """The first and the latest second of a key, for kinds that need no counts; it is kept while the rule says so.
+    """The first and the latest second of a key, for kinds that need no counts; the rule says how long it is kept.
 
     Args:
-        keep_s: it is dropped after so many seconds without a line; infinite for never.
+        keep_s: it is dropped after this many seconds without a line; infinite for never.
     """
 
     __slots__ = ("_keep_s", "first", "last")
@@ -115,7 +116,7 @@ class LastSeen(Window):
 
     @property
     def weight(self) -> int:
-        """The longest silent make room first."""
+        """Keys that have been silent for longest are dropped first."""
         return 0
 
     @property
@@ -124,13 +125,13 @@ class LastSeen(Window):
         return self.last
 
     def add(self, second: int, count: Any) -> None:
-        """Take note of a line, however many there are of the second."""
+        """Add a second that has lines."""
         del count
         self.first = min(self.first or second, second)
         self.last = max(self.last, second)
 
     def forget(self, before: int) -> None:
-        """Drop it when it was silent for too long; ``before`` is what counts would be dropped by."""
+        """Drop the key if it has been silent for too long; ``before`` is the first second whose counts are kept."""
         if self.last < before - self._keep_s:
             self.last = 0
 

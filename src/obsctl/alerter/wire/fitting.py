@@ -1,7 +1,7 @@
-"""Finds a request whose line fits filters: values are proposed from the filters themselves, and tried with them.
+"""Finds a request whose line matches filters: values are proposed from the filters themselves, and tried with them.
 
-Whatever a filter says, the answer is right: a request is taken only if the compiled filters take the lines that nginx
-may write for it. A filter for which no proposal fits is reported as such, with the fields that no request can choose.
+The answer is right whatever the filters are: a request is used only if the compiled filters match every line that
+nginx may write for it. If no proposal matches a filter, this is reported, with the fields that no request can choose.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from obsctl.query.fields import ACCESS
 from obsctl.query.predicate import compile_predicate
 from obsctl.query.tree import And, Exists, InNetwork, Mark, Node, Not, Or, Pattern, Range, Term, Wildcard, Words
 
-#: Combinations of values that are tried for one rule.
+#: The most combinations of values that are tried for one rule.
 _MOST_TRIES = 20_000
-#: Values that are proposed for one field.
+#: The most values that are proposed for one field.
 _MOST_VALUES = 60
-#: Conditions on one text that are fulfilled by joining pieces.
+#: The most conditions on one text that are fulfilled by joining pieces.
 _MOST_JOINED = 6
-#: Bytes of a request with a few headers, and with long ones: its length cannot be told exactly.
+#: Length of a request with a few headers, and with long ones, bytes: the exact length is not known.
 _REQUEST_BYTES = (150, 4000)
-#: Where nginx answers tests itself (``nginx_check_port``).
+#: The address at which nginx answers tests itself (``nginx_check_port``).
 _UPSTREAM = "127.0.0.1:8081"
-#: What nginx reads as another thing, or refuses before any location is found: then the line would have no mark.
+#: What requests may contain: nothing that nginx interprets differently or refuses before it selects a location,
+#: because then the line would have no mark.
 _uri = re.compile(r"/(?:[!$-~]|%[0-9A-Fa-f]{2}){0,1000}").fullmatch
 _method = re.compile(r"[A-Z]{1,20}").fullmatch
 _host = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?").fullmatch
@@ -40,10 +41,10 @@ _header = re.compile(r"[!-~](?:[ -~]{0,1000}[!-~])?").fullmatch
 _user = re.compile(r"[!-9;-~]{1,100}").fullmatch
 _request_id = re.compile(r"[A-Za-z0-9._-]{8,64}").fullmatch
 _NOT_ANSWERED = frozenset(("TRACE", "CONNECT"))
-#: Statuses whose answers have no body of ours: they cannot be slow, and their bytes are nginx's own.
+#: Statuses for which nginx itself makes the answer: it cannot be delayed, and its length is nginx's choice.
 _OWN_BODY = frozenset((204, *(status for status in STATUSES if status // 100 == 3)))
 
-#: What a request has where nothing is wanted; also what it can choose.
+#: The fields that a request can choose, with the values that it has by default.
 DEFAULTS: Mapping[str, str | int] = {
     "status": 200,
     "method": "GET",
@@ -56,9 +57,9 @@ DEFAULTS: Mapping[str, str | int] = {
     "x_forwarded_for": "",
     "request_time": 0,
 }
-#: A condition on these is one on what a request can choose.
+#: Derived fields, each with the field that decides it and that a request can choose.
 SAME_AS = {"upstream_status": "status", "upstream_response_time": "request_time"}
-#: Another one in each line, whatever a request asks for.
+#: Fields with a different value in each line, whatever the request.
 OF_EACH_LINE = frozenset((
     "ts",
     "request_id",
@@ -66,7 +67,7 @@ OF_EACH_LINE = frozenset((
     "upstream_response_time",
     "upstream_connect_time",
 ))  # fmt: skip
-#: The texts among them of which there are as many as one likes, of which a request can choose another one each time.
+#: The text fields for which each request can have a different value.
 MANY_VALUES = frozenset(
     ("uri", "user_agent", "referer", "vhost", "remote_user", "client_request_id", "x_forwarded_for")
 )
@@ -75,12 +76,12 @@ Values = Mapping[str, str | int]
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in a line and is not the request's choice.
+    """The fields of a line that a request cannot choose.
 
     Attributes:
-        client: the address that the requests come from; empty where it is not known: then any may be right.
+        client: the address that the requests come from; empty if unknown: then it may be any.
         scheme: of the requests.
-        hosts: the balancers, one of which writes the line; empty where they are not known.
+        hosts: the balancers, one of which writes the line; empty if unknown.
     """
 
     client: str = ""
@@ -89,12 +90,12 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fit:
-    """Finds values of a request for some filters, all of which are to take its line.
+    """Finds values of a request whose line matches all of some filters.
 
     Args:
-        trees: of fields of access lines.
-        world: the rest of the line.
-        wanted: whether a line is one of those that are needed, beyond the filters.
+        trees: the parsed filters, over fields of access lines.
+        world: the line's other fields.
+        wanted: an additional condition that the line must fulfil.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Fit:
         )
 
     def first(self) -> Values | None:
-        """Return the values of a request that fits; None where none of those proposed does."""
+        """Return the values of a request that matches; None if no proposed one does."""
         proposed = {field: list(self._proposed(field)) for field in self._fields()}
         for combination in itertools.islice(itertools.product(*proposed.values()), _MOST_TRIES):
             values = {**DEFAULTS, **dict(zip(proposed, combination, strict=True))}
@@ -117,11 +118,11 @@ class Fit:
         return None
 
     def others(self, field: str, like: Values, count: int) -> list[Values]:
-        """Return requests that fit and differ in one field, the given one first; perhaps too few.
+        """Return requests that match and differ in one field, the given one first; there may be fewer than wanted.
 
         Args:
             field: one of those that a request can choose.
-            like: values of a request that fits.
+            like: values of a request that matches.
             count: how many are wanted.
         """
         found, used = [like], {like[field]}
@@ -135,11 +136,11 @@ class Fit:
         return found[:count]
 
     def not_chosen(self) -> list[str]:
-        """Return the fields that the filters name and no request can choose."""
+        """Return the fields in the filters that no request can choose."""
         return [field for field in self._fields(chosen=False) if field not in DEFAULTS]
 
     def takes(self, values: Values) -> bool:
-        """Whether the filters take each of the lines that such a request may make."""
+        """Whether the filters match every line that such a request may cause."""
         if not _sendable(values):
             return False
         return any(
@@ -171,7 +172,7 @@ class Fit:
                     yield from _delays(leaf) if field == "request_time" else _texts(leaf, field, fills)
 
     def _joined(self, field: str) -> Iterator[str]:
-        """Propose texts that begin as one condition wants and end as another one does."""
+        """Propose texts that begin as one condition requires and end as another one does."""
         if field in MANY_VALUES:
             pieces = [str(value) for value in itertools.islice(self._from_filters(field, ("",)), _MOST_JOINED)]
             yield from (one + other for one, other in itertools.permutations(pieces, 2))
@@ -190,7 +191,7 @@ class Fit:
                 yield from self._from_filters(field, (f"x{number}", f"/x{number}"))
 
     def _lines(self, values: Values, client: str) -> Iterator[AccessLine]:
-        """Yield lines that nginx may write: what it measures is known roughly."""
+        """Yield lines that nginx may write: times and lengths are only known roughly."""
         delay, status = float(values["request_time"]), int(values["status"])
         moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         hosts = self._world.hosts or ("",)
@@ -236,7 +237,7 @@ def request_of(values: Values) -> Request:
     }
     found = {name: str(value) for name, value in headers.items() if value}
     if values["remote_user"]:
-        # nginx logs the name of basic authentication, whether or not anything asks for it.
+        # nginx logs the user name of basic authentication, even if nothing requires it.
         found["Authorization"] = "Basic " + base64.b64encode(f"{values['remote_user']}:".encode()).decode()
     return Request(
         method=str(values["method"]),
@@ -248,7 +249,7 @@ def request_of(values: Values) -> Request:
 
 
 def _sendable(values: Values) -> bool:
-    """Whether nginx gets such a request and answers it as a test, with the delay."""
+    """Whether such a request reaches nginx, which answers it as a test, with the delay."""
     status, delay, uri = int(values["status"]), int(values["request_time"]), str(values["uri"])
     method = str(values["method"])
     texts = [str(values[name]) for name in ("user_agent", "referer", "x_forwarded_for")]
@@ -269,7 +270,7 @@ def _sendable(values: Values) -> bool:
 
 
 def _stays_inside(uri: str) -> bool:
-    """Whether the path does not leave its root on the way, which nginx refuses; nor ends at its first character."""
+    """Whether no part of the path leads above the root, which nginx refuses, and it has no NUL, where it would end."""
     depth = 0
     path = re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), uri.partition("?")[0])
     if "\0" in path:
@@ -302,7 +303,7 @@ def _fields_of(leaf: Node) -> list[str]:
 
 
 def _texts(leaf: Node, field: str, fills: Sequence[str]) -> Iterator[str]:
-    """Propose values of a text or an address that a condition speaks of, and some beside them."""
+    """Propose the texts or addresses in a condition, and some others."""
     match leaf:
         case Words(text):
             yield from (f"/{text}", text) if field == "uri" else (text,)
@@ -319,14 +320,14 @@ def _texts(leaf: Node, field: str, fills: Sequence[str]) -> Iterator[str]:
 
 
 def _filled(pattern: Pattern, fill: str) -> str:
-    """Return a text that fits the pattern."""
+    """Return a text that matches the pattern."""
     return "".join(
         {Mark.ANY: fill, Mark.ONE: fill[-1:] or "x"}[part] if isinstance(part, Mark) else part for part in pattern
     )
 
 
 def _delays(leaf: Node) -> Iterator[int]:
-    """Propose whole seconds around the numbers that a condition speaks of."""
+    """Propose whole seconds around the numbers in a condition."""
     numbers: list[object] = []
     match leaf:
         case Term(_, value):

@@ -1,6 +1,6 @@
 """Which requests through the virtual address make a rule's condition true, for each kind of rule; pure.
 
-A kind that is not here is not tested (``why_not`` says so), and a test names it.
+A kind that is not here cannot be tested (``why_not`` says why); a unit test lists these kinds.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from obsctl.query.fields import ACCESS
 from obsctl.query.parse import parse
 from obsctl.query.tree import Node, Range
 
-#: Requests of one rule's test, at the most; and how many a second are sent, so that people's are not disturbed.
+#: The most requests of one rule's test, and how many are sent a second, so that people's requests are not disturbed.
 MOST_REQUESTS = 5000
 PER_SECOND = 200
-#: Requests that are under way at a time.
+#: The most requests that are open at the same time.
 LANES = 64
-#: A second value has to come in a later second than the first, also where a host's clock is a little off.
+#: A second value must come in a later second than the first, even if a host's clock is a little off.
 _LATER_S = 2.0
 
 
 class CannotTestError(Exception):
-    """No requests make the rule's condition happen; the text says why."""
+    """No requests can make the rule's condition true; the text says why."""
 
 
 def plan(rule: Rule, world: World) -> Plan:
@@ -46,7 +46,7 @@ def plan(rule: Rule, world: World) -> Plan:
 
     Args:
         rule: the rule.
-        world: what stands in their lines beside what they choose.
+        world: the fields of their lines that they do not choose.
 
     Raises:
         CannotTestError: there are none.
@@ -67,7 +67,7 @@ def plan(rule: Rule, world: World) -> Plan:
 
 
 def why_not(rule: Rule) -> str:
-    """Return why requests through the virtual address cannot make a rule's condition happen; empty where they can."""
+    """Return why requests through the virtual address cannot make a rule's condition true; empty if they can."""
     try:
         plan(rule, World())
     except CannotTestError as error:
@@ -81,7 +81,7 @@ def digest_of(rule: Rule) -> str:
 
 
 def sending_s(burst: Burst) -> float:
-    """Return how long it takes to send a burst and to have the answers, seconds."""
+    """Return how long it takes to send a burst and to receive the answers, seconds."""
     slowest = max(request.delay_s for request in burst.requests)
     took_s = slowest + DELAY_SPREAD_S if slowest else 0.0
     return max(burst.count / PER_SECOND, math.ceil(burst.count / LANES) * took_s)
@@ -101,10 +101,10 @@ def _possible(rule: Rule, burst: Burst) -> None:
 
 
 class _Wish(NamedTuple):
-    """What the lines of a test have to be like.
+    """What the lines of a test must be like.
 
     Attributes:
-        texts: filters that take them.
+        texts: filters that match them.
         by: fields that are equal in all of them.
         number: a field whose number is above a limit.
     """
@@ -119,7 +119,7 @@ def _fit(wish: _Wish, world: World) -> tuple[Fit, Values]:
     wanted: Callable[[AccessLine], bool] = lambda _: True  # noqa: E731
     if wish.number is not None:
         name, above = wish.number
-        # Only proposes values; the line is compared with the number itself, which has all its digits.
+        # Only for proposing values; the line is compared with the unrounded number.
         trees.append(Range(name, math.floor(above) if above < 10**9 else 10**9, None, low_included=True))
         wanted = lambda line: getattr(line, name) > above  # noqa: E731
     fit = Fit(trees, world, wanted)
@@ -134,7 +134,7 @@ def _fit(wish: _Wish, world: World) -> tuple[Fit, Values]:
 
 
 def _same(by: Sequence[str], values: Values, count: int) -> Values:
-    """Return the values with which as many requests have equal values of the fields ``by``."""
+    """Return the values of requests that have equal values of the fields ``by``, as many as wanted."""
     own = [field for field in by if field in OF_EACH_LINE]
     if own and count > 1:
         raise CannotTestError(f"each line has its own {own[0]}, so {count:,} of them are never counted together")
@@ -144,7 +144,7 @@ def _same(by: Sequence[str], values: Values, count: int) -> Values:
 
 
 def _alike(rule: Rule, wish: _Wish, world: World, count: int) -> Iterator[Burst]:
-    """Yield a burst of equal requests, again and again for as long as the rule's ``for_s`` wants."""
+    """Yield bursts of equal requests for as long as the rule's ``for_s`` requires."""
     if count > MOST_REQUESTS:
         raise CannotTestError(f"it needs {count:,} requests, but at most {MOST_REQUESTS:,} are sent")
     _, values = _fit(wish, world)
@@ -153,7 +153,7 @@ def _alike(rule: Rule, wish: _Wish, world: World, count: int) -> Iterator[Burst]
 
 
 def _lasting(rule: Rule, burst: Burst) -> Iterator[Burst]:
-    """Yield a burst as often as the condition needs to last for ``for_s``."""
+    """Yield a burst as often as needed for the condition to last ``for_s``."""
     every_s = max(1, rule.window_s // 2)
     at_s = 0
     while True:
@@ -194,7 +194,7 @@ def _requests_per_client(rule: RequestsPerClient, world: World) -> Iterator[Burs
 
 
 def _spike(rule: Spike, world: World) -> Iterator[Burst]:
-    """One request, from which on the rule knows what is usual; and much more than that when it knows enough."""
+    """Yield one request, with which the rule's baseline begins, and many more once the baseline is long enough."""
     _, values = _fit(_Wish((rule.filter,), rule.by), world)
     known_s = math.ceil(rule.baseline_s * KNOWN)
     count = max(rule.min_lines, math.ceil(rule.factor * max(1.0, rule.window_s / known_s)))
@@ -215,7 +215,7 @@ def _cardinality(rule: Cardinality, world: World) -> Iterator[Burst]:
 
 
 def _change(rule: Change, world: World) -> Iterator[Burst]:
-    """Two values, the second in a later second: the partitions of a topic are read in any order."""
+    """Yield two values, in different seconds, because the partitions of a topic are read in any order."""
     _short(rule)
     one, other = _different(rule.of, _Wish((rule.filter,), rule.by), world, 2)
     yield Burst(requests=(one,))
@@ -223,7 +223,7 @@ def _change(rule: Change, world: World) -> Iterator[Burst]:
 
 
 def _new_term(rule: NewTerm, world: World) -> Iterator[Burst]:
-    """A value for the rule to learn from, and another one when it has learnt."""
+    """Yield a value with which the rule begins to learn, and a new one after the time of learning."""
     _short(rule)
     wish = _Wish((rule.filter,))
     fields = [field for field in rule.by if field in DEFAULTS or field == "request_id"]
@@ -239,7 +239,7 @@ def _new_term(rule: NewTerm, world: World) -> Iterator[Burst]:
 
 
 def _short(rule: Rule) -> None:
-    """Refuse to let a condition last that is true at one moment only."""
+    """Refuse a rule with ``for_s`` if its condition is true for one moment only."""
     if rule.for_s >= rule.resolve_after_s:
         raise CannotTestError(
             f"it is true at one moment and ends {rule.resolve_after_s} s later, so it never lasts for {rule.for_s} s"
@@ -247,7 +247,7 @@ def _short(rule: Rule) -> None:
 
 
 def _different(of: str, wish: _Wish, world: World, count: int) -> tuple[Request, ...]:
-    """Return requests whose lines have as many different values of a field."""
+    """Return requests whose lines have the wanted number of different values of a field."""
     fit, values = _fit(wish, world)
     if of in wish.by:
         raise CannotTestError(f"each {of} is counted separately, so it has only one value")

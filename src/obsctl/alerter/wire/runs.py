@@ -1,4 +1,4 @@
-"""The alerter's part of rule tests: their lines have separate windows and produce separate messages.
+"""The alerter's part of rule tests: lines of tests have separate windows and produce separate messages.
 
 A mark names the run and the rule. Each mark has an engine with that one rule and separate notification stages:
 the routes are the configured ones, but nothing inhibits, mutes or silences, and no message waits for others. None of
@@ -24,22 +24,22 @@ from obsctl.alerter.wire.plan import MOST_REQUESTS, digest_of
 from obsctl.core.rule_test import DIGEST_LENGTH, Arrival, RunOnPage, TestsOnPage, is_mark
 from obsctl.lines.event import Event
 
-#: Runs that the page shows.
+#: The most runs that the page shows.
 _SHOWN = 50
-#: Runs that are evaluated at a time; the one that began first makes room.
+#: The most runs that are evaluated at the same time; beyond that the oldest one is dropped.
 _MOST_OPEN = 32
-#: Lines of tests that are evaluated within a second, of all runs together.
+#: The most lines of tests that are evaluated within a second, of all runs together.
 _MOST_A_SECOND = 2000
 _MOST_KEYS = MOST_REQUESTS
-#: Lines that are known again: more than a run has.
+#: How many lines are recognized when read again: more than a run has.
 _MOST_RECENT = 2**14
-#: A run without a message is over after this time, seconds; and so long a message is followed.
+#: After this time a run without a message is over, and a message is no longer followed, seconds.
 _LONGEST_S = 3600.0
 _FOLLOWED_S = 900.0
-#: States of a message that change no more.
+#: Final states of a message.
 _SETTLED = frozenset(("delivered", "abandoned", "dead"))
 
-#: Returns how far a message came in each of its channels, by the message's id.
+#: Returns a message's progress in each of its channels, by the message's id.
 Lookup = Callable[[str], Sequence[Arrival]]
 
 
@@ -49,7 +49,7 @@ class Decided(NamedTuple):
     Attributes:
         mark: of the run.
         about: what it says, with its channels.
-        tops: what the lines have most often, by incident.
+        tops: the most frequent values in the lines, by incident.
     """
 
     mark: str
@@ -82,7 +82,7 @@ class Runs:
         self._rules = {digest_of(rule): rule for rule in rules}
         self._plan = _undisturbed(plan)
         self._lateness_s, self._ahead_s = lateness_s, ahead_s
-        #: By mark, in the order in which they began; those that are evaluated are also in ``_open``.
+        #: By mark, in the order of their beginnings; those being evaluated are also in ``_open``.
         self._seen: dict[str, RunOnPage] = {}
         self._open: dict[str, _Run] = {}
         self._lines: dict[str, list[Event]] = {}
@@ -91,7 +91,7 @@ class Runs:
         self._shown: tuple[RunOnPage, ...] = ()
 
     def take(self, event: Event, now: float) -> None:
-        """Take the line of a test.
+        """Add a line of a test.
 
         Args:
             event: it has a mark.
@@ -112,13 +112,13 @@ class Runs:
             self._lines.setdefault(mark, []).append(event)
 
     def turn(self, clock: float | None, now: float, unable_since: Mapping[str, float], lookup: Lookup) -> list[Decided]:
-        """Evaluate the lines that were taken, and say which messages are due.
+        """Evaluate the added lines, and return the messages that are due.
 
         Args:
             clock: event time reached, None when unknown.
             now: wall-clock time, seconds since the epoch.
             unable_since: channels that cannot deliver, and since when.
-            lookup: says how far a message came.
+            lookup: returns a message's progress.
         """
         if not self._seen:
             return []
@@ -131,7 +131,7 @@ class Runs:
         return decided
 
     def page(self, now: float) -> TestsOnPage:
-        """Return what the page says; may be called from any thread."""
+        """Return the page's part about tests; may be called from any thread."""
         return TestsOnPage(now=now, runs=self._shown)
 
     def _begin(self, mark: str, now: float) -> None:
@@ -156,7 +156,7 @@ class Runs:
         outcome = run.notifier.turn([one.alert for one in changed], run.engine.firing, now, unable_since=unable_since)
         held = outcome.suppressed
         if not outcome.notifications and run.engine.firing:
-            # What starts waits for its group, which is looked at in a turn of its own.
+            # Alerts that start wait for their group, which a second turn judges.
             outcome = run.notifier.turn((), run.engine.firing, now, unable_since=unable_since)
         for one in (*held, *outcome.suppressed):
             over = ", and the condition has ended meanwhile" if one.ended and one.stage != "route" else ""
@@ -179,7 +179,7 @@ def _settled(seen: RunOnPage) -> bool:
 
 
 def _undisturbed(plan: Plan) -> Plan:
-    """Return the plan for a test: the routes and their channels, and nothing that holds a message back but ``for``."""
+    """Return the plan for a test: routes and channels, and no stage that holds a message back except ``for``."""
     return dataclasses.replace(
         plan,
         routes={
