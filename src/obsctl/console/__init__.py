@@ -1,1 +1,1 @@
-"""The console: a web page and an API over what is stored, for people with a name and a role."""
+"""The console: web pages and an API for the stored lines and the fleet's state, for users with a role."""

@@ -1,4 +1,4 @@
-"""What the alerters keep in Kafka, for pages: alerts, the history, silences. Nothing here needs an alerter to run."""
+"""Alerts, their history and silences, read from the alerters' topics in Kafka; no alerter needs to run for this."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from obsctl.fleet import load
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.topic_log import TopicMissingError
 
-#: Seconds that a page waits for Kafka.
+#: How long a page waits for Kafka, seconds.
 WAIT_S = 4.5
-#: Seconds for which what was read counts.
+#: How long an answer is reused, seconds.
 _FRESH_S = 3.0
-#: Seconds that reading the history may take; what lies behind is left out, and the answer says so.
+#: Time limit for reading the history, seconds; later records are left out, and the answer says so.
 _READING_S = 4.0
-#: Answers about the history that are kept.
+#: How many answers about the history are kept.
 _KEPT = 32
 
 
@@ -43,7 +43,7 @@ class Recorded(NamedTuple):
     """A part of the history.
 
     Attributes:
-        records: the latest ones, in their order.
+        records: the latest ones, in order.
         earlier: how many earlier ones are left out.
         unreadable: records of another version, or none at all.
         whole: false where the time did not suffice, and later ones are missing.
@@ -62,7 +62,7 @@ class Alerts:
 
     Args:
         kafka: the brokers and the topics.
-        fleet: where the rules are.
+        fleet: says where the rules are.
     """
 
     def __init__(self, kafka: KafkaConfig, fleet: FleetConfig) -> None:
@@ -73,7 +73,7 @@ class Alerts:
         self._stories: KeptEach[dict[str, Any] | None] = KeptEach(_KEPT, _FRESH_S)
 
     def standing(self) -> Answer[list[Standing] | None]:
-        """Return the alerts as the state has them, those that fire first; None where no alerter wrote any."""
+        """Return the alerts in the alerters' state, firing ones first; None if no alerter has written a state."""
         return self._standing.get(WAIT_S)
 
     def silences(self) -> Answer[Silences]:
@@ -81,22 +81,22 @@ class Alerts:
         return self._silences.get(WAIT_S)
 
     def history(self, since: str, begin: Callable[[], float], rule: str, limit: int) -> Answer[Recorded]:
-        """Return what was decided and what became of it.
+        """Return what the alerters decided, and the results.
 
         Args:
-            since: names the beginning; the same text is the same question.
-            begin: the beginning at the moment of reading, seconds since the epoch.
-            rule: of this rule's alerts alone; empty for all.
-            limit: records at most, the latest.
+            since: the beginning as given by the caller; answers are kept by this text.
+            begin: returns the beginning at the time of reading, seconds since the epoch.
+            rule: only records about this rule's alerts; empty for all.
+            limit: the most records, the latest ones.
         """
         return self._history.get((since, rule, limit), lambda: self._read_history(begin(), rule, limit), WAIT_S)
 
     def story(self, incident: str) -> Answer[dict[str, Any] | None]:
-        """Return everything about an alert, as ``obsctl alert why`` has it; None for one that the history lacks."""
+        """Return everything about an alert, as ``obsctl alert why`` does; None if the history does not have it."""
         return self._stories.get(incident, lambda: self._read_story(incident), WAIT_S)
 
     def starts(self, rule: str, begin: float, end: float) -> Starts:
-        """Return the alerts of a rule that really started within a time, both in seconds since the epoch.
+        """Return a rule's alerts that really started between two times, in seconds since the epoch.
 
         Raises:
             TopicMissingError: the cluster has no topic of the history.
@@ -119,7 +119,7 @@ class Alerts:
 
         Args:
             filter: which alerts, in the filter language.
-            read: reads the filter; of :meth:`filters`.
+            read: parses the filter; from :meth:`filters`.
             ends: until when, seconds since the epoch.
             author: who does it.
             reason: why.
@@ -127,10 +127,10 @@ class Alerts:
 
         Raises:
             QueryError: the filter cannot be read.
-            UsageError: no reason, or an end that is over or too far away.
+            UsageError: no reason, or an end that is in the past or too far away.
             RefusedError: there are too many.
             TopicMissingError: the cluster has no topic of silences.
-            NotAnsweredError: the brokers do not answer; whether it counts is not known.
+            NotAnsweredError: the brokers do not answer; the silence may or may not be stored.
         """
         before = self._read_silences()
         after, made = silences.add(
@@ -145,9 +145,9 @@ class Alerts:
         """End a silence now.
 
         Raises:
-            UsageError: there is none with this id, or it has ended.
+            UsageError: there is no silence with this id, or it has ended.
             TopicMissingError: the cluster has no topic of silences.
-            NotAnsweredError: the brokers do not answer; whether it has ended is not known.
+            NotAnsweredError: the brokers do not answer; the silence may or may not have been ended.
         """
         before, now = self._read_silences(), time.time()
         after = silences.expire(before, silence_id, author=author, now=now)
@@ -156,7 +156,7 @@ class Alerts:
         return next(one for one in after if one.id == silence_id)
 
     def filters(self) -> ReadFilter:
-        """Return what reads a filter over the alerts of the fleet's rules.
+        """Return the function that parses a filter over the alerts of the fleet's rules.
 
         Raises:
             ConfigError: the rules cannot be read.
@@ -212,7 +212,7 @@ def document(config: FleetConfig) -> Fleet:
     """Return the fleet.
 
     Raises:
-        ConfigError: there is no such document, or it is none.
+        ConfigError: the fleet's document is missing or invalid.
     """
     path = Path(config.document)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The values that a filter's field may have: those that are known beforehand, and the most frequent ones of late."""
+"""Completes values of a filter's field: from those known beforehand, or from the most frequent recent ones."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from obsctl.query.text import to_text
 from obsctl.query.tree import Mark, Node, Term, Wildcard
 from obsctl.store.mysql.time_limit import TOO_LONG, bound_of
 
-#: A completion may take so long.
+#: Time limit for a completion.
 SECONDS = 1.0
-#: Values at most.
+#: The most values in an answer.
 MOST = 20
-#: Only so many of the newest lines are looked at, and none that is older; and only values of so many characters.
+#: How many of the newest lines are examined, how old these may be, and how long a value may be (characters).
 _LINES = 50_000
 _AGE = datetime.timedelta(hours=1)
 _LONGEST = 200
 _METHODS = tuple(http.HTTPMethod)
-#: Those of HTTP, and nginx's own: it closed without an answer, a bad TLS request, the client closed.
+#: The statuses of HTTP, and nginx's own: connection closed without an answer, errors of TLS, client closed the
+#: connection.
 _STATUSES = sorted({*(status.value for status in http.HTTPStatus if status >= 200), 444, 494, 495, 496, 497, 499})
 
 
 def known(field: Field, prefix: str) -> list[str] | None:
-    """Return the values that begin with a text, as a filter writes them; None where the lines have to be asked."""
+    """Return the values that begin with a text, in a filter's notation; None if they must be looked up in the lines."""
     if field.kind is Kind.LEVEL:
         found = list(LEVELS)
     elif field.name == "method":
@@ -48,18 +49,18 @@ def known(field: Field, prefix: str) -> list[str] | None:
 def frequent(
     cursor: Any, table: Table, field: Field, prefix: str, now: datetime.datetime, *, seen: Node
 ) -> list[tuple[str, int]]:
-    """Return the most frequent values of the newest lines that begin with a text, as a filter writes them.
+    """Return the most frequent values in the newest lines that begin with a text, in a filter's notation.
 
     Args:
         cursor: of a connection that runs nothing else.
         table: of the lines.
-        field: of a text or an address.
+        field: whose values are texts or addresses.
         prefix: how the values begin.
         now: the present moment (UTC).
-        seen: which lines may be looked at.
+        seen: condition on the lines that the person may see.
 
     Returns:
-        Each with its number of lines; nothing where the time does not suffice.
+        Each value with its number of lines; empty if the time limit was exceeded.
 
     Raises:
         pymysql.MySQLError: the database refuses the statement, or does not answer.

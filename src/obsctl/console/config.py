@@ -1,4 +1,4 @@
-"""``console.yml``: read, checked, and every mistake named with its place.
+"""Reads and checks ``console.yml``; every error is reported with its place in the file.
 
 A setting that the role always writes has no default here, only in the role.
 """
@@ -28,8 +28,8 @@ class ListenConfig(Section, frozen=True, kw_only=True):
     """Where the console is served.
 
     Attributes:
-        certificate: PEM file, with the authorities between it and its root; empty for http, which is for a proxy on
-            the same host alone.
+        certificate: PEM file with the certificate and its intermediates; empty for http, which is only for a proxy on
+            the same host.
         key: of the certificate.
     """
 
@@ -52,22 +52,22 @@ class SessionConfig(Section, frozen=True, kw_only=True):
 
 
 class OidcConfig(Section, frozen=True, kw_only=True):
-    """A provider of OpenID Connect that people may log in with, beside the password.
+    """An OpenID Connect provider through which people may log in, besides passwords.
 
     Attributes:
-        issuer: the provider, as it writes itself.
-        client_id: as which the console is known to it.
+        issuer: the provider's issuer identifier, exactly as it writes it.
+        client_id: the console's client id at the provider.
         client_secret: a reference (``file:/path`` or ``env:NAME``), never a value.
-        url: of this console, without a path: where the provider leads browsers back to.
-        name: of the provider, as people know it.
-        scopes: that are asked for.
-        name_claim: the claim that holds the name of a user of the console.
+        url: of this console, without a path: where the provider sends browsers back to.
+        name: of the provider, for people.
+        scopes: the requested scopes.
+        name_claim: the claim with the name of the console's user.
         groups_claim: the claim that lists a person's groups.
-        roles: group to the role of its members, which is then taken from there at each login; empty where the console
-            says it.
-        required_group: who is not in it does not get in; empty for none.
-        create_users: whether a person without a user gets one at the first login.
-        ca_file: PEM file of the authorities that the provider's certificate may be of; empty for this machine's.
+        roles: group to the role of its members, which then applies at each login; empty if roles are managed in the
+            console.
+        required_group: the group whose members may log in; empty for everybody.
+        create_users: whether a user is created for a person without one at the first login.
+        ca_file: PEM file of the authorities to trust for the provider's certificate; empty for this machine's.
     """
 
     issuer: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -85,7 +85,7 @@ class OidcConfig(Section, frozen=True, kw_only=True):
 
     @property
     def redirect_uri(self) -> str:
-        """Where the provider leads browsers back to: one address for all, whatever a request says of its host."""
+        """Where the provider sends browsers back to: a fixed address, whatever a request's Host header says."""
         return f"{self.url}/login/oidc/callback"
 
     @property
@@ -95,14 +95,14 @@ class OidcConfig(Section, frozen=True, kw_only=True):
 
 
 class PeopleConfig(Section, frozen=True, kw_only=True):
-    """Who vouches for people beside their passwords.
+    """Other ways to identify people, besides passwords.
 
     Attributes:
-        oidc: None where nobody logs in by OpenID Connect.
-        trusted_proxies: networks and addresses of such proxies. Their ``X-Forwarded-For`` says where a request comes
-            from.
-        trusted_header: in which they say who makes a request; empty for none. They have to remove it from what comes
-            in.
+        oidc: None if nobody logs in by OpenID Connect.
+        trusted_proxies: networks and addresses of proxies that authenticate people. Their ``X-Forwarded-For`` is
+            believed.
+        trusted_header: the header in which they name the user; empty for none. They must remove it from incoming
+            requests.
     """
 
     oidc: OidcConfig | None = None
@@ -111,7 +111,7 @@ class PeopleConfig(Section, frozen=True, kw_only=True):
 
     @property
     def proxies(self) -> TrustedProxies:
-        """The proxies."""
+        """The trusted proxies."""
         return TrustedProxies(networks_of(self.trusted_proxies, "people.trusted_proxies"))
 
 
@@ -119,8 +119,8 @@ class SearchConfig(Section, frozen=True, kw_only=True):
     """What a search may cost.
 
     Attributes:
-        at_once: searches that run at the same time; a further one is refused.
-        seconds: of one search at most.
+        at_once: the most searches that run at the same time; a further one is refused.
+        seconds: time limit of a search.
     """
 
     at_once: Annotated[int, msgspec.Meta(ge=1, le=200)] = 10
@@ -128,27 +128,27 @@ class SearchConfig(Section, frozen=True, kw_only=True):
 
 
 class KafkaConfig(KafkaSection, frozen=True, kw_only=True):
-    """Where lines are read as they arrive, and where alerters keep what they know."""
+    """The Kafka cluster with the topics of lines and of the alerters."""
 
     topics: Topics
 
 
 class LiveConfig(Section, frozen=True, kw_only=True):
-    """What may be watched as it happens.
+    """Limits of live views.
 
     Attributes:
-        at_once: live tails and live statistics that are open at the same time; a further one is refused.
+        at_once: the most live tails and live statistics that are open at the same time; a further one is refused.
     """
 
     at_once: Annotated[int, msgspec.Meta(ge=1, le=400)] = 200
 
 
 class FleetConfig(Section, frozen=True, kw_only=True):
-    """The fleet that the overview shows, and whose rules there are.
+    """The fleet that the overview shows, and whose alert rules the console has.
 
     Attributes:
-        document: the fleet as ``obsctl`` reads it, which the role ``consumer`` writes.
-        host: the name of this host there; empty for one that the overview does not ask about itself.
+        document: file with the fleet as ``obsctl`` reads it, written by the role ``consumer``.
+        host: the name of this host in it; empty if the overview should not check this host itself.
     """
 
     document: Name = str(SYSTEM_FLEET)
@@ -156,7 +156,7 @@ class FleetConfig(Section, frozen=True, kw_only=True):
 
 
 class ReplayConfig(Section, frozen=True, kw_only=True):
-    """The account that moves lines out of the quarantine; the console's own may not write them.
+    """The database account that moves lines out of the quarantine; the console's own account may not write lines.
 
     Attributes:
         password: a reference (``file:/path`` or ``env:NAME``), never a value.
@@ -167,13 +167,14 @@ class ReplayConfig(Section, frozen=True, kw_only=True):
 
 
 class RedisConfig(Section, frozen=True, kw_only=True):
-    """Where other programs find the live statistics.
+    """The Redis to which the live statistics are written for other programs.
 
     Attributes:
-        url: a reference (``file:/path`` or ``env:NAME``) to a ``redis://`` or ``rediss://``, which holds the password.
-        prefix: what the names of all keys begin with, before a colon; two fleets in one database have different ones.
-        keep_s: seconds for which the numbers of a minute stay.
-        ca_file: PEM file of authorities that a server of ``rediss://`` may be certified by, beside the system's.
+        url: a reference (``file:/path`` or ``env:NAME``) to a ``redis://`` or ``rediss://`` URL, which contains the
+            password.
+        prefix: the beginning of all keys' names, before a colon; two fleets in one database need different ones.
+        keep_s: how long the numbers of a minute are kept, seconds.
+        ca_file: PEM file of authorities to trust for ``rediss://``, besides the system's.
     """
 
     url: Annotated[str, msgspec.Meta(pattern="^(file|env):.")]
@@ -186,15 +187,15 @@ class ConsoleConfig(Section, frozen=True, kw_only=True):
     """What console.yml says.
 
     Attributes:
-        database: how it is reached, as the account that reads lines and writes the console's own tables.
-        kafka: how it is reached; None where this console has no access to it, and shows nothing live and no alerts.
-        redis: None where the live statistics are on their page alone.
-        fleet: what the overview looks at, and where the rules are.
-        replay: None where lines of the quarantine are replayed by ``obsctl consumer replay`` alone.
+        database: connection of the account that reads lines and writes the console's own tables.
+        kafka: the cluster; None if this console has no access to it, and so no live views and no alerts.
+        redis: None if the live statistics are only shown on their page.
+        fleet: what the overview checks, and where the rules are.
+        replay: None if lines of the quarantine can only be replayed by ``obsctl consumer replay``.
         trusted_proxies: networks whose X-Forwarded-For is believed, as the consumer does; by default none.
         error_log_timezone: IANA zone of the error logs' times, which do not name it.
-        timezone: in which times are shown and read.
-        language: of the pages, until a person chooses another.
+        timezone: for times that are shown and entered.
+        language: of the pages, until a person chooses another one.
     """
 
     listen: ListenConfig
@@ -222,7 +223,7 @@ def load(path: Path) -> ConsoleConfig:
     """Read console.yml.
 
     Raises:
-        ConfigError: it cannot be read, or a value cannot work; names file, line and key.
+        ConfigError: the file cannot be read, or a value cannot work; names file, line and key.
     """
     file = ConfigFile(path)
     config = file.to(ConsoleConfig)
@@ -292,7 +293,7 @@ def _check_oidc(oidc: OidcConfig) -> None:
 
 
 def is_safe_url(text: str) -> bool:
-    """Whether a text is an address that nobody on the way to it can read or change: of https, or on this host."""
+    """Whether a text is a URL whose traffic nobody else can read or change: https, or on this host."""
     try:
         parts = urlsplit(text)
         _ = parts.port

@@ -1,4 +1,4 @@
-"""Connections to the database: a few that stay open for short questions, and one of its own for each search."""
+"""Connections to the database: a few that stay open for short statements, and a separate one for each search."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from obsctl.store.settings import Database
 
 T = TypeVar("T")
 
-#: Seconds; a page waits no longer for the database than both together.
+#: Time limits for connecting and for an answer, seconds; a page waits for the database for at most both together.
 _CONNECT_S = 2.0
 _ANSWER_S = 3.0
-#: Connections that stay open, and how long one may lie unused before it is asked whether it still works (seconds).
+#: How many connections stay open, and after how long without use a connection is tested before it is used (seconds).
 _KEPT = 8
 _UNUSED_S = 30.0
-#: Of a transaction that loses deadlocks.
+#: How often a transaction that loses a deadlock is tried.
 _TRIES = 5
 
 
 class DatabaseAwayError(Exception):
-    """The database does not answer, or refuses; the message says why, without secrets.
+    """The database does not answer, or refuses access; the message says why, without secrets.
 
     Attributes:
         hint: the next step for the person who runs the console, or an empty string.
@@ -45,7 +45,7 @@ class Pool:
     """The console's connections; used by many threads.
 
     Args:
-        database: how it is reached; the password is read again for each connection.
+        database: how to connect; the password is read again for each connection.
     """
 
     def __init__(self, database: Database) -> None:
@@ -54,10 +54,10 @@ class Pool:
         self._closed = threading.Event()
 
     def run(self, action: Callable[[Any], T]) -> T:
-        """Run an action in one transaction and return what it returns; nothing is changed where it fails.
+        """Run an action in one transaction and return its result; if it fails, nothing is changed.
 
         Args:
-            action: gets a cursor; it is called again where the transaction lost a deadlock.
+            action: gets a cursor; it is called again if the transaction lost a deadlock.
 
         Raises:
             DatabaseAwayError: the database does not answer, or refuses.
@@ -80,10 +80,10 @@ class Pool:
 
     @contextlib.contextmanager
     def own(self, seconds: float) -> Iterator[Any]:
-        """Yield a connection that nobody else uses and that commits by itself; it is closed at the end.
+        """Yield a connection with autocommit that nobody else uses; it is closed at the end.
 
         Args:
-            seconds: that an answer may take.
+            seconds: time limit for an answer.
 
         Raises:
             DatabaseAwayError: the database does not answer, or refuses.
@@ -96,12 +96,12 @@ class Pool:
                 connection.close()
 
     def kill(self, number: int) -> None:
-        """End the statement that another connection runs; where that does not work it ends at its own deadline."""
+        """Kill the statement that another connection runs; if that fails, the statement ends at its own deadline."""
         with contextlib.suppress(DatabaseAwayError), self.own(_ANSWER_S) as connection, connection.cursor() as cursor:
             cursor.execute("KILL QUERY %s", (number,))
 
     def close(self) -> None:
-        """Close the connections that nobody uses, and each other one when it is given back."""
+        """Close the unused connections, and each used one when it is returned."""
         self._closed.set()
         with contextlib.suppress(queue.Empty):
             while True:
@@ -153,7 +153,7 @@ class Pool:
 
     @contextlib.contextmanager
     def _sorted(self) -> Iterator[None]:
-        """Turn the errors of a connection into one."""
+        """Turn a connection's errors into :class:`DatabaseAwayError`."""
         wanted = self._database
         try:
             yield

@@ -1,4 +1,4 @@
-"""Answers that take seconds: asked for by a thread beside the requests, kept for a while, given with their age."""
+"""Cache for answers that take seconds: a thread gets them, and they are reused for a while, with their age."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class Trouble(NamedTuple):
-    """Why there is no answer, or no newer one.
+    """Why there is no answer, or none that is recent enough.
 
     Attributes:
-        detail: in words, without secrets.
-        hint: what to do; empty where that is not known.
+        detail: the reason, without secrets.
+        hint: what to do; empty if unknown.
     """
 
     detail: str
@@ -31,12 +31,12 @@ class Trouble(NamedTuple):
 
 
 class Answer(NamedTuple, Generic[T]):
-    """What was answered last.
+    """The latest answer.
 
     Attributes:
         value: None before the first answer.
-        at: when it was asked, seconds since the epoch; 0 before the first answer.
-        trouble: why there is no newer one; None where it is as new as it should be.
+        at: when it was requested, seconds since the epoch; 0 before the first answer.
+        trouble: why there is no newer one; None if it is recent enough.
     """
 
     value: T | None
@@ -45,11 +45,11 @@ class Answer(NamedTuple, Generic[T]):
 
 
 class Kept(Generic[T]):
-    """One answer; it is asked for when somebody wants it, by one thread at a time.
+    """One cached answer; it is requested when somebody needs it, by one thread at a time.
 
     Args:
-        ask: may take long; raises ObsctlError for what is expected to fail.
-        fresh_s: seconds for which an answer, or the lack of one, counts.
+        ask: gets the answer, which may take long; raises ObsctlError for expected failures.
+        fresh_s: how long an answer, or a failure, is reused, seconds.
     """
 
     def __init__(self, ask: Callable[[], T], fresh_s: float) -> None:
@@ -65,8 +65,8 @@ class Kept(Generic[T]):
         """Return the answer.
 
         Args:
-            wait_s: seconds to wait for a newer one at most.
-            stale_s: one that is no older than this is returned at once, while a newer one is asked for.
+            wait_s: how long to wait for a newer one, seconds.
+            stale_s: an answer that is no older than this is returned at once, while a newer one is requested.
         """
         with self._changed:
             if time.monotonic() - self._answered_at < self._fresh_s:
@@ -81,7 +81,7 @@ class Kept(Generic[T]):
             return self._answer._replace(trouble=Trouble(f"no answer within {wait_s:g} s"))
 
     def forget(self) -> None:
-        """Have the next one who wants it ask: what it is about was changed."""
+        """Discard the answer, because its subject was changed: the next caller gets a new one."""
         with self._changed:
             self._answered_at = float("-inf")
             self._changes += 1
@@ -103,11 +103,11 @@ class Kept(Generic[T]):
 
 
 def within(seconds: float, act: Callable[[], T]) -> T:
-    """Return what an action returns.
+    """Return an action's result.
 
     Raises:
-        TimeoutError: it takes longer; it goes on, and what becomes of it is not known.
-        Exception: what it raises.
+        TimeoutError: the action takes longer; it continues, and its result is lost.
+        Exception: what the action raises.
     """
     done: Future[T] = Future()
 
@@ -122,7 +122,7 @@ def within(seconds: float, act: Callable[[], T]) -> T:
 
 
 class KeptEach(Generic[T]):
-    """Answers to questions that differ; those that were not wanted for the longest time are forgotten.
+    """Cached answers to different questions; the least recently used ones are dropped.
 
     Args:
         most: how many are kept.
@@ -135,7 +135,7 @@ class KeptEach(Generic[T]):
         self._kept: OrderedDict[Hashable, Kept[T]] = OrderedDict()
 
     def get(self, key: Hashable, ask: Callable[[], T], wait_s: float) -> Answer[T]:
-        """Return the answer to a question, as :meth:`Kept.get`."""
+        """Return the answer to a question, as :meth:`Kept.get` does."""
         with self._lock:
             one = self._kept.setdefault(key, Kept(ask, self._fresh_s))
             self._kept.move_to_end(key)

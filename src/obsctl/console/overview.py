@@ -1,4 +1,4 @@
-"""What ``obsctl status`` says, as far as this host can ask it, and what the shippers have delivered."""
+"""The result of ``obsctl status``, as far as this host can check, and the newest lines that the shippers delivered."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from obsctl.core.brokers import Security
 from obsctl.core.report import Finding, in_order, verdict
 from obsctl.fleet.model import Fleet
 
-#: Seconds for which a look at the fleet counts, and for which an older one is shown while a newer is taken.
+#: How long a check is reused, and how long an older result is shown while a newer check runs, seconds.
 _FRESH_S = 10.0
 _STALE_S = 300.0
-#: Seconds that a page waits for the first look; of them, what this host and the database have.
+#: How long a page waits for the first check, and how much of this the host and the database have, seconds.
 _WAIT_S = 5.0
 _DEADLINE_S = 4.0
 
-#: The newest minute of each balancer within a day, and its age in seconds.
+#: Statement for the newest minute of each balancer within a day, and its age in seconds.
 SHIPPERS = (
     "SELECT host, UNIX_TIMESTAMP(MAX(minute)), TIMESTAMPDIFF(SECOND, MAX(minute), UTC_TIMESTAMP()) FROM rollup_minute"
     " WHERE minute > UTC_TIMESTAMP() - INTERVAL 1 DAY GROUP BY host ORDER BY MAX(minute), host"
@@ -31,10 +31,10 @@ SHIPPERS = (
 
 
 class Overview:
-    """Looks at the fleet when somebody wants to see it, one look at a time.
+    """Checks the fleet when somebody wants to see it, one check at a time.
 
     Args:
-        config: of the console: the fleet's document and the console's own accounts.
+        config: of the console, with the fleet's document and the console's own accounts.
     """
 
     def __init__(self, config: ConsoleConfig) -> None:
@@ -42,7 +42,7 @@ class Overview:
         self._kept: Kept[dict[str, Any]] = Kept(self._look, _FRESH_S)
 
     def status(self) -> Answer[dict[str, Any]]:
-        """Return the last look."""
+        """Return the result of the latest check."""
         return self._kept.get(_WAIT_S, stale_s=_STALE_S)
 
     def _look(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def shippers(cursor: Any) -> list[dict[str, Any]]:
 
 
 def _as_console(fleet: Fleet, config: ConsoleConfig) -> Fleet:
-    """Return the fleet with the console's own accounts in place of those that ``obsctl`` has."""
+    """Return the fleet with the console's own accounts in place of those of ``obsctl``."""
     own, brokers = config.database, config.kafka
     database = msgspec.structs.replace(
         fleet.database, reader_user=own.user, reader_password=own.password, ca_file=own.ca_file

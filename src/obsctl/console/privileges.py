@@ -1,4 +1,4 @@
-"""What the console's database user needs; the role grants exactly this."""
+"""The privileges that the console's database account needs; the role grants exactly these."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PRIVILEGES = {
     "error_log": _READ,
     "rollup_minute": _READ,
     "rollup_hour": _READ,
-    # The quarantine's page, and what the overview asks of the positions.
+    # For the quarantine's page, and for the overview's check of the positions.
     "quarantine": _READ,
     "log_source": _READ,
     "console_user": _WRITE,
@@ -26,11 +26,11 @@ PRIVILEGES = {
     "console_error": _WRITE,
     "console_error_minute": _WRITE,
     "console_error_round": _WRITE,
-    # What was recorded cannot be changed or removed by the console.
+    # The console cannot change or remove audit records.
     "console_audit": ("SELECT", "INSERT"),
 }
 
-#: Of the second account (``replay`` in console.yml), which moves lines out of the quarantine and does nothing else:
+#: The privileges of the second account (``replay`` in console.yml), which only moves lines out of the quarantine:
 #: searches, whose conditions people write, never run under it.
 REPLAY_PRIVILEGES = {
     "access_log": ("SELECT", "INSERT", "UPDATE"),

@@ -1,4 +1,4 @@
-"""Lines that no parser could read: a page of them, what there is by reason, and their replay."""
+"""The quarantine: a page of its lines, their number by reason, and their replay."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from obsctl.search.question import Place
 from obsctl.store.mysql.operations import Released
 from obsctl.store.settings import Database
 
-#: Bytes of a value that a page shows.
+#: How many bytes of a value a page shows.
 SHOWN_BYTES = 4096
-#: Stands for every error number of the database, as in ``obsctl consumer replay``.
+#: The reason for all error numbers of the database, as in ``obsctl consumer replay``.
 REFUSED = "refused"
 
 TOPICS = "SELECT DISTINCT topic FROM log_source ORDER BY topic"
@@ -32,10 +32,10 @@ class Wanted(NamedTuple):
 
     Attributes:
         begin: quarantined at this moment or later (UTC).
-        end: and before this one; None for now.
+        end: quarantined before this moment; None for now.
         reason: of the quarantine; empty for all.
         topic: empty for all.
-        host: whose shipper sent it; empty for all.
+        host: whose shipper sent the line; empty for all.
     """
 
     begin: datetime.datetime
@@ -50,14 +50,14 @@ def page_of(wanted: Wanted, limit: int, before: Place | None) -> Sql:
 
     Args:
         wanted: which lines.
-        limit: lines at most.
-        before: only lines behind this one in the order of the page.
+        limit: the most lines.
+        before: only lines after this one in the page's order.
     """
     where, parameters = _where(wanted)
     if before is not None:
         where += " AND (stored_at < %s OR (stored_at = %s AND line_id < %s))"
         parameters += [values.stored(before.ts), values.stored(before.ts), before.line_id]
-    # The keys first, which an index has: the values are large.
+    # First only the keys, which are in an index, because the values are large.
     return Sql(
         f"SELECT q.line_id, q.stored_at, q.reason, q.detail, q.host, q.log_format, s.topic, s.partition_id,"
         f" q.kafka_offset, LEFT(q.value, {SHOWN_BYTES:d}), COALESCE(LENGTH(q.value), 0), q.value_bytes, q.dead_letter"
@@ -69,7 +69,7 @@ def page_of(wanted: Wanted, limit: int, before: Place | None) -> Sql:
 
 
 def reasons_of(wanted: Wanted) -> Sql:
-    """Return the statement that counts the lines of a time by their reason: reason, lines."""
+    """Return the statement that counts the lines in a time range by reason: reason, lines."""
     where, parameters = _where(Wanted(wanted.begin, wanted.end))
     return Sql(
         f"SELECT reason, COUNT(*) FROM quarantine WHERE {where} GROUP BY reason ORDER BY COUNT(*) DESC, reason",
@@ -92,14 +92,14 @@ def line(row: Sequence[Any]) -> dict[str, Any]:
         "offset": int(offset),
         "value": None if value is None else shown(bytes(value)),
         "value_bytes": None if whole is None else int(whole),
-        # What was too large for the quarantine cannot be replayed.
+        # A record that was too large for the quarantine cannot be replayed.
         "cut": whole is not None and int(kept) < int(whole),
         "dead_letter": letter is not None,
     }
 
 
 def shown(value: bytes) -> str:
-    r"""Return the bytes of a record as text; what would be invisible is ``\x1b`` or ``\u202e``, and the like."""
+    r"""Return the bytes of a record as text, with invisible characters escaped, such as ``\x1b`` or ``\u202e``."""
     text = value.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
@@ -108,7 +108,7 @@ class Replay:
     """Moves lines out of the quarantine with the consumer's own code.
 
     Args:
-        config: of the console: the accounts, and the fleet's document, which says how lines are read.
+        config: of the console, with the accounts, and the fleet's document, which says how lines are parsed.
     """
 
     def __init__(self, config: ConsoleConfig) -> None:
@@ -116,7 +116,7 @@ class Replay:
 
     @property
     def allowed(self) -> bool:
-        """Whether the console has an account that may write lines; a dry run it can do in any case."""
+        """Whether the console has an account that may write lines; a dry run is always possible."""
         return self._config.replay is not None
 
     def lines(self, line_ids: Sequence[bytes], *, dry_run: bool) -> dict[str, Any]:
@@ -134,8 +134,8 @@ class Replay:
 
         Args:
             wanted: with a reason, and without a topic and a host.
-            limit: lines that are looked at.
-            dry_run: only say what would become of them.
+            limit: how many lines are examined.
+            dry_run: only return what would happen to them.
 
         Raises:
             ConfigError: the fleet's document cannot be read.

@@ -1,4 +1,4 @@
-"""A runbook page as blocks that a template shows; the subset of Markdown that docs/runbooks is written in. Pure."""
+"""Turns a runbook page into blocks for a template; understands the subset of Markdown used in docs/runbooks. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _link = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
 class Part(NamedTuple):
-    """A stretch of a line: words, or what is typed."""
+    """A part of a line: plain text, or code."""
 
     text: str
     code: bool
@@ -21,7 +21,7 @@ class Block(NamedTuple):
 
     Attributes:
         kind: ``h1``, ``h2``, ``p``, ``ol`` or ``ul``.
-        lines: one; of a list, its items.
+        lines: one line, or the items of a list.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class Block(NamedTuple):
 
 
 def blocks(text: str) -> list[Block]:
-    """Return the blocks of a page in their order; of a link its words are left."""
+    """Return the blocks of a page, in order; links are replaced by their texts."""
     found: list[tuple[str, list[str]]] = []
     goes_on = False
     for line in map(str.strip, _link.sub(r"\1", text).splitlines()):

@@ -18,9 +18,9 @@ from obsctl.kafka.access import open_access
 
 LOG = logging.getLogger("obsctl.console")
 
-#: Seconds that answers under way have at the end, live ones among them.
+#: How long open answers, including live ones, may continue at the end, seconds.
 _LAST_ANSWERS_S = 3
-#: Connections at the same time; a further one is answered with 503.
+#: The most connections at the same time; a further one is answered with 503.
 _CONNECTIONS = 500
 
 
@@ -67,7 +67,7 @@ def _check_oidc(oidc: OidcConfig) -> None:
     try:
         ssl.create_default_context(cafile=oidc.ca_file or None)
     except OSError as error:
-        # Also ssl.SSLError: there is no certificate in it.
+        # Includes ssl.SSLError: the file has no certificate.
         why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
         raise ConfigError(
             f"people.oidc.ca_file {oidc.ca_file} cannot be used: {why}",

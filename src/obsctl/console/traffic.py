@@ -1,10 +1,11 @@
-"""What balancers answered, from the roll-ups: statements, and their rows as series and tables. Pure.
+"""The balancers' answers, counted in the roll-ups: statements, and their rows as series and tables. Pure.
 
-Hours that lie wholly in what is asked for are read as such, and the minutes before and behind them: so the counts are
-exact to the minute, and weeks are as quick as a day. Only where points begin within an hour are all minutes read.
+Whole hours within the time range are read from the roll-ups by hour, and only the minutes before and after them by
+minute: so the counts are exact to the minute, and weeks are as quick as a day. Only if points begin within an hour are
+all minutes read.
 
-A percentile is read from the latency histogram: within its bucket the requests are taken to be spread evenly, so it is
-off by at most the bucket's width (:data:`obsctl.store.rollup.LATENCY_BOUNDS_MS`).
+A percentile is computed from the latency histogram. Requests are assumed to be spread evenly within a bucket, so the
+error is at most the bucket's width (:data:`obsctl.store.rollup.LATENCY_BOUNDS_MS`).
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from obsctl.query.sql import Parameter, Sql
 from obsctl.store.rollup import LATENCY_BOUNDS_MS
 
 _HOUR_S = 3600
-#: What one point of a series may stand for, seconds, and how many points a series has at most.
+#: The possible lengths of a point of a series, seconds, and the most points of a series.
 STEPS_S = (60, 300, 900, _HOUR_S, 6 * _HOUR_S, 86_400)
 _MOST_POINTS = 300
 _HOUR, _DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
-#: Beyond an hour a point begins with the site's own hours and days; time zones differ by quarters of an hour.
+#: Points longer than an hour begin with hours and days of the site's time zone; time zones differ by quarters of an
+#: hour.
 _PART_S = 900
 _CLASSES = (1, 2, 3, 4, 5)
 _SHARES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
@@ -37,11 +39,11 @@ class Asked(NamedTuple):
 
     Attributes:
         begin: the first minute (UTC).
-        end: the first minute behind it (UTC).
-        host: of this balancer alone; empty for all.
-        route: of this class of routes alone; empty for all.
-        zone: in which days and hours begin.
-        scope: the condition on a balancer by which the asking person sees it.
+        end: the first minute after the range (UTC).
+        host: only this balancer; empty for all.
+        route: only this class of routes; empty for all.
+        zone: time zone in which days and hours begin.
+        scope: the condition on the balancers that the person may see.
     """
 
     begin: datetime.datetime
@@ -53,7 +55,7 @@ class Asked(NamedTuple):
 
     @property
     def step_s(self) -> int:
-        """What one point stands for, seconds."""
+        """The length of a point, seconds."""
         span_s = (self.end - self.begin).total_seconds()
         return next((step for step in STEPS_S if span_s / step <= _MOST_POINTS), STEPS_S[-1])
 
@@ -62,9 +64,9 @@ class Counts:
     """Requests of one point, or of one row of a table.
 
     Attributes:
-        requests: by hundreds of the status.
+        requests: by the hundreds digit of the status.
         bytes: of the answers' bodies.
-        latency: requests by bucket; those with a time alone.
+        latency: requests by bucket; only those that have a time.
     """
 
     __slots__ = ("bytes", "latency", "requests")
@@ -88,7 +90,7 @@ class Counts:
 
 
 class _Stretch(NamedTuple):
-    """A stretch of time, and the table of roll-ups that it is read from."""
+    """A time range, and the table of roll-ups from which it is read."""
 
     table: str
     column: str
@@ -97,7 +99,7 @@ class _Stretch(NamedTuple):
 
 
 def series_of(asked: Asked) -> Sql:
-    """Return the statement whose rows :func:`series` reads; a part may have several rows."""
+    """Return the statement whose rows :func:`series` reads; a point may have several rows."""
     part_s = _part_s(asked)
     stretches = _with_hours(asked) if part_s == _HOUR_S else [_minutes(asked.begin, asked.end)]
     return _statement(f"UNIX_TIMESTAMP({{column}}) DIV {part_s:d} * {part_s:d}, status_class", asked, stretches)
@@ -109,7 +111,7 @@ def tables_of(asked: Asked) -> Sql:
 
 
 def _part_s(asked: Asked) -> int:
-    """Return what a row of a series stands for, seconds."""
+    """Return the length of time of a row of a series, seconds."""
     if asked.step_s <= _HOUR_S:
         return asked.step_s
     hours = (_hour(asked.begin) + day * _DAY for day in range((asked.end - asked.begin).days + 2))
@@ -117,7 +119,7 @@ def _part_s(asked: Asked) -> int:
 
 
 def _with_hours(asked: Asked) -> list[_Stretch]:
-    """Return the whole hours, and the minutes before and behind them."""
+    """Return the whole hours, and the minutes before and after them."""
     first = _hour(asked.begin + _HOUR - datetime.timedelta(microseconds=1))
     last = _hour(asked.end)
     if first >= last:
@@ -154,7 +156,7 @@ def _statement(by: str, asked: Asked, stretches: Sequence[_Stretch]) -> Sql:
 
 
 def series(asked: Asked, rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
-    """Return a column for each thing that is drawn; what has no requests is 0, its percentiles are None."""
+    """Return a column for each curve; a point without requests is 0, and its percentiles are None."""
     points: dict[int, Counts] = {at: Counts() for at in _moments(asked)}
     for at, status_class, *sums in rows:
         begin = _point(int(at), asked)
@@ -172,7 +174,7 @@ def series(asked: Asked, rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
 
 
 def tables(rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
-    """Return the whole, and the same for each balancer and each class of routes, the most requests first."""
+    """Return the totals, and those of each balancer and each class of routes, the most requests first."""
     whole, hosts, routes = Counts(), dict[str, Counts](), dict[str, Counts]()
     for host, route, status_class, *sums in rows:
         for one in (whole, hosts.setdefault(host, Counts()), routes.setdefault(route, Counts())):
@@ -181,7 +183,7 @@ def tables(rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
 
 
 def percentile(latency: Sequence[int], share: float) -> float | None:
-    """Return a percentile, seconds; None without requests, and the last bound where it lies beyond.
+    """Return a percentile, seconds; None without requests, and the last bound if it is beyond that.
 
     Args:
         latency: requests by bucket.
@@ -229,7 +231,7 @@ def _moments(asked: Asked) -> Iterator[int]:
 
 
 def _point(at: int, asked: Asked) -> int:
-    """Return where the point begins that a moment belongs to."""
+    """Return the beginning of the point that contains a moment."""
     step_s = asked.step_s
     if step_s <= _HOUR_S:
         return at

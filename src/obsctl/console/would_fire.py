@@ -1,4 +1,4 @@
-"""When a rule would have fired for stored lines, and when its alerts really started: as the page of alerts gets it."""
+"""When a rule would have fired for stored lines, and when its alerts really started, for the page of alerts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from obsctl.console.kept import within
 from obsctl.core.errors import ObsctlError
 from obsctl.core.secrets import redact
 
-#: Seconds between two words about the progress; as often it is noticed that the reader has left.
+#: Time between two progress messages, and thus how soon a browser that has left is noticed, seconds.
 _EVERY_S = 0.3
-#: Seconds that the history may take.
+#: Time limit for reading the history, seconds.
 _HISTORY_S = 4.5
 
 
 def messages(cursor: Any, asked: Question, really: Callable[[float, float], Starts] | None) -> Iterator[dict[str, Any]]:
-    """Yield ``progress`` (``lines``, ``reached``) again and again, and at last ``end``.
+    """Yield ``progress`` (``lines``, ``reached``) regularly, and at last ``end``.
 
-    The end has what :class:`Outcome` says, ``history`` (what :class:`Starts` says, or None) and ``trouble``, which says
-    why there is no history.
+    The end contains the attributes of :class:`Outcome`, ``history`` (the attributes of :class:`Starts`, or None) and
+    ``trouble``, which says why there is no history.
 
     Args:
         cursor: as :func:`would_fire` takes it.
-        asked: what.
-        really: when alerts of the rule really started within a time (seconds since the epoch); None without Kafka.
+        asked: the question.
+        really: returns when alerts of the rule really started between two times (seconds since the epoch); None
+            without Kafka.
 
     Raises:
         pymysql.MySQLError: the database refuses a statement, or does not answer.

@@ -1,1 +1,1 @@
-"""Errors by fingerprint: lines of the error log and requests answered with 5xx that differ only in what varies."""
+"""Errors by fingerprint: lines of the error log and 5xx answers, grouped by their text without ids and numbers."""

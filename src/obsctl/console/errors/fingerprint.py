@@ -1,6 +1,6 @@
-"""What errors have in common: their text with everything that varies masked; pure.
+"""The common text of similar errors, with everything that varies masked; pure.
 
-``*`` stands for what was masked, so a masked text is also a pattern that its lines fit.
+``*`` replaces what was masked, so a masked text is also a pattern that matches its lines.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from obsctl.query.text import to_text
 from obsctl.query.tree import Mark, Node, Range, Term, Wildcard, conjunction, disjunction
 
 MASK = "*"
-#: Characters of a text that count, and at most of a masked one.
+#: How many characters of a text are used, and the longest masked text.
 LONGEST = 500
-#: The least severe level, and the lowest status, that is an error.
+#: The least severe level and the lowest status that count as errors.
 LEAST_LEVEL, LEAST_STATUS = "warn", 500
 LEVELS_OF_ERRORS = LEVELS[LEVELS.index(LEAST_LEVEL) :]
-#: A word from this length on is an id, whatever it is made of.
+#: A word of at least this length counts as an id, whatever its characters.
 _LONG_WORD = 40
-#: A quoted text without blanks (a path, a name), a UUID, an IPv6 address, an escaped byte; a word.
+#: What is masked: a quoted text without blanks (a path, a name), a UUID, an IPv6 address, an escaped byte; a word.
 _PART = re.compile(
     r'"[^"\s]+"'
     r"|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
@@ -32,7 +32,7 @@ _PART = re.compile(
     r"|(\w+)"
 )
 _hexadecimal = re.compile(r"[0-9A-Fa-f]{8,}").fullmatch
-#: What belongs together: the parts of a number, of an address with its port, of a time.
+#: Masks that belong together: the parts of a number, of an address with its port, of a time.
 _JOINED = re.compile(r"\*(?:[.:,-]?\*)+")
 
 
@@ -40,10 +40,10 @@ class Fingerprint(NamedTuple):
     """A group of errors.
 
     Attributes:
-        error_id: 16 bytes, the same wherever it is computed.
-        kind: what separates groups beside their text: the level, or status and method; empty for what is in no group
-            of its own.
-        masked: what the errors have in common.
+        error_id: 16 bytes, a hash of the other attributes.
+        kind: what distinguishes groups besides their text: the level, or status and method; empty for the group of all
+            other errors.
+        masked: the common text.
     """
 
     error_id: bytes
@@ -53,7 +53,7 @@ class Fingerprint(NamedTuple):
 
 @functools.lru_cache(maxsize=8192)
 def fingerprint(table: str, kind: str, text: str) -> Fingerprint:
-    """Return the group that an error belongs to.
+    """Return the group of an error.
 
     Args:
         table: of its line.
@@ -66,7 +66,7 @@ def fingerprint(table: str, kind: str, text: str) -> Fingerprint:
 
 
 def mask(text: str) -> str:
-    """Return a text with what varies masked: masking it once more changes nothing, and it has no digit."""
+    """Return a text with everything that varies masked: it has no digits, and masking it again changes nothing."""
     if len(text) > LONGEST:
         text = text[: LONGEST - len(MASK)] + MASK
     return _JOINED.sub(MASK, _PART.sub(_masked, text))
@@ -81,12 +81,12 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def path_of(uri: str) -> str:
-    """Return a request's target without its query."""
+    """Return a request's target without its query string."""
     return uri.partition("?")[0]
 
 
 def filter_of(table: Table, kind: str, masked: str) -> str:
-    """Return the filter that finds the lines of a group, and perhaps some more."""
+    """Return the filter that finds the lines of a group, and perhaps some others."""
     if table is ERROR:
         if not kind:
             return to_text(Range("level", LEAST_LEVEL, None))
@@ -102,7 +102,7 @@ def filter_of(table: Table, kind: str, masked: str) -> str:
 
 
 def _fits(field: str, masked: str) -> Node:
-    """Return the condition that a text fits a masked one; behind as many masks as a filter may have, all does."""
+    """Return the condition that a text matches a masked one, up to the most wildcards that a filter may have."""
     first, *others = masked.split(MASK)
     if len(others) > MAX_STARS:
         others = [*others[: MAX_STARS - 1], ""]

@@ -1,4 +1,4 @@
-"""The groups of errors as people read them: those of a stretch of time, and a line of each."""
+"""The groups of errors for people: those in a time range, and an example line of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from obsctl.query import values
 from obsctl.query.fields import ACCESS, ERROR, Table
 from obsctl.search.run import plain
 
-#: A group is new for so long after its first error; before all lines have been counted once, none is.
+#: How long a group is new after its first error; until all lines have been counted once, no group is.
 _NEW_FOR = datetime.timedelta(days=1)
 Order = Literal["frequent", "recent", "new"]
 _ORDERS: dict[Order, str] = {"frequent": "number DESC", "recent": "e.last_at DESC", "new": "e.first_at DESC"}
@@ -22,10 +22,10 @@ class Asked(NamedTuple):
     Attributes:
         tables: whose errors.
         begin: the first minute (UTC).
-        end: the first moment behind the last one (UTC).
-        host: of this host alone; empty for all.
+        end: the first moment after the last minute (UTC).
+        host: only this host's errors; empty for all.
         order: the most frequent first, or those with the newest last or first error.
-        limit: how many at most.
+        limit: the most groups.
     """
 
     tables: tuple[Table, ...]
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 
 
 def find(cursor: Any, asked: Asked, now: datetime.datetime) -> list[dict[str, Any]]:
-    """Return the groups with errors in a stretch of time, each with its hosts."""
+    """Return the groups with errors in a time range, each with its hosts."""
     wanted = f"m.log_table IN ({_places(asked.tables)}) AND m.minute >= %s AND m.minute < %s"
     parameters = [*(table.name for table in asked.tables), values.stored(asked.begin), values.stored(asked.end)]
     if asked.host:
@@ -81,7 +81,7 @@ def find(cursor: Any, asked: Asked, now: datetime.datetime) -> list[dict[str, An
 
 
 def example(cursor: Any, error_id: bytes) -> dict[str, Any] | None:
-    """Return the fields of the newest line of a group; None where the group or its line is gone."""
+    """Return the fields of the newest line of a group; None if the group or its line no longer exists."""
     cursor.execute("SELECT log_table, last_at, last_line FROM console_error WHERE error_id = %s", (error_id,))
     row = cursor.fetchone()
     if row is None:

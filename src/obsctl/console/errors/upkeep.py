@@ -1,12 +1,13 @@
-"""Keeps the groups of errors: counts each minute of a log again whose number of errors has changed.
+"""Maintains the groups of errors: counts a minute of a log again when its number of errors has changed.
 
-Lines may arrive late, so neither their time nor their identity says what is new. What does say it is cheap: the
-roll-ups have the number of failed requests of each minute, exactly, and the error log is short enough to be counted.
-Where that number differs from the one that was counted, the minute's lines are read and its rows are replaced, in one
-transaction. So a line is never counted twice, a late one is found, and what the retention has dropped disappears.
+Lines may arrive late, so neither their time nor their identity shows which are new. But the number of errors of each
+minute does, and it is cheap: the roll-ups have the exact number of failed requests, and the error log is short enough
+to be counted. If that number differs from the one counted before, the minute's lines are read and its rows are
+replaced, in one transaction. So a line is never counted twice, late lines are included, and lines that retention has
+dropped disappear.
 
-The last hour is compared at each run; all older hours in turn, from the newest to the oldest and then from the
-beginning again, some at each run.
+Each run compares the last hour and some of the older hours, which are taken in turn from the newest to the oldest, and
+then again from the newest.
 """
 
 from __future__ import annotations
@@ -37,17 +38,17 @@ from obsctl.store.mysql.time_limit import TOO_LONG, bound_of
 LOG = logging.getLogger("obsctl.console.errors")
 
 EVERY_S = 60.0
-#: A run begins nothing more of a log after this time, and compares at most so many of its older hours.
+#: A run does not begin more work on a log after this time, and compares at most this many of its older hours.
 _LOG_S = 5.0
 _HOURS = 24
 _STATEMENT_S = 10.0
-#: Lines that are read at once.
+#: How many lines are read at once.
 _PAGE = 5000
-#: Groups of one minute, and all groups; what is beyond is counted in one group that has no text.
+#: The most groups of one minute, and of all time; errors beyond that are counted in one group without text.
 MOST_A_MINUTE, MOST = 200, 10_000
 _HOUR = datetime.timedelta(hours=1)
 _MINUTE = datetime.timedelta(minutes=1)
-#: No line is newer.
+#: Later than any line.
 _NEVER = "9999-12-31"
 
 _LEVELS = ", ".join(f"'{level}'" for level in LEVELS_OF_ERRORS)
@@ -58,7 +59,7 @@ class Log(NamedTuple):
 
     Attributes:
         table: name of its table.
-        numbers: statement for the number of errors of each minute of a stretch of time.
+        numbers: statement for the number of errors of each minute in a time range.
         newest: statement for the newest minute before a moment that may have errors.
         lines: statement for a page of a minute's errors, as (ts, line_id, host, kind, text).
     """
@@ -96,7 +97,7 @@ LOGS = (
 
 
 class Seen:
-    """When the errors of a group were seen in a minute.
+    """The errors of a group in one minute.
 
     Attributes:
         first, last: times of the first and the last line (UTC).
@@ -112,7 +113,7 @@ class Seen:
 
 
 class Keeper:
-    """Runs the upkeep every minute, in a thread of its own.
+    """Runs the upkeep every minute in its own thread.
 
     Args:
         pool: of connections.
@@ -123,7 +124,7 @@ class Keeper:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begin with the first run."""
+        """Start the thread, with a first run at once."""
         threading.Thread(target=self._work, name="errors", daemon=True).start()
 
     def stop(self) -> None:
@@ -142,7 +143,7 @@ class Keeper:
 
 
 def run(pool: Pool, now: datetime.datetime) -> int | None:
-    """Do what is due and return how many minutes were counted; None where another console is doing it.
+    """Do what is due and return how many minutes were counted; None if another console is doing it.
 
     Args:
         pool: of connections.
@@ -167,7 +168,7 @@ def run(pool: Pool, now: datetime.datetime) -> int | None:
 
 
 class _Run:
-    """One run over a log: its connection, when it begins nothing more, and how many minutes it has counted."""
+    """One run over a log: its connection, its deadline, and how many minutes it has counted."""
 
     def __init__(self, connection: Any, cursor: Any, log: Log, ends: float) -> None:
         self._connection = connection
@@ -177,7 +178,7 @@ class _Run:
         self.counted = 0
 
     def compare(self, begin: datetime.datetime, end: datetime.datetime | str) -> bool:
-        """Count the minutes of a stretch of time again that have changed; return whether the time sufficed."""
+        """Count again the changed minutes of a time range; return whether the deadline allowed all of them."""
         try:
             there = self._numbers(self._log.numbers, begin, end)
         except pymysql.MySQLError as error:
@@ -208,7 +209,7 @@ class _Run:
         for _ in range(_HOURS):
             newest = self._newest(reached)
             if newest is None:
-                # The round is at its end, and the groups whose lines are all gone with it.
+                # All older hours have been compared: delete the groups that have no lines any more.
                 cursor.execute(
                     "DELETE FROM console_error WHERE log_table = %s AND NOT EXISTS"
                     " (SELECT 1 FROM console_error_minute m WHERE m.error_id = console_error.error_id)",
@@ -235,7 +236,7 @@ class _Run:
         return {minute: int(number) for minute, number in self._cursor.fetchall()}
 
     def _newest(self, before: datetime.datetime) -> datetime.datetime | None:
-        """Return the newest moment before another one of which lines, or counted errors, are there."""
+        """Return the newest time before a given one for which there are lines or counted errors."""
         found: list[datetime.datetime] = []
         for statement in (
             self._log.newest,
@@ -267,7 +268,7 @@ class _Run:
         self._connection.commit()
 
     def _limit(self, counts: Counter[tuple[Fingerprint, str]], seen: dict[Fingerprint, Seen]) -> None:
-        """Leave a minute its most frequent groups, and no new one where there are too many already."""
+        """Limit a minute to its most frequent groups, and add no new group if there are too many already."""
         cursor = self._cursor
         sums: Counter[Fingerprint] = Counter()
         for (group, _), number in counts.items():
@@ -313,7 +314,7 @@ class _Run:
         cursor.executemany(
             "INSERT INTO console_error (error_id, log_table, kind, masked, first_at, last_at, last_line)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
-            # The servers assign from the left to the right.
+            # The servers evaluate these assignments from left to right.
             " last_line = IF(VALUES(last_at) >= last_at, VALUES(last_line), last_line),"
             " first_at = LEAST(first_at, VALUES(first_at)), last_at = GREATEST(last_at, VALUES(last_at))",
             [
@@ -323,7 +324,7 @@ class _Run:
         )
 
     def _pass_over(self, error: pymysql.MySQLError, at: datetime.datetime) -> None:
-        """Go on where the server ended a statement that took too long; another error is raised."""
+        """Ignore the error of a statement that the server ended because it took too long; raise any other error."""
         if not error.args or error.args[0] not in TOO_LONG:
             raise error
         LOG.warning(

@@ -1,4 +1,4 @@
-"""The one reader of a topic: a thread that runs while somebody wants its lines, and hands them to all who do."""
+"""The only reader of a topic: a thread that runs while somebody wants its lines, and passes them to all sinks."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from obsctl.lines.line_reader import LineReader
 LOG = logging.getLogger(__name__)
 
 _CLIENT_ID = "obsctl-console"
-#: How long to wait for records at a time, seconds.
+#: How long one poll waits for records, seconds.
 _WAIT_S = 0.1
-#: How often Kafka is asked whether it is there, and how long it may take for an answer, seconds: both together are the
-#: time until its absence is said.
+#: How often the reader checks that Kafka answers, and the time limit for that, seconds: after both together an outage
+#: is reported.
 _ASK_EVERY_S = 2.0
 _ANSWER_S = 2.0
-#: Between two tries to begin, seconds.
+#: Time between two attempts to begin reading, seconds.
 _AGAIN_S = 1.0
-#: Records behind the end at which the rest is passed over: a second or less for a reader that keeps up.
+#: At this many records behind the end, the reader skips to the end; that is a second's traffic or less for one that
+#: keeps up.
 _MOST_BEHIND = 20_000
-#: Seconds for which the reader goes on when nobody wants its lines any more.
+#: How long the reader continues when nobody wants its lines any more, seconds.
 _LINGER_S = 60.0
 #: The same fault is logged once within this time, seconds.
 _LOG_EVERY_S = 60.0
 
 
 class Batch(NamedTuple):
-    """What the reader hands on at once.
+    """What the reader passes on at once.
 
     Attributes:
         lines: in the order of each partition.
-        skipped: records that were passed over before them, because they came faster than they can be read.
+        skipped: how many records before them were skipped, because they arrived faster than they can be read.
     """
 
     lines: Sequence[Line]
@@ -47,10 +48,10 @@ class Batch(NamedTuple):
 
 
 class Sink(Protocol):
-    """Who wants the lines."""
+    """A receiver of the lines."""
 
     def take(self, batch: Batch) -> None:
-        """Take lines, or none; called several times a second by the reader's thread, which waits for it."""
+        """Receive lines, or none; called several times a second by the reader's thread, which waits for it."""
 
 
 class Feed:
@@ -58,12 +59,12 @@ class Feed:
 
     Args:
         topic: its name.
-        lines: makes lines of records.
-        kind: of the lines; others in the topic are passed over.
-        opened: makes what reads the topic, by client id and seconds that an answer may take.
+        lines: turns records into lines.
+        kind: of the lines; others in the topic are ignored.
+        opened: opens the topic, given a client id and a time limit for answers (seconds).
 
     Attributes:
-        trouble: why no lines come, for people; empty where they come; None where the reader has not begun yet.
+        trouble: why no lines come, for people; empty while they come; None before the reader has begun.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Feed:
         self._seldom = Seldom(_LOG_EVERY_S)
 
     def join(self, sink: Sink) -> None:
-        """Hand the lines from now on to a sink as well."""
+        """Pass the lines from now on to a sink as well."""
         with self._lock:
             self._sinks = (*self._sinks, sink)
             if self._thread is None and not self._stopping.is_set():
@@ -92,7 +93,7 @@ class Feed:
                 self._thread.start()
 
     def leave(self, sink: Sink) -> None:
-        """Hand nothing more to a sink."""
+        """Stop passing lines to a sink."""
         with self._lock:
             self._sinks = tuple(one for one in self._sinks if one is not sink)
 
@@ -125,13 +126,13 @@ class Feed:
             except ObsctlError as error:
                 self._complain(error)
             except Exception:
-                # The watchers are told, and the next attempt may succeed.
+                # The watchers see the trouble, and the next attempt may succeed.
                 LOG.exception("reading failed", extra={"topic": self._topic})
                 self.trouble = "the reader failed; the console's journal says why"
             self._stopping.wait(_AGAIN_S)
 
     def _follow(self) -> None:
-        """Read until nobody wants lines any more, or the topic has got other partitions."""
+        """Read until nobody wants lines any more, or the topic's partitions have changed."""
         log = self._opened(self._topic, _CLIENT_ID, _ANSWER_S)
         try:
             self.trouble = ""
@@ -155,11 +156,11 @@ class Feed:
             sink.take(batch)
 
     def _ask(self, log: TopicLog) -> bool:
-        """Ask whether Kafka is there; return whether the topic has other partitions than are read."""
+        """Check that Kafka answers; return whether the topic's partitions differ from those being read."""
         try:
             changed = log.ask(_ANSWER_S)
         except NotAnsweredError as error:
-            # The client goes on by itself, from where it is, when a broker is back.
+            # When a broker is back, the client continues by itself from its positions.
             self._complain(error)
             return False
         self.trouble = ""
@@ -172,7 +173,7 @@ class Feed:
 
 
 def open_at_end(bootstrap: Sequence[str]) -> Callable[[str, str, float], TopicLog]:
-    """Return what begins to read a topic at its end.
+    """Return the function that opens a topic at its end.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.

@@ -1,10 +1,10 @@
-"""The most frequent of very many values, counted in bounded memory, with the error that this costs.
+"""The most frequent of very many values, counted in bounded memory, with a known error.
 
-The summary of Misra and Gries ("Finding repeated elements", Science of Computer Programming 2, 1982), in the form that
-takes many values before it drops some (Anderson et al., "A High-Performance Algorithm for Identifying Frequent Items in
-Data Streams", IMC 2017): where it holds more than twice as many values as it keeps, it takes the count of the first one
-that it will not keep from all, and those that come to nothing are dropped. Summaries are added up without a further
-error (Agarwal et al., "Mergeable Summaries", PODS 2012).
+The summary of Misra and Gries ("Finding repeated elements", Science of Computer Programming 2, 1982), in the variant
+that collects many values before it drops some (Anderson et al., "A High-Performance Algorithm for Identifying Frequent
+Items in Data Streams", IMC 2017): when it holds more than twice as many values as it keeps, it subtracts the count of
+the first one beyond those to keep from all counts, and drops values whose count is then not positive. Merging
+summaries adds no further error (Agarwal et al., "Mergeable Summaries", PODS 2012).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Top(NamedTuple):
 
     Attributes:
         rows: values with their counts, the most frequent first.
-        missed: each count may be too low by so much, and a value that is in no row came at most so much more often
-            than the last of them.
+        missed: by how much each count may be too low; a value that is in no row occurred at most this much more often
+            than the last row's.
     """
 
     rows: list[tuple[str, int]]
@@ -32,12 +32,12 @@ class Frequent:
     """Counts values.
 
     Args:
-        kept: how many values are kept at least. A count is too low by at most ``total / (kept + 1)``.
+        kept: the least number of values that are kept. A count is too low by at most ``total / (kept + 1)``.
 
     Attributes:
-        counts: the values that are kept, with how often each came at least.
+        counts: the kept values, each with the least number of times that it occurred.
         total: how many values were added.
-        missed: how much a count may be too low; it is never too high.
+        missed: by how much a count may be too low; it is never too high.
     """
 
     def __init__(self, kept: int) -> None:
@@ -51,7 +51,7 @@ class Frequent:
         self.total += len(values)
         self.counts.update(values)
         if len(self.counts) > 2 * self._kept:
-            # Taken from more than `kept` counts, so that all of it together is at most total / (kept + 1).
+            # It is subtracted from more than `kept` counts each time, so its sum is at most total / (kept + 1).
             less = heapq.nlargest(self._kept + 1, self.counts.values())[-1]
             self.counts = Counter({value: count - less for value, count in self.counts.items() if count > less})
             self.missed += less
@@ -61,7 +61,7 @@ def top(summaries: Iterable[Frequent], number: int) -> Top:
     """Return the most frequent values of some summaries together.
 
     Args:
-        number: of rows at most.
+        number: the most rows.
     """
     together: Counter[str] = Counter()
     missed = 0

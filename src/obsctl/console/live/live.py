@@ -1,4 +1,4 @@
-"""What a console with access to Kafka shows as it happens."""
+"""The live views of a console with access to Kafka."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from obsctl.query.fields import ACCESS, ERROR
 
 
 class Live:
-    """Tails and statistics of both logs; nothing is read until somebody watches, or Redis is to have the statistics.
+    """Tails and statistics; nothing is read until somebody watches, unless statistics are written to Redis.
 
     Args:
         config: what console.yml says.
-        kafka: its part of that name.
+        kafka: its section ``kafka``.
 
     Attributes:
         tails: by log, ``access`` and ``error``.
         statistics: of the access log.
-        redis: what writes them to Redis; None where that is not wanted.
+        redis: writes the statistics to Redis; None if that is not configured.
     """
 
     def __init__(self, config: ConsoleConfig, kafka: KafkaConfig) -> None:
@@ -40,7 +40,7 @@ class Live:
         self.redis = RedisKeys(config.redis, self.statistics) if config.redis is not None else None
 
     def start(self) -> None:
-        """Begin with what needs no watcher."""
+        """Start the parts that need no watcher."""
         if self.redis is not None:
             self.redis.start()
 

@@ -1,8 +1,8 @@
-"""The live statistics as keys of a Redis that expire, for other programs (docs/reference/console.md has their names).
+"""Writes the live statistics to Redis as expiring keys, for other programs (docs/reference/console.md names them).
 
-A thread takes the present numbers once a second; nothing waits for it and nothing is queued, so a Redis that is slow or
-away costs its keys alone. Of several consoles the one with the lease writes. What it writes are whole values, never
-increments: a value that is written twice, or by two consoles at a change, is no other one for that.
+A thread takes the present numbers once a second; nothing waits for it and nothing is queued, so a Redis that is slow
+or unreachable affects only its keys. Of several consoles, the one that holds the lease writes. It writes whole values,
+never increments, so writing a value twice, or by two consoles during a change, does no harm.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-#: ``writing``: this console writes. ``standby``: another one does. ``waiting``: no lines come from Kafka, so nothing is
-#: known that could be written. ``away``: Redis does not answer, or refuses.
+#: ``writing``: this console writes. ``standby``: another one does. ``waiting``: no lines come from Kafka, so there is
+#: nothing to write. ``away``: Redis does not answer, or refuses.
 State = Literal["writing", "standby", "waiting", "away"]
 
 _EVERY_S = 1.0
-#: Seconds for each step of an exchange: to connect, and for each part of an answer.
+#: Time limit for each step of an exchange (connecting, and each part of an answer), seconds.
 _ANSWER_S = 2.0
-#: Between two tries while Redis is away, seconds.
+#: Time between two attempts while Redis is unreachable, seconds.
 _FIRST_AGAIN_S, _LAST_AGAIN_S = 1.0, 30.0
-#: A console that has not written for so long loses its turn; milliseconds.
+#: The lease: a console that has not written for this long loses it, milliseconds.
 _LEASE_MS = 5000
-#: The present numbers are gone after so many seconds without a writer.
+#: After this time without a writer the keys of the present numbers expire, seconds.
 _PRESENT_S = 15
 
 
 class RedisKeys:
-    """Writes what is counted to Redis.
+    """Writes the statistics to Redis.
 
     Args:
-        config: where to, and under which names.
-        statistics: what is counted; they count as long as this runs.
+        config: which Redis, and the names of the keys.
+        statistics: the source; they keep counting while this runs.
         clock: seconds since the epoch.
 
     Attributes:
-        state: what it is doing.
+        state: one of the states above.
     """
 
     def __init__(self, config: RedisConfig, statistics: Statistics, clock: Callable[[], float] = time.time) -> None:
@@ -63,26 +63,26 @@ class RedisKeys:
         self._config = config
         self._statistics = statistics
         self._clock = clock
-        #: Who has the lease; for people too, who look which console writes.
+        #: The holder of the lease, also shown to people who want to know which console writes.
         self._own_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._client: Redis | None = None
         self._server: RedisServer | None = None
-        #: Since when lines come without an interruption, seconds since the epoch; None while none come.
+        #: Since when lines have come without interruption, seconds since the epoch; None while none come.
         self._steady_since: float | None = None
-        #: The last minute that was written after its end.
+        #: The last complete minute that was written.
         self._done = 0
         self._backoff = Backoff(_FIRST_AGAIN_S, _LAST_AGAIN_S)
-        #: Kinds of trouble that were logged since Redis took something.
+        #: Kinds of trouble that were logged since the last successful write.
         self._said: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="redis", daemon=True)
 
     def start(self) -> None:
-        """Begin to count and to write."""
+        """Start counting and writing."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it; takes some seconds where Redis hangs."""
+        """Stop; takes some seconds if Redis hangs."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(3 * _ANSWER_S)
@@ -92,13 +92,13 @@ class RedisKeys:
         while not self._stopping.wait(wait_s):
             wait_s = self.turn()
         if self.state == "writing":
-            # The next console need not wait until the lease has expired.
+            # So that the next console need not wait until the lease expires.
             with contextlib.suppress(Exception):
                 self._connected().delete(self._key("writer"))
         self._disconnect()
 
     def turn(self) -> float:
-        """Write once; return after how many seconds to go on."""
+        """Write once; return the number of seconds until the next turn."""
         from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
         try:
@@ -117,7 +117,8 @@ class RedisKeys:
 
     def _away(self, kind: str, words: str) -> None:
         self._disconnect()
-        # A broken connection and the refused ones after it are one outage; a login that is refused is another matter.
+        # A broken connection and the refused ones after it are logged as one outage; a refused login is logged
+        # separately.
         if kind not in self._said:
             self._said.add(kind)
             LOG.warning(
@@ -138,7 +139,7 @@ class RedisKeys:
     def _write(self) -> State:
         self._statistics.want()
         if self._statistics.feed.trouble != "":
-            # A console that has lines takes over when the lease has expired, and where there is none the keys expire.
+            # Once the lease has expired, a console that gets lines takes over; if there is none, the keys expire.
             self._steady_since = None
             return "waiting"
         if self._steady_since is None:
@@ -147,19 +148,19 @@ class RedisKeys:
             return self._write_with(pipe, self._steady_since)
 
     def _write_with(self, pipe: Pipeline, steady_since: float) -> State:
-        """Write if it is this console's turn; all keys change at once, or, if the turn is lost meanwhile, none."""
+        """Write if this console holds the lease; all keys change at once, or none if the lease is lost meanwhile."""
         from redis.exceptions import WatchError
 
         lease = self._key("writer")
         pipe.watch(lease)  # type: ignore[no-untyped-call]  # the library has no types for it
         owner = pipe.get(lease)
         if owner != self._own_name.encode():
-            # Another console has written, or Redis has lost what was written: all minutes that are still known are due.
+            # Another console has written, or Redis has lost its data: write all minutes that are still known.
             self._done = 0
         if owner not in (None, self._own_name.encode()):
             return "standby"
         numbers = self._statistics.numbers(self._done)
-        # Of a minute that began before lines came without an interruption some are counted in another one.
+        # A minute that began before the lines came without interruption is incomplete.
         minutes = [one for one in numbers.minutes if one.begin >= steady_since]
         pipe.multi()
         pipe.set(lease, self._own_name, px=_LEASE_MS)
@@ -196,7 +197,7 @@ class RedisKeys:
 
     def _connected(self) -> Redis:
         if self._client is None:
-            # The URL is read again: the password may be another one now.
+            # The URL is read again, because the password may have changed.
             self._server = server_of(self._config)
             self._client = _client(self._server)
         return self._client
@@ -221,9 +222,9 @@ def _client(server: RedisServer) -> Redis:
         password=None if server.password is None else server.password.reveal(),
         socket_connect_timeout=_ANSWER_S,
         socket_timeout=_ANSWER_S,
-        # The next second has newer numbers.
+        # No retry: the next second has newer numbers.
         retry=Retry(NoBackoff(), 0),
-        # What every version speaks.
+        # The protocol version that every server version supports.
         protocol=2,
         ssl=server.tls,
         ssl_ca_certs=server.ca_file or None,
@@ -231,7 +232,7 @@ def _client(server: RedisServer) -> Redis:
 
 
 def _words(error: Exception) -> str:
-    """Return what went wrong, without the command that was refused, which has values of lines in it."""
+    """Return what went wrong, without the refused command, because it contains values of lines."""
     text = str(error).rpartition(" of pipeline caused error: ")[2] or type(error).__name__
     return redact(f"{text}; {error.hint}" if isinstance(error, ConfigError) and error.hint else text)
 

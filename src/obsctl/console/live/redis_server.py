@@ -1,4 +1,4 @@
-"""Where a Redis is, read from a URL that is a secret: nothing of it but host and port is ever shown."""
+"""The address of a Redis, read from a URL that is a secret: only its host and port are ever shown."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _FORM = "write redis://HOST:PORT, rediss://HOST:PORT for TLS, or with a login re
 
 
 class RedisServer(NamedTuple):
-    """A database of a Redis server, and as whom to log in there.
+    """A database on a Redis server, and the login for it.
 
     Attributes:
         user: empty for the server's default user.
-        password: None where it wants none.
-        tls: whether it is spoken to in TLS.
-        ca_file: of authorities that are trusted beside the system's; empty for none.
+        password: None for none.
+        tls: whether the connection uses TLS.
+        ca_file: of authorities to trust besides the system's; empty for none.
     """
 
     host: str
@@ -39,10 +39,10 @@ class RedisServer(NamedTuple):
 
 
 def server_of(config: RedisConfig) -> RedisServer:
-    """Return the server that a configuration names; it is not asked.
+    """Return the server that a configuration names, without connecting to it.
 
     Raises:
-        ConfigError: the secret cannot be read, is no URL of a Redis, or the authorities' file cannot be read.
+        ConfigError: the secret cannot be read or is not a Redis URL, or the authorities' file cannot be read.
     """
     text = resolve(config.url).reveal()
 
@@ -72,7 +72,8 @@ def server_of(config: RedisConfig) -> RedisServer:
         port,
         int(database),
         unquote(parts.username or ""),
-        # Known as a secret by itself too: what a server or a library says may hold it without the rest of the URL.
+        # Registered as a secret of its own: an error text of a server or library may contain it without the rest of
+        # the URL.
         Secret(password, config.url) if password else None,
         parts.scheme == "rediss",
         _readable(config.ca_file),

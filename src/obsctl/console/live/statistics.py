@@ -1,4 +1,4 @@
-"""Live statistics: what the access lines of the last minutes were, counted as they arrive, in bounded memory."""
+"""Live statistics of the access lines of the last minutes, counted as they arrive, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from obsctl.core.utc import calendar, timestamp
 from obsctl.lines.formats.line import AccessLine
 from obsctl.query.predicate import entries
 
-#: What is counted, seconds; in slices of so many, each of them a part of one minute of the clock.
+#: Length of the window, and of its slices, each of which lies within one minute of the clock, seconds.
 WINDOW_S = 300
 _SLICE_S = 30
 MINUTE_S = 60
-#: Values that a slice keeps of each field, how many of them are shown, and how long one may be (characters).
+#: How many values of each field a slice keeps, how many are shown, and how long a value may be (characters).
 KEPT = 500
 _ROWS = 10
 _LONGEST = 200
-#: The mean of so many seconds is the present rate.
+#: The present rate is the mean over this many seconds.
 _RATE_S = 10
-#: Without a question for so long it counts no more, seconds.
+#: Counting stops after this time without a request, seconds.
 _LINGER_S = 60.0
 
 
@@ -35,12 +35,12 @@ def _uri(line: AccessLine) -> str:
 
 
 def _upstream(line: AccessLine) -> str:
-    """Return the last server that was asked, which is the one that answered, if any did."""
+    """Return the last upstream server that was tried, which is the one that answered, if any did."""
     servers = line.upstream_addr
     return entries(servers)[-1] if "," in servers or " : " in servers else servers
 
 
-#: Of each line; an empty one is not counted.
+#: The counted fields of a line; an empty value is not counted.
 FIELDS: dict[str, Callable[[AccessLine], str]] = {
     "uri": _uri,
     "client_addr": lambda line: line.client_addr,
@@ -51,13 +51,13 @@ FIELDS: dict[str, Callable[[AccessLine], str]] = {
 
 
 class Minute(NamedTuple):
-    """A minute of the clock, or what has passed of it.
+    """A minute of the clock, or the part of it that has passed.
 
     Attributes:
         begin: seconds since the epoch.
-        seconds: that have passed of it.
-        requests: lines that arrived in it, with those that were left out.
-        left_out: those of them that were passed over and are in no other number.
+        seconds: how many seconds of it have passed.
+        requests: lines that arrived in it, including those that were left out.
+        left_out: those of them that were skipped and are in no other number.
         classes: lines by their status, ``1xx`` to ``5xx`` and ``other``.
         top: by field, the most frequent values.
     """
@@ -72,12 +72,12 @@ class Minute(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What was counted.
+    """The statistics at one moment.
 
     Attributes:
-        at: when this was made, and ``since`` when the window begins, seconds since the epoch.
+        at: when they were made, and ``since`` when the window begins, seconds since the epoch.
         window: the last five minutes, as ``GET /v1/live`` gives them.
-        minutes: those that were counted from their beginning on, the oldest first; the last one is not over.
+        minutes: those that were counted from their beginning, the oldest first; the last one has not ended.
     """
 
     at: float
@@ -99,7 +99,7 @@ class _Slice:
         self.frequent = {name: Frequent(KEPT) for name in FIELDS}
 
     def add(self, lines: Sequence[Any], skipped: int) -> int:
-        """Count lines; return how many of them are errors of a server."""
+        """Count lines; return how many of them are server errors."""
         statuses = [line.status for line in lines]
         server_errors: int = sum([status >= 500 for status in statuses])
         self.lines += len(lines)
@@ -113,9 +113,9 @@ class _Slice:
 
 
 class Statistics:
-    """Counts what a feed of access lines brings, from the first question on until a while after the last.
+    """Counts the lines of a feed of the access log, from the first request for numbers until a while after the last.
 
-    Lines count at the moment at which they arrive here, so the rate is what the fleet delivers.
+    Lines count when they arrive here, so the rate is that of delivery.
 
     Args:
         feed: of the access log.
@@ -130,9 +130,9 @@ class Statistics:
         self._since = 0.0
         self._asked_at = 0.0
         self._slices: deque[_Slice] = deque()
-        #: Second, requests, errors of a server.
+        #: Second, number of requests, number of server errors.
         self._seconds: deque[list[int]] = deque(maxlen=WINDOW_S + 1)
-        #: When the window's numbers were made, the numbers, and the same as JSON.
+        #: When the window's numbers were made, the numbers, and these as JSON.
         self._made: tuple[float, dict[str, Any], bytes] = (0.0, {}, b"")
 
     def take(self, batch: Batch) -> None:
@@ -153,7 +153,7 @@ class Statistics:
             self._seconds[-1][2] += errors
 
     def want(self) -> None:
-        """Count from now on, and for a while without another question."""
+        """Count from now on, until a while after the last request for numbers."""
         now = self._clock()
         with self._lock:
             self._asked_at = now
@@ -164,13 +164,13 @@ class Statistics:
                 self.feed.join(self)
 
     def answer(self) -> bytes:
-        """Return the numbers of the window as JSON, and count for another while."""
+        """Return the window's numbers as JSON, and keep counting for a while."""
         self.want()
         with self._lock:
             return self._present(self._clock())[2]
 
     def numbers(self, after: int = 0) -> Numbers:
-        """Return the same, and the minutes.
+        """Return the window's numbers, and the minutes.
 
         Args:
             after: only minutes that begin after this moment, seconds since the epoch.
@@ -182,7 +182,7 @@ class Statistics:
             return Numbers(made_at, self._begin(), window, self._minutes(now, after))
 
     def _present(self, now: float) -> tuple[float, dict[str, Any], bytes]:
-        """Return the window's numbers, made once a second at most, however many ask."""
+        """Return the window's numbers, which are computed at most once a second for all callers."""
         if now - self._made[0] >= 0.9:
             window = self._window(now)
             self._made = (now, window, msgspec.json.encode(window))
@@ -193,7 +193,7 @@ class Statistics:
             self._slices.popleft()
 
     def _begin(self) -> float:
-        """Return when what is counted now begins, seconds since the epoch."""
+        """Return the beginning of the window, seconds since the epoch."""
         return max(self._since, self._slices[0].begin) if self._slices else self._since
 
     def _minutes(self, now: float, after: int) -> list[Minute]:

@@ -1,8 +1,8 @@
-"""Tails: for each who watches a filter, the lines that fit, no faster than a person's browser can show them.
+"""Tails: each watcher gets the lines that match a filter, no faster than a browser can show them.
 
-One thread looks through the lines for all of them, in turns. A turn is short, and a filter that took long rests for a
-multiple of it, so that a slow one costs the others and the reader little; what it cannot look at in time is dropped and
-counted.
+One thread filters the lines for all watchers, in turns. A turn is short, and a filter that took long pauses for a
+multiple of that time, so a slow filter costs the others and the reader little; lines that it cannot examine in time
+are dropped and counted.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from obsctl.lines.formats.line import Line
 from obsctl.query.fields import Table
 from obsctl.query.predicate import Predicate
 
-#: Lines a second that a tail shows at most; so many may come at once.
+#: The most lines that a tail shows in a second, and the largest burst.
 RATE = 200
-#: Lines that wait for a tail's filter at most; more are dropped, the oldest first.
+#: The most lines that wait for a tail's filter; beyond that the oldest are dropped.
 _MOST_WAITING = 5000
-#: A filter's turn, seconds, and the share of one core that it may take.
+#: Length of a filter's turn, seconds, and the share of one core that a filter may use.
 _TURN_S = 0.005
 _SHARE = 0.1
-#: How long the thread waits where all filters that have lines left are resting, seconds.
+#: How long the thread waits if all filters with waiting lines are paused, seconds.
 _REST_S = 0.02
 
 
 class Shown:
-    """A line on its way to browsers; written as JSON once for all of them.
+    """A line for browsers; encoded as JSON once for all of them.
 
     Args:
         line: the line.
@@ -54,12 +54,12 @@ class Shown:
 
 
 class Taken(NamedTuple):
-    """What a tail has for its browser.
+    """Lines of a tail for its browser.
 
     Attributes:
-        lines: that fit, in their order.
-        left_out: lines that fit, and were too many.
-        unseen: lines that were not looked at: the filter, or the reader, is too slow for them.
+        lines: those that match, in order.
+        left_out: how many matching lines were dropped because there were too many.
+        unseen: how many lines were not examined because the filter or the reader is too slow.
     """
 
     lines: list[Shown]
@@ -68,7 +68,7 @@ class Taken(NamedTuple):
 
 
 class Tail:
-    """One who watches.
+    """One watcher.
 
     Args:
         fits: the filter.
@@ -87,7 +87,7 @@ class Tail:
         self._taken_at = time.monotonic()
 
     def give(self, lines: list[Shown], skipped: int) -> None:
-        """Have the filter look at lines; the oldest that wait are dropped where they are too many."""
+        """Queue lines for the filter; if too many wait, the oldest are dropped."""
         with self._lock:
             self._waiting.append(lines)
             self._number_waiting += len(lines)
@@ -98,7 +98,7 @@ class Tail:
                 self._unseen += dropped
 
     def look(self) -> bool:
-        """Look through the lines that wait, for one turn; return whether some are left."""
+        """Filter the waiting lines for one turn; return whether some are left."""
         if time.monotonic() < self._rests_until:
             return True
         ends, used = time.monotonic() + _TURN_S, time.thread_time()
@@ -147,7 +147,7 @@ class Tail:
 
 
 class Tails:
-    """All who watch one log; a sink of its feed while there are any.
+    """All watchers of one log; a sink of its feed while there are any.
 
     Args:
         feed: the log's lines.
@@ -183,7 +183,7 @@ class Tails:
         self._wake.set()
 
     def take(self, batch: Batch) -> None:
-        """Hand lines to all filters."""
+        """Queue lines for all filters."""
         if not batch.lines and not batch.skipped:
             return
         lines = [Shown(line, self._table) for line in batch.lines]

@@ -1,1 +1,1 @@
-"""Login by OpenID Connect: what is said to the provider, and what is believed of it."""
+"""Login by OpenID Connect: the exchange with the provider, and the validation of its answers."""

@@ -1,7 +1,7 @@
-"""A login that was begun and leads back from the provider: what the browser keeps until then, sealed.
+"""The state of a login between its start and the return from the provider, which the browser keeps in a sealed cookie.
 
-It is a cookie, so two consoles that have the same client secret need no memory in common, and another browser that
-learns of the address has nothing to go on with. Nobody can read it, change it, or use it after ten minutes.
+As it is in a cookie, two consoles with the same client secret need no shared memory, and another browser that learns
+the address cannot continue the login. Nobody can read or change the cookie, or use it after ten minutes.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import secrets
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-#: For which a login may be under way, seconds.
+#: How long a login may take, seconds.
 LASTS_S = 600
-#: Bytes of the address that a login leads back to. A cookie has at most 4096.
+#: Longest path that a login returns to, bytes. A cookie has at most 4096.
 _LONGEST_PATH = 2000
 _RANDOM_BYTES = 32
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A login under way.
+    """A login in progress.
 
     Attributes:
-        state: which the provider repeats.
-        nonce: which the ID token repeats.
-        verifier: which proves that who ends the login has begun it (RFC 7636).
-        path: of this console, where the login leads to; empty for its start.
+        state: random value that the provider repeats in its answer.
+        nonce: random value that the ID token repeats.
+        verifier: proves that the one who ends the login also began it (RFC 7636).
+        path: of this console, to open after the login; empty for the start page.
     """
 
     state: str
@@ -43,17 +43,18 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 def begin(path: str) -> Begun:
-    """Begin a login that leads to a path of this console; one that is too long to be kept is left out."""
+    """Begin a login that leads to a path of this console; a path that is too long for the cookie is dropped."""
     kept = path if len(path.encode(errors="replace")) <= _LONGEST_PATH else ""
     state, nonce, verifier = (secrets.token_urlsafe(_RANDOM_BYTES) for _ in range(3))
     return Begun(state, nonce, verifier, kept)
 
 
 class Seal:
-    """Seals what a browser keeps.
+    """Encrypts and authenticates what a browser keeps.
 
     Args:
-        secret: the client's. The key follows from it by work that is worth an attack's time even where it is short.
+        secret: the client's. The key is derived from it by a slow function, so that guessing even a short one takes
+            long.
     """
 
     def __init__(self, secret: str) -> None:
@@ -61,11 +62,11 @@ class Seal:
         self._box = Fernet(base64.urlsafe_b64encode(key))
 
     def close(self, begun: Begun) -> str:
-        """Return what the browser keeps."""
+        """Return the sealed login for the browser."""
         return self._box.encrypt(msgspec.json.encode(begun)).decode()
 
     def open(self, sealed: str) -> Begun | None:
-        """Return the login; None where it was not begun by a console with this secret, or too long ago."""
+        """Return the login; None if no console with this secret began it, or if it began too long ago."""
         try:
             return msgspec.json.decode(self._box.decrypt(sealed.encode(), ttl=LASTS_S), type=Begun)
         except (InvalidToken, msgspec.DecodeError, UnicodeError):

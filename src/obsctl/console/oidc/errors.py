@@ -1,19 +1,19 @@
-"""Why a login at the provider came to nothing; for the console's journal, and without secrets."""
+"""Why a login at the provider failed; for the console's journal, without secrets."""
 
 from __future__ import annotations
 
 
 class ProviderAwayError(Exception):
-    """The provider does not answer, or with nothing that can be used."""
+    """The provider does not answer, or its answer cannot be used."""
 
 
 class UntrustedError(Exception):
-    """What the provider, or somebody in its name, says of a person is not believed."""
+    """What the provider, or somebody in its name, says about a person failed the validation."""
 
 
 class UnknownKeyError(UntrustedError):
-    """No key that is known can have signed an ID token."""
+    """No known key can have signed an ID token."""
 
 
 class UnnamedError(UntrustedError):
-    """The provider says no name, or has not confirmed the address that is to be one."""
+    """The provider gives no name, or has not verified the address that is used as name."""

@@ -1,7 +1,7 @@
-"""What is believed of an ID token (OpenID Connect Core 1.0, section 3.1.3.7): nothing until all of it was checked.
+"""Validates an ID token (OpenID Connect Core 1.0, section 3.1.3.7): no claim is used before all checks have passed.
 
-Only signatures by a key of the provider count. A token that is not signed, or by the client's secret, is refused,
-because the algorithm follows from the key and is not taken from the token.
+Only signatures by a key of the provider count. The algorithm follows from the key and is not taken from the token, so
+a token that is unsigned, or signed with the client's secret, is refused.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from obsctl.console.oidc.errors import UnknownKeyError, UntrustedError
 
-#: Seconds by which two clocks may differ.
+#: How much two clocks may differ, seconds.
 _LEEWAY_S = 60
-#: OpenID Connect Core 1.0, section 2: so many characters of ASCII.
+#: Longest subject, in ASCII characters (OpenID Connect Core 1.0, section 2).
 _SUBJECT = 255
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-#: By the curve of the key (RFC 7518 and RFC 8037).
+#: Algorithms by the key's curve (RFC 7518 and RFC 8037).
 _BY_CURVE = {"P-256": ("ES256",), "P-384": ("ES384",), "P-521": ("ES512",), "Ed25519": ("EdDSA",)}
 _READERS: dict[str, Callable[[str], Any]] = {
     "RSA": RSAAlgorithm.from_jwk,
@@ -34,8 +34,8 @@ class Key(NamedTuple):
     """A key of the provider.
 
     Attributes:
-        id: by which tokens name it; empty where it has none.
-        algorithms: that may be used with it.
+        id: by which tokens name it; empty if it has none.
+        algorithms: those that may be used with it.
         public: the key.
     """
 
@@ -45,7 +45,7 @@ class Key(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What an ID token has to say.
+    """The expected claims of an ID token.
 
     Attributes:
         issuer: who has made it.
@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
 
 
 def keys_of(document: Sequence[dict[str, Any]]) -> tuple[Key, ...]:
-    """Return the keys of a set (RFC 7517) by which signatures can be checked; others are left out."""
+    """Return the keys of a set (RFC 7517) that can verify signatures; others are left out."""
     return tuple(key for one in document if (key := _key(one)) is not None)
 
 
@@ -80,19 +80,19 @@ def _key(one: dict[str, Any]) -> Key | None:
 
 
 def claims_of(token: str, keys: Sequence[Key], wanted: Wanted) -> dict[str, Any]:
-    """Return what an ID token says.
+    """Return the claims of a valid ID token.
 
     Args:
-        token: as the provider has sent it.
+        token: as the provider sent it.
         keys: of the provider.
-        wanted: what it has to say.
+        wanted: what it must claim.
 
     Raises:
-        UnknownKeyError: no key fits; the provider may have a new one.
-        UntrustedError: the signature, or something that it says, is not as it has to be.
+        UnknownKeyError: no key matches; the provider may have a new one.
+        UntrustedError: the signature or a claim is not as required.
     """
     claims = _signed(token, keys, wanted)
-    # The audience was found to be among those of the token; where there are others, it is to say for whom it was made.
+    # The client id is known to be in the token's audience; if there are other audiences, ``azp`` must name the client.
     party = claims.get("azp")
     if party != wanted.client_id and (party is not None or _count(claims["aud"]) > 1):
         raise UntrustedError("the ID token was made for another client (azp)")

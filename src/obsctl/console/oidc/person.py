@@ -1,4 +1,4 @@
-"""Who a person is to the console, by what the provider says: the name, the groups, and the role that follows."""
+"""Derives a person's user name, groups and role from the provider's claims."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from obsctl.console.oidc.errors import UnnamedError
 from obsctl.console.people.roles import Role
 
-#: Characters of a name that is worth to be shown to its owner; that of a user has fewer kinds of them.
+#: Characters of a name that can be shown to its owner; a user's name may have fewer kinds.
 _LONGEST = 64
 
 
 def name_of(claims: Mapping[str, Any], claim: str) -> str:
-    """Return the name of the person's user, in the small letters that names of users have.
+    """Return the name of the person's user, in lower case, as all users' names are.
 
     Args:
         claims: of the person.
-        claim: that holds it; of ``email`` only an address counts that the provider has confirmed.
+        claim: that holds it; ``email`` counts only if the provider has verified the address.
 
     Raises:
-        UnnamedError: there is none.
+        UnnamedError: there is no usable name.
     """
     name = claims.get(claim)
     if not isinstance(name, str) or not name.strip():
@@ -33,13 +33,13 @@ def name_of(claims: Mapping[str, Any], claim: str) -> str:
 
 
 def groups_of(claims: Mapping[str, Any], claim: str) -> frozenset[str]:
-    """Return the groups of a person; a single one may be a text, and what is no text is none."""
+    """Return the groups of a person; a single group may be a plain text, and other values are ignored."""
     given = claims.get(claim)
     return frozenset(one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str))
 
 
 def role_of(groups: frozenset[str], roles: Mapping[str, Role]) -> Role | None:
-    """Return the highest role that a group gives, viewer where none does; None where groups give no roles.
+    """Return the highest role that a group gives, or viewer if none does; None if roles do not depend on groups.
 
     Args:
         groups: of the person.

@@ -1,4 +1,4 @@
-"""The provider: where a login begins there, and whom it names at the end (OpenID Connect Core 1.0, code flow, PKCE)."""
+"""The provider: begins a login there and gets the person at its end (OpenID Connect Core 1.0, code flow, PKCE)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from obsctl.core.secrets import resolve
 
 T = TypeVar("T")
 
-#: Seconds for all that is asked of the provider in one request of a browser.
+#: Time limit for all requests to the provider within one request of a browser, seconds.
 _ANSWER_S = 4.0
-#: For which the provider's description and its keys count, seconds.
+#: How long the provider's metadata and keys are reused, seconds.
 _FRESH_S = 3600.0
 
 
 class _Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider says of itself (OpenID Connect Discovery 1.0, section 3), as far as it is used."""
+    """The part of the provider's metadata that is used (OpenID Connect Discovery 1.0, section 3)."""
 
     issuer: str
     authorization_endpoint: str
@@ -59,7 +59,7 @@ class _Fault(msgspec.Struct, frozen=True):
 
 
 class Step(NamedTuple):
-    """Where a browser goes to log in.
+    """The redirect of a browser to the provider.
 
     Attributes:
         url: of the provider.
@@ -74,7 +74,7 @@ class Provider:
     """A provider of OpenID Connect; used by many threads.
 
     Args:
-        config: who it is, and as whom the console is known to it.
+        config: the provider, and the console's client id and secret.
 
     Raises:
         ConfigError: the client's secret cannot be read.
@@ -95,7 +95,7 @@ class Provider:
         """Begin a login.
 
         Args:
-            path: of this console, where it leads to.
+            path: of this console, to open after the login.
 
         Raises:
             ProviderAwayError: the provider does not answer.
@@ -119,26 +119,26 @@ class Provider:
         return Step(url, self._seal.close(login))
 
     def returned(self, sealed: str, state: str) -> Begun | None:
-        """Return the login that a browser comes back from; None where this browser did not begin it, or too long ago.
+        """Return the login that a browser returns from; None if this browser did not begin it, or too long ago.
 
         Args:
-            sealed: what the browser has kept.
-            state: what the provider has repeated.
+            sealed: what the browser kept.
+            state: what the provider repeated.
         """
         login = self._seal.open(sealed)
         return login if login is not None and hmac.compare_digest(login.state.encode(), state.encode()) else None
 
     def end(self, login: Begun, code: str, issuer: str) -> Known:
-        """Return whom the provider names.
+        """Return the person whom the provider names.
 
         Args:
-            login: that the browser comes back from.
-            code: that it brings.
-            issuer: that it names (RFC 9207); empty for none.
+            login: that the browser returns from.
+            code: the authorization code in its request.
+            issuer: the issuer in its request (RFC 9207); empty for none.
 
         Raises:
             ProviderAwayError: the provider does not answer.
-            UntrustedError: the code is none, or what the provider answers is not believed.
+            UntrustedError: the code is invalid, or the provider's answer failed the validation.
         """
         config = self._config
         if issuer not in ("", config.issuer):
@@ -165,7 +165,7 @@ class Provider:
             if self._described is not None and time.monotonic() - self._described_at < _FRESH_S:
                 return self._described
         config = self._config
-        # The issuer may end with a slash, which then is a part of its name and not of this address (section 4.1).
+        # If the issuer ends with a slash, it is removed before the well-known path is added (section 4.1).
         url = f"{config.issuer.removesuffix('/')}/.well-known/openid-configuration"
         described = _document(url, self._web.ask(deadline, url), _Described)
         if described.issuer != config.issuer:
@@ -203,7 +203,7 @@ class Provider:
         try:
             return claims_of(token, self._known_keys(deadline, described), wanted)
         except UnknownKeyError:
-            # The provider may have begun to use another key.
+            # The provider may use a new key by now.
             return claims_of(token, self._fetched_keys(deadline, described), wanted)
 
     def _known_keys(self, deadline: Deadline, described: _Described) -> tuple[Key, ...]:
@@ -220,7 +220,7 @@ class Provider:
         return keys
 
     def _further(self, deadline: Deadline, described: _Described, token: str, subject: str) -> Mapping[str, Any]:
-        """Return what the provider says of a person beside the ID token (section 5.3)."""
+        """Return the claims from the provider's UserInfo endpoint (section 5.3)."""
         url = described.userinfo_endpoint
         reply = self._web.ask(deadline, url, headers={"Authorization": f"Bearer {token}"})
         further = _document(url, reply, dict[str, Any])
@@ -231,7 +231,7 @@ class Provider:
 
 @contextlib.contextmanager
 def _within(seconds: float) -> Iterator[Deadline]:
-    """Yield a deadline, which is the provider's to keep.
+    """Yield a deadline for the provider's answers.
 
     Raises:
         ProviderAwayError: it has passed.

@@ -1,4 +1,4 @@
-"""Requests to the provider: each within a deadline that they share, with a bounded answer, and no redirect followed."""
+"""Requests to the provider: with a shared deadline, a limited answer size, and without following redirects."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from obsctl.console.oidc.errors import ProviderAwayError
 from obsctl.core.deadline import Deadline
 from obsctl.core.http_exchange import Reply, exchange
 
-#: Bytes of an answer. A document or a set of keys has some thousand.
+#: Largest answer, bytes. A document or a set of keys has some thousand.
 _MOST_BYTES = 256 * 1024
 
 
 class Web:
-    """The way to the provider.
+    """The connection to the provider.
 
     Args:
-        ca_file: PEM file of the authorities that its certificate may be of; empty for those of this machine.
+        ca_file: PEM file of the authorities to trust for its certificate; empty for this machine's.
 
     Raises:
         OSError: the file cannot be read, or holds no certificate (:class:`ssl.SSLError`).
@@ -36,16 +36,16 @@ class Web:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Return the answer to a GET, or to a POST where there is a form.
+        """Return the answer to a GET request, or to a POST request if there is a form.
 
         Args:
             deadline: of the whole exchange with the provider.
-            url: what is asked.
-            form: is sent, as a browser sends one.
-            headers: beside the usual ones.
+            url: of the request.
+            form: the fields of the body, URL-encoded.
+            headers: besides the usual ones.
 
         Raises:
-            ProviderAwayError: there is no whole answer.
+            ProviderAwayError: there is no complete answer.
         """
         parts = urlsplit(url)
         sent, data = {"Accept": "application/json", **(headers or {})}, None

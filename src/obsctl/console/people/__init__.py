@@ -1,1 +1,1 @@
-"""Who may use the console: users, passwords, logins, sessions, and the record of what they changed."""
+"""Who may use the console: users, passwords, logins, sessions, and the record of their changes."""

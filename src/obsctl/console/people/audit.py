@@ -1,16 +1,16 @@
-"""The record of what people changed."""
+"""The audit record of people's changes."""
 
 from __future__ import annotations
 
 import datetime
 from typing import Any, NamedTuple
 
-#: The columns' widths, characters.
+#: Widths of the columns, characters.
 _OBJECT, _DETAIL = 255, 1024
 
 
 class Actor(NamedTuple):
-    """Who did something.
+    """Who made a change.
 
     Attributes:
         name: of the user; ``root`` for a command on the console's host.
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
         actor: who.
         action: such as ``user.add``.
         object: what was changed.
-        detail: how.
+        detail: how it was changed.
     """
 
     id: int
@@ -59,7 +59,7 @@ def read(cursor: Any, limit: int = 100, before: int | None = None) -> list[Entry
 
     Args:
         cursor: of the transaction.
-        limit: how many at most.
+        limit: the most changes.
         before: only changes older than the one with this id.
     """
     cursor.execute(

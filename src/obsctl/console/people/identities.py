@@ -1,7 +1,7 @@
-"""People whom a provider of OpenID Connect knows: which user each of them is, and what the login of one changes.
+"""People who log in through an OpenID Connect provider: which user each of them is, and what a login changes.
 
-The first login goes by the name. From then on the user belongs to the provider's own number for this person
-(``sub``), which is given to nobody else: another person who takes the name over does not take the user over.
+The first login finds the user by name. From then on the user belongs to the provider's identifier of this person
+(``sub``), which nobody else ever gets: another person who takes over the name does not take over the user.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from obsctl.console.people.users import UnfitUserError, User
 
 LOG = logging.getLogger("obsctl.console")
 
-#: Seconds for which an ended login is remembered; longer than one may be under way (console/oidc/begun.py).
+#: How long an ended login is remembered, seconds; longer than a login may take (console/oidc/begun.py).
 _REMEMBERED_S = 3600
 _ACTOR = 64
 
 
 class Known(NamedTuple):
-    """A person whom the provider has confirmed.
+    """A person whom the provider has authenticated.
 
     Attributes:
         issuer: the provider.
-        subject: its number for the person.
+        subject: the provider's identifier of the person.
         name: of the person's user.
-        role: None where it is the console's to say.
+        role: None if roles are managed in the console.
         member: whether the person is in the group that may use the console.
     """
 
@@ -42,12 +42,12 @@ class Known(NamedTuple):
 
 
 class NotAdmittedError(Exception):
-    """A person whom the provider has confirmed, and who does not get in; the message says why.
+    """The provider has authenticated a person who may not use the console; the message says why.
 
     Attributes:
         name: of the user.
-        reason: ``group``: is not in the group that may use the console; ``user``: there is no such user, or it is
-            disabled; ``taken``: the user belongs to another person.
+        reason: ``group``: the person is not in the group that may use the console; ``user``: there is no such user, or
+            it is disabled; ``taken``: the user belongs to another person.
     """
 
     def __init__(self, name: str, reason: Literal["group", "user", "taken"], message: str) -> None:
@@ -63,10 +63,10 @@ def admit(cursor: Any, known: Known, client_addr: str, *, create: bool) -> User:
         cursor: of the transaction.
         known: the person.
         client_addr: where the login comes from.
-        create: whether a person without a user gets one.
+        create: whether to create a user for a person without one.
 
     Raises:
-        NotAdmittedError: the person does not get in.
+        NotAdmittedError: the person may not use the console.
     """
     if not known.member:
         raise NotAdmittedError(
@@ -87,7 +87,7 @@ def admit(cursor: Any, known: Known, client_addr: str, *, create: bool) -> User:
 
 
 def unlink(cursor: Any, actor: Actor, user: User) -> bool:
-    """Forget who a user is at the provider, so that its name counts again; return whether that was known."""
+    """Remove a user's link to the provider, so that the next login finds it by name; return whether there was one."""
     unlinked: int = cursor.execute("DELETE FROM console_identity WHERE user_id = %s", (user.id,))
     if unlinked:
         audit.write(cursor, actor, "user.unlink", user.name)
@@ -95,7 +95,7 @@ def unlink(cursor: Any, actor: Actor, user: User) -> bool:
 
 
 def end_once(cursor: Any, state: str) -> bool:
-    """Remember that a login under way ends; return whether it does so for the first time."""
+    """Record that a login in progress ends; return whether it does so for the first time."""
     cursor.execute(
         "DELETE FROM console_oidc_used WHERE used_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND LIMIT 100",
         (_REMEMBERED_S,),

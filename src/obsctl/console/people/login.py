@@ -1,8 +1,8 @@
-"""The login: a name and a password for a session, and fewer and fewer tries after failures.
+"""Login with name and password, with growing delays after failures.
 
-Failures are counted for a name from one address, for the address and for the name, in the database: a second console
-counts on. The bounds of an address and of a name alone are higher, because many people may share an address, and
-because who guesses at a name must not lock its owner out at once.
+Failures are counted for a name from one address, for the address, and for the name. They are counted in the database,
+so all consoles share them. The limits for an address alone and for a name alone are higher, because many people may
+share an address, and because somebody who guesses passwords must not lock out a name's owner at once.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from obsctl.console.people import passwords, sessions, users
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.people.users import User
 
-#: So many failures are free, then each one more doubles the time until the next try.
+#: How many failures have no delay; each further one doubles the delay until the next attempt.
 _BOUNDS = {"pair": 5, "addr": 30, "name": 100, "token": 30, "oidc": 30}
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 30, 3600
-#: After this time without a failure the count begins again, seconds.
+#: After this time without a failure the count restarts, seconds.
 _FORGOTTEN_S = 24 * 3600
 _WIDTH = 128
 
 
 class LoginError(Exception):
-    """A login that did not succeed.
+    """A login failed.
 
     Attributes:
-        wait_s: seconds until the next try; 0 where there is nothing to wait for.
+        wait_s: seconds until the next attempt; 0 if it may be made at once.
     """
 
     def __init__(self, message: str, wait_s: int = 0) -> None:
@@ -35,7 +35,7 @@ class LoginError(Exception):
 
 
 class Attempt(NamedTuple):
-    """What somebody logs in with."""
+    """The data of a login attempt."""
 
     name: str
     password: str
@@ -48,11 +48,11 @@ def log_in(pool: Pool, attempt: Attempt, lifetime: Lifetime) -> str:
 
     Args:
         pool: of connections.
-        attempt: what somebody logs in with.
+        attempt: the data of the login.
         lifetime: of the session.
 
     Raises:
-        LoginError: name or password are wrong, or there were too many failures; which of both the message does not say.
+        LoginError: name or password is wrong, or there were too many failures; the message does not say which.
         BusyError: too many logins at once.
         DatabaseAwayError: the database does not answer.
     """
@@ -61,7 +61,7 @@ def log_in(pool: Pool, attempt: Attempt, lifetime: Lifetime) -> str:
 
 
 def enter(pool: Pool, name: str, client_addr: str, user_agent: str, lifetime: Lifetime) -> str | None:
-    """Return the token of a new session of a user for whom a trusted proxy vouches; None where there is no such user.
+    """Return the token of a new session of a user whom a trusted proxy names; None if there is no such user.
 
     Raises:
         DatabaseAwayError: the database does not answer.
@@ -77,7 +77,7 @@ def enter(pool: Pool, name: str, client_addr: str, user_agent: str, lifetime: Li
 
 
 def confirmed(pool: Pool, attempt: Attempt) -> User:
-    """Return the user whose name and password somebody gave; failures are counted.
+    """Return the user if name and password are right; failures are counted.
 
     Raises:
         LoginError: as :func:`log_in`.
@@ -98,10 +98,10 @@ def confirmed(pool: Pool, attempt: Attempt) -> User:
 
 
 def refused_token(pool: Pool, client_addr: str) -> int:
-    """Count a token that is none, and return for how many seconds its address waits; 0 for not yet.
+    """Count an invalid token, and return for how many seconds its address must wait; 0 for not at all.
 
-    Only failures wait: who guesses at 32 random bytes finds none, and a program with an old token must not lock the
-    others out that share its address.
+    Only requests with an invalid token wait: nobody can guess 32 random bytes, and a program with an old token must
+    not lock out others that share its address.
     """
     counted = (f"token {client_addr}"[:_WIDTH],)
 
@@ -115,14 +115,15 @@ def refused_token(pool: Pool, client_addr: str) -> int:
 
 
 def provider_wait_s(cursor: Any, client_addr: str) -> int:
-    """Return for how many seconds an address waits before the provider is asked for its sake again; 0 for not."""
+    """Return how many seconds an address must wait before another login through the provider; 0 for none."""
     return max(0, _wait_s(cursor, _at_provider(client_addr)))
 
 
 def refused_by_provider(cursor: Any, client_addr: str) -> None:
-    """Count a login that the provider did not confirm, or of somebody who may not enter.
+    """Count a login that the provider did not confirm, or of a person who may not use the console.
 
-    It is counted apart from wrong passwords, so that who fails at the provider can still log in by a password.
+    It is counted separately from wrong passwords, so that somebody who fails at the provider can still log in with a
+    password.
     """
     _failed(cursor, _at_provider(client_addr))
 
@@ -146,7 +147,7 @@ def _wait_s(cursor: Any, counted: tuple[str, ...]) -> int:
 
 
 def _bound(counted: str, failures: int) -> int:
-    """Return how long the next try has to wait after the last failure, seconds."""
+    """Return how long after the last failure the next attempt is allowed, seconds."""
     beyond = failures - _BOUNDS[counted.partition(" ")[0]]
     return 0 if beyond < 0 else min(_LONGEST_WAIT_S, _FIRST_WAIT_S << min(beyond, 10))
 
@@ -160,7 +161,7 @@ def _failed(cursor: Any, counted: tuple[str, ...]) -> None:
             " last_at = VALUES(last_at)",
             (one, _FORGOTTEN_S),
         )
-    # What is forgotten is removed as new failures come, so that a guesser's names do not fill the table.
+    # Expired counts are deleted when new failures come, so that guessed names do not fill the table.
     cursor.execute(
         "DELETE FROM console_login_failure WHERE last_at < UTC_TIMESTAMP(3) - INTERVAL %s SECOND LIMIT 100",
         (_FORGOTTEN_S,),

@@ -1,4 +1,4 @@
-"""Passwords: what one must be, and argon2id, by which they are kept (RFC 9106)."""
+"""Passwords: the rules for new ones, and hashing with argon2id (RFC 9106)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 import argon2
 
-#: Characters. The lower bound and the want of any rule about kinds of characters follow NIST SP 800-63B.
+#: Shortest and longest password, characters. The minimum, and having no rules about kinds of characters, follow NIST
+#: SP 800-63B.
 LEAST, MOST = 12, 256
-#: Each check takes 64 MiB and a core for some ten milliseconds: so many at a time, and no login can exhaust the host.
+#: Each check takes 64 MiB and a core for some ten milliseconds: this limits how many run at the same time, so that
+#: logins cannot exhaust the host.
 _AT_ONCE = threading.BoundedSemaphore(2)
 _HASHER = argon2.PasswordHasher()
-#: Compared with where there is no hash, so that the answer takes as long.
+#: Used if there is no hash, so that the answer takes the same time.
 _NOBODYS = _HASHER.hash("")
 
 
@@ -26,14 +28,14 @@ class UnfitPasswordError(ValueError):
 
 
 def hashed(password: str, name: str) -> str:
-    """Return how a password is kept.
+    """Return a password's hash for storing.
 
     Args:
         password: of the user.
         name: of the user.
 
     Raises:
-        UnfitPasswordError: it is too short, too long, or the name.
+        UnfitPasswordError: the password is too short, too long, or equal to the name.
         BusyError: no turn came within a second.
     """
     if len(password) < LEAST:
@@ -49,11 +51,11 @@ def hashed(password: str, name: str) -> str:
 
 
 def fits(kept: str | None, password: str) -> bool:
-    """Whether a password is the one that is kept.
+    """Whether a password matches a stored hash.
 
     Args:
-        kept: its hash; None where there is no such user or it has none, which takes as long.
-        password: that was given.
+        kept: the hash; None if there is no such user or it has no password; the check then takes the same time.
+        password: the one to check.
 
     Raises:
         BusyError: no turn came within a second.

@@ -1,7 +1,7 @@
-"""Projects: each has a filter for each log, and who belongs to some sees the lines that fit one of them, and no others.
+"""Projects: each has a filter for each log, and members of projects see only lines that match one of their projects.
 
-The filters of all projects of a person count at once, and none is chosen on a page: what a person sees then depends on
-who that is and on no parameter of a request.
+The filters of all projects of a person apply together, and no page lets people choose a project: so what a person may
+see depends only on who it is, and on no parameter of a request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Project(NamedTuple):
 
     Attributes:
         name: unique.
-        filters: by the log's table, in the query language; empty for no line of it.
+        filters: in the query language, by the log's table; empty for none of its lines.
         members: names of users.
     """
 
@@ -43,7 +43,7 @@ def everything(cursor: Any) -> list[Project]:
 
 
 def of_user(cursor: Any, user_id: int) -> list[Project]:
-    """Return the projects of a user by name, without their members."""
+    """Return the projects of a user, by name, without their members."""
     cursor.execute(
         "SELECT p.name, p.access_filter, p.error_filter FROM console_project p"
         " JOIN console_member m ON m.project_id = p.project_id WHERE m.user_id = %s ORDER BY p.name",
@@ -53,15 +53,15 @@ def of_user(cursor: Any, user_id: int) -> list[Project]:
 
 
 def put(cursor: Any, actor: Actor, project: Project) -> None:
-    """Make a project, or replace the one of its name.
+    """Create a project, or replace the one with its name.
 
     Args:
         cursor: of the transaction.
-        actor: who does it.
-        project: whose filters can be read.
+        actor: who makes the change.
+        project: with valid filters.
 
     Raises:
-        UnfitUserError: there is no user of a member's name.
+        UnfitUserError: there is no user with a member's name.
     """
     found = {name: users.find(cursor, name) for name in project.members}
     if unknown := sorted(name for name, user in found.items() if user is None):
@@ -85,7 +85,7 @@ def remove(cursor: Any, actor: Actor, name: str) -> bool:
     """Remove a project; return whether there was one.
 
     Raises:
-        UnfitUserError: it has members, who might see everything without it.
+        UnfitUserError: the project has members, who without it might see everything.
     """
     number = _number(cursor, name)
     if number is None:
@@ -99,7 +99,7 @@ def remove(cursor: Any, actor: Actor, name: str) -> bool:
 
 
 def _number(cursor: Any, name: str) -> int | None:
-    # Locked, so that a removal and a new member do not pass each other.
+    # Locked, so that no member can be added while the project is removed.
     cursor.execute("SELECT project_id FROM console_project WHERE name = %s FOR UPDATE", (name,))
     row = cursor.fetchone()
     return int(row[0]) if row else None

@@ -6,16 +6,16 @@ import enum
 
 
 class Role(enum.StrEnum):
-    """Each role may do what the ones before it may."""
+    """Each role includes the ones before it."""
 
-    #: Looks at everything.
+    #: May see everything.
     VIEWER = "viewer"
-    #: Silences alerts and replays quarantined lines.
+    #: May silence alerts and replay quarantined lines.
     OPERATOR = "operator"
-    #: Adds and changes users.
+    #: May add and change users.
     ADMIN = "admin"
 
     def includes(self, other: Role) -> bool:
-        """Whether who has this role may do what the other one may."""
+        """Whether this role includes the other one."""
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(other)

@@ -1,16 +1,16 @@
-"""Searches that people keep by name, for themselves or for everybody."""
+"""Searches that people save under a name, for themselves or for everybody."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, NamedTuple
 
-#: What one person may keep.
+#: The most searches that one person may save.
 _MOST = 500
 
 
 class TooManyError(Exception):
-    """A person keeps too many."""
+    """A person has too many saved searches."""
 
 
 class Saved(NamedTuple):
@@ -19,7 +19,7 @@ class Saved(NamedTuple):
     Attributes:
         name: unique among those of its owner.
         owner: name of the user.
-        shared: everybody sees it.
+        shared: whether everybody sees it.
         state: the parameters of the search, by name.
     """
 
@@ -30,7 +30,7 @@ class Saved(NamedTuple):
 
 
 def visible(cursor: Any, user_id: int) -> list[Saved]:
-    """Return a person's own, and those that others share, by name."""
+    """Return a person's own searches and those that others share, by name."""
     cursor.execute(
         "SELECT q.name, u.name, q.shared, q.state FROM console_query q JOIN console_user u ON u.user_id = q.user_id"
         " WHERE q.user_id = %s OR q.shared ORDER BY q.name, u.name",
@@ -40,10 +40,10 @@ def visible(cursor: Any, user_id: int) -> list[Saved]:
 
 
 def keep(cursor: Any, user_id: int, name: str, state: dict[str, str], *, shared: bool) -> None:
-    """Keep a search; one that its owner had under this name is replaced.
+    """Save a search; if its owner has one with this name, it is replaced.
 
     Raises:
-        TooManyError: it would be one too many.
+        TooManyError: the owner has the maximum number already.
     """
     cursor.execute("SELECT COUNT(*) FROM console_query WHERE user_id = %s AND name <> %s", (user_id, name))
     if cursor.fetchone()[0] >= _MOST:
@@ -56,6 +56,6 @@ def keep(cursor: Any, user_id: int, name: str, state: dict[str, str], *, shared:
 
 
 def forget(cursor: Any, user_id: int, name: str) -> bool:
-    """Remove a person's own; return whether there was one."""
+    """Remove a person's own search; return whether there was one."""
     removed: int = cursor.execute("DELETE FROM console_query WHERE user_id = %s AND name = %s", (user_id, name))
     return removed > 0

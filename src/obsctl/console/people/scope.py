@@ -1,7 +1,7 @@
-"""Which lines a person sees, as a part of the tree of every filter; pure.
+"""Which lines a person may see, as a part of every filter's tree; pure.
 
-The part is joined to what a person asks for as a tree, and never as a text: there is nothing in a filter that could end
-it or turn it around.
+This part is combined with the person's filter as trees, never as texts: so nothing in a filter can end it or negate
+it.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from obsctl.query.parse import parse
 from obsctl.query.sql import Sql, to_sql
 from obsctl.query.tree import All, Node, Not, conjunction, disjunction
 
-#: What the roll-ups know of a line.
+#: The fields of a line that the roll-ups have.
 _COUNTED_BY = frozenset(("host",))
 
 
 class UnreadableProjectError(Exception):
-    """The filter of a project cannot be read any more; the message names the project."""
+    """The filter of a project has become invalid; the message names the project."""
 
 
 class NotCountedError(Exception):
-    """The roll-ups do not say which requests belong to a person's projects; the message names one of them."""
+    """The roll-ups cannot tell which requests belong to a person's projects; the message names one of these."""
 
 
 class Scope(NamedTuple):
     """The lines that a person sees.
 
     Attributes:
-        projects: whose lines, of any of them; None for every line.
+        projects: the person may see lines of any of these; None for every line.
     """
 
     projects: tuple[Project, ...] | None
 
     def narrowed(self, text: str, table: Table) -> Node:
-        """Return the tree of a filter, for the lines of the scope alone.
+        """Return the tree of a filter, restricted to the lines of the scope.
 
         Args:
             text: of the filter; empty for all lines.
             table: of the lines.
 
         Raises:
-            QueryError: it is no filter of this table.
+            QueryError: the filter is invalid for this table.
             UnreadableProjectError: a project's filter cannot be read.
         """
         asked = parse(text.strip() or "*", table)
@@ -55,7 +55,7 @@ class Scope(NamedTuple):
         """Return the condition by which the roll-ups count the scope's requests.
 
         Raises:
-            NotCountedError: they cannot.
+            NotCountedError: the roll-ups cannot tell these requests.
             UnreadableProjectError: a project's filter cannot be read.
         """
         if self.projects is None:

@@ -1,7 +1,7 @@
-"""Sessions: what a browser shows instead of a password after the login.
+"""Sessions: a browser's credentials after the login.
 
-The browser has a random token, the database its hash. So two consoles know the same sessions, and who reads the table
-cannot take one over.
+The browser has a random token, the database its hash. So two consoles share the sessions, and nobody who reads the
+table can take one over.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from obsctl.console.people.roles import Role
 
 _TOKEN_BYTES = 32
-#: ``seen_at`` is written at most so often, seconds.
+#: Shortest time between two updates of ``seen_at``, seconds.
 _SEEN_EVERY_S = 60
 _AGENT = 255
 
@@ -33,15 +33,15 @@ class Lifetime(NamedTuple):
 
 
 class Person(NamedTuple):
-    """Whose request it is.
+    """The person who makes a request.
 
     Attributes:
         user_id: number of the user.
         name: of the user.
-        role: as it is now.
-        csrf: what a changing request must repeat; a page of another site does not know it. Empty with an API token.
-        must_change: the password is to be changed before anything else.
-        token: the name of the API token that the request shows; empty for a session.
+        role: the present one.
+        csrf: the value that a changing request must repeat, unknown to pages of other sites; empty with an API token.
+        must_change: whether the password must be changed before anything else.
+        token: the name of the request's API token; empty for a session.
     """
 
     user_id: int
@@ -53,13 +53,13 @@ class Person(NamedTuple):
 
 
 class Open(NamedTuple):
-    """A session of a user, as its owner sees it.
+    """A user's session, as shown to the user.
 
     Attributes:
-        id: the token's hash, in hexadecimal digits.
-        client_addr: where its login came from.
+        id: the token's hash, in hexadecimal.
+        client_addr: the address from which the login came.
         user_agent: of the browser.
-        created_at, seen_at: login and last request (UTC).
+        created_at, seen_at: time of login and of the last request (UTC).
     """
 
     id: str
@@ -70,7 +70,7 @@ class Open(NamedTuple):
 
 
 def begin(cursor: Any, user_id: int, client_addr: str, user_agent: str, lifetime: Lifetime) -> str:
-    """Begin a session and return its token; the user's sessions that have ended are removed."""
+    """Begin a session and return its token; the user's expired sessions are removed."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     cursor.execute(
         "DELETE FROM console_session WHERE user_id = %s"
@@ -86,7 +86,7 @@ def begin(cursor: Any, user_id: int, client_addr: str, user_agent: str, lifetime
 
 
 def find(cursor: Any, token: str, lifetime: Lifetime) -> Person | None:
-    """Return whose session a token is; None where there is none, where it has ended, or the user may not log in."""
+    """Return the person of a session's token; None if there is no such session, it ended, or the user is disabled."""
     cursor.execute(
         "SELECT u.user_id, u.name, u.role, u.must_change, TIMESTAMPDIFF(SECOND, s.seen_at, UTC_TIMESTAMP(3))"
         " FROM console_session s JOIN console_user u ON u.user_id = s.user_id"
@@ -110,7 +110,7 @@ def end(cursor: Any, token: str) -> None:
 
 
 def end_of_user(cursor: Any, user_id: int, session_id: str) -> bool:
-    """End a session of a user, known by its id; return whether there was one."""
+    """End a user's session by its id; return whether there was one."""
     try:
         token_hash = bytes.fromhex(session_id)
     except ValueError:
@@ -122,12 +122,12 @@ def end_of_user(cursor: Any, user_id: int, session_id: str) -> bool:
 
 
 def end_all(cursor: Any, user_id: int, *, but: str = "") -> None:
-    """End all sessions of a user, except the one that has a token."""
+    """End all sessions of a user, except the one with the given token."""
     cursor.execute("DELETE FROM console_session WHERE user_id = %s AND token_hash <> %s", (user_id, _hash(but)))
 
 
 def of_user(cursor: Any, user_id: int) -> list[Open]:
-    """Return a user's sessions, the last used first."""
+    """Return a user's sessions, the most recently used first."""
     cursor.execute(
         "SELECT token_hash, client_addr, user_agent, created_at, seen_at FROM console_session"
         " WHERE user_id = %s ORDER BY seen_at DESC",
@@ -140,12 +140,12 @@ def of_user(cursor: Any, user_id: int) -> list[Open]:
 
 
 def id_of(token: str) -> str:
-    """Return the id that the owner of a session sees for it."""
+    """Return the id under which a session is shown to its user."""
     return _hash(token).hex()
 
 
 def csrf_of(token: str) -> str:
-    """Return what changing requests of a session must repeat: it follows from the token, and not the other way."""
+    """Return the value that changing requests must repeat: it is derived from the token, which it does not reveal."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""API tokens: what a program shows instead of a login.
+"""API tokens: credentials of programs.
 
-A token has the rights of its user and no more: a role of its own bounds it further, and it ends by itself. The database
-has its hash, as of a session.
+A token has at most the rights of its user, limited further by its own role, and it expires. The database has its hash,
+as for a session.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from obsctl.console.people.roles import Role
 from obsctl.console.people.sessions import Person
 from obsctl.console.people.users import UnfitUserError, User
 
-#: By which a token is recognised where it was left behind, as by the scanners of repositories.
+#: A prefix by which people and secret scanners recognise a leaked token.
 PREFIX = "obs_"
 MOST_DAYS = 365
 NAME_WIDTH = 100
 _BYTES = 32
-#: What one user may have.
+#: The most tokens that one user may have.
 _MOST = 50
-#: ``used_at`` is written at most so often, seconds.
+#: Shortest time between two updates of ``used_at``, seconds.
 _USED_EVERY_S = 60
 
 
 class Wanted(NamedTuple):
-    """A token to be made.
+    """A token to create.
 
     Attributes:
         name: what it is for.
         role: what it may do at most.
-        days: after which it ends, 1 to :data:`MOST_DAYS`.
+        days: after which it expires, 1 to :data:`MOST_DAYS`.
     """
 
     name: str
@@ -43,15 +43,15 @@ class Wanted(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A token, without what is secret.
+    """A token, without its secret.
 
     Attributes:
         id: its number.
         owner: name of the user.
         name: what it is for.
         role: what it may do at most.
-        created_at, expires_at: its time (UTC).
-        used_at: of its last request, to the minute (UTC); None for never.
+        created_at, expires_at: time of creation and of expiry (UTC).
+        used_at: time of its last request, to the minute (UTC); None for never.
     """
 
     id: int
@@ -64,16 +64,16 @@ class Token(NamedTuple):
 
 
 def add(cursor: Any, actor: Actor, user: User, wanted: Wanted) -> str:
-    """Make a token and return it; it cannot be read again.
+    """Create a token and return it; it cannot be read again.
 
     Args:
         cursor: of the transaction.
-        actor: who makes it.
+        actor: who creates it.
         user: whose it is.
-        wanted: what for, and how long.
+        wanted: its properties.
 
     Raises:
-        UnfitUserError: the role is more than the user's, the time too long, or the user has too many tokens.
+        UnfitUserError: the role is higher than the user's, the time is too long, or the user has too many tokens.
     """
     if wanted.days > MOST_DAYS:
         raise UnfitUserError(f"a token ends after at most {MOST_DAYS} days")
@@ -94,7 +94,7 @@ def add(cursor: Any, actor: Actor, user: User, wanted: Wanted) -> str:
 
 
 def find(cursor: Any, token: str) -> Person | None:
-    """Return whose token it is, with what it may do; None where it is none, has ended, or its user is disabled."""
+    """Return the person of a token, with its rights; None if it is invalid, has expired, or its user is disabled."""
     cursor.execute(
         "SELECT u.user_id, u.name, u.role, t.role, t.name, TIMESTAMPDIFF(SECOND, t.used_at, UTC_TIMESTAMP(3))"
         " FROM console_token t JOIN console_user u ON u.user_id = t.user_id"
@@ -112,7 +112,7 @@ def find(cursor: Any, token: str) -> Person | None:
 
 
 def everybodys(cursor: Any) -> list[Token]:
-    """Return all tokens, by owner and name."""
+    """Return all tokens, sorted by owner and name."""
     return _read(cursor, "TRUE", ())
 
 

@@ -1,4 +1,4 @@
-"""The users of the console, kept in the database."""
+"""The users of the console, stored in the database."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class User(NamedTuple):
 
     Attributes:
         id: its number.
-        disabled: may not log in.
-        password_hash: as argon2 writes it; None for a user that has no password.
-        must_change: the password was given by another person, and is to be changed before anything else.
+        disabled: whether it may not log in.
+        password_hash: in argon2's encoding; None for a user without a password.
+        must_change: whether another person has set the password, and the user must change it before anything else.
         created_at: when it was added (UTC).
     """
 
@@ -44,7 +44,7 @@ _SELECT = "SELECT user_id, name, role, disabled, password_hash, must_change, cre
 
 
 def find(cursor: Any, name: str) -> User | None:
-    """Return the user of a name; None also for a text that cannot be one."""
+    """Return the user with a name; None also for a text that cannot be a name."""
     if not _NAME.fullmatch(name):
         return None
     cursor.execute(_SELECT + " WHERE name = %s", (name,))
@@ -66,12 +66,11 @@ def add(cursor: Any, actor: Actor, name: str, role: Role, password: str | None, 
         actor: who adds it.
         name: of the user.
         role: of the user.
-        password: None for a user that cannot log in by one: it is there for its tokens, or others
-            vouch for it.
-        must_change: the user changes the password before anything else.
+        password: None for a user without one: it uses only tokens, or logs in through a provider or a proxy.
+        must_change: whether the user must change the password before anything else.
 
     Raises:
-        UnfitUserError: the name cannot be used, or is taken.
+        UnfitUserError: the name is invalid or taken.
         UnfitPasswordError: the password cannot be used.
     """
     if not _NAME.fullmatch(name):
@@ -85,7 +84,7 @@ def add(cursor: Any, actor: Actor, name: str, role: Role, password: str | None, 
             (name, role, kept, must_change),
         )
     except Exception as error:
-        # Another console added it in between.
+        # Another console has added it meanwhile.
         if error.args and error.args[0] == _DUPLICATE:
             raise UnfitUserError(f"there is a user {name} already") from None
         raise
@@ -93,14 +92,14 @@ def add(cursor: Any, actor: Actor, name: str, role: Role, password: str | None, 
 
 
 def set_password(cursor: Any, actor: Actor, user: User, password: str, *, must_change: bool = False) -> None:
-    """Give a user another password, and end all its sessions.
+    """Set a user's password, and end all its sessions.
 
     Args:
         cursor: of the transaction.
-        actor: who gives it.
+        actor: who sets it.
         user: whose it is.
         password: the new one.
-        must_change: the user changes it before anything else.
+        must_change: whether the user must change it before anything else.
 
     Raises:
         UnfitPasswordError: the password cannot be used.
@@ -111,11 +110,11 @@ def set_password(cursor: Any, actor: Actor, user: User, password: str, *, must_c
 
 
 def change_own_password(cursor: Any, actor: Actor, user: User, password: str, token: str) -> None:
-    """Give a user the password that it chose, and end all its sessions but the one that has the token.
+    """Set the password that a user chose, and end all its sessions except the one with the token.
 
     Raises:
         UnfitPasswordError: the password cannot be used.
-        UnfitUserError: it is the present one.
+        UnfitUserError: it is the present password.
     """
     if fits(user.password_hash, password):
         raise UnfitUserError("this is the present password")
@@ -125,7 +124,7 @@ def change_own_password(cursor: Any, actor: Actor, user: User, password: str, to
 
 
 def set_role(cursor: Any, actor: Actor, user: User, role: Role) -> None:
-    """Give a user another role; it counts from the next request on.
+    """Change a user's role, from the next request on.
 
     Raises:
         UnfitUserError: no admin would be left.
@@ -137,7 +136,7 @@ def set_role(cursor: Any, actor: Actor, user: User, role: Role) -> None:
 
 
 def disable(cursor: Any, actor: Actor, user: User, *, disabled: bool = True) -> None:
-    """Keep a user from logging in, and end all its sessions; or allow it again.
+    """Disable a user and end all its sessions, or enable it again.
 
     Raises:
         UnfitUserError: no admin would be left.
@@ -150,7 +149,7 @@ def disable(cursor: Any, actor: Actor, user: User, *, disabled: bool = True) -> 
 
 
 def remove(cursor: Any, actor: Actor, user: User) -> None:
-    """Remove a user with its sessions, tokens, memberships, saved searches and what a provider knows it as.
+    """Remove a user with its sessions, tokens, memberships, saved searches and links to providers.
 
     Raises:
         UnfitUserError: no admin would be left.

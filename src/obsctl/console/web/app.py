@@ -86,7 +86,7 @@ def build(config: ConsoleConfig) -> Any:
     app.state.door = Door(pool, lifetime, config.people, https=https)
     app.state.provider = app.state.provider_turns = None
     if config.people.oidc is not None:
-        # Its libraries are loaded where it is used.
+        # Imported here, so that its libraries are only loaded if it is used.
         from obsctl.console.oidc.provider import Provider
         from obsctl.console.web.routes import oidc
 
@@ -123,10 +123,10 @@ async def _start() -> Response:
 
 
 async def _health(request: Request) -> dict[str, str]:
-    """Say that the console answers, to whom is not logged in; what else is away is said by what needs it.
+    """Say that the console answers; takes no login. The calls that need Kafka or the database report their outages.
 
-    ``redis`` is there where the live statistics are written to one, which no page shows: ``writing``, ``standby``
-    (another console writes), ``waiting`` (no lines come from Kafka) or ``away``.
+    ``redis`` is present if the live statistics are written to Redis, which no page shows: ``writing``, ``standby``
+    (another console writes), ``waiting`` (no lines come from Kafka) or ``away`` (Redis does not answer).
     """
     live: Live | None = request.app.state.live
     redis = {"redis": live.redis.state} if live is not None and live.redis is not None else {}
@@ -134,7 +134,7 @@ async def _health(request: Request) -> dict[str, str]:
 
 
 def _shown(request: Request, problem: ProblemError) -> Response:
-    """Return a problem as a program or a person reads it."""
+    """Return a problem as JSON for a program, or as a page for a person."""
     return answer(problem) if request.url.path.startswith("/v1/") else trouble_page(request, problem)
 
 
@@ -155,5 +155,5 @@ async def _away(request: Request, error: Exception) -> Response:
 
 
 async def _bug(request: Request, _: Exception) -> Response:
-    # The framework logs the traceback itself.
+    # The framework itself logs the traceback.
     return _shown(request, ProblemError(500, "internal-error", "the console failed; its journal says why"))

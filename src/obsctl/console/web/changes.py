@@ -1,4 +1,4 @@
-"""A change that a person makes: in one transaction with its record, and refused with its reason."""
+"""Runs a change by a person: in one transaction with its audit record; a refusal gives its reason."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 
 def change(request: Request, person: Person, action: Callable[[Any, Actor], T]) -> T:
-    """Run a change and return what it returns.
+    """Run a change and return its result.
 
     Args:
         request: of the person.
         person: who makes it.
-        action: gets the transaction's cursor, and who is recorded.
+        action: gets the transaction's cursor and the actor to record.
 
     Raises:
-        ProblemError: it is refused.
+        ProblemError: the change is refused.
     """
     pool: Pool = request.app.state.pool
     actor = Actor(person.name, client_addr(request), person.token)

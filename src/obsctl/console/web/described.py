@@ -1,6 +1,6 @@
-"""The description of the API (OpenAPI 3.1): what FastAPI knows of the calls, and how each of them signs in.
+"""The description of the API (OpenAPI 3.1): FastAPI's description of the calls, and the login that each of them takes.
 
-What a call takes follows from its dependencies, which are what refuses a request (:mod:`obsctl.console.web.guard`).
+The login that a call takes follows from its dependencies, which also enforce it (:mod:`obsctl.console.web.guard`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from obsctl.console.web.problems import MEDIA_TYPE, SCHEMA
 SESSION, CSRF, TOKEN = "session", "csrf", "token"
 #: Calls that take no login.
 OPEN = frozenset(("/v1/health",))
-#: What each call that takes a login may answer, by the status: the name among the shared answers, and when.
+#: The answers that each call with a login may give, by status: the name among the shared answers, and the reason.
 _REFUSALS = {
     "401": ("NotLoggedIn", "there is no login, or the token is not valid (`not-logged-in`)"),
     "403": (
@@ -34,7 +34,7 @@ _RETRY_AFTER = {"retry-after": {"description": "seconds to wait", "schema": {"ty
 
 
 def describe(app: FastAPI, calls: Sequence[BaseRoute], cookie: str) -> None:
-    """Have an application describe how its calls sign in.
+    """Add the logins of its calls to an application's description.
 
     Args:
         app: with all of its routes.
@@ -100,7 +100,7 @@ def _schemes(cookie: str) -> dict[str, Any]:
 
 
 def _security(asked: set[Callable[..., Any]], *, changes: bool) -> list[dict[str, list[str]]]:
-    """Return the ways to sign in of which a call takes each one."""
+    """Return the kinds of login that a call takes; any of them is enough."""
     role = Role.ADMIN if admin in asked else Role.OPERATOR if operator in asked else Role.VIEWER
     session: dict[str, list[str]] = {SESSION: [role.value]}
     if changes:

@@ -1,4 +1,4 @@
-"""What the ways to log in have in common: the page, where a login leads to, and the session that it begins."""
+"""Shared by all ways to log in: the page, where a login leads to, and the session that it begins."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def login_page(
     trouble: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the login.
+    """Return the login page.
 
     Args:
         request: of the page.
         path: where the login leads to.
         status: of HTTP.
-        name: that was given.
-        trouble: why the last try came to nothing.
+        name: that was entered.
+        trouble: why the last attempt failed.
         headers: of the answer.
     """
     config: ConsoleConfig = request.app.state.config
@@ -48,7 +48,7 @@ def login_page(
 
 
 async def entered(request: Request, token: str, path: str) -> Response:
-    """Return the answer to a login, and end the session that the browser had, so that nobody can have planted it."""
+    """Return the answer to a login, and end the browser's previous session, which somebody else may have planted."""
     door: Door = request.app.state.door
     pool: Pool = request.app.state.pool
     former = door.token(request)

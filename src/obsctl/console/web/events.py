@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, 9.2) of what arrives in Kafka: they end with their reader's login."""
+"""Server-sent events (WHATWG HTML, 9.2) about what arrives in Kafka; they end when the reader's login ends."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.scope import scope_of
 
 MEDIA_TYPE = "text/event-stream"
-#: How soon a browser asks again after a connection was lost, milliseconds.
+#: How soon a browser reconnects after the connection was lost, milliseconds.
 _RETRY = b"retry: 2000\n\n"
-#: A proxy ends a connection on which nothing is sent for long; so often something is, and so often it is looked
-#: whether its reader is still logged in and still sees the same lines (seconds).
+#: How often something is sent at least, because proxies end idle connections; and how often it is checked that the
+#: reader is still logged in and may still see the same lines (seconds).
 _HEARTBEAT_S = 15.0
 _HEARTBEAT = b":\n\n"
 
 
 def live_of(request: Request) -> Live:
-    """Return what this console shows live.
+    """Return the console's live views.
 
     Raises:
-        ProblemError: it has no access to Kafka.
+        ProblemError: the console has no access to Kafka.
     """
     live: Live | None = request.app.state.live
     if live is None:
@@ -51,17 +51,17 @@ def event(name: str, data: bytes) -> bytes:
 
 
 class Events(StreamingResponse):
-    """Answers with events for as long as the browser wants them, its login lasts, and the same lines are open to it.
+    """Answers with events until the browser leaves, its login ends, or it may see other lines than before.
 
-    ``ready`` says that lines are read from now on, ``trouble`` why they are not.
+    The event ``ready`` says that lines are read from now on, ``trouble`` why they are not.
 
     Args:
         request: whose login it is.
-        lines: which lines the person who asks sees.
+        lines: which lines the person may see.
         feed: where the lines come from.
-        due: returns the events that are due; asked only once lines are read.
-        every_s: seconds from one question to the next.
-        ended: called at the end, also where no event was sent.
+        due: returns the events that are due; called only once lines are read.
+        every_s: seconds between two calls of ``due``.
+        ended: called at the end, even if no event was sent.
     """
 
     def __init__(
@@ -114,5 +114,6 @@ async def _still_sees(request: Request, lines: Lines) -> bool:
     except ProblemError:
         return False
     except DatabaseAwayError:
-        # What arrives in Kafka is shown without the database; nothing else can be asked meanwhile.
+        # While the database does not answer, the events continue, because they only need Kafka; the login cannot be
+        # checked then.
         return True

@@ -1,4 +1,4 @@
-"""A search for a browser: it runs in its own thread, sends lines as it finds them, and ends with its reader."""
+"""A search for a browser: it runs in its own thread, sends lines as it finds them, and ends when the browser leaves."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from obsctl.search.question import Place, Question
 from obsctl.search.run import histogram, plain, search
 from obsctl.search.windows import Windows
 
-#: Seconds that a statement may take beyond the search's own time before the connection is given up.
+#: How long a statement may exceed the search's time limit before the connection is dropped, seconds.
 _MARGIN_S = 5.0
-#: What a part of a histogram may stand for, seconds, and how many parts one has at most.
+#: The possible lengths of a part of a histogram, seconds, and the most parts of one.
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 7 * 86_400)
 _MOST_PARTS = 120
 
 
 class Wanted(NamedTuple):
-    """What is searched, and how far.
+    """A search and its limits.
 
     Attributes:
-        question: the statement.
-        windows: the time in which it is.
+        question: the statement to run.
+        windows: the time range.
         limit: how many lines at most.
         seconds: how long.
         before: only lines older than this one.
@@ -49,9 +49,9 @@ async def stream(
     """Yield messages as JSON lines; when the client disconnects, the statement that produces them is killed.
 
     Args:
-        pool: of connections; the messages get one of their own.
-        seconds: that they may take.
-        messages: makes them, with a cursor. One more, of the ``kind`` ``problem``, follows where the database fails.
+        pool: of connections; the search gets its own one.
+        seconds: time limit.
+        messages: yields them, given a cursor. If the database fails, a message of the ``kind`` ``problem`` follows.
     """
     loop = asyncio.get_running_loop()
     out: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -93,9 +93,10 @@ async def stream(
 
 
 def lines(cursor: Any, wanted: Wanted) -> Iterator[dict[str, Any]]:
-    """Yield a search: ``lines`` (newest first, and ``reached``, from where on all was looked at), and at last ``end``.
+    """Yield a search: ``lines`` (newest first, with ``reached``, from where on all was searched), and at last ``end``.
 
-    Its ``whole``: the search came to its end; ``next``: where the next page begins, or None.
+    In ``end``, ``whole`` says whether the whole time range was searched, and ``next`` where the next page begins, or
+    None.
     """
     fields = wanted.question.fields
     last: Place | None = wanted.before
@@ -116,7 +117,7 @@ def lines(cursor: Any, wanted: Wanted) -> Iterator[dict[str, Any]]:
 def counts(cursor: Any, wanted: Wanted) -> Iterator[dict[str, Any]]:
     """Yield how many lines there are by time: ``counts`` (``at``: beginnings, seconds since the epoch; ``lines``).
 
-    The beginning of a part may stand in two messages, whose numbers are added. At last ``end``, with ``whole``.
+    A part may be in two messages; its numbers must be added. At last ``end``, with ``whole``.
     """
     windows = wanted.windows
     span_s = (windows.reached - windows.since).total_seconds()
@@ -137,7 +138,7 @@ def counts(cursor: Any, wanted: Wanted) -> Iterator[dict[str, Any]]:
 
 
 def cursor_of(place: Place) -> str:
-    """Return where a page ends, as a text that the next request repeats."""
+    """Return where a page ends, as a text for the next request."""
     moment = round(place.ts.timestamp() * 1000)
     return base64.urlsafe_b64encode(moment.to_bytes(8, "big") + place.line_id).decode().rstrip("=")
 

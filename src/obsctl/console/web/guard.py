@@ -1,4 +1,4 @@
-"""What stands before every page and every call: headers, the size of a request, who asks, and from which page.
+"""Checks for every page and call: headers, size of the request, the person, and the page that the request comes from.
 
 Sources: Content Security Policy Level 3, OWASP's cheat sheets for session management and cross-site request forgery.
 """
@@ -21,11 +21,11 @@ from obsctl.console.people.roles import Role
 from obsctl.console.people.sessions import Lifetime, Person
 from obsctl.console.web.problems import ProblemError, answer
 
-#: Bytes of a request's body.
+#: Largest body of a request, bytes.
 _MOST_BYTES = 64 * 1024
-#: Methods that change nothing.
+#: HTTP methods that change nothing.
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-#: In which a changing request repeats what follows from the session.
+#: The header in which a changing request repeats the session's CSRF value.
 CSRF_HEADER = "x-csrf-token"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -38,11 +38,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Headers:
-    """Adds the headers of each answer, and refuses a body that is too large. An ASGI application around another.
+    """Adds the headers of each answer, and refuses a body that is too large. An ASGI application around another one.
 
     Args:
-        application: the other one.
-        https: whether browsers are to ask by https alone from now on.
+        application: the wrapped one.
+        https: whether browsers must use only https from now on.
     """
 
     def __init__(self, application: Any, *, https: bool) -> None:
@@ -85,12 +85,12 @@ class Headers:
 
 
 class Door:
-    """Knows by a request's cookie who asks.
+    """Finds the person of a request by its cookie.
 
     Args:
         pool: of connections.
         lifetime: of sessions.
-        people: what proxies say.
+        people: the configuration of trusted proxies.
         https: whether the console itself speaks TLS.
     """
 
@@ -100,44 +100,44 @@ class Door:
         self._proxies = people.proxies
         self.lifetime = lifetime
         self.https = https
-        #: The prefix has browsers refuse the cookie from anywhere but this very host, by https.
+        #: With this prefix browsers accept the cookie only from this host and over https.
         self.cookie = "__Host-obsctl" if https else "obsctl"
 
     def token(self, request: Request) -> str:
-        """Return the token that a request shows; empty for none."""
+        """Return the session's token in a request; empty for none."""
         return request.cookies.get(self.cookie, "")
 
     async def person(self, request: Request) -> Person | None:
-        """Return who asks; None where nobody is logged in."""
+        """Return the person who makes a request; None if nobody is logged in."""
         token = self.token(request)
         if not token:
             return None
         person = await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
         vouched = self.vouched(request)
-        # A proxy that speaks for another person than the session's: that one is to log in.
+        # The proxy names another person than the session does: that person has to log in.
         return None if person and vouched and vouched != person.name else person
 
     def vouched(self, request: Request) -> str:
-        """Return for which user a trusted proxy speaks; empty for none."""
+        """Return the user that a trusted proxy names; empty for none."""
         given = request.headers.getlist(self._header) if self._header else []
         peer = request.client.host if request.client else ""
         return given[0].strip().lower() if len(given) == 1 and self._proxies.trusts(peer) else ""
 
     def client_addr(self, request: Request) -> str:
-        """Return the address that a request comes from, where a trusted proxy says so the one in front of it."""
+        """Return the address that a request comes from; from a trusted proxy, the address that the proxy states."""
         peer = request.client.host if request.client else ""
         return self._proxies.client(peer, ",".join(request.headers.getlist("x-forwarded-for")))
 
 
 async def caller(request: Request) -> Person:
-    """Return who asks, for a call of the API: by the token that the request shows, or else by its session.
+    """Return who makes a call of the API: by the request's token, or otherwise by its session.
 
-    A request with a token is judged by the token alone, whatever cookie it has. It needs no proof that a page of this
+    If a request has a token, only the token counts, whatever cookie it has. It needs no proof that a page of this
     console made it, because no other site's page can know a token.
 
     Raises:
-        ProblemError: there is no login, or the token is not valid; or a changing request does not come from a page of
-            this console.
+        ProblemError: there is no login, the token is invalid, or a changing request does not come from a page of this
+            console.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -161,59 +161,59 @@ def _by_token(pool: Pool, token: str, address: str) -> Person:
     raise ProblemError(401, "not-logged-in", detail, headers={"www-authenticate": "Bearer"})
 
 
-#: Of a call of the API that is open to who has to change the password first.
+#: Parameter of a call of the API that is allowed even before a required change of the password.
 Caller = Annotated[Person, Depends(caller)]
 
 
 async def logged_in(person: Caller) -> Person:
-    """Return who asks, for a call of the API.
+    """Return who makes a call of the API.
 
     Raises:
-        ProblemError: as :func:`caller`; or the password is to be changed first.
+        ProblemError: as :func:`caller`; or the password must be changed first.
     """
     if person.must_change:
         raise ProblemError(403, "change-password", "change the password first: /account")
     return person
 
 
-#: Of a call of the API that takes a login.
+#: Parameter of a call of the API that needs a login.
 LoggedIn = Annotated[Person, Depends(logged_in)]
 
 
 async def by_session(person: Caller) -> Person:
-    """Return who asks, for a call that no token may make, as it could outlive its own end: a new password or token.
+    """Return who makes a call that tokens may not make, as they could extend their own life: a new password or token.
 
     Raises:
-        ProblemError: as :func:`caller`; or the request shows a token.
+        ProblemError: as :func:`caller`; or the request has a token.
     """
     if person.token:
         raise ProblemError(403, "forbidden", "this takes a login, not a token")
     return person
 
 
-#: Of such a call; it is open to who has to change the password first.
+#: Parameter of such a call; it is allowed even before a required change of the password.
 BySession = Annotated[Person, Depends(by_session)]
 
 
 async def operator(person: LoggedIn) -> Person:
-    """Return who asks, for a call of the API that operators may make."""
+    """Return who makes a call of the API that needs the role operator."""
     require_role(person, Role.OPERATOR)
     return person
 
 
 async def admin(person: LoggedIn) -> Person:
-    """Return who asks, for a call of the API that admins may make."""
+    """Return who makes a call of the API that needs the role admin."""
     require_role(person, Role.ADMIN)
     return person
 
 
-#: Of calls that change what all share. As a dependency the role is looked at before the request's body.
+#: Parameters of calls that change shared data. As a dependency, the role is checked before the request's body is.
 Operator = Annotated[Person, Depends(operator)]
 Admin = Annotated[Person, Depends(admin)]
 
 
 def require_role(person: Person, role: Role) -> None:
-    """Refuse who may not do something.
+    """Refuse a person whose role is not sufficient.
 
     Raises:
         ProblemError: the person's role does not include the other one.
@@ -223,15 +223,15 @@ def require_role(person: Person, role: Role) -> None:
 
 
 def require_own_page(request: Request, person: Person | None, given: str) -> None:
-    """Refuse a changing request that another site's page makes in a person's name.
+    """Refuse a changing request that a page of another site makes in a person's name.
 
     Args:
         request: with its headers.
-        person: whose session it is; None before the login, where only the headers can be looked at.
-        given: what the page repeated of the session.
+        person: whose session it is; None before the login, when only the headers can be checked.
+        given: the CSRF value that the page repeated.
 
     Raises:
-        ProblemError: it does not come from a page of this console.
+        ProblemError: the request does not come from a page of this console.
     """
     refused = ProblemError(403, "cross-site", "this request does not come from a page of this console: reload the page")
     origin = request.headers.get("origin")

@@ -1,4 +1,4 @@
-"""What all pages have in common: the language, who is logged in, the template, the texts that a script is handed."""
+"""Shared by all pages: the language, who is logged in, the template, and the texts for the script."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.scope import scope_of, unbounded
 from obsctl.console.web.texts import chosen, texts
 
-#: The pages of the navigation, in their order: names of templates, of texts and of paths.
+#: The pages of the navigation, in order: names of templates, texts and paths.
 NAVIGATION = ("overview", "search", "tail", "live", "traffic", "errors", "alerts", "quarantine")
-#: Those of admins, behind the others.
+#: The pages of admins, after the others.
 ADMINISTRATION = ("users", "projects", "audit")
-#: Those that show lines of all projects, and values of them, and are not offered to who sees those of some alone.
+#: The pages with lines of all projects or values from them, which are not offered to people who see only some
+#: projects.
 WHOLE = frozenset(("live", "errors", "alerts", "quarantine"))
 START = "/overview"
 LANGUAGE_COOKIE = "obsctl-language"
@@ -49,11 +50,11 @@ def show(
     """Return a page.
 
     Args:
-        request: whose cookie says the language.
-        template: its name, without the ending; an entry of the navigation of this name is marked.
+        request: its cookie has the language.
+        template: its name, without the suffix; the entry of the navigation with this name is highlighted.
         person: who is logged in.
         status: of HTTP.
-        bounded: whether the person sees the lines of projects alone.
+        bounded: whether the person sees only the lines of projects.
         values: what the template shows.
     """
     language = language_of(request)
@@ -74,18 +75,18 @@ def show(
 async def show_with_script(
     request: Request, template: str, keys: Sequence[str], role: Role = Role.VIEWER, **values: Any
 ) -> Response:
-    """Return a page whose script asks the API; or lead to the login, or to the change of the password.
+    """Return a page whose script calls the API; or redirect to the login, or to the change of the password.
 
     Args:
         request: of the page.
         template: as in :func:`show`.
-        keys: of the texts that the script puts together itself.
-        role: that the page takes.
+        keys: of the texts that the script needs.
+        role: that the page requires.
         values: what the template shows.
 
     Raises:
-        ProblemError: the person's role does not include it, or the person sees the lines of projects alone, and the
-            page shows others.
+        ProblemError: the person's role is not sufficient, or the page shows lines of all projects and the person sees
+            only some.
     """
     person = await person_of(request)
     if person is None:
@@ -99,13 +100,13 @@ async def show_with_script(
     config: ConsoleConfig = request.app.state.config
     said = texts(language_of(request))
     data = json.dumps({"texts": {key: said[key] for key in keys}, "timezone": config.timezone})
-    # Within a script element nothing but its end tag and a comment has a meaning.
+    # In a script element only its end tag and comments are special.
     safe = Markup(data.replace("<", "\\u003c"))  # noqa: S704
     return show(request, template, person, bounded=scope.projects is not None, texts_json=safe, **values)
 
 
 def language_of(request: Request) -> Language:
-    """Return the language that the person has chosen, or the site's own."""
+    """Return the language that the person has chosen, or the site's default."""
     config: ConsoleConfig = request.app.state.config
     return chosen(request.cookies.get(LANGUAGE_COOKIE, ""), config.language)
 
@@ -117,7 +118,7 @@ async def person_of(request: Request) -> Person | None:
 
 
 def to_login(request: Request) -> RedirectResponse:
-    """Lead to the login, and from there back to this address."""
+    """Redirect to the login, and from there back to this address."""
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(asked)}", 303)
 

@@ -1,4 +1,4 @@
-"""Parameters that several calls of the API have: a time range, and the log that is meant."""
+"""Parameters of several calls of the API: a time range, and the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def span(config: ConsoleConfig, since: str, until: str) -> tuple[datetime.dateti
     """Return when a time range begins and ends (UTC; None: it has no end).
 
     Raises:
-        ProblemError: one of the two cannot be read, or the range is empty.
+        ProblemError: a time cannot be read, or the range is empty.
     """
     begin = _moment(config, "since", since)
     end = _moment(config, "until", until) if until else None

@@ -1,4 +1,4 @@
-"""What the API answers where it cannot do what was asked: problem details (RFC 9457), with a stable ``code``."""
+"""The API's errors: problem details (RFC 9457), with a stable ``code``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from obsctl.console.kept import Answer
 T = TypeVar("T")
 
 MEDIA_TYPE = "application/problem+json"
-#: What a problem is, as a JSON schema.
+#: The JSON schema of a problem.
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -26,7 +26,7 @@ SCHEMA: dict[str, Any] = {
         "detail": {"type": "string", "description": "for people"},
     },
 }
-#: Keeps the framework from describing answers of its own; :mod:`obsctl.console.web.described` says what there are.
+#: Keeps the framework from adding its own error answers to the description; see :mod:`obsctl.console.web.described`.
 DESCRIBED: dict[int | str, dict[str, Any]] = {"default": {"description": "problem details"}}
 
 
@@ -37,7 +37,7 @@ class ProblemError(Exception):
         code: stable, for programs.
         status: of HTTP.
         headers: of the answer.
-        members: further ones of the problem.
+        members: additional members of the problem.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ProblemError(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """What the problem says."""
+        """The problem as data."""
         return {
             "type": f"urn:obscraft:problem:{self.code}",
             "title": self.code.replace("-", " "),
@@ -68,13 +68,13 @@ def answer(problem: ProblemError) -> JSONResponse:
 
 
 def of_framework(error: HTTPException) -> ProblemError:
-    """Return what the framework itself refuses: an unknown path, a method that a path does not have."""
+    """Return the problem for an error of the framework: an unknown path, or a method that a path does not have."""
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
     return ProblemError(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
 
 def of_parameters(_: Request, error: RequestValidationError) -> JSONResponse:
-    """Return what is wrong with parameters; their values are not repeated."""
+    """Return the problem for invalid parameters; it does not repeat their values."""
     wrong = [
         {"parameter": ".".join(str(part) for part in one["loc"][1:]), "detail": str(one["msg"])}
         for one in error.errors()
@@ -84,10 +84,10 @@ def of_parameters(_: Request, error: RequestValidationError) -> JSONResponse:
 
 
 def given(answer: Answer[T], code: str) -> T:
-    """Return what was answered last, however old it is.
+    """Return the value of the latest answer, however old it is.
 
     Args:
-        answer: whose trouble, if it has any, the caller shows beside it.
+        answer: the caller must also show its trouble, if any.
         code: of the problem.
 
     Raises:

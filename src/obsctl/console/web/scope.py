@@ -1,8 +1,8 @@
-"""Whose lines a call of the API may answer with.
+"""Restricts the lines in an answer of the API to what the person may see.
 
-A call that answers with lines, or with what is counted of them, takes :data:`Scoped`, and makes its filter by
-:func:`filter_for` alone; one whose answer cannot be narrowed takes :data:`Unbounded`. tests/unit/console/test_routes.py
-refuses a call that takes neither and is not known to hold no lines.
+A call that answers with lines, or with counts of them, takes the parameter :data:`Scoped`, and makes its filter only
+by :func:`filter_for`; a call whose answer cannot be restricted takes :data:`Unbounded`.
+tests/unit/console/test_routes.py fails for a call that takes neither, unless it is listed as one without lines.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from obsctl.query.fields import Table
 from obsctl.query.sql import Sql
 from obsctl.query.tree import Node
 
-#: What an admin and who belongs to no project sees.
+#: The scope of admins and of people without projects.
 EVERYTHING = Scope(None)
 
 
 async def scope_of(request: Request, person: LoggedIn) -> Scope:
-    """Return which lines the person who asks sees."""
+    """Return which lines the person may see."""
     if person.role is Role.ADMIN:
         return EVERYTHING
     pool: Pool = request.app.state.pool
@@ -37,27 +37,27 @@ async def scope_of(request: Request, person: LoggedIn) -> Scope:
     return Scope(tuple(found)) if found else EVERYTHING
 
 
-#: Of a call of the API that answers with lines; it takes a login as well.
+#: Parameter of a call of the API that answers with lines; includes the login.
 Scoped = Annotated[Scope, Depends(scope_of)]
 
 
 async def unbounded(scope: Scoped, person: LoggedIn) -> Person:
-    """Return who asks, for a call of the API whose answer cannot be narrowed to projects.
+    """Return who makes a call of the API whose answer cannot be restricted to projects.
 
     Raises:
-        ProblemError: the person sees the lines of projects alone.
+        ProblemError: the person sees only the lines of projects.
     """
     if scope.projects is not None:
         raise ProblemError(403, "forbidden", "this shows lines of all projects, and you see those of yours alone")
     return person
 
 
-#: Of such a call; it takes a login as well.
+#: Parameter of such a call; includes the login.
 Unbounded = Annotated[Person, Depends(unbounded)]
 
 
 def filter_for(scope: Scope, text: str, table: Table) -> Node:
-    """Return the tree of a filter for the lines that a person sees.
+    """Return the tree of a filter, restricted to the lines that a person may see.
 
     Args:
         scope: of the person.
@@ -65,7 +65,7 @@ def filter_for(scope: Scope, text: str, table: Table) -> Node:
         table: of the lines.
 
     Raises:
-        ProblemError: it is no filter; or a project's filter cannot be read, so that nobody can say what it allows.
+        ProblemError: the filter is invalid, or a project's filter is, so that it is unknown what it allows.
     """
     try:
         return scope.narrowed(text, table)
@@ -76,17 +76,17 @@ def filter_for(scope: Scope, text: str, table: Table) -> Node:
 
 
 def invalid_filter(error: QueryError) -> ProblemError:
-    """Return what is wrong with a filter, and where."""
+    """Return the problem for an invalid filter, with the place of the error."""
     return ProblemError(
         422, "invalid-filter", error.problem, column=error.column, length=len(error.token), hint=error.hint
     )
 
 
 def counted_for(scope: Scope) -> Sql:
-    """Return the condition by which the roll-ups count what a person sees.
+    """Return the condition on the roll-ups for the requests that a person may see.
 
     Raises:
-        ProblemError: they cannot count it.
+        ProblemError: the roll-ups cannot tell these requests.
     """
     try:
         return scope.counted()

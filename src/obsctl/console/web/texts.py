@@ -1,4 +1,4 @@
-"""What the pages say, in the languages that they speak."""
+"""The texts of the pages, by language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 @functools.cache
 def texts(language: Language) -> dict[str, str]:
-    """Return all texts of a language, by their key."""
+    """Return all texts of a language, by key."""
     folder = resources.files("obsctl.console.web").joinpath("wording")
     return {
         key: both[language]

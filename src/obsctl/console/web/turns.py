@@ -1,4 +1,4 @@
-"""How many of the calls that last may run at the same time."""
+"""Limits how many long-running calls run at the same time."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class Turns:
 
 
 class PersonalTurns:
-    """Places for calls of one kind, of which a person has one at a time.
+    """Places for calls of one kind, of which a person may have one at a time.
 
-    A place that nobody gives back, because its answer never began, is free again after the longest time.
+    A place that is never returned, because its answer never began, becomes free after the longest time of a call.
 
     Args:
         most: so many may run at the same time.
         what: one of them is.
-        longest_s: seconds that one takes at most.
+        longest_s: longest time of a call, seconds.
     """
 
     def __init__(self, most: int, what: str, longest_s: float) -> None:
         self._most, self._what, self._longest_s = most, what, longest_s
         self._lock = threading.Lock()
-        #: By the number of the user, when the place is free in any case.
+        #: By the user's id: when the place becomes free in any case.
         self._taken: dict[int, float] = {}
 
     def take(self, user_id: int) -> None:

@@ -1,1 +1,1 @@
-"""One module for each subject: its pages, and its calls of the API."""
+"""One module for each subject, with its pages and its calls of the API."""

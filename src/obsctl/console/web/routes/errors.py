@@ -27,7 +27,7 @@ TEXTS = (
     "lost", "all_fields", "all_hosts", "error_log", "access_log", "errors_found", "no_errors", "is_new", "other_errors",
     "find_lines", "line_is_gone",
 )  # fmt: skip
-#: An answer may take so long, seconds.
+#: Time limit for an answer, seconds.
 _ERRORS_S = 4.0
 
 

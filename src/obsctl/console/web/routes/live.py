@@ -1,7 +1,7 @@
 """Live statistics: the page and its call of the API.
 
-A page of its own and no part of the traffic page: that one shows a chosen time from the database, and this one the
-present from Kafka, also while the database does not answer.
+It is separate from the traffic page, which shows a chosen time from the database; this page shows the present from
+Kafka, even while the database does not answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _EVERY_S = 1.0
 
 @pages.get("/live")
 async def live_page(request: Request) -> Response:
-    """Show what the last minutes brought."""
+    """Show the statistics of the last minutes."""
     return await show_with_script(request, "live", TEXTS)
 
 

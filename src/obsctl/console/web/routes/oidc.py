@@ -1,4 +1,4 @@
-"""Login by OpenID Connect: the way to the provider and back. Only where ``console.yml`` names one."""
+"""Login by OpenID Connect: the redirects to the provider and back. Only if ``console.yml`` names a provider."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ LOG = logging.getLogger("obsctl.console")
 
 pages = APIRouter(include_in_schema=False)
 
-#: So many browsers may wait for the provider at the same time: one that hangs must not keep the threads of all pages.
+#: How many browsers may wait for the provider at the same time: if it hangs, it must not block the threads of all
+#: pages.
 AT_ONCE = 8
-#: Characters of what the provider says to a person.
+#: How many characters of the provider's message a person is shown.
 _SAID = 200
 _Text = Annotated[str, Query(max_length=8192)]
 
 
 @pages.get("/login/oidc")
 async def begin(request: Request, next: str = START) -> Response:  # noqa: A002 - the address's word
-    """Lead to the provider."""
+    """Redirect to the provider."""
     path = own_path(next)
     provider: Provider = request.app.state.provider
     try:
@@ -62,7 +63,7 @@ async def end(
     error_description: _Text = "",
     iss: _Text = "",
 ) -> Response:
-    """Log in whom the provider names. What a browser brings that has not begun a login here is not looked at."""
+    """Log in the person whom the provider names. Requests of browsers that did not begin a login here are ignored."""
     provider: Provider = request.app.state.provider
     login = provider.returned(request.cookies.get(_cookie(request), ""), state)
     if login is None:
@@ -106,11 +107,11 @@ def _session(request: Request, login: Begun, code: str, issuer: str) -> str:
     """Return the token of a new session.
 
     Raises:
-        LoginError: there were too many failures, or the login has ended before.
+        LoginError: there were too many failures, or the login was already ended.
         UntrustedError: the provider does not confirm it.
-        NotAdmittedError: the person does not get in.
+        NotAdmittedError: the person may not use the console.
         ProviderAwayError: the provider does not answer.
-        ProblemError: too many wait for the provider.
+        ProblemError: too many browsers wait for the provider.
         DatabaseAwayError: the database does not answer.
     """
     pool: Pool = request.app.state.pool
@@ -138,7 +139,7 @@ def _session(request: Request, login: Begun, code: str, issuer: str) -> str:
 
 
 def _in_turn(request: Request, ask: Any, *given: Any) -> Any:
-    """Ask the provider, unless too many wait for it already."""
+    """Ask the provider, unless too many browsers wait for it already."""
     turns: Turns = request.app.state.provider_turns
     turns.take()
     try:
@@ -154,13 +155,13 @@ def _config(request: Request) -> OidcConfig:
 
 
 def _cookie(request: Request) -> str:
-    """Return the name of the cookie that holds a login under way."""
+    """Return the name of the cookie that holds a login in progress."""
     door: Door = request.app.state.door
     return f"{door.cookie}-login"
 
 
 def _words(said: dict[str, str], oidc: OidcConfig, error: UntrustedError | NotAdmittedError) -> str:
-    """Return why somebody does not get in, in words for that person."""
+    """Return why a person may not use the console, as a text for that person."""
     if isinstance(error, NotAdmittedError):
         text = {"group": said["oidc_group"], "user": said["no_user"], "taken": said["oidc_taken"]}[error.reason]
         return text.format(name=error.name, provider=oidc.name)
@@ -169,7 +170,7 @@ def _words(said: dict[str, str], oidc: OidcConfig, error: UntrustedError | NotAd
 
 
 def _refused(request: Request, path: str, detail: str) -> Response:
-    """Return the login with what the provider says to the person."""
+    """Return the login page with the provider's message."""
     plain = "".join(character if character.isprintable() else " " for character in detail[:_SAID])
     said = texts(language_of(request))
     trouble = said["oidc_error"].format(provider=_config(request).name, detail=plain)

@@ -1,4 +1,4 @@
-"""Login, logout, the own account with its password, sessions and tokens: pages and calls of the API."""
+"""Login, logout, and a person's own account with password, sessions and tokens: pages and calls of the API."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LANGUAGE_S = 365 * 86400
 
 @pages.get("/login")
 async def loginshow(request: Request, next: str = START) -> Response:  # noqa: A002 - the address's word
-    """Show the login; whom a trusted proxy vouches for is logged in at once."""
+    """Show the login; a person whom a trusted proxy names is logged in at once."""
     if await person_of(request) is not None:
         return RedirectResponse(own_path(next), 303)
     door: Door = request.app.state.door

@@ -42,7 +42,7 @@ TEXTS = (
     "details", "replay_plan", "replay_done", "replay_stays", "replay_left", "replay_none", "cut_value", "no_value",
     "choose_reason",
 )  # fmt: skip
-#: Seconds that the statements of a page may take.
+#: Time limit for the statements of a page, seconds.
 _PAGE_S = 4.0
 
 Reason = Annotated[

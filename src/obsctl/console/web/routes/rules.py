@@ -1,4 +1,4 @@
-"""The alert rules: what there are, and when one would have fired. The page of alerts shows them."""
+"""The alert rules, and when one would have fired. The page of alerts shows them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from obsctl.core.errors import ConfigError
 pages = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/v1")
 
-#: A day, over which each rule's alerts are counted: what the page asks of the history anyway.
+#: Each rule's alerts of a day are counted: the page reads this part of the history anyway.
 _LAST_DAY = AskedHistory()
-#: An evaluation takes this long at most, seconds; and so many run at the same time, because they take a core each.
+#: Time limit for an evaluation, seconds; and how many may run at the same time, because each takes a core.
 SECONDS = 30
 AT_ONCE = 2
 

@@ -28,7 +28,7 @@ TEXTS = (
     "tail_follows", "tail_waits", "tail_paused", "tail_count", "tail_waiting", "tail_dropped", "tail_left_out",
     "tail_unseen", "lines_of",
 )  # fmt: skip
-#: How often a browser gets what has come meanwhile, seconds.
+#: How often a browser gets the lines that have arrived, seconds.
 _EVERY_S = 0.25
 
 

@@ -27,7 +27,7 @@ TEXTS = (
     "lost", "requests_per_s", "latency", "bytes_per_s", "no_traffic", "updated", "all_hosts", "all_routes",
     "time_range",
 )  # fmt: skip
-#: A page of traffic may take so long, seconds, and span so much.
+#: Time limit for a page of traffic, seconds, and the longest time range.
 _TRAFFIC_S = 4.0
 _LONGEST_TRAFFIC = datetime.timedelta(days=400)
 
