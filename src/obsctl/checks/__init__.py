@@ -1,6 +1,6 @@
 """The checks: one folder each.
 
-``snapshot`` holds what was seen (frozen data and the errors met), ``collect`` does all I/O and makes one, ``judge``
-is pure and turns fleet and snapshot into findings and into the report's data, ``tables`` says how people see that data,
-and ``check`` puts them together under the name of a command.
+``snapshot`` holds what was seen (frozen data, and what could not be found out), ``collect`` does all I/O and makes a
+snapshot, ``judge`` is pure and turns fleet and snapshot into findings and into the report's data, ``tables`` says how
+people see that data, and ``check`` puts them together under the name of a command.
 """

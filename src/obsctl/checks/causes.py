@@ -1,7 +1,7 @@
-"""Which findings follow from which. Pure: it runs after the judging, over the findings, and adds none itself.
+"""Which findings follow from which. Pure: it runs over the findings after all checks have judged, and adds no finding.
 
 The table ``RULES`` holds the knowledge. For each finding, the first row applies whose causes were found and explain
-it; a finding that no row explains has no cause. A cause is at least as severe as what follows from it.
+it; a finding without such a row has no cause. A cause gets at least the severity of what follows from it.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import msgspec
 from obsctl.core.report import Cause, Finding, Severity
 from obsctl.fleet.model import Fleet
 
-#: With less of it free than this part, nothing fits on a file system any more.
+#: With less than this share free, a file system counts as full.
 _FULL = 0.01
-#: Two looks at one file system, a moment apart, agree about its free space to this part.
+#: Two measurements of the same file system, a moment apart, differ in its free share by at most this much.
 _SAME_SPACE = 0.1
-#: Objects that are no part of a host, whatever their names are.
+#: Kinds of objects that do not belong to a host, whatever their names are.
 _OF_THE_FLEET = {"vip", "topic", "group", "partition", "table", "layer"}
-#: How the consumer's page names what it waits for where that is the database.
+#: How the consumer's page names the database as what it waits for.
 _DATABASE_TROUBLES = ("database", "upkeep")
 #: How the alerter's page says that it waits for Kafka.
 _OF_KAFKA = re.compile(r"\bKafka does not answer\b|\bgroup \S+ is being joined\b")
 
 
-#: How it names a topic that it waits for.
+#: How the alerter's page names a topic that it waits for.
 _TOPIC = re.compile(r"\btopic ([\w.-]+)")
 
 
 class _Found(NamedTuple):
-    """What the links of the table may look at."""
+    """What the link functions of the table may use."""
 
     fleet: Fleet
     effect: Finding
@@ -51,7 +51,7 @@ class Rule(NamedTuple):
     Attributes:
         effects: codes; ``*`` stands for all.
         causes: codes.
-        link: returns those of the causes that the effect follows from, none where it does not.
+        link: returns the causes from which the effect follows; empty if there are none.
     """
 
     effects: tuple[str, ...]
@@ -60,7 +60,7 @@ class Rule(NamedTuple):
 
 
 def host_of(fleet: Fleet, finding: Finding) -> str:
-    """Return the inventory name of the host that a finding's object is a part of; empty for none.
+    """Return the inventory name of the host to which a finding's object belongs; empty for none.
 
     Objects are ``host/NAME``, ``backend/NAME``, ``UNIT/NAME``, ``broker/ID``, ``controller/ID`` and
     ``database/ADDRESS``.
@@ -75,7 +75,7 @@ def host_of(fleet: Fleet, finding: Finding) -> str:
     return name if kind == "database" and fleet.host(name) else ""
 
 
-# -- links: how an effect is tied to its causes --------------------------------------------------------------------
+# -- links: which causes an effect follows from --------------------------------------------------------------------
 
 
 def _same_host(found: _Found) -> list[Finding]:
@@ -88,7 +88,7 @@ def _any(found: _Found) -> Sequence[Finding]:
 
 
 def _unit(unit: str) -> Link:
-    """Tie to a finding about this unit on the same host; ``database`` is the unit that the inventory names."""
+    """Link to a finding about this unit on the same host; ``database`` is the unit that the inventory names."""
 
     def link(found: _Found) -> list[Finding]:
         name = found.fleet.database.service if unit == "database" else unit
@@ -103,7 +103,7 @@ def _on_a_full_disk(found: _Found) -> list[Finding]:
 
 
 def _written_by(*units: str) -> Link:
-    """Tie to a full disk of the same host, where the effect is about a unit that cannot go on without room."""
+    """Link to a full disk of the same host, if the effect is about a unit that needs free space."""
 
     def link(found: _Found) -> list[Finding]:
         return _on_a_full_disk(found) if _kind(found.effect) in units else []
@@ -127,7 +127,7 @@ def _one_file_system(low: Finding, full: Finding) -> bool:
 
 
 def _all_brokers(key: str) -> Link:
-    """Tie to findings about brokers, where they are about all that the effect's evidence names under a key."""
+    """Link to findings about brokers, if they cover all brokers that the effect's evidence names under a key."""
 
     def link(found: _Found) -> list[Finding]:
         nodes = {str(node) for node in found.effect.evidence.get(key, ())}
@@ -137,14 +137,14 @@ def _all_brokers(key: str) -> Link:
 
 
 def _certificates_of_brokers(found: _Found) -> list[Finding]:
-    """Tie what clients say of brokers' certificates to what is wrong with them, on each of these brokers' hosts."""
+    """Link clients' refusals of brokers' certificates to findings about these, if each broker's host has one."""
     nodes = set(found.effect.evidence.get("brokers", ()))
     hosts = {host.name for host in found.fleet.hosts if host.kafka is not None and host.kafka.node_id in nodes}
     return _covering(hosts, [cause for cause in found.causes if _kind(cause) == "kafka"], found.host)
 
 
 def _cert(use: str, *kinds: str) -> Link:
-    """Tie to the certificate for a use on the same host, where the effect is about one of these kinds of objects."""
+    """Link to the certificate for a use on the same host, if the effect is about one of these kinds of objects."""
 
     def link(found: _Found) -> list[Finding]:
         return [c for c in _same_host(found) if _kind(c) == use] if _kind(found.effect) in kinds else []
@@ -153,13 +153,13 @@ def _cert(use: str, *kinds: str) -> Link:
 
 
 def _of_balancer(found: _Found) -> list[Finding]:
-    """Tie a balancer that is refused to its own certificate, and the address to those of all: any may answer there."""
+    """Link a refused balancer to its own certificate, and the VIP to those of all balancers, as any may hold it."""
     own = [cause for cause in found.causes if _kind(cause) == "nginx"]
     return _same_host(found._replace(causes=own)) if _kind(found.effect) == "host" else own
 
 
 def _refused_alike(found: _Found) -> list[Finding]:
-    """Tie the address to balancers that are refused for the same reason: one of them answers there."""
+    """Link the VIP to balancers that are refused for the same reason: one of them holds it."""
     if _kind(found.effect) != "vip":
         return []
     wanted = (found.effect.code, found.effect.evidence.get("kind"))
@@ -177,7 +177,7 @@ def _balancers(found: _Found) -> list[Finding]:
 
 
 def _all_of(group: str, unit: str = "") -> Link:
-    """Tie to findings about the hosts of a group, or about this unit of them, where they are about all of the hosts."""
+    """Link to findings about a group's hosts, or about this unit of theirs, if they cover all hosts of the group."""
 
     def link(found: _Found) -> list[Finding]:
         causes = [cause for cause in found.causes if _kind(cause) in ("host", unit)]
@@ -192,7 +192,7 @@ def _left_behind(found: _Found) -> list[Finding]:
 
 
 def _frozen_holder(found: _Found) -> list[Finding]:
-    """Tie two holders to a keepalived that hangs: it keeps the address, and its peers no longer hear of it."""
+    """Link several holders of the VIP to a keepalived that hangs: it keeps the address, unheard by its peers."""
     names = found.effect.evidence.get("holders", ())
     return [cause for cause in found.causes if _kind(cause) == "keepalived" and found.host(cause) in names]
 
@@ -202,19 +202,19 @@ def _holding(found: _Found) -> list[Finding]:
 
 
 def _waiting_for_back_ends(found: _Found) -> list[Finding]:
-    """Tie an nginx that did not answer in time to a back end that hangs: it has waited for it with that request."""
+    """Link an nginx that did not answer in time to a back end that hangs: nginx waited for it with our request."""
     return [cause for cause in found.causes if _kind(cause) == "obs-backend"]
 
 
 def _no_other_errors(found: _Found) -> Sequence[Finding]:
-    """Tie failed requests to silent back ends, where no other one failed any."""
+    """Link failed requests to silent back ends, if no other back end failed any."""
     silent = {cause.object.partition("/")[2] for cause in found.causes}
     failed = set(found.effect.evidence.get("by_backend", ())) - {"nginx itself"}
     return found.causes if failed <= silent else ()
 
 
 def _group_of(program: Literal["consumer", "alerter"]) -> Link:
-    """Tie what is about the consumer group of one of the fleet's programs."""
+    """Link findings about the consumer group of one of the fleet's programs."""
 
     def link(found: _Found) -> Sequence[Finding]:
         ours = found.fleet.consumer.group if program == "consumer" else found.fleet.alerter.group
@@ -224,14 +224,14 @@ def _group_of(program: Literal["consumer", "alerter"]) -> Link:
 
 
 def _unacknowledged(found: _Found) -> Sequence[Finding]:
-    """Tie lines that wait to Kafka, where the shipper has read all of them and has no acknowledgement."""
+    """Link waiting lines to Kafka, if the shipper has read all of them and got no acknowledgement."""
     return found.causes if found.effect.evidence.get("read") else ()
 
 
 def _all_troubles(found: _Found) -> list[Finding]:
-    """Tie a consumer that waits, where each of its troubles has a cause: one that has none stands for itself.
+    """Link a waiting consumer, if each of its troubles has a cause: otherwise it is a cause of its own.
 
-    A proved cause explains a trouble alone, without what could not be found out.
+    If a proved finding explains a trouble, unknown ones do not count as its causes.
     """
     causes: list[Finding] = []
     for subject in found.effect.evidence.get("troubles", ()):
@@ -244,10 +244,10 @@ def _all_troubles(found: _Found) -> list[Finding]:
 
 
 def _explains(found: _Found, subject: str, cause: Finding) -> bool:
-    """Whether a finding explains the consumer's trouble with a subject, as its page names it."""
+    """Whether a finding explains the consumer's trouble with a subject, as named on its page."""
     name = subject.removesuffix(" end")
     if cause.code in _DATABASE:
-        # Where a partition is read on, the database says: without it, no start is known, either.
+        # The database says where reading of a partition resumes: without it, the start is unknown, too.
         return subject in _DATABASE_TROUBLES or ("/" in subject and name == subject)
     if cause.code == "HEALTH_DISK_FULL":
         host = found.fleet.host(found.host(cause))
@@ -261,9 +261,9 @@ def _explains(found: _Found, subject: str, cause: Finding) -> bool:
 
 
 def _waits_for_kafka(found: _Found) -> Sequence[Finding]:
-    """Tie an alerter that reads nothing, or says that it waits for the brokers: for its topics or its group.
+    """Link an alerter that reads nothing, or that says that it waits for the brokers: for its topics or its group.
 
-    Which of several is active, the group says: where all stand by, it has not been able to.
+    The group decides which alerter is active: if all are on standby, the brokers have not been able to decide.
     """
     evidence = found.effect.evidence
     waits = evidence.get("status") == "failing" or bool(_OF_KAFKA.search(str(evidence.get("reason"))))
@@ -271,7 +271,7 @@ def _waits_for_kafka(found: _Found) -> Sequence[Finding]:
 
 
 def _waits_for_topic(found: _Found) -> list[Finding]:
-    """Tie an alerter to the topics that it says it waits for."""
+    """Link an alerter to the topics that it says it waits for."""
     named = set(_TOPIC.findall(str(found.effect.evidence.get("reason"))))
     return [cause for cause in found.causes if cause.object.partition("/")[2] in named]
 
@@ -299,28 +299,28 @@ _BROKER = ("KAFKA_BROKER_DOWN", "KAFKA_BROKER_FENCED", "KAFKA_LOG_DIR_OFFLINE")
 _CLUSTER = (
     "KAFKA_UNREACHABLE", "KAFKA_NO_CONTROLLER", "KAFKA_OFFLINE_PARTITIONS", "KAFKA_UNDER_MIN_ISR", "KAFKA_CERT_EXPIRED",
 )  # fmt: skip
-#: For what clients refuse a certificate.
+#: Codes of certificates that clients refuse.
 _CERTIFICATE = ("CERT_EXPIRED", "CERT_NAME_MISMATCH", "CERT_UNTRUSTED")
-#: With what a broker refuses to start.
+#: Codes with which a broker refuses to start.
 _UNUSABLE = ("CERT_EXPIRED", "CERT_UNTRUSTED", "CERT_MISSING")
-#: A balancer that answers, and is not talked to.
+#: Codes of a balancer that answers but gets no request.
 _REFUSED = ("VIP_CERTIFICATE_REFUSED", "VIP_WRONG_PROTOCOL")
 _DATABASE = ("HEALTH_DATABASE_DOWN", "HEALTH_DATABASE_TLS")
-#: Where partitions name the brokers that lack a replica.
+#: Where findings about partitions name the brokers that lack a replica.
 _MISSING = "missing_replicas_on"
 _SHORT = ("KAFKA_OFFLINE_PARTITIONS", "KAFKA_UNDER_MIN_ISR", "KAFKA_AT_MIN_ISR", "KAFKA_UNDER_REPLICATED")
 _CONSUMER = ("HEALTH_CONSUMER_DOWN", "HEALTH_CONSUMER_WAITING")
 _ALERTER = ("HEALTH_ALERTER_DOWN", "HEALTH_ALERTER_WAITING")
 _UNREAD = ("KAFKA_LAG", "KAFKA_GROUP_UNREAD")
 _SHIPPING = ("LOGS_SHIPPER_SILENT", "LOGS_NOT_OPENED", "LOGS_ROTATION_UNREAD", "LOGS_LATE", "LOGS_ROW_MISSING")
-#: Why a shipper does not read.
+#: Codes of why a shipper does not read.
 _UNSHIPPED = (
     "LOGS_SHIPPER_SILENT", "LOGS_NO_INPUT", "LOGS_UNREADABLE", "LOGS_LINK_IGNORED", "LOGS_NOT_OPENED",
     "HEALTH_SERVICE_DOWN",
 )  # fmt: skip
 _BALANCER = ("HEALTH_HOST_DOWN", "LB_NODE_UNREACHABLE", "VIP_NGINX_DOWN", "VIP_KEEPALIVED_DOWN")
 
-#: From the machine up to what people notice. The first row that explains a finding counts.
+#: In order from the machine up to what people notice. The first row that explains a finding counts.
 RULES = (
     # this follows                        from this                                   if
     Rule(("*",),                          ("HEALTH_HOST_DOWN",),                      _same_host),
@@ -334,7 +334,7 @@ RULES = (
     Rule(("KAFKA_LOG_DIR_OFFLINE", "KAFKA_BROKER_DOWN", "HEALTH_DATABASE_DOWN", "HEALTH_ALERTER_DOWN"),
                                           ("HEALTH_DISK_FULL",),                      _on_a_full_disk),
     Rule(_UNIT,                           ("HEALTH_DISK_FULL",),                      _written_by("kafka", "filebeat")),
-    # A unit, and what it does not do.
+    # A unit, and what fails without it.
     Rule(("KAFKA_BROKER_DOWN", "KAFKA_BROKER_FENCED", "KAFKA_QUORUM_VOTER_LAGGING"),
                                           _UNIT,                                      _unit("kafka")),
     Rule(("VIP_NGINX_DOWN",),             _UNIT,                                      _unit("nginx")),
@@ -344,7 +344,7 @@ RULES = (
                                                                                       _unit("database")),
     Rule(_SHIPPING,                       _UNIT,                                      _unit("filebeat")),
     Rule(("LOGS_NOT_READ",),              _UNSHIPPED,                                 _unit("filebeat")),
-    # A certificate, and what the clients say of it.
+    # A certificate, and the clients' refusals.
     Rule(("CERT_CLOCK",),                 ("HEALTH_CLOCK_SKEW",),                     _same_host),
     Rule(("KAFKA_CERT_EXPIRED", "KAFKA_CERT_NAME", "KAFKA_CERT_UNTRUSTED"),
                                           _CERTIFICATE,
@@ -358,7 +358,7 @@ RULES = (
     # A broker.
     Rule(("KAFKA_QUORUM_VOTER_LAGGING",), ("KAFKA_BROKER_DOWN",),                     _same_host),
     Rule(_SHORT,                          _BROKER,                                    _all_brokers(_MISSING)),
-    # Kafka's own word on a follower that stands still comes half a minute later.
+    # Kafka itself reports a stuck follower half a minute later.
     Rule(_SHORT,                          ("KAFKA_FOLLOWER_STUCK",),                  _all_brokers(_MISSING)),
     Rule(("KAFKA_LEADER_SILENT",),        _BROKER,                                    _all_brokers("leaders")),
     Rule(("KAFKA_WATERMARK_STUCK",),      ("KAFKA_FOLLOWER_STUCK", *_BROKER),         _all_brokers("held_back_by")),
@@ -380,7 +380,7 @@ RULES = (
                                           ("VIP_UNREACHABLE", *_REFUSED),             _any),
     Rule(("LB_ERRORS",),                  ("LB_BACKEND_SILENT",),                     _no_other_errors),
     Rule(("LB_TOO_FEW_ANSWERS",),         ("LB_ERRORS",),                             _any),
-    # What reads and stores.
+    # The programs that read and store.
     Rule(("HEALTH_CONSUMER_WAITING",),    (*_DATABASE, "HEALTH_DISK_FULL", "KAFKA_TOPIC_MISSING",
                                            "CONSUMER_POSITION_BEYOND_END", *_CLUSTER), _all_troubles),
     Rule(("HEALTH_CONSUMER_WAITING",),    (*_DATABASE, *_BROKER),                     _all_troubles),
@@ -397,9 +397,9 @@ RULES = (
 
 
 def with_causes(fleet: Fleet, findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings with what they follow from, each of them worth at least what follows from it.
+    """Return the findings with their causes; each cause is at least as severe as what follows from it.
 
-    Only a critical consequence raises its causes: what could not be found out proves nothing about them.
+    Only a critical consequence raises its causes: an unknown one proves nothing about them.
     """
     by_code: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -408,7 +408,7 @@ def with_causes(fleet: Fleet, findings: Sequence[Finding]) -> list[Finding]:
     causes: dict[int, list[int]] = {}
     for index, finding in enumerate(findings):
         places = [place_of[id(cause)] for cause in _causes_of(fleet, finding, by_code)]
-        # Where two findings could explain each other, the one that was explained first keeps its cause.
+        # If two findings could explain each other, the one that was explained first keeps its cause.
         causes[index] = [place for place in places if index not in _up_from(place, causes)]
     critical = {
         place
@@ -437,7 +437,7 @@ def _causes_of(fleet: Fleet, effect: Finding, by_code: Mapping[str, Sequence[Fin
 
 
 def _up_from(index: int, causes: dict[int, list[int]]) -> set[int]:
-    """Return a finding's place and those of all that it follows from."""
+    """Return the index of a finding and those of all its direct and indirect causes."""
     reached, ahead = set(), [index]
     while ahead:
         place = ahead.pop()

@@ -1,4 +1,4 @@
-"""What a check command is made of. Each check is a folder: what was seen, how it is asked, judged and shown."""
+"""The parts of a check command. Each check is a folder that says what is collected, judged and shown."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Check(Generic[S]):
     Attributes:
         command: the command's name in reports, such as ``verify lb``.
         snapshot_type: the msgspec Struct that ``collect`` returns.
-        collect: all the I/O; never raises for a sick fleet, but puts what it met into ``errors``.
+        collect: does all I/O; never raises an error because of an unhealthy fleet, but puts it into ``errors``.
         judge: pure; fleet and snapshot to findings.
         describe: pure; fleet and snapshot to the report's ``data``.
-        layouts: which lists of ``data`` are tables for people, in this order.
-        meaning: pure; what the snapshot's faults mean for the fleet, for the headline; empty for nothing to say.
-        one_screen: people get as much of it as fits on one screen, the worst first.
-        arguments: what has to be typed behind the command's name; empty for nothing.
-        fleet: what is checked, where that is not the inventory's fleet.
+        layouts: the tables for people, made of lists in ``data``, in this order.
+        meaning: pure; what the snapshot's faults mean for the fleet, for the headline; may return an empty text.
+        one_screen: whether the output for people is limited to one screen, the worst first.
+        arguments: required arguments after the command's name; empty for none.
+        fleet: what is checked, if that is not the inventory's fleet.
     """
 
     command: str
@@ -59,11 +59,11 @@ class Check(Generic[S]):
 
     @property
     def typed(self) -> str:
-        """The check as a person types it."""
+        """The check's command as a person types it."""
         return f"obsctl {self.command} {self.arguments}".rstrip()
 
     def findings(self, fleet: Fleet, snapshot: S) -> list[Finding]:
-        """Return what is wrong, each finding with what it follows from."""
+        """Return the findings, each with its causes."""
         return with_causes(fleet, self.judge(fleet, snapshot))
 
     def headline(self, fleet: Fleet, snapshot: S, findings: Sequence[Finding], now: datetime) -> str:

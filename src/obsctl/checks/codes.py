@@ -1,4 +1,4 @@
-"""Which codes a check can make, read from its own functions: a list beside them would be wrong one day."""
+"""Which codes of findings a check can make, read from its functions, because a separate list would become outdated."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from obsctl.checks.check import Check
 
 _CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
-#: Where findings are made; what a check calls elsewhere makes none.
+#: The packages that make findings; functions that a check calls elsewhere make none.
 _CHECKS = "obsctl.checks"
 
 
 def codes_of(check: Check[Any]) -> frozenset[str]:
-    """Return the codes that stand in a check's judge and collector, and in whatever of the checks these refer to.
+    """Return the codes in a check's judge and collector, and in everything in the checks that these refer to.
 
-    Those are constants of functions and of tables such as a list of rules, also where a function imports them itself.
-    A code that a judge only compares with is among them.
+    The codes are constants of functions and of tables such as a list of rules, including those that a function imports
+    itself. Codes that a judge only compares with are included.
     """
     found: set[str] = set()
     seen: dict[int, object] = {}
@@ -48,7 +48,7 @@ def _inside(thing: object) -> Iterator[object]:
 
 
 def _rows(thing: object) -> Iterator[object]:
-    """Yield what is in a table or a row of one, and the function behind a partial or an attribute."""
+    """Yield the items of a table or of one of its rows, and the function of a partial or an attribute."""
     if isinstance(thing, Mapping):
         yield from thing.keys()
         yield from thing.values()
@@ -61,12 +61,12 @@ def _rows(thing: object) -> Iterator[object]:
 
 
 def _named(code: CodeType, names: Mapping[str, object]) -> Iterator[object]:
-    """Yield the constants of a function's code, and what its names mean in its module and in those of checks."""
+    """Yield the constants of a function's code, and the objects that its names refer to in modules of checks."""
     modules = [importlib.import_module(name) for name in code.co_names if _of_checks(name)]
     for name in code.co_names:
         meant = [place[name] for place in (names, *map(vars, modules)) if name in place]
         yield from meant
-        # An attribute comes after the module that has it.
+        # In the code, an attribute's name comes after its module's.
         modules += [one for one in meant if isinstance(one, ModuleType) and _of_checks(one.__name__)]
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

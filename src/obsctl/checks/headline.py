@@ -1,4 +1,4 @@
-"""The worst of a report in one line: what is broken, since when, what follows from it, and what that means. Pure."""
+"""The worst of a report in one line: what is broken, since when, what follows from it, and what this means. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from obsctl.core.utc import calendar
 from obsctl.fleet.model import Fleet
 
 _SEPARATOR = " · "
-#: What is quoted of a summary that has no words of its own here (characters).
+#: How many characters of a summary are quoted if its code has no text of its own here.
 _QUOTED = 80
-#: The same of the second cause: a monitoring system shows 200 characters of both.
+#: The same for the second cause: a monitoring system shows 200 characters for both together.
 _QUOTED_SECOND = 50
 
 
@@ -26,17 +26,17 @@ def headline(
     *,
     command: str = "",
 ) -> str:
-    """Return the line, empty where nothing is wrong and everything could be found out.
+    """Return the line; empty if nothing is wrong and everything could be found out.
 
-    The worst cause is named, and a second one that is as bad; where there are three of them, or others, they are
-    counted, with the command that lists them.
+    It names the worst cause, and a second one of the same severity. If there are three or more, or others, it gives
+    their number and the command that lists them.
 
     Args:
         findings: with their causes.
-        meaning: what it all means for the fleet, empty where there is nothing to say.
+        meaning: what it all means for the fleet; may be empty.
         now: when they were found.
         errors: what could not be found out.
-        command: what a person types to see the rest; empty where that would do something again, as a test or a drill.
+        command: to see the rest; empty for a command that would do something again, such as a test or a drill.
     """
     causes = [finding for finding in roots(in_order(findings)) if finding.severity is not Severity.INFO]
     if not causes:
@@ -59,13 +59,13 @@ def headline(
     if others := len(causes) - len(subjects):
         parts.append(_count(others, "more finding", "more findings") + (f": {command}" if command else ""))
     if errors and causes[0].severity is Severity.WARNING:
-        # They make the verdict, which would stand beside a warning without a word.
+        # They decide the verdict, so the line must mention them beside a mere warning.
         besides = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
         parts.append(_quoted(f"not known: {errors[0].object}{besides}"))
     return _SEPARATOR.join([*parts, *([meaning] if meaning else [])])
 
 
-#: Codes that say of a host that it is away.
+#: Codes for a host that is unreachable.
 _DOWN = ("HEALTH_HOST_DOWN", "LB_NODE_UNREACHABLE")
 _NOT_ASKED = "HEALTH_HOST_NOT_ASKED"
 
@@ -107,7 +107,7 @@ def _what(fleet: Fleet, same: Sequence[Finding], room: int) -> str:
 
 
 def _why_several(split: Finding) -> str:
-    """Return why several balancers hold the address, as far as it is known."""
+    """Return why several balancers hold the address, if known."""
     seen = split.evidence
     reasons = [
         f"{words} {_joined(nodes)}"
@@ -124,7 +124,7 @@ def _why_several(split: Finding) -> str:
 
 
 def _where(finding: Finding, host: str) -> str:
-    """Return what a finding is about, with the host where that is known: nobody knows hosts by ids and addresses."""
+    """Return the object of a finding, with the host's name if known: people do not know hosts by ids and addresses."""
     kind, _, name = finding.object.partition("/")
     if not host:
         return finding.object
@@ -136,9 +136,9 @@ def _quoted(words: str, room: int = _QUOTED) -> str:
 
 
 def _since(findings: Sequence[Finding], now: datetime) -> str:
-    """Return since when, as the earliest of the findings knows it; empty where none does."""
+    """Return the earliest beginning that the findings have; empty if none has one."""
     known = [datetime.fromisoformat(finding.since) for finding in findings if finding.since]
-    # A voter of the quorum that is away is known by its leader: to the moment when it held everything last.
+    # For a missing voter, the quorum's leader knows the time at which the voter was last up to date.
     known += [
         calendar(now.timestamp() - behind / 1000)
         for finding in findings

@@ -1,4 +1,4 @@
-"""The words for a timeout. A refused connection is an answer: its host is up. Pure."""
+"""The texts for timeouts. A refused connection is not one: its host is up. Pure."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ NO_ANSWER = "no answer in time"
 
 
 def is_silence(failure: str) -> bool:
-    """Whether a failure is that nothing came in time, as of a frozen process or a host that is gone."""
+    """Whether a failure is a timeout, as with a frozen process or an unreachable host."""
     return failure.startswith("no answer")

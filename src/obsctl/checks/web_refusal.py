@@ -1,4 +1,4 @@
-"""Why a balancer that answers is not talked to: its certificate is no good, or it speaks another protocol."""
+"""Why no request is sent to a balancer that answers: its certificate is invalid, or it speaks another protocol."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
 #: ``expired``, ``early`` (not valid yet), ``name`` (others than the one that was asked), ``authority`` (not one that is
-#: trusted) and ``certificate`` (any other fault) are about the certificate. ``clear``: what should speak TLS does not.
-#: ``tls``: what should speak clear text speaks TLS.
+#: trusted) and ``certificate`` (any other fault) are about the certificate. ``clear``: the peer should speak TLS and
+#: does not. ``tls``: the peer should speak plain text and speaks TLS.
 Kind = Literal["expired", "early", "name", "authority", "certificate", "clear", "tls"]
 _PROTOCOL = ("clear", "tls")
 
@@ -29,12 +29,12 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def refused(fleet: Fleet, refusal: Refusal, *, about: str, address: str, port: int, severity: Severity) -> Finding:
-    """Return the finding about a balancer, or about the virtual address, that was refused.
+    """Return the finding about a balancer or virtual address that was refused.
 
     Args:
         about: object of the finding.
-        address: that was asked.
-        port: that was asked.
+        address: of the request.
+        port: of the request.
         severity: of the finding.
     """
     https = fleet.vip.https if fleet.vip is not None else None

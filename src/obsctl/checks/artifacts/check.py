@@ -12,10 +12,10 @@ from obsctl.fleet.model import Fleet
 
 
 def artifacts_check(look: Callable[[], ArtifactSnapshot]) -> Check[ArtifactSnapshot]:
-    """Return the check of an artifact folder: it is this machine's, and no inventory says anything about it.
+    """Return the check of an artifact folder, which is on this machine and in no inventory.
 
     Args:
-        look: collects; only the artifacts' own commands know how they are made.
+        look: collects the snapshot; only the artifacts' commands know how artifacts are built.
     """
     return Check(
         "artifacts verify",

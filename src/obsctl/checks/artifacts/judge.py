@@ -12,7 +12,7 @@ from obsctl.checks.artifacts.snapshot import ArtifactFile, ArtifactSnapshot
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
-#: State of a file to the finding's code, its severity and its summary.
+#: A file's state to the finding's code, severity and summary.
 _FAULTS = {
     "missing": ("ARTIFACT_MISSING", Severity.CRITICAL, "the file is gone"),
     "changed": ("ARTIFACT_CHANGED", Severity.CRITICAL, "the file differs from the one that was built"),
@@ -21,7 +21,7 @@ _FAULTS = {
 
 
 def judge_artifacts(_fleet: Fleet, seen: ArtifactSnapshot) -> list[Finding]:
-    """Return a finding for each file that is not as it should be, or the one that the folder is empty."""
+    """Return a finding for each file that is not as it should be, or a single one if the folder is empty."""
     if not seen.files:
         return [
             Finding(
@@ -38,7 +38,7 @@ def judge_artifacts(_fleet: Fleet, seen: ArtifactSnapshot) -> list[Finding]:
 
 
 def describe_artifacts(_fleet: Fleet, seen: ArtifactSnapshot) -> dict[str, Any]:
-    """Return the folder, and one row a listed file."""
+    """Return the folder, and one row for each listed file."""
     rows = [msgspec.to_builtins(file) for file in seen.files]
     return {"dest": seen.folder, "artifacts": [{k: v for k, v in row.items() if k != "got"} for row in rows]}
 

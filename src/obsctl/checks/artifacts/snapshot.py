@@ -8,13 +8,14 @@ from obsctl.core.report import Fault
 
 
 class ArtifactFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that the folder's list names, and what became of it.
+    """A file on the folder's list, and its state.
 
     Attributes:
         path: relative to the folder.
         name, version, origin, sha256, size_bytes, inputs: as the folder's list has them.
-        state: ``intact``, ``missing``, ``changed`` or ``outdated`` (made of what the lock no longer asks for).
-        got: the SHA-256 of a changed file, hex; else empty.
+        state: ``intact``, ``missing``, ``changed`` or ``outdated`` (built from versions that are no longer in the
+            lock).
+        got: the SHA-256 of a changed file, hex; otherwise empty.
     """
 
     path: str

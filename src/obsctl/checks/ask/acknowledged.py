@@ -1,4 +1,4 @@
-"""Reads the acknowledgements, only if there is a finding that they may change."""
+"""Reads the acknowledgements, if there is a finding that they may change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from obsctl.core.acknowledgement import Acknowledgements
 from obsctl.fleet.model import Fleet
 
-#: A sick cluster must not delay the answer for longer (seconds).
+#: The longest delay that an unhealthy cluster may cause (seconds).
 _DEADLINE_S = 2.0
 
 

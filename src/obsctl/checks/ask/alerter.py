@@ -1,4 +1,4 @@
-"""The alerter's health page, which answers on its host's loopback alone."""
+"""Gets the alerter's health page, which is only served on its host's loopback address."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 class NoPageError(ObsctlError):
-    """The page cannot be had; the message says why."""
+    """The page could not be fetched; the message says why."""
 
 
 def ask_alerter(fleet: Fleet, host: Host, kind: type[T], *, deadline_s: float) -> T:
-    """Return what the alerter of a host says.
+    """Return the health page of a host's alerter.
 
     Args:
-        kind: the fields that are read of its page.
-        deadline_s: for the login and the answer together, seconds.
+        kind: the fields of the page to read.
+        deadline_s: time limit for login and answer together, seconds.
 
     Raises:
         NoPageError: the host or the page does not answer, or the page is unreadable.

@@ -1,4 +1,4 @@
-"""Many questions asked at the same time."""
+"""Runs many queries at the same time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from types import TracebackType
 
 
 class AtOnce(ThreadPoolExecutor):
-    """One thread for each question: a dead host delays its own answer only.
+    """One thread for each query: a dead host delays only its own answer.
 
-    Leaving the block waits for all answers, and for none where the block is broken off: after Ctrl-C or SIGTERM nobody
-    wants to wait for a dead host.
+    At its end the block waits for all answers, unless Ctrl-C or SIGTERM ends it: nobody wants to wait for a dead host
+    then.
     """
 
     def __init__(self, questions: int) -> None:
-        """Prepare for so many questions; for none at all as well."""
+        """Prepare for a number of queries, which may be 0."""
         super().__init__(max_workers=max(1, questions))
 
     def __exit__(

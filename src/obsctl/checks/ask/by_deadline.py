@@ -1,4 +1,4 @@
-"""Many questions asked at the same time, whose answers are waited for until a moment."""
+"""Runs many queries at the same time, and waits for them until a deadline."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 
 
 def ask_until(deadline: float, questions: Iterable[Callable[[], None]]) -> None:
-    """Ask all of them, each in a thread of its own, and return at the deadline at the latest.
+    """Run all queries, each in its own thread, and return at the deadline at the latest.
 
-    A question notes its answer itself. One that hangs is left behind: a name server that does not answer must not keep
-    the process alive.
+    A query stores its answer itself. One that hangs is abandoned: a name server that does not answer must not keep the
+    process alive.
 
     Args:
         deadline: on the monotonic clock.

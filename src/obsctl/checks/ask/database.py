@@ -15,7 +15,7 @@ from obsctl.fleet.model import Fleet
 from obsctl.store.mysql import encryption, questions
 from obsctl.store.mysql.hints import hint_for
 
-#: Seconds; for connecting alone, and for all questions together.
+#: Time limits in seconds: for connecting, and for all queries together.
 _CONNECT_S = 3.0
 _DEADLINE_S = 6.0
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def probe(fleet: Fleet, *, deadline_s: float | None = None) -> DatabaseProbe:
-    """Ask the database of the fleet; what goes wrong stands in the probe's ``failure``.
+    """Query the database of the fleet; an error is put into the probe's ``failure``.
 
     Args:
         deadline_s: as for :func:`ask`.
@@ -37,10 +37,10 @@ def probe(fleet: Fleet, *, deadline_s: float | None = None) -> DatabaseProbe:
 
 
 class NotAskedError(Exception):
-    """The reader's password, or what the server's certificate is verified by, cannot be read here.
+    """The reading user's password, or the CA file for the server's certificate, cannot be read here.
 
     Attributes:
-        hint: what can be done.
+        hint: what to do.
     """
 
     def __init__(self, message: str, hint: str) -> None:
@@ -49,11 +49,11 @@ class NotAskedError(Exception):
 
 
 class SilentError(Exception):
-    """The database does not answer what was asked; the message says why, without secrets.
+    """The database did not answer the queries; the message says why, without secrets.
 
     Attributes:
-        hint: what can be done where the server itself refused, empty otherwise.
-        untrusted: it would answer, but not over a TLS connection that can be trusted.
+        hint: what to do if the server itself refused; empty otherwise.
+        untrusted: whether it answers, but not over a trusted TLS connection.
     """
 
     def __init__(self, message: str, hint: str = "", *, untrusted: bool = False) -> None:
@@ -63,17 +63,17 @@ class SilentError(Exception):
 
 
 def ask(fleet: Fleet, question: Callable[[Any], T], *, deadline_s: float | None = None) -> T:
-    """Have a function ask the database of the fleet as the reading user.
+    """Have a function query the database of the fleet as the reading user.
 
-    After Ctrl-C the statement that runs is ended on the server.
+    After Ctrl-C the running statement is killed on the server.
 
     Args:
         question: gets a cursor.
-        deadline_s: seconds for all of it; six by default.
+        deadline_s: time limit for all of it, seconds; six by default.
 
     Raises:
-        NotAskedError: the reader's password, or what the server's certificate is verified by, cannot be read here.
-        SilentError: it does not answer.
+        NotAskedError: the reading user's password, or the CA file for the server's certificate, cannot be read here.
+        SilentError: the database does not answer.
     """
     import pymysql
 
@@ -115,12 +115,13 @@ def ask(fleet: Fleet, question: Callable[[Any], T], *, deadline_s: float | None 
         if isinstance(error, RuntimeError):
             raise _foreign(wanted.port, error) from None
         if isinstance(error, pymysql.InternalError) and not _has_code(error):
-            # The client's own complaint about packets; a server's error has a code.
+            # The client library's own error about packets; a server's error has a code.
             raise _foreign(wanted.port, error) from None
         code = error.args[0] if _has_code(error) else 0
         raise SilentError(_words(error), hint_for(code, role)) from None
     except Exception as error:
-        # The client reads whatever the port sends as MySQL's protocol, and fails in any way on what is something else.
+        # The client parses whatever the port sends as MySQL's protocol, and may raise any error if it is something
+        # else.
         raise _foreign(wanted.port, error) from None
 
 
@@ -139,7 +140,7 @@ def _probe(cursor: Any) -> DatabaseProbe:
 
 
 def losses(cursor: Any) -> tuple[StoredLoss, ...] | None:
-    """Ask what was deleted before it was stored; None where the tables are older than that column."""
+    """Query how many records were deleted before they were stored; None if the tables do not have that column yet."""
     import pymysql
 
     try:

@@ -1,4 +1,4 @@
-"""Why a connection got no answer, in a few words that are the same in every check."""
+"""Why a connection got no answer, in the same few words in every check."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from obsctl.checks.silence import NO_ANSWER
 
 
 def in_words(error: OSError) -> str:
-    """Return what the operating system says of a failed connection."""
+    """Return the operating system's text for a failed connection."""
     if isinstance(error, TimeoutError):
         return NO_ANSWER
     return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,4 +1,4 @@
-"""One GET on a new connection, or several on a kept one; each with one deadline from its beginning to the last byte."""
+"""One GET on a new connection, or several on a kept one; each with one deadline up to the answer's last byte."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from obsctl.checks.web_refusal import Refusal
 from obsctl.core.deadline import Deadline
 
 _PIECE_BYTES = 64 * 1024
-#: nginx's words for a request in clear on a port of TLS, and how an alert of TLS begins.
+#: nginx's message for a plain HTTP request on a TLS port, and the beginning of a TLS alert.
 _WANTS_TLS = b"The plain HTTP request was sent to HTTPS port"
 _ALERT = "\x15\x03"
-#: Answered by nginx itself, and without a line in its log (roles/nginx): looking at the fleet is no traffic.
+#: Answered by nginx itself, without a line in its log (roles/nginx): checks are not traffic.
 HEALTH_PATH = "/obscraft-health"
 
 
 class SpeaksTlsError(http.client.HTTPException):
-    """The peer wants TLS, and was asked in clear."""
+    """The peer expects TLS, and got plain HTTP."""
 
 
 def get(
@@ -33,16 +33,16 @@ def get(
     headers: Mapping[str, str] | None = None,
     tls: Tls | None = None,
 ) -> http.client.HTTPResponse:
-    """Ask for a path and return the answer's status and headers; its body is read to the end and not kept.
+    """Request a path and return the answer's status and headers; the body is read to its end and discarded.
 
     Args:
-        tls: with which the peer's certificate is checked; None for a request in clear.
+        tls: checks the peer's certificate; None for plain HTTP.
 
     Raises:
-        TimeoutError: the answer was not whole within ``deadline_s`` seconds.
-        RefusedError: the peer's certificate is not good, or it does not speak TLS.
-        OSError: no connection, or it broke.
-        http.client.HTTPException: an answer that is not HTTP, or is cut.
+        TimeoutError: the answer was not complete within ``deadline_s`` seconds.
+        RefusedError: the peer's certificate is not valid, or it does not speak TLS.
+        OSError: the connection failed or was broken.
+        http.client.HTTPException: the answer is not HTTP, or is incomplete.
     """
     connection = prepared(address, port, tls)
     with Deadline(deadline_s) as deadline, contextlib.closing(connection):
@@ -51,7 +51,7 @@ def get(
 
 
 class KeptConnection:
-    """One GET after the other on the same connection, which is opened again after one that failed."""
+    """Several GETs, one after the other, on the same connection, which is opened again after a failed one."""
 
     def __init__(self, address: str, port: int, tls: Tls | None = None) -> None:
         self._address, self._port, self._tls = address, port, tls
@@ -79,7 +79,7 @@ class KeptConnection:
 
 
 def prepared(address: str, port: int, tls: Tls | None) -> http.client.HTTPConnection:
-    """Return a connection that is not open yet; its ``Host`` leaves the usual port out."""
+    """Return a connection that is not open yet; its ``Host`` header leaves out the default port."""
     if tls is None:
         return http.client.HTTPConnection(address, port)
     return http.client.HTTPSConnection(address, port, context=tls.context)
@@ -131,13 +131,13 @@ def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str
             raise SpeaksTlsError
     if answer.length:
         raise http.client.IncompleteRead(b"", answer.length)
-    # By itself it stays open when there was no body, and a kept connection then takes no further request.
+    # Without this, the answer stays open if it has no body, and a kept connection then accepts no further request.
     answer.close()
     return answer
 
 
 def words(error: OSError | http.client.HTTPException) -> str:
-    """Return in a few words why there was no answer."""
+    """Return, in a few words, why there was no answer."""
     if (refusal := refusal_of(error)) is not None:
         return refusal.words
     if isinstance(error, OSError):
@@ -146,7 +146,7 @@ def words(error: OSError | http.client.HTTPException) -> str:
 
 
 def refusal_of(error: OSError | http.client.HTTPException) -> Refusal | None:
-    """Return why nothing was said to a peer that answers; None where that is not the reason."""
+    """Return why no request was sent to a peer that answers; None if that is not the reason."""
     if isinstance(error, RefusedError):
         return error.refusal
     return Refusal(kind="tls", words="speaks TLS, not HTTP") if isinstance(error, SpeaksTlsError) else None

@@ -17,29 +17,30 @@ from obsctl.fleet import passwords
 from obsctl.fleet.login import Explanation, FailureKind, explain, explain_shell, explain_sudo, words_of_ssh
 from obsctl.fleet.model import Host
 
-#: What the ssh client itself returns for its own failures.
+#: The exit status of the ssh client for its own failures.
 _SSH_FAILED = 255
-#: The program that the client runs for each question that it would ask a person.
+#: The program that the client runs for each prompt.
 _ASKPASS = Path(__file__).with_name("askpass")
-#: What sudo says when it does not run a command; its warnings begin alike.
+#: What sudo prints when it does not run a command; its warnings begin in the same way.
 _SUDO_REFUSED = re.compile(
     r"sudo: .*(password is required|password was provided|incorrect password|terminal is required|must have a tty"
     r"|not found)|not in the sudoers file|is not allowed to (execute|run)"
 )
-#: The line after a password for sudo, which sudo reads only where it wants one: what follows is the command's.
+#: The line after the password for sudo: sudo reads the password only if it needs one; what follows this line is the
+#: command's input.
 _BEGINS = "-- obsctl: from here on --"
 _SKIP = f'while IFS= read -r line && [ "$line" != "{_BEGINS}" ]; do :; done; '
-#: Seconds for reading the client's configuration.
+#: Time limit for reading the client's configuration, seconds.
 _CONFIGURATION_S = 5.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a remote command.
+    """The result of a remote command.
 
     Attributes:
-        failure: why the host could not be asked, with ssh's own words; empty when the command ran.
-        kind: the same for programs; None when the command ran.
+        failure: why the host could not be asked, in ssh's own words; empty if the command ran.
+        kind: the failure's kind, for programs; None if the command ran.
         hint: what to do about it; commands stand in backticks and can be typed.
         status: the remote command's exit status.
         output: its standard output.
@@ -56,10 +57,10 @@ def run(host: Host, command: str, *, deadline_s: float, become: str = "", given:
     """Run a command line (for a shell) on the host, without prompting the user, within the deadline.
 
     Args:
-        command: for the remote user's shell. It stands in this machine's process list: never put a secret in it.
-        deadline_s: seconds for connecting and running together.
-        become: user that runs it, by sudo where the one who logs in is another; empty for that one.
-        given: what the command reads on its standard input, which may be a secret; empty for nothing.
+        command: for the remote user's shell. It is visible in this machine's process list: never put a secret in it.
+        deadline_s: time limit for connecting and running together, seconds.
+        become: user to run it as, by sudo if the login user is another one; empty for the login user.
+        given: the command's standard input, which may be a secret; empty for none.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -94,18 +95,18 @@ def _run(host: Host, argv: list[str], environment: dict[str, str], given: str, d
 
 @contextlib.contextmanager
 def _client(host: Host, command: str, deadline_s: float, *, reads: bool) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Give the command line that runs a command on the host, and its variables; inside the block they are valid.
+    """Yield the command line that runs a command on the host, and its environment; both are valid inside the block.
 
     Args:
-        reads: the command reads standard input.
+        reads: whether the command reads standard input.
     """
     if host.ssh.local:
         yield ["/bin/sh", "-c", command], {}
         return
-    # The inventory's own arguments come last, and the first value counts.
+    # The inventory's own arguments come last, because ssh uses the first value.
     options = ["-o", "NumberOfPasswordPrompts=1" if host.ssh.password else "BatchMode=yes"]
     options += ["-o", f"ConnectTimeout={max(1, int(deadline_s))}", "-o", "LogLevel=ERROR"]
-    # A connection that outlives its client would hold the pipes open.
+    # A shared connection that outlives its client would hold the pipes open.
     options += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
     if host.ssh.user:
         options += ["-l", host.ssh.user]
@@ -115,7 +116,7 @@ def _client(host: Host, command: str, deadline_s: float, *, reads: bool) -> Iter
     if not host.ssh.password:
         yield [host.ssh.executable, *words, host.address, command], {}
         return
-    # The client asks for it through a program, and finds it in a file that exists in this process's memory alone.
+    # The client gets the password through a program, from a file that exists only in this process's memory.
     memory = os.memfd_create("obsctl")
     try:
         os.write(memory, passwords.login_password(host).reveal().encode() + b"\n")
@@ -124,7 +125,7 @@ def _client(host: Host, command: str, deadline_s: float, *, reads: bool) -> Iter
             {
                 "SSH_ASKPASS": str(_ASKPASS),
                 "SSH_ASKPASS_REQUIRE": "force",
-                # Clients before OpenSSH 8.4 use the program on a graphical screen only.
+                # Clients before OpenSSH 8.4 use the program only if there is a graphical display.
                 "DISPLAY": os.environ.get("DISPLAY") or ":0",
                 "OBSCTL_ASKPASS_FILE": f"/proc/{os.getpid()}/fd/{memory}",
                 **_questions(host, words),
@@ -135,7 +136,7 @@ def _client(host: Host, command: str, deadline_s: float, *, reads: bool) -> Iter
 
 
 def _questions(host: Host, words: list[str]) -> dict[str, str]:
-    """Return for which questions the password is meant: those of the host itself, and never those of a jump host."""
+    """Return the variables that restrict the password to prompts of the host itself, and never of a jump host."""
     settings: dict[str, str] = {}
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(
@@ -153,11 +154,11 @@ def _questions(host: Host, words: list[str]) -> dict[str, str]:
 
 
 def _as_user(user: str, command: str, *, asks: bool, reads: bool = False) -> str:
-    """Return the command for a shell of the user's: root changes to every user, others by sudo.
+    """Return the command for the other user's shell: root switches to any user, others use sudo.
 
     Args:
-        asks: sudo may want a password, which then comes first on standard input.
-        reads: the command reads what comes after it there.
+        asks: whether sudo may need a password, which then comes first on standard input.
+        reads: whether the command reads what comes after it.
     """
     before = "exec </dev/null; " if not reads else _SKIP if asks else ""
     shell = f"sh -c {shlex.quote(f'{before}{command}')}"
@@ -170,18 +171,18 @@ def _as_user(user: str, command: str, *, asks: bool, reads: bool = False) -> str
 
 
 def _refused_by_sudo(complaint: str) -> list[str]:
-    """Return what sudo said if it did not run the command."""
+    """Return sudo's message if it did not run the command."""
     return [line.strip() for line in complaint.splitlines() if _SUDO_REFUSED.search(line)]
 
 
 def unanswered(host: Host, complaint: str) -> Answer:
-    """Return the answer of a host that took no command, from what the ssh client wrote to standard error."""
+    """Return the answer for a host that ran no command, from what the ssh client wrote to standard error."""
     said = words_of_ssh(complaint)
     return _because(explain(host.login(), said), said)
 
 
 def silent(host: Host, deadline_s: float) -> Answer:
-    """Return the answer of a host that was still waited for when the time was over."""
+    """Return the answer for a host that had not answered at the deadline."""
     said = f"no answer within {deadline_s:g} s"
     why = explain(host.login(), [said])
     if not host.ssh.local:
@@ -190,10 +191,10 @@ def silent(host: Host, deadline_s: float) -> Answer:
 
 
 def refused_by_shell(host: Host, said: str) -> Answer:
-    """Return the answer of a host whose shell lets in and does not run what it was given.
+    """Return the answer for a host that accepts the login, but whose shell does not run the command.
 
     Args:
-        said: the first line of what it printed instead.
+        said: the first line of its output.
     """
     return _because(explain_shell(host.login()), [said] if said else ["nothing"])
 

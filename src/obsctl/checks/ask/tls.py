@@ -1,4 +1,4 @@
-"""The client's side of TLS with a balancer: what is trusted, and in a few words why a handshake failed."""
+"""The client's side of TLS with a balancer: what is trusted, and why a handshake failed, in a few words."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from obsctl.fleet.model import Https
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_NAME, _OTHER_ADDRESS = 62, 64
 _UNKNOWN_AUTHORITY = frozenset((2, 18, 19, 20, 21))
-#: What OpenSSL says where the first bytes are no record of TLS.
+#: OpenSSL's errors if the first bytes are not a TLS record.
 _NO_RECORD = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"))
 
 
 class RefusedError(OSError):
-    """The peer answers, and nothing is said to it."""
+    """The peer answers, but no request was sent to it."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.words)
@@ -26,7 +26,7 @@ class RefusedError(OSError):
 
 
 class NoTlsError(OSError):
-    """The peer's first bytes are not those of TLS."""
+    """The peer's first bytes are not TLS."""
 
 
 class Tls:
@@ -44,7 +44,7 @@ class Tls:
         try:
             self.context = ssl.create_default_context(cafile=https.ca_file or None)
         except OSError as error:
-            # Also ssl.SSLError: there is no certificate in it.
+            # Includes ssl.SSLError: the file has no certificate.
             why = "holds no certificate" if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
             raise ConfigError(
                 f"the trusted certificates of nginx cannot be read: {https.ca_file}: {why}",
@@ -53,16 +53,16 @@ class Tls:
             ) from None
 
     def speak(self, line: socket.socket, address: str) -> ssl.SSLSocket:
-        """Return the connection with TLS over it; the certificate is good, and names whom we wanted.
+        """Return the connection with TLS on it; the certificate is valid and has the expected name.
 
         Args:
-            line: a connection to the address.
-            address: that was asked; the certificate must name it where the fleet gives no other name.
+            line: an open connection to the address.
+            address: the peer's; the certificate must name it, unless the fleet gives another name.
 
         Raises:
-            RefusedError: the certificate is not good.
+            RefusedError: the certificate is not valid.
             NoTlsError: the peer does not speak TLS.
-            OSError: the handshake broke off.
+            OSError: the handshake was interrupted.
         """
         name = self._https.server_name or address
         try:

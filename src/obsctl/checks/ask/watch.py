@@ -1,4 +1,4 @@
-"""What becomes of requests while a check sends them: their lines in Kafka, and what the alerters say of them."""
+"""Follows requests while a check sends them: their lines in Kafka, and what the alerters say about them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from obsctl.core.errors import ConfigError, ObsctlError
 from obsctl.fleet.model import Fleet, Host
 from obsctl.kafka.topic_log import END, Record, TopicLog
 
-#: How long to wait for records at a time, seconds.
+#: How long one poll waits for records, seconds.
 _POLL_S = 0.05
-#: For the reader of the topic to be at its end: what is sent before that would be seen late.
+#: How long to wait until the topic's reader is at its end, seconds: requests sent before that would be seen late.
 _READY_S = 5.0
-#: For a login and the alerter's answer, seconds.
+#: Time limit for a login and the alerter's answer, seconds.
 _PAGE_S = 5.0
 
 T = TypeVar("T")
 
 
 class Watch:
-    """Looks at the topic of the lines, at alerters' pages and at what else it is given, each in a thread of its own.
+    """Watches the topic of lines, the alerters' pages and other sources, each in its own thread.
 
-    The threads end when its block is left; one that is broken off does not wait for them.
+    The threads end when its block is left; if an exception ends the block, it does not wait for them.
 
     Attributes:
-        stopping: set when they shall end.
-        failures: what does not answer now, by its name in a report (``topic/nginxlog``, ``obsctl-alerter/app1``), and
-            why.
+        stopping: set when the threads must end.
+        failures: why a source does not answer now, by its name in a report (``topic/nginxlog``,
+            ``obsctl-alerter/app1``).
     """
 
     def __init__(self, fleet: Fleet) -> None:
@@ -57,11 +57,11 @@ class Watch:
     def lines(
         self, mark: Callable[[bytes], re.Match[bytes] | None], take: Callable[[str, Record, float], None]
     ) -> None:
-        """Begin with the topic of the lines; returns as soon as what is sent from now on is seen at once.
+        """Start watching the topic of lines; returns once new records will be seen without delay.
 
         Args:
             mark: finds in a record the mark of a request, as its first group.
-            take: is given the mark, the record, and when it was here, seconds since the epoch.
+            take: is given the mark, the record, and when it arrived here, seconds since the epoch.
         """
         topic = self._fleet.alerter.access_topic
         try:
@@ -83,19 +83,19 @@ class Watch:
         every_s: float,
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Begin to ask the alerters for their pages, again and again, and once more when the block is left.
+        """Start fetching the alerters' pages repeatedly, and once more when the block is left.
 
         Args:
-            kind: the fields that are read of a page.
-            take: is given the page, and when it was asked for and when it was here, seconds since the epoch.
-            every_s: between an answer and the next question, seconds.
-            wanted: whether a page is of use now; no host is asked while none is.
+            kind: the fields of a page to read.
+            take: is given the page, and when it was requested and when it arrived, seconds since the epoch.
+            every_s: time between an answer and the next request, seconds.
+            wanted: whether a page is needed now; while it is not, no host is asked.
         """
         for host in self._fleet.group("consumer"):
             self.also(partial(self._ask, host, kind, take, every_s, wanted))
 
     def also(self, look: Callable[[], None]) -> None:
-        """Begin with something else, which returns soon after ``stopping`` is set."""
+        """Start another function, which must return soon after ``stopping`` is set."""
         thread = threading.Thread(target=look)
         thread.start()
         self._threads.append(thread)
@@ -133,7 +133,7 @@ class Watch:
     ) -> None:
         name, last = f"obsctl-alerter/{host.name}", False
         while not last:
-            # Once more at the end, for what came at the last moment; not where nobody will look at it.
+            # Once more at the end, for late changes; not if nobody will read the result.
             last = self.stopping.wait(every_s)
             if self._broken_off or not wanted():
                 continue

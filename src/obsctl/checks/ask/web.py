@@ -1,4 +1,4 @@
-"""How the balancers' nginx is asked: in clear or with TLS, as the inventory says, or a person."""
+"""How to reach the balancers' nginx: by HTTP or HTTPS, as the inventory or a person says."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Web(NamedTuple):
 
     Attributes:
         scheme: ``http`` or ``https``.
-        port: that nginx has for it.
-        tls: with which its certificate is checked; None in clear.
+        port: of nginx for this scheme.
+        tls: checks its certificate; None for HTTP.
     """
 
     scheme: Literal["http", "https"]
@@ -30,23 +30,23 @@ class Web(NamedTuple):
     def get(
         self, address: str, path: str, *, deadline_s: float, headers: Mapping[str, str] | None = None
     ) -> http.client.HTTPResponse:
-        """Do as :func:`obsctl.checks.ask.http.get` does; the handshake is within the deadline."""
+        """Like :func:`obsctl.checks.ask.http.get`; the deadline includes the handshake."""
         return get(address, self.port, path, deadline_s=deadline_s, headers=headers, tls=self.tls)
 
     def kept(self, address: str) -> KeptConnection:
-        """Return a connection for many requests."""
+        """Return a connection that can be used for many requests."""
         return KeptConnection(address, self.port, self.tls)
 
 
 def web(vip: Vip, scheme: Scheme = "", *, to_back_ends: bool = True) -> Web:
-    """Return how nginx is asked: with TLS where it speaks it, unless a person wants the other way.
+    """Return how to reach nginx: by HTTPS if it serves that, unless a person chose the scheme.
 
     Args:
-        scheme: that a person wants; empty for none.
-        to_back_ends: the requests are for the back ends; else nginx's own answer will do.
+        scheme: chosen by a person; empty for none.
+        to_back_ends: whether the requests must reach the back ends; otherwise nginx's own answer is enough.
 
     Raises:
-        ConfigError: nginx does not answer that way, or the trusted certificates cannot be read.
+        ConfigError: nginx does not serve that scheme, or the trusted certificates cannot be read.
     """
     if vip.https is not None and scheme != "http":
         return Web("https", vip.https.port, Tls(vip.https))
@@ -62,7 +62,7 @@ def web(vip: Vip, scheme: Scheme = "", *, to_back_ends: bool = True) -> Web:
 
 
 def backend_tls(fleet: Fleet) -> Tls | None:
-    """Return how the back ends' certificates are checked when they are asked by themselves; None without TLS.
+    """Return the check of the back ends' certificates for direct requests; None without TLS.
 
     Raises:
         ConfigError: the trusted certificates cannot be read.

@@ -24,10 +24,10 @@ def balancer_check(
     """Return the check of the balancer.
 
     Args:
-        requests: how many; None for a number by the fleet's size.
-        lanes: so many at a time.
-        keepalive: each lane keeps its connection.
-        scheme: how nginx is asked; empty for as the inventory says.
+        requests: how many; None for a number that depends on the fleet's size.
+        lanes: how many at the same time.
+        keepalive: whether each lane keeps its connection.
+        scheme: ``http`` or ``https``; empty for the inventory's choice.
         say: shows progress to a person.
     """
     collect = partial(collect_balancer, requests=requests, lanes=lanes, keepalive=keepalive, scheme=scheme, say=say)

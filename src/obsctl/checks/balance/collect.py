@@ -1,4 +1,4 @@
-"""Send many requests through the VIP, note who answered, and read how the balancers are configured."""
+"""Sends many requests through the VIP, records who answered, and reads the balancers' configuration."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ from obsctl.fleet.model import Fleet, Host, Vip
 from obsctl.lines.formats.line import PROBE
 
 HEADER = "X-Backend-Server"
-#: In the answers to probes: ``asked`` and the addresses that nginx asked (nginx.conf.j2 of the role).
+#: Header of answers to probes: ``asked`` and the addresses that nginx tried (nginx.conf.j2 of the role).
 _ASKED_HEADER = "X-Obscraft-Probe"
-#: For one request, in seconds: above the balancer's own second that it gives a dead back end to connect.
+#: Time limit of a request, seconds: more than the second that the balancer allows for connecting to a dead back end.
 REQUEST_DEADLINE_S = 2.0
-#: For the whole run, in seconds.
+#: Time limit of the whole run, seconds.
 RUN_DEADLINE_S = 60.0
-#: So many unanswered requests in a row, and the address is taken for dead.
+#: After this many unanswered requests in a row the address counts as dead.
 HOPELESS_IN_A_ROW = 2
-#: The same once something has answered: a VIP that moves is silent for about three seconds.
+#: The same after something has answered: a VIP that moves is silent for about three seconds.
 LOST_IN_A_ROW = 4
-#: Each is a turn on all back ends; fewer than this many requests say nothing.
+#: The least number of rounds over all back ends; fewer requests prove nothing.
 MIN_REQUESTS = 600
 REQUESTS_PER_WORKER_AND_BACKEND = 20
-#: Nginx starts a worker a core. With a shared zone their number does not matter; without one each keeps its own turn.
+#: Nginx starts one worker per core. With a shared zone their number does not matter; without one each worker takes
+#: turns of its own.
 ASSUMED_WORKERS = 2
-#: For reading a balancer's configuration over ssh, in seconds.
+#: Time limit for reading a balancer's configuration over ssh, seconds.
 SSH_DEADLINE_S = 4.0
-#: While all goes well, the answers are looked at so often, in seconds, beside the looks that the model counts.
+#: While all goes well, how often the answers are checked, seconds, besides the checkpoints of the model.
 _LOOK_EVERY_S = 0.25
 _MARK = "--- workers"
-# What is not shown stays on the host: nginx's configuration includes the secret of tests.
+# Only a part leaves the host, because nginx's configuration includes the secret of tests.
 _QUESTION = (
     "PATH=$PATH:/usr/sbin:/sbin; export LC_ALL=C; "
     "{ nginx -T || sudo -n nginx -T || cat /etc/nginx/nginx.conf; } 2>/dev/null | "
@@ -67,13 +68,13 @@ def default_requests(fleet: Fleet) -> int:
 
 
 class _Answer(NamedTuple):
-    """Who answered, by the answer's headers.
+    """Who answered, according to the answer's headers.
 
     Attributes:
-        backend: names itself so; empty for none.
-        asked: addresses that nginx asked, the one that answered last; none where nginx does not say.
-        balancer: names itself so; empty for none.
-        probe: nginx took the request for a probe.
+        backend: the name that the back end gives itself; empty for none.
+        asked: addresses that nginx tried, the one that answered last; empty if nginx does not say.
+        balancer: the name that the balancer gives itself; empty for none.
+        probe: whether nginx treated the request as a probe.
     """
 
     backend: str
@@ -91,7 +92,7 @@ class _Answers:
     good: int = 0
     bad: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
-    #: Milliseconds, of those for which nobody else was asked before, and of the others.
+    #: Times in milliseconds: of answers for which nginx tried no other address before, and of the others.
     times: list[float] = field(default_factory=list)
     later_times: list[float] = field(default_factory=list)
 
@@ -104,8 +105,8 @@ class _Answers:
         (self.times if len(answer.asked) <= 1 else self.later_times).append(answer.took_ms)
 
 
-#: Name, address, whether the balancer named itself, and the status where there is no name: refusals by a limit, nginx's
-#: own answers and those of a stranger are then kept apart.
+#: Key: name, address, whether the balancer named itself, and for an answer without a name the status, which
+#: distinguishes refusals by a limit, nginx's own answers and those of a stranger.
 _Key = tuple[str, str, bool, int]
 
 
@@ -145,7 +146,7 @@ class _Run:
         self._fresh_failure = False
 
     def take(self) -> bool:
-        """Return whether one more request is to be sent."""
+        """Return whether to send one more request."""
         with self.lock:
             if self.lost or self.ended or not self.left:
                 return False
@@ -163,7 +164,7 @@ class _Run:
             return True
 
     def answered(self, answer: _Answer) -> None:
-        """Note an answer."""
+        """Record an answer."""
         with self.lock:
             self._failed_in_a_row = 0
             address = answer.asked[-1] if answer.asked else ""
@@ -180,7 +181,7 @@ class _Run:
         self._say(self._progress())
 
     def failed(self, reason: str, refusal: Refusal | None = None) -> None:
-        """Note a request without an answer."""
+        """Record a request without an answer."""
         with self.lock:
             self.refusal = refusal or self.refusal
             self._failed_in_a_row += 1
@@ -189,18 +190,18 @@ class _Run:
         self._say(self._progress())
 
     def ask_directly(self) -> None:
-        """Begin to ask the back ends by themselves."""
+        """Start asking the back ends directly."""
         if self._asking is None:
             backends = self._fleet.group("backend")
             self._asking = {host.name: self._pool.submit(_healthz, self._fleet, host) for host in backends}
 
     def direct(self, *, wait: bool = False) -> dict[str, str]:
-        """Return which back ends were asked by themselves, and why they did not answer; empty for those that did."""
+        """Return why back ends that were asked directly did not answer; empty for those that did."""
         asking = self._asking or {}
         return {name: answer.result() for name, answer in asking.items() if wait or answer.done()}
 
     def tallies(self) -> tuple[BackendTally, ...]:
-        """Return the answers in numbers."""
+        """Return the counted answers."""
         medians = {key: percentile(seen.times, 0.5) for key, seen in self.answers.items() if key[0]}
         return tuple(
             _tally(key, seen, [value for other, value in medians.items() if other != key and value is not None])
@@ -208,7 +209,7 @@ class _Run:
         )
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Send no more requests."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _fail(self) -> None:
@@ -217,7 +218,7 @@ class _Run:
         self.ask_directly()
 
     def _reason(self) -> str:
-        """Return why the run can end. While all goes well it is not asked after each answer: that costs time."""
+        """Return why the run can end. While all goes well this is not evaluated after each answer, to save time."""
         now = time.monotonic()
         answered = sum(seen.good + seen.bad for key, seen in self.answers.items() if key[0])
         due = now - self._looked_at >= _LOOK_EVERY_S
@@ -256,15 +257,15 @@ def collect_balancer(
     run_deadline_s: float = RUN_DEADLINE_S,
     say: Say = lambda _: None,
 ) -> BalancerSnapshot:
-    """Send the requests through the fleet's VIP and tally the answers; ends early where the answer is plain.
+    """Send the requests through the fleet's VIP and count the answers; ends early if the result is clear.
 
     Args:
         requests: how many; by default :func:`default_requests`.
-        lanes: how many at the same time. More than one makes ``least_conn`` prefer the quicker back end, so an
-            uneven share is then no proof of a fault.
+        lanes: how many at the same time. With more than one, ``least_conn`` prefers the quicker back end, so an uneven
+            share does not prove a fault then.
         scheme: how nginx is asked; empty for as the inventory says.
-        keepalive: each lane sends all its requests on one connection, hence to one worker of nginx.
-        run_deadline_s: seconds after which no further request is sent.
+        keepalive: whether each lane sends all its requests on one connection, hence to one worker of nginx.
+        run_deadline_s: after this time no further request is sent, seconds.
         say: shows progress to a person.
 
     Raises:
@@ -327,7 +328,7 @@ def collect_balancer(
 
 
 def _key(vip: Vip) -> tuple[Secret | None, str]:
-    """Return what signs the requests, or why they cannot be signed."""
+    """Return the key that signs the requests, or why they cannot be signed."""
     if vip.log_format != "json":
         return None, f"nginx writes its log in the format {vip.log_format}, which has no field for a mark"
     if not vip.test_secret:
@@ -359,8 +360,8 @@ def _lane(vip: Vip, asked_by: Web, run: _Run, key: Secret | None, mark: str, *, 
 def _read(answer: http.client.HTTPResponse, balancer_header: str, took_ms: float) -> _Answer:
     said = answer.getheader(_ASKED_HEADER)
     kind, _, addresses = (said or "").partition(" ")
-    # nginx writes ", " between servers, and " : " where a request was passed on to another group of them. While it
-    # has nobody to ask, it writes the group's name.
+    # nginx writes ", " between servers, and " : " where it passed a request on to another group of servers. If it has
+    # no server to try, it writes the group's name.
     asked = [address.strip() for address in addresses.replace(" : ", ", ").split(",")]
     return _Answer(
         backend=(answer.getheader(HEADER) or "").strip(),
@@ -386,11 +387,11 @@ def _read_configs(fleet: Fleet, run: _Run, missing: list[MissingDependencyError]
 
 
 def read_balancer(node: Host, backends: dict[str, str]) -> BalancerConfig:
-    """Ask a balancer over ssh for the part of its nginx's configuration that the balancing depends on.
+    """Read over ssh the part of a balancer's nginx configuration that decides about balancing.
 
     Args:
         node: the balancer.
-        backends: of :func:`obsctl.checks.balance.upstream.addresses`.
+        backends: from :func:`obsctl.checks.balance.upstream.addresses`.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -408,7 +409,7 @@ def read_balancer(node: Host, backends: dict[str, str]) -> BalancerConfig:
 
 
 def _healthz(fleet: Fleet, host: Host) -> str:
-    """Return why a back end does not answer when it is asked by itself; empty for one that does."""
+    """Return why a back end does not answer a direct request; empty if it does."""
     port = host.backend.port if host.backend else upstream.BACKEND_PORT
     try:
         get(host.address, port, "/healthz", deadline_s=REQUEST_DEADLINE_S, tls=backend_tls(fleet))

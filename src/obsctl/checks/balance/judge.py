@@ -1,8 +1,8 @@
-"""Whether the load is balanced: a statistical test *and* an effect size, so that neither noise nor a large sample
-raises a false alarm.
+"""Judges whether the load is balanced, by a statistical test *and* an effect size, so that neither noise nor a large
+sample raises a false alarm.
 
-With 600 requests a healthy random balancer is off by 15 % every hundredth time or so, and with 600,000 requests a
-difference of no importance is "significant". A warning therefore needs both; :mod:`obsctl.checks.balance.model` has the
+With 600 requests a healthy random balancer deviates by 15 % about once in a hundred runs, and with 600,000 requests an
+unimportant difference is "significant". A warning therefore needs both; :mod:`obsctl.checks.balance.model` has the
 numbers.
 """
 
@@ -20,11 +20,11 @@ from obsctl.checks.web_refusal import refused
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet, Host
 
-#: Answers for each back end below which nothing can be said.
+#: The least number of answers for each back end that allows a judgement.
 MIN_ANSWERS = 10
-#: Share of requests that were passed on from which on that is no hiccup.
+#: From this share on, requests that were passed on to another back end are reported.
 RETRIES_WARNING = 0.01
-#: With these statuses nginx refuses what is above a limit.
+#: Statuses with which nginx refuses requests above a limit.
 _LIMITED = frozenset(("429", "503"))
 _WHO_LISTENS = "ss -ltnp shows which process listens there; systemctl status obs-backend"
 _SHOW_UPSTREAM = "nginx -T | sed -n '/upstream/,/}/p'"
@@ -54,7 +54,7 @@ def judge_balancer(fleet: Fleet, seen: BalancerSnapshot) -> list[Finding]:
 
 def _unreachable(fleet: Fleet, seen: BalancerSnapshot) -> Finding:
     reasons = ", ".join(f"{reason} ({count}x)" for reason, count in seen.failures.items())
-    # As verify vip and health name it: a mute is about the address, whichever command finds it silent.
+    # The same object as in verify vip and health, so that a mute applies whichever command finds the address silent.
     address = fleet.vip.address if fleet.vip is not None else seen.target
     if seen.refusal is not None and fleet.vip is not None:
         return refused(
@@ -77,7 +77,7 @@ def _unreachable(fleet: Fleet, seen: BalancerSnapshot) -> Finding:
 
 
 def _strangers(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
-    """Find answers of what is no back end of the inventory: by the name that they give, or without one."""
+    """Yield findings about answers that are not from a back end of the inventory: with another name, or without one."""
     known = {host.name for host in fleet.group("backend")}
     of_host = addresses(fleet)
     total = seen.answered
@@ -143,7 +143,7 @@ def _silent(fleet: Fleet, seen: BalancerSnapshot, expected: Expectation) -> Iter
     named = sum(counts.values())
     dead = model.dead(counts, seen.direct)
     of_host = addresses(fleet)
-    # Something else answers at its address: that is the finding.
+    # Something else answers at its address, which is another finding.
     usurped = {of_host.get(tally.upstream) for tally in seen.backends if tally.name not in of_host.values()}
     asked_in_vain = {of_host[address]: count for address, count in seen.retried.items() if address in of_host}
     for host in fleet.group("backend"):
@@ -159,14 +159,14 @@ def _silent(fleet: Fleet, seen: BalancerSnapshot, expected: Expectation) -> Iter
         if count := asked_in_vain.get(host.name):
             summary += f"; nginx asked it {count} times without success and retried the requests on another back end"
         https = fleet.vip.https if fleet.vip is not None else None
-        # Whether it answers is the question, not whether it may be trusted.
+        # The question is whether it answers, not whether it is trusted.
         curl = "curl -ik https" if https is not None and https.backend_ca_file else "curl -i http"
         curl += f"://{host.address}:{port}/healthz"
         hint = f"on {host.name}: systemctl status obs-backend; {curl}"
         if host.name in dead:
             summary += f"; when asked directly on port {port}, it does not answer either ({dead[host.name]})"
         if dead.get(host.name) == "no answer in time":
-            # systemctl status would call it active.
+            # For a frozen process systemctl status would say active.
             hint = f"on {host.name}: if {curl} hangs as well, its process does: systemctl restart obs-backend"
         yield Finding(
             code="LB_BACKEND_SILENT",
@@ -229,7 +229,7 @@ def _members(fleet: Fleet, seen: BalancerSnapshot, expected: Expectation) -> Ite
 
 
 def _configs(seen: BalancerSnapshot, expected: Expectation) -> Iterator[Finding]:
-    """Compare the balancers with the one that answers: what differs shows only after a failover."""
+    """Compare the balancers with the one that answers: a difference would only show after a failover."""
     known = _readable(seen)
     if len(known) < 2:
         return
@@ -309,7 +309,7 @@ def _retries(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
     counts = model.named(seen.backends)
     for address, count in seen.retried.items():
         name = of_host.get(address)
-        # Of a member without any answer another finding speaks.
+        # A member without any answer has another finding.
         if name is None or not counts.get(name):
             continue
         share = count / seen.sent
@@ -384,7 +384,7 @@ def _errors(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
 def _too_little(
     fleet: Fleet, seen: BalancerSnapshot, expected: Expectation, found: Sequence[Finding]
 ) -> Iterator[Finding]:
-    """Say what could not be judged, and never above a fault that is proved: that one is the answer."""
+    """Yield that too few requests were answered or sent; as information only, if another fault is proved."""
     backends = len(fleet.group("backend"))
     named = sum(model.named(seen.backends).values())
     good = sum(tally.answers for tally in seen.backends)
@@ -415,7 +415,7 @@ def _readable(seen: BalancerSnapshot) -> list[tuple[BalancerConfig, Upstream]]:
 
 
 def _lb_names(seen: BalancerSnapshot, fleet: Fleet | None = None) -> str:
-    """Return the balancer that answers, for a hint; where answers do not say which it is, the hosts in question."""
+    """Return the balancer that answers, for a hint; if the answers do not name it, all candidates."""
     if seen.balancers:
         return max(seen.balancers, key=lambda name: seen.balancers[name])
     names = [host.name for host in fleet.group("lb")] if fleet is not None else []
@@ -432,7 +432,7 @@ def _statuses(tally: BackendTally) -> str:
 
 
 def describe_balancer(fleet: Fleet, seen: BalancerSnapshot) -> dict[str, Any]:
-    """Return the report's data: a row a back end, the test's figures, what to know, and the numbers for monitoring."""
+    """Return the report's data: a row for each back end, the test's figures, remarks, and numbers for monitoring."""
     expected = expectation(fleet, seen.configs, seen.balancers)
     rows = [_row(share, seen) for share in shares(fleet, seen)]
     weighed = [row for row in rows if row["expected_share"]]

@@ -1,13 +1,13 @@
 """The statistical model of a healthy balancer: each back end's expected share, and how far chance may deviate from it.
 
-Requests that come one at a time are spread in turn by round robin and ``least_conn``, in proportion to the weights;
-other traffic between them makes that random. The test assumes random throughout, which is the more tolerant of the two.
-Without ``zone`` each worker takes turns of its own, and begins with the first member: so up to as many answers as
-there are workers may deviate. ``ip_hash`` and ``hash`` send one client to one back end: shares then say nothing.
+Round robin and ``least_conn`` spread requests that come one at a time in turn, in proportion to the weights; other
+traffic between them makes the order random. The test always assumes a random order, which is more tolerant. Without
+``zone`` each worker takes turns of its own, and begins with the first member: so as many answers as there are workers
+may deviate. ``ip_hash`` and ``hash`` send a client always to the same back end: shares then mean nothing.
 
-A run is evaluated at several checkpoints and ends as soon as the result is clear. Each checkpoint has its share of
-the error: the probability that a sound balancer is found uneven is at most :data:`SIGNIFICANCE` times :data:`LOOKS`,
-1 %.
+A run is evaluated at several checkpoints and ends as soon as the result is clear. The error probability is divided
+over the checkpoints: a healthy balancer is found uneven with a probability of at most :data:`SIGNIFICANCE` times
+:data:`LOOKS`, 1 %.
 """
 
 from __future__ import annotations
@@ -20,36 +20,37 @@ from obsctl.checks.balance.snapshot import BackendTally, BalancerConfig, Balance
 from obsctl.checks.balance.upstream import OF_ONE_CLIENT, addresses, in_charge, primaries
 from obsctl.fleet.model import Fleet
 
-#: After so many answers a run is looked at, and at its end.
+#: The checkpoints: numbers of answers after which a run is evaluated, besides its end.
 LOOK_AFTER = (60, 120, 240, 480)
 LOOKS = len(LOOK_AFTER) + 1
-#: For each look.
+#: Significance level of each checkpoint.
 SIGNIFICANCE = 0.002
-#: Deviation of a back end's share from the expected one, as a part of the latter.
+#: Tolerated deviation of a back end's share from the expected one, relative to the latter.
 TOLERANCE = 0.15
-#: What chance may do at most before a back end without a single answer is silent; all back ends together.
+#: A back end without an answer counts as silent if chance explains that with at most this probability (all back ends
+#: together).
 SILENCE = 0.001
-#: Share of failed requests from which on users notice more than a hiccup.
+#: The share of failed requests that users notice.
 ERRORS_CRITICAL = 0.05
-#: The probability that so many failures come from fewer than that, from which on the share is plain.
+#: The share is proved if the failures come from a lower one with at most this probability.
 _PLAIN = 0.01
-#: A back end is slow if its median is so many times the others', and so much longer in milliseconds.
+#: A back end is slow if its median is this many times the others', and this many milliseconds longer.
 SLOW_TIMES = 3
 SLOW_MS = 50
-#: What chance may do at most before a back end counts as slower; all back ends together.
+#: A back end counts as slower if chance explains that with at most this probability (all back ends together).
 _SLOW_CHANCE = 0.001
-#: The last bound of the times' histogram is 2 s, in which a request ends.
+#: Upper bounds of the histogram of times, milliseconds; the last one is about 2 s, the time limit of a request.
 TIMES_MS = tuple(2**power for power in range(12))
 #: The two-sided 95 % quantile of the normal distribution.
 _Z95 = 1.959963984540054
 #: The sum of the quantiles of SIGNIFICANCE (two-sided) and of 90 % power.
 _Z_DETECT = 3.0902323 + 1.2815516
-#: A chi-square test needs about five expected answers a back end (Cochran's rule).
+#: A chi-square test needs about five expected answers per back end (Cochran's rule).
 _MIN_EXPECTED = 5
 
 
 class Share(NamedTuple):
-    """What one back end got of all answers, and what it should have got.
+    """A back end's share of all answers, and its expected share.
 
     Shares and the 95 % interval (low, high) go from 0 to 1; without any answer there are none.
     """
@@ -64,13 +65,13 @@ class Share(NamedTuple):
 
 
 class Expectation(NamedTuple):
-    """What the configuration of the balancer that answers makes one expect.
+    """The shares to expect from the configuration of the balancer that answers.
 
     Attributes:
-        config: None where it could not be read: all back ends are then taken to weigh the same.
-        weights: of the inventory's back ends, 0 for one that gets no requests.
-        slack: answers of a back end that may be misplaced, see the module.
-        of_one_client: a client's requests all go to the same back end.
+        config: None if it could not be read: then all back ends are assumed to have the same weight.
+        weights: of the inventory's back ends; 0 for one that gets no requests.
+        slack: by how many answers a back end may deviate without a fault, see the module.
+        of_one_client: whether all requests of a client go to the same back end.
     """
 
     config: BalancerConfig | None
@@ -112,7 +113,7 @@ def expectation(fleet: Fleet, configs: Sequence[BalancerConfig], balancers: dict
 def shares(fleet: Fleet, seen: BalancerSnapshot) -> list[Share]:
     """Return the share of every configured back end and of every other that named itself.
 
-    An answer with an error status counts: the question is whom the balancer asked, not what came of it.
+    An answer with an error status counts: what matters is which back end the balancer chose.
     """
     counts = named(seen.backends)
     expected = expectation(fleet, seen.configs, seen.balancers)
@@ -129,7 +130,7 @@ def shares(fleet: Fleet, seen: BalancerSnapshot) -> list[Share]:
 
 
 def named(tallies: Sequence[BackendTally]) -> dict[str, int]:
-    """Return how many answers named each back end."""
+    """Return the number of answers by the back end that they name."""
     counts: dict[str, int] = {}
     for tally in tallies:
         if tally.name:
@@ -138,12 +139,12 @@ def named(tallies: Sequence[BackendTally]) -> dict[str, int]:
 
 
 def evenness(counts: Sequence[int], weights: Sequence[float] | None = None, slack: int = 0) -> float | None:
-    """Return the chi-square p-value of shares by weight; ``None`` where there is too little to test.
+    """Return the chi-square p-value of shares by weight; ``None`` if there is not enough to test.
 
     Args:
         counts: answers of each back end.
         weights: of each; none for equal ones.
-        slack: answers of each that may be misplaced without a fault.
+        slack: by how many answers each may deviate without a fault.
     """
     total = sum(counts)
     weights = weights or [1.0] * len(counts)
@@ -155,7 +156,7 @@ def evenness(counts: Sequence[int], weights: Sequence[float] | None = None, slac
 
 
 class Skew(NamedTuple):
-    """The back end that is furthest from its share: what it got, what it should have, and how sure that is."""
+    """The back end that deviates most: its share, its expected share, and the p-value."""
 
     backend: str
     got: int
@@ -165,9 +166,9 @@ class Skew(NamedTuple):
 
 
 def skew(counts: Mapping[str, int], expected: Expectation) -> Skew | None:
-    """Return the uneven share, or None: it needs a small probability *and* a deviation that matters.
+    """Return the uneven share, or None; it must have a small p-value *and* a deviation that matters.
 
-    Back ends without an answer are findings of their own; the others are compared among themselves.
+    Back ends without an answer have their own findings; the others are compared with each other.
     """
     if expected.of_one_client:
         return None
@@ -189,11 +190,11 @@ def skew(counts: Mapping[str, int], expected: Expectation) -> Skew | None:
 
 
 def silent(counts: Mapping[str, int], expected: Expectation) -> list[str]:
-    """Return the back ends without an answer for which that is no chance any more."""
+    """Return the back ends without an answer for which chance is no likely explanation any more."""
     if expected.of_one_client:
         return []
     total = sum(counts.values())
-    # Each worker may have begun with the others.
+    # Each worker may have begun with the other back ends.
     sure = total - expected.slack * len(expected.weights)
     bound = SILENCE / max(1, len(expected.weights))
     return [
@@ -204,9 +205,9 @@ def silent(counts: Mapping[str, int], expected: Expectation) -> list[str]:
 
 
 def dead(counts: Mapping[str, int], direct: Mapping[str, str]) -> dict[str, str]:
-    """Return the back ends without an answer that do not answer when they are asked by themselves, either, and why.
+    """Return the back ends without an answer that do not answer direct requests, either, and why.
 
-    That proves something only where another one does answer: this machine may not be allowed to ask any.
+    This proves something only if another one does answer: this machine may not be allowed to reach any of them.
     """
     if "" not in direct.values():
         return {}
@@ -214,7 +215,7 @@ def dead(counts: Mapping[str, int], direct: Mapping[str, str]) -> dict[str, str]
 
 
 def plainly_failing(failed: int, sent: int) -> bool:
-    """Return whether more requests fail than is bearable, and not by chance."""
+    """Return whether it is proved that more requests fail than users tolerate."""
     return failed > 0 and binomial_tail(failed, sent, ERRORS_CRITICAL) < _PLAIN
 
 
@@ -227,7 +228,7 @@ class Slow(NamedTuple):
 
 
 def slow(tallies: Sequence[BackendTally]) -> list[Slow]:
-    """Return the back ends that are slow, which needs many answers that are slower *and* a difference that matters.
+    """Return the slow back ends: those with a significant number of slower answers *and* a difference that matters.
 
     Half of the answers of a back end like the others are slower than the others' median (sign test).
     """
@@ -248,9 +249,9 @@ def reference_ms(medians: Sequence[float]) -> float | None:
 
 
 def detectable(answers: int, share: float) -> float | None:
-    """Return the least deviation of a share that so many answers show in nine of ten runs, as a part of the share.
+    """Return the smallest relative deviation of a share that this many answers detect in nine of ten runs.
 
-    By the normal approximation; never below :data:`TOLERANCE`. None where there is nothing to compare.
+    By the normal approximation; never below :data:`TOLERANCE`. None if there is nothing to compare.
     """
     if not answers or not 0 < share < 1:
         return None
@@ -274,7 +275,7 @@ def chi_square_p(statistic: float, freedom: int) -> float:
         return 1.0
     a, q = (0.5, math.erfc(math.sqrt(x))) if freedom % 2 else (1.0, math.exp(-x))
     while a < freedom / 2:
-        # By logarithms: x^a alone overflows for large statistics.
+        # With logarithms, because x^a alone overflows for large statistics.
         q += math.exp(a * math.log(x) - x - math.lgamma(a + 1))
         a += 1
     return min(1.0, q)
@@ -292,7 +293,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def binomial_tail(least: int, trials: int, chance: float) -> float:
-    """Return the probability of at least so many successes in so many independent trials."""
+    """Return the probability of at least this many successes in independent trials."""
     if least <= 0:
         return 1.0
     log_yes, log_no = math.log(chance), math.log1p(-chance)

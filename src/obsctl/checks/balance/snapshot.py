@@ -9,21 +9,21 @@ from obsctl.core.report import Fault
 
 
 class BackendTally(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers that named one back end and came from one address; those without a name have one status, too.
+    """The answers with the same back end's name and address; for answers without a name, also with the same status.
 
     Attributes:
         name: as the back end names itself, empty for an answer that names none.
         answers: below status 500.
         errors: with status 500 or above.
-        p50_ms: median over those of its answers for which nginx asked nobody else before, from connecting to the last
-            byte; over all of them where there is none.
-        p99_ms: 99th percentile of the same.
-        upstream: address and port that nginx has the answers from; empty where it does not say, or asked nobody.
-        balancer: whether the fleet's nginx says in the answers that they went through it.
-        statuses: how often each came.
-        slower: so many of the answers that ``p50_ms`` is made of took longer than the other back ends' median.
-        timed: so many answers ``p50_ms`` is made of; 0 in a snapshot of an earlier release.
-        times: how many of them took up to 1, 2, 4, 8 ... ms; the last number is of those that took longer.
+        p50_ms: median time from connecting to the last byte, over the answers for which nginx tried no other address
+            before; over all answers if there is none.
+        p99_ms: 99th percentile of the same times.
+        upstream: address and port from which nginx got the answers; empty if it does not say, or tried no server.
+        balancer: whether the answers have the name of one of the fleet's balancers.
+        statuses: number of answers by status.
+        slower: how many of the answers behind ``p50_ms`` took longer than the other back ends' median.
+        timed: how many answers ``p50_ms`` is computed from; 0 in a snapshot of an earlier release.
+        times: how many of these took up to 1, 2, 4, 8 ... ms; the last number counts those that took longer.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One server of an upstream block.
 
     Attributes:
-        address: with its port; as nginx has it, so perhaps a name.
-        backup: it is asked only while all others are left out.
-        down: it is marked so, and never asked.
+        address: with its port, as nginx's configuration has it, so it may be a name.
+        backup: whether it is used only while all others are unavailable.
+        down: whether it is marked as down, and so never used.
     """
 
     address: str
@@ -59,7 +59,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         method: ``round_robin``, ``least_conn``, ``ip_hash``, ``hash``, ``random`` or another word that chooses one.
-        zone: its workers share their counts; else each of them takes turns of its own.
+        zone: whether its workers share their counts; otherwise each of them takes turns of its own.
     """
 
     name: str
@@ -69,13 +69,13 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BalancerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``nginx -T`` says on one balancer.
+    """The configuration that ``nginx -T`` prints on a balancer.
 
     Attributes:
         node: inventory name.
-        failure: why it could not be read; the other fields mean nothing then.
-        upstream: the block that lists the fleet's back ends; None where there is no such block.
-        workers: of the running nginx; 0 for not known.
+        failure: why it could not be read; then the other fields are meaningless.
+        upstream: the block that lists the fleet's back ends; None if there is no such block.
+        workers: number of workers of the running nginx; 0 if unknown.
         limits: the directives that refuse requests, such as ``limit_req zone=web burst=5``.
     """
 
@@ -90,23 +90,24 @@ class BalancerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One run of requests through the VIP.
 
     Attributes:
-        target: address and port that were asked.
-        scheme: how: ``http`` or ``https``.
-        wanted: requests that were to be sent.
-        sent: requests that were sent; fewer than wanted where there was no point in going on.
+        target: address and port of the requests.
+        scheme: ``http`` or ``https``.
+        wanted: how many requests were to be sent.
+        sent: how many requests were sent; fewer than wanted if the result was clear before.
         failures: requests without any answer, by reason.
-        refusal: why no request was sent to what answers, of the last one that was not; None where all were sent.
-        lost: the run ended early because nothing answered (any more).
-        lanes: requests under way at a time.
-        keepalive: each lane kept its connection.
-        late: the time for the run was over.
-        ended: why no more requests were sent than that, where the answer was plain before.
-        marked: nginx took the requests for probes, which count nowhere; None in a snapshot of an earlier release.
+        refusal: why the last request that could not be sent was not; None if all were sent.
+        lost: whether the run ended early because nothing answered (any more).
+        lanes: how many requests were open at the same time.
+        keepalive: whether each lane kept its connection.
+        late: whether the run reached its time limit.
+        ended: why the run ended early with a clear result; empty if it did not.
+        marked: whether nginx treated the requests as probes, which are not counted anywhere; None in a snapshot of an
+            earlier release.
         unmarked: why they were not marked.
-        retried: how often nginx passed a request on because an address did not answer as it should, by that address.
+        retried: how often nginx passed a request on because an address did not answer properly, by that address.
         balancers: answers by the name of the balancer.
-        direct: the back ends that were asked by themselves, and why they did not answer; empty for those that did.
-        configs: what the balancers' nginx has on its disk.
+        direct: why back ends that were asked directly did not answer; empty for those that did.
+        configs: the balancers' nginx configurations as on disk.
     """
 
     target: str

@@ -1,4 +1,4 @@
-"""When a run of requests can end early: the result is clear, and more requests would show nothing new."""
+"""Decides when a run of requests can end early, because more requests would not change the result."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from obsctl.checks.balance import model
 from obsctl.checks.balance.model import Expectation
 from obsctl.checks.balance.snapshot import BackendTally
 
-#: So many failed answers with no good one, and more of them would show nothing new.
+#: After this many failures without a success the run ends.
 ONLY_ERRORS = 10
-#: Once a back end is slow, the run ends after so many seconds: the shares are judged by what has been answered.
+#: If a back end is slow, the run ends after this many seconds; the shares are judged by the answers so far.
 SLOW_RUN_S = 10.0
 
 
 class Progress(NamedTuple):
-    """What a run has seen so far.
+    """The state of a run.
 
     Attributes:
-        sent: requests.
+        sent: number of requests.
         failed: those without an answer and those with status 500 or above.
         tallies: of the answers.
-        direct: the back ends that were asked by themselves, and why they did not answer.
+        direct: why back ends that were asked directly did not answer.
         expected: of the balancer; None while its configuration has not been read.
         took_s: since the beginning.
     """
@@ -35,7 +35,7 @@ class Progress(NamedTuple):
 
 
 def reason(seen: Progress) -> str:
-    """Return why the run can end, in a few words; empty while it has to go on."""
+    """Return why the run can end, in a few words; empty while it must continue."""
     if seen.failed >= ONLY_ERRORS and not any(tally.answers for tally in seen.tallies):
         return "all requests failed"
     counts = model.named(seen.tallies)

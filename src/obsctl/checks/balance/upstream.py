@@ -1,4 +1,4 @@
-"""What ``nginx -T`` says of the upstream block that lists the fleet's back ends.
+"""Parses from ``nginx -T`` the upstream block that lists the fleet's back ends.
 
 Nginx's grammar: a directive is words up to a semicolon, or up to the braces of its block; words may be in quotes, and
 ``#`` begins a comment.
@@ -15,14 +15,14 @@ from obsctl.fleet.model import Fleet
 
 #: Directives of an upstream block that choose the member for a request; none of them is round robin.
 _METHODS = frozenset(("least_conn", "ip_hash", "hash", "random", "least_time", "sticky", "fair"))
-#: Methods that send all that one client asks for to the same member.
+#: Methods that send all requests of one client to the same member.
 OF_ONE_CLIENT = frozenset(("ip_hash", "hash", "sticky"))
-#: Directives that make nginx refuse requests by itself.
+#: Directives that make nginx itself refuse requests.
 _LIMITS = frozenset(("limit_req", "limit_conn"))
 _DEFAULT_PORT = 80
-#: Of a back end of which the inventory says nothing else.
+#: Default port of a back end.
 BACKEND_PORT = 8080
-#: Prints of ``nginx -T`` the upstream blocks and the limits, and nothing else: the whole has secrets in it.
+#: A program that prints only the upstream blocks and the limits of ``nginx -T``, because the full output has secrets.
 FILTER = (
     r"""awk '{sub(/#.*/, "")} /^[ \t]*limit_(req|conn)[ \t]/ {print} """
     r"""/^[ \t]*upstream[ \t]/ {inside = 1; depth = 0} """
@@ -33,18 +33,18 @@ _token = re.compile(r"""\s*(?:\#[^\n]*|([;{}])|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\
 
 
 class _Directive(NamedTuple):
-    """Words, and the directives of the block behind them; None without a block."""
+    """The words of a directive, and the directives of its block; None without a block."""
 
     words: tuple[str, ...]
     block: tuple[_Directive, ...] | None
 
 
 def read_config(node: str, text: str, backends: Collection[str], workers: int = 0) -> BalancerConfig:
-    """Return what a balancer's configuration says.
+    """Return a balancer's configuration.
 
     Args:
         node: inventory name of the balancer.
-        text: of ``nginx -T``, or the part of it that :data:`FILTER` leaves.
+        text: the output of ``nginx -T``, or the part that :data:`FILTER` prints.
         backends: address and port of the fleet's back ends.
         workers: of the running nginx.
     """
@@ -60,7 +60,7 @@ def read_config(node: str, text: str, backends: Collection[str], workers: int = 
 
 
 def addresses(fleet: Fleet) -> dict[str, str]:
-    """Return the back ends' addresses with their ports, and their inventory names."""
+    """Return the back ends' inventory names, by their addresses with ports."""
     return {
         f"{host.address}:{host.backend.port if host.backend else BACKEND_PORT}": host.name
         for host in fleet.group("backend")
@@ -68,12 +68,12 @@ def addresses(fleet: Fleet) -> dict[str, str]:
 
 
 def primaries(upstream: Upstream) -> dict[str, Member]:
-    """Return the members that get requests while all is well, by their addresses."""
+    """Return the members that get requests while all is well, by address."""
     return {member.address: member for member in upstream.members if not member.backup}
 
 
 def in_charge(configs: Sequence[BalancerConfig], balancers: dict[str, int]) -> BalancerConfig | None:
-    """Return the configuration of the balancer that answered most, or, where answers do not name it, of the first."""
+    """Return the configuration of the balancer that answered most, or of the first one if the answers name none."""
     readable = [config for config in configs if not config.failure and config.upstream is not None]
     named = [config for config in readable if config.node in balancers]
     if named:
@@ -109,20 +109,20 @@ def _member(words: Sequence[str]) -> Member:
 
 
 def _tokens(text: str) -> Iterator[str | None]:
-    """Return the words; ``None`` stands for the end of the text, and ``;``, ``{``, ``}`` for themselves."""
+    """Return the tokens: words, ``;``, ``{``, ``}``, and ``None`` at the end of the text."""
     at = 0
     while found := _token(text, at):
         at = found.end()
         sign, double, single, word = found.groups()
         value = next((part for part in (sign, double, single, word) if part is not None), None)
         if value is not None:
-            # A sign in quotes is a word.
+            # A quoted special character is a word.
             yield value if sign or value not in (";", "{", "}") else f" {value}"
     yield None
 
 
 def _directives(tokens: Iterator[str | None]) -> tuple[_Directive, ...]:
-    """Return the directives up to the end of the block; what is cut in the middle ends there."""
+    """Return the directives up to the end of the block, or of a truncated text."""
     found: list[_Directive] = []
     words: list[str] = []
     for part in tokens:

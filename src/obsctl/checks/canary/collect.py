@@ -1,4 +1,4 @@
-"""Write records to each partition of the canary topic, as Filebeat writes lines (acks of all), and read them back."""
+"""Writes records to each partition of the canary topic, as Filebeat writes lines (acks=all), and reads them back."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 from obsctl.checks.canary.snapshot import CanarySnapshot, Flight
 from obsctl.fleet.model import Fleet
 
-#: Records to each partition by default.
+#: Default number of records for each partition.
 COUNT = 20
-#: Between two records to the same partition (seconds): each is a request of its own, and none waits for another.
+#: Time between two records to the same partition (seconds): so each is a separate request and does not wait for
+#: another.
 _PAUSE_S = 0.05
-#: After that long a record that is not acknowledged, or not back, counts as refused or lost (seconds).
+#: After this time a record that is not acknowledged counts as refused, and one that was not read back as lost
+#: (seconds).
 DEADLINE_S = 5.0
 _TIMEOUT_S = 5.0
 _CLIENT_ID = "obsctl-canary"
@@ -25,7 +27,7 @@ _CLIENT_ID = "obsctl-canary"
 
 @dataclass
 class _Flying:
-    """One partition's records while they fly; by number."""
+    """The records of one partition that are in flight, by number."""
 
     leader: int | None
     sent: dict[int, float] = field(default_factory=dict)
@@ -36,18 +38,18 @@ class _Flying:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is waited for."""
+        """Whether all results are known."""
         return len(self.acknowledged) + self.refusals.total() == len(self.sent) and (
             self.acknowledged.keys() <= self.returned.keys()
         )
 
 
 def collect_canary(fleet: Fleet, *, count: int = COUNT, dry_run: bool = False) -> CanarySnapshot:
-    """Let the canary fly.
+    """Run the canary.
 
     Args:
         count: records to each partition.
-        dry_run: only find out where it would fly.
+        dry_run: only find out where records would be written.
     """
     from confluent_kafka import KafkaException
 
@@ -124,7 +126,7 @@ def _clients(brokers: Sequence[str]) -> tuple[Any, Any]:
     consumer = confluent_kafka.Consumer(
         shared
         | {
-            # The library wants a name; no member ever joins, and nothing is committed.
+            # The library requires a group name; no member ever joins it, and nothing is committed.
             "group.id": _CLIENT_ID,
             "enable.auto.commit": False,
             "auto.offset.reset": "latest",
@@ -135,7 +137,7 @@ def _clients(brokers: Sequence[str]) -> tuple[Any, Any]:
 
 
 def _fly(brokers: Sequence[str], topic: str, flying: Mapping[int, _Flying], count: int) -> None:
-    """Write the records and read them back; returns when all are back, or the deadline is over."""
+    """Write the records and read them back; returns when all were read back, or at the deadline."""
     import confluent_kafka
 
     flight = uuid.uuid4().hex
@@ -145,7 +147,7 @@ def _fly(brokers: Sequence[str], topic: str, flying: Mapping[int, _Flying], coun
     try:
         starts = [confluent_kafka.TopicPartition(topic, number, _end(consumer, topic, number)) for number in flying]
         consumer.assign(starts)
-        # The connections are made before the first record: its time is that of the others.
+        # Connect before the first record, so that its time is comparable with the others.
         producer.list_topics(topic, timeout=_TIMEOUT_S)
         reader.start()
         for number in range(count):
@@ -154,7 +156,7 @@ def _fly(brokers: Sequence[str], topic: str, flying: Mapping[int, _Flying], coun
                 value = f"{flight} {number}".encode()
                 producer.produce(topic, value, partition=partition, on_delivery=_noting(one, number))
             _serve(producer, _PAUSE_S)
-        # A second more than a record has, so that those that were refused are known.
+        # A second longer than a record's time limit, so that all refusals are known.
         until = time.monotonic() + DEADLINE_S + 1.0
         while time.monotonic() < until and not all(one.over for one in flying.values()):
             producer.poll(0.01)
@@ -192,7 +194,7 @@ def _note_denial(one: _Flying, error: Any) -> None:
 
 
 def _end(consumer: Any, topic: str, partition: int) -> int:
-    """Return the partition's end; where its leader does not say it, the client's own idea of the end."""
+    """Return the partition's end offset; if the leader does not answer, let the client find the end."""
     import confluent_kafka
 
     place = confluent_kafka.TopicPartition(topic, partition)

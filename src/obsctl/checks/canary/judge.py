@@ -12,16 +12,16 @@ from obsctl.checks.percentile import percentile
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
-#: A broker is slow when its median is above this many times that of all others together, and above so many
-#: milliseconds.
+#: A broker is slow if its median is above this many times the median of all others, and above this many milliseconds.
 SLOW_TIMES = 5
 SLOW_LEAST_MS = 50
-#: Slow in any company (milliseconds): a line that takes so long to be acknowledged holds up its shipper.
+#: Slow whatever the other brokers are (milliseconds): a line that takes this long to be acknowledged holds up its
+#: shipper.
 SLOW_MS = 500
 
 
 def judge_canary(fleet: Fleet, seen: CanarySnapshot) -> list[Finding]:
-    """Return what is wrong with the brokers, as writing and reading shows it."""
+    """Return the findings about brokers that writing and reading shows."""
     if seen.missing:
         return [
             Finding(
@@ -78,7 +78,7 @@ def _denied(fleet: Fleet, seen: CanarySnapshot) -> Finding:
 
 
 def flights_of(flights: Sequence[Flight]) -> dict[int | None, list[Flight]]:
-    """Return the flights by the broker that leads their partition, None where there is no leader."""
+    """Return the flights by the leader of their partition; None for no leader."""
     found: dict[int | None, list[Flight]] = {}
     for flight in sorted(flights, key=lambda flight: (flight.leader is None, flight.leader or 0)):
         found.setdefault(flight.leader, []).append(flight)
@@ -86,7 +86,7 @@ def flights_of(flights: Sequence[Flight]) -> dict[int | None, list[Flight]]:
 
 
 def _all_refused(led: Sequence[Flight]) -> Finding:
-    """Return the one finding for all brokers: they wait for the same replica, and none of them is at fault."""
+    """Return a single finding for all brokers: they all wait for the same replica, so none of them is at fault."""
     refusals: Counter[str] = Counter()
     for flight in led:
         refusals.update(flight.refusals)
@@ -145,7 +145,7 @@ def _lost(fleet: Fleet, broker: int | None, flights: Sequence[Flight]) -> Iterat
 def _slow(fleet: Fleet, broker: int | None, by_broker: dict[int | None, list[Flight]]) -> Iterator[Finding]:
     mine = times(by_broker[broker])
     others = [took for other, flights in by_broker.items() if other != broker for took in times(flights)]
-    # The values that the table shows: between two halves far apart, a mean would be a time that no record took.
+    # The same percentile as in the table: a mean of two values that are far apart would be a time that no record took.
     median, usual = _percentile_ms(mine, 0.5), _percentile_ms(others, 0.5)
     if median is None:
         return
@@ -173,13 +173,13 @@ def _unit(fleet: Fleet, broker: int | None) -> str:
 
 
 def _percentile_ms(values: Sequence[float], share: float) -> float | None:
-    """Return the percentile of milliseconds as it is shown; None for no values."""
+    """Return the percentile of milliseconds, rounded for display; None for no values."""
     found = percentile(values, share)
     return None if found is None else round(found, 1)
 
 
 def describe_canary(fleet: Fleet, seen: CanarySnapshot) -> dict[str, Any]:
-    """Return a row a broker and a row a partition, and numbers for monitoring."""
+    """Return a row for each broker, a row for each partition, and numbers for monitoring."""
     by_broker = flights_of(seen.flights)
     nodes = {host.kafka.node_id: host.name for host in fleet.group("kafka") if host.kafka}
     brokers = [

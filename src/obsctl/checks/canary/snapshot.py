@@ -11,11 +11,11 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True):
     """The records written to one partition of the canary topic; times in milliseconds, in the order of the records.
 
     Attributes:
-        leader: the broker that leads it, None where there is none.
-        sent: how many were written.
-        acknowledged_ms: from the writing to the acknowledgement by all replicas in sync.
-        returned_ms: from the writing to the reading back.
-        refusals: what the client or the broker said of those that were not acknowledged, and how often.
+        leader: the broker that leads it; None for none.
+        sent: number of records written.
+        acknowledged_ms: from writing to the acknowledgement by all in-sync replicas.
+        returned_ms: from writing to reading back.
+        refusals: errors of the client or the broker for records that were not acknowledged, with their numbers.
     """
 
     partition: int
@@ -31,11 +31,11 @@ class CanarySnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         topic: its name.
-        dry_run: nothing was written.
-        missing: the topic does not exist.
-        failure: why nothing could be written; empty where something was.
-        shut_out: the brokers do not let our user in, which says nothing about them.
-        denied: our user may not see, write or read the topic.
+        dry_run: whether nothing was written on purpose.
+        missing: whether the topic does not exist.
+        failure: why nothing could be written; empty if something was.
+        shut_out: whether the brokers refuse our login, so that nothing is known about them.
+        denied: whether our user may not see, write or read the topic.
     """
 
     topic: str = ""

@@ -1,4 +1,4 @@
-"""Handshakes with each service that speaks TLS, and the files of each host, all at the same time."""
+"""Makes a handshake with each service that speaks TLS, and reads the files of each host, all at the same time."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from obsctl.core.certificate import Certificate, read, read_pem
 from obsctl.fleet import passwords
 from obsctl.fleet.model import Fleet, Host, TlsListener
 
-#: For each host over ssh, and for each handshake, in seconds.
+#: Time limit for each host over ssh, and for each handshake, seconds.
 SSH_DEADLINE_S = 4.0
 HANDSHAKE_S = 2.0
-#: More is no file of certificates.
+#: The largest file of certificates, bytes.
 _LONGEST_BYTES = 1024 * 1024
-#: What only the owner and the group may read (the last of three octal digits is that of all others).
+#: Files that only owner and group may read, checked by the last of three octal digits, the access of others.
 _OTHERS = 0o007
-#: OpenSSL's numbers for the life of a certificate, which is judged by its dates: not yet valid, expired.
+#: OpenSSL's errors about validity dates, which are judged by the dates themselves: not yet valid, expired.
 _ABOUT_TIME = (9, 10)
-#: As ``openssl verify`` prints what is wrong with a chain: number, place, words; 1.0.2 without the blank.
+#: How ``openssl verify`` prints an error of a chain: number, depth, text; version 1.0.2 without the blank.
 _FAULT = re.compile(r"error (\d+) at \d+ depth lookup: ?(.*)")
 
 
@@ -71,10 +71,10 @@ def _authorities(path: str) -> tuple[tuple[Certificate, ...], str]:
 
 
 def _served(fleet: Fleet, host: Host, listener: TlsListener, ca_file: str) -> Served:
-    """Return what a service presents.
+    """Return the certificate that a service presents.
 
     Args:
-        ca_file: the trusted certificates; empty where there are none to compare with.
+        ca_file: the trusted certificates; empty if there are none.
     """
     answer = Served(host=host.name, use=listener.use, port=listener.port)
     try:
@@ -92,7 +92,7 @@ def _served(fleet: Fleet, host: Host, listener: TlsListener, ca_file: str) -> Se
 
 def _handshake(answer: Served, address: str, ca_file: str) -> Served:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # the judge compares names, and says which are there
+    context.check_hostname = False  # the judge compares names, and lists those in the certificate
     if ca_file:
         context.load_verify_locations(ca_file)
     else:
@@ -136,11 +136,11 @@ def _presented_to(cursor: Any) -> bytes:
 
 
 def _script(directory: str) -> str:
-    """Return the shell script that prints what :func:`read_files` reads; the files with keys are not read."""
+    """Return the shell script that prints the input of :func:`read_files`; it does not read files with keys."""
     return (
         f"export LC_ALL=C; date '+clock %s.%N'; cd {shlex.quote(directory)} 2>/dev/null || {{ echo end; exit 0; }}; "
         "for f in */key.pem */keystore.pem; do [ ! -e $f ] || stat -L -c 'mode %n %a' $f; done; "
-        # By the host's own CA file alone, as its services do it.
+        # Only by the host's own CA file, as its services do it.
         "for f in */cert.pem; do SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/nonexistent "
         'openssl verify -CAfile ca.pem -untrusted $f $f 2>&1 | sed -n "s#^error #chain $f &#p"; done; '
         'for f in ca.pem */cert.pem; do [ ! -e $f ] || { echo "pem $f"; cat $f 2>/dev/null; echo; }; done; echo end'
@@ -157,7 +157,7 @@ def _files(host: Host, directory: str) -> HostCertificates:
 
 
 def read_files(name: str, output: str) -> HostCertificates:
-    """Read what the script printed.
+    """Parse the script's output.
 
     Its lines are ``clock SECONDS``, ``mode FILE OCTAL``, ``chain FILE FAULT``, and ``pem FILE`` before each file.
     """
@@ -204,7 +204,7 @@ def _held(use: str, text: list[str] | None, modes: dict[str, str], chain: list[s
 
 
 def _untrusted(faults: list[str]) -> str:
-    """Return the first fault of a chain that is not about its time, which the dates say."""
+    """Return the first fault of a chain that is not about its dates."""
     found = [match for fault in faults if (match := _FAULT.match(fault))]
     return next((match[2] for match in found if int(match[1]) not in _ABOUT_TIME), "")
 

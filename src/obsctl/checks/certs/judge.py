@@ -13,20 +13,20 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet, Host
 
 _DAY_S = 86_400.0
-#: A certificate is renewed from a third of its life on; who has not run the playbook by then is warned when so many
-#: days are left, and with a short life from that third on.
+#: A certificate is renewed in the last third of its life. If the playbook was not run by then, the warning begins this
+#: many days before the end; for a short life at the last third.
 SOON_DAYS = 30
 SOON_SHARE = 1 / 3
 _WHERE = "docs/guides/tls.md"
 
 
 def judge_certs(fleet: Fleet, snapshot: CertsSnapshot) -> list[Finding]:
-    """Return what is wrong with the certificates, and what could not be asked."""
+    """Return the findings about certificates, and what could not be asked."""
     return [*judge_certificates(fleet, snapshot), *_not_asked(fleet, snapshot)]
 
 
 def judge_certificates(fleet: Fleet, snapshot: CertsSnapshot) -> list[Finding]:
-    """Return what is wrong with the certificates."""
+    """Return the findings about certificates."""
     if snapshot.off:
         return [_off(fleet)]
     findings = list(_authorities(fleet, snapshot))
@@ -69,7 +69,7 @@ def _authorities(fleet: Fleet, snapshot: CertsSnapshot) -> Iterator[Finding]:
 
 
 def _trusted_there(fleet: Fleet, snapshot: CertsSnapshot, files: HostCertificates) -> Iterator[Finding]:
-    """A host that trusts other CAs than the fleet does: a step of a change of the CA has not reached it."""
+    """Yield hosts that trust other CAs than the fleet does: a step of a CA change has not reached them."""
     if snapshot.ca_failure:
         return
     wanted, present = ({one.fingerprint: one.subject for one in held} for held in (snapshot.trusted, files.trusted))
@@ -145,7 +145,8 @@ def _of_use(fleet: Fleet, snapshot: CertsSnapshot, host: Host, use: str) -> Iter
             hint=renew,
         )
     elif held is not None and on_disk is not None and held.untrusted:
-        # A broker does not start with it, and what runs with its former one presents it after the next start.
+        # A broker does not start with it, and a service that still runs with its previous certificate presents it
+        # after the next start.
         yield Finding(
             code="CERT_UNTRUSTED",
             severity=Severity.CRITICAL,
@@ -182,7 +183,7 @@ def _life(certificate: Certificate, now: float, name: str, what: str, hint: str)
 
 
 def _clock(snapshot: CertsSnapshot, files: HostCertificates) -> Iterator[Finding]:
-    """A host whose clock is outside the life of a certificate that is valid now: it refuses everybody's."""
+    """Yield hosts whose clock is outside a valid certificate's dates: such a host refuses everybody's certificates."""
     for certificate in [*files.trusted, *(held.certificate for held in files.uses if held.certificate is not None)]:
         if files.clock is None or not certificate.begins <= snapshot.now <= certificate.ends:
             continue

@@ -1,4 +1,4 @@
-"""What was seen of the fleet's certificates: what each service presents, and the files of each host."""
+"""The fleet's certificates: what each service presents, and the files of each host."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     """What a service presents in a handshake.
 
     Attributes:
-        host, use: whose it is, and what for (``kafka``, ``mysql``, ``nginx``, ``backend``).
-        failure: why there is no certificate; empty where there is one.
-        untrusted: why its chain does not end at a trusted certificate, in OpenSSL's words; empty where it does.
+        host, use: the service's host, and what the certificate is for (``kafka``, ``mysql``, ``nginx``, ``backend``).
+        failure: why there is no certificate; empty if there is one.
+        untrusted: why its chain does not end at a trusted certificate, in OpenSSL's words; empty if it does.
     """
 
     host: str
@@ -30,11 +30,11 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """The files of one use on a host.
 
     Attributes:
-        certificate: that of ``cert.pem``; None where there is none.
-        failure: why it cannot be read; empty where it can.
+        certificate: that of ``cert.pem``; None if there is none.
+        failure: why it cannot be read; empty if it can.
         untrusted: why its chain does not end at a CA of the host's ``ca.pem``, in OpenSSL's words; empty where it does,
             or where the host has no ``openssl`` to ask.
-        open_files: the files with the key that more than their owner and group may read, each with its mode (octal).
+        open_files: key files that others than their owner and group may read, each with its mode (octal).
     """
 
     use: str
@@ -45,11 +45,11 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostCertificates(msgspec.Struct, frozen=True, kw_only=True):
-    """What a host says of its files over ssh.
+    """A host's files, read over ssh.
 
     Attributes:
-        failure, failure_kind, hint: why it could not be asked; empty where it answered.
-        clock: its time, seconds since the epoch; None where it did not say.
+        failure, failure_kind, hint: why it could not be asked; empty if it answered.
+        clock: its time, seconds since the epoch; None if unknown.
         trusted: the certificates of ``ca.pem``.
     """
 
@@ -62,7 +62,7 @@ class HostCertificates(msgspec.Struct, frozen=True, kw_only=True):
     uses: tuple[Held, ...] = ()
 
     def held(self, use: str) -> Held | None:
-        """Return the files of a use; None where the host has none of it."""
+        """Return the files of a use; None if the host has none."""
         return next((held for held in self.uses if held.use == use), None)
 
 
@@ -70,10 +70,10 @@ class CertsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The fleet's certificates at one moment.
 
     Attributes:
-        off: the inventory has TLS switched off; nothing was asked.
+        off: whether the inventory has TLS switched off, so that nothing was asked.
         now: when, by this machine's clock, seconds since the epoch.
         trusted: the certificates of the CA file of this machine.
-        ca_failure: why that file cannot be read; empty where it can.
+        ca_failure: why that file cannot be read; empty if it can.
     """
 
     off: bool = False
@@ -85,5 +85,5 @@ class CertsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[Fault, ...] = ()
 
     def host(self, name: str) -> HostCertificates | None:
-        """Return what a host said."""
+        """Return a host's part."""
         return next((host for host in self.hosts if host.name == name), None)

@@ -1,6 +1,6 @@
-"""Send one marked message through each channel, and record the receiver's answer.
+"""Sends one marked message through each channel, and records the receiver's answer.
 
-The channels are the alerter's own; they come as objects, because checks and daemons know nothing of each other.
+The channels are the alerter's own; they are passed as objects, because checks do not import daemons.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from obsctl.checks.ask.at_once import AtOnce
 from obsctl.checks.channels.snapshot import Attempt, ChannelsSnapshot
 from obsctl.core.secrets import Secret
 
-#: Channels that are tried side by side; the others wait for them.
+#: How many channels are tried at the same time; the others wait.
 _AT_ONCE = 8
 
 

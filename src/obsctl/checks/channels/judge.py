@@ -11,7 +11,7 @@ from obsctl.core.report import Finding, Severity, Status, verdict
 DELIVERED = "delivered"
 THROTTLED = "throttled"
 UNKNOWN = "unknown"
-#: The finding for each of the alerter's verdicts but the good one.
+#: The finding for each of the alerter's verdicts except ``delivered``.
 FINDINGS: dict[str, tuple[str, Severity]] = {
     "refused": ("ALERT_CHANNEL_REFUSED", Severity.CRITICAL),
     "redirected": ("ALERT_CHANNEL_REDIRECTED", Severity.CRITICAL),
@@ -20,7 +20,7 @@ FINDINGS: dict[str, tuple[str, Severity]] = {
     UNKNOWN: ("ALERT_CHANNEL_UNKNOWN", Severity.UNKNOWN),
     THROTTLED: ("ALERT_CHANNEL_THROTTLED", Severity.WARNING),
 }
-#: Delivered, but somebody was left out.
+#: The finding for a message that was delivered, but not to everybody.
 PARTIAL = ("ALERT_CHANNEL_PARTIAL", Severity.WARNING)
 
 
@@ -45,14 +45,14 @@ def judge_channels(seen: ChannelsSnapshot) -> list[Finding]:
 
 
 def exit_code(seen: ChannelsSnapshot) -> ExitCode:
-    """Return the exit code: that of the findings, or THROTTLED when nothing worse than that happened."""
+    """Return the exit code: that of the findings, or THROTTLED if nothing worse happened."""
     status = verdict(judge_channels(seen), seen.errors)
     throttled = any(attempt.verdict == THROTTLED for attempt in seen.attempts)
     return ExitCode.THROTTLED if throttled and status is Status.WARNING else status.exit_code
 
 
 def describe_channels(seen: ChannelsSnapshot) -> list[dict[str, Any]]:
-    """Return the report's ``channels``; ``delivered`` is None where it is not known."""
+    """Return the report's ``channels``; ``delivered`` is None if unknown."""
     return [
         {
             "name": attempt.name,

@@ -16,9 +16,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         verdict: the outcome, one of the alerter's verdicts such as ``delivered`` or ``refused``.
         code: the vendor's own code, empty without an answer.
         summary: what happened, without secrets.
-        hint: what to do about it, empty when everybody has the message.
+        hint: what to do about it; empty if all recipients have the message.
         took_ms: until the outcome was known, milliseconds.
-        mentions: whom the message mentions, as the vendor knows them; ``all`` is everybody.
+        mentions: the people whom the message mentions, by their ids at the vendor; ``all`` is everybody.
     """
 
     name: str

@@ -25,12 +25,12 @@ from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.fleet.model import Fleet
 from obsctl.store.mysql import questions
 
-#: Between the two looks that make a rate (seconds).
+#: Time between the two measurements of a rate (seconds).
 _RATE_S = 1.0
 
 
 def collect_consumer(fleet: Fleet) -> ConsumerSnapshot:
-    """Ask all three; what one of them does not answer stands in its own part.
+    """Query all three; a failure of one is recorded in its own part.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -55,7 +55,7 @@ def collect_consumer(fleet: Fleet) -> ConsumerSnapshot:
 
 
 def _last_known(fleet: Fleet, hosts: Iterable[HostProbe], kafka: KafkaSnapshot | None) -> Iterator[LastKnown]:
-    """Yield the positions as the consumer's processes know them, and where they are silent what was committed."""
+    """Yield the positions from the consumer's health pages, or if these do not answer the committed ones."""
     now = datetime.now(UTC)
     found: set[tuple[str, int]] = set()
     for probe in hosts:
@@ -80,7 +80,7 @@ def _last_known(fleet: Fleet, hosts: Iterable[HostProbe], kafka: KafkaSnapshot |
 
 
 def _age_s(moment: str | None, now: datetime) -> int | None:
-    """Return how long ago a moment of a health page was (seconds)."""
+    """Return the age of a time on a health page (seconds)."""
     try:
         return max(0, round((now - datetime.fromisoformat(moment)).total_seconds())) if moment else None
     except (ValueError, TypeError):
@@ -88,11 +88,11 @@ def _age_s(moment: str | None, now: datetime) -> int | None:
 
 
 def _store_and_topics(fleet: Fleet) -> tuple[StoreProbe | None, KafkaSnapshot | None]:
-    """Ask the tables first: a position that is read after an end may lie behind it without a fault."""
+    """Query the tables first: a position that is read after an end offset may be beyond it without a fault."""
     store = _probe(fleet) if fleet.database.host else None
     if not fleet.group("kafka"):
         return store, None
-    # What was committed to the group is all that Kafka knows of the positions, and counts where the tables are silent.
+    # The group's committed offsets are all that Kafka knows of the positions; they count if the tables do not answer.
     return store, collect_cluster(fleet) if store is not None and store.failure else collect_partitions(fleet)
 
 
@@ -129,7 +129,7 @@ def _ask(cursor: Any) -> StoreProbe:
 
 
 def ask_sources(cursor: Any) -> tuple[StoredSource, ...]:
-    """Ask the database where each partition is stored up to."""
+    """Query the position of each partition in the database."""
     return tuple(_source(row) for row in _rows(cursor, questions.SOURCES))
 
 

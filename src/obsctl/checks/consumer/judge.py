@@ -1,4 +1,4 @@
-"""The consumer judged: its processes and tables by the checks of ``health``, its positions against the topics here."""
+"""Judges the consumer: processes and tables by the rules of ``health``, positions against the topics here."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.partition import TopicPartition
 
-#: A partition with records to read moves many times a second; this much is no batch that takes long.
+#: The position of a partition with records to read moves many times a second; no batch takes this long (seconds).
 _STILL_S = 300
-#: Days are made a week ahead; with fewer than this the upkeep has failed for days.
+#: Day partitions are created a week ahead; with fewer than this the upkeep has failed for days.
 _DAYS_AHEAD = 2
 _UNIT = "obsctl-consumer"
 _SERVICE = "consumer"
-#: What a person asks about lines that a replay left: the newest of them, and where Kafka had those that were cut.
+#: Statements for lines that a replay left: the newest ones, and the places in Kafka of those that were cut.
 _NEWEST_QUARANTINED = "SELECT reason, detail, value FROM quarantine ORDER BY stored_at DESC LIMIT 10"
 _CUT_IN_KAFKA = (
     "SELECT s.topic, s.partition_id, q.kafka_offset FROM quarantine q JOIN log_source s USING (source_id) "
@@ -37,7 +37,7 @@ _CUT_IN_KAFKA = (
 
 
 class _Place(NamedTuple):
-    """A partition that the store knows, and the same one of the cluster, if it answered."""
+    """A partition in the store, and the same one in the cluster, if that answered."""
 
     source: StoredSource
     partition: Partition | None
@@ -48,7 +48,7 @@ class _Place(NamedTuple):
 
     @property
     def remade(self) -> bool:
-        """Whether the topic is no longer the one that the position belongs to: it was deleted and created again."""
+        """Whether the topic was deleted and created again since the position was stored."""
         there = self.partition.topic_id if self.partition else ""
         return bool(there and self.source.topic_id and there != self.source.topic_id)
 
@@ -62,7 +62,7 @@ class _Place(NamedTuple):
 
 
 def log_end(partition: Partition | None) -> int | None:
-    """Return up to where a partition is written: what cannot be read yet waits for the consumer as well."""
+    """Return the end of a partition's log: records that cannot be read yet count as waiting, too."""
     if partition is None:
         return None
     head = partition.leo.get(partition.leader) if partition.leader is not None else None
@@ -71,7 +71,7 @@ def log_end(partition: Partition | None) -> int | None:
 
 
 def lag(partition: Partition | None, position: int) -> int | None:
-    """Return how many records wait behind a position; those that the retention has deleted do not wait any more."""
+    """Return the number of records after a position, without those that the retention has deleted."""
     end = log_end(partition)
     if partition is None or end is None:
         return None
@@ -79,7 +79,7 @@ def lag(partition: Partition | None, position: int) -> int | None:
 
 
 def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
-    """Return what is wrong with the consumer, its tables and its positions."""
+    """Return the findings about the consumer, its tables and its positions."""
     findings: list[Finding] = []
     if not fleet.group("consumer"):
         findings.append(
@@ -117,7 +117,7 @@ def judge_consumer(fleet: Fleet, snapshot: ConsumerSnapshot) -> list[Finding]:
 
 
 def _standing(snapshot: ConsumerSnapshot) -> Iterator[tuple[str, int]]:
-    """Yield the consumer's partitions whose high watermark has stood for a second below the log's end, and how far."""
+    """Yield the consumer's partitions whose high watermark stays below the log's end for a second, and by how much."""
     earlier = {(p.topic, p.partition): p for p in snapshot.before.partitions} if snapshot.before else {}
     ours = {(source.topic, source.partition) for source in snapshot.store.sources} if snapshot.store else set()
     ours |= {(known.topic, known.partition) for known in snapshot.last_known}
@@ -131,7 +131,7 @@ def _standing(snapshot: ConsumerSnapshot) -> Iterator[tuple[str, int]]:
 
 
 def _of_the_consumer(probe: HostProbe) -> HostProbe:
-    """Leave out what the host has beside the consumer: `obsctl health` is about that."""
+    """Leave out everything else on the host: `obsctl health` reports that."""
     return msgspec.structs.replace(
         probe,
         units={unit: state for unit, state in probe.units.items() if unit == _UNIT},
@@ -165,7 +165,7 @@ def _notices(probe: HostProbe) -> Iterator[Finding]:
 
 
 def _milliseconds(moment: str) -> int:
-    """Return a moment as milliseconds since the epoch, 0 for one that is not known."""
+    """Return a time as milliseconds since the epoch; 0 if unknown."""
     try:
         return round(datetime.fromisoformat(moment).timestamp() * 1000)
     except ValueError:
@@ -173,7 +173,7 @@ def _milliseconds(moment: str) -> int:
 
 
 def _page(probe: HostProbe) -> ConsumerPage:
-    """Return what the host's consumer reports; all of it is unknown where it does not."""
+    """Return the health page of the host's consumer; all fields are unknown if there is none."""
     return probe.consumer or ConsumerPage()
 
 
@@ -251,10 +251,10 @@ def _position(place: _Place) -> Iterator[Finding]:
 
 
 def judge_replay(lines: Mapping[str, Any], database: str) -> list[Finding]:
-    """Return what a replay could not move.
+    """Return findings about lines that a replay could not move.
 
     Args:
-        lines: the counts of its report.
+        lines: the counts in its report.
         database: name of the consumer's database.
     """
     findings = []
@@ -362,7 +362,7 @@ def _process(probe: HostProbe) -> dict[str, Any]:
 
 
 def _places(snapshot: ConsumerSnapshot) -> list[_Place]:
-    """Return the present source of each partition: of this cluster, and the youngest of that name."""
+    """Return the current source of each partition: of this cluster, and the newest one with that name."""
     sources = snapshot.store.sources if snapshot.store else ()
     kafka = snapshot.kafka
     named = Counter(broker.cluster_id for broker in kafka.brokers if broker.cluster_id) if kafka else Counter[str]()
@@ -372,7 +372,7 @@ def _places(snapshot: ConsumerSnapshot) -> list[_Place]:
 
 
 def _known_row(snapshot: ConsumerSnapshot, known: LastKnown) -> dict[str, Any]:
-    """Return a position as others know it, and the present end of its partition."""
+    """Return a position that is not from the database, and the present end of its partition."""
     places = snapshot.kafka.partitions if snapshot.kafka else ()
     partition = next((p for p in places if (p.topic, p.partition) == (known.topic, known.partition)), None)
     return {
@@ -388,17 +388,17 @@ def _known_row(snapshot: ConsumerSnapshot, known: LastKnown) -> dict[str, Any]:
 
 
 def _to_the_second(moment: str | None) -> str | None:
-    """Return the database's text of a time without the part of its second, which helps nobody."""
+    """Return a time from the database without fractions of a second."""
     return moment.partition(".")[0] if moment else moment
 
 
 def _behind_s(place: _Place) -> int:
-    """Seconds between the newest stored event and now, where something waits; else 0."""
+    """Seconds between the newest stored event and now, if records are waiting; otherwise 0."""
     return (place.source.event_age_s or 0) if place.lag else 0
 
 
 def _dead_letters(snapshot: ConsumerSnapshot) -> int | None:
-    """Return how many messages the dead letter topics hold, which the consumers' pages name."""
+    """Return how many records the dead letter topics hold; the consumers' pages name these topics."""
     names = {_page(probe).dead_letter_topic for probe in snapshot.hosts}
     held = [p for p in snapshot.kafka.partitions if p.topic in names] if snapshot.kafka else []
     sizes = [p.hw - p.start for p in held if p.hw is not None and p.start is not None]

@@ -1,7 +1,7 @@
-"""Records that the retention deleted before they were stored: a loss stays a finding until somebody acknowledges it.
+"""Records that the retention deleted before they were stored: a loss stays a finding until it is acknowledged.
 
-The consumer records it beside its position, in the transaction that skips the missing offsets, so neither a
-restart nor another worker loses it.
+The consumer stores it with its position, in the transaction that skips the missing offsets, so neither a restart nor a
+change of the worker loses it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import msgspec
 from obsctl.core.report import Finding, Severity
 from obsctl.kafka.partition import TopicPartition
 
-#: Partitions that a summary names.
+#: The most partitions that a summary names.
 _NAMED = 6
 
 
 class StoredLoss(msgspec.Struct, frozen=True, kw_only=True):
-    """What was lost of a partition.
+    """The losses of a partition.
 
     Attributes:
-        lost: offsets that the broker had deleted before they were stored, since the tables were made.
-        at: when the consumer came upon the latest of them (UTC, ISO 8601).
+        lost: number of offsets that the broker deleted before they were stored, since the tables were created.
+        at: when the consumer noticed the latest loss (UTC, ISO 8601).
     """
 
     topic: str

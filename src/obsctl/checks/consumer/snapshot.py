@@ -1,4 +1,4 @@
-"""What was seen of the consumer at one moment: its processes, its tables, and the topics that it reads."""
+"""The consumer at one moment: its processes, its tables, and the topics that it reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class StoredSource(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         next_offset: the first offset that is not stored.
-        newest_event: time of the latest stored event (UTC), None before the first one.
+        newest_event: time of the latest stored event (UTC); None before the first one.
         event_age_s: how long ago that was, in seconds.
         moved_s: seconds since the last transaction.
     """
@@ -33,7 +33,7 @@ class StoredSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuarantinedReason(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines in the quarantine of one reason; when the first and the last of them came (UTC)."""
+    """Lines in the quarantine with one reason; when the first and the last of them were put there (UTC)."""
 
     reason: str
     lines: int
@@ -42,12 +42,12 @@ class QuarantinedReason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableDays(msgspec.Struct, frozen=True, kw_only=True):
-    """A table's days.
+    """The day partitions of a table.
 
     Attributes:
-        days_ahead: days after today that have a partition of their own; negative if not even today has one, None if
-            there is none.
-        beyond_rows: rows (as the server estimates them) in the catch-all partition for all later days.
+        days_ahead: number of days after today with a partition of their own; negative if not even today has one, None
+            if there is none.
+        beyond_rows: rows (by the server's estimate) in the catch-all partition for all later days.
     """
 
     table: str
@@ -56,17 +56,18 @@ class TableDays(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """The consumer's tables, asked as the reading user.
+    """The consumer's tables, queried as the reading user.
 
     Attributes:
-        asked: false where they could not even be asked from here; ``failure`` says why.
-        failure: why there is no answer, empty when there is one.
-        hint: what can be done about the failure, where the server itself named its error.
+        asked: false if they could not be queried from here at all; ``failure`` says why.
+        failure: why there is no answer; empty if there is one.
+        hint: what to do about the failure, if the server itself reported an error.
         untrusted: as in :class:`~obsctl.checks.health.snapshot.DatabaseProbe`.
-        rate: records a second by which the positions moved while they were looked at.
-        quarantined_last_day: lines that went to quarantine in the last 24 hours.
-        letters_due: refused lines whose copy has not reached the dead letter topic.
-        losses: records that were deleted before they were stored; None where the tables do not say (before 0004).
+        rate: by how many records a second the positions advanced during the measurement.
+        quarantined_last_day: lines put into quarantine within the last 24 hours.
+        letters_due: refused lines whose copy is not in the dead letter topic yet.
+        losses: records that were deleted before they were stored; None if the tables have no such column (before
+            0004).
     """
 
     asked: bool = True
@@ -83,11 +84,11 @@ class StoreProbe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LastKnown(msgspec.Struct, frozen=True, kw_only=True):
-    """A position as somebody else knows it, while the database does not answer.
+    """A position from another source, while the database does not answer.
 
     Attributes:
-        known_by: ``consumer`` for its health page, ``group`` for what was committed to Kafka.
-        age_s: how long ago it was the stored one (seconds); None where that is not known.
+        known_by: ``consumer`` for its health page, ``group`` for offsets committed to Kafka.
+        age_s: how old it is (seconds); None if unknown.
     """
 
     topic: str
@@ -101,9 +102,9 @@ class ConsumerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The consumer at one moment; the positions were read before the topics' ends.
 
     Attributes:
-        before: the topics about a second earlier, to see what stands still.
-        last_known: the positions, where the database does not answer.
-        acknowledged: what people have taken note of; read where there is something to be taken note of.
+        before: the topics about a second earlier, to see what does not advance.
+        last_known: the positions, if the database does not answer.
+        acknowledged: people's acknowledgements; only read if a finding can be acknowledged.
     """
 
     hosts: tuple[HostProbe, ...] = ()

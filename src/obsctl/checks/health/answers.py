@@ -1,5 +1,4 @@
-"""Who answered in one run: a host may not answer over ssh but answer otherwise, or run a unit that is on standby.
-Pure."""
+"""What answered in one run: a host without ssh may answer otherwise, and an active unit may do nothing. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +14,11 @@ STOPPED = ("T", "t")
 
 
 class Idle(NamedTuple):
-    """A unit that systemd calls active and that does nothing.
+    """A unit that is active for systemd but does nothing.
 
     Attributes:
-        stopped: its main process is stopped.
-        port: on which it did not answer in time; None where it did, or was not asked.
+        stopped: whether its main process is stopped.
+        port: on which it did not answer in time; None if it did, or was not asked.
     """
 
     unit: str
@@ -28,10 +27,10 @@ class Idle(NamedTuple):
 
 
 def answering(fleet: Fleet, snapshot: HealthSnapshot, name: str) -> dict[str, str]:
-    """Return what of a host has answered here, beside ssh: layers, each with its words."""
+    """Return what on a host has answered in this run, besides ssh: layers, each with a short text."""
     found = {}
     nodes = snapshot.vip.nodes if snapshot.vip is not None else ()
-    # Where nginx listens on the VIP alone, nothing of the node itself was asked from here.
+    # If nginx listens only on the VIP, the node itself was not asked from here.
     reachable = fleet.vip is not None and not fleet.vip.exclusive
     if reachable and any(node.name == name and not node.nginx_failure for node in nodes):
         found["nginx"] = "its nginx"
@@ -48,7 +47,7 @@ def answering(fleet: Fleet, snapshot: HealthSnapshot, name: str) -> dict[str, st
 
 
 def idle(fleet: Fleet, snapshot: HealthSnapshot, probe: HostProbe) -> Iterator[Idle]:
-    """Yield the units of a host that are active, and whose process is stopped or whose port is silent."""
+    """Yield a host's active units whose process is stopped or whose port does not answer."""
     for unit, state in probe.units.items():
         if state == "active":
             stopped = probe.processes.get(unit, "") in STOPPED
@@ -64,7 +63,7 @@ def _silent_port(fleet: Fleet, snapshot: HealthSnapshot, probe: HostProbe, unit:
     failures: list[str] = []
     port = None
     if unit == "nginx" and snapshot.vip is not None and not any(is_silence(b.failure) for b in snapshot.backends):
-        # (A request that it has given to a silent back end says nothing about nginx.)
+        # (If it passed the request to a back end that is silent, this says nothing about nginx.)
         failures = [node.nginx_failure for node in snapshot.vip.nodes if node.name == host.name]
         port = snapshot.vip.port
     elif unit == "obs-backend" and host.backend is not None:

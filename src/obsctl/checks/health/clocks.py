@@ -8,20 +8,21 @@ import msgspec
 
 from obsctl.core.report import Finding, Severity
 
-#: Seconds. Windows of alert rules, days of partitions and expiring certificates all go by these clocks.
+#: Differences that are reported, seconds: windows of alert rules, day partitions and certificates depend on the
+#: clocks.
 _WARNING_S = 2.0
-#: An alert rule's window is a minute: beyond that, lines fall out of it.
+#: An alert rule's window is a minute: with a greater difference, lines fall outside it.
 _CRITICAL_S = 60.0
-#: This machine, among the names of the hosts.
+#: The name of this machine among the hosts.
 HERE = "this machine"
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at a host's clock: all in seconds since the epoch.
+    """One reading of a host's clock; all in seconds since the epoch.
 
     Attributes:
-        asked: by this machine's clock, before the question was sent.
-        answered: by this machine's clock, when the answer was there.
+        asked: by this machine's clock, before the request was sent.
+        answered: by this machine's clock, when the answer had arrived.
         shown: by the host's clock, at some moment between the two.
     """
 
@@ -31,7 +32,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Offset(msgspec.Struct, frozen=True):
-    """How far a clock is ahead of this machine's: somewhere between two numbers of seconds."""
+    """By how many seconds a clock is ahead of this machine's, as lower and upper bound."""
 
     low: float
     high: float
@@ -41,26 +42,26 @@ class _Offset(msgspec.Struct, frozen=True):
         return (self.low + self.high) / 2
 
     def ahead_of(self, other: _Offset) -> float:
-        """Return the seconds by which it is ahead for certain: negative where it is behind, 0 where neither is sure."""
+        """Return by how many seconds it is certainly ahead: negative if it is behind, 0 if neither is certain."""
         if self.low > other.high:
             return self.low - other.high
         return min(0.0, self.high - other.low)
 
 
 def judge_clocks(clocks: Mapping[str, Clock]) -> Iterator[Finding]:
-    """Yield the clocks that differ from those of the others.
+    """Yield the clocks that differ from the others.
 
-    The middle one of all clocks counts as right, this machine's among them: where the hosts agree and this machine does
-    not, it is this machine's that is wrong.
+    The median of all clocks, including this machine's, counts as right: if the hosts agree and this machine differs,
+    this machine's clock is wrong.
 
     Args:
-        clocks: host to what was seen of its clock.
+        clocks: readings by host.
     """
     offsets = {name: _Offset(clock.shown - clock.answered, clock.shown - clock.asked) for name, clock in clocks.items()}
     if not offsets:
         return
     offsets[HERE] = _Offset(0.0, 0.0)
-    # Of two in the middle the one nearer to this machine's.
+    # Of two clocks in the middle, the one nearer to this machine's.
     ordered = sorted(offsets.values(), key=lambda offset: offset.middle)
     middles = {len(ordered) // 2, (len(ordered) - 1) // 2}
     right = min((ordered[at] for at in middles), key=lambda offset: abs(offset.middle))

@@ -30,19 +30,19 @@ from obsctl.core.secrets import redact
 from obsctl.core.utc import iso
 from obsctl.fleet.model import Fleet, Host, Ssh
 
-#: For everything on one host together, in seconds.
+#: Time limit for everything on one host, seconds.
 _HOST_DEADLINE_S = 6.0
 _BACKEND_DEADLINE_S = 2.5
-#: Of Filebeat's own page on the host itself (the role's filebeat_http_port).
+#: Port of Filebeat's own page on the host (the role's filebeat_http_port).
 _FILEBEAT_PORT = 5066
-#: curl(1): the time that it was given is over, and nothing or not all has come.
+#: curl's exit status for a timeout, with no answer or an incomplete one.
 _CURL_TIMED_OUT = "28"
 T = TypeVar("T")
 _GROUPS = ("lb", "backend", "kafka", "filebeat", "mysql", "consumer")
 
 
 def units_of(fleet: Fleet, host: Host) -> tuple[str, ...]:
-    """Return the systemd units that a host must run, from its groups."""
+    """Return the systemd units that a host must run, by its groups."""
     by_group = {
         "lb": ("nginx", "keepalived"),
         "backend": ("obs-backend",),
@@ -56,7 +56,7 @@ def units_of(fleet: Fleet, host: Host) -> tuple[str, ...]:
 
 
 def collect_health(fleet: Fleet) -> HealthSnapshot:
-    """Ask every layer; what one of them does not answer stands in its own part or in ``errors``.
+    """Query every layer; a failure of one is recorded in its own part or in ``errors``.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -88,14 +88,14 @@ def collect_health(fleet: Fleet) -> HealthSnapshot:
 
 
 def collect_here(fleet: Fleet, name: str, deadline_s: float) -> HealthSnapshot:
-    """Ask what one host of the fleet can ask without a login on others: brokers, the database, and itself.
+    """Query what one host of the fleet can reach without a login on others: brokers, the database, and itself.
 
-    The back ends are for balancers: the firewall lets nobody else in.
+    Back ends are left out: the firewall only admits the balancers.
 
     Args:
-        fleet: with the accounts that this host has.
-        name: of this host in the inventory; it is not asked where it is not there.
-        deadline_s: seconds for the host itself and for the database.
+        fleet: with this host's accounts.
+        name: of this host in the inventory; if it is not there, the host is not asked about itself.
+        deadline_s: time limit for the host itself and for the database, seconds.
     """
     own = [msgspec.structs.replace(host, ssh=Ssh(local=True)) for host in fleet.hosts if host.name == name]
     with AtOnce(len(own) + 2) as pool:
@@ -115,7 +115,7 @@ def collect_here(fleet: Fleet, name: str, deadline_s: float) -> HealthSnapshot:
 
 
 def _part(layer: str, answer: Future[T] | None, faults: list[Fault]) -> T | None:
-    """Return a layer's answer; what breaks off a part is the part's own fault, never the end of the others."""
+    """Return a layer's answer; an error in one part is recorded as that part's fault and does not end the others."""
     try:
         return answer.result() if answer else None
     except MissingDependencyError:
@@ -129,7 +129,7 @@ def _broken(error: Exception) -> str:
     return f"the check failed: {redact(str(error)) or type(error).__name__}"
 
 
-#: Prints ``process UNIT STATE SINCE`` of ``$unit``, where there is a process or systemd knows since when there is none.
+#: Prints ``process UNIT STATE SINCE`` for ``$unit``, if it has a process or systemd knows since when it has none.
 _PROCESS = (
     "pid=$(systemctl show -p MainPID $unit | cut -d= -f2); "
     'echo "process $unit $(sed "s/.*) //" /proc/${pid:-0}/stat 2>/dev/null | cut -c 1 | grep . || echo -) '
@@ -138,15 +138,15 @@ _PROCESS = (
 
 
 def _script(fleet: Fleet, host: Host) -> str:
-    """Return the shell script that prints what :func:`read_host` reads."""
+    """Return the shell script that prints the input of :func:`read_host`."""
     units = " ".join(units_of(fleet, host))
-    # The programs answer in one language, whatever the host speaks.
+    # The programs must answer in English, whatever the host's language is.
     asks = ["export LC_ALL=C", 'date "+clock %s.%N"']
     asks += [f'for unit in {units}; do echo "unit $unit $(systemctl is-active $unit)"; done'] if units else []
-    # A unit that systemd reports as active may hang: read the state of its main process as well.
+    # A unit that systemd reports as active may hang: so read the state of its main process, too.
     asks += [f"for unit in {units}; do {_PROCESS}; done"] if units else []
-    # -l: only local file systems; a hung network mount must not hang the script. Mounts below /run are not
-    # places where anything of the fleet's is kept.
+    # -l: only local file systems; a hung network mount must not hang the script. Nothing of the fleet is stored in
+    # mounts below /run.
     asks.append(
         'df -P -l -k -x tmpfs -x devtmpfs 2>/dev/null | awk \'NR > 1 && $6 !~ "^/run/" {print "disk", $4, $2, $6}\''
     )
@@ -161,7 +161,7 @@ def _script(fleet: Fleet, host: Host) -> str:
 
 
 def _asks(unit: str, port: int, scheme: str) -> str:
-    """Return what asks whether a unit answers at all; whose certificate it has, `certs status` judges."""
+    """Return the command that asks whether a unit answers at all; `certs status` judges the certificates."""
     return f"curl -s -k -m 2 -o /dev/null {scheme}://127.0.0.1:{port}/; echo asked {unit} {port} $?"
 
 
@@ -172,10 +172,10 @@ def _pages(fleet: Fleet, host: Host) -> dict[str, int]:
 
 
 def probe_host(fleet: Fleet, host: Host, deadline_s: float = _HOST_DEADLINE_S) -> HostProbe:
-    """Ask a host over ssh for its units, its disks and its health pages.
+    """Ask a host over ssh for its units, disks and health pages.
 
     Args:
-        deadline_s: seconds for all of it.
+        deadline_s: time limit for all of it, seconds.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -191,7 +191,7 @@ def probe_host(fleet: Fleet, host: Host, deadline_s: float = _HOST_DEADLINE_S) -
         return _silent(host, answer)
     answered = time.time()
     probe = read_host(host.name, answer.output)
-    # A shell that lets in and runs nothing (nologin, a forced command) must not look like a host without a fault.
+    # A login whose shell runs nothing (nologin, a forced command) must not look like a host without faults.
     if probe.units.keys() != set(units_of(fleet, host)):
         said = answer.output.strip().partition("\n")[0][:80]
         return _silent(host, ssh.refused_by_shell(host, said))
@@ -218,7 +218,7 @@ def _silent(host: Host, answer: ssh.Answer) -> HostProbe:
 
 
 def read_host(name: str, output: str) -> HostProbe:
-    """Read what the script printed.
+    """Parse the script's output.
 
     Its lines are ``unit NAME STATE``, ``process NAME STATE SINCE``, ``disk FREE_KIB SIZE_KIB MOUNT``,
     ``page NAME JSON`` and ``asked NAME PORT STATUS`` with curl's exit status.

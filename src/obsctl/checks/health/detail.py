@@ -1,4 +1,4 @@
-"""What a person looks for first in each layer, in one line of words and numbers. Pure."""
+"""The most important facts about each layer, in one line. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def detail(fleet: Fleet, snapshot: HealthSnapshot, layer: Layer) -> str:
 
 
 def _running(fleet: Fleet, snapshot: HealthSnapshot, layer: Layer) -> str:
-    """Return on how many of its hosts a layer works: where it can be asked, that it answers; else that it runs."""
+    """Return on how many of its hosts a layer answers, or, if it cannot be asked, on how many it runs."""
     hosts = {host.name for host in layer.hosts(fleet)}
     by_name = {probe.name: probe for probe in snapshot.hosts if probe.name in hosts}
     frozen = {(name, unit) for name, probe in by_name.items() for unit, _, _ in idle(fleet, snapshot, probe)}
@@ -59,7 +59,7 @@ def _vip_detail(vip: VipSnapshot) -> str:
 
 
 def _consumer_lag(fleet: Fleet, kafka: KafkaSnapshot | None) -> str:
-    """The lag as Kafka knows it: a consumer without a place in its group reads nothing and calls its own lag 0."""
+    """Return the lag from Kafka: a consumer that is not a member of its group reads nothing and reports a lag of 0."""
     groups = kafka.groups if kafka is not None else ()
     group = next((group for group in groups if group.name == fleet.consumer.group), None)
     lag = group_lag(group, kafka.partitions) if group and kafka else None
@@ -67,9 +67,9 @@ def _consumer_lag(fleet: Fleet, kafka: KafkaSnapshot | None) -> str:
 
 
 def _page_detail(page: Page | None, consumer_lag: str) -> str:
-    """The numbers of a health page: whether something waits, and how old the newest line is."""
+    """Return the numbers of a health page: what waits, and how old the newest line is."""
     if isinstance(page, ConsumerPage):
-        # Without the microseconds, which nobody reads.
+        # Without microseconds.
         newest = f"{page.newest_event.partition('.')[0]} UTC" if page.newest_event else "none yet"
         return f"lag {consumer_lag}, newest event {newest}, {page.lines.stored} stored since its start"
     if isinstance(page, AlerterPage):
@@ -80,7 +80,7 @@ def _page_detail(page: Page | None, consumer_lag: str) -> str:
 def _database_detail(database: DatabaseProbe) -> str:
     if database.failure:
         return database.failure
-    # obsctl's own requests are stored as well: they must not make an idle or broken way look alive.
+    # obsctl's own requests are stored as well; they must not make an idle or broken pipeline look alive.
     newest = "no traffic lately"
     if database.traffic_s is not None:
         newest = f"newest traffic row {max(0, database.traffic_s)} s old ({database.traffic_host})"

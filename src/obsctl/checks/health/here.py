@@ -1,4 +1,4 @@
-"""The check of all layers as far as one host can ask them without a login on others."""
+"""The check of all layers, as far as one host can query them without a login on others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from obsctl.checks.health.snapshot import HealthSnapshot
 from obsctl.core.report import Finding
 from obsctl.fleet.model import Fleet
 
-#: Layers that answer over the network: where this host gets no answer from them, that is a fault.
+#: Layers that are queried over the network: no answer from them is a fault.
 _OVER_NETWORK = frozenset(("kafka", "database"))
 
 
@@ -22,8 +22,8 @@ def here_check(host: str, deadline_s: float) -> Check[HealthSnapshot]:
     """Return the check.
 
     Args:
-        host: the name of this host in the inventory; empty for none of it.
-        deadline_s: seconds, as for :func:`~obsctl.checks.health.collect.collect_here`.
+        host: the name of this host in the inventory; empty if it is not in it.
+        deadline_s: time limit in seconds, as for :func:`~obsctl.checks.health.collect.collect_here`.
     """
     return Check(
         "status",
@@ -36,7 +36,7 @@ def here_check(host: str, deadline_s: float) -> Check[HealthSnapshot]:
 
 
 def not_asked(fleet: Fleet, snapshot: HealthSnapshot) -> list[str]:
-    """Return the layers that only a login on their hosts can ask."""
+    """Return the layers that can only be checked with a login on their hosts."""
     return [
         layer.name
         for layer in LAYERS
@@ -45,16 +45,16 @@ def not_asked(fleet: Fleet, snapshot: HealthSnapshot) -> list[str]:
 
 
 def judge_here(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
-    """Return what is wrong, without what is missing because other hosts were not asked."""
+    """Return the findings, without those that only say that other hosts were not asked."""
     missing = {f"layer/{name}" for name in not_asked(fleet, snapshot)}
     if len(fleet.group("consumer")) > 1:
-        # Whether none of them is active, the pages of all of them say.
+        # Only the pages of all alerters together show whether none is active.
         missing.add("obsctl-alerter")
     return [finding for finding in judge_health(fleet, snapshot) if finding.object not in missing]
 
 
 def describe_here(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
-    """Return one row a layer that was asked, and the names of the others."""
+    """Return one row for each layer that was queried, and the names of the others."""
     missing = not_asked(fleet, snapshot)
     described = describe(fleet, snapshot, judge_here(fleet, snapshot))
     layers = [
@@ -66,7 +66,7 @@ def describe_here(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
 
 
 def _hosts_detail(fleet: Fleet, rows: list[dict[str, Any]]) -> str:
-    """Return what this host said of itself, and how many others were not asked: nothing was asked over ssh."""
+    """Return this host's own state, and how many other hosts were not asked, because nothing is asked over ssh."""
     (own,) = rows
     units = f"units running: {own['running']}" if own["answers"] else own["running"]
     disk = f", least free disk {own['least_free_disk']}" if own["least_free_disk"] else ""

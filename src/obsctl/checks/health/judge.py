@@ -1,4 +1,4 @@
-"""All layers judged together: some by their own checks, the rest by :mod:`obsctl.checks.health.rules`."""
+"""Judges all layers: some by their own checks, the rest by :mod:`obsctl.checks.health.rules`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from obsctl.fleet.model import Fleet
 
 
 def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
-    """Return what is wrong, layer by layer in the order of a line's way."""
+    """Return the findings, layer by layer, in the order in which a line passes them."""
     findings: list[Finding] = []
     if snapshot.vip is not None:
         findings += judge_vip(fleet, snapshot.vip)
@@ -51,10 +51,10 @@ def judge_health(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding]:
 
 
 def judge_host(fleet: Fleet, probe: HostProbe, answers: Mapping[str, str] = MappingProxyType({})) -> Iterator[Finding]:
-    """Yield what is wrong with a host: itself, its units, its disks, what its health pages say.
+    """Yield the findings about a host: itself, its units, its disks, and its health pages.
 
     Args:
-        answers: what of the host answered otherwise than over ssh, in words.
+        answers: what on the host answered other than over ssh, as text.
     """
     if not probe.answered:
         yield from hosts.not_answering(fleet, probe, answers)
@@ -65,7 +65,7 @@ def judge_host(fleet: Fleet, probe: HostProbe, answers: Mapping[str, str] = Mapp
 
 
 def judge_database(fleet: Fleet, probe: DatabaseProbe) -> Iterator[Finding]:
-    """Yield what is wrong with the row store."""
+    """Yield the findings about the database."""
     yield from database.not_asked(probe)
     yield from database.down(fleet, probe)
     if probe.asked and not probe.failure:
@@ -74,12 +74,12 @@ def judge_database(fleet: Fleet, probe: DatabaseProbe) -> Iterator[Finding]:
 
 
 def describe_health(fleet: Fleet, snapshot: HealthSnapshot) -> dict[str, Any]:
-    """Return one row a layer, with the numbers that a person looks for first."""
+    """Return one row for each layer, with the most important numbers."""
     return describe(fleet, snapshot, judge_health(fleet, snapshot))
 
 
 def describe(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]) -> dict[str, Any]:
-    """Return the same rows with the statuses that some findings give to them."""
+    """Return these rows, with the statuses that follow from the given findings."""
     found = statuses(fleet, snapshot, findings)
     layers = [
         {
@@ -115,7 +115,7 @@ def _host_row(probe: HostProbe) -> dict[str, Any]:
 
 
 def _is_well(probe: HostProbe) -> bool:
-    """Whether a host's row is one of those that nobody looks for."""
+    """Whether a host's row is unremarkable."""
     return (
         probe.answered
         and all(state == "active" for state in probe.units.values())

@@ -1,4 +1,4 @@
-"""The layers of the pipeline: where each runs, whether it was seen, and which ones a finding is about. Pure."""
+"""The layers of the pipeline: where each runs, whether it answered, and which ones a finding is about. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Layer(NamedTuple):
     """One row of the screen.
 
     Attributes:
-        groups: on whose hosts it runs; what happens to one of them happens to the layer.
+        groups: of the hosts on which it runs; a fault of one of these hosts is the layer's fault, too.
         needed_by: groups that cannot work without it.
     """
 
@@ -22,7 +22,7 @@ class Layer(NamedTuple):
     needed_by: tuple[str, ...] = ()
 
     def hosts(self, fleet: Fleet) -> list[Host]:
-        """Return the hosts on which it runs; the console is an option of its group's."""
+        """Return the hosts on which it runs; the console is optional in its group."""
         return [
             host
             for host in fleet.hosts
@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 #: The console's unit and layer.
 CONSOLE = "obsctl-console"
 
-#: In the order of a line's way.
+#: In the order in which a line passes them.
 LAYERS = (
     Layer("vip", ("lb",)),
     Layer("nginx", ("lb",)),
@@ -45,11 +45,11 @@ LAYERS = (
     Layer(CONSOLE, ("consumer",)),
     Layer("database", ("mysql",), ("consumer",)),
 )
-#: The machines themselves, a row before the layers; what they run is judged by what it does, not by their disks.
+#: The hosts themselves, as a row before the layers; a layer is judged by what it does, not by its host's disks.
 HOSTS = "hosts"
 #: The layers whose daemon has a health page, each with the daemon's unit.
 PAGED = {"consumer": "obsctl-consumer", "alerter": "obsctl-alerter"}
-#: By the beginning of a code.
+#: Layers by the beginning of a code.
 _LAYER_OF_CODE = {
     "VIP_": "vip",
     "LB_": "vip",
@@ -63,17 +63,17 @@ _LAYER_OF_CODE = {
     "HEALTH_CATCH_ALL_": "database",
     "HEALTH_BACKEND_": "obs-backend",
 }
-#: Units that are part of a layer with another name.
+#: Units that belong to a layer with another name.
 LAYER_OF_UNIT = {"keepalived": "vip", "mysql": "database", "backend": "obs-backend"}
 
 
 def expected(fleet: Fleet, layer: Layer) -> bool:
-    """Return whether the fleet should have a layer: it has it, or what cannot work without it."""
+    """Return whether the fleet should have a layer: it has hosts of it, or of groups that cannot work without it."""
     return bool(layer.hosts(fleet)) or any(fleet.group(group) for group in layer.needed_by)
 
 
 def seen(snapshot: HealthSnapshot, layer: str) -> bool:
-    """Return whether there is any answer about the layer."""
+    """Return whether the snapshot has any answer about the layer."""
     parts = {"vip": snapshot.vip, "kafka": snapshot.kafka, "database": snapshot.database}
     if layer in parts:
         return parts[layer] is not None
@@ -90,7 +90,7 @@ def on_host(fleet: Fleet, host: str) -> list[Layer]:
 
 
 def about(fleet: Fleet, entry: Finding | Fault) -> tuple[str, ...]:
-    """Return the layers that a finding or a fault is about: a host's fault is that of all that runs there."""
+    """Return the layers that a finding or a fault is about: a host's fault concerns everything that runs there."""
     for prefix, layer in _LAYER_OF_CODE.items():
         if entry.code.startswith(prefix):
             return (layer,)

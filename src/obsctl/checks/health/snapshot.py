@@ -1,4 +1,4 @@
-"""What was seen of all layers at one moment."""
+"""All layers at one moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from obsctl.fleet.login import FailureKind
 
 
 class ChannelOnPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel of the alerter, as far as it is read: failures in a row, and when it tries again (epoch, seconds)."""
+    """What is read of an alerter's channel: failures in a row, and its next try (seconds since the epoch)."""
 
     name: str = ""
     failures: int = 0
@@ -27,18 +27,18 @@ class ChannelOnPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlerterPage(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of the alerter's ``/health`` (``obsctl.alerter.health`` writes it); None where it does not say.
+    """The fields of the alerter's ``/health`` that are read (``obsctl.alerter.health`` writes it); None if missing.
 
     Attributes:
         role: ``active`` or ``standby``.
         status: ``ok``, ``degraded`` or ``failing``.
         reason: why it is not ok.
         lag: records not read yet.
-        behind_s: by how much event time is behind the clock, in seconds.
+        behind_s: by how much event time is behind the clock, seconds.
         counted: lines counted since the start.
-        firing: conditions that are on.
+        firing: alerts that are firing.
         waiting: messages not delivered yet.
-        channels: how each of them is doing.
+        channels: state of each channel.
     """
 
     role: str = ""
@@ -54,7 +54,7 @@ class AlerterPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoPage(NamedTuple):
-    """A health page that could not be had, and why: ``does not answer``, ``is unreadable (...)``."""
+    """A health page that could not be fetched, and why: ``does not answer``, ``is unreadable (...)``."""
 
     why: str
 
@@ -63,7 +63,7 @@ Page = ConsumerPage | AlerterPage | NoPage
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """A file system: what is free of it for programs that are not root's, and its size."""
+    """A file system: the space that is free for programs other than root's, and its size."""
 
     mount: str
     free_bytes: int
@@ -71,7 +71,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def free_share(self) -> float:
-        """The free part, 0 to 1: the number that Kafka's brokers report of their log directories as well."""
+        """The free share, 0 to 1: the same measure that Kafka's brokers report for their log directories."""
         return self.free_bytes / self.total_bytes if self.total_bytes else 0.0
 
 
@@ -80,15 +80,16 @@ class HostProbe(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         failure: why there is no answer, empty when there is one.
-        failure_kind: the same for programs; None where there is an answer, or where it is not ssh's failure.
+        failure_kind: kind of the failure, for programs; None if there is an answer or the failure is not ssh's.
         hint: what to do about the failure.
-        units: unit to what ``systemctl is-active`` said (``active``, ``failed``, ...).
-        processes: unit to the state of its main process as /proc has it, one letter (proc(5)); none for none.
-        since: unit to when it came into its present state, ISO 8601 in UTC, where systemd knows it.
-        silent: units that do not answer in time on a port that they serve on the host itself alone, and that port.
-        clock: what its clock showed, None where it did not say.
-        consumer, alerter: their health pages, None where there is none.
-        no_page: service to why its page could not be had.
+        units: unit to the output of ``systemctl is-active`` (``active``, ``failed``, ...).
+        processes: unit to the state of its main process in /proc, one letter (proc(5)); units without a process are
+            left out.
+        since: unit to when it entered its present state, ISO 8601 in UTC, if systemd knows it.
+        silent: units that do not answer in time on a port that only the host itself can reach, and that port.
+        clock: a reading of its clock; None if unknown.
+        consumer, alerter: their health pages; None if there is none.
+        no_page: service to why its page could not be fetched.
     """
 
     name: str
@@ -121,10 +122,10 @@ class HostProbe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackendProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """A back end's own ``/healthz``, asked directly from here; status None when there was no answer.
+    """A back end's own ``/healthz``, requested directly from here; status None if there was no answer.
 
     Attributes:
-        failure: why there was none, empty when there was one.
+        failure: why there was none; empty if there was one.
     """
 
     name: str
@@ -134,19 +135,20 @@ class BackendProbe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatabaseProbe(msgspec.Struct, frozen=True, kw_only=True):
-    """Queries the database as the reading user.
+    """The database, queried as the reading user.
 
     Attributes:
-        asked: false where it could not even be asked from here; ``failure`` says why.
+        asked: false if it could not be queried from here at all; ``failure`` says why.
         failure: why there is no answer, empty when there is one.
-        hint: what can be done about the failure, where it is known.
-        untrusted: it answers, but no TLS connection comes about that can be trusted; ``failure`` says why.
-        behind_s: seconds since the newest stored row was stored, None for an empty store.
-        traffic_s: age of the newest request that is not obsctl's own, seconds; None where there was none lately.
+        hint: what to do about the failure, if known.
+        untrusted: whether it answers, but not over a trusted TLS connection; ``failure`` says why.
+        behind_s: seconds since the newest row was stored; None if there are no rows.
+        traffic_s: age of the newest request that is not obsctl's own, seconds; None if there was none recently.
         traffic_host: the balancer that answered it.
-        quarantined_last_day: lines that went to quarantine in the last 24 hours.
-        catch_all_rows: rows (as the server estimates them) in the partition for days that have none of their own.
-        losses: records that were deleted before they were stored; None where the tables do not say (before 0004).
+        quarantined_last_day: lines put into quarantine within the last 24 hours.
+        catch_all_rows: rows (by the server's estimate) in the partition for days without one of their own.
+        losses: records that were deleted before they were stored; None if the tables have no such column (before
+            0004).
     """
 
     asked: bool = True
@@ -166,7 +168,7 @@ class HealthSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All layers at one moment.
 
     Attributes:
-        acknowledged: what people have taken note of; read where there is something to be taken note of.
+        acknowledged: people's acknowledgements; only read if a finding can be acknowledged.
     """
 
     vip: VipSnapshot | None = None

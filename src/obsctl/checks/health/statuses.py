@@ -1,4 +1,4 @@
-"""What the findings of all layers mean for each of them. Pure."""
+"""The status of each layer, from the findings of all layers. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from obsctl.fleet.model import Fleet
 
 
 def statuses(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]) -> dict[str, list[Status]]:
-    """Return the statuses that make each layer's; a layer without data is unknown."""
+    """Return the statuses that decide each layer's own; a layer without data is unknown."""
     found = {layer.name: [Status.UNKNOWN] for layer in LAYERS if not seen(snapshot, layer.name)}
     down = {probe.name for probe in snapshot.hosts if not probe.answered}
     for finding in findings:
@@ -25,7 +25,7 @@ def statuses(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]
 
 
 def _weighed(fleet: Fleet, snapshot: HealthSnapshot, finding: Finding, down: Set[str]) -> Iterator[tuple[str, Status]]:
-    """Yield the layers that a finding is about, each with what it is worth there.
+    """Yield the layers that a finding is about, each with the finding's weight there.
 
     Args:
         down: the hosts that cannot be asked.
@@ -39,7 +39,7 @@ def _weighed(fleet: Fleet, snapshot: HealthSnapshot, finding: Finding, down: Set
             yield layer.name, Status.WARNING if left else Status.CRITICAL
     elif finding.code == "HEALTH_HOST_NOT_ASKED":
         answered = answering(fleet, snapshot, name)
-        # Of the VIP its own check says what is not known.
+        # The VIP's own check reports what is unknown about the VIP.
         for layer in on_host(fleet, name):
             if layer.name not in answered and layer.name != "vip":
                 yield layer.name, Status.UNKNOWN
@@ -47,5 +47,5 @@ def _weighed(fleet: Fleet, snapshot: HealthSnapshot, finding: Finding, down: Set
         for layer_name in about(fleet, finding):
             yield layer_name, finding.severity.status
     if finding.code == "HEALTH_CONSUMER_WAITING" and "database" in finding.evidence.get("troubles", ()):
-        # It answers those who read; whether it takes rows, only the consumer knows.
+        # It answers readers; only the consumer knows whether it accepts rows.
         yield "database", finding.severity.status

@@ -1,8 +1,8 @@
-"""How old is what groups have not read? Asked only where the retention may be near.
+"""How old the records are that groups have not read; asked only where the retention may be near.
 
-One look tells that as well as a window does: a leader names the first record that is younger than a moment, and what a
-group has not read before it is older. Most groups have read all that is older than a few minutes, which the first look
-knows already, so that a cluster whose groups keep up is asked nothing more.
+A single query is enough: a leader returns the first record that is younger than a given time, and unread records
+before it are older. The first look already shows whether a group has read everything older than a few minutes; most
+groups have, so a cluster whose groups keep up is asked nothing more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from obsctl.checks.lag.rules import EXPIRY_CRITICAL, EXPIRY_WARNING
 from obsctl.fleet.model import Host
 from obsctl.kafka.access import UNPROTECTED, Access
 
-#: Parts of the retention that may be over for the oldest record that is not read.
+#: The reported ages of the oldest unread record, as shares of the retention.
 _SHARES = (EXPIRY_WARNING, EXPIRY_CRITICAL, 1.0)
 
 _Part = tuple[str, int]
@@ -32,13 +32,13 @@ def ask_ages(
     deadline: float,
     access: Access = UNPROTECTED,
 ) -> None:
-    """Ask the leaders, and note in their answers the first record that is younger than each part of the retention.
+    """Ask the leaders, and add to their answers the first record that is younger than each share of the retention.
 
     Args:
         hosts: of the brokers, by position as ``broker_answers``.
-        abandoned: groups that do not count.
+        abandoned: groups to ignore.
         deadline: on the monotonic clock.
-        access: how the brokers let us in.
+        access: TLS and login for the brokers.
     """
     answered = [answers for answers in broker_answers if not answers.failure and answers.sampled_at]
     wanted = near_retention(answered, abandoned)
@@ -51,7 +51,7 @@ def ask_ages(
 
 
 def near_retention(answered: Sequence[BrokerAnswers], abandoned: Collection[str] = ()) -> dict[_Part, int]:
-    """Return the partitions in which a group may have records to read that are near the end of their retention.
+    """Return the partitions in which a group may have unread records near the end of their retention.
 
     Returns:
         partition to its topic's retention, milliseconds.
@@ -68,7 +68,7 @@ def near_retention(answered: Sequence[BrokerAnswers], abandoned: Collection[str]
             if view is None or leader is None or not limit or view.internal or part not in leader.hw:
                 continue
             first = max(place.offset, leader.start.get(part, 0))
-            # What lies behind that is younger than some minutes.
+            # Records after that are only some minutes old.
             young = first >= leader.settled.get(part, 0) and EXPIRY_WARNING * limit > SETTLED_S * 1000
             if first < leader.hw[part] and not young:
                 found[part] = limit
@@ -78,7 +78,7 @@ def near_retention(answered: Sequence[BrokerAnswers], abandoned: Collection[str]
 def _ask(host: Host, answers: BrokerAnswers, led: Mapping[_Part, int], deadline: float, access: Access) -> None:
     now_ms = time.time() * 1000
     ages = sorted({(limit, round(share * limit)) for limit in led.values() for share in _SHARES})
-    # A conversation of its own: on the first one, the broker may be waiting for a controller that hangs.
+    # A new connection: on the first one, the broker may be waiting for a controller that hangs.
     with (
         contextlib.suppress(Exception),
         contextlib.closing(
@@ -107,5 +107,5 @@ def _ask(host: Host, answers: BrokerAnswers, led: Mapping[_Part, int], deadline:
             younger = wire.read_offsets(reply)
             for part in parts[limit]:
                 if part not in refused:
-                    # Where no record is younger, none is named.
+                    # If no record is younger, the answer names none.
                     answers.aged.setdefault(part, []).append((age, younger.get(part, answers.hw[part])))

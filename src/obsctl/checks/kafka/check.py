@@ -45,7 +45,7 @@ def cluster_check() -> Check[KafkaSnapshot]:
 
 
 def partitions_check(topics: Sequence[str] = ()) -> Check[KafkaSnapshot]:
-    """Return the check of the partitions, which shows these topics only (all without any) and judges all."""
+    """Return the check of the partitions, which judges all topics and shows only these (all if none is given)."""
 
     def describe(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
         data = describe_partitions(fleet, seen)
@@ -55,7 +55,7 @@ def partitions_check(topics: Sequence[str] = ()) -> Check[KafkaSnapshot]:
         unknown = [topic for topic in topics if topic not in known]
         if known and unknown and not may_be_hidden(seen):
             raise no_topic(unknown, known)
-        # Who names a topic wants to see all of it, also one of Kafka's own.
+        # If a topic is named, all of it is shown, even one of Kafka's own.
         rows = [{**row, "folded": False} for row in data["partitions"] if row["topic"] in topics]
         return {**data, "partitions": rows, "internal": []}
 
@@ -77,7 +77,7 @@ def quorum_check() -> Check[KafkaSnapshot]:
 
 
 def loss_check(nodes: Sequence[str] = ()) -> Check[KafkaSnapshot]:
-    """Return the check of what the loss of some nodes would mean; ``nodes`` are ids or hosts of the inventory."""
+    """Return the check of what the loss of some nodes would mean; ``nodes`` are ids or hosts in the inventory."""
 
     def judge(fleet: Fleet, seen: KafkaSnapshot) -> list[Finding]:
         return judge_loss(fleet, seen, _ids(fleet, seen, nodes))

@@ -1,9 +1,9 @@
-"""Query every broker of the fleet directly and in parallel, and combine the answers.
+"""Queries every broker of the fleet directly and in parallel, and combines the answers.
 
-No broker is asked about another: each says which partitions it leads and which replicas it holds, so a dead or
-hung broker costs only its own answers. If views differ (a broker that was just resumed still has
-the old ISR), :func:`freshest` decides. If the replicas of a partition do not end at the same offset, it
-matters whether they advance, so those partitions are sampled again (:mod:`obsctl.checks.kafka.second_look`).
+No broker is asked about another: each reports which partitions it leads and which replicas it holds, so only the
+answers of a dead or hung broker are missing. If their metadata differ (a broker that was just resumed still has the
+old ISR), :func:`freshest` decides. If the replicas of a partition do not end at the same offset, it matters whether
+they advance, so those partitions are sampled again (:mod:`obsctl.checks.kafka.second_look`).
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ from obsctl.core.report import Fault
 from obsctl.fleet.model import Fleet, Host
 from obsctl.kafka.access import UNPROTECTED, Access, open_access
 
-#: From the beginning of the collection to the last answer, in seconds. With the start of the process and a table to
-#: draw, the whole command stays under three seconds although a broker hangs.
+#: Time limit from the beginning of the collection to the last answer, seconds. Including the start of the process and
+#: the output, the whole command takes less than three seconds even if a broker hangs.
 DEADLINE_S = 1.6
-#: What the brokers get of it even where loading the codec took long, as on a machine that is busy itself.
+#: The least time left for the brokers, even if loading the codec took long, as on a busy machine.
 _LEAST_S = 1.2
-#: What a thread needs to notice that its time is over.
+#: How long a thread needs to notice its deadline.
 _GRACE_S = 0.1
-#: Who has not told its offsets by then is not waited for before the second look begins, in seconds.
+#: How long the second look waits for the brokers' first offsets, seconds.
 _FIRST_LOOK_S = 0.5
-#: A topic of every cluster that has groups: a user that may not see it does not see all topics.
+#: A topic of every cluster with groups: a user who may not see it may not see other topics, either.
 ALWAYS_THERE = "__consumer_offsets"
 _NO_ERROR = 0
 _NO_LEADER = -1
-#: A message that is older has had the time to be read, also right after the consumer's start, in seconds.
+#: Older messages should have been read, even right after the consumer's start, seconds.
 SETTLED_S = 300
-#: Kafka's codes for a leader that has moved since the metadata were read: the partition is gone, there is no leader, or
-#: it is another one. Asked again, the broker knows.
+#: Kafka's codes for a leader that has moved since the metadata were read: no such partition, no leader, or another
+#: leader. If asked again, the broker answers properly.
 _MOVED = (3, 5, 6)
-#: So often the questions are asked again then, and so long after, in seconds.
+#: How often the questions are repeated then, and after how long, seconds.
 _MOVES, _MOVING_S = 2, 0.1
-#: A log directory that is offline has its own finding.
+#: The code of an offline log directory, which has its own finding.
 _STORAGE_ERROR = 56
-#: Parts named in a fault; more would hide the next one.
+#: The most parts that a fault names; more would hide the next one.
 _NAMED = 4
 
 
@@ -81,7 +81,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class PartitionView:
-    """One partition in one broker's metadata."""
+    """A partition in a broker's metadata."""
 
     topic: str
     partition: int
@@ -95,17 +95,17 @@ class PartitionView:
 
 @dataclass
 class BrokerAnswers:
-    """What one broker answered, filled in as the answers arrive.
+    """The answers of one broker, filled in as they arrive.
 
     Attributes:
-        failure: why nothing is known: silence, until its metadata is here and clears it.
-        silence: what kind of failure that is.
-        broken_off: why not everything is known; cleared when the offsets are here.
-        sampled: set when the offsets are here, or will not come.
-        sampled_at: when they came, on the monotonic clock; ``later_at`` those of the second look.
+        failure: why nothing is known; cleared when its metadata arrives.
+        silence: the kind of this failure.
+        broken_off: why some answers are missing; cleared when the offsets arrive.
+        sampled: set when the offsets have arrived, or will not come.
+        sampled_at: when they arrived, on the monotonic clock; ``later_at``: those of the second look.
         hidden: topics that it refuses to describe to us.
-        aged: age in milliseconds and the first offset that is younger, of partitions about which that was asked.
-        moving: the partitions that are being reassigned, ``None`` where no controller reported them.
+        aged: age in milliseconds and the first younger offset, for the partitions that were asked about.
+        moving: the partitions that are being reassigned; ``None`` if no controller reported them.
         refused: request and error code to what was refused with it.
     """
 
@@ -140,18 +140,18 @@ class BrokerAnswers:
 
 
 def collect_cluster(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> KafkaSnapshot:
-    """Ask for everything: brokers, disks, quorum, partitions, groups."""
+    """Query everything: brokers, disks, quorum, partitions, groups."""
     return _collect(fleet, deadline_s, whole=True)
 
 
 def collect_partitions(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> KafkaSnapshot:
-    """Ask for brokers, quorum and partitions only."""
+    """Query only brokers, quorum and partitions."""
     return _collect(fleet, deadline_s, whole=False)
 
 
 def _collect(fleet: Fleet, deadline_s: float, *, whole: bool) -> KafkaSnapshot:
     latest = time.monotonic() + deadline_s
-    # Here and not in the threads: it takes longer than a healthy cluster's answers.
+    # Imported here and not in the threads, because it takes longer than a healthy cluster's answers.
     from obsctl.checks.kafka.ages import ask_ages
     from obsctl.checks.kafka.second_look import look_again
 
@@ -196,28 +196,28 @@ def _controllers(fleet: Fleet) -> list[Host]:
 
 
 def our_groups(fleet: Fleet) -> tuple[str, ...]:
-    """Return the groups of the product's own readers, where the inventory has them."""
+    """Return the groups of our own readers, if the inventory has these."""
     return (fleet.consumer.group, fleet.alerter.group) if fleet.group("consumer") else ()
 
 
 def not_asked(hosts: Sequence[Host], error: ConfigError) -> KafkaSnapshot:
-    """Return what is known where the password or a certificate cannot be read here: nothing."""
+    """Return the snapshot if the password or a certificate cannot be read here: nothing is known."""
     why = f"not asked: {error}" + (f" ({error.hint})" if error.hint else "")
     answers = [BrokerAnswers(host.kafka.node_id if host.kafka else 0, failure=why, silence=UNASKED) for host in hosts]
     return assemble(hosts, answers)
 
 
 def _ask_controller(host: Host, answers: BrokerAnswers, deadline: float, access: Access = UNPROTECTED) -> None:
-    """Ask a controller itself, where its port is open to us.
+    """Ask a controller directly, if its port is open to us.
 
     Brokers pass the question on over one connection, which a hung controller blocks for half a minute after its
-    successor has been elected. This answer is not waited for when a broker has given one: the port is usually
-    closed to all but the cluster.
+    successor has been elected. If a broker has answered, this answer is not waited for: the port is usually only open
+    to the cluster.
     """
     from obsctl.checks.kafka import wire
 
     assert host.kafka is not None  # noqa: S101 - only controllers are asked
-    # Whatever goes wrong here, brokers were asked the same.
+    # Errors here do not matter, because the brokers were asked the same.
     with (
         contextlib.suppress(Exception),
         contextlib.closing(
@@ -249,13 +249,14 @@ def _question(
             answers.broken_off = ""
             answers.answer_ms = round((time.monotonic() - started) * 1000)
             answers.sampled.set()
-            # Last: the broker forwards it to the controller, and answers nothing that follows until that answers.
+            # Last, because the broker forwards it to the controller, and answers nothing further until the controller
+            # has answered.
             _ask_quorum(conversation, answers, deadline)
     except wire.BrokerSilentError as silence:
         answers.silence = silence.kind if answers.failure else ""
         _break_off(answers, str(silence))
     except Exception as error:
-        # What could be decoded need not make sense.
+        # An answer that could be decoded may still be nonsense.
         _break_off(answers, f"its answer cannot be decoded ({type(error).__name__})")
     finally:
         answers.sampled.set()
@@ -272,7 +273,7 @@ def _leader_has_moved(answers: BrokerAnswers) -> bool:
 
 
 def _break_off(answers: BrokerAnswers, why: str) -> None:
-    """Note why the answers that are missing are missing."""
+    """Record why answers are missing."""
     answers.failure = answers.failure and why
     answers.broken_off = answers.broken_off and why
 
@@ -349,11 +350,11 @@ def _ask_offsets(
         wire.offsets(led, replica=client, timestamp=wire.LATEST, isolation=plain),
         wire.offsets(led, replica=client, timestamp=int((time.time() - SETTLED_S) * 1000), isolation=plain),
     ]
-    # A share group has no committed offsets: what it has read is kept record by record.
+    # A share group has no committed offsets: its progress is stored record by record.
     committing = sorted(name for name, (kind, _) in groups.items() if kind != wire.SHARE)
     if committing:
         requests.append(wire.committed(committing))
-    # A group that we may not describe is left out of the list as if it did not exist; asked by its name, it is refused.
+    # A group that we may not describe is missing in the list as if it did not exist; a request by its name is refused.
     unlisted = [name for name in ours if name not in groups]
     if unlisted:
         requests.append(wire.committed(unlisted))
@@ -365,7 +366,7 @@ def _ask_offsets(
     answers.settings = wire.read_settings(settings)
     answers.sampled_at = time.monotonic()
     answers.leo, answers.start, answers.lso, answers.hw, younger = map(wire.read_offsets, offsets)
-    # Where there is no younger message, none is named.
+    # If there is no younger message, the answer names none.
     answers.settled = answers.hw | younger
     if committing:
         _note_refusals(answers, "OffsetFetch", replies[5])
@@ -447,7 +448,7 @@ def assemble(
     """Put the answers together; ``hosts`` and ``broker_answers`` belong together by position.
 
     Args:
-        controller_answers: what controllers said in person about the quorum and reassignments.
+        controller_answers: direct answers of controllers about the quorum and reassignments.
     """
     answered = [answers for answers in broker_answers if not answers.failure]
     told = [*answered, *controller_answers]
@@ -470,7 +471,7 @@ def assemble(
 
 
 def views_of(answered: Iterable[BrokerAnswers]) -> dict[tuple[str, int], PartitionView]:
-    """Return the freshest view of each partition (topic, number), in their order."""
+    """Return the freshest view of each partition (topic, number), sorted."""
     views: dict[tuple[str, int], dict[int, PartitionView]] = {}
     for answers in answered:
         for view in answers.views:
@@ -481,8 +482,8 @@ def views_of(answered: Iterable[BrokerAnswers]) -> dict[tuple[str, int], Partiti
 def freshest(views: Mapping[int, PartitionView]) -> PartitionView:
     """Return the newest of several brokers' views of one partition (``views``: broker id to its view).
 
-    The highest leader epoch wins. Within it the leader's own view: it is the one that changes the ISR. Without it
-    the ISR that most of them name, so that a broker which was just resumed does not count for more than the others.
+    The highest leader epoch wins. Within it the leader's own view wins, because the leader changes the ISR. Without
+    the leader's view, the ISR that most brokers name wins, so that one broker that was just resumed does not decide.
     """
     epoch = max(view.leader_epoch for view in views.values())
     newest = {node: view for node, view in views.items() if view.leader_epoch == epoch}
@@ -490,7 +491,7 @@ def freshest(views: Mapping[int, PartitionView]) -> PartitionView:
         if view.leader == node:
             return view
     counts = Counter(frozenset(view.isr) for view in newest.values())
-    # Of two equally frequent ones the smaller: it is better to warn of a replica that has just come back.
+    # Of two equally frequent ones the smaller wins: a warning about a replica that has just come back does less harm.
     isr = min(counts, key=lambda members: (-counts[members], len(members), sorted(members)))
     return next(view for view in newest.values() if frozenset(view.isr) == isr)
 
@@ -539,13 +540,13 @@ def _partition(
 
 
 def _later(key: tuple[str, int], view: PartitionView, by_node: Mapping[int, BrokerAnswers]) -> Sample | None:
-    """Return the last look at a partition, ``None`` where nobody looked again."""
+    """Return the last look at a partition; ``None`` if there was no further look."""
     again = [by_node[node] for node in view.replicas if node in by_node and key in by_node[node].later_leo]
     if not again:
         return None
     leader = by_node.get(view.leader)
     return Sample(
-        # Of the replicas that are compared, the shortest time that each has had.
+        # The shortest time between the looks over all compared replicas.
         after_s=round(min(answers.later_at for answers in again) - max(answers.sampled_at for answers in again), 3),
         hw=leader.later_hw.get(key) if leader else None,
         leo={node: by_node[node].later_leo.get(key) if node in by_node else None for node in sorted(view.replicas)},
@@ -558,7 +559,7 @@ def _settings(answered: Iterable[BrokerAnswers]) -> dict[str, TopicSettings]:
 
 
 def settings_of(values: Mapping[str, str]) -> TopicSettings:
-    """Return a topic's settings as numbers; ``values``: as the broker tells them, name to value."""
+    """Return a topic's settings as numbers; ``values``: the broker's texts by name."""
     return TopicSettings(
         retention_ms=_number(values.get("retention.ms")),
         retention_bytes=_number(values.get("retention.bytes")),
@@ -613,7 +614,7 @@ def _faults(answered: Sequence[BrokerAnswers], *, quorum_known: bool) -> Iterabl
 
 
 def _refused(answers: BrokerAnswers, *, quorum_known: bool) -> Mapping[tuple[str, int], Sequence[str]]:
-    """Return what a broker refused; the quorum's only where no other told it."""
+    """Return what a broker refused; for the quorum only if no other broker answered."""
     if quorum_known or not answers.quorum_refused:
         return answers.refused
     return answers.refused | {("DescribeQuorum", answers.quorum_refused): [""]}

@@ -1,4 +1,4 @@
-"""Which rights our user lacks, as brokers tell it by refusing, and the command that gives them. Pure."""
+"""Which rights our user lacks, according to the brokers' refusals, and the command that grants them. Pure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from obsctl.checks.kafka.snapshot import Denied, KafkaSnapshot
 from obsctl.fleet.model import Fleet
 
-#: Kafka's codes for what an account may not see, and what its ACLs call that.
+#: Kafka's error codes for resources that an account may not see, and the resource's name in ACLs.
 RESOURCES = {29: "topic", 30: "group", 31: "cluster"}
-#: Questions for which another right than Describe is needed (Kafka's documentation, "Operations and resources on
-#: protocols").
+#: Requests that need another right than Describe (Kafka's documentation, "Operations and resources on protocols").
 _OPERATIONS = {"DescribeConfigs": "DescribeConfigs"}
-#: Questions whose answers name partitions.
+#: Requests whose answers name partitions.
 _BY_PARTITION = ("ListOffsets", "OffsetFetch")
 
-#: Who a client is that did not log in.
+#: The principal of a client without a login.
 _ANONYMOUS = "ANONYMOUS"
 
-#: Question and error code to what was refused with it.
+#: Request and error code to what was refused with it.
 Refused = Mapping[tuple[str, int], Sequence[str]]
 
 
 def denied(refusals: Iterable[Refused]) -> tuple[Denied, ...]:
-    """Return the rights that are missing, the cluster's first."""
+    """Return the missing rights, those on the cluster first."""
     names: dict[tuple[str, str], set[str]] = {}
     for refused in refusals:
         for (question, code), parts in refused.items():
@@ -41,12 +40,12 @@ def denied(refusals: Iterable[Refused]) -> tuple[Denied, ...]:
 
 
 def may_be_hidden(seen: KafkaSnapshot) -> bool:
-    """Return whether a topic that is not seen may exist all the same."""
+    """Return whether a topic that we do not see may exist nevertheless."""
     return any(right.resource == "topic" and right.operation == "Describe" for right in seen.denied)
 
 
 def principal(fleet: Fleet) -> str:
-    """Return who we are to the brokers, in words that Kafka's tools take where that is known."""
+    """Return our principal as Kafka's tools take it, or a placeholder if unknown."""
     security = fleet.kafka.client
     if security.sasl:
         return f"User:{security.user}"
@@ -56,7 +55,7 @@ def principal(fleet: Fleet) -> str:
 
 
 def allowing(fleet: Fleet, host: str, broker: str, what: str, operations: Sequence[str]) -> str:
-    """Return the command that gives our user rights, and the host to type it on.
+    """Return the command that grants our user rights, and the host to type it on.
 
     Args:
         host: of the broker.

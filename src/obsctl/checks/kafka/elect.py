@@ -1,4 +1,4 @@
-"""Elect the preferred leaders of partitions again, with Kafka's own request (KIP-460)."""
+"""Elects the preferred leaders of partitions, with Kafka's own request (KIP-460)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.access import open_access
 
-#: A leader's change costs its producers and consumers a moment, so not all change at once.
+#: Size of a batch: a change of leader interrupts its producers and consumers for a moment, so not all change at once.
 BATCH = 50
-#: What the controller has for one batch, in seconds.
+#: Time limit of the controller for one batch, seconds.
 _ELECTION_S = 10.0
-#: What the brokers have to hear of the last leaders, in seconds.
+#: How long to wait until the brokers know the last new leaders, seconds.
 _HEARD_S = 2.0
-#: Kafka's codes: done, and what is so already.
+#: Kafka's codes for: done, and not needed.
 _DONE = (0, 84)
 
 
@@ -40,17 +40,17 @@ class Move(NamedTuple):
 
 
 class Election(NamedTuple):
-    """What became of a move: ``error`` is Kafka's name of the reason, empty for a new leader."""
+    """The result of a move: ``error`` is Kafka's name of the reason; empty if the leader changed."""
 
     move: Move
     error: str = ""
 
 
 def plan(view: ClusterView, topics: Sequence[str] = ()) -> list[Move]:
-    """Return the partitions (of these topics, or all) that their first replica does not lead.
+    """Return the partitions (of these topics, or all) whose leader is not their first replica.
 
     Raises:
-        RefusedError: nobody can elect, or what the brokers say of leaders is not current.
+        RefusedError: there is no controller, or the brokers' metadata is not current.
         UsageError: a topic does not exist.
     """
     if not view.answered:
@@ -76,13 +76,13 @@ def _why_not(view: ClusterView, partition: Partition) -> str:
 
 
 def elect(fleet: Fleet, view: ClusterView, moves: Iterable[Move], told: Callable[[int, int], None]) -> list[Election]:
-    """Ask for the elections, in batches, and return what became of each move.
+    """Request the elections, in batches, and return the result of each move.
 
     Args:
-        told: called with how many are done, and of how many, after each batch.
+        told: called after each batch with the number done and the total.
 
     Raises:
-        RefusedError: nothing was begun, because no broker passes the request on.
+        RefusedError: nothing was done, because no broker forwards the request.
     """
     possible = [move for move in moves if not move.why_not]
     done: list[Election] = []
@@ -132,12 +132,12 @@ def _ask(
 
 
 def look(fleet: Fleet) -> ClusterView:
-    """Return the cluster as it is now."""
+    """Return the present snapshot of the cluster."""
     return ClusterView(fleet, collect_partitions(fleet))
 
 
 def look_after(fleet: Fleet, elections: Iterable[Election]) -> ClusterView:
-    """Return the cluster as soon as the brokers have heard of all new leaders, or a moment later anyway."""
+    """Return a snapshot once the brokers know all new leaders, or after a short wait."""
     wanted = {done.move.partition.name: done.move.preferred for done in elections if not done.error}
     latest = time.monotonic() + _HEARD_S
     while True:
@@ -167,7 +167,7 @@ def judge_elections(moves: Sequence[Move], elections: Sequence[Election]) -> lis
 
 
 def rows(moves: Sequence[Move], elections: Sequence[Election], after: KafkaSnapshot | None) -> list[dict[str, object]]:
-    """Return a row for each move: the leader now, the one that it should have, and what became of it."""
+    """Return a row for each move: the present leader, the preferred one, and the result."""
     errors = {done.move.partition.name: done.error for done in elections}
     now = {p.name: p.leader for p in after.partitions} if after is not None else {}
     found: list[dict[str, object]] = []

@@ -1,4 +1,4 @@
-"""TLS on a connection to a broker, and what it means where it does not come about."""
+"""TLS on a connection to a broker, and the meaning of its failures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from obsctl.checks.kafka.snapshot import CERTIFICATE, CLEAR, EXPIRED, NAME, UNTRUSTED
 
-#: A TLS handshake on a network that answers takes less, in seconds.
+#: Longer than any TLS handshake on a working network, seconds.
 _HANDSHAKE_S = 0.5
-#: OpenSSL's names of what is no TLS at all.
+#: OpenSSL's names of errors for peers that do not speak TLS.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", None)
 #: OpenSSL's numbers of what is wrong with a certificate (``X509_V_ERR_…``): its time, its name, the rest its issuer.
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10
 _OTHER_NAME = (62, 64)
-#: Alerts by which a server refuses the client's certificate, or that there is none (RFC 8446, section 6.2).
+#: Alerts with which a server refuses the client's certificate, or a client without one (RFC 8446, section 6.2).
 _ABOUT_THE_CLIENT = (
     "CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED",
     "UNSUPPORTED_CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED",
@@ -25,7 +25,7 @@ SPEAKS_CLEAR = "the port does not use TLS, but obsctl connects with it"
 
 
 class Failure(NamedTuple):
-    """Why there is no TLS, in a few words, and which kind of silence that is; empty for none of them."""
+    """Why TLS failed, in a few words, and the kind of silence; empty for none of the kinds."""
 
     words: str
     kind: str
@@ -35,18 +35,18 @@ def encrypt(line: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLS
     """Return the connection with TLS on it.
 
     Raises:
-        OSError: it does not come about; :func:`failure` says what that means.
+        OSError: TLS failed; :func:`failure` says what that means.
     """
     return context.wrap_socket(line, server_hostname=host)
 
 
 def is_end(error: OSError) -> bool:
-    """Return whether the other side has only closed the connection, and said nothing."""
+    """Return whether the other side only closed the connection, without sending anything."""
     return isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError))
 
 
 def failure(error: OSError, host: str) -> Failure | None:
-    """Return what an error says about TLS, None where it is not about that."""
+    """Return what an error says about TLS; None if it is not about TLS."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(error, host)
     if not isinstance(error, ssl.SSLError):
@@ -74,9 +74,9 @@ def _words(reason: str) -> str:
 
 
 def speaks_tls(host: str, port: int, deadline: float) -> bool:
-    """Return whether the port answers a TLS handshake, in whatever way: one that closes on clear text may say nothing.
+    """Return whether the port answers a TLS handshake, even with an error: it may close a plain connection silently.
 
-    Nothing is sent on that connection, so the certificate need not be good.
+    No request is sent on that connection, so the certificate need not be valid.
     """
     left = min(_HANDSHAKE_S, deadline - time.monotonic())
     if left <= 0:
@@ -88,10 +88,10 @@ def speaks_tls(host: str, port: int, deadline: float) -> bool:
         with socket.create_connection((host, port), timeout=left) as line, context.wrap_socket(line):
             return True
     except ssl.SSLEOFError:
-        # It hangs up on everybody.
+        # It closes every connection.
         return False
     except ssl.SSLError as error:
-        # An alert is an answer too, as is a version that is too old for us; text that is no TLS is not.
+        # An alert counts as an answer, as does a version that is too old for us; a text that is not TLS does not.
         return error.reason not in _NO_TLS
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""How many more brokers may be lost, and what the loss of given nodes would stop. Pure."""
+"""How many more brokers may fail, and what the loss of given nodes would stop. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from obsctl.checks.kafka.view import ClusterView, voter_is_well
 
 
 class Headroom(NamedTuple):
-    """How many brokers may be lost, whichever they are; ``None`` where it is not known, below 0 where it is too late.
+    """How many brokers may fail, whichever they are; ``None`` if unknown, negative if too many have failed already.
 
     Attributes:
-        writes: until the first partition takes no more writes with acks=all.
-        reads: until the first partition has no in-sync replica that could lead it.
-        quorum: until no controller can be elected; voters, which are brokers in a cluster of combined nodes.
-        limited_by: a partition with the least left for writes.
+        writes: before the first partition refuses writes with acks=all.
+        reads: before the first partition has no in-sync replica that could lead it.
+        quorum: before no controller can be elected; counts voters, which in a cluster of combined nodes are brokers.
+        limited_by: a partition with the smallest number for writes.
     """
 
     writes: int | None
@@ -26,7 +26,7 @@ class Headroom(NamedTuple):
 
     @property
     def brokers(self) -> int | None:
-        """How many nodes may be lost before writes stop or no controller can be elected."""
+        """How many nodes may fail before writes stop or no controller can be elected."""
         known = [value for value in (self.writes, self.quorum) if value is not None]
         return min(known) if len(known) == 2 else None
 
@@ -35,8 +35,8 @@ class Loss(NamedTuple):
     """What the loss of some nodes does to a partition.
 
     Attributes:
-        offline: nobody that is in sync is left, or nobody can elect one that is.
-        no_writes: too few in-sync replicas are left for acks=all, or the ISR cannot be shrunk to those that are left.
+        offline: no in-sync replica is left, or there is no controller to make one the leader.
+        no_writes: too few in-sync replicas are left for acks=all, or the ISR cannot be shrunk to the remaining ones.
         moves: another broker becomes its leader.
     """
 
@@ -47,10 +47,10 @@ class Loss(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the loss of some nodes does to the cluster; ``quorum`` is ``None`` where the voters are not known.
+    """What the loss of some nodes does to the cluster; ``quorum`` is ``None`` if the voters are not known.
 
     Attributes:
-        voters: how many voters the quorum has, and how many of them are well afterwards.
+        voters: how many voters the quorum has, and how many of them still work afterwards.
         quorum: whether a controller can be elected afterwards.
     """
 
@@ -61,9 +61,9 @@ class Outcome(NamedTuple):
 
 
 def writes_left(view: ClusterView, partition: Partition) -> int | None:
-    """Return how many in-sync replicas may be lost before acks=all is refused, below 0 where it is refused already.
+    """Return how many in-sync replicas may fail before acks=all is refused; negative if it is refused already.
 
-    Brokers that do not answer are lost already. ``None`` where ISR or min ISR is not known.
+    Brokers that do not answer count as failed. ``None`` if ISR or min ISR is not known.
     """
     if view.stale:
         return None
@@ -73,14 +73,14 @@ def writes_left(view: ClusterView, partition: Partition) -> int | None:
 
 
 def least_writes_left(view: ClusterView, partitions: Iterable[Partition]) -> int | None:
-    """Return the least of :func:`writes_left`; ``None`` where a partition of which it is not known may be the least."""
+    """Return the minimum of :func:`writes_left`; ``None`` if a partition without a known value may have the minimum."""
     left = [writes_left(view, partition) for partition in partitions]
     least = min((spare for spare in left if spare is not None), default=None)
     return None if None in left and (least is None or least > 0) else least
 
 
 def voters_left(view: ClusterView) -> int | None:
-    """Return how many voters may be lost before no controller can be elected, below 0 where none can be."""
+    """Return how many voters may fail before no controller can be elected; negative if none can be elected now."""
     voters = _voters(view, view.silent)
     if voters is None:
         return -1 if view.majority_lost else None
@@ -88,7 +88,7 @@ def voters_left(view: ClusterView) -> int | None:
 
 
 def headroom(view: ClusterView) -> Headroom:
-    """Return what may be lost in the whole; topics that are neither the inventory's nor Kafka's own do not count."""
+    """Return the cluster's headroom; topics that are neither the inventory's nor Kafka's own do not count."""
     voters = voters_left(view)
     if view.stale:
         return Headroom(None, None, voters)
@@ -102,7 +102,8 @@ def headroom(view: ClusterView) -> Headroom:
 def lose(view: ClusterView, lost: Collection[int]) -> Outcome:
     """Return what it would mean to lose these nodes now, all at once, besides those that do not answer.
 
-    Without any, what those that do not answer mean: :func:`headroom` is how many more ``lost`` may have at least.
+    Without nodes, the result is for those that do not answer. Any ``lost`` of at most :func:`headroom` nodes does no
+    harm.
     """
     gone = frozenset(lost) | view.silent
     voters = _voters(view, gone)
@@ -116,7 +117,7 @@ def lose(view: ClusterView, lost: Collection[int]) -> Outcome:
 
 
 def _voters(view: ClusterView, gone: frozenset[int]) -> tuple[int, int] | None:
-    """Return how many voters there are, and how many of them are well and not gone; ``None`` without a quorum."""
+    """Return the number of voters, and how many of them work and are not lost; ``None`` without a quorum."""
     quorum = view.seen.quorum
     if quorum is None:
         return None
@@ -131,8 +132,8 @@ def _majority(voters: int) -> int:
 def _loss(partition: Partition, gone: frozenset[int], *, elects: bool) -> Loss:
     left = frozenset(partition.isr) - gone
     leader_gone = partition.leader in gone
-    # What has no leader now gets none by losing more. Without a controller nobody becomes leader, and the ISR keeps
-    # its dead, for whom every write then waits.
+    # A partition without a leader gets none by losing more nodes. Without a controller no leader is elected, and the
+    # ISR keeps dead replicas, for which every write then waits.
     offline = partition.leader is None or not left or (leader_gone and not elects)
     needed = partition.effective_min_isr or 1
     waits = not elects and not left.issuperset(partition.isr)

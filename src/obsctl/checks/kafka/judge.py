@@ -1,5 +1,4 @@
-"""What is wrong with a Kafka cluster, and which losses it would survive: the rules of ``rules``, and those about
-groups."""
+"""Judges a Kafka cluster, and the losses that it would survive, by the rules in ``rules`` and those about groups."""
 
 from __future__ import annotations
 
@@ -24,19 +23,19 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.partition import TopicPartition
 
-#: Messages not yet read by a group; at 1,000 lines a second this is most of a minute.
+#: The reported lag of a group, messages; at 1,000 lines a second this is most of a minute.
 LAG_WARNING = 50_000
-#: States of a group whose members are only finding each other.
+#: States of a group during a rebalance.
 _JOINING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
 
-# By which rules each command judges.
+# The rules of each command.
 _CLUSTER = rules_of("brokers", "access", "rights", "quorum", "replicas", "topics", "leaders", "disks")
 _PARTITIONS = rules_of("brokers", "access", "rights", "quorum", "replicas", "topics")
 _TOPICS = rules_of("access", "rights", "quorum", "topics")
 _QUORUM = rules_of("brokers", "access", "rights", "quorum")
 _ACCESS = rules_of("access", "rights")
 _BESIDE_LOSS = rules_of("access", "rights", "quorum")
-#: Where no broker has answered.
+#: The rules if no broker has answered.
 _REACHING = rules_of("brokers", "access")
 
 
@@ -59,7 +58,7 @@ def judge_partitions(fleet: Fleet, seen: KafkaSnapshot) -> list[Finding]:
 
 
 def judge_topics(fleet: Fleet, seen: KafkaSnapshot) -> list[Finding]:
-    """Return the findings about topics; without a controller, that there is none."""
+    """Return the findings about topics; without a controller, only that there is none."""
     return _judged(_TOPICS, ClusterView(fleet, seen))
 
 
@@ -69,21 +68,21 @@ def judge_quorum(fleet: Fleet, seen: KafkaSnapshot) -> list[Finding]:
 
 
 def judge_access(fleet: Fleet, seen: KafkaSnapshot) -> list[Finding]:
-    """Return the findings about brokers that do not let us in, and about what our user may not see."""
+    """Return the findings about brokers that refuse our connection, and about what our user may not see."""
     return [*judged_by(_ACCESS, ClusterView(fleet, seen))]
 
 
 def judge_silent(fleet: Fleet, seen: KafkaSnapshot) -> list[Finding]:
-    """Return what is to be said of a cluster of which no broker has answered."""
+    """Return the findings if no broker has answered."""
     return _unreached(ClusterView(fleet, seen))
 
 
 def judge_loss(fleet: Fleet, seen: KafkaSnapshot, lost: Sequence[int]) -> list[Finding]:
-    """Return what would no longer work without these nodes."""
+    """Return the findings about what would no longer work without these nodes."""
     view = ClusterView(fleet, seen)
     if not view.answered:
         return _unreached(view)
-    # The answer to what was asked stands before what is wrong already.
+    # The answer to the question comes before present faults.
     return [*after_loss(view, lose(view, lost)), *judged_by(_BESIDE_LOSS, view)]
 
 
@@ -92,12 +91,12 @@ def _judged(rules: Iterable[Rule], view: ClusterView) -> list[Finding]:
 
 
 def _unreached(view: ClusterView) -> list[Finding]:
-    """Return what is to be said of a cluster of which no broker told anything: silence, or closed doors."""
+    """Return the finding for a cluster without any answer: brokers are silent, or refuse our connection."""
     return [*judged_by(_REACHING, view)] if any(b.barred for b in view.seen.brokers) else [unreachable(view)]
 
 
 def cluster_in_short(fleet: Fleet, seen: KafkaSnapshot) -> str:
-    """Return the cluster in a line: what answers, and what of it is whole, as far as that is known."""
+    """Return the cluster's state in a line: what answers, and how much of it is intact, as far as known."""
     view = ClusterView(fleet, seen)
     brokers = f"{len(view.answered)} of {len(seen.brokers)} brokers"
     if view.stale:
@@ -107,10 +106,10 @@ def cluster_in_short(fleet: Fleet, seen: KafkaSnapshot) -> str:
 
 
 def group_lag(group: Group, partitions: Iterable[Partition]) -> int | None:
-    """Return how many messages the group can still read; ``None`` where no high watermark is known.
+    """Return how many messages the group can still read; ``None`` if no high watermark is known.
 
-    Only partitions with a committed offset count: a group may subscribe to some of a topic. What lies before the log's
-    start is gone, and no lag.
+    Only partitions with a committed offset count, because a group may read only some of a topic. Records before the
+    log's start are deleted and are not lag.
     """
     places = {(p.topic, p.partition): p for p in partitions}
     known = [(places.get((c.topic, c.partition)), c.offset) for c in group.committed]
@@ -119,7 +118,7 @@ def group_lag(group: Group, partitions: Iterable[Partition]) -> int | None:
 
 
 def replica_lag(partition: Partition) -> int | None:
-    """Return by how many messages the slowest replica is behind the leader; ``None`` if one of them did not answer."""
+    """Return by how many messages the slowest replica is behind the leader; ``None`` if a replica did not answer."""
     head = partition.leo.get(partition.leader) if partition.leader is not None else None
     ends = list(partition.leo.values())
     if head is None or any(end is None for end in ends):
@@ -147,10 +146,10 @@ def _lags(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
 
 
 def _unread(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
-    """Yield a finding when there are messages and the storing consumer's group has no position in them.
+    """Yield a finding if there are messages and the storing consumer's group has no committed offsets.
 
-    A consumer that has just started joins its group first and commits with its first batch, so only messages that
-    have been there for minutes count. Where a broker did not answer everything, an absent group proves nothing.
+    A consumer that has just started joins its group first and commits with its first batch, so only messages that are
+    minutes old count. If a broker did not answer everything, a missing group proves nothing.
     """
     if not fleet.group("consumer") or seen.errors or seen.denied or not all(broker.answered for broker in seen.brokers):
         return
@@ -176,9 +175,9 @@ def _unread(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
 
 
 def _expiring(fleet: Fleet, seen: KafkaSnapshot) -> Iterator[Finding]:
-    """Yield which groups the retention is about to overtake, as far as one look can tell.
+    """Yield the groups that the retention is about to overtake, as far as a single look shows.
 
-    By the age of what is not read alone: whether a group is too slow, its window in ``kafka lag`` says.
+    It uses only the age of unread records: whether a group is too slow is shown by the window of ``kafka lag``.
     """
     places = {(p.topic, p.partition): p for p in seen.partitions}
     for group in seen.groups:
@@ -240,19 +239,19 @@ def describe_cluster(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
 
 
 def describe_partitions(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
-    """Return the report's data: a row a partition."""
+    """Return the report's data: a row for each partition."""
     view = ClusterView(fleet, seen)
     return {"metadata": _metadata_row(view), "partitions": partition_rows(view), "internal": _internal_rows(view)}
 
 
 def describe_topics(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
-    """Return the report's data: a row a topic."""
+    """Return the report's data: a row for each topic."""
     view = ClusterView(fleet, seen)
     return {"metadata": _metadata_row(view), "topics": topic_rows(view)}
 
 
 def describe_quorum(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
-    """Return the report's data: the quorum, each voter, and each broker that follows without a vote."""
+    """Return the report's data: the quorum, each voter, and each observer."""
     view = ClusterView(fleet, seen)
     quorum = seen.quorum
     rows = []
@@ -276,7 +275,7 @@ def describe_quorum(fleet: Fleet, seen: KafkaSnapshot) -> dict[str, Any]:
 
 
 def describe_loss(fleet: Fleet, seen: KafkaSnapshot, lost: Sequence[int]) -> dict[str, Any]:
-    """Return the report's data: what the loss of these nodes would mean, by topic and in the whole."""
+    """Return the report's data: what the loss of these nodes would mean, by topic and in total."""
     view = ClusterView(fleet, seen)
     outcome = lose(view, lost)
     by_topic = {name: [loss for loss in outcome.partitions if loss.partition.topic == name] for name in view.topics}
@@ -326,10 +325,10 @@ def _headroom_row(view: ClusterView, spare: Headroom) -> dict[str, Any]:
 
 
 def partition_rows(view: ClusterView) -> list[dict[str, Any]]:
-    """Return partitions as the contract names their fields, the inventory's topics first.
+    """Return a row for each partition with the documented fields, the inventory's topics first.
 
-    ``leader`` and ``isr`` are null where they are not known to hold, which ``last_leader`` and ``last_isr`` are then.
-    ``folded``: Kafka's own, and well, so that a table shows its topic's sum alone.
+    If the metadata is stale, ``leader`` and ``isr`` are null, and ``last_leader`` and ``last_isr`` have the last known
+    values. ``folded``: a healthy partition of one of Kafka's own topics, for which a table only shows the topic's sum.
     """
     rows = []
     for p in view.partitions:
@@ -362,7 +361,7 @@ def partition_rows(view: ClusterView) -> list[dict[str, Any]]:
 
 
 def _state(view: ClusterView, p: Partition) -> str:
-    """Return the worst of what is to be said of a partition, in a few words."""
+    """Return the worst fact about a partition, in a few words."""
     if p.leader is not None and p.leader in view.silent:
         return "leader silent"
     if view.stale:
@@ -387,7 +386,7 @@ def _state(view: ClusterView, p: Partition) -> str:
 
 
 def _internal_rows(view: ClusterView) -> list[dict[str, Any]]:
-    """Return Kafka's own topics, of which partitions that are well are not shown one by one."""
+    """Return a row for each of Kafka's own topics, whose healthy partitions are not shown one by one."""
     return [
         {
             "topic": name,
@@ -404,7 +403,8 @@ def _internal_rows(view: ClusterView) -> list[dict[str, Any]]:
 def _broker_row(view: ClusterView, broker: Broker, leads: int) -> dict[str, Any]:
     shares = [share for share in map(free_share, broker.log_dirs) if share is not None]
     state = ("up" if broker.registered else "fenced") if broker.answered else ("closed" if broker.barred else "down")
-    # What others say of a broker that does not answer is from before its death, for as long as they count on it.
+    # While other brokers still list a broker that does not answer, their information about it is from before its
+    # failure.
     known = broker.answered and not view.stale
     in_sync = sum(broker.node_id in p.isr for p in view.partitions)
     return {
@@ -445,7 +445,7 @@ def _quorum_row(view: ClusterView) -> dict[str, Any] | None:
 
 
 def topic_rows(view: ClusterView) -> list[dict[str, Any]]:
-    """Return a row for each topic, the inventory's first; numbers that stale metadata cannot tell are null."""
+    """Return a row for each topic, the inventory's first; numbers that depend on stale metadata are null."""
     rows = []
     for topic, members in view.topics.items():
         settings = view.seen.settings.get(topic, TopicSettings())
@@ -477,5 +477,5 @@ def topic_rows(view: ClusterView) -> list[dict[str, Any]]:
 
 def _messages(partitions: Sequence[Partition]) -> int | None:
     kept = [p.hw - p.start for p in partitions if p.hw is not None and p.start is not None]
-    # A sum that leaves out a partition would look like lost messages.
+    # A sum without one of the partitions would look like lost messages.
     return sum(kept) if len(kept) == len(partitions) else None

@@ -1,9 +1,9 @@
-"""Sample again the partitions whose replicas did not end at the same offset, to distinguish stuck replicas from slow
+"""Samples again the partitions whose replicas differ in their end offsets, to distinguish stuck replicas from slow
 ones.
 
 A follower fetches what its leader has within milliseconds, so most differences in the first sample are gone in the
-second, soon after. The rest have until the third: a replica that has not advanced by then, with records waiting
-for it all the time, does not fetch. A cluster without a difference is not sampled again.
+second, soon after. The others are sampled a third time: a replica that has not advanced by then, although records were
+waiting all the time, does not fetch. A cluster without differences is not sampled again.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from obsctl.checks.kafka.collect import BrokerAnswers, views_of
 from obsctl.fleet.model import Host
 from obsctl.kafka.access import UNPROTECTED, Access
 
-#: Seconds after the first look. The last one is after a fetcher's pause of one second (``replica.fetch.backoff.ms``).
+#: Times of the further looks, seconds after the first one. The last look is after a fetcher's pause of one second
+#: (``replica.fetch.backoff.ms``).
 _SOON_S = 0.15
 _LAST_S = 1.2
-#: What the questions of a look may take, in seconds.
+#: Time limit for the requests of a look, seconds.
 _ROUND_S = 0.3
 
 
 def look_again(hosts: Sequence[Host], broker_answers: Sequence[BrokerAnswers], access: Access = UNPROTECTED) -> None:
-    """Look twice at most, and note the later ends in the brokers' answers.
+    """Look at most twice, and add the later ends to the brokers' answers.
 
-    Its time begins with the first look and is its own: less of it would prove nothing.
+    It has its own time limit, which begins with the first look: with less time the looks would prove nothing.
 
     Args:
         hosts: of the brokers, by position as ``broker_answers``.
@@ -48,7 +49,7 @@ def look_again(hosts: Sequence[Host], broker_answers: Sequence[BrokerAnswers], a
 
 
 def unsettled(answered: Sequence[BrokerAnswers]) -> set[tuple[str, int]]:
-    """Return the partitions of which a replica, or the high watermark, is behind the leader's log end."""
+    """Return the partitions with a replica, or a high watermark, behind the leader's log end."""
     by_node = {answers.node_id: answers for answers in answered}
     found = set()
     for key, view in views_of(answered).items():

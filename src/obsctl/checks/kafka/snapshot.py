@@ -1,4 +1,4 @@
-"""What was seen of a Kafka cluster: brokers, quorum, partitions with every replica's log end, groups."""
+"""A Kafka cluster: brokers, quorum, partitions with every replica's log end, groups."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import msgspec
 
 from obsctl.core.report import Fault
 
-#: Kinds of silence that have different causes: the name is not known, the port is closed, nothing comes back, the
-#: connection is taken and nothing is said on it.
+#: Kinds of silence with different causes: the name is unknown, the port is closed, no packet comes back, the
+#: connection is accepted but nothing is sent on it.
 UNNAMED, REFUSED, UNREACHABLE, MUTE = _SILENT = ("unnamed", "refused", "unreachable", "mute")
-#: Kinds of it where the port answers and does not let us in: it speaks TLS and was asked in clear, or the other way
-#: round; its certificate is not trusted, names another host, is not valid now; it refuses our certificate, our login,
-#: its mechanism; it wants a login and got none, or takes none; or we could not even ask, for want of a password or a
-#: certificate.
+#: Kinds of silence in which the port answers but refuses us: it expects TLS and got plain text, or the other way
+#: round; its certificate is not trusted, names another host, or is not valid now; it refuses our certificate, our
+#: login, or the mechanism; it expects a login and got none, or accepts none; or we could not try, because we have no
+#: password or certificate.
 TLS, CLEAR, UNTRUSTED, NAME, EXPIRED, CERTIFICATE, LOGIN, MECHANISM, SASL, NO_SASL, UNASKED = BARRED = (
     "tls", "clear", "untrusted", "name", "expired", "certificate", "login", "mechanism", "sasl", "no-sasl", "unasked",
 )  # fmt: skip
@@ -20,7 +20,7 @@ SILENCES = (*_SILENT, *BARRED)
 
 
 class LogDir(msgspec.Struct, frozen=True, kw_only=True):
-    """One log directory of a broker; sizes in bytes, ``None`` where the broker does not report it (before 3.3)."""
+    """One log directory of a broker; sizes in bytes, ``None`` if the broker does not report them (before 3.3)."""
 
     path: str
     healthy: bool = True
@@ -30,10 +30,10 @@ class LogDir(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
-    """One broker of the inventory, as it answered in person.
+    """One broker of the inventory, by its own answers.
 
     Attributes:
-        failure: why there is no answer, empty when there is one.
+        failure: why there is no answer; empty if there is one.
         silence: what kind of failure that is, one of ``SILENCES``; empty for another kind, or none.
         answer_ms: from the first packet to the last answer, in milliseconds.
         registered: whether the cluster's metadata lists it; a fenced broker answers and is not listed.
@@ -51,12 +51,12 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def answered(self) -> bool:
-        """Whether the broker said anything."""
+        """Whether the broker answered at all."""
         return not self.failure
 
     @property
     def barred(self) -> bool:
-        """Whether it did not let us in: nothing is known of it, and it is not down."""
+        """Whether it refused us: nothing is known about it, but it is not down."""
         return self.silence in BARRED
 
     @property
@@ -66,12 +66,12 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Denied(msgspec.Struct, frozen=True, kw_only=True):
-    """What brokers do not let our user see.
+    """Resources that brokers do not let our user see.
 
     Attributes:
         resource: ``topic``, ``group`` or ``cluster``, as Kafka's ACLs name it.
-        operation: that is not allowed: ``Describe``, ``DescribeConfigs``.
-        names: of the topics or groups that are known by name; others may be hidden as well.
+        operation: the missing right: ``Describe``, ``DescribeConfigs``.
+        names: of the topics or groups whose names are known; others may be hidden as well.
     """
 
     resource: str
@@ -84,8 +84,8 @@ class Voter(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         lag: metadata records behind the leader's log end.
-        behind_ms: since it last held everything, by the leader's clock; ``None`` for a voter that never did since
-            this leader began, and for all of them (the leader too) where brokers do not report it.
+        behind_ms: time since it was last up to date, by the leader's clock; ``None`` for a voter that never was since
+            this leader's election, and for all of them (also the leader) if brokers do not report it.
     """
 
     node_id: int
@@ -98,7 +98,7 @@ class Quorum(msgspec.Struct, frozen=True, kw_only=True):
     """The controller quorum, as its leader sees it.
 
     Attributes:
-        observers: brokers that follow the metadata log and have no vote, described as voters are.
+        observers: brokers that follow the metadata log without a vote, in the same form as voters.
     """
 
     leader: int
@@ -109,12 +109,12 @@ class Quorum(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition's ends at a later moment, where the first look left a question.
+    """A partition's end offsets at a later time, if the first look was not conclusive.
 
     Attributes:
         after_s: seconds since the first look.
-        hw: high watermark, ``None`` if the leader did not tell it again.
-        leo: broker id to the log end offset of the replica there, ``None`` if it did not tell it again.
+        hw: high watermark; ``None`` if the leader did not report it again.
+        leo: broker id to the log end offset of its replica; ``None`` if the broker did not report it again.
     """
 
     after_s: float
@@ -133,19 +133,19 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
     """One partition.
 
     Attributes:
-        leader: broker id, ``None`` without a leader.
+        leader: broker id; ``None`` without a leader.
         min_isr: the topic's ``min.insync.replicas`` as configured, ``None`` if it is not known.
-        start: first offset that is still kept.
+        start: the log's first offset.
         lso: last stable offset.
         hw: high watermark.
-        topic_id: Kafka's id of the topic, empty where it is not known; one that was made again has another.
-        settled: everything before this offset has been there for five minutes.
+        topic_id: Kafka's id of the topic, empty if unknown; a topic that is created again gets a new one.
+        settled: records before this offset are at least five minutes old.
         leo: broker id to the log end offset of the replica there, ``None`` if that broker did not report it.
-        later: the last of the looks that followed.
+        later: the last of the further looks.
         adding: replicas that a reassignment adds; they are in ``replicas`` already.
         removing: replicas that it takes away afterwards.
         sizes: broker id to the bytes of the replica there.
-        aged: where a group may have records to read that are near the end of their retention.
+        aged: only if a group may have unread records near the end of their retention.
     """
 
     topic: str
@@ -180,18 +180,18 @@ class Partition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """The replicas that should be in the ISR and are not; one that is being added is not expected there yet."""
+        """The replicas that should be in the ISR and are not; one that is being added need not be in it yet."""
         return tuple(node for node in self.replicas if node not in self.isr and node not in self.adding)
 
 
 class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a topic is configured with, its brokers' defaults included; ``None`` and empty where it is not known.
+    """A topic's settings, including the brokers' defaults; ``None`` or empty if unknown.
 
     Attributes:
-        retention_ms: how long records are kept, -1 without an end.
-        retention_bytes: how much of a partition is kept, -1 for all.
+        retention_ms: how long records are kept; -1 for ever.
+        retention_bytes: how much of a partition is kept; -1 for all.
         cleanup: ``delete``, ``compact`` or both.
-        unclean: a replica that was not in sync may become leader.
+        unclean: whether a replica that is not in sync may become leader.
     """
 
     retention_ms: int | None = None
@@ -201,13 +201,13 @@ class TopicSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def deleted_after_ms(self) -> int | None:
-        """When records are deleted by their age, milliseconds; None where they are not, or it is not known."""
+        """The age at which records are deleted, milliseconds; None if they are not deleted by age, or if unknown."""
         limit = self.retention_ms
         return limit if limit is not None and limit >= 0 and "delete" in self.cleanup else None
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a group stands in one partition."""
+    """A group's committed offset in one partition."""
 
     topic: str
     partition: int
@@ -232,10 +232,10 @@ class KafkaSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The whole cluster at one moment.
 
     Attributes:
-        quorum: ``None`` when it got no answer.
-        settings: topic to what it is configured with.
+        quorum: ``None`` if there was no answer about it.
+        settings: by topic.
         listed: brokers that the cluster's metadata name, id to address; some may not be in the inventory.
-        hidden: topics that may exist, but not for us: the brokers refuse to describe them.
+        hidden: topics that may exist, but that the brokers refuse to describe to us.
         reassignments_known: whether a controller reported which partitions are being moved.
         denied: what the brokers do not let our user see.
     """

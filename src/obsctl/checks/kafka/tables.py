@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from obsctl.core.layout import Layout
 
-#: Whether leaders and ISR are known to hold, and since when: above what is shown of them.
+#: Whether leaders and ISR are current, and how old they are; shown above the tables that contain them.
 _METADATA = Layout("metadata", "Leaders and ISR", ("state", "age_ms", "source", "why"), unknown=("age_ms",))
 _HEADROOM = Layout(
     "headroom",

@@ -1,4 +1,4 @@
-"""The cluster as its rules see it: a snapshot, what follows from it for all of them, and how far it can be trusted."""
+"""The cluster as the rules see it: a snapshot, facts derived from it for all rules, and how far it can be trusted."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from obsctl.core.errors import UsageError
 from obsctl.core.nearest import did_you_mean
 from obsctl.fleet.model import Fleet, Host
 
-#: A voter that did not hold everything for longer than this is not counted on. Voters fetch every half second, and
-#: the leader gives up its office when a majority has not fetched for two.
+#: A voter that has not been up to date for longer than this does not count. Voters fetch every half second, and the
+#: leader resigns if a majority has not fetched for two seconds.
 VOTER_BEHIND_MS = 3_000
 #: The same in records, for brokers that do not report the time (before 3.3).
 VOTER_BEHIND_RECORDS = 1_000
-#: Partitions named in a summary; the evidence names them all.
+#: The most partitions that a summary names; the evidence names all.
 _NAMED = 6
 
-#: A partition's name, which is also what a person types.
+#: A partition's name, as people also type it.
 PartitionNames = list[str]
 
 
@@ -28,11 +28,12 @@ class Metadata(NamedTuple):
     """How far leaders, ISR and the list of topics can be trusted.
 
     Attributes:
-        state: ``current``: a broker that answered follows the controller; ``unproved``: no controller told;
-            ``stale``: they are from before the controller, or the way to it, was lost.
-        age_ms: since the freshest broker that answered last held all that the controller knew; ``None`` if nobody told.
-        source: the brokers that were listened to.
-        why: what the state follows from; empty for ``current``.
+        state: ``current``: a broker that answered follows the controller; ``unproved``: no controller has confirmed
+            that; ``stale``: they are from before the controller, or the connection to it, was lost.
+        age_ms: time since the freshest broker that answered was last up to date with the controller; ``None`` if
+            unknown.
+        source: the brokers whose metadata is used.
+        why: the reason for the state; empty for ``current``.
     """
 
     state: Literal["current", "unproved", "stale"]
@@ -42,7 +43,7 @@ class Metadata(NamedTuple):
 
 
 class ClusterView:
-    """A snapshot beside its inventory."""
+    """A snapshot together with its inventory."""
 
     def __init__(self, fleet: Fleet, seen: KafkaSnapshot) -> None:
         self.fleet = fleet
@@ -50,7 +51,7 @@ class ClusterView:
 
     @cached_property
     def silent(self) -> frozenset[int]:
-        """The inventory's brokers that do not answer; of one that does not let us in, nothing is known."""
+        """The inventory's brokers that do not answer, without those that refuse us, about which nothing is known."""
         return frozenset(b.node_id for b in self.seen.brokers if not b.answered and not b.barred)
 
     @cached_property
@@ -75,7 +76,7 @@ class ClusterView:
 
     @cached_property
     def partitions(self) -> tuple[Partition, ...]:
-        """All partitions in the order of their topics, so that what the pipeline lives by is named first."""
+        """All partitions in the order of their topics, so that those that the pipeline needs are named first."""
         return tuple(partition for members in self.topics.values() for partition in members)
 
     def is_ours(self, partition: Partition) -> bool:
@@ -83,7 +84,7 @@ class ClusterView:
         return partition.internal or self.carries_lines(partition)
 
     def carries_lines(self, partition: Partition) -> bool:
-        """Return whether the partition is of a topic of the inventory; where that names none, of any but Kafka's."""
+        """Return whether the partition's topic is in the inventory; if that names none, any but Kafka's own counts."""
         return partition.topic in self._wanted if self._wanted else not partition.internal
 
     @cached_property
@@ -91,7 +92,7 @@ class ClusterView:
         return frozenset(topic.name for topic in self.fleet.kafka.topics)
 
     def live(self, partition: Partition) -> frozenset[int]:
-        """Return the in-sync replicas on brokers that answer; a broker that the inventory does not know counts."""
+        """Return the in-sync replicas on brokers that answer, or that are not in the inventory."""
         return frozenset(partition.isr) - self.silent
 
     @cached_property
@@ -139,7 +140,7 @@ class ClusterView:
 
     @property
     def tool_broker(self) -> Broker:
-        """The broker on whose host Kafka's own tools are run: one that answers, if there is any."""
+        """The broker on whose host to run Kafka's own tools: one that answers, if there is any."""
         registered = [broker for broker in self.answered if broker.registered]
         return (registered or list(self.answered) or list(self.seen.brokers))[0]
 
@@ -150,7 +151,7 @@ class ClusterView:
 
 
 def _aged(quorum: Quorum, source: tuple[int, ...]) -> Metadata:
-    """Return how far brokers can be trusted that follow this quorum, or should."""
+    """Return how far the metadata of brokers that follow this quorum, or should, can be trusted."""
     followers = [replica for replica in (*quorum.voters, *quorum.observers) if replica.node_id in source]
     majority = len(quorum.voters) // 2 + 1
     if not followers:
@@ -164,12 +165,12 @@ def _aged(quorum: Quorum, source: tuple[int, ...]) -> Metadata:
         return Metadata("stale", None, source, "the controller has lost the majority of its voters")
     if all(_fell_behind(quorum, follower) for follower in followers):
         return Metadata("stale", None, source, "no broker that answers still follows the controller")
-    # Until a voter has fetched from a new leader, that knows nothing of it.
+    # A new leader knows nothing about a voter that has not fetched from it yet.
     return Metadata("unproved", None, source, "the controller was elected a moment ago")
 
 
 def _fell_behind(quorum: Quorum, voter: Voter) -> bool:
-    """Return whether a voter is proved not to follow: one that a new leader has not heard of yet is not."""
+    """Return whether it is proved that a voter does not keep up; a voter unknown to a new leader does not count."""
     leader = next((other for other in quorum.voters if other.node_id == quorum.leader), None)
     timed = leader is not None and leader.behind_ms is not None
     return not voter_is_well(quorum, voter) and (voter.behind_ms is not None or not timed)
@@ -184,13 +185,13 @@ def voter_is_well(quorum: Quorum, voter: Voter) -> bool:
 
 
 def no_topic(names: Sequence[str], known: Iterable[str]) -> UsageError:
-    """Return the error of who names topics that the cluster does not have."""
+    """Return the error for topics that the cluster does not have."""
     hint = did_you_mean(names, known, "obsctl kafka topics lists the topics")
     return UsageError(f"the cluster has no topic {', '.join(names)}", hint=hint)
 
 
 def named(names: PartitionNames) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names, and the number of the others."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
 
@@ -207,5 +208,5 @@ def brokers(ids: Collection[object]) -> str:
 
 
 def leaders_of(partitions: tuple[Partition, ...]) -> Counter[int | None]:
-    """Return how many partitions each broker leads; ``None`` for those without a leader."""
+    """Return how many partitions each broker leads; those without a leader are under ``None``."""
     return Counter(partition.leader for partition in partitions)

@@ -1,10 +1,9 @@
 """One conversation with one broker: the only module that touches kafka-python's internals.
 
 kafka-python's clients choose a broker at random and their connection set-up takes ten seconds whatever the request
-timeout says, which is useless for a failing cluster. Only the library's codec is used here (``kafka.protocol``: no
-input, no output), over a socket, with TLS and a login where they are set, and one deadline for everything from the
-connection to the last answer.
-tests/integration checks what is relied on against a real broker.
+timeout says, which is useless for a failing cluster. Only the library's codec is used here (``kafka.protocol``, which
+does no I/O), over our own socket, with TLS and a login if configured, and one deadline from connecting to the last
+answer. tests/integration verifies these internals against a real broker.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ from obsctl.checks.silence import NO_ANSWER
 from obsctl.kafka.access import UNPROTECTED, Access
 from obsctl.kafka.scram import HASHES, ScramClient, ScramError, plain
 
-#: "I am a debugging tool": the broker answers from its local replica, leader or not, with that replica's log end.
+#: Replica id of a debugging consumer: the broker answers from its local replica, leader or not, with its log end.
 DEBUG_REPLICA = -2
-#: An ordinary client, which only the leader answers.
+#: Replica id of an ordinary client, which only the leader answers.
 CLIENT_REPLICA = -1
 LATEST = -1
 EARLIEST = -2
@@ -60,32 +59,32 @@ READ_COMMITTED = 1
 _NO_ERROR = 0
 #: Kafka's codes for a topic and a group that our user may not describe.
 TOPIC_HIDDEN, GROUP_HIDDEN = 29, 30
-#: Kafka's codes of a login: no such mechanism here, no login here at all, refused.
+#: Kafka's codes for a login: mechanism not supported, no login supported, refused.
 _UNSUPPORTED_MECHANISM, _ILLEGAL_SASL_STATE, _LOGIN_FAILED = 33, 34, 58
-#: What a broker says that is not, or not yet, the one to ask: another one is, and the next look finds it.
+#: Error codes of a broker that is not, or not yet, the right one to ask: the next look finds the right one.
 MOVED = frozenset({5, 6, 14, 15, 16, 78})
 _TOPIC_RESOURCE = 2
-#: What is asked about a topic's configuration.
+#: The settings of a topic that are requested.
 _SETTINGS = (
     "min.insync.replicas", "retention.ms", "retention.bytes", "cleanup.policy", "unclean.leader.election.enable",
 )  # fmt: skip
 _PREFERRED = 0
 #: How a TLS record begins: an alert or a handshake, of version 3.
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
-#: What a second connection may take that only checks whether the port expects TLS, in seconds.
+#: Time limit of a second connection that only checks whether the port expects TLS, seconds.
 _PROBE_S = 0.5
 _SPEAKS_TLS = "the port expects TLS, but obsctl connects without it"
 _METADATA_TOPIC = "__cluster_metadata"
 _CLIENT_ID = "obsctl"
-#: Protocol types of groups that read: members that share partitions, programs that only commit, and those of Kafka 4.
+#: Protocol types of groups of readers: members that share partitions, programs that only commit, and those of Kafka 4.
 _READERS = ("consumer", "", "share", "streams")
 #: The kind of a group whose members share each partition's records (KIP-932).
 SHARE = "share"
 _CHUNK_BYTES = 1 << 18
-#: Where answers hold parts with an error code of their own, and how those are called.
+#: The fields of answers that hold parts with their own error codes, and the fields with the parts' names.
 _PARTS = ("results", "groups", "topics", "partitions")
 _NAMES = ("log_dir", "resource_name", "group_id", "name")
-#: Newest version of each request whose fields are filled in here; the broker may lower it.
+#: Newest version of each request that this module supports; with an older broker a lower one is used.
 _NEWEST = {
     ApiVersionsRequest: 3,
     MetadataRequest: 12,
@@ -103,7 +102,7 @@ _NEWEST = {
 
 
 class BrokerSilentError(Exception):
-    """The broker gave no (further) answer; the message says in a few words why.
+    """The broker gave no (further) answer; the message says why, in a few words.
 
     Attributes:
         kind: one of ``snapshot.SILENCES``, empty for another.
@@ -115,7 +114,7 @@ class BrokerSilentError(Exception):
 
 
 class BrokerClosedError(BrokerSilentError):
-    """The broker closed the connection, which may mean that the port wants something else first."""
+    """The broker closed the connection, perhaps because the port expects something else first."""
 
 
 class Conversation:
@@ -124,8 +123,8 @@ class Conversation:
     Args:
         host: address or name.
         port: of the broker's listener.
-        deadline: moment on :func:`time.monotonic` after which nothing is waited for.
-        access: how the port is spoken to.
+        deadline: end of all waiting, on :func:`time.monotonic`.
+        access: TLS and login for the port.
 
     Raises:
         BrokerSilentError: from the constructor and from every method.
@@ -164,7 +163,7 @@ class Conversation:
         try:
             self._learn_versions()
         except BrokerSilentError as silence:
-            # Here, because a healthy cluster in clear does not need the library of TLS.
+            # Imported here, because a healthy cluster without TLS does not need it.
             from obsctl.checks.kafka.handshake import speaks_tls
 
             if silence.kind == MUTE or self._heard or not speaks_tls(*self._at, self._deadline):
@@ -232,9 +231,10 @@ class Conversation:
         return self._exchange(len(requests))
 
     def _login_wanted(self) -> str:
-        """Return the mechanisms by which the port wants a login, empty where it wants none.
+        """Return the login mechanisms that the port requires; empty if it requires none.
 
-        Without one a broker still says which versions it speaks, and closes the connection at the next request.
+        Without a login such a broker still answers which versions it supports, and closes the connection at the next
+        request.
         """
         if self._access.security.sasl:
             return ""
@@ -282,7 +282,7 @@ class Conversation:
         return answers
 
     def _broken(self, error: OSError) -> BrokerSilentError:
-        """Return what the end of the connection means: over TLS, an alert may say it."""
+        """Return the reason why the connection ended: over TLS, an alert may give it."""
         if self._access.context is not None:
             from obsctl.checks.kafka.handshake import failure, is_end
 
@@ -292,14 +292,14 @@ class Conversation:
         return (BrokerClosedError if isinstance(error, ConnectionError) else BrokerSilentError)(in_words(error))
 
     def _mute(self) -> BrokerSilentError:
-        """Return what a peer is that has taken the connection: a process that hangs, if it has not said a word."""
+        """Return the error for a peer that accepted the connection: if it has sent nothing, its process hangs."""
         return BrokerSilentError(NO_ANSWER if self._heard else f"accepts the connection, but {NO_ANSWER}", MUTE)
 
     def _decode(self, data: bytes) -> list[Any]:
         try:
             return [answer for _, answer in self._codec.receive_bytes(data)]
         except Exception as error:
-            # The codec takes the bytes for what was asked for, and fails in any way on what is something else.
+            # The codec assumes that the bytes are the expected answer, and may raise any error if they are not.
             raise BrokerSilentError(f"what answers there is not Kafka ({type(error).__name__})") from None
 
     def _left(self) -> float:
@@ -310,7 +310,7 @@ class Conversation:
 
 
 def _kind(error: OSError) -> str:
-    """Return which kind of silence a connection that failed is."""
+    """Return the kind of silence of a failed connection."""
     if isinstance(error, socket.gaierror):
         return UNNAMED
     if isinstance(error, ConnectionRefusedError):
@@ -352,7 +352,7 @@ def quorum() -> Any:
 
 
 def named(topics: Sequence[str]) -> Any:
-    """Return the request for these topics alone: unlike that for all, its answer tells which of them are hidden."""
+    """Return the request for only these topics: unlike that for all topics, its answer shows hidden ones."""
     topic = MetadataRequest.MetadataRequestTopic
     return MetadataRequest(topics=[topic(name=name) for name in topics], allow_auto_topic_creation=False)
 
@@ -363,7 +363,7 @@ def reassignments(timeout_s: float) -> Any:
 
 
 def elect_preferred(partitions: Sequence[tuple[str, int]], timeout_s: float) -> Any:
-    """Return the request that has the first replica of each partition lead it, if it is in the ISR."""
+    """Return the request to make the first replica of each partition its leader, if it is in the ISR."""
     by_topic: dict[str, list[int]] = {}
     for topic, number in partitions:
         by_topic.setdefault(topic, []).append(number)
@@ -376,7 +376,7 @@ def elect_preferred(partitions: Sequence[tuple[str, int]], timeout_s: float) -> 
 
 
 def settings(topics: Sequence[str]) -> Any:
-    """Return the request for what the topics are configured with."""
+    """Return the request for the topics' settings."""
     resource = DescribeConfigsRequest.DescribeConfigsResource
     return DescribeConfigsRequest(
         resources=[
@@ -452,7 +452,7 @@ def read_offsets(answer: Any) -> dict[tuple[str, int], int]:
 
 
 def read_settings(answer: Any) -> dict[str, dict[str, str]]:
-    """Return topic to its settings, name to value; settings that the broker does not tell are left out."""
+    """Return topic to its settings, name to value; settings that the broker does not report are left out."""
     return {
         result.resource_name: {entry.name: entry.value for entry in result.configs if entry.value is not None}
         for result in answer.results
@@ -491,7 +491,7 @@ def read_groups(answer: Any) -> dict[str, tuple[str, str]]:
 
 
 def topic_id(topic: Any) -> str:
-    """Return a topic's id in metadata as librdkafka writes it, hence the database; empty where there is none.
+    """Return a topic's id in the form of librdkafka, and so of the database; empty if there is none.
 
     Kafka's own tools write ``-`` and ``_`` where this has ``+`` and ``/``.
     """

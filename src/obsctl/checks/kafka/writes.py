@@ -1,4 +1,4 @@
-"""Whether producers with acks=all can still write, from the cluster's headroom, in words. Pure."""
+"""Whether producers with acks=all can still write, as text, derived from the cluster's headroom. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNKNOWN = "not known"
 
 
 def writes(fleet: Fleet, seen: KafkaSnapshot) -> str:
-    """Return :func:`in_words` for a headline: empty for a cluster that lacks nothing, and where it is not known."""
+    """Return :func:`in_words` for a headline; empty for a healthy cluster, and if unknown."""
     view = ClusterView(fleet, seen)
     if _lacks_nothing(view):
         return ""
@@ -20,10 +20,11 @@ def writes(fleet: Fleet, seen: KafkaSnapshot) -> str:
 
 
 def in_words(view: ClusterView) -> str:
-    """Return whether acks=all is still answered, and how many more nodes may be lost.
+    """Return whether writes with acks=all still work, and how many more nodes may fail.
 
-    A broker that does not answer counts as lost, whatever the metadata says: without a controller, and in the first
-    seconds after its death, they still name it. Topics that are neither the inventory's nor Kafka's own do not count.
+    A broker that does not answer counts as failed, whatever the metadata says: without a controller, and in the first
+    seconds after a failure, the metadata still lists the broker. Topics that are neither the inventory's nor Kafka's
+    own do not count.
     """
     if not view.answered:
         all_silent = len(view.silent) == len(view.seen.brokers) > 0

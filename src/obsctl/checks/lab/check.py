@@ -12,9 +12,9 @@ from obsctl.fleet.model import Fleet
 
 
 def lab_check(look: Callable[[], LabSnapshot]) -> Check[LabSnapshot]:
-    """Return the check of the embedded fleet: it is this machine's, and no inventory says anything about it.
+    """Return the check of the embedded fleet, which is on this machine and in no inventory.
 
     Args:
-        look: collects; only the lab's own commands know the lab.
+        look: collects the snapshot; only the lab's commands know the lab.
     """
     return Check("lab status", LabSnapshot, lambda _fleet: look(), judge_lab, describe_lab, LAB_LAYOUTS, fleet=Fleet())

@@ -1,4 +1,4 @@
-"""The embedded fleet: whether each host runs, is connected to the network and answers ssh."""
+"""Judges whether each host of the embedded fleet runs, is connected to the network and answers ssh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from obsctl.fleet.model import Fleet
 
 
 def judge_lab(_fleet: Fleet, seen: LabSnapshot) -> list[Finding]:
-    """Return a finding for each host that does not answer, or the one that there is no lab."""
+    """Return a finding for each host that does not answer, or a single one if there is no lab."""
     if not seen.record:
         return [
             Finding(
@@ -27,7 +27,7 @@ def judge_lab(_fleet: Fleet, seen: LabSnapshot) -> list[Finding]:
 
 
 def describe_lab(_fleet: Fleet, seen: LabSnapshot) -> dict[str, Any]:
-    """Return the lab's record, and one row a host."""
+    """Return the lab's record, and one row for each host."""
     return {"lab": seen.record, "hosts": [msgspec.to_builtins(host) for host in seen.hosts]}
 
 

@@ -1,4 +1,4 @@
-"""What was seen of the embedded fleet on this machine."""
+"""The embedded fleet on this machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class LabHost(msgspec.Struct, frozen=True, kw_only=True):
     """One host of the lab.
 
     Attributes:
-        os: key of the recipe of its root.
-        running: a process keeps the guest running.
+        os: key of the recipe of its root file system.
+        running: whether the process that runs the guest is alive.
         cable: ``up``, ``cut`` or ``none``.
-        ssh: its sshd greets.
+        ssh: whether its sshd answers.
     """
 
     name: str
@@ -28,7 +28,7 @@ class LabHost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LabSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The lab's own record and its hosts; both empty where there is no lab.
+    """The lab's own record and its hosts; both empty if there is no lab.
 
     Attributes:
         record: the fields of :class:`obsctl.core.lab_record.LabState`.

@@ -20,8 +20,8 @@ def lag_check(groups: Sequence[str] = (), window_s: float = WINDOW_S) -> Check[L
     """Return the check of the groups over a window.
 
     Args:
-        groups: only these; all without any.
-        window_s: for how long they are watched (seconds).
+        groups: only these; all if empty.
+        window_s: how long to watch them (seconds).
     """
 
     def describe(fleet: Fleet, seen: LagSnapshot) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Watch the groups for a window: every broker is asked once a second for the ends it leads and the positions it keeps.
+"""Watches the groups for a window: asks every broker once a second for the end offsets and positions that it has.
 
-As for ``kafka status``, each broker is queried directly over its own connection, so one that hangs costs only its own
-answers. Three more queries run in parallel: the storing consumer's positions in the database, the commits in
-``__consumer_offsets`` (when groups committed, which no broker says), and at the end the timestamps of the first records
-that are not read.
+As for ``kafka status``, each broker is queried directly over its own connection, so if one hangs only its answers are
+missing. Three more queries run in parallel: the storing consumer's positions in the database; the commits in
+``__consumer_offsets``, because no broker reports when groups committed; and at the end the timestamps of the first
+unread records.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ from obsctl.fleet.model import Fleet, Host
 from obsctl.kafka.access import Access, open_access
 from obsctl.kafka.partition import TopicPartition
 
-#: How long is watched by default, and at least and at most (seconds): clients commit every five seconds by default.
+#: Default, shortest and longest window (seconds): clients commit every five seconds by default.
 WINDOW_S = 10.0
 SHORTEST_S = 6.0
 LONGEST_S = 600.0
-#: Between two looks (seconds).
+#: Time between two looks (seconds).
 _STEP_S = 1.0
-#: For how long before the window the groups' commits are read (seconds): enough for a group that commits each minute.
+#: How long before the window reading of the groups' commits begins (seconds): enough for a group that commits each
+#: minute.
 _HISTORY_S = 180.0
-#: What the answers to the first and the last look may take (seconds).
+#: Time limit for the answers to the first and to the last look (seconds).
 _GRACE_S = 2.0
-#: What the timestamps of records may take (seconds).
+#: Time limit for the timestamps of records (seconds).
 _TIMES_S = 3.0
 _CLIENT_ID = "obsctl"
 
@@ -52,7 +53,7 @@ Part = TopicPartition
 
 
 class _Question(NamedTuple):
-    """What every broker is asked: for which groups (all without any), what is asked by name, and how."""
+    """The query for every broker: which groups (all if empty), what to ask for by name, and how to connect."""
 
     only: Collection[str]
     named: Wanted
@@ -61,7 +62,7 @@ class _Question(NamedTuple):
 
 @dataclass
 class _Looks:
-    """What one broker answered, look by look; ``failure`` is cleared with its first answer."""
+    """The answers of one broker, look by look; ``failure`` is cleared by its first answer."""
 
     node_id: int
     failure: str = NO_ANSWER
@@ -79,7 +80,7 @@ class _Looks:
 
 @dataclass
 class _Stored:
-    """What the database answered: the sources at each look (seconds since the window's begin)."""
+    """The database's answers: the sources at each look (seconds since the window's beginning)."""
 
     asked: bool = False
     failure: str = ""
@@ -89,7 +90,7 @@ class _Stored:
 
 @dataclass
 class _Commits:
-    """When the groups committed, by group and partition (seconds since the epoch); ``known`` once it was read."""
+    """When the groups committed, by group and partition (seconds since the epoch); ``known``: whether it was read."""
 
     known: bool = False
     at: dict[tuple[str, Part], list[float]] = field(default_factory=dict)
@@ -102,7 +103,7 @@ def collect_lag(fleet: Fleet, *, window_s: float = WINDOW_S, groups: Collection[
         window_s: for how long (seconds).
         groups: only these; all without any.
     """
-    # Here and not in the threads: it takes longer than a healthy cluster's answers.
+    # Imported here and not in the threads, because it takes longer than a healthy cluster's answers.
     import obsctl.checks.kafka.wire  # noqa: F401
 
     hosts = [host for host in fleet.group("kafka") if host.kafka and "broker" in host.kafka.roles]
@@ -146,7 +147,7 @@ def _follow(host: Host, looks: _Looks, moments: Sequence[float], question: _Ques
         looks.silence = silence.kind if looks.failure else ""
         looks.failure = looks.failure and str(silence)
     except Exception as error:
-        # What could be decoded need not make sense.
+        # An answer that could be decoded may still be nonsense.
         looks.failure = looks.failure and f"its answer cannot be decoded ({type(error).__name__})"
 
 
@@ -181,7 +182,7 @@ def _overview(conversation: Any, looks: _Looks, only: Collection[str]) -> tuple[
 
 
 def _note_hidden(conversation: Any, looks: _Looks, named: Wanted) -> None:
-    """Ask for topics and groups by name that are not listed: those that our user may not see are refused then."""
+    """Ask by name for topics and groups that are not listed: the broker refuses those that our user may not see."""
     from obsctl.checks.kafka import wire
 
     seen = {part.topic for part in looks.ids}
@@ -200,7 +201,7 @@ def _look(conversation: Any, looks: _Looks, led: Sequence[Part], committing: Seq
     from obsctl.checks.kafka import wire
 
     client, plain = wire.CLIENT_REPLICA, wire.READ_UNCOMMITTED
-    # Positions before ends: one that is read after an end may lie behind it without a fault.
+    # Positions before ends: a position that is read after an end offset may be beyond it without a fault.
     requests = [wire.committed(committing)] if committing else []
     requests += [
         wire.offsets(led, replica=client, timestamp=wire.EARLIEST, isolation=plain),
@@ -233,7 +234,7 @@ def _note_refusals(looks: _Looks, question: str, answer: Any) -> None:
 
 
 def _ask_database(fleet: Fleet, stored: _Stored, moments: Sequence[float]) -> None:
-    """Ask at each look; after a failure not again, because a database that hangs takes seconds to say so."""
+    """Query at each look; not again after a failure, because it takes seconds to notice that a database hangs."""
     for moment in moments:
         time.sleep(max(0.0, moment - time.monotonic()))
         at = round(time.monotonic() - moments[0], 3)
@@ -249,7 +250,7 @@ def _ask_database(fleet: Fleet, stored: _Stored, moments: Sequence[float]) -> No
 
 
 def _read_commits(bootstrap: Sequence[str], commits: _Commits, since: float, until: float) -> None:
-    """Follow the topic of the commits to the window's end; where it cannot be read, the rules do without."""
+    """Follow the topic of the commits to the window's end; if it cannot be read, the rules do without it."""
     from obsctl.core.errors import ObsctlError
     from obsctl.kafka import group_commits
     from obsctl.kafka.topic_log import TopicLog
@@ -352,7 +353,7 @@ def _in_database(
     ids: Mapping[Part, str],
     tracks: Sequence[GroupTrack],
 ) -> list[GroupTrack]:
-    """Return the storing consumer's group with the positions that count: those in the database."""
+    """Return the storing consumer's group with the positions that matter: those in the database."""
     if not stored.looks or stored.failure:
         return []
     group = next((track for track in tracks if track.name == fleet.consumer.group), None)
@@ -362,7 +363,7 @@ def _in_database(
     for at, sources in stored.looks:
         for source in present(sources, cluster_id):
             part = Part(source.topic, source.partition)
-            # One of a topic that was created again says nothing of the present one.
+            # A position of a topic that was created again says nothing about the present topic.
             if ids.get(part, "") in ("", source.topic_id):
                 positions.setdefault(part, []).append(PositionLook(at=at, offset=source.next_offset))
                 moved[part] = float(source.moved_s)
@@ -415,7 +416,7 @@ def _faults(
 
 
 def _with_times(fleet: Fleet, seen: LagSnapshot) -> LagSnapshot:
-    """Return the snapshot with the timestamps of the first records that are not read."""
+    """Return the snapshot with the timestamps of the first unread records."""
     import msgspec
 
     from obsctl.kafka import record_times

@@ -1,5 +1,4 @@
-"""What is wrong with the groups, from the verdicts of the rules: one finding for each group and verdict, with its
-partitions."""
+"""Turns the rules' verdicts on groups into findings: one for each group and verdict, with its partitions."""
 
 from __future__ import annotations
 
@@ -41,11 +40,11 @@ _FAULTS = {
 
 
 class Place(NamedTuple):
-    """A group in one partition: what was seen, and what follows from it.
+    """A group in one partition: the data, and the verdict.
 
     Attributes:
-        behind_s: age of the oldest record that is not read; by the pace where its timestamp is not known.
-        expiry: when that record will be deleted; None where nothing can be said.
+        behind_s: age of the oldest unread record; estimated by the pace if its timestamp is not known.
+        expiry: when that record will be deleted; None if unknown.
     """
 
     group: GroupTrack
@@ -68,19 +67,19 @@ class Place(NamedTuple):
 
     @property
     def last(self) -> Look | None:
-        """The last look, None where the partition's ends are not known."""
+        """The last look; None if the partition's ends are not known."""
         return self.window.looks[-1] if self.window.looks else None
 
     @property
     def unread(self) -> int:
-        """Records that can still be read."""
+        """Number of unread records that can still be read."""
         return self.last.unread if self.last else 0
 
     @property
     def gone(self) -> int:
-        """Offsets that were deleted before the group came to them."""
-        # A position behind the log's end is of another log, and one of 0 in the database is that of a partition which
-        # was never read: nothing of this one was missed.
+        """Number of offsets that were deleted before the group read them."""
+        # A position beyond the log's end belongs to another log, and 0 in the database means that the partition was
+        # never read: in both cases nothing was missed here.
         if self.last is None or self.verdict is Verdict.BEYOND:
             return 0
         return self.last.gone if self.last.position or self.group.positions_in == "group" else 0
@@ -111,7 +110,7 @@ def _by_pace(unread: int, pace: Pace) -> float | None:
 
 
 def _paired(track: PositionTrack, ends: PartitionTrack) -> list[Look]:
-    """Return the position at each look with the ends of the look nearest in time: other brokers answer those."""
+    """Return the position at each look with the end offsets nearest in time, which come from other brokers."""
     if not ends.looks:
         return []
     pairs = [(position, min(ends.looks, key=lambda end: abs(end.at - position.at))) for position in track.looks]
@@ -123,7 +122,7 @@ def _paired(track: PositionTrack, ends: PartitionTrack) -> list[Look]:
 
 
 def judge_lag(fleet: Fleet, seen: LagSnapshot) -> list[Finding]:
-    """Return what is wrong with the groups."""
+    """Return the findings about groups."""
     if not any(broker.answered for broker in seen.brokers):
         return judge_silent(fleet, KafkaSnapshot(brokers=seen.brokers))
     findings = judge_access(fleet, KafkaSnapshot(brokers=seen.brokers, denied=seen.denied))
@@ -224,10 +223,10 @@ def _hint(fleet: Fleet, group: GroupTrack, verdict: Verdict) -> str:
 
 
 def held(parts: Iterable[tuple[str, int]]) -> Iterator[Finding]:
-    """Yield that records are written and cannot be read, and where.
+    """Yield a finding that records are written but cannot be read.
 
     Args:
-        parts: partitions as ``TOPIC/PARTITION``, and how many records lie behind the high watermark.
+        parts: partitions as ``TOPIC/PARTITION``, with the number of records beyond the high watermark.
     """
     by_name = dict(parts)
     if by_name:
@@ -257,7 +256,7 @@ def _rounded(value: float | None) -> int | None:
 
 
 def describe_lag(fleet: Fleet, seen: LagSnapshot) -> dict[str, Any]:
-    """Return a row a group, what the states mean, and a row a partition; numbers for monitoring."""
+    """Return a row for each group, what the states mean, a row for each partition, and numbers for monitoring."""
     judged = [(group, places_of(seen, group)) for group in seen.groups]
     rows = [_group_row(group, places) for group, places in judged]
     parts = [_partition_row(place) for _, places in judged for place in places]

@@ -1,4 +1,4 @@
-"""Findings about groups that the retention overtakes: what it has deleted unread, and what it is about to. Pure."""
+"""Findings about unread records that the retention has deleted or is about to delete. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.partition import TopicPartition
 
-#: Partitions named in a summary; the evidence names them all.
+#: The most partitions that a summary names; the evidence names all.
 _NAMED = 4
 
 
 class Unread(NamedTuple):
-    """What a group has not read in one partition, and when the oldest of it will be deleted."""
+    """A group's unread records in one partition, and when the oldest of them will be deleted."""
 
     part: TopicPartition
     records: int
@@ -23,20 +23,21 @@ class Unread(NamedTuple):
 
 
 def ours(fleet: Fleet) -> set[str]:
-    """Return the groups of the pipeline itself, which count although they may be without members."""
+    """Return the pipeline's own groups, which matter even without members."""
     return {fleet.consumer.group, fleet.alerter.group, f"{fleet.alerter.group}-active"}
 
 
 def is_abandoned(fleet: Fleet, group: str, state: str) -> bool:
-    """Return whether nobody reads for a group, and nobody misses that: it has no members and is none of ours."""
+    """Return whether a group is abandoned: it has no members and is not one of ours."""
     return state in ("Empty", "Dead") and group not in ours(fleet)
 
 
 def expired(fleet: Fleet, group: str, gone: Mapping[str, int]) -> Iterator[Finding]:
-    """Yield that the retention has passed a group's position.
+    """Yield a finding that the retention has passed a group's position.
 
     Args:
-        gone: partitions as ``TOPIC/PARTITION``, and how many offsets were deleted before the group came to them.
+        gone: partitions as ``TOPIC/PARTITION``, with the number of offsets that were deleted before the group read
+            them.
     """
     if gone:
         yield Finding(
@@ -53,11 +54,11 @@ def expired(fleet: Fleet, group: str, gone: Mapping[str, int]) -> Iterator[Findi
 
 
 def expiring(fleet: Fleet, group: str, unread: Sequence[Unread], *, exact: bool) -> Iterator[Finding]:
-    """Yield that the retention is about to delete what a group has not read.
+    """Yield a finding that the retention is about to delete a group's unread records.
 
     Args:
-        unread: of the group; what is in no danger does not count.
-        exact: whether the time left is known, or only the most that it can be.
+        unread: of the group; records that are not in danger are ignored.
+        exact: whether the time left is known exactly, or only its upper bound.
     """
     hit = [one for one in unread if one.expiry.verdict]
     if not hit:
@@ -88,13 +89,13 @@ def _keep_longer(fleet: Fleet, topic: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names, and the number of the others."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
 def seconds(span: float) -> str:
-    """Return a span of time in the unit that a person would say it in."""
+    """Return a duration in a unit that suits people."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if span >= 2 * size:
             return f"{span / size:.0f} {unit}"

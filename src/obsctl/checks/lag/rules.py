@@ -1,7 +1,7 @@
 """The verdict on a group in one partition: numbered rules over a window of samples, each a pure function.
 
-The first rule that holds decides, in the order of :data:`RULES`. None of them has a threshold for a topic or a group:
-a thousand records are much for one and nothing for another, so what counts is how the numbers change.
+The first rule that holds decides, in the order of :data:`RULES`. There are no thresholds for topics or groups: a
+thousand records are much for one and nothing for another, so only the changes of the numbers count.
 
 1. ``beyond``: the position is beyond the end of the log, in every sample.
 2. ``rewind``: the position went back.
@@ -24,13 +24,13 @@ from typing import NamedTuple
 
 #: A group is silent when it has not committed for this many times its longest pause.
 SILENCE = 2
-#: Part of the retention after which a record that is not read is reported, and after which that is urgent.
+#: Shares of the retention after which an unread record is reported, and after which this is urgent.
 EXPIRY_WARNING = 0.75
 EXPIRY_CRITICAL = 0.9
 
 
 class Verdict(enum.StrEnum):
-    """What a window says of a group in a partition."""
+    """The verdict on a group in a partition over a window."""
 
     OK = "ok"
     UNKNOWN = "unknown"
@@ -42,7 +42,7 @@ class Verdict(enum.StrEnum):
     STOP = "stop"
 
 
-#: From harmless to worst: a group is as bad as the worst of its partitions.
+#: From the best to the worst: a group's verdict is the worst of its partitions'.
 ORDER = tuple(Verdict)
 
 
@@ -51,10 +51,10 @@ class Look(NamedTuple):
 
     Attributes:
         at: seconds since the window's begin.
-        position: the first offset that the group has not done with.
-        start: the first offset that is kept.
+        position: the first offset that the group has not finished.
+        start: the log's first offset.
         end: the high watermark, up to which records may be read.
-        log_end: the end of the leader's log; what lies behind ``end`` is not on enough replicas yet.
+        log_end: the end of the leader's log; records from ``end`` on are not on enough replicas yet.
     """
 
     at: float
@@ -65,23 +65,23 @@ class Look(NamedTuple):
 
     @property
     def unread(self) -> int:
-        """Records that can still be read: neither what the retention has deleted nor what is not readable yet."""
+        """Number of records that can be read: neither deleted by the retention nor beyond the high watermark."""
         return max(0, self.end - max(self.position, self.start))
 
     @property
     def gone(self) -> int:
-        """Offsets that the log's start has passed before they were read."""
+        """Number of offsets that the log's start passed before they were read."""
         return max(0, self.start - self.position)
 
 
 class Window(NamedTuple):
-    """What was seen of a group in one partition.
+    """The data about a group in one partition.
 
     Attributes:
         looks: in the order of time.
         commits: when the group committed this partition (seconds since the window's begin, negative before it).
-        history_s: for how long before the window's end commits are known; None where they cannot be read.
-        moved_s: how long before the window's end the position was moved last, where its keeper says so (seconds).
+        history_s: for how long before the window's end commits are known; None if they cannot be read.
+        moved_s: how long before the window's end the position last changed (seconds), if the database says so.
     """
 
     looks: Sequence[Look]
@@ -96,7 +96,7 @@ class Window(NamedTuple):
 
     @property
     def silence_s(self) -> float:
-        """For how long at least nothing was committed (seconds)."""
+        """The least time for which nothing was committed (seconds)."""
         if self.moved_s is not None:
             return self.moved_s
         if self.history_s is None:
@@ -105,9 +105,10 @@ class Window(NamedTuple):
 
     @property
     def longest_pause_s(self) -> float:
-        """The longest time without a commit that was seen between others (seconds), 0 where there is none.
+        """The longest known pause between two commits (seconds); 0 if there is none.
 
-        The time from the beginning of what is known to the first commit counts: at least so long was that pause.
+        The time from the beginning of the known history to the first commit counts, because that pause was at least as
+        long.
         """
         if self.history_s is None or not self.commits:
             return 0.0
@@ -121,43 +122,43 @@ class Window(NamedTuple):
 
 
 def is_beyond(window: Window) -> bool:
-    """Rule 1: the position lies behind the end of the log in every look, so it belongs to another log."""
+    """Rule 1: the position is beyond the end of the log in every look, so it belongs to another log."""
     return all(look.position > look.log_end for look in window.looks)
 
 
 def is_rewound(window: Window) -> bool:
-    """Rule 2: the position went back: a reset, or a member with an old position."""
+    """Rule 2: the position went back, by a reset or by a member with an old position."""
     return any(later.position < before.position for before, later in pairwise(window.looks))
 
 
 def is_held(window: Window) -> bool:
-    """Rule 3: the log holds more than may be read in every look, the high watermark stands, and the group is there."""
+    """Rule 3: every look shows unreadable records, the high watermark does not move, and the group has reached it."""
     first, last = window.looks[0], window.looks[-1]
     stands = all(look.log_end > look.end == first.end for look in window.looks)
     return stands and last.unread == 0
 
 
 def is_caught_up(window: Window) -> bool:
-    """Rule 4: everything that could be read was read at some moment."""
+    """Rule 4: at some moment everything that could be read was read."""
     return any(look.unread == 0 for look in window.looks)
 
 
 def is_stalled(window: Window) -> bool:
-    """Rule 5: the same position was committed again and again, though there are records."""
+    """Rule 5: the same position was committed repeatedly, although there are records."""
     begin = window.looks[0].at
     return not window.moved and any(at >= begin for at in window.commits)
 
 
 def is_stopped(window: Window) -> bool:
-    """Rule 6: the position stands, and nothing was committed for longer than the group usually takes."""
+    """Rule 6: the position does not change, and nothing was committed for longer than usual for the group."""
     if window.moved:
         return False
-    # A look is no more than a second late, so a window's length is what was really watched.
+    # A look is at most a second late, so this is the time that was really watched.
     return window.silence_s >= max(window.seconds, SILENCE * window.longest_pause_s)
 
 
 def is_slow(window: Window) -> bool:
-    """Rule 7: the position moves, and the lag grew over the window without shrinking once."""
+    """Rule 7: the position advances, and the lag grew over the window and never shrank."""
     lags = [look.unread for look in window.looks]
     return window.moved and lags[-1] > lags[0] and all(later >= before for before, later in pairwise(lags))
 
@@ -174,25 +175,25 @@ RULES: tuple[tuple[Verdict, Callable[[Window], bool]], ...] = (
 
 
 def judge(window: Window) -> Verdict:
-    """Return what the first rule that holds says; ``unknown`` where two looks are not there to be compared."""
+    """Return the verdict of the first rule that holds; ``unknown`` without two looks to compare."""
     if len(window.looks) < 2:
         return Verdict.UNKNOWN
     return next((verdict for verdict, holds in RULES if holds(window)), Verdict.OK)
 
 
 class Pace(NamedTuple):
-    """How quickly records come and go.
+    """How quickly records are written and consumed.
 
     Attributes:
-        produced: records written a second; None where that is not known.
-        consumed: records that the group was done with a second; None where that is not known, or it went back.
+        produced: records written a second; None if unknown.
+        consumed: records that the group finished a second; None if unknown, or if the position went back.
     """
 
     produced: float | None
     consumed: float | None
 
     def eta_s(self, unread: int) -> float | None:
-        """Return in how many seconds the group has read everything at this pace; None where it never has."""
+        """Return the seconds until the group has read everything at this pace; None for never."""
         if not unread:
             return 0.0
         if self.produced is None or self.consumed is None or self.consumed <= self.produced:
@@ -206,16 +207,16 @@ def pace(window: Window) -> Pace:
         return Pace(None, None)
     first, last = window.looks[0], window.looks[-1]
     produced = (last.log_end - first.log_end) / window.seconds
-    # What the retention has taken was not consumed.
+    # Records that the retention has deleted were not consumed.
     consumed = (last.position - first.position) / window.seconds
     return Pace(max(0.0, produced), None if is_rewound(window) else consumed)
 
 
 class Expiry(NamedTuple):
-    """When the oldest record that is not read will be deleted.
+    """When the oldest unread record will be deleted.
 
     Attributes:
-        left_s: in how many seconds at the earliest (segments are deleted as a whole); below 0 it is overdue.
+        left_s: in how many seconds at the earliest (segments are deleted as a whole); negative if overdue.
         verdict: ``warning``, ``critical`` or an empty string.
     """
 
@@ -224,13 +225,14 @@ class Expiry(NamedTuple):
 
 
 def expiry(age_s: float | None, retention_s: float | None, eta_s: float | None, *, moves: bool) -> Expiry | None:
-    """Judge records that the retention will delete before they are read; None where nothing can be said.
+    """Judge whether the retention will delete records before they are read; None if unknown.
 
     Args:
-        age_s: of the oldest record that is not read.
-        retention_s: of the topic; None where records are kept for ever.
-        eta_s: in how many seconds all is read; None for never.
-        moves: whether the group reads at all: one that reads too slowly may lose records that have long to live.
+        age_s: of the oldest unread record.
+        retention_s: of the topic; None if records are kept for ever.
+        eta_s: seconds until everything is read; None for never.
+        moves: whether the group reads at all: if it reads too slowly, it may lose even records that still have much
+            time.
     """
     if age_s is None or not retention_s:
         return None

@@ -1,4 +1,4 @@
-"""What was seen of the groups in a window of time: positions and ends, look by look."""
+"""The groups over a window of time: positions and end offsets, look by look."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from obsctl.core.report import Fault
 
 
 class EndLook(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition at one moment, as its leader said it (``at``: seconds since the window's begin)."""
+    """A partition at one moment, according to its leader (``at``: seconds since the window's beginning)."""
 
     at: float
     start: int
@@ -23,7 +23,7 @@ class PartitionTrack(msgspec.Struct, frozen=True, kw_only=True):
     """A partition over the window.
 
     Attributes:
-        retention_ms: how long its topic keeps records; None where they are kept for ever, or it is not known.
+        retention_ms: how long its topic keeps records; None for ever, or if unknown.
     """
 
     topic: str
@@ -44,9 +44,9 @@ class PositionTrack(msgspec.Struct, frozen=True, kw_only=True):
     """A group's position in a partition over the window.
 
     Attributes:
-        commits: when it was committed (seconds since the window's begin, negative before it).
-        record_ms: timestamp of the first record that is not read, milliseconds since the epoch; None if not known.
-        moved_s: how long before the window's end the database moved it; None where the position is the group's.
+        commits: when it was committed (seconds since the window's beginning, negative before it).
+        record_ms: timestamp of the first unread record, milliseconds since the epoch; None if unknown.
+        moved_s: how long before the window's end it changed in the database; None for a committed position.
     """
 
     topic: str
@@ -78,13 +78,13 @@ class LagSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The groups over a window.
 
     Attributes:
-        window_s: how long was watched.
+        window_s: length of the window.
         ended_ms: when the window ended, milliseconds since the epoch.
-        history_s: for how long before its end commits are known; None where they could not be read.
-        brokers: as they answered.
-        listed: the names of all the cluster's groups, also of those that were not watched.
-        database: why the storing consumer's positions are not the database's; empty where they are.
-        losses: what the storing consumer lost; None where the database could not be asked.
+        history_s: for how long before its end commits are known; None if they could not be read.
+        brokers: with their failures.
+        listed: the names of all groups of the cluster, including those that were not watched.
+        database: why the storing consumer's positions are not from the database; empty if they are.
+        losses: of the storing consumer; None if the database could not be asked.
         acknowledged: what people acknowledged.
         denied: what the brokers do not let our user see.
     """

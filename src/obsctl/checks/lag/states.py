@@ -1,4 +1,4 @@
-"""What the state of a group means, in words: for some groups ``Empty`` is normal."""
+"""What the state of a group means: for some groups ``Empty`` is normal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def in_words(fleet: Fleet, name: str, state: str, kind: str = "") -> str:
         kind: ``classic``, ``consumer``, ``share``, ``streams``, or empty.
     """
     if name == fleet.alerter.group:
-        # The members are those of NAME-active: this one only shows how far the active alerter has read.
+        # The members are in the group NAME-active: this group only shows how far the active alerter has read.
         return "the alerter's progress, committed from time to time; it has no members by design"
     if name == f"{fleet.alerter.group}-active":
         return "its one member with a partition is the active alerter" if state != "Empty" else "no alerter is running"

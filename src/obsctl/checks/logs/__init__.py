@@ -1,1 +1,1 @@
-"""``verify logs``: what nginx writes, and how far each line gets: file, Filebeat, Kafka, row."""
+"""``verify logs``: what nginx writes, and how far each line gets: file, Filebeat, Kafka, database row."""

@@ -26,21 +26,21 @@ def followed_check(
     """Return the check that follows a line of each balancer and of each back end.
 
     Args:
-        deadline_s: what the lines have, seconds.
+        deadline_s: time limit for the lines, seconds.
         host: only this balancer.
         say: shows progress to a person.
-        scheme: how nginx is asked; empty for as the inventory says.
+        scheme: ``http`` or ``https``; empty for the inventory's choice.
     """
     collect = partial(follow, deadline_s=deadline_s, host=host, scheme=scheme, say=say)
     return Check("verify logs", LogsSnapshot, collect, judge_logs, describe_logs, LOGS_LAYOUTS)
 
 
 def trace_check(number: int = 10, deadline_s: float = DEADLINE_S, say: Say = lambda _: None) -> Check[LogsSnapshot]:
-    """Return the check that follows lines one after the other and says how long each hop takes.
+    """Return the check that follows lines one after the other and measures each hop.
 
     Args:
         number: of lines.
-        deadline_s: what each line has, seconds.
+        deadline_s: time limit for each line, seconds.
         say: shows progress to a person.
     """
     collect = partial(trace, number=number, deadline_s=deadline_s, say=say)

@@ -1,4 +1,4 @@
-"""Ask each host that ships logs what nginx has written and how far Filebeat has read; twice if they differ."""
+"""Asks each host that ships logs what nginx has written and how far Filebeat has read; twice if these differ."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from obsctl.core.utc import calendar
 from obsctl.fleet.model import Fleet, Host
 from obsctl.store.mysql import questions
 
-#: For one look at a host, seconds: its own page alone has two of them.
+#: Time limit for one look at a host, seconds: Filebeat's own page alone has two seconds.
 HOST_DEADLINE_S = 6.0
-#: Between two looks at what was not delivered, seconds: above the pauses of the shipper together.
+#: Time between two looks at undelivered lines, seconds: longer than all pauses of the shipper together.
 BETWEEN_S = 1.5
 
 
@@ -40,10 +40,10 @@ def collect_passive(fleet: Fleet) -> LogsSnapshot:
 
 
 def look(host: Host, marks: Sequence[str] = ()) -> HostLogs:
-    """Look at a host's logs, a second time where not everything was delivered.
+    """Look at a host's logs, and a second time if not everything was delivered.
 
     Args:
-        marks: plain words that are looked for in the access logs that nginx writes.
+        marks: plain words to look for in the access logs that nginx writes.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -74,7 +74,7 @@ def _ask(host: Host, wanted: Sequence[Wanted], marks: Sequence[str]) -> HostLogs
         return HostLogs(name=host.name, failure=str(error), refused=True)
     except (ValueError, KeyError) as error:
         return HostLogs(name=host.name, failure=f"its answer cannot be read ({type(error).__name__})", refused=True)
-    # It began after it was asked, and had ended before the answer was here.
+    # It began after the request was sent, and ended before the answer arrived.
     most, least = said.began - asked, said.ended - time.time()
     return HostLogs(
         name=host.name, first=said.sample, clock_s=(most + least) / 2, clock_error_s=max(0.0, (most - least) / 2)
@@ -82,7 +82,7 @@ def _ask(host: Host, wanted: Sequence[Wanted], marks: Sequence[str]) -> HostLogs
 
 
 def with_rows(fleet: Fleet, hosts: Sequence[HostLogs]) -> LogsSnapshot:
-    """Return the snapshot of hosts, with whether each one's newest line was stored."""
+    """Return the hosts' logs, each with whether its newest line was stored."""
     if not fleet.database.host or all(host.last.newest_line is None for host in hosts):
         return LogsSnapshot(hosts=tuple(hosts))
     try:
@@ -98,7 +98,7 @@ def with_rows(fleet: Fleet, hosts: Sequence[HostLogs]) -> LogsSnapshot:
 
 
 def _stored(cursor: Any, hosts: Sequence[HostLogs]) -> list[bool | None]:
-    """Return for each host whether its newest line was stored; a line that may be among those lost is not known."""
+    """Return for each host whether its newest line was stored; unknown for a line that may be among lost ones."""
     stored = [_has_row(cursor, host) for host in hosts]
     lost = max((loss.at for loss in database.losses(cursor) or () if loss.lost), default="") if False in stored else ""
     return [

@@ -1,4 +1,4 @@
-"""Send marked requests and follow each one's line: to Kafka, to its row, to the alerter."""
+"""Sends marked requests and follows each one's line: to Kafka, to its row, to the alerter."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from obsctl.fleet.model import Fleet
 from obsctl.kafka.topic_log import Record
 from obsctl.store.mysql import questions
 
-#: Each request has a path of its own below this one. Its row is what is to be proved, so its line is an ordinary one.
+#: Each request has its own path below this one. Its line must be stored, so it is an ordinary line.
 PATH = "/obscraft-verify/"
 BACKEND_HEADER = "X-Backend-Server"
 DEADLINE_S = 30.0
-#: For one request, seconds: above the balancer's own second that it gives a dead back end to connect.
+#: Time limit of a request, seconds: more than the second that the balancer allows for connecting to a dead back end.
 _REQUEST_S = 2.5
-#: Requests for each back end, until each has answered.
+#: The most requests per back end, until each has answered.
 TRIES_PER_BACKEND = 6
 _POLL_S = 0.05
-#: Between two looks for a row, and for how long one connection is used, seconds.
+#: Time between two looks for rows, and how long a connection is used for them, seconds.
 ROW_EVERY_S, _ROW_SESSION_S = 0.02, 4.0
 _BLIND_ROW_EVERY_S = 1.0
-#: By so much a host's clock may be wrong, where nothing says by how much it is, seconds.
+#: How much a host's clock may be wrong, if it is unknown, seconds.
 _CLOCKS_S = 60.0
 _mark = re.compile(PATH.replace("/", r"\\?/").encode() + rb"([0-9a-f]{16})").search
 
@@ -51,12 +51,12 @@ Say = Callable[[str], None]
 
 
 class Target(NamedTuple):
-    """Where a request goes.
+    """The destination of a request.
 
     Attributes:
-        host: the balancer; empty for whichever holds the virtual address.
+        host: the balancer; empty for the one that holds the virtual address.
         address: of it.
-        web: how it is asked.
+        web: how to reach it.
     """
 
     host: str
@@ -70,14 +70,15 @@ class Target(NamedTuple):
 
 
 def targets(fleet: Fleet, host: str = "", scheme: Scheme = "") -> tuple[Target, ...]:
-    """Return where requests go: to each balancer, or to the virtual address where nginx listens there alone.
+    """Return the destinations: each balancer, or only the virtual address if nginx listens only there.
 
     Args:
         host: only this balancer.
         scheme: how nginx is asked; empty for as the inventory says.
 
     Raises:
-        ConfigError: there is none, nginx does not answer that way, or the trusted certificates cannot be read.
+        ConfigError: there is no destination, nginx does not serve that scheme, or the trusted certificates cannot be
+            read.
     """
     if fleet.vip is None:
         raise ConfigError(
@@ -109,17 +110,17 @@ class _Line:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, **found: Any) -> None:
-        """Note what was found out."""
+        """Record new facts."""
         with self.lock:
             self.seen = msgspec.structs.replace(self.seen, **found)
 
 
 class Follower:
-    """Sends requests and follows their lines, from entering the block to leaving it.
+    """Sends requests and follows their lines while its block runs.
 
     Args:
         fleet: with a VIP.
-        with_alerter: also until the alerter has evaluated the line.
+        with_alerter: whether to follow lines until the alerter has evaluated them.
     """
 
     def __init__(self, fleet: Fleet, *, with_alerter: bool) -> None:
@@ -144,7 +145,7 @@ class Follower:
         self._watch.__exit__(*error)
 
     def send(self, target: Target) -> LineSeen:
-        """Send one request and begin to follow its line."""
+        """Send one request and start following its line."""
         name = secrets.token_hex(8)
         line = _Line(LineSeen(id=name, target=target.socket, host=target.host, sent=time.time()))
         self._lines[name] = line
@@ -163,20 +164,20 @@ class Follower:
         return line.seen
 
     def wait(self, until: float, say: Say) -> None:
-        """Wait until each line has its row and was evaluated, or that moment of the monotonic clock."""
+        """Wait until each line has its row and was evaluated, but not beyond a time of the monotonic clock."""
         while time.monotonic() < until and (left := [line for line in self._lines.values() if self._goes_on(line)]):
             say(f"{len(left)} of {len(self._lines)} lines in transit")
             time.sleep(_POLL_S)
 
     def result(self) -> tuple[tuple[LineSeen, ...], tuple[Fault, ...]]:
-        """Return the lines, and what could not be asked."""
+        """Return the lines, and the sources that could not be queried."""
         faults = (
             Fault(code="LOGS_HOP_NOT_ASKED", object=name, summary=why) for name, why in self._watch.failures.items()
         )
         return tuple(line.seen for line in self._lines.values()), tuple(faults)
 
     def _goes_on(self, line: _Line) -> bool:
-        """Whether more may be learnt of a line."""
+        """Whether more may be learnt about a line."""
         seen = line.seen
         if seen.failure:
             return False
@@ -244,20 +245,20 @@ class _TopicRead(msgspec.Struct, frozen=True):
 
 
 class _AlerterPage(msgspec.Struct, frozen=True):
-    """What is read of an alerter's page: the next offset of each partition."""
+    """The part of an alerter's page that is read: the next offset of each partition."""
 
     topics: dict[str, _TopicRead] = {}
 
 
 class _Event(msgspec.Struct, frozen=True):
-    """What is read of a record: its line, and when the shipper read it."""
+    """The part of a record that is read: its line, and when the shipper read it."""
 
     message: str = ""
     read: datetime.datetime | None = msgspec.field(default=None, name="@timestamp")
 
 
 def _times(value: bytes) -> tuple[float, float]:
-    """Return when nginx wrote a record's line and when the shipper read it, by the host's clock; 0 for not known."""
+    """Return when nginx wrote a record's line and when the shipper read it, by the host's clock; 0 if unknown."""
     try:
         event = decode_json(value, _Event)
     except UndecodableError:
@@ -266,12 +267,12 @@ def _times(value: bytes) -> tuple[float, float]:
 
 
 def rows_of(cursor: Any, lines: Sequence[LineSeen]) -> set[str]:
-    """Return the URIs of those of the lines that have a row."""
+    """Return the URIs of the lines that have a row."""
     uris = tuple(PATH + line.id for line in lines)
     if all(line.written for line in lines):
         cursor.execute(questions.ROWS_OF_URIS, (tuple(_utc(line.written) for line in lines), uris))
     else:
-        # Kafka could not be asked, so their moments are not known, nor the hosts' clocks.
+        # Kafka could not be queried, so neither the lines' times nor the hosts' clocks are known.
         sent = [line.sent for line in lines]
         between = (_utc(min(sent) - _CLOCKS_S), _utc(max(sent) + _CLOCKS_S))
         cursor.execute(questions.ROWS_OF_URIS_BETWEEN, (*between, uris))
@@ -293,7 +294,7 @@ def follow(
     """Follow one line of each balancer, and further ones until each back end has answered.
 
     Args:
-        deadline_s: what the lines have for the whole way, seconds.
+        deadline_s: time limit for the lines, seconds.
         host: only this balancer.
         scheme: how nginx is asked; empty for as the inventory says.
         say: shows progress to a person.
@@ -340,7 +341,7 @@ def trace(fleet: Fleet, *, number: int = 10, deadline_s: float = DEADLINE_S, say
 
 
 def _explained(fleet: Fleet, lines: Sequence[LineSeen], faults: Sequence[Fault], deadline_s: float) -> LogsSnapshot:
-    """Return the snapshot, with a look at the hosts whose lines did not reach Kafka: where they stay there."""
+    """Return the snapshot; for lines that did not reach Kafka, find their place on their hosts."""
     lost = {line.host for line in lines if not line.failure and not line.kafka}
     hosts = [host for host in fleet.hosts if host.name in lost]
     kafka_asked = not any(fault.object.startswith("topic/") for fault in faults)
@@ -358,7 +359,7 @@ def _explained(fleet: Fleet, lines: Sequence[LineSeen], faults: Sequence[Fault],
 
 
 def _placed(line: LineSeen, host: HostLogs | None) -> LineSeen:
-    """Return a line that did not reach Kafka, with where it is on its host."""
+    """Return a line that did not reach Kafka, with its place on its host."""
     if host is None or host.failure or line.kafka or line.failure:
         return line
     place = next((mark for mark in host.last.marks if mark.id == line.id), None)

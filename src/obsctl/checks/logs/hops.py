@@ -12,8 +12,8 @@ from obsctl.checks.percentile import percentile
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
-#: In the order of the way, each with the code of its failure: nginx has answered, its log has the line, Filebeat has
-#: read it, Kafka has it, it has its row, the alerter has evaluated it.
+#: The hops, in order, each with the code of its failure: nginx has answered, its log has the line, Filebeat has read
+#: it, Kafka has it, it has its row, the alerter has evaluated it.
 HOPS: Mapping[str, str] = {
     "nginx": "LOGS_NOT_ANSWERED",
     "file": "LOGS_NOT_WRITTEN",
@@ -22,9 +22,9 @@ HOPS: Mapping[str, str] = {
     "row": "LOGS_NOT_STORED",
     "alerter": "LOGS_NOT_EVALUATED",
 }
-#: Until the row: what `trace` measures.
+#: The hops up to the row, which `trace` measures.
 TRACED = ("nginx", "file", "filebeat", "kafka", "row")
-#: nginx's clock stands while it handles what has come in, seconds.
+#: nginx's cached time does not advance while it handles a batch of events, seconds.
 _TICK_S = 0.005
 
 
@@ -33,7 +33,7 @@ class Clock(NamedTuple):
 
     Attributes:
         ahead_s: the middle of what is possible.
-        error_s: the truth is within so much of it; infinite where nothing is known.
+        error_s: the largest possible error of this; infinite if nothing is known.
     """
 
     ahead_s: float
@@ -41,11 +41,11 @@ class Clock(NamedTuple):
 
 
 def clock_of(lines: Sequence[LineSeen]) -> Clock:
-    """Return what lines of a host show of its clock: each was written between its request and its answer."""
+    """Return a host's clock as shown by its lines: each was written between its request and its answer."""
     known = [line for line in lines if line.written and line.answered]
     if not known:
         return Clock(0.0, math.inf)
-    # A log in combined format has whole seconds.
+    # A log in combined format only has whole seconds.
     grain = 1.0 if all(line.written == int(line.written) for line in known) else 0.001
     least = max(line.written - line.answered for line in known) - _TICK_S
     most = min(line.written + grain - line.sent for line in known) + _TICK_S
@@ -59,9 +59,9 @@ def clocks(seen: LogsSnapshot) -> dict[str, Clock]:
 
 
 def times(line: LineSeen, clock: Clock) -> dict[str, float | None]:
-    """Return when each hop was reached, seconds since the request by this machine's clock; None where it was not.
+    """Return when each hop was reached, seconds since the request by this machine's clock; None if it was not.
 
-    Within its error the clock is taken for right.
+    If a clock's difference is within its error, the clock is taken for right.
     """
     ahead = 0.0 if abs(clock.ahead_s) <= clock.error_s else clock.ahead_s
     reached = {
@@ -76,11 +76,11 @@ def times(line: LineSeen, clock: Clock) -> dict[str, float | None]:
 
 
 def missing_hop(line: LineSeen, wanted: Sequence[str], unknown: Sequence[str]) -> str:
-    """Return the first hop that was not reached and could be looked at; empty where there is none.
+    """Return the first hop that was not reached and could be examined; empty if there is none.
 
     Args:
-        wanted: hops that the line has to reach.
-        unknown: those that could not be looked at.
+        wanted: hops that the line must reach.
+        unknown: those that could not be examined.
     """
     if line.failure:
         return "nginx"
@@ -94,7 +94,7 @@ def missing_hop(line: LineSeen, wanted: Sequence[str], unknown: Sequence[str]) -
 
 
 def unknown_hops(fleet: Fleet, seen: LogsSnapshot) -> tuple[str, ...]:
-    """Return the hops that could not be looked at."""
+    """Return the hops that could not be examined."""
     objects = {fault.object.partition("/")[0]: fault for fault in seen.errors}
     silent = {fault.object for fault in seen.errors if fault.object.startswith("obsctl-alerter/")}
     hops = []
@@ -109,12 +109,12 @@ def unknown_hops(fleet: Fleet, seen: LogsSnapshot) -> tuple[str, ...]:
 
 
 def _wanted(fleet: Fleet, *, traced: bool) -> tuple[str, ...]:
-    """Return the hops that a line has to reach."""
+    """Return the hops that a line must reach."""
     return tuple(HOPS) if fleet.group("consumer") and not traced else TRACED
 
 
 def judge_lines(fleet: Fleet, seen: LogsSnapshot, *, traced: bool = False) -> Iterator[Finding]:
-    """Yield, for each host and the first hop that lines of it did not reach, a finding."""
+    """Yield a finding for each host and first hop that some of its lines did not reach."""
     wanted, unknown = _wanted(fleet, traced=traced), unknown_hops(fleet, seen)
     lost: dict[tuple[str, str], list[LineSeen]] = {}
     for line in seen.lines:
@@ -182,7 +182,7 @@ def _missing(seen: LogsSnapshot, hop: str, host: str, lines: Sequence[LineSeen])
 
 
 def describe_lines(fleet: Fleet, seen: LogsSnapshot, *, traced: bool = False) -> list[dict[str, Any]]:
-    """Return a row a line: its host, the first hop that it did not reach or the last one that it did, and its state."""
+    """Return a row for each line: its host, its first missing hop or its last one, and its state."""
     wanted, unknown = _wanted(fleet, traced=traced), unknown_hops(fleet, seen)
     known = clocks(seen)
     rows = []
@@ -210,7 +210,7 @@ def describe_lines(fleet: Fleet, seen: LogsSnapshot, *, traced: bool = False) ->
 
 
 def describe_hops(seen: LogsSnapshot) -> list[dict[str, Any]]:
-    """Return a row a hop: how long it took after the one before, and how long after the request it was reached."""
+    """Return a row for each hop: its time since the previous hop, and since the request."""
     known = clocks(seen)
     all_times = [times(line, known[line.host]) for line in seen.lines]
     rows = []
@@ -232,7 +232,7 @@ def describe_hops(seen: LogsSnapshot) -> list[dict[str, Any]]:
 
 
 def _took(one: Mapping[str, float | None], hop: str) -> float:
-    """Return what a hop took: since the one before, but for nginx's line, which is written while it answers."""
+    """Return a hop's time since the previous one, except for nginx's line, which is written during the answer."""
     before = {"nginx": None, "file": None, "filebeat": "file", "kafka": "filebeat", "row": "kafka"}[hop]
     start = one[before] if before else 0.0
     return max(0.0, (one[hop] or 0.0) - (start or 0.0))

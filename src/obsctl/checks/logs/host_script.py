@@ -1,9 +1,8 @@
-"""The shell script that a host runs to report what its nginx writes and how far Filebeat has read, and the parser of
-its output.
+"""The shell script that reports what a host's nginx writes and how far Filebeat has read, and its output's parser.
 
-It looks at what the processes hold open (``/proc/PID/fd``), which is true whatever a configuration says: a file that
-was renamed or removed, a link, a configuration that was changed and not loaded. ``fdinfo`` has the position in a file
-that Filebeat has read to, its registry the one that Kafka has acknowledged.
+It examines the files that the processes hold open (``/proc/PID/fd``), which is right whatever the configuration says:
+even for a file that was renamed or removed, a link, or a configuration that was changed but not loaded. ``fdinfo`` has
+the position up to which Filebeat has read a file, and its registry the position that Kafka has acknowledged.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from obsctl.checks.logs.registry import read_registry
 from obsctl.checks.logs.snapshot import Events, FoundFile, Input, Mark, OpenFile, Sample, Unit
 from obsctl.core.decoding import UndecodableError, decode_json
 
-#: What the role of Filebeat sets.
+#: Paths and ports as the role of Filebeat sets them.
 CONFIG = "/etc/filebeat/filebeat.yml"
 REGISTRY = "/var/lib/filebeat/registry/filebeat"
 _PAGE_PORT = 5066
-#: For Filebeat's own page, seconds.
+#: Time limit for Filebeat's own page, seconds.
 PAGE_S = 2
-#: Of a line; its time stands within.
+#: How many bytes of a line are read; its time is within these.
 _HEAD_BYTES = 2048
-#: Lines of an access log among which one is looked for that is not obsctl's own.
+#: How many lines at the end of an access log are searched for one that is not obsctl's own.
 _LAST_LINES = 500
 
-# Sizes are taken first and the registry last: what is delivered meanwhile never looks undelivered.
+# Sizes are read first and the registry last, so that lines delivered meanwhile never look undelivered.
 _SCRIPT = rf"""
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 echo "begin $(date +%s.%N) $(date +%z)"
@@ -92,12 +91,12 @@ state=$(ls "$registry" 2>/dev/null | grep -E '^[0-9]+[.]json$' | sort -n | tail 
 
 
 class Wanted(NamedTuple):
-    """A file whose first undelivered line is to be looked at.
+    """A file whose first undelivered line is to be read.
 
     Attributes:
         key: ``DEVICE-INODE``.
-        path: where it is found, or a process's handle of it.
-        offset: bytes that were delivered.
+        path: its name, or a process's handle of it.
+        offset: number of delivered bytes.
     """
 
     key: str
@@ -105,7 +104,7 @@ class Wanted(NamedTuple):
     offset: int
 
 
-#: Bytes at the end of an access log within which a mark is looked for.
+#: How many bytes at the end of an access log are searched for a mark.
 _MARK_BYTES = 16_000_000
 _LOOK = rf"""
 for fd in $(find "/proc/$nginx/fd" -mindepth 1 -lname '*access*' -printf '%p\n'); do
@@ -121,10 +120,10 @@ done 2>/dev/null
 def command(
     wanted: Iterable[Wanted] = (), marks: Sequence[str] = (), *, config: str = CONFIG, registry: str = REGISTRY
 ) -> str:
-    """Return the command line for the host's shell; as root, or as a user who may sudo without a prompt.
+    """Return the command line for the host's shell; needs root, or a user who may use sudo without a prompt.
 
     Args:
-        wanted: files whose first undelivered lines are to be looked at, too.
+        wanted: files whose first undelivered lines are to be read as well.
         marks: plain words that are looked for in the access logs that nginx writes.
         config: Filebeat's configuration.
         registry: its registry's directory.
@@ -143,7 +142,7 @@ def command(
 
 
 class NotSeenError(Exception):
-    """What the host said is not what the script prints; the message says why."""
+    """The host's answer is not the script's output; the message says why."""
 
 
 class Answer(NamedTuple):
@@ -161,10 +160,10 @@ class Answer(NamedTuple):
 
 
 def read_answer(output: str) -> Answer:
-    """Return what the script printed.
+    """Parse the script's output.
 
     Raises:
-        NotSeenError: it did not run to its end.
+        NotSeenError: the script did not run to its end.
     """
     lines: dict[str, list[str]] = {}
     for line in output.splitlines():
@@ -191,7 +190,7 @@ def read_answer(output: str) -> Answer:
         inputs=_inputs(_decoded(lines["inputs"][0])) if "inputs" in lines else None,
         events=_events((lines.get("page") or [""])[0]),
         newest_line=max(newest, default=None),
-        # A line without an end is none yet.
+        # An incomplete line does not count yet.
         unshipped_since={
             key: written_at(text, offset_s)
             for key, head in heads
@@ -221,7 +220,7 @@ def _unit(lines: Mapping[str, list[str]], name: str) -> Unit:
 
 
 _DELETED = " (deleted)"
-#: Of open(2): how a file was opened, and that each write goes to its end.
+#: Flags of open(2): the access mode, and that each write goes to the end.
 _ACCESS_MODE, _APPEND = 0o3, 0o2000
 
 
@@ -274,7 +273,7 @@ def _decoded(text: str) -> str:
 
 
 def _inputs(text: str) -> tuple[Input, ...] | None:
-    """Return the inputs of a configuration, whose keys may be dotted or nested; None where it is none."""
+    """Return the inputs of a configuration, whose keys may be dotted or nested; None if it is invalid."""
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -338,7 +337,7 @@ class _Libbeat(msgspec.Struct, frozen=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """What is read of Filebeat's ``/stats``."""
+    """The fields of Filebeat's ``/stats`` that are read."""
 
     libbeat: _Libbeat
 
@@ -362,7 +361,7 @@ _ERROR = re.compile(r"(\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2}) \[")
 
 
 def written_at(line: str, zone_s: float = 0.0) -> float | None:
-    """Return when a line was written, as its beginning says, seconds since the epoch; None where it does not say.
+    """Return when a line was written, according to its beginning, seconds since the epoch; None if it does not say.
 
     Args:
         line: of an access log in our JSON or combined format, or of nginx's error log.

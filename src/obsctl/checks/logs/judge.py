@@ -1,4 +1,4 @@
-"""Whether each host's lines get through; if not, where they get stuck and why."""
+"""Judges whether each host's lines get through, and otherwise where they get stuck and why."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from obsctl.core.report import Finding, Severity, Status, worst
 from obsctl.core.utc import iso
 from obsctl.fleet.model import Fleet
 
-#: A line that waits longer than this is late, seconds; above the second, it is no hiccup of a broker any more.
+#: A line that waits longer than the first time is late, seconds; more than the second is not just a short fault of a
+#: broker.
 LATE_S = 10
 LATE_CRITICAL_S = 60
-#: A new file is found within so much time, seconds: many times the shipper's own pause between two looks.
+#: Time within which the shipper finds a new file, seconds: many times its scan interval.
 _UNSEEN_S = 10
-#: So many bytes of removed files that are still open are worth a word.
+#: From this size on, removed files that are still open are reported, bytes.
 REMOVED_BYTES = 1024**3
-#: A row is kept so long at least, seconds: the shortest retention is a day.
+#: Rows are kept for at least this time, seconds: the shortest retention is a day.
 _ROW_KEPT_S = 12 * 3600
 _NAMED = 5
 
 
 def judge_logs(fleet: Fleet, seen: LogsSnapshot) -> list[Finding]:
-    """Return where followed lines stay, and what is wrong on the hosts that were looked at: units, shippers, files."""
+    """Return where followed lines got stuck, and the findings about examined hosts: units, shippers, files."""
     return [*judge_lines(fleet, seen), *_of_hosts(fleet, seen)]
 
 
 def judge_traced(fleet: Fleet, seen: LogsSnapshot) -> list[Finding]:
-    """Return the same where lines were followed to their rows alone."""
+    """Return the same if lines were only followed to their rows."""
     return [*judge_lines(fleet, seen, traced=True), *_of_hosts(fleet, seen)]
 
 
 def _of_hosts(fleet: Fleet, seen: LogsSnapshot) -> list[Finding]:
     if seen.lines and not seen.hosts:
-        # No line stayed on its host, so none was looked at.
+        # No line got stuck on its host, so no host was examined.
         return []
     return [*_units(seen), *judge_shipping(fleet, seen)]
 
 
 def judge_shipping(fleet: Fleet, seen: LogsSnapshot) -> list[Finding]:
-    """Return what is wrong with shippers that run, as ``health`` has it, which knows of units and hosts itself."""
+    """Return the findings about running shippers, for ``health``, which itself judges units and hosts."""
     findings: list[Finding] = []
     for host in seen.hosts:
         if host.refused:
@@ -142,7 +143,7 @@ def _blind(sample: Sample, file: Delivery, unseen: Collection[tuple[int, int]]) 
     """Whether something keeps the shipper from opening the file, now or after its next start.
 
     Args:
-        unseen: files that it has not opened although lines of them wait.
+        unseen: files that it has not opened although they have undelivered lines.
     """
     inputs = inputs_of(sample, file)
     if sample.inputs is not None and not inputs:
@@ -164,16 +165,16 @@ def _unreadable(file: Delivery) -> bool:
 
 
 def _unread(fleet: Fleet, host: HostLogs, blind: Sequence[Delivery]) -> Iterator[Finding]:
-    """Yield the files that nginx writes and the shipper does not find, or will not find after its next start.
+    """Yield findings about files that nginx writes and the shipper does not find, or will not after its next start.
 
-    Files with one reason are one finding, as those of a directory that it may not enter.
+    Files with the same reason share a finding, such as those in a directory that it may not enter.
     """
     sample = host.last
     shipped = {_kind(file.path) for file in deliveries(sample) if file.written and file not in blind}
     reasons: dict[tuple[str, bool, bool], list[Delivery]] = {}
     for file in blind:
         code = _reason(sample, file)
-        # Where another log of the kind is shipped, one without an input may be left out on purpose.
+        # If another log of this kind is shipped, a log without an input may be left out on purpose.
         spare = code == "LOGS_NO_INPUT" and _kind(file.path) in shipped
         reasons.setdefault((code, file.read is not None, spare), []).append(file)
     for (code, is_open, spare), files in reasons.items():
@@ -215,7 +216,7 @@ def _unread(fleet: Fleet, host: HostLogs, blind: Sequence[Delivery]) -> Iterator
 
 
 def _reason(sample: Sample, file: Delivery) -> str:
-    """Return the code of why the shipper does not read a file."""
+    """Return the code for why the shipper does not read a file."""
     inputs = inputs_of(sample, file)
     if not inputs and sample.inputs is not None:
         return "LOGS_NO_INPUT"
@@ -225,7 +226,7 @@ def _reason(sample: Sample, file: Delivery) -> str:
 
 
 def _kind(path: str) -> str:
-    """Return what a log is for by its name: the directory says nothing."""
+    """Return the kind of a log by its file name; the directory does not matter."""
     name = path.rpartition("/")[2]
     return next((kind for kind in ("access", "error") if kind in name), "")
 
@@ -278,7 +279,7 @@ def _writes_removed(host: HostLogs) -> Iterator[Finding]:
 
 
 def _late(fleet: Fleet, host: HostLogs) -> Iterator[Finding]:
-    """Yield that lines of files which the shipper has open do not get through."""
+    """Yield findings that lines of files which the shipper has open do not get through."""
     waiting = [one for one in late(host) if one.file.read is not None and one.waits_s >= LATE_S]
     if not waiting:
         return
@@ -294,10 +295,10 @@ def _late(fleet: Fleet, host: HostLogs) -> Iterator[Finding]:
     events = host.last.events
     cures = []
     if unacknowledged and fleet.kafka.client.sasl:
-        # A shipper says nothing of a login or a right that it lacks.
+        # A shipper does not report a missing login or right.
         cures.append(f"{fleet.playbook('kafka')} gives Filebeat's user its password and rights again")
     if unacknowledged and (critical or behind):
-        # Its Kafka client may have lost a batch.
+        # The shipper's Kafka client may have lost a batch.
         cures.append(f"on {host.name}: systemctl restart filebeat sends the lines again, and none is stored twice")
     yield Finding(
         code="LOGS_LATE",
@@ -319,7 +320,7 @@ def _late(fleet: Fleet, host: HostLogs) -> Iterator[Finding]:
 
 
 def _acknowledged_behind(host: HostLogs) -> int:
-    """Return how many lines Kafka has acknowledged between the samples; 0 if it has refused some."""
+    """Return how many lines Kafka acknowledged between the samples; 0 if it refused some."""
     before, after = host.first.events, host.last.events
     if before is None or after is None or after.failed != before.failed:
         return 0
@@ -352,7 +353,7 @@ def _row(host: HostLogs) -> Iterator[Finding]:
     if host.newest_stored is not False or sample.newest_line is None:
         return
     waits_s = sample.at - sample.newest_line
-    # A row of long ago may be past its retention; what has not left the host is a finding of its own.
+    # An old row may have been deleted by the retention; a line that has not left the host has its own finding.
     if not LATE_S <= waits_s <= _ROW_KEPT_S or any(file.undelivered for file in deliveries(sample)):
         return
     yield Finding(
@@ -367,7 +368,7 @@ def _row(host: HostLogs) -> Iterator[Finding]:
 
 
 def shipping_detail(fleet: Fleet, seen: LogsSnapshot) -> str:
-    """Return in a few words what the shippers do: ``3 of 3 ship, most behind 12 s, newest line 4 s old (node1)``."""
+    """Return the shippers' state in a few words: ``3 of 3 ship, most behind 12 s, newest line 4 s old (node1)``."""
     total = len(fleet.group("filebeat"))
     rows = [_shipper(fleet, host) for host in seen.hosts]
     ships = sum(row["ships"] is True for row in rows)
@@ -387,7 +388,7 @@ def shipping_detail(fleet: Fleet, seen: LogsSnapshot) -> str:
 def _shipper(fleet: Fleet, host: HostLogs) -> dict[str, Any]:
     sample = host.last
     files = list(deliveries(sample))
-    # Of a file that it does not open it has forgotten how far it was: the first line may be one of long ago.
+    # For a file that it does not open, it has forgotten the position: the first undelivered line may be very old.
     behind = [one for one in late(host) if one.file.read is not None]
     bad = [f for f in judge_shipping(fleet, LogsSnapshot(hosts=(host,))) if f.severity is not Severity.INFO]
     known = not host.failure
@@ -424,7 +425,7 @@ def _state(host: HostLogs) -> str:
 
 
 def describe_logs(fleet: Fleet, seen: LogsSnapshot) -> dict[str, Any]:
-    """Return the report's data: a row a followed line, a row a shipper, and a row a file."""
+    """Return the report's data: a row for each followed line, each shipper, and each file."""
     lines = describe_lines(fleet, seen)
     shippers = [_shipper(fleet, host) for host in seen.hosts]
     metrics: dict[str, Any] = {}
@@ -445,7 +446,7 @@ def describe_logs(fleet: Fleet, seen: LogsSnapshot) -> dict[str, Any]:
 
 
 def describe_traced(fleet: Fleet, seen: LogsSnapshot) -> dict[str, Any]:
-    """Return the report's data: a row a hop, a row a line."""
+    """Return the report's data: a row for each hop, and a row for each line."""
     hops = describe_hops(seen)
     metrics = {f"{hop['hop']}_p95_ms": hop["p95_ms"] for hop in hops if hop["p95_ms"] is not None}
     return {"metrics": metrics, "hops": hops, "lines": describe_lines(fleet, seen, traced=True)}

@@ -1,4 +1,4 @@
-"""How far each file of a host was delivered, from two samples of it."""
+"""How far each file of a host was delivered, from two samples of the host."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from obsctl.checks.logs.snapshot import FoundFile, HostLogs, Input, Offset, Open
 
 
 class Delivery(NamedTuple):
-    """One file and how far its lines came.
+    """A file, and how far its lines were delivered.
 
     Attributes:
         path: its name.
-        key: what makes it this file.
+        key: identifies the file (device and inode).
         size: bytes.
         delivered: bytes that Kafka has acknowledged.
-        read: bytes that the shipper has read; None where it does not hold the file open.
-        modified: when it was written last, seconds since the epoch.
-        removed: it has no name any more.
-        written: nginx appends to it.
-        found: the names under which inputs find it.
-        handle: where a process of the host reads it from.
+        read: bytes that the shipper has read; None if it does not hold the file open.
+        modified: when it was last written, seconds since the epoch.
+        removed: whether it has no name any more.
+        written: whether nginx appends to it.
+        found: the names by which inputs find it.
+        handle: a path in ``/proc`` by which it can be read.
     """
 
     path: str
@@ -40,18 +40,18 @@ class Delivery(NamedTuple):
 
     @property
     def undelivered(self) -> int:
-        """Bytes that Kafka has not acknowledged; none of a file that was cut."""
+        """Bytes that Kafka has not acknowledged; 0 for a file that was truncated."""
         return max(0, self.size - self.delivered)
 
 
 def inputs_of(sample: Sample, file: Delivery) -> list[Input]:
-    """Return the inputs whose paths lead to a file."""
+    """Return the inputs whose paths match a file."""
     names = [found.path for found in file.found] or [file.path]
     return [one for one in sample.inputs or () if any(matches(one, name) for name in names)]
 
 
 def matches(one: Input, path: str) -> bool:
-    """Whether an input's paths lead to a name, and it does not leave it out."""
+    """Whether an input's paths match a name that it does not exclude."""
     return any(_glob(pattern).fullmatch(path) for pattern in one.paths) and not _excluded(one, path)
 
 
@@ -61,14 +61,14 @@ def _excluded(one: Input, path: str) -> bool:
             if re.search(pattern, path):
                 return True
         except re.error:
-            # Go's expressions are nearly Python's.
+            # Go's regular expressions are nearly the same as Python's.
             continue
     return False
 
 
 @functools.cache
 def _glob(pattern: str) -> re.Pattern[str]:
-    """Return a glob of an input as a regular expression: ``*`` stays within a directory, ``**`` does not."""
+    """Return an input's glob as a regular expression: ``*`` stays within a directory, ``**`` does not."""
     text = ""
     for piece in re.findall(r"\*\*|\*|\?|\[[^]]+\]|\\.|.", pattern, re.DOTALL):
         if piece == "**":
@@ -83,15 +83,15 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def deliveries(sample: Sample) -> Iterator[Delivery]:
-    """Yield each file that nginx writes, that the shipper reads, or that an input leads to; each once."""
+    """Yield each file that nginx writes, the shipper reads, or an input's path matches; each file once."""
     offsets = _offsets(sample)
-    # Where several inputs read a file, the one that is the furthest behind counts.
+    # If several inputs read a file, the one that is furthest behind counts.
     opened = {file.key: file for file in sorted(sample.opened, key=lambda one: -one.position)}
     idle = _released(sample, sample)
     found: dict[tuple[int, int], list[FoundFile]] = {}
     for file in sample.found:
         if sample.inputs is not None and not any(matches(one, file.path) for one in sample.inputs):
-            # Such as a compressed one.
+            # Such as a compressed file.
             continue
         found.setdefault(file.key, []).append(file)
     written = {file.key: file for file in sample.written}
@@ -104,10 +104,10 @@ def deliveries(sample: Sample) -> Iterator[Delivery]:
         offset = offsets.get(key)
         delivered = offset.offset if offset and (reader or not offset.forgotten) else 0
         if offset is None and reader and reader.removed:
-            # Its entry is gone before it is closed: what was read is all that can be known.
+            # Its entry disappears before the file is closed: only what was read is known then.
             delivered = reader.position
         elif reader and idle:
-            # Its entry may stand still: Filebeat stops writing it once a scan of the directory has missed the file.
+            # Its entry may be outdated: Filebeat stops updating it once a scan of the directory has missed the file.
             delivered = max(delivered, reader.position)
         one: OpenFile | FoundFile = nginx or reader or names[0]
         holder = nginx or reader
@@ -128,13 +128,13 @@ def deliveries(sample: Sample) -> Iterator[Delivery]:
 
 
 def _released(first: Sample, second: Sample) -> bool:
-    """Whether Kafka has all lines in the second sample that had been read in the first."""
+    """Whether Kafka has, by the second sample, all lines that had been read by the first."""
     before, after = first.events, second.events
     return before is not None and after is not None and after.released >= before.published
 
 
 def _offsets(sample: Sample) -> Mapping[tuple[int, int], Offset]:
-    """Return each file's entry: of an input of today, and of several the one that is the furthest behind."""
+    """Return each file's entry of a present input; of several entries the one that is furthest behind."""
     today = {one.id for one in sample.inputs or ()}
     found: dict[tuple[int, int], Offset] = {}
     for offset in sorted(sample.offsets, key=lambda one: (one.input not in today, one.offset)):
@@ -143,14 +143,14 @@ def _offsets(sample: Sample) -> Mapping[tuple[int, int], Offset]:
 
 
 class Late(NamedTuple):
-    """A file with lines that were there in the first sample and not delivered in the second.
+    """A file with lines that existed in the first sample and were not delivered by the second.
 
     Attributes:
         file: as the second sample saw it.
-        bytes: that were not delivered.
-        waits_s: how long the first of them waits, as the host's clock and the line say. Where the line does not say, or
-            may have been written before its time is now (a log that is not nginx's), at least so long.
-        moves: something of it was delivered in between.
+        bytes: number of undelivered bytes.
+        waits_s: how long the first of these lines has waited, by the host's clock and the line's time. If the line has
+            no usable time, this is a lower bound.
+        moves: whether some of the file was delivered in between.
     """
 
     file: Delivery
@@ -173,11 +173,11 @@ def late(host: HostLogs) -> list[Late]:
         if after is None or after.delivered >= before.size or after.size < before.size:
             continue
         if released and before.read is not None and before.read >= before.size:
-            # As in `deliveries`, where lines are under way all the time.
+            # As in `deliveries`, if lines are written all the time.
             continue
         name = f"{before.key[0]}-{before.key[1]}"
         if name not in host.second.unshipped_since:
-            # The one line that it has more has no end yet.
+            # Its only undelivered line is incomplete.
             continue
         since = host.second.unshipped_since[name]
         if since is None or PurePosixPath(after.path).parent not in nginx:

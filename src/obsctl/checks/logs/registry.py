@@ -1,7 +1,7 @@
 """Filebeat's registry: a log of changes, and a checkpoint that replaces older changes from time to time.
 
-Each change is two lines, ``{"op":"set","id":7}`` and ``{"k":"filestream::ID::native::INODE-DEVICE","v":{...}}``; the
-state's number is the last change that it has (``libbeat/statestore/backend/memlog/doc.go`` of Filebeat).
+Each change is two lines, ``{"op":"set","id":7}`` and ``{"k":"filestream::ID::native::INODE-DEVICE","v":{...}}``; a
+checkpoint's number is that of the last change in it (``libbeat/statestore/backend/memlog/doc.go`` of Filebeat).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from obsctl.core.decoding import UndecodableError, decode_json
 
 
 class _Cursor(msgspec.Struct, frozen=True):
-    #: What Filebeat has read back from its registry it writes as a floating point number: 1.53966783e+08.
+    #: Filebeat writes numbers that it has read back from its registry as floating point: 1.53966783e+08.
     offset: float = 0
 
 
@@ -47,8 +47,8 @@ def read_registry(states: Iterable[str], changes: Iterable[str]) -> tuple[Offset
     """Return how far each file was delivered.
 
     Args:
-        states: each ``NUMBER [{"_key": ..., ...}, ...]``; of several the one with the highest number counts.
-        changes: each ``OPERATION<tab>CHANGE``, the last one of its key.
+        states: checkpoints, each ``NUMBER [{"_key": ..., ...}, ...]``; the one with the highest number counts.
+        changes: each ``OPERATION<tab>CHANGE``; the last one of a key counts.
     """
     values: dict[str, _Value] = {}
     number = 0
@@ -66,7 +66,7 @@ def read_registry(states: Iterable[str], changes: Iterable[str]) -> tuple[Offset
         try:
             operation, change = decode_json(head, _Operation), decode_json(body, _Change)
         except UndecodableError:
-            # The last line may be half written.
+            # The last line may be incomplete.
             continue
         if operation.id <= number:
             continue
@@ -78,7 +78,7 @@ def read_registry(states: Iterable[str], changes: Iterable[str]) -> tuple[Offset
 
 
 def _offset(key: str, value: _Value) -> Offset | None:
-    """Return an entry of an input of files by inode; None for any other."""
+    """Return the entry of an input that identifies files by inode; None for any other entry."""
     kind, _, name = key.partition("::")
     identity, _, place = name.rpartition("::")
     input_id, _, method = identity.rpartition("::")

@@ -1,4 +1,4 @@
-"""What was seen of each host's log files, of the Filebeat that reads them, and of their rows in the database."""
+"""Each host's log files, the Filebeat that reads them, and their rows in the database."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """The main process of a systemd unit.
 
     Attributes:
-        pid: 0 where the unit is not running.
-        state: the kernel's letter for what it does (``S``, ``R``, ``T`` for stopped by a signal); empty if unknown.
+        pid: 0 if the unit is not running.
+        state: the kernel's letter for its state (``S``, ``R``, ``T`` for stopped by a signal); empty if unknown.
     """
 
     pid: int = 0
@@ -28,7 +28,7 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
     """A regular file that a process holds open.
 
     Attributes:
-        path: as the kernel names it now, links resolved.
+        path: its present name, with links resolved.
         descriptor: the process's number for it.
         device: number of its file system.
         inode: its number there.
@@ -36,7 +36,7 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
         modified: seconds since the epoch.
         position: of the next byte that the process reads.
         writes: whether the process may write to it.
-        appends: whether it writes at its end.
+        appends: whether it writes at the file's end.
         removed: it has no name any more.
     """
 
@@ -58,12 +58,12 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that a path of an input leads to.
+    """A file that a path of an input matches.
 
     Attributes:
         path: the name that the input finds it by.
-        link: that name is a symbolic link.
-        readable: whether the shipper's account may read it; None where that could not be tried.
+        link: whether that name is a symbolic link.
+        readable: whether the shipper's account may read it; None if that could not be tried.
     """
 
     path: str
@@ -81,13 +81,13 @@ class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Offset(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a file was delivered, as the shipper's registry has it: up to there Kafka has acknowledged.
+    """How far a file was delivered and acknowledged by Kafka, according to the shipper's registry.
 
     Attributes:
         input: id of the input that reads the file.
         source: the name under which it was found.
-        offset: bytes. It stays behind where Filebeat lost the entry of a file that it goes on reading.
-        forgotten: the file was removed, and a new one with its inode begins at 0.
+        offset: bytes. It is outdated if Filebeat lost the entry of a file that it keeps reading.
+        forgotten: whether the file was removed, so that a new one with its inode begins at 0.
     """
 
     input: str
@@ -109,9 +109,9 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         paths: globs.
         log_type: ``access`` or ``error``.
-        excluded: regular expressions of names that are left out.
-        links: symbolic links are followed.
-        ignores_old: old files are left out on purpose.
+        excluded: regular expressions of names to leave out.
+        links: whether symbolic links are followed.
+        ignores_old: whether old files are left out on purpose.
     """
 
     id: str
@@ -126,11 +126,11 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     """The shipper's own counters of events, since its start.
 
     Attributes:
-        acked: Kafka has them.
-        failed: tries that failed; they are made again.
-        dropped: given up: these lines are lost.
-        published: were read and put into the queue.
-        released: of those, acknowledged or given up, counted in the order in which they were put in.
+        acked: acknowledged by Kafka.
+        failed: failed attempts, which are retried.
+        dropped: given up; these lines are lost.
+        published: read and put into the queue.
+        released: published ones that were acknowledged or given up, counted in queue order.
     """
 
     acked: int = 0
@@ -141,11 +141,11 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that was looked for, and where it is.
+    """A line that was searched for, and its place.
 
     Attributes:
         id: of the request.
-        offset: bytes before it in its file.
+        offset: number of bytes before it in its file.
     """
 
     id: str
@@ -159,19 +159,19 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         at: seconds since the epoch.
-        name: what the shipper calls the host.
+        name: the host's name for the shipper.
         nginx, filebeat: their processes.
         written: the files that nginx appends to.
         opened: the files that the shipper reads.
-        found: the files that its inputs lead to.
+        found: the files that its inputs' paths match.
         offsets: of its registry.
-        inputs: of its configuration; None where it cannot be read.
-        events: its counters; None where its page does not answer.
-        newest_line: when the newest line of the access logs was written that is not one of obsctl's own requests, as
-            the line says; None where there is none among the last ones.
-        unshipped_since: ``DEVICE-INODE`` to when the first line was written that was not delivered in the sample
-            before, as the line says; nothing of a file whose last line has no end yet.
-        marks: the lines that were looked for in the access logs that nginx writes, and found.
+        inputs: of its configuration; None if it cannot be read.
+        events: its counters; None if its page does not answer.
+        newest_line: time in the newest line of the access logs that is not one of obsctl's own requests; None if there
+            is none among the last lines.
+        unshipped_since: ``DEVICE-INODE`` to the time in the first line that was undelivered in the previous sample;
+            without files whose only such line is incomplete.
+        marks: the searched lines that were found in the access logs that nginx writes.
     """
 
     at: float = 0.0
@@ -193,13 +193,13 @@ class HostLogs(msgspec.Struct, frozen=True, kw_only=True):
     """One host of the group filebeat.
 
     Attributes:
-        failure: why it could not be asked; the others mean nothing then.
-        refused: it answers over ssh and does not let its logs be looked at.
-        first: what was seen.
-        second: the same about a second later; None where everything was delivered already in the first.
-        clock_s: by how much its clock is ahead of this machine's, seconds; the truth is within ``clock_error_s`` of it.
-        newest_stored: whether the newest line has its row, or is in quarantine; None where that could not be asked, or
-            where records that expired before they were stored were noticed after it: it may be one of them.
+        failure: why it could not be asked; then the others are meaningless.
+        refused: whether it answers over ssh but does not let us examine its logs.
+        first: the first sample.
+        second: a sample about a second later; None if everything was delivered in the first one.
+        clock_s: by how much its clock is ahead of this machine's, seconds, with an error of at most ``clock_error_s``.
+        newest_stored: whether the newest line has a row, or is in quarantine; None if that could not be queried, or if
+            a loss of expired records was noticed later than the line: it may be one of these.
     """
 
     name: str
@@ -218,24 +218,24 @@ class HostLogs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A marked request and how far its line came; moments are seconds since the epoch, 0 for not.
+    """A marked request and how far its line got; times are seconds since the epoch, 0 for not reached.
 
     Attributes:
         id: its mark.
         target: address and port that it was sent to.
-        host: the balancer that answered; the one that it was sent to where none did, empty for the virtual address.
+        host: the balancer that answered; if none did, the one that it was sent to (empty for the virtual address).
         backend: the back end that answered.
         status: of the answer.
-        failure: why there was no answer; empty where there was one.
+        failure: why there was no answer; empty if there was one.
         sent, answered: by this machine's clock.
         written: when nginx wrote the line, by the host's clock.
         read: when the shipper read it, by the host's clock.
         kafka: when it was in Kafka, by this machine's clock.
-        partition, offset: where.
-        stored: when it had its row, by this machine's clock.
-        evaluated: when the alerter was seen to have read it, by this machine's clock.
-        in_file: whether nginx's log has it; None where that was not looked for.
-        read_by_shipper: whether the shipper has read it; None where that was not looked for.
+        partition, offset: its place there.
+        stored: when its row was there, by this machine's clock.
+        evaluated: when the alerter's page showed that it had read it, by this machine's clock.
+        in_file: whether nginx's log has it; None if that was not checked.
+        read_by_shipper: whether the shipper has read it; None if that was not checked.
     """
 
     id: str
@@ -261,9 +261,9 @@ class LogsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The logs of hosts, and the lines that were followed.
 
     Attributes:
-        hosts: those of the group filebeat; where lines were followed, those on which lines stayed.
-        lines: that were followed; empty where nothing was sent.
-        deadline_s: what they had, seconds.
+        hosts: those of the group filebeat; if lines were followed, only those on which lines got stuck.
+        lines: the followed ones; empty if no requests were sent.
+        deadline_s: their time limit, seconds.
     """
 
     hosts: tuple[HostLogs, ...] = ()

@@ -17,8 +17,8 @@ def ready_check(fleet: Fleet | None = None, unread: ObsctlError | None = None) -
     """Return the check of an inventory's hosts before anything is installed on them.
 
     Args:
-        fleet: of the inventory; without hosts where that could not be read.
-        unread: why it could not; the preflight may still judge it.
+        fleet: of the inventory; without hosts if that could not be read.
+        unread: why it could not be read; the preflight may still judge it.
     """
     collect = partial(collect_ready, unread=unread)
     return Check("health --pre", ReadySnapshot, collect, judge_ready, describe_ready, READY_LAYOUTS, fleet=fleet)

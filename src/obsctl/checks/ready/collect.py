@@ -1,4 +1,4 @@
-"""Queries every host in parallel, together with the playbooks' preflight and a check for the VIP from here."""
+"""Queries all hosts in parallel, runs the playbooks' preflight, and checks from here whether the VIP is in use."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from obsctl.fleet.load import project_root
 from obsctl.fleet.login import FailureKind
 from obsctl.fleet.model import Fleet, Host
 
-#: For everything on one host together, in seconds; the connections that it tries take most of it.
+#: Time limit for everything on one host, seconds; the connections that it tries take most of it.
 _HOST_DEADLINE_S = 12.0
 _CONNECT_S = 3
 _VIP_S = 2.5
 #: Ansible logs in to every host as well, and starts slowly.
 _PREFLIGHT_S = 120.0
 _TIME_SERVICES = ("chronyd", "chrony", "systemd-timesyncd", "ntpd", "ntp", "ntpsec")
-#: Where packages and data go.
+#: Directories of packages and data.
 _FOLDERS = ("/var", "/opt", "/var/lib/kafka", "/var/lib/mysql")
 _PROBLEMS = re.compile(r"^fatal: \[[^\]]+\]: FAILED! => (\{.*\"problems\".*\})$", re.MULTILINE)
 
 
 def collect_ready(fleet: Fleet, unread: ObsctlError | None = None) -> ReadySnapshot:
-    """Ask every host and the preflight; what cannot be found out stands in its own part or in ``errors``.
+    """Ask every host, and run the preflight; failures are recorded in their own part or in ``errors``.
 
     Args:
-        fleet: without a host where the inventory could not be read.
-        unread: why it could not.
+        fleet: without hosts if the inventory could not be read.
+        unread: why it could not be read.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -68,7 +68,7 @@ def collect_ready(fleet: Fleet, unread: ObsctlError | None = None) -> ReadySnaps
 
 
 def _preflight(fleet: Fleet, faults: list[Fault]) -> tuple[Problem, ...]:
-    """Return the problems that the preflight of the playbooks names."""
+    """Return the problems that the playbooks' preflight reports."""
     inventory = next((host.ssh.inventory for host in fleet.hosts), fleet.inventory)
     reason = "the fleet was not read from an Ansible inventory"
     if inventory:
@@ -117,7 +117,7 @@ def _vip_answers(fleet: Fleet) -> bool:
 
 
 def look_at(fleet: Fleet, host: Host) -> HostLook:
-    """Ask a host over ssh, as root where it lets us.
+    """Ask a host over ssh, as root if it lets us.
 
     Raises:
         MissingDependencyError: there is no ssh client.
@@ -145,7 +145,7 @@ def look_at(fleet: Fleet, host: Host) -> HostLook:
 
 
 def _script(fleet: Fleet, host: Host) -> Iterator[str]:
-    """Yield the lines of a shell script that prints what :func:`read_look` reads. It changes nothing."""
+    """Yield the lines of the shell script that prints the input of :func:`read_look`. It changes nothing."""
     yield "export LC_ALL=C; PATH=$PATH:/usr/sbin:/sbin"
     yield 'date "+clock %s.%N"'
     yield 'PRETTY_NAME=; [ -r /etc/os-release ] && . /etc/os-release; echo "os ${PRETTY_NAME:-unknown}"'
@@ -177,10 +177,10 @@ def _script(fleet: Fleet, host: Host) -> Iterator[str]:
 
 
 def read_look(fleet: Fleet, host: Host, seen: HostLook, output: str, during: tuple[float, float]) -> HostLook:
-    """Return what the script's lines say, over what is known of the host already.
+    """Add the script's output to what is already known about the host.
 
     Args:
-        during: when the script was sent and when its output was there, by this machine's clock.
+        during: when the script was sent and when its output had arrived, by this machine's clock.
     """
     asked, answered = during
     found: dict[str, list[str]] = {}
@@ -249,7 +249,7 @@ def _file_system(line: str) -> FileSystem | None:
 
 
 def _failure(result: list[str]) -> str:
-    """Return why nothing came back from the other end of a path; a refusal came from there."""
+    """Return why nothing came back from the other end of a path; empty for a refusal, which is an answer."""
     status, said = (*result, "", "")[:2]
     if status == "0" or "refused" in said:
         return ""

@@ -14,18 +14,17 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.login import connect_command
 from obsctl.fleet.model import Fleet, Host
 
-#: Packages, a virtual environment and a day of logs; less is no place to install to. Kafka's own needs are the
-#: preflight's matter.
+#: Least free space for packages, a virtual environment and a day of logs. The preflight checks Kafka's own needs.
 _DISK_CRITICAL_BYTES = 1 * 2**30
 _DISK_WARNING_BYTES = 5 * 2**30
-#: The other host's own firewall says so, and the playbooks open it.
+#: The error of the other host's own firewall, which the playbooks open.
 _REJECTED = "No route to host"
-#: How the preflight begins what it says of a host that it could not ask.
+#: How the preflight's texts about hosts that it could not ask begin.
 _NOT_REACHED = "cannot be reached"
 
 
 def judge_ready(fleet: Fleet, seen: ReadySnapshot) -> list[Finding]:
-    """Return what is wrong: the hosts that cannot be asked first, then the inventory, then what was seen on hosts."""
+    """Return the findings: first hosts that cannot be asked, then the inventory, then the hosts' state."""
     findings = [_not_asked(look) for look in seen.hosts if look.failure]
     findings += _inventory(seen)
     looks = {look.name: look for look in seen.hosts if not look.failure}
@@ -50,8 +49,8 @@ def _not_asked(look: HostLook) -> Finding:
 
 
 def _inventory(seen: ReadySnapshot) -> Iterator[Finding]:
-    """Yield what the preflight found, but for hosts that it could not reach either: they are named already."""
-    # The preflight names each thing that is missing by itself.
+    """Yield what the preflight found, without hosts that it could not reach, either: they have a finding already."""
+    # The preflight reports each missing thing separately.
     if seen.unread and not seen.problems:
         yield Finding(
             code="PRE_INVENTORY",
@@ -123,9 +122,9 @@ def _host(fleet: Fleet, host: Host, look: HostLook) -> Iterator[Finding]:
 
 
 def _taken(look: HostLook, port: Port) -> Iterator[Finding]:
-    """Yield that something else listens on a port of the fleet's."""
+    """Yield findings that another program listens on one of the fleet's ports."""
     for listener in look.listeners:
-        # Where the unit runs it is the service itself, of an installation before.
+        # If the unit runs, it is the service itself, from an earlier installation.
         if listener.port == port.number and port.unit not in look.running:
             yield Finding(
                 code="PRE_PORT_TAKEN",
@@ -159,7 +158,7 @@ def _same_machine(looks: dict[str, HostLook]) -> Iterator[Finding]:
 
 
 def _vip(fleet: Fleet, seen: ReadySnapshot) -> Iterator[Finding]:
-    """Yield that the VIP is in use by a machine that is no balancer of the inventory."""
+    """Yield a finding that the VIP is used by a machine that is not a balancer of the inventory."""
     if fleet.vip is None:
         return
     balancers = {host.name for host in fleet.group("lb")}
@@ -186,11 +185,11 @@ def _vip(fleet: Fleet, seen: ReadySnapshot) -> Iterator[Finding]:
 
 
 def _paths(looks: dict[str, HostLook]) -> Iterator[Finding]:
-    """Yield the connections that do not come through, those to one port as one finding."""
+    """Yield findings about connections that fail, one for each port."""
     blocked: dict[tuple[str, int, str], list[tuple[str, Path]]] = defaultdict(list)
     for look in looks.values():
         for path in look.paths:
-            # A host that is away is named already.
+            # A host that is unreachable has a finding already.
             if path.failure and path.to in looks:
                 blocked[path.to, path.port, path.failure].append((look.name, path))
     for (to, port, failure), found in blocked.items():
@@ -215,7 +214,7 @@ def _outward(look: HostLook) -> list[str]:
 
 
 def _carries(look: HostLook) -> bool:
-    """Return whether an interface has the inventory's address; a name is not an address, and the preflight's matter."""
+    """Return whether an interface has the inventory's address; names instead of addresses are left to the preflight."""
     try:
         wanted = ipaddress.ip_address(look.address)
     except ValueError:
@@ -224,7 +223,7 @@ def _carries(look: HostLook) -> bool:
 
 
 def describe_ready(_fleet: Fleet, seen: ReadySnapshot) -> dict[str, Any]:
-    """Return one row a host."""
+    """Return one row for each host."""
     return {
         "hosts": [
             {

@@ -1,4 +1,4 @@
-"""What was seen of the hosts before anything is installed on them."""
+"""The hosts before anything is installed on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from obsctl.fleet.login import FailureKind
 
 
 class Listener(msgspec.Struct, frozen=True, kw_only=True):
-    """A TCP port on which something listens; ``program`` is empty where that could not be seen."""
+    """A TCP port on which something listens; ``program`` is empty if unknown."""
 
     address: str
     port: int
@@ -18,7 +18,7 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileSystem(msgspec.Struct, frozen=True, kw_only=True):
-    """A local file system and what is free on it."""
+    """A local file system and its free space."""
 
     mount: str
     free_bytes: int
@@ -30,7 +30,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         to: inventory name of the other host.
         purpose: what listens there once it is installed.
-        failure: why nothing came back, empty where the other host answered (that it refuses is an answer, too).
+        failure: why nothing came back; empty if the other host answered (a refusal is an answer, too).
     """
 
     to: str
@@ -44,21 +44,21 @@ class HostLook(msgspec.Struct, frozen=True, kw_only=True):
     """One host, asked over ssh.
 
     Attributes:
-        failure: why there is no answer, empty where there is one; what follows means nothing then.
+        failure: why there is no answer, so that the other fields are meaningless; empty if there is one.
         failure_kind, hint: of the failure.
-        sudo_failure: why it does not let us become root, empty where it does.
+        sudo_failure: why it does not let us become root; empty if it does.
         sudo_hint: what to do about that.
         system: its operating system, in its own words.
-        clock: None where it does not say.
-        synchronized: whether its clock follows a time server, None where it does not say.
+        clock: None if unknown.
+        synchronized: whether its clock follows a time server; None if unknown.
         time_services: those that run, such as ``chronyd``.
-        machine_id: of systemd; two machines with the same are clones, or one machine under two names.
+        machine_id: of systemd; two hosts with the same one are clones, or one machine under two names.
         addresses: of all its interfaces, without their prefix lengths.
         listeners: on TCP.
         running: units of the fleet's that are active already.
-        file_systems: where the fleet keeps data, each once.
-        memory_bytes: None where it does not say.
-        vip_answers: whether the VIP answers a ping from it; None where it was not asked to try.
+        file_systems: those with the fleet's data, each once.
+        memory_bytes: None if unknown.
+        vip_answers: whether the VIP answers a ping from it; None if that was not tried.
         paths: the connections that it will need.
     """
 
@@ -84,7 +84,7 @@ class HostLook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What the preflight of the playbooks found; ``host`` may name several."""
+    """A problem that the playbooks' preflight found; ``host`` may name several."""
 
     host: str
     problem: str
@@ -97,7 +97,7 @@ class ReadySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         vip_answers: whether the VIP answers from here, to a ping or on its port.
         problems: of the preflight.
-        unread: why the inventory could not be read, so that no host was asked; empty where it was.
+        unread: why the inventory could not be read, so that no host was asked; empty if it was read.
         unread_hint: what to do about that.
     """
 

@@ -16,6 +16,6 @@ def vip_check(scheme: Scheme = "") -> Check[VipSnapshot]:
     """Return the check of the virtual address.
 
     Args:
-        scheme: how nginx is asked; empty for as the inventory says.
+        scheme: ``http`` or ``https``; empty for the inventory's choice.
     """
     return Check("verify vip", VipSnapshot, partial(collect_vip, scheme=scheme), judge_vip, describe_vip, VIP_LAYOUTS)

@@ -1,7 +1,7 @@
-"""Who holds the virtual address: every node is asked over ssh, and the address itself from here.
+"""Finds who holds the virtual address: asks every node over ssh, and the address itself from here.
 
-A failover takes about three seconds, and a sample in the middle of it shows no holder, or two. So an unsettled state
-is sampled again before it is judged.
+A failover takes about three seconds, and a sample in the middle of it shows no holder, or two. So an unstable state is
+sampled again before it is judged.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from obsctl.core.report import Fault
 from obsctl.fleet import passwords
 from obsctl.fleet.model import Fleet, Host, Vip
 
-#: For each node over ssh, in seconds.
+#: Time limit for each node over ssh, seconds.
 SSH_DEADLINE_S = 4.0
-#: For an answer of nginx, in seconds: above the second that it gives a dead back end to connect. An nginx that does not
-#: know the path below asks one.
+#: Time limit for an answer of nginx, seconds: more than the second that it allows for connecting to a dead back end.
+#: An nginx that does not know the path below asks a back end.
 HTTP_DEADLINE_S = 1.5
 _LOCAL_DEADLINE_S = 1.0
-#: What is not settled is looked at again for so long, seconds since the first look: a failover ends within it. It takes
-#: three seconds after a host's death, and five after nginx's, of which keepalived's check has to fail twice.
+#: How long an unstable state is sampled again, seconds since the first look: a failover ends within this time. It
+#: takes three seconds after a host's failure, and five after nginx's, because keepalived's check has to fail twice.
 PATIENCE_S = 6.0
 _AGAIN_AFTER_S = 0.5
-#: So often where two hold it: that is no failover, and lasts for a moment at the most.
+#: How often it is sampled if two nodes hold the address, which in a failover lasts for a moment at most.
 _LOOKS_AT_TWO = 3
 _MARK = "--- keepalived, nginx"
-# The queue of keepalived's raw socket for VRRP (IP protocol 112, 0x70) is empty but for a moment: what stays in it is
-# not read any more. Old iproute2 (EL 7) writes no JSON.
+# The queue of keepalived's raw socket for VRRP (IP protocol 112, 0x70) is nearly always empty: if packets stay in it,
+# keepalived no longer reads them. Old iproute2 (EL 7) writes no JSON.
 _UNREAD = """awk '$2 ~ /:0070$/ {split($5, queue, ":"); print queue[2]}' /proc/net/raw | sort | tail -n 1"""
 _QUESTION = (
     "PATH=$PATH:/usr/sbin:/sbin; export LC_ALL=C; "
     f"unread=$({_UNREAD}); "
     "{ ip -j addr show 2>/dev/null || { ip -o addr show && ip -o link show; }; } && "
     f"echo '{_MARK}' && systemctl is-active keepalived nginx; "
-    # What is not known prints nothing.
+    # Unknown values print nothing.
     "say() { [ $# -lt $least ] || echo $*; }; "
     "for unit in keepalived nginx; do main=$(systemctl show -p MainPID $unit | sed 's/.*=//'); "
     "least=3; say processes $unit $(ps -o stat= --pid $main --ppid $main 2>/dev/null); done; "
@@ -66,7 +66,7 @@ _plain_mac = re.compile(r"link/ether ([0-9a-fA-F:]{17})").search
 
 @dataclass
 class _Sighting:
-    """What the threads find out about one node; until they do, it is silent."""
+    """What the threads find out about one node; until then it counts as silent."""
 
     ssh: ssh.Answer
     nginx_failure: str = f"no answer within {HTTP_DEADLINE_S:g} s"
@@ -75,7 +75,7 @@ class _Sighting:
 
 
 def collect_vip(fleet: Fleet, *, scheme: Scheme = "") -> VipSnapshot:
-    """Ask all nodes of the group lb and the VIP itself, all at the same time; again while a failover may be under way.
+    """Ask all nodes of the group lb and the VIP at the same time, repeatedly while a failover may be in progress.
 
     Args:
         scheme: how nginx is asked; empty for as the inventory says.
@@ -93,7 +93,7 @@ def collect_vip(fleet: Fleet, *, scheme: Scheme = "") -> VipSnapshot:
     looks = 1
     while _may_change(seen, looks) and time.monotonic() - began < PATIENCE_S:
         time.sleep(_AGAIN_AFTER_S)
-        # Who did not answer would cost its whole deadline once more.
+        # A node that did not answer would take its whole time limit once more.
         asked = {node.name for node in first.nodes if not node.failure}
         again = _look(fleet.vip, asked_by, [host for host in fleet.group("lb") if host.name in asked])
         by_name = {node.name: node for node in again.nodes}
@@ -112,13 +112,13 @@ def _holders(seen: VipSnapshot) -> tuple[str, ...]:
 
 
 def _may_change(seen: VipSnapshot, looks: int) -> bool:
-    """Return whether a further look may show another state: there is a keepalived that works, and all is not well."""
+    """Return whether a further look may show another state: some keepalived works, and the state is not healthy."""
     alive = any(node.keepalived == "active" and not node.keepalived_hangs for node in seen.nodes if not node.failure)
     holders = _holders(seen)
     if not alive or (len(holders) > 1 and looks >= _LOOKS_AT_TWO):
         return False
     if len(holders) != 1:
-        # One that cannot be asked may hold it, and would the next time.
+        # A node that cannot be asked may hold the address, now and at the next look.
         return bool(holders or seen.vip_failure or not any(node.failure for node in seen.nodes))
     by_name = seen.answered_by in {"", *holders}
     return bool(seen.vip_failure) or not by_name
@@ -159,11 +159,12 @@ def _ask(node: Host, sighting: _Sighting, missing: list[MissingDependencyError])
 
 def _probe(address: str, asked_by: Web, header: str, sighting: _Sighting) -> None:
     try:
-        # Any status will do: an nginx that does not know the path yet asks a back end, which is another check's matter.
+        # Any status counts as an answer: an nginx that does not know the path yet asks a back end, which other checks
+        # judge.
         answer = asked_by.get(address, HEALTH_PATH, deadline_s=HTTP_DEADLINE_S)
     except (OSError, http.client.HTTPException) as error:
         sighting.refusal = refusal_of(error)
-        # Who is refused answers: it is not silent.
+        # A balancer whose certificate we refuse does answer: it is not silent.
         sighting.nginx_failure = "" if sighting.refusal is not None else words(error)
     else:
         sighting.nginx_failure = ""
@@ -207,7 +208,7 @@ def _node(node: Host, sighting: _Sighting, vip: Vip) -> LbNode:
 
 
 def _facts(lines: Sequence[str]) -> defaultdict[str, str]:
-    """Return what the script prints behind the units' states, by the words before it; nothing for what it does not."""
+    """Return the values that the script prints after the units' states, by their names; missing ones are left out."""
     facts: defaultdict[str, str] = defaultdict(str)
     for line in lines:
         for name in ("processes keepalived", "processes nginx", "vrrp", "unread"):
@@ -217,12 +218,12 @@ def _facts(lines: Sequence[str]) -> defaultdict[str, str]:
 
 
 def _stopped(states: str) -> bool:
-    """Return whether one of the processes is stopped, by its state of ``ps``."""
+    """Return whether one of the processes is stopped, by its state in ``ps``."""
     return any(state.upper().startswith("T") for state in states.split())
 
 
 def _hangs(facts: Mapping[str, str]) -> str:
-    """Return how it is seen that keepalived does not run on; empty if it does."""
+    """Return the evidence that keepalived hangs; empty if it does not."""
     if _stopped(facts["processes keepalived"]):
         return "its processes are stopped"
     queues = facts["unread"].split()
@@ -243,7 +244,7 @@ def read_interfaces(text: str) -> list[Interface]:
     """Return the interfaces of a host.
 
     Args:
-        text: of ``ip -j addr show``, or of ``ip -o addr show`` and ``ip -o link show`` where it has no JSON.
+        text: of ``ip -j addr show``, or of ``ip -o addr show`` and ``ip -o link show`` if ``ip`` has no JSON.
     """
     if text.lstrip().startswith("["):
         return [
@@ -265,14 +266,14 @@ def read_interfaces(text: str) -> list[Interface]:
 
 
 def _unit_failure(nginx: str, *, hangs: bool) -> str:
-    """Return why the node's nginx cannot take over, from its unit's state; where it listens on the VIP alone."""
+    """Return why the node's nginx cannot take over, by its unit's state, if nginx listens only on the VIP."""
     if hangs:
         return "its processes are stopped"
     return "" if nginx == "active" else f"its unit is {nginx or 'unknown'}"
 
 
 def _neighbour(address: str) -> str:
-    """Return the hardware address that this machine last heard for the address, or an empty string."""
+    """Return the address's hardware address in this machine's neighbour table, or an empty string."""
     try:
         done = subprocess.run(
             ["ip", "neigh", "show", "to", address],

@@ -11,16 +11,16 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
 _ACTIVE = "active"
-#: As a probe says it (:mod:`obsctl.checks.ask.failure`): the connection was taken, and nothing came.
+#: A probe's text (:mod:`obsctl.checks.ask.failure`) for an accepted connection without an answer.
 _TIMED_OUT = "no answer in time"
 
 
 def judge_vip(fleet: Fleet, seen: VipSnapshot) -> list[Finding]:
-    """Return what is wrong with the virtual address.
+    """Return the findings about the virtual address.
 
-    A node that answers neither over ssh nor on its port 80 is taken for dead: redundancy is lost. One whose nginx
-    answers and that cannot be asked may hold the address as well, so the answer is then unknown. Who holds the address
-    by right is known from keepalived's own word: it is MASTER there, and runs.
+    A node that answers neither over ssh nor on its port 80 counts as dead: redundancy is lost. A node whose nginx
+    answers but that cannot be asked over ssh may hold the address as well, so the result is then unknown. The rightful
+    holder is the node whose keepalived runs and says that it is MASTER.
     """
     if not seen.vip:
         return []
@@ -67,7 +67,7 @@ def _holders(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbNod
 
 
 def _split_brain(seen: VipSnapshot, holders: Sequence[LbNode]) -> Finding:
-    """Return the finding about several holders: why those hold the address that should not, and what ends it."""
+    """Return the finding about several holders: why the wrong ones hold the address, and how to end that."""
     left_behind = [node for node in holders if node.keepalived != _ACTIVE]
     hanging = [node for node in holders if node.keepalived == _ACTIVE and node.keepalived_hangs]
     by_hand = [node for node in holders if node.keepalived == _ACTIVE and node.added_by_hand]
@@ -172,7 +172,7 @@ def _no_holder(seen: VipSnapshot, asked: Sequence[LbNode]) -> Finding:
 
 
 def _moved(seen: VipSnapshot, holders: Sequence[LbNode]) -> Iterator[Finding]:
-    """Say that the address moved between the first look and this one, or was on no node for a while."""
+    """Yield a finding that the address moved between the first look and this one, or was on no node for a while."""
     before = seen.first_holders
     if before is None or len(holders) != 1 or before == (holders[0].name,):
         return
@@ -200,7 +200,8 @@ def _answering(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbN
             + f"here: ip neigh show to {seen.vip} shows which machine gets the packets",
         )
     receiver = receiver_of(seen)
-    # A holder whose nginx fails is about to lose it: packets that reach another node are a failover under way.
+    # A holder whose nginx has failed is about to lose the address: if packets reach another node, a failover is in
+    # progress.
     failing_over = bool(seen.vip_failure) and any(node.nginx_failure for node in holders)
     if receiver is not None and holders and receiver not in holders and not failing_over:
         yield Finding(
@@ -215,7 +216,7 @@ def _answering(seen: VipSnapshot, asked: Sequence[LbNode], holders: Sequence[LbN
 
 
 def _refused(fleet: Fleet, seen: VipSnapshot, holders: Sequence[LbNode]) -> Iterator[Finding]:
-    """Find balancers that answer and cannot be talked to: clients of the fleet refuse them, too."""
+    """Yield findings about balancers that answer but whose TLS we refuse: clients of the fleet refuse them, too."""
     for node in seen.nodes:
         if node.refusal is not None:
             yield refused(
@@ -226,7 +227,7 @@ def _refused(fleet: Fleet, seen: VipSnapshot, holders: Sequence[LbNode]) -> Iter
                 port=seen.port,
                 severity=Severity.CRITICAL if node in holders else Severity.WARNING,
             )
-    # The holder's own finding says it already.
+    # The holder's own finding covers this already.
     if seen.refusal is not None and not any(
         node.refusal is not None and node.refusal.kind == seen.refusal.kind for node in holders
     ):
@@ -263,7 +264,7 @@ def _services(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Fi
                 commands="systemctl status keepalived; journalctl -u keepalived -n 30",
             )
         elif node.keepalived_hangs and not (node in holders and len(holders) > 1):
-            # Where it holds the address beside another, that is the finding.
+            # If it holds the address besides another node, that is the finding.
             yield _service_down(
                 "VIP_KEEPALIVED_DOWN",
                 node,
@@ -275,7 +276,7 @@ def _services(asked: Sequence[LbNode], holders: Sequence[LbNode]) -> Iterator[Fi
 
 
 def _nginx_commands(node: LbNode) -> str:
-    """Return what helps an nginx that does not answer: of one that hangs, systemd knows nothing."""
+    """Return the commands for an nginx that does not answer: systemd does not notice that nginx hangs."""
     if node.nginx_hangs:
         return "systemctl restart nginx"
     if node.nginx_failure == _TIMED_OUT:
@@ -286,13 +287,13 @@ def _nginx_commands(node: LbNode) -> str:
 def _service_down(
     code: str, node: LbNode, what: str, *, while_holding: str, evidence: dict[str, Any], commands: str
 ) -> Finding:
-    """Return the finding about a balancer without one of its services: critical on the one that holds the VIP.
+    """Return the finding about a service that does not work on a balancer: critical on the holder of the VIP.
 
     Args:
         code: of the finding.
         node: the balancer.
-        what: which service does not work, and how that was seen.
-        while_holding: what that means on the holder; empty on another balancer.
+        what: which service does not work, and the evidence for it.
+        while_holding: what this means on the holder; empty on another balancer.
         evidence: what was seen.
         commands: what shows more, on the balancer.
     """
@@ -325,9 +326,9 @@ def _unreachable(fleet: Fleet, seen: VipSnapshot) -> Iterator[Finding]:
 
 
 def receiver_of(seen: VipSnapshot) -> LbNode | None:
-    """Return the node that gets what is sent to the VIP from here, if that can be known.
+    """Return the node that receives packets for the VIP from here, if known.
 
-    The name in the answer's header comes first, then the neighbour table, which a router on the way makes useless.
+    First by the name in the answer's header, then by the neighbour table, which is useless behind a router.
     """
     if seen.answered_by:
         return next((node for node in seen.nodes if node.name == seen.answered_by), None)
@@ -337,7 +338,7 @@ def receiver_of(seen: VipSnapshot) -> LbNode | None:
 
 
 def describe_vip(_fleet: Fleet, seen: VipSnapshot) -> dict[str, Any]:
-    """Return the report's data: the holder, who answers, and a row a node."""
+    """Return the report's data: the holder, who answers, and a row for each node."""
     receiver = receiver_of(seen)
     holders = [node.name for node in seen.nodes if not node.failure and node.holds_vip]
     return {

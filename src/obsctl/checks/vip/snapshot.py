@@ -1,4 +1,4 @@
-"""What was seen of the virtual address: on which nodes it is, and who answers on it."""
+"""The virtual address: which nodes have it, and who answers on it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class LbNode(msgspec.Struct, frozen=True, kw_only=True):
     """One host of the group lb.
 
     Attributes:
-        failure: why it could not be asked over ssh; the fields below up to ``macs`` mean nothing then.
-        failure_kind: the same for programs; None where there is an answer, or where it is not ssh's failure.
+        failure: why it could not be asked over ssh; then the fields below up to ``macs`` are meaningless.
+        failure_kind: kind of the failure, for programs; None if there is an answer or the failure is not ssh's.
         hint: what to do about the failure.
-        holds_vip: whether one of its interfaces carries the address.
-        vip_on: which one does, as ``ip addr`` takes it: ``ADDRESS/PREFIX dev NAME``; empty if none.
-        also_on: further ones of them.
-        keepalived: systemd's word for the unit (``active``, ``inactive``, ``failed``, ...), empty if unknown.
-        keepalived_hangs: how it is seen that keepalived does not run on although its unit is active; empty if it does.
+        holds_vip: whether one of its interfaces has the address.
+        vip_on: which interface has it, as an argument of ``ip addr``: ``ADDRESS/PREFIX dev NAME``; empty if none.
+        also_on: further interfaces with it.
+        keepalived: systemd's state of the unit (``active``, ``inactive``, ``failed``, ...); empty if unknown.
+        keepalived_hangs: the evidence that keepalived hangs although its unit is active; empty if it does not.
         vrrp: the state that keepalived says it entered last (``MASTER``, ``BACKUP``, ``FAULT``); empty if unknown.
         macs: of all its interfaces, lower case.
-        nginx_failure: why its nginx does not answer on the node's own address, or, where it listens on the VIP alone,
-            why its unit could not; empty when it can.
-        nginx_hangs: its processes are stopped, although its unit is active.
-        refusal: why its nginx answers and no request was sent to it; None where one was, or it is silent.
+        nginx_failure: why its nginx does not answer on the node's own address, or, if nginx listens only on the VIP,
+            why its unit could not answer; empty if it can.
+        nginx_hangs: whether its processes are stopped although its unit is active.
+        refusal: why no request was sent although its nginx answers; None if one was sent, or nginx is silent.
     """
 
     name: str
@@ -56,11 +56,11 @@ class VipSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The virtual address at one moment.
 
     Attributes:
-        vip_failure: why nothing answers on the VIP as seen from here, empty when something does.
-        refusal: why something answers there and no request was sent to it; None where one was, or it is silent.
-        answered_by: the balancer's name for itself in the answer through the VIP, empty if it sends none.
-        neighbour_mac: who owns the VIP in this machine's neighbour table; empty where a router lies between.
-        first_holders: who held it at a first look that showed no settled state; None where one look was enough.
+        vip_failure: why nothing answers on the VIP from here; empty if something does.
+        refusal: why no request was sent although something answers there; None if one was sent, or nothing answers.
+        answered_by: the balancer's name in the answer through the VIP; empty if it sends none.
+        neighbour_mac: the VIP's hardware address in this machine's neighbour table; empty behind a router.
+        first_holders: who held it at the first look, if that showed an unstable state; None if one look was enough.
         watched_s: seconds from the first look to this one.
     """
 

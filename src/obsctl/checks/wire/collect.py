@@ -1,4 +1,4 @@
-"""Send each plan's requests and follow them: to Kafka, to the alerter, to the channels."""
+"""Sends each plan's requests and follows them: to Kafka, to the alerter, to the channels."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ from obsctl.core.rule_test import RUN_LENGTH, Burst, Plan, Request, RunOnPage, T
 from obsctl.core.secrets import Secret
 from obsctl.fleet.model import Fleet, Vip
 
-#: Between two questions for an alerter's page, seconds.
+#: Time between two requests for an alerter's page, seconds.
 _PAGE_EVERY_S = 1.0
 _WAIT_S = 0.1
-#: So many requests in a row without the right answer, and the others would have none either.
+#: After this many requests in a row without the right answer, sending stops.
 _HOPELESS = 20
-#: In the record, whose ``message`` is the line as a text of JSON.
+#: The mark in a record, whose ``message`` is the line as a JSON string.
 _mark = re.compile(rb'\\"obscraft_test\\":\\"([a-z0-9]{8,32})\\"').search
-#: States of a message that change no more, and verdicts that only a person changes.
+#: Final states of a message, and verdicts that only a person can change.
 _SETTLED = frozenset(("delivered", "abandoned", "dead"))
 _PERMANENT = frozenset(("refused", "redirected"))
 
-#: Shows a person how far it is.
+#: Shows the progress to a person.
 Say = Callable[[str], None]
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """What is read of an alerter's page."""
+    """The fields of an alerter's page that are read."""
 
     tests: TestsOnPage = TestsOnPage()
 
 
 @dataclass
 class Test:
-    """One rule's test, while it goes on.
+    """A running test of one rule.
 
     Attributes:
         plan: its requests.
         mark: of their lines.
-        deadline_s: the time that it has, seconds.
-        lock: a thread holds it while it changes one of the following, which :class:`RuleSeen` describes.
+        deadline_s: its time limit, seconds.
+        lock: must be held to change one of the following attributes, which :class:`RuleSeen` describes.
     """
 
     __test__ = False  # pytest: no test of its own
@@ -74,19 +74,19 @@ class Test:
 
     @property
     def late(self) -> bool:
-        """Whether its time is over."""
+        """Whether its time limit is exceeded."""
         return bool(self.began) and time.time() - self.began > self.deadline_s
 
     @property
     def over(self) -> bool:
-        """Whether no more is to be learnt of it: each channel has its message, or refuses it."""
+        """Whether it is finished: each channel has accepted or refused its message."""
         channels = self.run.channels if self.run is not None else ()
         return bool(channels) and all(
             one.state in _SETTLED or (one.attempts > 0 and one.verdict in _PERMANENT) for one in channels
         )
 
     def note(self, wrong: str) -> None:
-        """Note an answer; empty for the right one."""
+        """Record an answer; empty for the right one."""
         with self.lock:
             if wrong:
                 self.wrong[wrong] += 1
@@ -95,7 +95,7 @@ class Test:
             self.answered_at = self.answered_at or time.time()
 
     def seen(self) -> RuleSeen:
-        """Return what was seen."""
+        """Return the results so far."""
         with self.lock:
             return RuleSeen(
                 rule=self.plan.rule,
@@ -114,7 +114,7 @@ class Test:
 
 
 def own_address(address: str, port: int) -> str:
-    """Return from which of this machine's addresses requests go there; empty where there is no way."""
+    """Return this machine's source address for requests to a target; empty if there is no route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way, contextlib.suppress(OSError):
         way.connect((address, port))
         return str(way.getsockname()[0])
@@ -133,13 +133,14 @@ def run_tests(
 ) -> WireSnapshot:
     """Send the plans' requests and wait for their messages.
 
-    A run that is interrupted sends nothing more; what it has sent is evaluated, and forgotten by the alerter.
+    An interrupted run sends nothing more; the alerter still evaluates the requests that were sent, and then forgets
+    them.
 
     Args:
         fleet: with a VIP.
         plans: one for each rule.
         key: signs the requests.
-        deadline_s: what a rule has from its first request to its channels' answers.
+        deadline_s: time limit of a rule from its first request to its channels' answers.
         per_second: requests, at the most.
         lanes: of them under way at a time.
         say: shows progress to a person.
@@ -171,7 +172,7 @@ class _Sender:
     """Sends bursts one after the other, each at its time or later.
 
     Attributes:
-        stopped: why nothing more is sent; empty while there is no reason.
+        stopped: why sending stopped; empty if it did not.
     """
 
     def __init__(self, vip: Vip, asked_by: Web, key: Secret, *, per_second: int, lanes: int) -> None:
@@ -182,7 +183,7 @@ class _Sender:
         self.stopped = ""
 
     def run(self, tests: Sequence[Test], say: Say) -> None:
-        """Send all bursts of all tests; a test's first one is its begin."""
+        """Send all bursts of all tests; a test begins with its first burst."""
         began = time.monotonic()
         due = [(began, number, 0) for number in range(len(tests))]
         with ThreadPoolExecutor(max_workers=self._lanes) as pool:
@@ -202,7 +203,7 @@ class _Sender:
                     if burst + 1 < len(bursts):
                         heapq.heappush(due, (started + bursts[burst + 1].at_s - bursts[burst].at_s, number, burst + 1))
             except BaseException:
-                # What is in the lanes ends; what waits for one is not sent.
+                # Open requests are finished; waiting ones are not sent.
                 self._stopping.set()
                 raise
 
@@ -216,7 +217,7 @@ class _Sender:
                 break
             if not test.began:
                 test.began = time.time()
-                # One alone: whether nginx takes it for a test is known before the next one is sent.
+                # First a single request, to know whether nginx treats it as a test before the next one is sent.
                 self._one(test, request)
                 continue
             futures.append(pool.submit(self._one, test, request))
@@ -245,7 +246,7 @@ def _each(burst: Burst) -> Iterator[Request]:
 
 
 def _unheard(fleet: Fleet, failures: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield which hop could not be asked: the topic, or each of the alerters, of which one is enough."""
+    """Yield the hops that could not be queried: the topic, or the alerters if none of them answers."""
     alerters = {host.name: failures.get(f"obsctl-alerter/{host.name}") for host in fleet.group("consumer")}
     for name, failure in failures.items():
         if name.startswith("topic/"):
@@ -264,15 +265,15 @@ def _take_line(tests: Mapping[str, Test], mark: str, now: float) -> None:
 
 
 def take_page(page: TestsOnPage, tests: dict[str, Test], asked: float, answered: float) -> None:
-    """Note what an alerter says, with its times by this machine's clock.
+    """Process an alerter's page, converting its times to this machine's clock.
 
     Args:
-        page: what it says.
+        page: its content.
         tests: by mark.
         asked: when it was asked, seconds since the epoch.
         answered: when the answer was there.
     """
-    # Within the time that the question took nothing can be said of its clock.
+    # A difference of the clocks that is smaller than the request's duration cannot be determined.
     offset_s = (asked + answered) / 2 - page.now
     offset_s = 0.0 if abs(offset_s) <= (answered - asked) / 2 else offset_s
     for run in page.runs:

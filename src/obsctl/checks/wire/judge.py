@@ -1,4 +1,4 @@
-"""How far each test got: the first hop that was not reached is the one that failed."""
+"""Judges how far each test got: the first hop that was not reached is the one that failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from obsctl.core.report import Finding, Severity
 from obsctl.core.rule_test import Arrival, RunOnPage
 from obsctl.fleet.model import Fleet
 
-#: In the order of the way; each with the code of its failure.
+#: The hops, in order, each with the code of its failure.
 HOPS: Mapping[str, str] = {
     "answered": "ALERT_TEST_NOT_ANSWERED",
     "shipped": "ALERT_TEST_NOT_SHIPPED",
@@ -25,7 +25,7 @@ _THROTTLED = "throttled"
 
 
 class Why(NamedTuple):
-    """What a failed hop says.
+    """The texts for a failed hop.
 
     Attributes:
         summary: what did not happen.
@@ -37,13 +37,13 @@ class Why(NamedTuple):
 
 
 def times(seen: RuleSeen) -> dict[str, float | None]:
-    """Return when each hop was reached, seconds since the first request; None where it was not, or is not known."""
+    """Return when each hop was reached, seconds since the first request; None if it was not, or if unknown."""
     run = seen.run or RunOnPage()
     accepted = max((arrival.at for arrival in run.channels), default=0.0) if not _missing(run) else 0.0
     read = run.seen_at if run.rule else 0.0
     reached = {
         "answered": seen.answered_at,
-        # What the alerter has read was in Kafka by then, whenever this machine saw it there.
+        # A line that the alerter has read was in Kafka before, even if this machine saw it there later.
         "shipped": min(seen.shipped_at, read) if seen.shipped_at and read else seen.shipped_at,
         "read": read,
         "fired": run.true_at,
@@ -54,12 +54,12 @@ def times(seen: RuleSeen) -> dict[str, float | None]:
 
 
 def failed_hop(seen: RuleSeen) -> str:
-    """Return the first hop that was not reached; empty where every channel accepted the message."""
+    """Return the first hop that was not reached; empty if every channel accepted the message."""
     reached = times(seen)
     if reached["accepted"] is not None:
         return ""
     if reached["fired"] is None:
-        # Where too few of what the condition needs came through is where it failed, not where they were missed.
+        # The failed hop is the one that too few of the needed lines reached, not the one that noticed it.
         read = seen.run.lines if seen.run is not None else 0
         if seen.answered < seen.planned:
             return "answered"
@@ -102,7 +102,7 @@ def judge_wire(fleet: Fleet, seen: WireSnapshot) -> list[Finding]:
 
 
 def describe_wire(seen: WireSnapshot) -> dict[str, Any]:
-    """Return the report's data: a row a rule, those that are not tested last."""
+    """Return the report's data: a row for each rule, untested ones last."""
     rows = [_row(rule) for rule in seen.rules]
     rows += [
         {

@@ -14,55 +14,56 @@ from obsctl.core.deadline import Deadline
 from obsctl.core.rule_test import BODY_BYTES, Request
 from obsctl.core.secrets import Secret
 
-#: A signature is good for so long, seconds: also where a balancer's clock is a little off.
+#: How long a signature is valid, seconds; enough even if a balancer's clock is a little off.
 _VALID_S = 300
-#: For one request beyond its own delay, seconds.
+#: Time limit of a request beyond its own delay, seconds.
 _DEADLINE_S = 5.0
-#: In each answer of nginx to a test, and in none of a back end.
+#: A header in each answer of nginx to a test, and in no answer of a back end.
 _HEADER = "X-Obscraft-Test"
-#: An answer's head has more, and not much more.
+#: Size of the head of an answer, bytes.
 _HEAD_BYTES = 149
 _PIECE_BYTES = 64 * 1024
 
 
 class NotATestError(Exception):
-    """A back end answered: nginx did not take the request for a test. No further one may be sent."""
+    """A back end answered: nginx did not treat the request as a test. No further request may be sent."""
 
 
 def key_of(secret: Secret) -> Secret:
-    """Return what nginx compares with (``obscraft-test.conf`` of the role): a digest of the secret."""
+    """Return the key that nginx compares with (``obscraft-test.conf`` of the role): a digest of the secret."""
     return Secret(hashlib.sha256(secret.reveal().encode()).hexdigest(), secret.reference)
 
 
 def rate_of(delay_s: int) -> int:
-    """Return how many bytes a second an answer may have, to take a second more than its delay.
+    """Return the rate limit of an answer, bytes a second, that makes it take a second more than its delay.
 
-    nginx sends pieces of so many bytes with a second between two, and now and then, at the turn of a second, the last
-    two pieces at once.
+    nginx sends pieces of this many bytes with a second between two, and sometimes, when a second ends, the last two
+    pieces at once.
     """
     return (BODY_BYTES + _HEAD_BYTES) // (delay_s + 1)
 
 
 def signed(mark: str, key: Secret, now: float) -> dict[str, str]:
-    """Return the headers by which nginx takes a request for a test.
+    """Return the headers by which nginx recognizes a test request.
 
     Args:
         mark: of the test and the rule.
-        key: of :func:`key_of`.
+        key: from :func:`key_of`.
         now: seconds since the epoch.
     """
     expires = str(int(now) + _VALID_S)
-    # nginx's secure_link compares this digest; what it signs is worth nothing to others, and that for some minutes.
+    # nginx's secure_link compares this MD5 digest; the signed request is worth nothing to others, and only valid for
+    # minutes.
     digest = hashlib.md5(f"{expires} {mark} {key.reveal()}".encode(), usedforsecurity=False).digest()
     signature = base64.urlsafe_b64encode(digest).decode().rstrip("=")
     return {"X-Obscraft-Test": mark, "X-Obscraft-Test-Expires": expires, "X-Obscraft-Test-Signature": signature}
 
 
 def send(address: str, asked_by: Web, request: Request, mark: str, key: Secret) -> str:
-    """Send a request, and return what its answer was instead of what it should be; empty for the right one.
+    """Send a request; return the wrong answer, or an empty text for the right one.
 
     Raises:
-        NotATestError: nginx did not take it for a test.
+        NotATestError: nginx did not treat it as a test.
     """
     headers = {"User-Agent": "obsctl", "Host": address, **request.headers, **signed(mark, key, time.time())}
     headers |= {"X-Obscraft-Test-Status": str(request.status), "Connection": "close"}

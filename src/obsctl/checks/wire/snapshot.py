@@ -1,4 +1,4 @@
-"""What was seen of tests of rules, from the first request to the channel's answer."""
+"""Tests of rules, from the first request to the channels' answers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from obsctl.core.rule_test import RunOnPage
 
 
 class RuleSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule's test; times are seconds since the epoch by this machine's clock, 0 for not.
+    """One rule's test; times are seconds since the epoch by this machine's clock, 0 for not reached.
 
     Attributes:
         rule: its name.
         mark: of the lines of its requests.
-        planned: requests that make the condition happen.
+        planned: requests that make the condition true.
         sent: those that were sent.
-        answered: those that nginx answered as they asked.
-        wrong: answers that were others, by what they were.
+        answered: those that nginx answered as requested.
+        wrong: number of other answers, by their text.
         began: when the first request was sent.
         answered_at: when the first right answer came.
         lines: marked lines in Kafka.
         shipped_at: when the first of them was read there.
-        run: what the alerter says, its times by this machine's clock; None where no alerter knows of it.
-        deadline_s: the time that the test had, seconds from its first request.
+        run: the alerter's report, with times by this machine's clock; None if no alerter knows the test.
+        deadline_s: the test's time limit, seconds from its first request.
     """
 
     rule: str
@@ -52,7 +52,7 @@ class WireSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         target: address and port of the requests.
-        stopped: why no further request was sent; empty when all were.
+        stopped: why no further request was sent; empty if all were.
         rules: those that were tested.
         left_out: those that were not.
     """

@@ -11,7 +11,7 @@ from obsctl.core.report import Finding, Severity
 
 
 def down(backend: BackendProbe) -> Iterator[Finding]:
-    """A back end that does not answer, or not with 200."""
+    """Yield back ends that do not answer, or not with 200."""
     if backend.status != 200:
         answer = "does not answer" if backend.status is None else f"answers {backend.status}"
         yield Finding(

@@ -1,4 +1,4 @@
-"""Queries the database as the reading user."""
+"""The database, as the reading user sees it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUARANTINE_QUESTION = "SELECT reason, COUNT(*), MIN(detail) FROM quarantine GRO
 
 
 def not_asked(database: DatabaseProbe) -> Iterator[Finding]:
-    """It could not be asked from here, for a reason of this machine."""
+    """It could not be queried from here, for a reason on this machine."""
     if not database.asked:
         yield Finding(
             code="HEALTH_LAYER_NOT_ASKED",
@@ -29,7 +29,7 @@ def not_asked(database: DatabaseProbe) -> Iterator[Finding]:
 
 
 def down(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
-    """It was asked and does not answer, or not in a way that can be trusted."""
+    """It does not answer, or not over a trusted connection."""
     if database.asked and database.failure:
         yield Finding(
             code="HEALTH_DATABASE_TLS" if database.untrusted else "HEALTH_DATABASE_DOWN",
@@ -41,7 +41,7 @@ def down(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
 
 
 def quarantine(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
-    """Lines that could not be parsed lately."""
+    """Lines that recently could not be parsed."""
     if database.quarantined_last_day:
         yield Finding(
             code="HEALTH_QUARANTINE",
@@ -54,7 +54,7 @@ def quarantine(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
 
 
 def catch_all(fleet: Fleet, database: DatabaseProbe) -> Iterator[Finding]:
-    """Rows of days that have no partition of their own."""
+    """Rows of days without a day partition."""
     if database.catch_all_rows:
         yield Finding(
             code="HEALTH_CATCH_ALL_PARTITION",
@@ -77,6 +77,6 @@ def _hint(fleet: Fleet, *, silent: bool) -> str:
     names = [host.name for host in fleet.group("mysql") if address in (host.address, host.name)]
     where = names[0] if names else "the database's host"
     if silent:
-        # Its unit is active then, and the kernel accepts connections for it: both would mislead.
+        # For a frozen process the unit is active and the kernel accepts connections: both would mislead.
         return thaw(where, unit)
     return f"on {where}: systemctl status {unit}; from here: {connect_command(address, fleet.database.port)}"

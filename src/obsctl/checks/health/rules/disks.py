@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from obsctl.checks.health.snapshot import HostProbe
 from obsctl.core.report import Finding, Severity
 
-#: Share of a file system that is still free. With less than the first one it is a matter of days; the second, of hours.
+#: Free share of a file system. Below the first one it will be full in days, below the second one in hours.
 DISK_WARNING = 0.15
 DISK_CRITICAL = 0.05
 

@@ -10,17 +10,17 @@ from obsctl.fleet.model import Fleet
 
 
 def not_answering(fleet: Fleet, probe: HostProbe, answers: Mapping[str, str]) -> Iterator[Finding]:
-    """A host that ssh did not reach: it is down, or it is up and does not let us in.
+    """A host that could not be asked over ssh: it is down, or it does not let us log in.
 
     Args:
-        answers: what of the host answered otherwise, in words.
+        answers: what on the host answered otherwise, as text.
     """
     host = fleet.host(probe.name)
     silent = probe.failure_kind is not None and probe.failure_kind.may_be_down
     alive = probe.failure_kind is not None and probe.failure_kind.means_alive
     if answers or not silent:
         up = f"is up ({', '.join(answers.values())} answered), but " if answers else "is up, but " if alive else ""
-        # ssh's silence asks whether the host is switched on, which its services have answered.
+        # The hint for a silent ssh asks whether the host is switched on, but its services have answered.
         login = "" if silent else probe.hint
         yield Finding(
             code="HEALTH_HOST_NOT_ASKED",
@@ -31,7 +31,7 @@ def not_answering(fleet: Fleet, probe: HostProbe, answers: Mapping[str, str]) ->
             hint=login or (fleet.login_hint(host) if host else ""),
         )
         return
-    # A host that is not in the inventory runs nobody knows what.
+    # It is not known what a host runs that is not in the inventory.
     runs = ", ".join(host.groups if host is not None else ("?",))
     single = host is not None and any(len(fleet.group(group)) == 1 for group in host.groups)
     yield Finding(

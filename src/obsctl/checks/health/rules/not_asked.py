@@ -12,7 +12,7 @@ from obsctl.fleet.model import Fleet
 
 
 def layers_not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Layers that the fleet should have, and that neither an answer, nor a finding, nor an error is about.
+    """Layers that the fleet should have and that no answer, finding or error is about.
 
     Args:
         findings: what all other rules found.
@@ -44,14 +44,14 @@ def layers_not_asked(fleet: Fleet, snapshot: HealthSnapshot, findings: Iterable[
 
 
 def _lacking(layer: Layer) -> str:
-    """Return what the inventory does not say, so that the layer could not be asked."""
+    """Return what is missing in the inventory, so that the layer could not be queried."""
     if layer.name == "vip":
         return "the inventory sets no fleet_vip for the group lb"
     return f"the inventory has no host in the group {layer.groups[0]} that could be queried for {layer.name}"
 
 
 def _mistyped_groups(fleet: Fleet) -> Iterator[Finding]:
-    """Yield a group without a host where the inventory has another one of nearly that name."""
+    """Yield groups without hosts, if the inventory has another group with a similar name."""
     for group in dict.fromkeys(group for layer in LAYERS for group in layer.groups):
         near = [] if fleet.group(group) else nearest(group, fleet.foreign_groups)
         if near:

@@ -12,7 +12,7 @@ from obsctl.kafka.partition import TopicPartition
 
 
 def expired(fleet: Fleet, kafka: KafkaSnapshot) -> Iterator[Finding]:
-    """What the consumer's group is about to miss: the retention has passed its position."""
+    """Records that the consumer's group will miss: the retention has passed its position."""
     group = next((group for group in kafka.groups if group.name == fleet.consumer.group), None)
     starts = {(p.topic, p.partition): p.start for p in kafka.partitions}
     found = {

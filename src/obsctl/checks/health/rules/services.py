@@ -1,4 +1,4 @@
-"""The consumer and the alerter, by what their health pages say."""
+"""The consumer and the alerter, judged by their health pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from obsctl.core.utc import calendar
 
 
 class _Codes(NamedTuple):
-    """Of a page that cannot be had, and of one that is not ok."""
+    """The codes for a page that cannot be fetched, and for one that is not ok."""
 
     down: str
     waiting: str
@@ -31,14 +31,14 @@ _CODES = {
 
 
 def pages(probe: HostProbe) -> Iterator[Finding]:
-    """Pages that cannot be had although the unit is active, and those that are not ok."""
+    """Pages that cannot be fetched although the unit is active, and those that are not ok."""
     for service, page in probe.pages.items():
         if probe.units.get(PAGED[service]) == "active":
             yield from _page(probe, service, page)
 
 
 def none_active(snapshot: HealthSnapshot) -> Iterator[Finding]:
-    """No alerter works: all that were asked stand by."""
+    """No alerter is active: all that were asked are on standby."""
     alerters = {probe.name: probe.alerter for probe in snapshot.hosts if probe.alerter is not None}
     if alerters and all(page.role == "standby" for page in alerters.values()):
         names = sorted(alerters)
@@ -95,7 +95,7 @@ def _page(probe: HostProbe, service: str, page: Page) -> Iterator[Finding]:
 
 
 def _began(page: ConsumerPage | AlerterPage) -> str:
-    """Return since when a service waits, as it says itself; empty where it does not."""
+    """Return since when a service waits, according to its page; empty if it does not say."""
     troubles = page.troubles.values() if isinstance(page, ConsumerPage) else ()
     return min((trouble.since for trouble in troubles if _is_moment(trouble.since)), default="")
 
@@ -110,7 +110,7 @@ def _is_moment(text: str) -> bool:
 def _reason(page: ConsumerPage | AlerterPage) -> str:
     if isinstance(page, AlerterPage):
         tries = [channel for channel in page.channels if channel.failures and channel.next_try > 0]
-        # A channel that is well again stays a trouble until then.
+        # A channel that works again stays a trouble until then.
         again = "".join(f"; {c.name} is retried at {_clock(c.next_try)}" for c in tries)
         return (page.reason or "no reason given") + again
     return "; ".join(f"{name}: {trouble.message}" for name, trouble in page.troubles.items()) or "no reason given"
@@ -133,7 +133,7 @@ def _advice(host: str, page: ConsumerPage | AlerterPage) -> str:
 
 
 def _only_replaced(page: ConsumerPage) -> bool:
-    """Return whether the only trouble of a consumer is a worker that was replaced and works again."""
+    """Return whether a consumer's only trouble is a worker that was replaced and works again."""
     return (
         bool(page.troubles and page.workers)
         and all(subject.startswith("worker ") for subject in page.troubles)

@@ -10,7 +10,7 @@ from obsctl.checks.health.snapshot import HealthSnapshot, HostProbe
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 
-#: Losing one of these delays lines or messages at once; the others are redundant.
+#: Units whose loss delays lines or messages at once; the others are redundant.
 _SINGLE_UNITS = {"filebeat", "obsctl-consumer", "obsctl-alerter"}
 
 
@@ -22,10 +22,10 @@ def down(fleet: Fleet, probe: HostProbe) -> Iterator[Finding]:
 
 
 def frozen(fleet: Fleet, snapshot: HealthSnapshot, probe: HostProbe) -> Iterator[Finding]:
-    """Units that are active, and whose process is stopped or whose port is silent."""
+    """Units that are active, but whose process is stopped or whose port does not answer."""
     for unit, stopped, port in idle(fleet, snapshot, probe):
         if unit in PAGED.values():
-            continue  # its page says it under a code of its own
+            continue  # its page is reported under its own code
         silence = f"does not answer on port {port}" if port is not None else ""
         yield Finding(
             code="HEALTH_SERVICE_FROZEN",
@@ -40,7 +40,7 @@ def frozen(fleet: Fleet, snapshot: HealthSnapshot, probe: HostProbe) -> Iterator
 
 
 def thaw(host: str, unit: str) -> str:
-    """Return the commands for a unit that is active and does nothing."""
+    """Return the commands for a unit that is active but does nothing."""
     return (
         f"on {host}: systemctl kill -s CONT {unit}, which resumes a stopped process; if it still does not answer: "
         f"systemctl restart {unit}"
@@ -67,8 +67,8 @@ def _down(fleet: Fleet, probe: HostProbe, unit: str, state: str) -> Finding:
 
 
 def _stands_alone(fleet: Fleet, name: str, unit: str) -> bool:
-    """Whether no other host does what a unit of a host does."""
-    if unit == CONSOLE:  # nothing is lost or late without it
+    """Whether no other host runs the same unit."""
+    if unit == CONSOLE:  # without it nothing is lost or late
         return False
     if unit in _SINGLE_UNITS or unit == fleet.database.service:
         return True

@@ -1,7 +1,7 @@
-"""What can be wrong with a cluster: numbered rules, each a pure function of the cluster's view, in one list.
+"""The rules for a cluster: numbered, each a pure function of the cluster's view, in one list.
 
-The numbers stand in ``docs/reference/commands.md`` and never change; the codes of a rule have a page each in
-``docs/runbooks``. Not in the list is the finding that replaces all of them: that no broker answers
+The numbers are documented in ``docs/reference/commands.md`` and never change; each code of a rule has a page in
+``docs/runbooks``. The list does not include the finding that replaces all others: that no broker answers
 (:func:`obsctl.checks.kafka.rules.brokers.unreachable`).
 """
 
@@ -14,7 +14,7 @@ from obsctl.checks.kafka.rules import access, brokers, disks, followers, leaders
 from obsctl.checks.kafka.view import ClusterView
 from obsctl.core.report import Finding
 
-#: What a rule is about; a command judges by the rules of some subjects.
+#: The subjects of rules; each command uses the rules of some subjects.
 Subject = Literal["brokers", "quorum", "replicas", "topics", "leaders", "disks", "access", "rights"]
 
 
@@ -93,6 +93,6 @@ def rules_of(*subjects: Subject) -> tuple[Rule, ...]:
 
 
 def judged_by(rules: Iterable[Rule], view: ClusterView) -> Iterator[Finding]:
-    """Yield what the rules find, one rule after the other."""
+    """Yield the findings of the rules, one rule after the other."""
     for rule in rules:
         yield from rule.judge(view)

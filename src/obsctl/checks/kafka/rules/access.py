@@ -1,4 +1,4 @@
-"""Which brokers do not let us in, and what they do not let us see: neither is down or missing, it is not known."""
+"""Brokers that refuse our connection, and resources that we may not see: neither are known to be down or missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from obsctl.checks.kafka.snapshot import (
 from obsctl.checks.kafka.view import ClusterView, named
 from obsctl.core.report import Finding, Severity
 
-#: What stays unknown without a right, by resource and operation.
+#: What is unknown without a right, by resource and operation.
 _UNSEEN = {
     ("cluster", "Describe"): "the controllers, the log directories, reassignments and groups that are not named here",
     ("topic", "Describe"): "whether they exist and how they are, and all other topics that are hidden in the same way",
@@ -35,7 +35,7 @@ _UNSEEN = {
 
 
 class _Bar(NamedTuple):
-    """What to say of brokers that do not let us in for one reason."""
+    """The finding's texts for brokers that refuse us for one reason."""
 
     code: str
     severity: Severity
@@ -43,7 +43,7 @@ class _Bar(NamedTuple):
 
 
 def barred(view: ClusterView) -> Iterator[Finding]:
-    """One finding for each way in which brokers that answer do not let us in."""
+    """One finding for each reason why brokers that answer refuse us."""
     found: dict[str, list[Broker]] = {}
     for broker in view.seen.brokers:
         if broker.barred:
@@ -64,7 +64,7 @@ def barred(view: ClusterView) -> Iterator[Finding]:
 
 
 def unseen(view: ClusterView) -> Iterator[Finding]:
-    """What our user has no right to see, with the command that gives it."""
+    """Resources that our user has no right to see, with the command that grants the right."""
     for right in view.seen.denied:
         what = f"{right.resource}s {named(list(right.names))}" if right.names else f"the {right.resource}"
         yield Finding(
@@ -168,7 +168,7 @@ _BARS = {
     CLEAR: _Bar("KAFKA_TLS_NOT_SPOKEN", Severity.UNKNOWN, _without_tls),
     UNTRUSTED: _Bar("KAFKA_CERT_UNTRUSTED", Severity.UNKNOWN, _authority),
     NAME: _Bar("KAFKA_CERT_NAME", Severity.UNKNOWN, _name),
-    # Not only ours: every client that looks at certificates is kept out.
+    # This concerns not only us: every client that checks certificates fails.
     EXPIRED: _Bar("KAFKA_CERT_EXPIRED", Severity.CRITICAL, _dates),
     CERTIFICATE: _Bar("KAFKA_CLIENT_CERT_REFUSED", Severity.UNKNOWN, _own_certificate),
     LOGIN: _Bar("KAFKA_LOGIN_REFUSED", Severity.UNKNOWN, _user),

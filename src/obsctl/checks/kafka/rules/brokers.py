@@ -14,7 +14,7 @@ _UNIT = "systemctl status kafka; journalctl -u kafka -n 50"
 
 
 def unreachable(view: ClusterView) -> Finding:
-    """Return the only finding about a cluster of which no broker answers."""
+    """Return the only finding about a cluster if no broker answers."""
     brokers = view.seen.brokers
     reasons = {f"broker/{broker.node_id}": f"{broker.address}: {broker.failure}" for broker in brokers}
     words = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
@@ -39,7 +39,7 @@ def unreachable(view: ClusterView) -> Finding:
 
 
 def down(view: ClusterView) -> Iterator[Finding]:
-    """Each broker that does not answer, with what it holds; one that does not let us in is not down."""
+    """Each broker that does not answer, with its replicas; one that refuses our connection is not down."""
     for broker in view.seen.brokers:
         if broker.answered or broker.barred:
             continue
@@ -67,7 +67,7 @@ def down(view: ClusterView) -> Iterator[Finding]:
 
 
 def _hint(view: ClusterView, broker: Broker) -> str:
-    """Return what to look at first: it depends on how the broker is silent."""
+    """Return what to check first, which depends on the kind of silence."""
     host = view.fleet.host(broker.host)
     if broker.silence == UNNAMED:
         return (
@@ -87,7 +87,7 @@ def _hint(view: ClusterView, broker: Broker) -> str:
 
 
 def fenced(view: ClusterView) -> Iterator[Finding]:
-    """Each broker that answers, and that the others do not list."""
+    """Each broker that answers but that the others do not list."""
     for broker in view.answered:
         if not broker.registered:
             yield Finding(
@@ -119,7 +119,7 @@ def one_cluster(view: ClusterView) -> Iterator[Finding]:
 
 
 def unknown(view: ClusterView) -> Iterator[Finding]:
-    """Brokers that the cluster lists and the inventory does not: nobody asks them, and their replicas are not seen."""
+    """Brokers that the cluster lists but the inventory does not: their own answers and replicas are missing."""
     known = {broker.node_id for broker in view.seen.brokers}
     for node, address in sorted(view.seen.listed.items()):
         if node in known:

@@ -8,13 +8,13 @@ from obsctl.checks.kafka.snapshot import LogDir
 from obsctl.checks.kafka.view import ClusterView
 from obsctl.core.report import Finding, Severity
 
-#: Share of a broker's log directory that is still free.
+#: Reported free shares of a broker's log directory.
 DISK_WARNING = 0.15
 DISK_CRITICAL = 0.05
 
 
 def offline(view: ClusterView) -> Iterator[Finding]:
-    """Log directories that a broker has given up."""
+    """Log directories that a broker has taken offline."""
     for broker in view.seen.brokers:
         for directory in broker.log_dirs:
             if not directory.healthy:
@@ -50,7 +50,7 @@ def low(view: ClusterView) -> Iterator[Finding]:
 
 
 def free_share(directory: LogDir) -> float | None:
-    """Return which share of the directory's volume is free (0 to 1), ``None`` where the broker does not report it."""
+    """Return the free share of the directory's volume (0 to 1); ``None`` if the broker does not report it."""
     if not directory.total_bytes or directory.usable_bytes is None:
         return None
     return directory.usable_bytes / directory.total_bytes

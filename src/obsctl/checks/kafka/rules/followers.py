@@ -12,8 +12,8 @@ from obsctl.checks.kafka.view import ClusterView, brokers, named
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.login import connect_command
 
-#: Records have waited for so long, in seconds, when a replica that has not moved is stuck. A fetcher that met an error
-#: pauses for one second.
+#: A replica that has not advanced although records have waited for this long is stuck, seconds. A fetcher pauses for
+#: one second after an error.
 STUCK_S = 1.0
 
 
@@ -25,7 +25,7 @@ def stuck_watermark(view: ClusterView) -> Iterator[Finding]:
     names = [p.name for p in hit]
     blocking = {node for p in hit for node in p.isr if _holds_back(p, node)}
     waiting = sum(_waiting(p) for p in hit)
-    # A follower may have all records, and not have asked for the next: then its leader counts it as behind.
+    # A follower may have all records but not have fetched again: then its leader counts it as behind.
     followers = {node for p in hit for node in p.isr if node != p.leader}
     who = brokers(blocking) if blocking else f"one of {brokers(followers)}" if followers else "a replica"
     wait = "record waits" if waiting == 1 else "records wait"
@@ -44,7 +44,7 @@ def stuck_watermark(view: ClusterView) -> Iterator[Finding]:
 
 
 def stuck_followers(view: ClusterView) -> Iterator[Finding]:
-    """Brokers that answer, and do not fetch what their leaders have."""
+    """Brokers that answer, but do not fetch what their leaders have."""
     for broker in view.answered:
         node = broker.node_id
         hit = [p for p in view.partitions if follower_is_stuck(p, node)]
@@ -82,7 +82,7 @@ def follower_is_stuck(partition: Partition, node: int) -> bool:
 
 
 def follower_catches_up(partition: Partition, node: int) -> bool:
-    """Return whether the replica on this broker is behind its leader and moves."""
+    """Return whether the replica on this broker is behind its leader and advances."""
     first, later = partition.leo.get(node), partition.later
     if first is None or later is None or first >= _head(partition):
         return False
@@ -90,7 +90,7 @@ def follower_catches_up(partition: Partition, node: int) -> bool:
 
 
 def _settled(partition: Partition) -> Sample | None:
-    """Return the later look, if it was late enough and the leader was there for both."""
+    """Return the later look, if it was late enough and the leader answered both."""
     later = partition.later
     if later is None or later.after_s < STUCK_S or partition.leader is None:
         return None
@@ -107,7 +107,7 @@ def _waiting(partition: Partition) -> int:
 
 
 def _holds_back(partition: Partition, node: int) -> bool:
-    """Return whether a replica is why the high watermark does not move: it has no more than that, or is not known."""
+    """Return whether a replica holds back the high watermark: its log ends there, or its end is not known."""
     end = partition.later.leo.get(node) if partition.later is not None else None
     return end is None or end <= (partition.hw or 0)
 
@@ -121,7 +121,7 @@ def _what_now(view: ClusterView, suspects: set[int]) -> str:
 
 
 def _reach(view: ClusterView, node: int) -> str:
-    """Return the command that tells whether a broker reaches the others."""
+    """Return the command that shows whether a broker reaches the others."""
     others = [broker.address for broker in view.seen.brokers if broker.node_id != node]
     reach = "; ".join(connect_command(*address.rsplit(":", 1)) for address in others)
     return view.on(node, f"{reach + '; ' if reach else ''}journalctl -u kafka -n 50")

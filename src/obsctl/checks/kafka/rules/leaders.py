@@ -8,12 +8,12 @@ from obsctl.checks.kafka.snapshot import Partition
 from obsctl.checks.kafka.view import ClusterView, leaders_of
 from obsctl.core.report import Finding, Severity
 
-#: A broker leads more than this multiple of its fair share before it is reported.
+#: A broker is reported if it leads more than this multiple of its fair share.
 LEADER_SKEW = 1.5
 
 
 def skew(view: ClusterView) -> Iterator[Finding]:
-    """A broker that leads clearly more than its share, where moving leaders back would help."""
+    """A broker that leads clearly more than its share, if moving leaders back would help."""
     live = [broker.node_id for broker in view.answered if broker.registered]
     led = [p for p in view.partitions if p.leader is not None]
     if view.stale or len(live) < 2 or not led:
@@ -35,5 +35,5 @@ def skew(view: ClusterView) -> Iterator[Finding]:
 
 
 def is_preferred(partition: Partition) -> bool:
-    """Return whether the partition is led by its first replica."""
+    """Return whether the partition's first replica leads it."""
     return bool(partition.replicas) and partition.leader == partition.replicas[0]

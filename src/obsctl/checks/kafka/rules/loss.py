@@ -1,4 +1,4 @@
-"""What it would mean to lose some nodes now, as ``kafka whatif`` asks."""
+"""What the loss of some nodes would mean now, for ``kafka whatif``."""
 
 from __future__ import annotations
 

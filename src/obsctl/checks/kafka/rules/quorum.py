@@ -33,7 +33,7 @@ def voters(view: ClusterView) -> Iterator[Finding]:
 
 
 def no_controller(view: ClusterView) -> Iterator[Finding]:
-    """No answer from a controller: with a majority gone that is proved, else it is not known."""
+    """No answer from a controller: if most voters are down it is proved that there is none, else it is unknown."""
     seen = view.seen
     refused = any(right.resource == "cluster" for right in seen.denied)
     if seen.quorum is not None or refused or any(fault.code == "KAFKA_QUORUM_UNREADABLE" for fault in seen.errors):

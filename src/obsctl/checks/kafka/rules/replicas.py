@@ -1,7 +1,6 @@
 """Leaders and in-sync replicas, judged only from current metadata.
 
-One finding names all partitions that share a fault: at night people read one line with twelve names, but not twelve
-lines.
+One finding names all partitions with the same fault: one line with twelve names is easier to read than twelve lines.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ def below_min_isr(view: ClusterView) -> Iterator[Finding]:
 
 
 def at_min_isr(view: ClusterView) -> Iterator[Finding]:
-    """Partitions that a further failure stops. Where all that are asked for are in sync, the topic is to blame."""
+    """Partitions that one more failure would stop. If all replicas are in sync, the topic's settings are the cause."""
     hit = [p for p in _led(view) if p.missing and p.effective_min_isr is not None and len(p.isr) == p.effective_min_isr]
     yield from _shared(
         view,
@@ -81,7 +80,7 @@ def at_min_isr(view: ClusterView) -> Iterator[Finding]:
 
 
 def under_replicated(view: ClusterView) -> Iterator[Finding]:
-    """Partitions with a replica that is not in sync and should be."""
+    """Partitions with a replica that should be in sync and is not."""
     yield from _shared(
         view,
         [p for p in _led(view) if p.missing],

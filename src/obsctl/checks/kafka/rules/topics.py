@@ -1,6 +1,6 @@
 """Every topic against the inventory: whether it survives the loss of one broker, and how long records are kept.
 
-A topic of the inventory or of Kafka itself has findings of its own; of the others, one finding names all of a kind.
+A topic of the inventory or of Kafka itself has its own findings; other topics share one finding for each kind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from obsctl.core.report import Finding, Severity
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
-#: So many partitions are written out in the command that gives them replicas; more are a file.
+#: The most partitions that the command for more replicas contains; for more it takes a file.
 _WRITTEN_OUT = 6
 
 
@@ -23,8 +23,8 @@ class Weakness(NamedTuple):
 
     Attributes:
         short: in a few words, for a column.
-        what: the same as the end of a sentence that begins with the topic's name.
-        hint: the command for this topic alone.
+        what: the rest of a sentence that begins with the topic's name.
+        hint: the command for this topic only.
     """
 
     code: str
@@ -36,7 +36,7 @@ class Weakness(NamedTuple):
 
 
 def missing(view: ClusterView) -> Iterator[Finding]:
-    """Topics of the inventory that do not exist; one that we may not see is no such topic, and no proof."""
+    """Topics of the inventory that do not exist; topics that we may not see do not count."""
     if view.stale:
         return
     for topic in view.fleet.kafka.topics:
@@ -144,7 +144,7 @@ def _replicas(view: ClusterView, name: str, partitions: Sequence[Partition]) -> 
 
 
 def _more_replicas(view: ClusterView, name: str, thin: Sequence[Partition], wanted: int) -> str:
-    """Return the command that gives partitions more replicas, their first one staying the preferred leader."""
+    """Return the command that gives partitions more replicas; their first one stays the preferred leader."""
     live = [broker.node_id for broker in view.answered if broker.registered]
     if len(thin) > _WRITTEN_OUT or len(live) < wanted:
         return (
@@ -154,7 +154,7 @@ def _more_replicas(view: ClusterView, name: str, thin: Sequence[Partition], want
     entries = []
     for p in thin:
         at = live.index(p.replicas[0]) if p.replicas[0] in live else 0
-        # Round from the first replica on, so that the copies do not all go to one broker.
+        # In turn, starting after the first replica, so that the copies do not all go to one broker.
         others = [node for node in [*live[at:], *live[:at]] if node not in p.replicas]
         after = ",".join(map(str, [*p.replicas, *others][:wanted]))
         entries.append(f'{{"topic":"{name}","partition":{p.partition},"replicas":[{after}]}}')
@@ -165,7 +165,7 @@ def _more_replicas(view: ClusterView, name: str, thin: Sequence[Partition], want
 
 
 def _too_high(view: ClusterView, name: str, partitions: Sequence[Partition]) -> Iterator[Weakness]:
-    """A topic all of whose replicas must be in sync for a write; with one replica, that is the weakness."""
+    """A topic for whose writes all replicas must be in sync; with one replica, having only one is the weakness."""
     hit = [p for p in partitions if p.min_isr is not None and p.min_isr >= len(p.replicas) > 1]
     if not hit:
         return
@@ -198,7 +198,7 @@ def _too_low(view: ClusterView, name: str, first: Partition, min_isr: int | None
 
 
 def _retention(view: ClusterView, name: str, first: Partition, settings: TopicSettings) -> Iterator[Weakness]:
-    """A topic of the inventory that keeps its records for less time than that says."""
+    """A topic of the inventory with a shorter retention than the inventory specifies."""
     wanted = _wanted(view, name, "retention.ms", view.fleet.kafka.retention_ms)
     kept = settings.retention_ms
     if first.internal or not view.is_ours(first) or wanted is None or kept is None or kept < 0:
@@ -218,7 +218,7 @@ def _retention(view: ClusterView, name: str, first: Partition, settings: TopicSe
 
 
 def _wanted(view: ClusterView, name: str, setting: str, default: int | None) -> int | None:
-    """Return what the inventory specifies a topic's setting to be, ``None`` where it does not say a number."""
+    """Return the inventory's value of a topic's setting; ``None`` if it has no number."""
     configs = _configs(view, name)
     try:
         return int(configs[setting]) if setting in configs else default
