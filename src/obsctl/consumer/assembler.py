@@ -1,7 +1,7 @@
 """Makes a batch of records: each one parsed into its row, or into the quarantine with a reason.
 
-Where the native module is used, it makes the rows of nearly all records, and the others come here. Both give the same
-batch; what is written here is the reference.
+If the native module is used, it makes the rows of nearly all records, and only the others are parsed here. Both give
+the same batch; this code is the reference.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 
 class _Stream(NamedTuple):
-    """What lines of one log in one format have in common.
+    """What lines of the same log and format have in common.
 
     Attributes:
-        file: the record's ``log.file`` where the input has several logs; else None.
+        file: the record's ``log.file`` if the input has several logs; otherwise None.
         begun: see :func:`identity.of_origin`.
-        parse: None for a format that is not known.
+        parse: None for an unknown format.
     """
 
     host: str
@@ -43,7 +43,7 @@ class _Stream(NamedTuple):
 
 
 class _Judged:
-    """What became of records, by identity: of equal ones the first. Tests are counted only."""
+    """Parsed and refused records, by identity; of equal ones the first. Tests are only counted."""
 
     __slots__ = ("access", "errors", "quarantined", "tests")
 
@@ -55,10 +55,10 @@ class _Judged:
 
 
 class _Parts(NamedTuple):
-    """What a batch is made of: the access lines sorted, their latest time by source id, and the rest.
+    """The parts of a batch: the access lines, sorted, their latest time by source id, and the rest.
 
     Attributes:
-        native: records that the native module read.
+        native: how many records the native module read.
     """
 
     found: _Judged
@@ -71,7 +71,7 @@ class Assembler:
     """Makes batches of records."""
 
     def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies, native: Native | None = None) -> None:
-        """Take what lines are read with; without ``native`` all of them are read here."""
+        """Prepare the parsers; without ``native`` all lines are read here."""
         self._formats = formats
         self._proxies = proxies if proxies else None
         self._native = native
@@ -80,7 +80,7 @@ class Assembler:
     def assemble(
         self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source], expected: Mapping[TopicPartition, int]
     ) -> Batch:
-        """Parse records into a batch; what is no line of its format is quarantined in it, and tests are counted only.
+        """Parse records into a batch; records that cannot be parsed are quarantined in it, and tests only counted.
 
         Args:
             runs: records in the order of their offsets within each partition.
@@ -112,7 +112,7 @@ class Assembler:
         return _Parts(found, access, _newest({}, access, {sources[run.part].source_id for run in runs}), 0)
 
     def _by_native(self, runs: Sequence[Run], sources: Mapping[TopicPartition, Source]) -> _Parts | None:
-        """Return the same by the native module; None without one, and where it failed."""
+        """Return the parts made by the native module; None without one, or if it failed."""
         native = self._native
         if native is None:
             return None
@@ -130,19 +130,19 @@ class Assembler:
             if native.failed(error):
                 log.exception("the native module failed; its batch is read in Python")
             return None
-        # A copy: the lines may be made later, when the reader has dropped a partition that was taken away.
+        # A copy, because the lines may be made later, when the reader may have dropped a revoked partition.
         held = {run.part: sources[run.part] for run in runs}
         lines = EncodedLines(rows.arrays, rows.line_ids, rows.minutes, lambda: self._by_python(runs, held).access)
         return _Parts(found, lines, rows.newest, rows.records)
 
     def _judge(self, run: Run, source: Source, records: Iterable[tuple[int, bytes | None]], found: _Judged) -> None:
-        """Sort a run's records, given with their offsets, by what becomes of them."""
+        """Sort a run's records, given with their offsets, into lines, quarantined records and tests."""
         access = found.access
         for offset, value in records:
             try:
                 line = self._read(value, source, run.part, offset)
             except Exception as error:
-                # A fault of this program. No single record may end the process: it would meet it again at once.
+                # A bug of this program. A single record must not end the process, which would read it again at once.
                 log.exception("a record could not be processed", extra={"partition": run.part, "offset": offset})
                 line_id = identity.of_record(source.cluster_id, *run.part, offset, value or b"")
                 line = _refuse(line_id, source.source_id, offset, "", "", "internal", type(error).__name__, value)
@@ -159,18 +159,19 @@ class Assembler:
     def _read(
         self, value: bytes | None, source: Source, part: TopicPartition, offset: int
     ) -> Line | Quarantined | None:
-        """Return what becomes of a record; None for a request of a test of an alert rule, which is nobody's."""
+        """Return the line or the quarantined record; None for a request of a rule test, which is not stored."""
         source_id = source.source_id
         host, fields, file, begun, parse = self._stream
         try:
             envelope = record.decode(value or b"")
-            # Most often the line is of the same stream as the one before it.
+            # Most lines are of the same stream as the previous one.
             if (
                 envelope.host.name != host
                 or envelope.fields != fields
                 or (file is not None and envelope.log.file != file)
             ):
-                # Lines of encoded rows are read again by the writer's thread, so none may rely on the other's stream.
+                # The writer's thread reads lines of encoded rows again, so the two threads must not share the current
+                # stream.
                 stream = self._stream_of(envelope.host.name, envelope.fields, envelope.log)
                 host, fields, file, begun, parse = self._stream = stream
         except record.UNREADABLE as error:
@@ -224,7 +225,7 @@ def _refuse(  # noqa: PLR0917  the order of Quarantined
 
 
 def _newest(known: Mapping[int, str], lines: Sequence[Line], source_ids: Collection[int]) -> dict[int, str]:
-    """Return the latest time of each source: of those known already, and of sorted lines, from their end."""
+    """Return the latest time of each source, from the known times and the end of the sorted lines."""
     newest = dict(known)
     left = set(source_ids)
     for line in reversed(lines):

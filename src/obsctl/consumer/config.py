@@ -18,12 +18,12 @@ from obsctl.core.kafka_section import KafkaSection
 from obsctl.core.settings import Name, Network, Section
 from obsctl.store.settings import Database
 
-#: Beyond this the brokers and the database have more to do than the workers.
+#: With more workers, the brokers and the database are the bottleneck.
 MOST_PROCESSES = 8
 
 
 class Topics(Section, frozen=True, kw_only=True):
-    """Which topics are read, and where copies of refused records go."""
+    """The topics of lines, and the topic for copies of refused records."""
 
     access: Name
     error: Name
@@ -34,9 +34,9 @@ class Kafka(KafkaSection, frozen=True, kw_only=True):
     """How to reach the brokers and take part in the group.
 
     Attributes:
-        instance: identity of this member over restarts (``group.instance.id``), unique in the group. With it a
-            restart within the session time-out takes its partitions back without a rebalance. Empty: none.
-        session_timeout_ms: after this silence the others take a dead member's partitions over.
+        instance: identity of this member over restarts (``group.instance.id``), unique in the group. With it a member
+            that restarts within the session timeout gets its partitions back without a rebalance. Empty: none.
+        session_timeout_ms: after this time without a heartbeat the other members take over a dead member's partitions.
     """
 
     group: Name
@@ -53,7 +53,7 @@ class BatchLimits(Section, frozen=True, kw_only=True):
 
 
 class Health(Section, frozen=True, kw_only=True):
-    """Where the process answers for itself: ``/health`` (JSON) and ``/metrics`` (Prometheus)."""
+    """Where the process serves ``/health`` (JSON) and ``/metrics`` (Prometheus)."""
 
     address: Name
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -63,13 +63,13 @@ class Config(Section, frozen=True, kw_only=True):
     """The whole file.
 
     Attributes:
-        retention_days: whole UTC days that are kept; day partitions before them are dropped.
+        retention_days: how many whole UTC days are kept; older day partitions are dropped.
         trusted_proxies: networks whose ``X-Forwarded-For`` is believed; by default none.
-        error_log_timezone: the zone of nginx's error lines, which carry none themselves (an IANA name).
+        error_log_timezone: the zone of nginx's error lines, which do not contain one (an IANA name).
         drain_seconds: how long a stop, or a partition's hand-over, waits for the lines in flight.
-        processes: workers that share the partitions; 0 for one a core of this machine.
+        processes: number of workers that share the partitions; 0 for one per core of this machine.
         native: whether records are read by the native module where it is installed.
-        stuck_seconds: a worker that is silent, or stores nothing although it could, for so long is replaced.
+        stuck_seconds: a worker that sends no report, or stores nothing although it could, for this long is replaced.
     """
 
     kafka: Kafka
@@ -89,12 +89,12 @@ class Config(Section, frozen=True, kw_only=True):
         return self.processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
 
     def of_worker(self, number: int) -> Config:
-        """Return what a worker works with: all the same, but each is a member of the group for itself."""
+        """Return a worker's configuration: the same, but with a group instance id of its own."""
         instance = f"{self.kafka.instance}.{number}" if self.kafka.instance else ""
         return msgspec.structs.replace(self, kafka=msgspec.structs.replace(self.kafka, instance=instance))
 
     def proxy_networks(self) -> tuple[Network, ...]:
-        """Return ``trusted_proxies`` as networks; a single address is a network of one."""
+        """Return ``trusted_proxies`` as networks; a single address becomes a network of one address."""
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
 
 

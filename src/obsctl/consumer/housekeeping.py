@@ -1,4 +1,4 @@
-"""Work beside the stream, with a store connection of its own: day partitions, retention, dead letters."""
+"""Work besides reading lines, with its own connection to the store: day partitions, retention, dead letters."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from obsctl.store.interface import DeadLetter, Store, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
-#: Partitions are made days ahead, so an hour is often enough; refused records should be seen within a minute.
+#: Day partitions are created days ahead, so an hourly upkeep is enough; refused records should be seen within a
+#: minute.
 _UPKEEP_S = 3600.0
-#: How long after midnight (UTC) the upkeep begins: the server's clock shall have passed it as well.
+#: How long after midnight (UTC) the upkeep begins, so that the server's clock has passed midnight as well.
 _AFTER_MIDNIGHT_S = 5.0
 _LETTERS_S = 60.0
 _LETTERS_AT_ONCE = 100
@@ -28,7 +29,7 @@ _FLUSH_S = 30.0
 
 
 class Housekeeping:
-    """Runs the upkeep, at once, hourly and at each new day, and sends dead letters when due; in a thread of its own."""
+    """Runs the upkeep at the start, hourly and on each new day, and sends dead letters when due, in its own thread."""
 
     def __init__(self, store: Store, kafka: Kafka, telemetry: Telemetry) -> None:
         self._store = store
@@ -42,7 +43,7 @@ class Housekeeping:
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._telemetry.trouble(
             "upkeep",
             "the tables have not been checked yet; no line is stored before today's partitions are known to exist",
@@ -51,15 +52,15 @@ class Housekeeping:
         self._thread.start()
 
     def ready(self) -> bool:
-        """Return whether today has its partitions: no row may be stored before that."""
+        """Return whether today's partitions exist: before that no row may be stored."""
         return self._ready.is_set()
 
     def letters_due(self) -> None:
-        """Have the dead letters sent that are due."""
+        """Have the due dead letters sent."""
         self._woken.set()
 
     def stop(self, timeout: float) -> None:
-        """End the thread, waiting at most ``timeout`` seconds for what it is doing."""
+        """End the thread, waiting at most ``timeout`` seconds for its current work."""
         self._stop.set()
         self._woken.set()
         if self._thread.is_alive():
@@ -84,7 +85,7 @@ class Housekeeping:
         self._store.close()
 
     def _upkeep(self) -> bool:
-        """Do the upkeep; return whether nothing of it is left to do."""
+        """Do the upkeep; return whether it is complete."""
         try:
             upkeep = self._store.upkeep()
         except StoreUnavailableError as error:
@@ -106,7 +107,7 @@ class Housekeeping:
                 log.warning("table maintenance is blocked", extra={"tables": upkeep.busy, "hint": _BUSY_HINT})
             return False
         if not upkeep.done and self._failed:
-            return False  # another process is at it, or a statement of ours that timed out: no proof that it is done
+            return False  # another process, or a timed-out statement of ours, is still at it: no proof that it is done
         self._telemetry.clear("upkeep")
         if upkeep.done:
             self._telemetry.beyond = dict(upkeep.beyond)
@@ -119,7 +120,7 @@ class Housekeeping:
         return True
 
     def _send_letters(self) -> None:
-        """Send every letter that is due; those that no broker accepts stay due."""
+        """Send every due letter; those that no broker accepts stay due."""
         try:
             while letters := self._store.dead_letters(_LETTERS_AT_ONCE):
                 accepted = self._produce(letters)
@@ -140,17 +141,17 @@ class Housekeeping:
                 | {
                     "acks": "all",
                     "delivery.timeout.ms": int(_FLUSH_S * 1000) - 5000,
-                    "message.max.bytes": 64 * 2**20,  # the broker's own limit decides
+                    "message.max.bytes": 64 * 2**20,  # only the broker's limit counts
                 }
             )
         accepted, too_large = self._offer(letters, whole=True)
         if too_large:
-            # The quarantine row is the record; a copy that no broker takes must not block those after it.
+            # The row in the quarantine is what matters; a copy that no broker accepts must not block later ones.
             accepted += self._offer(too_large, whole=False)[0]
         return accepted
 
     def _offer(self, letters: list[DeadLetter], *, whole: bool) -> tuple[list[DeadLetter], list[DeadLetter]]:
-        """Send the letters, with their values or with the headers alone; return those accepted and those too large."""
+        """Send the letters, with their values or only with headers; return the accepted ones and the too large ones."""
         assert self._producer is not None  # noqa: S101 - _produce made it
         accepted: list[DeadLetter] = []
         too_large: list[DeadLetter] = []
@@ -178,7 +179,8 @@ class Housekeeping:
 def seconds_to_upkeep(now: datetime.datetime) -> float:
     """Return how long the next upkeep may wait (seconds).
 
-    At the latest until the next day begins: then the retention ends for a day, and its lines must find no partition.
+    At the latest until the next day begins: then a day's retention ends, and its lines must have no partition any
+    more.
 
     Args:
         now: the UTC time.

@@ -1,4 +1,4 @@
-"""The consumer's batches by the native module (:mod:`obsctl.lines.native`): from records to rows and roll-ups."""
+"""Makes batches with the native module (:mod:`obsctl.lines.native`): from records to rows and roll-ups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTICE = "native module"
 
 
 class _Batch(Protocol):
-    """What the module offers; see ``native/src/lib.rs``."""
+    """The module's class; see ``native/src/lib.rs``."""
 
     def clear(self) -> None: ...
     def take(self, values: list[bytes | None], first: int, source: int, /) -> list[int]: ...
@@ -38,7 +38,7 @@ class Encoded(NamedTuple):
     Attributes:
         arrays, line_ids, minutes: see :class:`obsctl.store.encoded.EncodedLines`.
         newest: the latest time by source id.
-        records: how many the module took.
+        records: how many records the module read.
     """
 
     arrays: bytes
@@ -48,7 +48,8 @@ class Encoded(NamedTuple):
     records: int
 
 
-#: Judges the records of a run at these places, and returns the access lines among them, of equal ones the first.
+#: Reads the records of a run at these indexes in Python, and returns the access lines among them, of equal ones the
+#: first.
 Judge = Callable[[Run, Sequence[int]], Sequence[AccessLine]]
 
 
@@ -76,10 +77,10 @@ class Native:
 
         Args:
             runs, sources: as for :meth:`obsctl.consumer.assembler.Assembler.assemble`.
-            judge: called with those records that the module leaves, in the order of the runs.
+            judge: called with the records that the module does not read, in the order of the runs.
 
         Raises:
-            One of :attr:`failures`; the batch is then to be made in Python, and :meth:`failed` to be called.
+            One of :attr:`failures`; the batch must then be made in Python, and :meth:`failed` called.
         """
         batch = self._batch
         batch.clear()
@@ -89,7 +90,7 @@ class Native:
             source_id = sources[run.part].source_id
             left = batch.take(run.values, run.first, source_id)
             lines = judge(run, left) if left else ()
-            for line, row in zip(lines, arrays(lines).split(b"\n"), strict=False):  # behind the last one stands nothing
+            for line, row in zip(lines, arrays(lines).split(b"\n"), strict=False):  # nothing follows the last one
                 record = number + line.kafka_offset - run.first
                 batch.give(record, row + b"\n", line.line_id, source_id)
                 given[record] = line
@@ -105,7 +106,7 @@ class Native:
         return Encoded(rows, line_ids, minutes, newest, number - left_over)
 
     def failed(self, error: BaseException) -> bool:
-        """Count a fault, and begin again with an unused object; return whether this fault is news."""
+        """Count a fault, and replace the module's object with a new one; return whether this fault is new."""
         self._batch = self._make()
         return self._telemetry.native_fault(NOTICE, f"a batch was read in Python: {error!r}", INTERNAL_ERROR_HINT)
 
@@ -113,10 +114,10 @@ class Native:
 def find(
     formats: Mapping[str, Parse], proxies: TrustedProxies, telemetry: Telemetry, *, wanted: bool = True
 ) -> Native | None:
-    """Return the module if it can be used, and note in the telemetry who reads the records, and why.
+    """Return the module if it can be used, and record in the telemetry what reads the records, and why.
 
     Args:
-        wanted: False where the configuration says ``native: false``.
+        wanted: False if the configuration says ``native: false``.
     """
     native, telemetry.read_by = chosen(lambda: Native(formats, proxies, telemetry), wanted=wanted)
     return native

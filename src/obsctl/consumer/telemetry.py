@@ -1,4 +1,4 @@
-"""What a consumer process knows about itself: counters and states, written by its threads, sent as a report."""
+"""Counters and states of a consumer process, updated by its threads and sent as a report."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from obsctl.store.interface import Outcome
 SECONDS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Upper bounds of the buckets of batch sizes (records).
 RECORDS_BOUNDS = (1.0, 10.0, 100.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0, 50_000.0)
-#: For so long a notice is kept: something to know that nothing waits for.
+#: How long a notice is kept, seconds.
 _NOTICE_S = 24 * 3600.0
 #: A message and its hint are cut at this many characters: errors of drivers can hold whole statements.
 _TEXT_LENGTH = 500
-#: The hint to a trouble that only a change of this program ends.
+#: The hint for a trouble that only a fix of this program can end.
 INTERNAL_ERROR_HINT = "a bug in obsctl: report it with the traceback, journalctl -u obsctl-consumer -n 100"
 
 
 class Histogram(msgspec.Struct):
-    """How often a value fell into each bucket (the last one has no upper bound), and the sum of the values."""
+    """The number of values in each bucket (the last one has no upper bound), and their sum."""
 
     buckets: list[int]
     total: float = 0.0
@@ -39,7 +39,7 @@ class Histogram(msgspec.Struct):
         self.total += value
 
     def add(self, other: Histogram) -> None:
-        """Add what another one has counted in the same buckets."""
+        """Add another histogram with the same buckets."""
         self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
         self.total += other.total
 
@@ -60,7 +60,7 @@ def _sizes() -> Histogram:
 
 
 class Counters(msgspec.Struct):
-    """What was counted since the start of a process; the counts of several processes add up.
+    """Counts since the start of a process; those of several processes can be added.
 
     Attributes:
         test: signed requests, tests of alert rules and probes, which are stored nowhere.
@@ -91,7 +91,7 @@ class Counters(msgspec.Struct):
 
     @property
     def records(self) -> int:
-        """Records that went through, whatever became of them."""
+        """All processed records, whatever the result."""
         return self.stored + self.quarantined + self.known + self.test
 
     def add(self, other: Counters) -> None:
@@ -107,11 +107,11 @@ class Counters(msgspec.Struct):
 
 
 class PartitionState(msgspec.Struct, frozen=True):
-    """How far a partition is stored.
+    """The progress of a partition.
 
     Attributes:
-        next_offset: the first offset that is not stored; None while it is not known.
-        end: the next offset to be written; None if it is not known.
+        next_offset: the first offset that is not stored; None while unknown.
+        end: the next offset to be written; None if unknown.
     """
 
     topic: str
@@ -121,18 +121,18 @@ class PartitionState(msgspec.Struct, frozen=True):
 
     @property
     def lag(self) -> int | None:
-        """Records that are not stored yet, or None if that is not known."""
+        """Number of records that are not stored yet; None if unknown."""
         if self.next_offset is None or self.end is None:
             return None
         return max(self.end - self.next_offset, 0)
 
 
 class Report(msgspec.Struct):
-    """What a worker sends its supervisor.
+    """A worker's report to its supervisor.
 
     Attributes:
-        last_commit: when a batch was stored last (seconds since the epoch).
-        last_row: when a new row was stored last.
+        last_commit: when a batch was last stored (seconds since the epoch).
+        last_row: when a new row was last stored.
         newest_event: the latest event time stored, as UTC text; empty if none was.
         partitions: those assigned to the worker.
         read_by: what reads the records, for people: the native module, or Python and why.
@@ -160,7 +160,7 @@ class Telemetry:
         self.read_by = ""
         self.troubles: dict[str, Note] = {}
         self._notices: dict[str, Note] = {}
-        #: The partitions assigned to this process: the first offset that is not stored, None while it is not known.
+        #: The partitions assigned to this process, with the first offset that is not stored; None while unknown.
         self.positions: Mapping[TopicPartition, int | None] = {}
         self.beyond: dict[str, int] = {}
         self.dead_letters = 0
@@ -203,13 +203,13 @@ class Telemetry:
             self.counters.missing_offsets += offsets
 
     def native_fault(self, subject: str, message: str, hint: str) -> bool:
-        """Count a batch at which the native module failed, and note it; return whether that is news."""
+        """Count a batch on which the native module failed, and add a notice; return whether this is new."""
         with self._lock:
             self.counters.native_faults += 1
         return self.notice(subject, message, hint)
 
     def trouble(self, subject: str, message: str, hint: str = "") -> bool:
-        """Note that something is in the way (``database``, ``kafka``, ``topic/0``); return whether that is news."""
+        """Record a trouble with a subject (``database``, ``kafka``, ``topic/0``); return whether it is new."""
         with self._lock:
             before = self.troubles.get(subject)
             note = _note(message, hint, before.since if before else None)
@@ -217,15 +217,15 @@ class Telemetry:
             return before is None or before.message != note.message
 
     def clear(self, subject: str) -> bool:
-        """Note that a trouble is over; return whether there was one."""
+        """Record that a trouble is over; return whether there was one."""
         with self._lock:
             return self.troubles.pop(subject, None) is not None
 
     def notice(self, subject: str, message: str, hint: str = "", *, since: float | None = None) -> bool:
-        """Note what a person should know and nothing waits for; kept for a day. Return whether that is news.
+        """Add a notice, which is kept for a day; return whether it is new.
 
         Args:
-            since: when it happened, seconds since the epoch; None for now. What happened more than a day ago is none.
+            since: when it happened, seconds since the epoch; None for now. Events older than a day are ignored.
         """
         now = time.time()
         moment = now if since is None else min(since, now)

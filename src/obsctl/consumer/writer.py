@@ -1,8 +1,8 @@
 """The thread that stores: only it talks to the store, so that a slow or unavailable database never stops the polling.
 
-Tasks are done in the order given, and each until it succeeds: while the store is down the thread waits and
-retries. Results come back in the same order. It is safe to leave a task running whose partitions are lost: the store's
-fence decides.
+Tasks are done in order, and each is retried until it succeeds: while the store is down the thread waits and retries.
+Results come back in the same order. It is safe to leave a task running whose partitions are lost: the store's fence
+decides.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from obsctl.store.interface import FencedError, Position, Store, StoreUnavailabl
 
 log = logging.getLogger(__name__)
 
-#: Tasks given and not done. One is being stored while the next one is read; more would only take memory.
+#: The most unfinished tasks. One is being stored while the next one is read; more would only take memory.
 _DEPTH = 2
 
 
 class Stored(NamedTuple):
-    """A batch is stored. Its rows are released, which are most of the memory; only the offsets remain.
+    """A batch is stored. Its rows, most of its memory, are freed; only the offsets remain.
 
     Attributes:
         ends: the offset to read next, by partition.
@@ -38,20 +38,20 @@ class Stored(NamedTuple):
 
 
 class Fenced(NamedTuple):
-    """A batch was not stored, because the positions are not those it starts from."""
+    """A batch was not stored, because the positions in the store differ from those that it starts from."""
 
     parts: Sequence[TopicPartition]
 
 
 class Question(NamedTuple):
-    """Which partitions' positions are asked for: the cluster, and each one's topic id."""
+    """A query for partitions' positions: the cluster, and the topic id of each partition."""
 
     cluster_id: str
     topic_ids: Mapping[TopicPartition, str]
 
 
 class Positioned(NamedTuple):
-    """The positions that were asked for."""
+    """The requested positions."""
 
     question: Question
     positions: Mapping[TopicPartition, Position]
@@ -61,7 +61,7 @@ Result = Stored | Fenced | Positioned
 
 
 class Writer:
-    """Stores batches and reads positions in a thread of its own, which begins with the construction."""
+    """Stores batches and reads positions in its own thread, which starts with the construction."""
 
     def __init__(self, store: Store, telemetry: Telemetry) -> None:
         self._store = store
@@ -71,7 +71,7 @@ class Writer:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._available = True
-        #: When the task under way began; None between two.
+        #: When the present task began; None between two.
         self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
@@ -86,16 +86,16 @@ class Writer:
         self._give(batch)
 
     def ask(self, question: Question) -> None:
-        """Have positions read, after what was given before."""
+        """Have positions read, after all earlier tasks."""
         self._give(question)
 
     def busy_seconds(self) -> float:
-        """Return for how long the store has not answered the present task (seconds); 0 between two tasks."""
+        """Return how long the present task has been running (seconds); 0 between two tasks."""
         began = self._began
         return time.monotonic() - began if began is not None else 0.0
 
     def results(self) -> list[Result]:
-        """Take the results that are there."""
+        """Take the results so far."""
         with self._changed:
             taken = list(self._results)
             self._results.clear()
@@ -108,7 +108,7 @@ class Writer:
             return not self._tasks
 
     def stop(self, timeout: float) -> None:
-        """End the thread; a transaction under way is waited for, at most ``timeout`` seconds."""
+        """End the thread; wait for a running transaction, at most ``timeout`` seconds."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
@@ -125,7 +125,7 @@ class Writer:
         self._store.close()
 
     def _next(self) -> None:
-        """Wait for a task and do it. When this returns, nothing refers to its batch any more."""
+        """Wait for a task and do it. After this returns, nothing references its batch any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._tasks or self._stopping.is_set())
             if self._stopping.is_set():
@@ -139,7 +139,7 @@ class Writer:
             self._changed.notify_all()
 
     def _until_done(self, task: Batch | Question) -> Result | None:
-        """Do a task until it succeeds; None if the thread is to end before."""
+        """Do a task until it succeeds; return None if the thread must end before."""
         backoff = Backoff()
         while not self._stopping.is_set():
             self._began = time.monotonic()
@@ -149,7 +149,8 @@ class Writer:
                 if self._telemetry.trouble("database", str(error), error.hint):
                     log.warning("waiting for the database", extra={"error": str(error), "hint": error.hint})
             except Exception as error:
-                # A bug of this program. The batch is still in Kafka, so waiting loses nothing; to skip it would.
+                # A bug of this program. The batch is still in Kafka, so waiting loses nothing, while skipping it
+                # would.
                 self._telemetry.trouble("database", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
                 log.exception("storing failed because of a bug in this program; it is retried")
                 self._store.close()
@@ -161,8 +162,8 @@ class Writer:
             finally:
                 self._began = None
             self._set_available(False)
-            # A failed connection leaves reference cycles behind, with almost a megabyte of certificates in them, and a
-            # waiting worker makes too few objects for the garbage collector to run by itself.
+            # A failed connection leaves reference cycles with almost a megabyte of certificates, and a waiting worker
+            # creates too few objects for the garbage collector to run by itself.
             gc.collect()
             self._stopping.wait(backoff.delay())
         return None

@@ -1,1 +1,1 @@
-"""What a log line is: the shipper's record, the line's identity, its formats, the client's address."""
+"""Log lines: the shipper's record, the line's identity, its formats, the client's address."""

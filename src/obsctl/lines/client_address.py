@@ -1,4 +1,4 @@
-"""Who made the request: the peer, unless the peer is a proxy that we trust to say for whom it speaks."""
+"""The client of a request: the peer, unless the peer is a trusted proxy that names the client."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class TrustedProxies:
     """The proxies whose ``X-Forwarded-For`` is believed.
 
     Attributes:
-        networks: theirs.
+        networks: of these proxies.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self.networks = tuple(networks)
-        #: Whether an address is one of these proxies.
+        #: Returns whether an address is one of these proxies.
         self.trusts = lru_cache(maxsize=65_536)(self._is_trusted)
 
     def __bool__(self) -> bool:
@@ -28,9 +28,9 @@ class TrustedProxies:
     def client(self, peer: str, forwarded_for: str) -> str:
         """Return the client's address.
 
-        The list grows to the right, each proxy adding the peer it saw. So it is read from the right, and the first
-        address that is no trusted proxy is the client: what stands left of it, a client can invent. An entry that is
-        not an address ends the walk, because who wrote it cannot be trusted either.
+        Each proxy appends the peer that it saw. So the list is read from the right, and the first address that is not
+        a trusted proxy is the client: a client can forge everything to the left of it. An entry that is not an address
+        ends the search, because its writer cannot be trusted either.
 
         Args:
             peer: the address that the connection came from.
@@ -49,7 +49,7 @@ class TrustedProxies:
         return client
 
     def see_through(self, line: AccessLine) -> None:
-        """Put the client into a line that has its peer, and the peer as its proxy if it is another one."""
+        """Replace the peer in a line by the client; if that is another address, store the peer as its proxy."""
         peer = line.client_addr
         line.client_addr = self.client(peer, line.x_forwarded_for)
         if line.client_addr != peer:
@@ -64,9 +64,9 @@ class TrustedProxies:
 
 
 def _without_port(entry: str) -> str | None:
-    """Return an entry's address in its usual form (``[::1]:80`` and ``10.0.0.1:80`` occur); None if it is none.
+    """Return an entry's address without a port (``[::1]:80`` and ``10.0.0.1:80`` occur); None if it has none.
 
-    An address with a scope (``fe80::1%eth0``) says nothing on another machine, and the scope may be any text.
+    An address with a scope (``fe80::1%eth0``) means nothing on another machine, and the scope may be any text.
     """
     if "%" in entry:
         return None

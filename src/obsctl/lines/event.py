@@ -1,4 +1,4 @@
-"""One log line at its own timestamp, with what tells it from every other: what rules evaluate."""
+"""A log line with its timestamp and its identity, as alert rules evaluate it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Event(msgspec.Struct, gc=False):
     """One line.
 
     Attributes:
-        identity: the line's identity, 64 bits; a resend of the line has the same.
+        identity: 64 bits of the line's identity; a resend of the line has the same.
         time: seconds since the epoch, from the line.
-        mark: of a test of a rule, which no real window may count; empty for every other line.
+        mark: of a rule test, whose lines must not count in real windows; empty for every other line.
         line: the line, with the host that wrote it and, behind trusted proxies, the client.
     """
 

@@ -1,4 +1,4 @@
-"""Turns a Kafka record into its line, with the same parsers, client and identity as the stored rows."""
+"""Turns Kafka records into lines, with the same parsers, client and identity as the stored rows."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _CACHE_SIZE = 10_000
 
 
 class LineReader:
-    """Reads records; what cannot be read is counted here; the consumer quarantines it.
+    """Reads records; unreadable ones are only counted here, as the consumer quarantines them.
 
-    What somebody sends to look at the fleet is nobody's request, and no rule sees it.
+    Probes of the fleet are not people's requests, and no rule sees them.
 
     Args:
         proxies: those whose ``X-Forwarded-For`` is believed.
         error_log_timezone: IANA zone of the error logs' times, which do not name it.
-        native: whether :meth:`events` uses the native module where it is installed.
+        native: whether :meth:`events` uses the native module if it is installed.
 
     Attributes:
-        unreadable: records that could not be read.
+        unreadable: number of records that could not be read.
         read_by: what reads them, for people: the native module, or Python and why.
     """
 
@@ -41,7 +41,7 @@ class LineReader:
         self._native, self.read_by = chosen(partial(NativeReader, self._formats, proxies), wanted=native)
 
     def line(self, value: bytes) -> Line | None:
-        """Return the line of a record, or None where it cannot be read, or is a probe's or a test's."""
+        """Return the line of a record; None if it cannot be read, or is a probe's or a test's."""
         try:
             line, mark = self._parsed(record.decode(value))
         except (*record.UNREADABLE, KeyError):  # as in :meth:`event`
@@ -50,7 +50,7 @@ class LineReader:
         return None if mark else line
 
     def event(self, value: bytes) -> Event | None:
-        """Return the event of a record, or None where it cannot be read or is a probe's."""
+        """Return the event of a record; None if it cannot be read or is a probe's."""
         try:
             return self.read(value)
         except (*record.UNREADABLE, KeyError):  # a record, a line or a format that cannot be read
@@ -58,12 +58,12 @@ class LineReader:
             return None
 
     def events(self, values: Sequence[bytes]) -> list[Event | None]:
-        """Return the event of each record, or None where :meth:`event` returns it."""
+        """Return the event of each record, or None if :meth:`event` returns None."""
         if self._native is not None:
             try:
                 found = self._native.read(values)
             except self._native.failures as error:
-                # It would fail again; the next start of the process tries it again.
+                # It would fail again, so it is not used until the next start of the process.
                 self._native, self.read_by = None, f"Python (the native module failed: {error!r})"
                 LOG.exception("the native module failed; from now on records are read in Python")
             else:
@@ -72,11 +72,11 @@ class LineReader:
         return [self.event(value) for value in values]
 
     def read(self, value: bytes) -> Event | None:
-        """Return the event of a record, or None for a probe's.
+        """Return the event of a record; None for a probe's.
 
         Raises:
             ValueError, RecursionError: the record or its line cannot be read.
-            KeyError: there is no such format.
+            KeyError: the record's format is unknown.
         """
         envelope = record.decode(value)
         line, mark = self._parsed(envelope)
@@ -100,13 +100,13 @@ class LineReader:
 
 
 def event_of(line: Line, full: bytes, mark: str = "") -> Event:
-    """Return what rules look at, of a line, its identity and its mark."""
-    # Half of the identity is plenty for the lines of some minutes.
+    """Return the event of a line, its identity and its mark."""
+    # Half of the identity is enough for the lines of some minutes.
     return Event(int.from_bytes(full[:8], "big"), SECONDS[line.ts[:19]] + float(line.ts[19:]), line, mark)
 
 
 class _Seconds(dict[str, int]):
-    """``YYYY-MM-DD HH:MM:SS`` in UTC → seconds since the epoch; lines name each second many times."""
+    """Maps ``YYYY-MM-DD HH:MM:SS`` in UTC to seconds since the epoch; many lines have the same second."""
 
     def __missing__(self, text: str) -> int:
         if len(self) >= _CACHE_SIZE:
@@ -115,5 +115,5 @@ class _Seconds(dict[str, int]):
         return value
 
 
-#: A look-up, not a function.
+#: A table, not a function, for speed.
 SECONDS: dict[str, int] = _Seconds()

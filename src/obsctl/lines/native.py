@@ -1,8 +1,8 @@
 """The native module, where it is installed: it reads nearly all access lines without the Python code of the parsers.
 
-``obsctl_native`` is a wheel of its own (``native/`` in the source tree) and never needed: it takes the records that it
-reads with the same answer as the Python code, and leaves the others, which Python judges. It is used only with the very
-Python sources that it was built beside (:func:`revision`), and only where it knows all columns and fields.
+``obsctl_native`` is a separate, optional wheel (``native/`` in the source tree). For the records that it reads it
+gives the same result as the Python code; it leaves the others to Python. It is used only with exactly the Python
+sources with which it was built (:func:`revision`), and only if it knows all columns and fields.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from obsctl.lines.formats.format import Parse
 from obsctl.lines.formats.line import ABSENT, AccessLine, widths
 
 _MODULE = "obsctl_native"
-#: The formats that it reads, each as long as it is this function that parses its lines.
+#: The formats that it reads; each only if this function parses its lines.
 _FORMATS: Mapping[str, Parse] = {"combined": combined.parse, "json": nginx_json.parse}
-#: What it does as well, beside ``lines``: relative to the package.
+#: Sources besides ``lines`` that it mirrors, relative to the package.
 _SOURCES = ("consumer/assembler.py", "store/batch.py", "store/rollup.py", "store/mysql/rows.py")
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class UnavailableError(Exception):
 
 @functools.cache
 def revision() -> str:
-    """Return a digest over the sources that it mirrors: 16 hex digits, which it was given when it was built."""
+    """Return a digest over the sources that it mirrors: 16 hex digits, which are built into it."""
     digest = hashlib.blake2b(registry.revision().encode(), digest_size=8)
     package = resources.files(obsctl)
     for name in _SOURCES:
@@ -52,10 +52,10 @@ class Module:
         proxies: those whose ``X-Forwarded-For`` is believed.
 
     Attributes:
-        failures: what its faults are raised as. A panic is no Exception, and nothing else than a panic is its type.
+        failures: the types of its errors. A panic is not an Exception, and has a type of its own.
 
     Raises:
-        UnavailableError: it is not installed, or of other sources.
+        UnavailableError: it is not installed, or was built from other sources.
     """
 
     def __init__(self, formats: Mapping[str, Parse], proxies: TrustedProxies) -> None:
@@ -80,10 +80,10 @@ class Module:
 
         Args:
             kind: the name of the class.
-            more: what it takes beside what lines are read with.
+            more: its arguments besides those of the parsers.
 
         Raises:
-            UnavailableError: it knows other columns, fields or arguments.
+            UnavailableError: it has other columns, fields or arguments.
         """
         try:
             return getattr(self._module, kind)(self._settings, *more)
@@ -92,11 +92,11 @@ class Module:
 
 
 def chosen(make: Callable[[], T], *, wanted: bool) -> tuple[T | None, str]:
-    """Return what reads records by the module, None where Python does; and which of them, for people.
+    """Return the module's reader, or None if Python reads the records; and which of these it is, for people.
 
     Args:
         make: may raise UnavailableError.
-        wanted: False where the configuration says ``native: false``.
+        wanted: False if the configuration says ``native: false``.
     """
     if not wanted:
         return None, "Python (switched off)"
@@ -107,7 +107,7 @@ def chosen(make: Callable[[], T], *, wanted: bool) -> tuple[T | None, str]:
 
 
 class NativeReader:
-    """Makes events of records by the module.
+    """Turns records into events with the module.
 
     Attributes:
         failures: see :class:`Module`.
@@ -124,10 +124,10 @@ class NativeReader:
         self._reader = module.make("Reader", AccessLine, Event, ABSENT)
 
     def read(self, values: Sequence[bytes]) -> list[Event | None]:
-        """Return the event of each record, None for those that are left to Python.
+        """Return the event of each record; None for those that are left to Python.
 
         Raises:
-            One of :attr:`failures`; the records are then to be read in Python.
+            One of :attr:`failures`; the records must then be read in Python.
         """
         found: list[Event | None] = self._reader.read(values)
         return found

@@ -1,8 +1,8 @@
-"""What the shipper puts into Kafka: one JSON object a line.
+"""The shipper's records in Kafka: one JSON object per line.
 
 ``{"message": LINE, "host": {"name": …}, "log": {"offset": BYTES, "file": {"path": …}},
-"fields": {"log_format": …, "log_input": …, "log_files": …}}``; anything else in the object is not read. The path is
-read only where ``log_files`` is ``many``: the input has several logs, which the offset alone does not distinguish.
+"fields": {"log_format": …, "log_input": …, "log_files": …}}``; anything else in the object is ignored. The path is
+used only if ``log_files`` is ``many``: then the input has several logs, which the offset alone does not distinguish.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import msgspec
 
 from obsctl.lines.log_file import log_of
 
-#: Characters of a host's name that a stored row takes; a longer one is no inventory name.
+#: Longest host name of a stored row, characters; a longer one is not an inventory name.
 HOST_LENGTH = 64
 
 
-#: What ``fields.log_files`` says of an input whose lines come from several logs.
+#: The value of ``fields.log_files`` for an input with several logs.
 SEVERAL_LOGS = "many"
 
 
@@ -26,7 +26,7 @@ class Host(msgspec.Struct, gc=False):
 
 
 class Log(msgspec.Struct, gc=False):
-    """Where the line begins in its file (bytes), and the file as the shipper names it, in JSON."""
+    """The line's offset in its file (bytes), and the shipper's description of the file, in JSON."""
 
     offset: int
     file: msgspec.Raw = msgspec.Raw()
@@ -39,7 +39,7 @@ class File(msgspec.Struct, gc=False):
 
 
 class Fields(msgspec.Struct, gc=False, frozen=True):
-    """What the shipper's input says of its lines."""
+    """Fields that the shipper's input adds to its lines."""
 
     log_format: str = ""
     log_input: str = ""
@@ -47,7 +47,7 @@ class Fields(msgspec.Struct, gc=False, frozen=True):
 
 
 class Envelope(msgspec.Struct, gc=False):
-    """A record as the shipper promises it. Filebeat writes its parts in another order each time."""
+    """A record as the shipper should write it. Filebeat writes the fields in varying order."""
 
     message: str
     host: Host
@@ -56,7 +56,7 @@ class Envelope(msgspec.Struct, gc=False):
 
 
 class _Remains(msgspec.Struct):
-    """What can still be read of a record that is not an :class:`Envelope`: anything may be absent or of any type."""
+    """The readable parts of a record that is not an :class:`Envelope`: any field may be missing or of any type."""
 
     message: msgspec.Raw = msgspec.Raw()
     host: msgspec.Raw = msgspec.Raw()
@@ -65,13 +65,13 @@ class _Remains(msgspec.Struct):
 
 
 class RecordError(ValueError):
-    """A record that is no envelope.
+    """A record is not a valid envelope.
 
     Attributes:
         reason: a short stable word for the quarantine.
         detail: what is wrong, for people.
-        origin: host, input, log file (see :func:`log_file`), byte offset and the raw ``message`` (empty where there is
-            none), if all but the last can be read; else None.
+        origin: host, input, log file (see :func:`log_file`), byte offset and the raw ``message`` (empty if missing),
+            if all but the last can be read; otherwise None.
         log_format: the format the shipper names, or an empty string.
     """
 
@@ -85,11 +85,11 @@ class RecordError(ValueError):
         self.log_format = log_format
 
 
-#: What msgspec raises for bad JSON, types and UTF-8, and for brackets nested a thousand deep.
+#: msgspec's errors for invalid JSON, types and UTF-8, and for brackets nested a thousand deep.
 UNREADABLE = (ValueError, RecursionError)
 
-#: Reads a record's value, or raises one of UNREADABLE, which :func:`refusal` explains. A function around it would cost
-#: a tenth of its time.
+#: Decodes a record's value, or raises one of UNREADABLE, which :func:`refusal` explains. A wrapper function would take
+#: a tenth more time.
 decode = msgspec.json.Decoder(Envelope).decode
 _decode_remains = msgspec.json.Decoder(_Remains).decode
 _decode_host = msgspec.json.Decoder(Host).decode
@@ -99,7 +99,7 @@ _decode_file = msgspec.json.Decoder(File).decode
 
 
 def log_file(fields: Fields, log: Log) -> str:
-    """Return the path of the log that a line is of, for an input of several logs; else an empty text.
+    """Return the path of a line's log, for an input of several logs; otherwise an empty text.
 
     Raises:
         RecordError: the input has several logs, and the record does not name the file.
@@ -114,7 +114,7 @@ def log_file(fields: Fields, log: Log) -> str:
 
 
 def refusal(value: bytes | None, error: Exception) -> RecordError:
-    """Return why :data:`decode` did not read a value: it is null, no JSON object, or lacks what a line needs."""
+    """Return why :data:`decode` refused a value: it is null, not a JSON object, or lacks a required field."""
     if value is None:
         return RecordError("null_value", "the record has no value")
     detail = str(error)

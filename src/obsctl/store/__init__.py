@@ -1,1 +1,1 @@
-"""What is stored and how: batches, roll-ups, the quarantine, and the one store there is (``mysql``)."""
+"""What is stored and how: batches, roll-ups, the quarantine, and the only store (``mysql``)."""

@@ -1,4 +1,4 @@
-"""A batch: what one transaction stores, ready but independent of the store."""
+"""A batch: what one transaction stores, in a form that does not depend on the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from obsctl.store.quarantine import Quarantined
 
 
 class Source(NamedTuple):
-    """A partition of a topic of a cluster as the store knows it."""
+    """A partition of a topic of a cluster, as the store identifies it."""
 
     source_id: int
     cluster_id: str
@@ -21,7 +21,7 @@ class Source(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Records of a partition without a gap between them: the first one's offset, and their values."""
+    """Consecutive records of a partition: the first one's offset, and their values."""
 
     part: TopicPartition
     first: int
@@ -29,12 +29,12 @@ class Run(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How a batch moves a source.
+    """How a batch moves a source's position.
 
     Attributes:
-        expected: the offset that the store must hold.
-        next: the next one to read.
-        lost: how many of the offsets between them the broker had deleted before they were read.
+        expected: the position that the store must have.
+        next: the new position.
+        lost: how many offsets between these the broker deleted before they were read.
     """
 
     expected: int
@@ -43,15 +43,15 @@ class Step(NamedTuple):
 
 
 class Batch(msgspec.Struct):
-    """What one transaction stores. Lines are in the order of their keys, no identity occurs twice.
+    """What one transaction stores. Lines are sorted by their keys; no identity occurs twice.
 
     Attributes:
         steps: by source id.
         partitions: the Kafka partitions it was read from, by source id.
         runs: the records themselves.
-        repeated: records whose identity occurred before in this same batch.
+        repeated: records whose identity occurred earlier in the same batch.
         tests: records that are signed requests, tests of alert rules and probes, which are stored nowhere.
-        native: records that the native module read.
+        native: how many records the native module read.
         newest_event: the latest event time by source id, as UTC text; sources without a line are missing.
     """
 
@@ -68,7 +68,7 @@ class Batch(msgspec.Struct):
 
     @property
     def records(self) -> int:
-        """Records read, repeated ones included."""
+        """Number of records read, including repeated ones."""
         return sum(len(run.values) for run in self.runs)
 
     @property
@@ -77,20 +77,20 @@ class Batch(msgspec.Struct):
         return {part: self.steps[source_id].next for source_id, part in self.partitions.items()}
 
     def value(self, line: Line) -> bytes | None:
-        """Return the record of one of its lines as Kafka holds it, for the case that the store refuses the line."""
+        """Return the record of a line as it is in Kafka, in case the store refuses the line."""
         part, offset = self.partitions[line.source_id], line.kafka_offset
         (run,) = (r for r in self.runs if r.part == part and r.first <= offset < r.first + len(r.values))
         return run.values[offset - run.first]
 
 
 def skip(source_id: int, part: TopicPartition, step: Step) -> Batch:
-    """Return a batch that holds no line and moves one source over offsets that the broker no longer has."""
+    """Return a batch without lines that moves one source past offsets that the broker no longer has."""
     return Batch({source_id: step}, {source_id: part})
 
 
 def by_key(line: Line) -> str:
-    """Return what lines are sorted by: a table keeps them in this order, and writers who insert in it rarely deadlock.
+    """Return the sort key of lines: it is a table's order, and writers that insert in this order rarely deadlock.
 
-    One text, which Python compares in a third less time than a pair.
+    It is one text, which Python compares in a third less time than a tuple.
     """
     return line.ts + line.line_id.hex()

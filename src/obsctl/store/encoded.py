@@ -1,4 +1,4 @@
-"""Access lines as encoded rows, with their roll-ups; the lines themselves are made only where somebody asks for one."""
+"""Access lines as encoded rows, with their roll-ups; the line objects are only made when needed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from obsctl.store.rollup import Key, Totals
 
 
 class EncodedLines(Sequence[AccessLine]):
-    """Access lines in the order of their keys, none twice.
+    """Access lines sorted by their keys, without duplicates.
 
-    Nearly every batch is stored without a look at a single line. Where some of its lines are stored already, or the
-    database refuses one, all of them are needed, and read from their records.
+    Nearly every batch is stored without using a single line object. If some of its lines are stored already, or the
+    database refuses one, all lines are needed and parsed from their records.
 
     Attributes:
-        arrays: the rows, as ``store.mysql.rows.arrays`` writes those of the same lines.
-        minutes: the roll-ups, as ``rollup.count`` makes those of the same lines.
+        arrays: the rows, as ``store.mysql.rows.arrays`` would write them for the same lines.
+        minutes: the roll-ups, as ``rollup.count`` would make them for the same lines.
     """
 
     def __init__(
@@ -27,8 +27,8 @@ class EncodedLines(Sequence[AccessLine]):
         """Take the rows.
 
         Args:
-            line_ids: the identities, one behind the other.
-            read: makes the lines; may be called by another thread, and is called once at most.
+            line_ids: the concatenated identities.
+            read: makes the lines; may be called by another thread, and is called at most once.
         """
         self.arrays = arrays
         self.minutes = minutes
@@ -38,7 +38,7 @@ class EncodedLines(Sequence[AccessLine]):
 
     @property
     def line_ids(self) -> list[bytes]:
-        """The identities of the lines, in their order."""
+        """The identities of the lines, in order."""
         size = identity.SIZE
         return [self._line_ids[at : at + size] for at in range(0, len(self._line_ids), size)]
 
@@ -58,5 +58,5 @@ class EncodedLines(Sequence[AccessLine]):
 
 
 def identities(lines: Sequence[Line]) -> list[bytes]:
-    """Return the identities of lines, without making the lines of encoded rows."""
+    """Return the identities of lines; for encoded rows this does not make the lines."""
     return lines.line_ids if isinstance(lines, EncodedLines) else [line.line_id for line in lines]

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a store. One exists, ``mysql``; the pipeline knows this page alone."""
+"""The interface of a store. There is one implementation, ``mysql``; the pipeline depends only on this module."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from obsctl.store.batch import Batch
 
 
 class Origin(enum.Enum):
-    """What the store knows of a partition.
+    """What the store knows about a partition.
 
-    ``READ``: where it goes on. Of one whose first line has not been read, ``NEW``: nothing; ``REMADE``: the same
+    ``READ``: its position. For a partition whose first line has not been read, ``NEW``: nothing; ``REMADE``: the same
     partition of a topic of that name with another id, which was deleted; ``OTHER_CLUSTER``: the topic in another
     cluster only.
     """
@@ -27,13 +27,13 @@ class Origin(enum.Enum):
 
 
 class Position(NamedTuple):
-    """Where a partition is read on.
+    """Where reading of a partition resumes.
 
     Attributes:
-        source_id: the store's name for this partition of this topic of this cluster.
+        source_id: the store's id of this partition of this topic of this cluster.
         next_offset: the first offset that is not stored.
-        origin: what was known of it.
-        known_at: when the store came to know this partition of this topic, seconds since the epoch; None if unknown.
+        origin: what the store knew about it.
+        known_at: when the store first saw this partition of this topic, seconds since the epoch; None if unknown.
     """
 
     source_id: int
@@ -43,14 +43,14 @@ class Position(NamedTuple):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What storing a batch came to (counts of records).
+    """The result of storing a batch (numbers of records).
 
     Attributes:
         stored: new rows of the log tables.
         quarantined: new rows of the quarantine.
         known: records whose identity was stored before, or occurred twice in the batch.
         refused: of the quarantined ones, those that the store's own checks refused.
-        attempts: transactions made, the successful one included.
+        attempts: number of transactions, including the successful one.
     """
 
     stored: int
@@ -61,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A refused record of which the dead letter topic shall hold a copy."""
+    """A refused record, a copy of which must go to the dead letter topic."""
 
     line_id: bytes
     topic: str
@@ -75,10 +75,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class StoreUnavailableError(Exception):
-    """The store cannot be used at the moment; nothing of what was asked happened, or it is not known. Try again.
+    """The store cannot be used at the moment; the operation had no effect, or this is unknown. Retry.
 
     Attributes:
-        hint: what a person can do, or an empty string.
+        hint: what to do, or an empty string.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -87,15 +87,15 @@ class StoreUnavailableError(Exception):
 
 
 class FencedError(Exception):
-    """The store's positions are not those that the batch starts from: another process has moved them. Nothing was
+    """The store's positions differ from those that the batch starts from: another process has moved them. Nothing was
     stored; read the positions again."""
 
 
 class Store(Protocol):
-    """Keeps lines, each once. Every method may raise StoreUnavailableError. One thread uses one store."""
+    """Stores each line once. Every method may raise StoreUnavailableError. A store must be used by one thread only."""
 
     def positions(self, cluster_id: str, topic_ids: Mapping[TopicPartition, str]) -> Mapping[TopicPartition, Position]:
-        """Return where each partition is read on; one that the store has never seen begins at offset 0.
+        """Return where reading of each partition resumes; one that the store has never seen begins at offset 0.
 
         Args:
             topic_ids: Kafka's id of each partition's topic; one created again under an old name has another.
@@ -105,17 +105,17 @@ class Store(Protocol):
         """Store a batch in one transaction: its rows, their roll-ups, its quarantine and its steps.
 
         Raises:
-            FencedError: a step's expected offset is not the store's.
+            FencedError: a step's expected position differs from the store's.
         """
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
-        """Return refused records whose copy is still due, the oldest first."""
+        """Return refused records whose copy has not been sent, the oldest first."""
 
     def settle_dead_letters(self, letters: Collection[DeadLetter]) -> None:
-        """Note that the copies have been accepted."""
+        """Record that the copies were accepted."""
 
     def upkeep(self) -> Upkeep:
-        """Create partitions for the days to come, and drop what is older than the retention. Repeatable at any time."""
+        """Create partitions for the coming days, and drop what is older than the retention. Can be repeated."""
 
     def close(self) -> None:
         """Close the connection. Never raises."""
@@ -125,10 +125,10 @@ class Upkeep(msgspec.Struct, frozen=True):
     """What the upkeep found.
 
     Attributes:
-        done: False if another process was at it.
-        ready: whether today's rows have partitions to go to.
-        busy: tables that a reader holds; their changes have to wait.
-        changes: partitions made or dropped.
+        done: False if another process is doing the upkeep.
+        ready: whether there are partitions for today's rows.
+        busy: tables that a reader has locked; their changes must wait.
+        changes: partitions created or dropped.
         beyond: rows in the catch-all partitions for the future, by table: a clock is wrong, or the upkeep has failed.
     """
 

@@ -1,15 +1,15 @@
-"""A record that could not become a row: kept as Kafka held it, with the reason and the place."""
+"""A record that could not become a row, stored as it was in Kafka, with the reason and its place."""
 
 from __future__ import annotations
 
 import msgspec
 
-#: Characters that the columns take.
+#: Widths of the columns, characters.
 DETAIL_LENGTH = 1024
 HOST_LENGTH = 255
 FORMAT_LENGTH = 16
 
-#: Prefix of the reason of a row that the database refused; the error's number follows.
+#: Prefix of the reason of a row that the database refused; followed by the error's number.
 REFUSED = "refused_"
 
 
@@ -18,12 +18,12 @@ class Quarantined(msgspec.Struct):
 
     Attributes:
         line_id: its identity (16 bytes).
-        log_format: what the shipper called it; may be empty or unknown.
+        log_format: as the shipper gave it; may be empty or unknown.
         reason: a short stable word: null_value, not_json, envelope, no_message, format, parse, time, client,
             field_length, field_range, refused_NUMBER (the database's error).
         detail: what is wrong, for people.
-        value: the record's value as Kafka holds it.
-        dead_letter: a copy goes to the dead letter topic.
+        value: the record's value as in Kafka.
+        dead_letter: whether a copy goes to the dead letter topic.
     """
 
     line_id: bytes

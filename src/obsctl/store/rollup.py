@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from obsctl.lines.formats.line import AccessLine
 
-#: Upper bounds of the latency buckets (milliseconds); what is above the last one is in one more bucket.
+#: Upper bounds of the latency buckets (milliseconds); one more bucket is for everything above the last one.
 LATENCY_BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 _BOUNDS_S = tuple(bound / 1000 for bound in LATENCY_BOUNDS_MS)
-#: A line that claims more (16 TiB) is damaged, and counts as this: a sum that its column cannot hold would be refused
-#: with the whole batch, again and again.
+#: A line with more bytes (16 TiB) is damaged, and counts as this: a sum that exceeds its column would make the server
+#: refuse the whole batch, again and again.
 BYTES_COUNTED = 2**44
 _BUCKETS = len(LATENCY_BOUNDS_MS) + 1
 
@@ -59,7 +59,7 @@ class Key(NamedTuple):
 
 
 class Totals:
-    """What is counted: requests, bytes, and requests by latency bucket (those with a time only)."""
+    """The counts: requests, bytes, and requests by latency bucket (only those with a time)."""
 
     __slots__ = ("bytes", "latency", "requests")
 
@@ -71,7 +71,7 @@ class Totals:
 
 def count(lines: Iterable[AccessLine]) -> dict[Key, Totals]:
     """Count lines into roll-ups of minutes."""
-    # By plain tuples, which are equal to keys: making a Key of every line takes a fifth of this.
+    # By plain tuples, which are equal to keys: creating a Key for every line would take a fifth of the time.
     totals: dict[tuple[str, int, str, str, int], Totals] = {}
     for line in lines:
         key = (line.ts[:16], line.source_id, line.host, route_class(line.uri), line.status // 100)
@@ -88,7 +88,7 @@ def count(lines: Iterable[AccessLine]) -> dict[Key, Totals]:
 
 
 def hours(minutes: Mapping[Key, Totals]) -> dict[Key, Totals]:
-    """Sum roll-ups of minutes up to those of their hours."""
+    """Sum roll-ups of minutes to roll-ups of hours."""
     sums: dict[Key, Totals] = {}
     for key, entry in minutes.items():
         hour = sums.setdefault(key._replace(begin=f"{key.begin[:13]}:00"), Totals())
@@ -99,15 +99,15 @@ def hours(minutes: Mapping[Key, Totals]) -> dict[Key, Totals]:
 
 
 def route_class(uri: str) -> str:
-    """Return the kind of route a request went to.
+    """Return the class of a request's route.
 
-    A fixed, small set: anybody can invent paths, and each new key would be a row of every minute.
+    There is a small, fixed set: clients can invent paths, and each new key would be another row in every minute.
     """
     path = uri.partition("?")[0]
     if not path.startswith("/"):
         return "other"
     first = path.split("/", 2)[1].lower()
-    # An ending that holds a slash is none, and no key either; a path without a dot is all ending.
+    # A suffix with a slash is not one, and matches no key; for a path without a dot the suffix is the whole path.
     kind = _BY_FIRST_SEGMENT.get(first) or _BY_EXTENSION.get(path.rpartition(".")[2].lower())
     if kind is not None:
         return kind

@@ -1,4 +1,4 @@
-"""How the database is reached."""
+"""How to connect to the database."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from obsctl.core.settings import Name, Port, Section
 
 
 class Database(Section, frozen=True, kw_only=True):
-    """How to reach the database.
+    """How to connect to the database.
 
     Attributes:
         password: a reference (``file:/path`` or ``env:NAME``), never a value.
         ca_file: authorities (PEM) that sign the server's certificate; with them every connection is encrypted and the
-            certificate has to name ``host``. Empty: encrypted only where the server offers it, and nothing is verified.
+            certificate must name ``host``. Empty: encrypted only if the server offers it, and nothing is verified.
     """
 
     host: Name

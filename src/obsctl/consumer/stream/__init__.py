@@ -1,1 +1,1 @@
-"""Reading Kafka: the client, its place in the group, the partitions' positions, what comes in."""
+"""Reading from Kafka: the client, its membership of the group, the partitions' positions, and the records."""

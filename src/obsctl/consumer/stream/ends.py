@@ -20,7 +20,7 @@ from obsctl.kafka.topic_log import DENIED
 log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
-#: A broker that has fallen silent is given up by the controller after nine seconds, and another one leads then.
+#: After nine seconds of silence the controller fences a broker, and another one becomes the leader.
 _ELECTION_S = 20.0
 _BROKERS_HINT = "check that the brokers are up and that this host can reach their port: obsctl kafka status"
 _LOGIN_HINT = (
@@ -33,7 +33,7 @@ _TOPIC_HINT = "ansible-playbook playbooks/kafka.yml -i inventories/prod creates 
 
 
 class Ends(threading.Thread):
-    """Asks the brokers for the ends of the topics' partitions, again and again, and notes what does not answer.
+    """Asks the brokers regularly for the end offsets of the topics' partitions, and records what does not answer.
 
     Troubles: ``kafka`` while no broker answers about the topics, a topic's name while it does not exist, and
     ``TOPIC/PARTITION end`` when the partition has had no leader that answers for longer than an election takes.
@@ -45,11 +45,12 @@ class Ends(threading.Thread):
         self._telemetry = telemetry
         self._brokers = AnyBroker(kafka.brokers, f"{kafka.group}-ends")
         self._ends: dict[TopicPartition, int] = {}
-        #: Since when the ends are not known of those partitions that did not answer last (monotonic seconds).
+        #: Partitions without an answer to the last query, with the time since when their end is unknown (monotonic
+        #: seconds).
         self._unknown_since: dict[TopicPartition, float] = {}
-        #: By name, as far as they were ever known.
+        #: Ids of the topics by name, as far as they were ever known.
         self.topic_ids: Mapping[str, str] = {}
-        #: The partitions of the topics that existed at the last look.
+        #: The partitions of the topics at the last query.
         self.existing: Collection[TopicPartition] = ()
         self._stopping = threading.Event()
 
@@ -61,22 +62,22 @@ class Ends(threading.Thread):
             except KafkaException as error:
                 note_kafka_away(self._telemetry, error.args[0])
             except Exception as error:
-                # Without the ends it could not be seen that a partition is behind, or that its topic is another one.
+                # Without the ends, nobody could see that a partition lags, or that its topic was created again.
                 self._telemetry.trouble("kafka", f"internal error: {error!r}", INTERNAL_ERROR_HINT)
                 log.exception("asking the brokers for the topics' ends failed")
             self._stopping.wait(_EVERY_S)
 
     def stop(self) -> None:
-        """End the thread soon."""
+        """Ask the thread to end."""
         self._stopping.set()
 
     def of(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Return the next offset to be written of those partitions whose end was ever known."""
+        """Return the next offset to be written, for the partitions whose end was ever known."""
         ends = self._ends
         return {part: ends[part] for part in partitions if part in ends}
 
     def identify(self, names: Collection[str]) -> topics.Cluster:
-        """Ask which cluster this is and which topics these are; waits up to ten seconds for the answers.
+        """Ask for the ids of the cluster and of the topics; waits up to ten seconds for the answers.
 
         Raises:
             KafkaException: no broker answers.
@@ -101,7 +102,7 @@ class Ends(threading.Thread):
         self._ends = {**self._ends, **found.ends}
 
     def _hidden(self, name: str) -> tuple[str, str]:
-        """Return why a topic is not among all topics, and what to do: a broker leaves out what we may not see."""
+        """Return why a topic is not listed, and what to do: a broker leaves out topics that we may not see."""
         found = self._brokers.ask(lambda client: client.list_topics(name, timeout=topics.TIMEOUT_SECONDS))
         error = found.topics[name].error
         if error is not None and error.code() in DENIED:
@@ -109,10 +110,10 @@ class Ends(threading.Thread):
         return "the topic does not exist", _TOPIC_HINT
 
     def _note_unknown(self, asked: Collection[TopicPartition], faults: Mapping[TopicPartition, str]) -> None:
-        """Note the partitions whose end stays unknown: while another broker takes over as their leader it always is."""
+        """Record partitions whose end stays unknown; during a change of the leader it is unknown for a moment."""
         now = time.monotonic()
         for part in self._unknown_since.keys() - set(asked):
-            self._telemetry.clear(f"{part} end")  # its topic was deleted, or created again without it
+            self._telemetry.clear(f"{part} end")  # its topic was deleted, or created again with fewer partitions
         self._unknown_since = {part: self._unknown_since.get(part, now) for part in faults}
         for part in asked:
             since = self._unknown_since.get(part)
@@ -127,7 +128,7 @@ class Ends(threading.Thread):
 
 
 def note_kafka_away(telemetry: Telemetry, error: KafkaError) -> None:
-    """Report that no broker answers, or that they do not let us in."""
+    """Report that no broker answers, or that the brokers refuse our connection."""
     message = clients.words(error)
     if telemetry.trouble("kafka", message, _LOGIN_HINT if clients.is_shut_out(error) else _BROKERS_HINT):
         log.warning("waiting for Kafka", extra={"error": message})

@@ -1,5 +1,4 @@
-"""Takes records from the client: up to one batch, only from assigned partitions, none twice, and with every gap
-confirmed."""
+"""Takes records from the client: up to one batch, only from assigned partitions, none twice, gaps only if confirmed."""
 
 from __future__ import annotations
 
@@ -17,23 +16,23 @@ from obsctl.store.batch import Run
 
 log = logging.getLogger(__name__)
 
-#: A batch ends at this many bytes of records, whatever its lines: a bound for memory, not a tuning.
+#: A batch ends at this many bytes of records, however few lines: a limit for memory, not a tuning option.
 _BATCH_BYTES = 8 * 2**20
 _CALL_LINES = 500
-#: How the client says that the broker does not have the offset: after a look-up, and as the broker said it.
+#: The client's errors for an offset that the broker does not have: from its own look-up, and from the broker.
 _OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 _POLL_S = 0.2
-#: A leader that was just elected may refuse an offset that lies within its own bounds: it is tried once in this time.
+#: A new leader may refuse an offset that is within its log: it is retried once in this time.
 _OUT_OF_RANGE_PAUSE_S = 1.0
 
 
 class Intake:
-    """Reads from a client what follows on the partitions' progress."""
+    """Reads from a client the records that follow the partitions' progress."""
 
     def __init__(self, limits: BatchLimits, progress: Progress) -> None:
         self._limits = limits
         self._progress = progress
-        #: Of the records read last, on average; the first ones are expected to be large.
+        #: Average size of the records read last; the first ones are expected to be large.
         self._record_bytes = _BATCH_BYTES / 20
 
     def poll_paused(self, consumer: confluent_kafka.Consumer) -> list[Message]:
@@ -41,7 +40,7 @@ class Intake:
         return self._poll(consumer, _CALL_LINES, _POLL_S)
 
     def collect(self, consumer: confluent_kafka.Consumer) -> list[Message]:
-        """Read for the batch's time, or until it is full."""
+        """Read until the batch's time is over or the batch is full."""
         limits = self._limits
         deadline = time.monotonic() + limits.interval_ms / 1000
         messages: list[Message] = []
@@ -50,7 +49,7 @@ class Intake:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            # As many as the last ones let expect to fit: a call returns all that it was asked for.
+            # As many as probably fit, by the size of the last ones: a call returns everything that it was asked for.
             room = int((_BATCH_BYTES - size) / self._record_bytes) + 1
             got = self._poll(consumer, min(limits.lines - len(messages), _CALL_LINES, room), left)
             if got:
@@ -61,10 +60,10 @@ class Intake:
         return messages
 
     def accept(self, consumer: confluent_kafka.Consumer, messages: list[Message]) -> list[Run]:
-        """Return the records that follow without a gap on what was given before; drop the others.
+        """Return the records that follow the previous ones without a gap; drop the others.
 
-        What is dropped: partitions that are no longer read, and what was fetched before a seek. A gap counts only when
-        it is seen a second time, after a seek back to where it began.
+        Dropped are records of partitions that are no longer read, and records fetched before a seek. A gap counts only
+        if it is seen again after a seek back to its beginning.
         """
         expected: dict[TopicPartition, int] = dict(self._progress.next)
         runs: list[Run] = []
@@ -105,28 +104,29 @@ class Intake:
         return [m for m in messages if m.error() is None]
 
     def _take_error(self, consumer: confluent_kafka.Consumer, message: Message) -> None:
-        """Take an error that the client returned in place of a record.
+        """Handle an error that the client returned in place of a record.
 
         Raises:
-            KafkaException: it ends the client.
+            KafkaException: the client cannot be used any more.
         """
         error = message.error()
         if is_fatal(error):
             raise KafkaException(error)
-        # Whether any other error lasts, and what it means, shows when the ends are asked for.
+        # For any other error, the queries for the ends show whether it lasts and what it means.
         log.info("the Kafka client reports", extra={"error": error.str()})
         if error.code() in _OUT_OF_RANGE:
-            # The broker no longer has what was to be read, because the retention overtook us. The client has stopped
-            # reading the partition then, and refuses every seek: it is assigned again, at an offset that exists.
+            # The broker no longer has the wanted records, because the retention has deleted them. The client has then
+            # stopped reading the partition and refuses every seek, so the partition is assigned again, at an offset
+            # that exists.
             part = TopicPartition(message.topic(), message.partition())
             if part in self._progress.next:
                 self._progress.await_positions(consumer, [part])
                 self._progress.ask_again_at = time.monotonic() + _OUT_OF_RANGE_PAUSE_S
 
     def _confirm_gap(self, consumer: confluent_kafka.Consumer, part: TopicPartition, gap: Gap) -> bool:
-        """Return whether a gap was seen before; if not, seek back to where it begins."""
+        """Return whether a gap was seen before; if not, seek back to its beginning."""
         if self._progress.gaps.get(part) == gap:
-            # The markers of a producer's transactions take offsets as well, so this is no proof of a loss.
+            # Markers of producers' transactions use offsets as well, so a gap does not prove a loss.
             log.warning("offsets skipped", extra={"partition": str(part), **gap._asdict()})
             return True
         self._progress.gaps[part] = gap

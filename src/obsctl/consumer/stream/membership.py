@@ -1,4 +1,4 @@
-"""The consumer group: which partitions are assigned to this member, how that changes, and what is committed."""
+"""Membership of the consumer group: the assigned partitions, changes of these, and commits."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from obsctl.kafka.partition import TopicPartition
 
 log = logging.getLogger(__name__)
 
-#: Fetched ahead (bytes): smaller ones starve the fetch, larger ones only take memory.
+#: How much is fetched ahead (bytes): less slows down reading, more only takes memory.
 _PREFETCH_KIB = 32 * 1024
 _COMMIT_INTERVAL_S = 1.0
-#: The reader is never blocked for longer than this and a drain, whatever is away.
+#: The reader is never blocked for longer than this plus a drain, whatever does not answer.
 _STILL_S = 20.0
-#: A join that takes so many session time-outs is no longer a rebalance.
+#: A join that takes this many session timeouts is not a normal rebalance any more.
 _JOIN_SESSIONS = 2
 
 
@@ -33,8 +33,8 @@ class Membership:
     """One client's membership of the group.
 
     Args:
-        take_results: takes what the writer has done so far; called when partitions are handed over.
-        stop: set when the consumer is to end; a stop waits for the lines in flight once.
+        take_results: processes the writer's results so far; called when partitions are revoked.
+        stop: set when the consumer must end; a stop waits only once for the lines in flight.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Membership:
         self._stop = stop
         self._drain_until = 0.0
         self._committed_at = 0.0
-        #: Since when we are no member of the group, None while we are one (which may be without partitions).
+        #: Since when we are not a member of the group; None while we are (with or without partitions).
         self._unassigned_since: float | None = time.monotonic()
-        #: What ended the client for good.
+        #: The fatal error of the client.
         self.fatal: KafkaError | None = None
-        #: What was heard last of a broker.
+        #: The latest error about a broker.
         self._heard = KafkaError(KafkaError.NO_ERROR)
 
     def settings(self) -> dict[str, object]:
@@ -71,8 +71,8 @@ class Membership:
             | {
                 "group.id": kafka.group,
                 "session.timeout.ms": kafka.session_timeout_ms,
-                # Also how long the client waits for the answer to a join. If the coordinator's host dies in between, no
-                # packet ever says so: with the default of five minutes nothing is read for so long.
+                # It is also how long the client waits for the answer to a join. If the coordinator's host dies
+                # meanwhile, no packet reports that, so with the default nothing would be read for five minutes.
                 "max.poll.interval.ms": max(
                     kafka.session_timeout_ms, int((_STILL_S + self._config.drain_seconds) * 1000)
                 ),
@@ -80,10 +80,10 @@ class Membership:
                 "partition.assignment.strategy": "cooperative-sticky",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",  # where to go on is never the client's guess
+                "auto.offset.reset": "error",  # the client must never guess where to resume
                 "allow.auto.create.topics": False,
                 "queued.max.messages.kbytes": _PREFETCH_KIB,
-                # Compressed bytes, and log lines shrink tenfold: what one answer unpacks to must stay small as well.
+                # Compressed bytes: log lines shrink tenfold, and an uncompressed answer must stay small as well.
                 "fetch.message.max.bytes": 2**20,
                 "fetch.max.bytes": 8 * 2**20,
                 "fetch.wait.max.ms": 100,
@@ -105,7 +105,7 @@ class Membership:
         )
 
     def drain(self, consumer: confluent_kafka.Consumer) -> None:
-        """Wait for the lines in flight; a stop has one such wait in all, however many hand-overs it takes."""
+        """Wait for the lines in flight; a stop waits only once, however many revocations it causes."""
         seconds = self._config.drain_seconds
         if self._stop.is_set():
             self._drain_until = self._drain_until or time.monotonic() + seconds
@@ -115,7 +115,7 @@ class Membership:
         self.commit(consumer, wait=True)
 
     def commit(self, consumer: confluent_kafka.Consumer, *, wait: bool) -> None:
-        """Commit to the group, which shows the lag to people. It never decides where to read on."""
+        """Commit to the group, which only shows the lag to people and never decides where reading resumes."""
         now = time.monotonic()
         to_commit = self._progress.to_commit
         if not to_commit or (not wait and now - self._committed_at < _COMMIT_INTERVAL_S):
@@ -129,7 +129,7 @@ class Membership:
             log.debug("the group's offsets were not committed", extra={"error": str(error)})
 
     def report_if_unassigned(self) -> None:
-        """Report a join that is refused or takes too long: nothing is read then, and no partition has a lag to show."""
+        """Report a join that is refused or takes too long: nothing is read then, and no partition's lag shows it."""
         if self._unassigned_since is None:
             return
         group = self._config.kafka.group
@@ -149,9 +149,10 @@ class Membership:
             log.warning("waiting to join the consumer group", extra={"error": message, "hint": hint})
 
     def _on_assign(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
-        # Without an offset the client would begin somewhere, and an offset that the broker no longer has makes it stop
-        # reading the partition. So it is given nothing yet, which completes the rebalance, and each partition when its
-        # position is known. (Assigned and then paused, a partition may be fetched in between.)
+        # Without an offset the client would begin anywhere, and with an offset that the broker no longer has it would
+        # stop reading the partition. So for now it is assigned nothing, which completes the rebalance, and each
+        # partition is added when its position is known. (A partition that is assigned and then paused may be fetched
+        # in between.)
         consumer.incremental_assign([])
         ours = _named(parts)
         self._progress.assigned(ours)
@@ -164,8 +165,8 @@ class Membership:
             log.info("partitions assigned", extra={"partitions": names(ours)})
 
     def _on_revoke(self, consumer: confluent_kafka.Consumer, parts: list[confluent_kafka.TopicPartition]) -> None:
-        # Let the lines in flight be stored, so that the next owner does not read them again. If it does, nothing
-        # happens to them: the fence and the identity hold.
+        # Wait until the lines in flight are stored, so that the next owner does not read them again. If it does, no
+        # harm is done, due to the fence and the identities.
         self.drain(consumer)
         revoked = self._release(consumer, parts)
         if revoked:
@@ -192,11 +193,11 @@ class Membership:
         if clients.is_fatal(error):
             self.fatal = error
             return
-        # One broker of several is no trouble of ours; the others lead its partitions.
+        # One broker of several is not a trouble here; others become leaders of its partitions.
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            # Who asks for the ends finds out whether they are down, or do not let us in, and says so by itself.
+            # The queries for the ends find out whether the brokers are down or refuse us, and report it.
             if "kafka" not in self._telemetry.troubles:
-                # The error before it is that of the last broker.
+                # The error before it is the last broker's.
                 note_kafka_away(self._telemetry, self._heard if clients.is_shut_out(self._heard) else error)
         else:
             self._heard = error

@@ -1,8 +1,8 @@
-"""Where each partition resumes: the store says the offset, the broker must have it, and unusual cases are explained.
+"""Where each partition resumes: the store has the offset, the broker must have it, and unusual cases are reported.
 
-The cases are: a topic that was deleted and created again, a cluster that the database does not know, a database that is
-behind what was committed to the group (it was restored), and one that is ahead of the broker (the cluster was
-restored).
+The cases are: a topic that was deleted and created again, a cluster that the database does not know, a database that
+is behind the group's committed offsets (the database was restored), and one that is ahead of the broker (the cluster
+was restored).
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ log = logging.getLogger(__name__)
 
 _METADATA_S = 5.0
 _VERIFY_S = 10.0
-#: A topic that was created again is not read before this time has passed: a broker that does not know yet would still
-#: return the old one's records at the new one's offsets. Later it is fenced (broker.session.timeout.ms is 9 s).
+#: A topic that was created again is not read before this time has passed: a broker that does not know about it yet
+#: would still return the old topic's records at the new one's offsets. After this time such a broker is fenced
+#: (broker.session.timeout.ms is 9 s).
 _SETTLE_S = 10.0
 
 
 class Hold(NamedTuple):
-    """A position that lay beyond the broker's end.
+    """A position that was beyond the broker's end.
 
     Attributes:
         position: source id and next offset.
-        lowest: the lowest end that was seen: what was written there since may be new, whatever the database believes.
+        lowest: the lowest end that was seen: records written from there on may be new, whatever the database says.
     """
 
     position: tuple[int, int]
@@ -46,10 +47,10 @@ class Hold(NamedTuple):
 
 
 class Positioning:
-    """Finds where waiting partitions go on, and has them read from there.
+    """Finds where waiting partitions resume, and starts reading them there.
 
     Args:
-        held: partitions whose position lies beyond the broker's end; outlives the client.
+        held: partitions whose position is beyond the broker's end; kept when the client is replaced.
     """
 
     def __init__(
@@ -64,16 +65,16 @@ class Positioning:
         self._backoff = Backoff(0.2, 5.0)
         self._verification: Question | None = None
         self._verify_at = 0.0
-        #: What was committed to the group before the store was asked: never more than is stored, as long as the
+        #: The group's committed offsets before the store was asked: never beyond what is stored, as long as the
         #: database is the same.
         self._committed: dict[TopicPartition, int] = {}
-        #: When a partition's broker last did not answer in time (monotonic seconds).
+        #: When a partition's leader last did not answer in time (monotonic seconds).
         self._timed_out: dict[TopicPartition, float] = {}
-        #: When a topic that was created again was seen first, by partition and topic id (monotonic seconds).
+        #: When a topic that was created again was first seen, by partition and topic id (monotonic seconds).
         self._remade: dict[tuple[TopicPartition, str], float] = {}
 
     def ask(self, consumer: confluent_kafka.Consumer) -> None:
-        """Have the store asked about the partitions that wait for a position."""
+        """Ask the store for the positions of waiting partitions."""
         self._verify()
         wanted = self._progress.waiting.keys() - self._asked
         if not wanted or time.monotonic() < self._progress.ask_again_at:
@@ -94,13 +95,13 @@ class Positioning:
             self._asked |= topic_ids.keys()
 
     def take(self, consumer: confluent_kafka.Consumer, answer: Positioned) -> None:
-        """Have the partitions that still wait read from where the store's answer says."""
+        """Start reading the partitions that still wait at the offsets in the store's answer."""
         if answer.question is self._verification:
             self._verification = None
             self._leave_moved(consumer, answer)
             return
         self._asked -= answer.positions.keys()
-        # Those that made the others wait come last: one without a leader must not keep all of them from being read.
+        # Those that made others wait come last: one without a leader must not keep all others from being read.
         waiting = self._progress.waiting.keys() & answer.positions.keys()
         for part in sorted(waiting, key=lambda part: self._timed_out.get(part, 0.0)):
             source = Source(
@@ -113,12 +114,12 @@ class Positioning:
                 self._ask_later()
                 if error.args[0].code() in {KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}:
                     self._timed_out[part] = time.monotonic()
-                    return  # the next one would wait as long, and the group waits for us
+                    return  # the next one would take as long, and the group waits for us
 
     def _set_aside(
         self, wanted: Collection[TopicPartition], existing: Mapping[str, Collection[int]]
     ) -> set[TopicPartition]:
-        """Set aside and return those of the partitions that their topic does not have."""
+        """Set aside, and return, the partitions that do not exist in their topic."""
         absent = {part for part in wanted if part.topic in existing and part.partition not in existing[part.topic]}
         if absent:
             log.warning(
@@ -130,21 +131,21 @@ class Positioning:
         return absent
 
     def _verify(self) -> None:
-        """Have the store asked about the partitions that are read: one without new lines meets no fence."""
+        """Ask the store for the positions of partitions that are read: without new lines no fence shows a change."""
         now = time.monotonic()
         sources = self._progress.sources
         if self._verification is not None or now < self._verify_at or not sources:
             return
         self._verify_at = now + _VERIFY_S
-        cluster_id = next(iter(sources.values())).cluster_id  # of all of them: a client speaks to one cluster
+        cluster_id = next(iter(sources.values())).cluster_id  # of all partitions: a client has one cluster
         self._verification = Question(cluster_id, {part: source.topic_id for part, source in sources.items()})
         self._writer.ask(self._verification)
 
     def _leave_moved(self, consumer: confluent_kafka.Consumer, answer: Positioned) -> None:
-        """Take back partitions whose position another process has moved, or that a restored database no longer knows.
+        """Position partitions again that another process has moved, or that a restored database no longer has.
 
-        The answer follows the results of all that was given to the writer before it, so what is known as stored is
-        what the store holds, unless it was moved by another process.
+        The answer comes after the results of everything that was given to the writer before, so the stored positions
+        known here equal those of the store, unless another process has moved these.
         """
         progress = self._progress
         moved = [
@@ -167,7 +168,7 @@ class Positioning:
         try:
             found = consumer.committed([confluent_kafka.TopicPartition(*p) for p in parts], timeout=_METADATA_S)
         except KafkaException as error:
-            # They serve the explanation only; where to go on is the store's to say.
+            # They only serve to explain unusual cases; the store decides where to resume.
             log.info("the group's committed offsets cannot be read", extra={"error": error.args[0].str()})
             return
         for p in found:
@@ -177,7 +178,7 @@ class Positioning:
     def _start_at(
         self, consumer: confluent_kafka.Consumer, part: TopicPartition, source: Source, position: Position
     ) -> None:
-        """Have a partition read from where the store says, if the broker still has that offset.
+        """Start reading a partition at the store's offset, if the broker still has it.
 
         Raises:
             KafkaException: the partition's leader does not answer; try again.
@@ -194,13 +195,13 @@ class Positioning:
         if lost:
             self._lose(part, position.next_offset, start)
         if start != position.next_offset:
-            # Stored at once: where nothing is left to read, no line would ever carry the position there.
+            # Stored at once: if nothing is left to read, no batch would ever move the position there.
             self._writer.give(skip(position.source_id, part, Step(position.next_offset, start, lost)))
         self._telemetry.clear(str(part))
         self._backoff.reset()
 
     def _is_settling(self, part: TopicPartition, source: Source, position: Position) -> bool:
-        """Whether a topic was created again so lately that not every broker may know; reports it once."""
+        """Whether a topic was created again so recently that some broker may not know it; reports this once."""
         if position.origin is not Origin.REMADE:
             return False
         self._notice(
@@ -213,7 +214,7 @@ class Positioning:
         return time.monotonic() - seen < _SETTLE_S
 
     def _hold(self, part: TopicPartition, position: Position, low: int, high: int) -> bool:
-        """Whether the partition has to wait because the database knows more than the broker has."""
+        """Whether the partition must wait because its position in the database is beyond the broker's end."""
         held = self._held.get(part)
         lowest = min(high, held.lowest) if held is not None and held.position == position[:2] else high
         if position.next_offset <= high:
@@ -233,10 +234,10 @@ class Positioning:
         return True
 
     def _from_held(self, part: TopicPartition, position: Position) -> int:
-        """Return where a partition is read on that may have been held.
+        """Return where a partition that may have been held resumes.
 
-        Either a new leader has learnt what its predecessor had acknowledged, or the broker has lost records and written
-        others at their offsets. Reading again from the lowest end that was seen is right for both.
+        Either a new leader has now the records that its predecessor had acknowledged, or the broker has lost records
+        and written others at their offsets. Reading again from the lowest end that was seen is right in both cases.
         """
         held = self._held.pop(part, None)
         if held is None or held.position != position[:2]:
@@ -250,7 +251,7 @@ class Positioning:
         return held.lowest
 
     def _explain(self, part: TopicPartition, source: Source, position: Position) -> bool:
-        """Report what is odd about a position; return whether records before the broker's first one are a loss."""
+        """Report an unusual position; return whether records missing before the broker's first one are a loss."""
         if position.origin is Origin.REMADE:
             return False
         if position.origin is Origin.OTHER_CLUSTER:

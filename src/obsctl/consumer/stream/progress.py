@@ -1,7 +1,7 @@
-"""Our partitions: which are read, how far each is given to the writer and stored, and which wait for a position.
+"""Our partitions: which are read, how far each was given to the writer and stored, and which wait for a position.
 
-The group says which partitions are ours; the client is given one only with the offset at which it begins. So the two
-are the same at all times: what has a position here is assigned to the client, and what waits is not.
+The group decides which partitions are ours; a partition is only assigned to the client together with its first offset.
+So both always agree: partitions with a position here are assigned to the client, and waiting ones are not.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from obsctl.store.batch import Source
 
 
 class Gap(NamedTuple):
-    """Offsets that did not arrive: the one expected and the one that came."""
+    """Missing offsets: the expected one and the one that arrived."""
 
     expected: int
     came: int
 
 
 class Progress:
-    """What one client's partitions have come to. The reader's thread alone uses it.
+    """Progress of one client's partitions. Used only by the reader's thread.
 
     Attributes:
-        next: our partitions that are read: the next offset to give to the writer.
-        sources: the same ones as the store knows them.
-        stored: the next offset that is not stored, as far as we know.
+        next: the partitions that are read, with the next offset to give to the writer.
+        sources: the same partitions, with their ids in the store.
+        stored: the first offset that is not stored, as far as we know.
         waiting: our partitions that have no position yet, and since when (monotonic seconds).
-        absent: those that the group assigned to us and that do not exist: their topic was created again with fewer.
+        absent: partitions that the group assigned to us but that do not exist: their topic was created again with
+            fewer.
         to_commit: stored offsets that are not committed to the group yet.
         gaps: the last gap seen in a partition.
-        last_seen: when a partition was seen first at its present offset (offset, monotonic seconds).
-        ask_again_at: when positions may be asked for again (monotonic seconds).
-        paused: whether we have paused the reading of all of them.
+        last_seen: when a partition was first seen at its present offset (offset, monotonic seconds).
+        ask_again_at: when positions may be queried again (monotonic seconds).
+        paused: whether reading of all partitions is paused.
     """
 
     def __init__(self) -> None:
@@ -52,30 +53,31 @@ class Progress:
         self.paused = False
 
     def assigned(self, parts: Collection[TopicPartition]) -> None:
-        """Note new partitions of ours; their positions may be asked for at once."""
+        """Record newly assigned partitions; their positions may be queried at once."""
         self.waiting |= dict.fromkeys(parts, time.monotonic())
         self.ask_again_at = 0.0
 
     def positions(self) -> dict[TopicPartition, int | None]:
-        """Return for each partition of ours the first offset that is not stored, None while it is not known."""
+        """Return the first offset that is not stored for each of our partitions; None while unknown."""
         return {part: self.stored.get(part) for part in (*self.next, *self.waiting)}
 
     def read_from(
         self, consumer: confluent_kafka.Consumer, part: TopicPartition, offset: int, source: Source, stored: int
     ) -> None:
-        """Begin to read a partition that waits.
+        """Start reading a waiting partition.
 
         Args:
-            offset: where; the broker must have it.
-            source: the partition as the store knows it.
+            offset: where to start; the broker must have it.
+            source: the partition's id in the store.
             stored: the first offset that is not stored.
 
         Raises:
-            KafkaException: the client does not take it; the partition still waits.
+            KafkaException: the client refuses; the partition still waits.
         """
         place = confluent_kafka.TopicPartition(part.topic, part.partition, offset)
         consumer.incremental_assign([place])
-        # The client remembers that a partition was paused when it was taken away, so it has to be resumed as well.
+        # If a partition was paused when it was removed, the client still remembers that, so it must be resumed as
+        # well.
         (consumer.pause if self.paused else consumer.resume)([place])
         self.next[part] = offset
         self.stored[part] = stored
@@ -83,14 +85,14 @@ class Progress:
         del self.waiting[part]
 
     def await_positions(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
-        """Take partitions back to the state of those just assigned: not read until the store says where they go on."""
+        """Return partitions to the state of newly assigned ones: not read until the store says where to resume."""
         self._stop_reading(consumer, parts)
         self.waiting |= dict.fromkeys(parts, time.monotonic())
 
     def set_aside(self, parts: Collection[TopicPartition]) -> None:
-        """Wait no longer for partitions that do not exist.
+        """Stop waiting for partitions that do not exist.
 
-        The client's assignor leaves a partition that its topic no longer has with the member that held it, for ever.
+        The client's assignor never takes a partition that no longer exists away from its member.
         """
         for part in parts:
             del self.waiting[part]
@@ -98,12 +100,12 @@ class Progress:
         self.absent.update(parts)
 
     def take_back(self, parts: Collection[TopicPartition]) -> None:
-        """Wait for partitions that were set aside and exist now."""
+        """Wait again for partitions that were set aside and now exist."""
         self.absent.difference_update(parts)
         self.assigned(parts)
 
     def release(self, consumer: confluent_kafka.Consumer, parts: Collection[TopicPartition]) -> None:
-        """Forget partitions that are no longer ours. The client takes this for our consent, also without any."""
+        """Forget revoked partitions. The client takes this call as our consent, even if there are none."""
         self._stop_reading(consumer, parts)
         for part in parts:
             self.waiting.pop(part, None)
@@ -112,13 +114,13 @@ class Progress:
             self.to_commit.pop(part, None)
 
     def pause_all(self, consumer: confluent_kafka.Consumer) -> None:
-        """Stop reading whatever we have."""
+        """Pause reading of all partitions."""
         if not self.paused:
             consumer.pause(consumer.assignment())
             self.paused = True
 
     def resume_all(self, consumer: confluent_kafka.Consumer) -> None:
-        """Go on with the partitions that have a position."""
+        """Resume the partitions that have a position."""
         if self.paused:
             self.paused = False
             consumer.resume([confluent_kafka.TopicPartition(*part) for part in self.next])

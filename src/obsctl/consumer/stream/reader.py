@@ -29,9 +29,9 @@ from obsctl.kafka.partition import TopicPartition
 
 log = logging.getLogger(__name__)
 
-#: How long the reader waits for the writer before it pauses; a pause throws away what was fetched ahead.
+#: How long the reader waits for the writer before it pauses; a pause discards prefetched records.
 _PATIENCE_S = 1.0
-#: So long after an error that ends a client for good a new one is made.
+#: How long after a fatal error a new client is created.
 _RESTART_S = 5.0
 
 
@@ -55,7 +55,7 @@ class Reader:
         self._held: dict[TopicPartition, Hold] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Read until ``stop`` is set, then hand over what is in flight within the drain time."""
+        """Read until ``stop`` is set, then wait for the lines in flight, up to the drain time."""
         while not stop.is_set():
             self._begin(stop)
             consumer = confluent_kafka.Consumer(self._membership.settings(), logger=logging.getLogger("kafka"))
@@ -74,7 +74,7 @@ class Reader:
                 consumer.close()
 
     def _begin(self, stop: threading.Event) -> None:
-        """Begin with no partition, as a new client does."""
+        """Reset to no partitions, for a new client."""
         self._progress = Progress()
         self._intake = Intake(self._config.batch, self._progress)
         self._positioning = Positioning(self._progress, self._writer, self._ends, self._telemetry, held=self._held)
@@ -127,7 +127,7 @@ class Reader:
                 self._step_back(consumer, result)
 
     def _step_back(self, consumer: confluent_kafka.Consumer, fenced: Fenced) -> None:
-        """Drop a batch and look its positions up again: another process moved them, or we did without an answer."""
+        """Drop a batch and query its positions again: another process moved them, or we did and got no answer."""
         self._telemetry.fenced()
         parts = [part for part in fenced.parts if part in self._progress.next]
         log.warning(

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _INTERVAL_S = 2.0
 _STUCK_S = 15.0
-#: So often a partition is positioned again at the same offset before its client is given up.
+#: How often a partition is positioned again at the same offset before the client is replaced.
 _POSITIONED_AGAIN = 3
 _SLOW_STORE_S = 10.0
 
@@ -33,11 +33,11 @@ class Watch:
         self._ends = ends
         self._telemetry = telemetry
         self._looked_at = 0.0
-        #: Where a partition did not move, and how often it was positioned again there.
+        #: The offsets at which partitions were stuck, and how often each was positioned again there.
         self._positioned_again: dict[TopicPartition, tuple[int, int]] = {}
 
     def look(self, consumer: confluent_kafka.Consumer) -> bool:
-        """Look, if it is time to; return whether it was.
+        """Check the partitions, if it is time to; return whether it was.
 
         Raises:
             KafkaException: the client does not read a partition, however often its position is looked up.
@@ -59,7 +59,7 @@ class Watch:
         return True
 
     def _leave_remade(self, consumer: confluent_kafka.Consumer) -> None:
-        """Have a partition positioned again whose topic is no longer the one that it belongs to."""
+        """Position a partition again if its topic was created again."""
         ids = self._ends.topic_ids
         sources = self._progress.sources
         gone = [part for part, source in sources.items() if ids.get(part.topic, source.topic_id) != source.topic_id]
@@ -71,7 +71,7 @@ class Watch:
             self._progress.await_positions(consumer, gone)
 
     def _note_waiting(self, now: float) -> None:
-        """A partition that gets no position is not read, and looks as well as one that has nothing to read."""
+        """Report partitions that get no position: they are not read, but look like ones that have nothing to read."""
         late = [part for part, since in self._progress.waiting.items() if now - since > _STUCK_S]
         for part in late:
             subject = str(part)
@@ -82,7 +82,7 @@ class Watch:
                 log.warning("a partition is waiting for its position", extra={"partition": subject, "hint": hint})
 
     def _note_slow_store(self) -> None:
-        """A database that hangs fails nothing for a long while."""
+        """Report a slow store: with a database that hangs, nothing fails for a long time."""
         if self._writer.busy_seconds() > _SLOW_STORE_S:
             hint = (
                 "check whether the server or its disk is frozen, as root on the database's host: mysql -e "
@@ -93,9 +93,9 @@ class Watch:
                 log.warning("the database is slow", extra={"seconds": round(self._writer.busy_seconds()), "hint": hint})
 
     def _free_stuck(self, consumer: confluent_kafka.Consumer, lag: Mapping[TopicPartition, int], now: float) -> None:
-        """Have a partition positioned again that has lines to read and does not move, whatever the client's state."""
+        """Position a partition again if it has lines to read and does not advance, whatever the client's state."""
         progress = self._progress
-        held_up = progress.paused or not self._writer.has_room(0)  # by ourselves
+        held_up = progress.paused or not self._writer.has_room(0)  # paused by ourselves
         stuck = []
         for part, behind in lag.items():
             offset, since = progress.last_seen.get(part, (-1, now))

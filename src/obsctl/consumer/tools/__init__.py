@@ -1,1 +1,1 @@
-"""Operations by a person: replay quarantined lines, reset a position."""
+"""Operations for people: replay quarantined lines, reset a position."""

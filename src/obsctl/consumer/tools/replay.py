@@ -17,19 +17,20 @@ from obsctl.store.mysql.operations import Candidate, Judge, Kept, MySQLOperation
 from obsctl.store.quarantine import Quarantined
 from obsctl.store.settings import Database
 
-#: A transaction takes so many lines, and so many bytes of their records: short enough for the consumers to pass by.
+#: The most lines of a transaction, and the most bytes of their records: so transactions are short and do not block
+#: consumers.
 _LINES = 500
 _BYTES = 8 * 2**20
 
 
 class Result(msgspec.Struct):
-    """What a replay came to.
+    """The result of a replay.
 
     Attributes:
-        until: the moment (UTC) before which lines were looked at.
-        examined: lines looked at.
-        released: what became of them, or would become of them.
-        left: selected lines that were not looked at, because of the limit.
+        until: the time (UTC) before which lines were examined.
+        examined: number of examined lines.
+        released: what happened to them, or would happen.
+        left: selected lines that were not examined, because of the limit.
     """
 
     until: datetime.datetime
@@ -39,7 +40,7 @@ class Result(msgspec.Struct):
 
 
 def judge(error_log_timezone: str, trusted_proxies: Sequence[Network]) -> Judge:
-    """Return what reads kept lines as the present parsers do.
+    """Return the function that parses quarantined lines with the present parsers.
 
     Args:
         error_log_timezone: the zone of nginx's error lines (an IANA name).
@@ -64,20 +65,21 @@ def replay(
     """Move the selected lines.
 
     Args:
-        database: how it is reached, as an account that may write the lines.
-        read: of :func:`judge`.
+        database: the connection, with an account that may write lines.
+        read: from :func:`judge`.
         reason: of the quarantine; ``refused`` for all that the database refused.
-        since, until: when the lines came there (UTC, without a zone); until now at the latest, and by default.
-        limit: lines to look at, at most.
-        dry_run: only say what would become of them.
+        since, until: when the lines were put into quarantine (UTC, without a zone); ``until`` is at most now, the
+            default.
+        limit: the most lines to examine.
+        dry_run: only return what would happen to them.
 
     Raises:
-        StoreUnavailableError: the database does not answer; lines that were already moved stay moved, and it can be
+        StoreUnavailableError: the database does not answer; lines that were already moved stay moved. Can be
         repeated.
     """
     store = MySQLOperations(database)
     try:
-        # Not later than now, so that lines which come meanwhile cannot keep it going.
+        # Not later than now, so that new lines in the quarantine cannot make it run for ever.
         now = store.now()
         selection = Selection(reason, since, min(until, now) if until else now)
         result = Result(selection.until)
@@ -100,14 +102,14 @@ def replay(
 
 
 def replay_lines(database: Database, read: Judge, line_ids: Sequence[bytes], *, dry_run: bool) -> Released:
-    """Move lines by their identities, all in one transaction; those that are no longer in the quarantine do not count.
+    """Move lines by their identities, all in one transaction; those that are no longer in the quarantine are ignored.
 
     Args:
         database, read, dry_run: as for :func:`replay`.
-        line_ids: a few, as one transaction takes them.
+        line_ids: only as many as fit into one transaction.
 
     Raises:
-        StoreUnavailableError: the database does not answer; nothing was moved, or all of it.
+        StoreUnavailableError: the database does not answer; either nothing or everything was moved.
     """
     store = MySQLOperations(database)
     try:
@@ -117,7 +119,7 @@ def replay_lines(database: Database, read: Judge, line_ids: Sequence[bytes], *, 
 
 
 def _piece(candidates: list[Candidate]) -> list[Candidate]:
-    """Return the first of them whose values fit into a transaction; at least one, if there is any."""
+    """Return the first candidates whose values fit into a transaction; at least one, if there is any."""
     size = 0
     for index, candidate in enumerate(candidates):
         size += candidate.size
@@ -130,7 +132,7 @@ def _read(assembler: Assembler, kept: Kept) -> Line | Quarantined:
     run = Run(kept.part, kept.offset, [kept.value])
     batch = assembler.assemble([run], {kept.part: kept.source}, {kept.part: kept.offset})
     lines: list[Line | Quarantined] = [*batch.access, *batch.errors, *batch.quarantined]
-    # Of one record one becomes, but for a test of an alert rule, which must not become a row: it stays where it is.
+    # A record gives exactly one line, except a rule test, which must not become a row and stays in quarantine.
     return (
         lines[0]
         if lines

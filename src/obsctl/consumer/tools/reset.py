@@ -1,8 +1,8 @@
-"""Moves a partition's position on purpose, after showing what that does.
+"""Moves a partition's position on purpose, after showing the consequences.
 
 The consumers may run: the position is moved under the lock that their transactions begin with, and the next transaction
-of a consumer that starts from the old position is fenced. It then asks for the position, as after any other fence. For
-a partition without new lines it asks every ten seconds.
+of a consumer that starts from the old position is fenced. It then queries the position, as after any other fence. For
+a partition without new lines it does so every ten seconds.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ EARLIEST, LATEST = "earliest", "latest"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What moving a position means (offsets, and counts of offsets).
+    """The consequences of moving a position (offsets, and numbers of offsets).
 
     Attributes:
-        position: the offset at which the partition is read on now.
+        position: the present position.
         first: the first offset that the broker has.
         end: the next one to be written there.
-        target: where it shall go on.
-        read_again: offsets that are read a second time; each line stays one row.
-        skipped: offsets that the broker has and that will not be read.
-        gone: offsets between the position and the target that the broker no longer has.
+        target: the new position.
+        read_again: number of offsets that are read again; each line stays one row.
+        skipped: number of offsets that the broker has and that will not be read.
+        gone: number of offsets between position and target that the broker no longer has.
     """
 
     topic: str
@@ -75,7 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def weigh(position: int, bounds: topics.Bounds, target: int) -> tuple[int, int, int]:
-    """Return how many offsets are read again, skipped, and given up when a position moves to a target.
+    """Return how many offsets are read again, skipped, and lost when a position moves to a target.
 
     Args:
         target: within the bounds.
@@ -87,7 +87,7 @@ def weigh(position: int, bounds: topics.Bounds, target: int) -> tuple[int, int, 
 
 
 def plan(settings: config.Config, part: TopicPartition, to: str) -> Plan:
-    """Return what moving a partition's position means; change nothing.
+    """Return the consequences of moving a partition's position; change nothing.
 
     Args:
         to: ``earliest``, ``latest`` or an offset.
@@ -141,16 +141,16 @@ def plan(settings: config.Config, part: TopicPartition, to: str) -> Plan:
 
 
 def carry_out(settings: config.Config, planned: Plan, *, at_least: int) -> Plan:
-    """Move the position; return the plan as it was carried out: a consumer may have moved it in the meantime.
+    """Move the position; return the plan as carried out, as a consumer may have moved the position meanwhile.
 
     Args:
-        at_least: the position that the person has seen. It may have grown since: then less is skipped, or more is read
-            again, and nothing is lost. One that lies before it was moved by another reset, and would skip more than
-            the person has agreed to.
+        at_least: the position that the person has seen. It may have advanced since: then less is skipped, or more is
+            read again, and nothing is lost. If it is lower, another reset has moved it, and more would be skipped than
+            the person agreed to.
 
     Raises:
-        RefusedError: the position lies before ``at_least``; nothing was moved.
-        ObsctlError: the database does not answer; whether the position was moved is not known.
+        RefusedError: the position is below ``at_least``; nothing was moved.
+        ObsctlError: the database does not answer; it is unknown whether the position was moved.
     """
     if planned.target == planned.position:
         return planned
@@ -177,7 +177,7 @@ def _store(settings: config.Config) -> Iterator[MySQLOperations]:
 
 @contextlib.contextmanager
 def _in_words() -> Iterator[None]:
-    """Turn what the brokers and the database say into errors for people."""
+    """Turn errors of the brokers and the database into errors for people."""
     try:
         yield
     except KafkaException as error:

@@ -1,4 +1,4 @@
-"""How long the oldest record that is not yet stored has been waiting, counted from when the unit received it."""
+"""How long the oldest unstored record has been waiting, counted from when the unit first saw it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from collections.abc import Iterable
 
 from obsctl.consumer.telemetry import PartitionState
 
-#: So small a part of a backlog's age lies between two moments that are remembered; a day of it takes 3,000 of them.
+#: Precision of the age: the distance of two remembered times as a share of the backlog's age; a day takes 3,000
+#: entries.
 _COARSENESS = 1 / 512
 
 
 class Backlog:
-    """Remembers when each partition's end was seen to grow: so the age of what is not stored is known.
+    """Remembers when each partition's end grew, to know the age of unstored records.
 
-    What had come before the unit looked counts from its first look.
+    Records from before the unit's first look count from that look.
     """
 
     def __init__(self) -> None:
         #: By partition: when its end was first seen at an offset that is not stored yet, in order (seconds, offset).
         self._seen: dict[tuple[str, int], deque[tuple[float, int]]] = {}
-        #: The first of these moments of all, infinite for none; None without partitions. Read by other threads.
+        #: The earliest of these times over all partitions; infinite for none, None without partitions. Read by other
+        #: threads.
         self._oldest: float | None = None
 
     def look(self, partitions: Iterable[PartitionState], now: float) -> None:
-        """Take note of how far the partitions reach and are stored at a moment (monotonic seconds)."""
+        """Record the partitions' ends and positions at a time (monotonic seconds)."""
         self._seen = {
             (part.topic, part.partition): _continued(self._seen.get((part.topic, part.partition), deque()), part, now)
             for part in partitions
@@ -34,7 +36,7 @@ class Backlog:
         self._oldest = min(first, default=math.inf) if self._seen else None
 
     def age_s(self, now: float) -> float | None:
-        """Return for how long the oldest record has been waiting (seconds), 0 for none; None without partitions."""
+        """Return how long the oldest record has been waiting (seconds); 0 for none, None without partitions."""
         oldest = self._oldest
         return None if oldest is None else max(0.0, now - oldest)
 
@@ -47,7 +49,7 @@ def _continued(seen: deque[tuple[float, int]], part: PartitionState, now: float)
             if not seen or part.end > seen[-1][1]:
                 seen.append((now, part.end))
         else:
-            # What came since then counts as a little older than it is.
+            # Records since then count as a little older than they are.
             seen[-1] = (seen[-1][0], part.end)
     while seen and part.next_offset is not None and seen[0][1] <= part.next_offset:
         seen.popleft()

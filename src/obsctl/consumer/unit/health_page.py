@@ -1,4 +1,4 @@
-"""The unit's own endpoints on loopback: ``/health`` in JSON, ``/metrics`` for Prometheus."""
+"""The unit's endpoints on loopback: ``/health`` in JSON, ``/metrics`` for Prometheus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def health(seen: Overview) -> Health:
 
 
 def page(seen: Overview) -> ConsumerPage:
-    """Return what ``/health`` says."""
+    """Return the content of ``/health``."""
     counters = seen.counters
     return ConsumerPage(
         status=seen.status,
@@ -82,7 +82,7 @@ def _iso(moment: float | None) -> str | None:
 
 
 def metrics(seen: Overview) -> str:
-    """Return the state in Prometheus' text format. What is not known has no sample."""
+    """Return the state in Prometheus' text format. Unknown values have no sample."""
     return serve.exposition(_PREFIX, _metrics(seen))
 
 

@@ -1,4 +1,4 @@
-"""The whole unit: what its supervisor and its workers know, combined. Pure."""
+"""The state of the whole unit, combined from its supervisor and its workers. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class WorkerState(msgspec.Struct, frozen=True):
 
     Attributes:
         state: ``starting`` (no report yet), ``running``, ``silent`` or ``restarting`` (no process at the moment).
-        pid: its process, None if there is none.
-        restarts: how often it was started again.
+        pid: of its process; None if there is none.
+        restarts: how often it was restarted.
         stuck_restarts: how many of these because it was silent or had stalled.
-        report: its last one; None if its process has sent none.
-        past: what its earlier processes have counted.
+        report: the last one; None if its process has sent none.
+        past: the counts of its earlier processes.
         trouble: what the supervisor reports about it.
     """
 
@@ -34,7 +34,7 @@ class WorkerState(msgspec.Struct, frozen=True):
 
     @property
     def current(self) -> Report | None:
-        """The report, if it is of the present: what a silent worker does is not known."""
+        """The report, if it is recent: the state of a silent worker is unknown."""
         return self.report if self.state == "running" else None
 
 
@@ -50,9 +50,9 @@ class Overview(msgspec.Struct, frozen=True):
 
     Attributes:
         started: when the unit was started (seconds since the epoch, as the other times).
-        database_up: whether the database answers; None if no worker is heard.
-        lines_per_second: records that went through lately; None until it is known.
-        behind_s: for how long the oldest record that is not stored has been waiting; None while no partition is known.
+        database_up: whether the database answers; None if no worker sends reports.
+        lines_per_second: recent rate of processed records; None until known.
+        behind_s: how long the oldest unstored record has been waiting, seconds; None while no partition is known.
     """
 
     started: float
@@ -73,7 +73,7 @@ class Overview(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """``ok``, or ``waiting`` if anything is in the way."""
+        """``ok``, or ``waiting`` if there is a trouble."""
         return "waiting" if self.troubles else "ok"
 
 
@@ -86,7 +86,7 @@ def gather(
     dead_letter_topic: str = "",
     behind_s: float | None = None,
 ) -> Overview:
-    """Put together what the supervisor (``own``) and the workers know."""
+    """Combine the state of the supervisor (``own``) and of the workers."""
     current = [worker.current for worker in workers if worker.current is not None]
     reports = [worker.report for worker in workers if worker.report is not None]
     counters = Counters()
@@ -114,7 +114,7 @@ def gather(
 
 
 def _troubles(own: Telemetry, workers: Iterable[WorkerState]) -> dict[str, Note]:
-    """Return the troubles of all; of those that several have the one that began first."""
+    """Return all troubles; if several have the same one, the one that began first."""
     found = dict(own.troubles)
     for worker in workers:
         if worker.trouble is not None:
@@ -126,7 +126,7 @@ def _troubles(own: Telemetry, workers: Iterable[WorkerState]) -> dict[str, Note]
 
 
 def _notices(reports: Iterable[Report]) -> dict[str, Note]:
-    """Return the notices of all; of those of one subject the youngest."""
+    """Return all notices; for each subject the latest one."""
     found: dict[str, Note] = {}
     for report in reports:
         for subject, note in report.notices.items():
@@ -136,7 +136,7 @@ def _notices(reports: Iterable[Report]) -> dict[str, Note]:
 
 
 def _partitions(workers: Iterable[WorkerState]) -> list[Placed]:
-    """Return each partition once: as the worker knows it that was heard, else as one whose state is not known."""
+    """Return each partition once: from the worker that reports it, or with an unknown state."""
     places: dict[tuple[str, int], Placed] = {}
     for worker in sorted(workers, key=lambda worker: worker.current is not None):
         for part in worker.report.partitions if worker.report else ():

@@ -1,4 +1,4 @@
-"""Whether a worker that reports no trouble really stores what comes to its partitions."""
+"""Detects workers that report no trouble but do not store the lines of their partitions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _SETTLE_S = 10.0
 
 
 class StallDetector:
-    """Measures for how long a worker has stored nothing of its partitions while lines came to them.
+    """Measures how long a worker has stored nothing while lines came to its partitions.
 
-    A partition that merely has something left at its end proves nothing (the markers of a producer's transactions are
-    never read), and a worker that reports a trouble waits for good reason.
+    A few unread offsets at a partition's end prove nothing (markers of producers' transactions are never read), and a
+    worker that reports a trouble has a reason to wait.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class StallDetector:
         self._since: float | None = None
 
     def stalled_s(self, report: Report, now: float) -> float:
-        """Return for how many seconds nothing has moved up to ``now``, the monotonic time of this report (seconds)."""
+        """Return for how many seconds nothing has advanced up to ``now``, this report's monotonic time (seconds)."""
         positions = {(part.topic, part.partition): part.next_offset for part in report.partitions}
         if report.troubles or positions != self._positions:
             self._positions, self._moved, self._ends, self._since = positions, now, {}, None

@@ -1,4 +1,4 @@
-"""The unit's main process: runs the workers, looks after the tables, serves the pages, and notifies systemd.
+"""The unit's main process: runs the workers, maintains the tables, serves the pages, and notifies systemd.
 
 It stores no lines itself, so no line can crash it. Work that is needed once per machine (table maintenance,
 dead letters) is done here. The workers end with it: see ``worker``.
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 _TURN_S = 0.2
 #: How often systemd is notified; the unit's WatchdogSec must be several times as long.
 NOTIFY_S = 2.0
-#: The loop turns five times a second; after this pause it counts as hanging.
+#: The loop runs five times a second; after this time without a turn it counts as hung, seconds.
 _HANGING_S = 10.0
-#: The rate shown is that of so many seconds.
+#: The displayed rate is the mean over this many seconds.
 _RATE_S = 10.0
 _KILLED_S = 5.0
 
@@ -54,7 +54,7 @@ class Supervisor:
         self._backlog = Backlog()
 
     def run(self, stop: threading.Event) -> None:
-        """Run until ``stop`` is set, then have the workers store what is in flight, and leave."""
+        """Run until ``stop`` is set, then have the workers store the lines in flight, and end."""
         settings = self._settings
         server = self._serve_health()
         log.info(
@@ -70,7 +70,7 @@ class Supervisor:
         housekeeping.start()
         self._notifier.send("READY=1", "STATUS=starting")
         while not stop.is_set():
-            time.sleep(_TURN_S)  # not stop.wait(): a signal's handler sets it, and may come when its lock is held
+            time.sleep(_TURN_S)  # not stop.wait(): a signal handler sets it, and may run while its lock is held
             now = time.monotonic()
             self._turned = now
             if housekeeping.ready():
@@ -84,7 +84,7 @@ class Supervisor:
             server.stop()
 
     def overview(self) -> Overview:
-        """Return what the unit is doing; may be called from any thread."""
+        """Return the unit's state; may be called from any thread."""
         now = time.monotonic()
         passed = self._passed.copy()
         seconds = passed[-1][0] - passed[0][0] if passed else 0.0
@@ -113,7 +113,7 @@ class Supervisor:
             housekeeping.letters_due()
 
     def _notify(self, now: float) -> None:
-        """Give systemd the status, and the watchdog's sign of life while every worker is alive."""
+        """Send systemd the status, and the watchdog notification while every worker is alive."""
         if now - self._notified_at < NOTIFY_S:
             return
         self._notified_at = now
@@ -122,7 +122,7 @@ class Supervisor:
         self._backlog.look((placed.progress for placed in seen.partitions), now)
         while now - self._passed[0][0] > _RATE_S:
             self._passed.popleft()
-        # Beyond twice the limit not even the kill has helped, or the worker does not get as far as its first report.
+        # Beyond twice the limit the kill has not helped, or the worker never sends its first report.
         limit = 2 * max(self._settings.stuck_seconds, FIRST_REPORT_S)
         lost = [child.number for child in self._children if child.quiet_seconds(now) > limit]
         if lost and not self._watchdog_stopped:
@@ -149,7 +149,7 @@ class Supervisor:
             time.sleep(_TURN_S / 4)
 
     def _serve_health(self) -> Server | None:
-        """Serve the health page; without the port lines are stored all the same."""
+        """Serve the health page; if the port cannot be used, lines are stored nevertheless."""
         settings = self._settings.health
         try:
             return Server(
@@ -173,7 +173,7 @@ def run(settings: Config, stop: threading.Event) -> None:
 
 
 def _status(seen: Overview) -> str:
-    """Return what ``systemctl status`` shows."""
+    """Return the text for ``systemctl status``."""
     if seen.troubles:
         return "; ".join(f"{subject}: {trouble.message}" for subject, trouble in seen.troubles.items())[:200]
     lags = [placed.progress.lag for placed in seen.partitions]

@@ -1,7 +1,7 @@
-"""A worker: reads some of the partitions and stores their lines. Started by the supervisor, several beside each other.
+"""A worker: reads some of the partitions and stores their lines. The supervisor starts several of them.
 
-Standard input is a pipe from the supervisor: first the configuration in one line of JSON, then nothing, until it
-closes because the supervisor has ended. Standard output takes reports, one a second. The log goes to standard error.
+Standard input is a pipe from the supervisor: it gives the configuration as one line of JSON, and closes when the
+supervisor ends. Reports go to standard output, one a second. The log goes to standard error.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ log = logging.getLogger(__name__)
 
 #: How often a worker sends a report.
 REPORT_S = 1.0
-#: How long a worker that has drained waits for its writer.
+#: How long a drained worker waits for its writer.
 STOP_S = 5.0
 
 
 def main() -> None:
-    """Work until SIGTERM; the arguments are the worker's number and the log level."""
+    """Run until SIGTERM; the arguments are the worker's number and the log level."""
     journal.start(int(sys.argv[2]), worker=int(sys.argv[1]))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Config)
     _end_with_the_supervisor(sys.stdin.fileno())
     daemon.collect_rarely()
-    # Whatever else prints must not get between the reports.
+    # Other output must not get between the reports.
     reports = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     run(settings, stop, reports)
 
 
 def run(settings: Config, stop: threading.Event, reports: int) -> None:
-    """Store lines until ``stop`` is set, then store what is in flight and leave.
+    """Store lines until ``stop`` is set, then store the lines in flight and end.
 
     Args:
-        reports: the descriptor that takes the reports.
+        reports: the file descriptor for the reports.
     """
     telemetry = Telemetry()
     ends = Ends(settings.kafka, telemetry)
@@ -73,7 +73,7 @@ def run(settings: Config, stop: threading.Event, reports: int) -> None:
 
 
 class _Reporter(threading.Thread):
-    """Sends reports to the supervisor; one that does not read them blocks this thread alone."""
+    """Sends reports to the supervisor; if it does not read them, only this thread is blocked."""
 
     def __init__(self, telemetry: Telemetry, ends: Ends, out: int) -> None:
         super().__init__(name="reporter", daemon=True)
@@ -102,7 +102,7 @@ class _Reporter(threading.Thread):
 def _end_with_the_supervisor(pipe: int) -> None:
     """Have the kernel kill this process when the other end of a pipe closes, whatever the process is doing then.
 
-    ``F_SETSIG`` (fcntl(2)): the signal to send when something happens to the descriptor, and nothing but its end will.
+    ``F_SETSIG`` (fcntl(2)) sets the signal for events on the descriptor, and its closing is the only event.
     PR_SET_PDEATHSIG would do the same, but Python reaches it only through ctypes, which not every hardening allows.
     """
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())

@@ -23,16 +23,17 @@ from obsctl.core.utc import iso
 
 log = logging.getLogger(__name__)
 
-#: A report comes every second; after this without one the worker counts as silent.
+#: A report comes every second; after this time without one the worker counts as silent.
 SILENT_S = 5.0
-#: For so long a replaced worker is reported as a trouble; after one that ran for longer the next wait is short again.
+#: How long a replaced worker is reported as a trouble; if a process ran for longer, the wait before the next restart
+#: is short again.
 _REMEMBERED_S = 60.0
-#: A longer report is none (bytes).
+#: The longest report, bytes.
 _REPORT_BYTES = 2**20
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 _LISTENER_S = 1.0
-#: A start loads libraries, which takes its time on a busy machine.
+#: A start loads libraries, which takes long on a busy machine.
 FIRST_REPORT_S = 30.0
 
 
@@ -42,7 +43,7 @@ class Child:
     def __init__(self, number: int, settings: Config) -> None:
         self.number = number
         self._settings = settings.of_worker(number)
-        #: A hand-over waits for lines in flight, and nothing moves meanwhile.
+        #: During a rebalance the worker waits for lines in flight, and nothing advances meanwhile.
         self._stall_limit = settings.stuck_seconds + settings.drain_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,7 +51,8 @@ class Child:
         self._backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         self._due = 0.0
         self._started = 0.0
-        #: When the present process was started, or heard last; and when any of them was (else the first start).
+        #: When the present process was started or last sent a report; and when any process last did (at first the
+        #: first start).
         self._heard = time.monotonic()
         self._last_heard: float | None = None
         self._report: Report | None = None
@@ -67,7 +69,7 @@ class Child:
     # -- life --------------------------------------------------------------------------------------------------
 
     def turn(self, now: float) -> None:
-        """Do what is due: start, notice an end, kill what is silent or stalled."""
+        """Do what is due: start the process, notice its end, kill it if it is silent or stalled."""
         if self._process is None:
             if now >= self._due:
                 self._start(now)
@@ -82,7 +84,7 @@ class Child:
             self._process.kill()
 
     def terminate(self) -> None:
-        """Ask the process to store what is in flight and to end."""
+        """Ask the process to store the lines in flight and to end."""
         if self._process is not None:
             self._process.terminate()
 
@@ -101,7 +103,8 @@ class Child:
         arguments = [str(self.number), str(logging.getLogger().level)]
         try:
             process = subprocess.Popen(
-                # Not its own folder's modules (-P); no signal of the terminal's, the supervisor passes them on.
+                # Without modules of the current directory (-P), and without the terminal's signals, which the
+                # supervisor passes on.
                 [sys.executable, "-P", "-m", "obsctl.consumer.unit.worker", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -144,7 +147,7 @@ class Child:
         assert self._process is not None  # noqa: S101
         self._listener.join(_LISTENER_S)  # its last report counts
         for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):  # closing writes what it did not read
+            with contextlib.suppress(OSError):  # closing it flushes what the process did not read
                 pipe.close()  # type: ignore[union-attr]
         ending = self._kill_reason or ending
         log.error("a worker has exited", extra={"worker": self.number, "pid": self._process.pid, "reason": ending})
@@ -165,7 +168,7 @@ class Child:
     # -- what it is doing --------------------------------------------------------------------------------------
 
     def quiet_seconds(self, now: float) -> float:
-        """Return for how long nothing was heard of this worker, however often it was started meanwhile."""
+        """Return the time since this worker's last report, however often it was restarted meanwhile."""
         return now - self._last_heard if self._last_heard is not None else 0.0
 
     def refused(self) -> int:
@@ -183,7 +186,7 @@ class Child:
             return f"it sent no report for {now - heard:.0f} s"
         if report is None:
             return ""
-        # As of its report: without a report it is silent, not stalled.
+        # Judged at its last report: without a report it is silent, not stalled.
         stalled = self._stall.stalled_s(report, heard)
         if stalled > self._stall_limit:
             return (
@@ -232,7 +235,7 @@ class Child:
 
 
 def _ending(code: int) -> str:
-    """Return what an exit code means."""
+    """Return an exit code as text."""
     if code >= 0:
         return f"exit code {code}"
     try:

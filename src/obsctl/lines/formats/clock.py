@@ -1,7 +1,7 @@
-"""Times of log lines, as UTC text. A second is parsed once: logs name each one many times.
+"""Times of log lines, as UTC text. Each second is parsed only once, because many lines have the same one.
 
-A leap second, 23:59:60 in UTC, becomes 23:59:59.999: no store takes a second 60, and the line keeps its day and comes
-behind those of the second before.
+A leap second, 23:59:60 in UTC, becomes 23:59:59.999: no store accepts a second 60, and so the line keeps its day and
+sorts after those of the previous second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import zoneinfo
 
 from obsctl.lines.formats.line import LineError
 
-#: What the stores can hold and logs can mean; a clock far outside is broken, and the line's day is unknown.
+#: The range that the stores can hold and that is plausible; with a time outside, the clock was broken and the line's
+#: day is unknown.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2099
 _MONTHS = {
     name: number
@@ -21,18 +22,18 @@ _MONTHS = {
     )
 }
 _CACHE_SIZE = 20_000
-#: Digits are 0 to 9: int() takes also those of other scripts, and underscores between them.
+#: Only the digits 0 to 9: int() also accepts those of other scripts, and underscores.
 _local = re.compile(
     r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))? ([+-])(\d\d)([0-5]\d)", re.ASCII
 ).fullmatch
-#: Where the seconds stand in ISO 8601 and in the error log's time, with the colon before them.
+#: The place of the seconds, with the colon before them, in ISO 8601 and in the error log's time.
 _SECONDS = slice(16, 19)
 _LEAP = ":60"
 _MILLISECONDS = tuple(f".{number:03d}" for number in range(1000))
 
 
 class _Times(dict[str, str]):
-    """Text of a log's time → ``YYYY-MM-DD HH:MM:SS.mmm`` in UTC."""
+    """Maps the text of a log's time to ``YYYY-MM-DD HH:MM:SS.mmm`` in UTC."""
 
     def __missing__(self, text: str) -> str:
         if len(self) >= _CACHE_SIZE:
@@ -74,7 +75,7 @@ class _Local(_Times):
 
 
 class _Bracketed(_Local):
-    """The same as two words of a line, put together: ``[02/Jan/2026:03:04:05+0100]``; without a fraction."""
+    """The same, given as two joined words of a line: ``[02/Jan/2026:03:04:05+0100]``; without a fraction."""
 
     def parse(self, text: str) -> str:
         if len(text) != 27 or text[0] != "[" or text.find("]") != 26:
@@ -97,7 +98,7 @@ class _Iso(_Times):
 
 
 class _Zoneless(_Times):
-    """``2026/01/02 03:04:05``, nginx's error log: the host's zone is not in it and has to be configured."""
+    """``2026/01/02 03:04:05``, nginx's error log: it does not contain the host's zone, which must be configured."""
 
     def __init__(self, zone: datetime.tzinfo) -> None:
         super().__init__()
@@ -106,7 +107,8 @@ class _Zoneless(_Times):
     def parse(self, text: str) -> str:
         leap = text[_SECONDS] == _LEAP
         try:
-            # The hour that a clock change repeats is read as its first pass: always the same day for the same line.
+            # In the hour that a clock change repeats, the first pass is assumed: so the same line always gets the same
+            # day.
             moment = datetime.datetime.strptime(_before_leap(text) if leap else text, "%Y/%m/%d %H:%M:%S").replace(
                 tzinfo=self._zone, fold=0
             )
@@ -124,15 +126,15 @@ def _before_leap(text: str) -> str:
 
 
 def _with_milliseconds(moment: datetime.datetime, milliseconds: float, leap: str) -> str:
-    """Return a moment in UTC with milliseconds.
+    """Return a time in UTC with milliseconds.
 
     Args:
-        moment: aware; its own fraction does not count.
-        milliseconds: of the second, with a fraction; rounded as those of $msec are.
-        leap: the text of a leap second, of which ``moment`` is the second before; else empty.
+        moment: an aware datetime; its own fraction is ignored.
+        milliseconds: of the second, with a fraction; rounded like those of $msec.
+        leap: the text of a leap second, if ``moment`` is the second before one; otherwise empty.
 
     Raises:
-        LineError: the year is not one that a log can mean, or there is no leap second at this time of a day.
+        LineError: the year is implausible, or there is no leap second at this time of day.
     """
     if leap:
         found = as_utc(moment)
@@ -144,7 +146,7 @@ def _with_milliseconds(moment: datetime.datetime, milliseconds: float, leap: str
 
 
 class _EpochSeconds(dict[int, str]):
-    """Seconds since 1970 → ``YYYY-MM-DD HH:MM:SS`` in UTC."""
+    """Maps seconds since 1970 to ``YYYY-MM-DD HH:MM:SS`` in UTC."""
 
     def __missing__(self, second: int) -> str:
         if len(self) >= _CACHE_SIZE:
@@ -158,10 +160,10 @@ class _EpochSeconds(dict[int, str]):
 
 
 def as_utc(moment: datetime.datetime, more_seconds: int = 0) -> str:
-    """Return an aware moment's second in UTC as text.
+    """Return the second of an aware datetime, in UTC, as text.
 
     Raises:
-        LineError: the year is not one that a log can mean.
+        LineError: the year is implausible.
     """
     try:
         utc = moment.astimezone(datetime.UTC) + datetime.timedelta(seconds=more_seconds)
@@ -172,7 +174,7 @@ def as_utc(moment: datetime.datetime, more_seconds: int = 0) -> str:
     return utc.strftime("%Y-%m-%d %H:%M:%S")
 
 
-#: Look-ups by the text of the line; all values have milliseconds.
+#: Tables by the text in the line; all values have milliseconds.
 LOCAL: dict[str, str] = _Local()
 BRACKETED: dict[str, str] = _Bracketed()
 ISO: dict[str, str] = _Iso()
@@ -180,7 +182,7 @@ _EPOCH = _EpochSeconds()
 
 
 def zoneless(zone_name: str) -> dict[str, str]:
-    """Return a look-up for error log times in the given IANA zone."""
+    """Return the table for error log times in the given IANA zone."""
     return _Zoneless(zoneinfo.ZoneInfo(zone_name))
 
 

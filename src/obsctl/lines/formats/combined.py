@@ -1,16 +1,16 @@
-r"""``combined``: the access log format of nginx and Apache, with what real logs make of it.
+r"""``combined``: the access log format of nginx and Apache, with its variants in real logs.
 
 ``ADDR IDENT USER [TIME] "REQUEST" STATUS BYTES "REFERER" "USER AGENT"``, also without the last two (common), with a
 virtual host before it, with ``"X-FORWARDED-FOR"`` before or after it, with a list of addresses that ends with ADDR in
 its place, and each of these as a quoted whole line of a dump. Fields that a custom format appends (``rt=0.010``) are
 not read. Inside quotes Apache writes ``\"`` and nginx ``\x22``; such escapes stay as logged.
 
-A line that was cut behind its numbers is read up to there. Of two addresses in front, the first is the virtual host, as
-any text of a Host header may be; the peer is the second in either meaning.
+A line that was cut after its numbers is read up to the cut. Of two addresses at the beginning, the first is the
+virtual host, which may be any text of a Host header; in any case the peer is the second one.
 
-ADDR must be an address or a host name (:mod:`obsctl.lines.formats.peer`). What a client chooses (user, request,
-referer, agent) may be any text that the quoting leaves intact, and the line is still read: a client must not be able to
-hide its requests from what is counted.
+ADDR must be an address or a host name (:mod:`obsctl.lines.formats.peer`). Fields that a client chooses (user, request,
+referer, agent) may be any text that does not break the quoting, and the line is still read: a client must not be able
+to keep its requests from being counted.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from obsctl.lines.formats.format import Format
 from obsctl.lines.formats.line import SHORT, SURELY_TEXT, UNSEEN, AccessLine, LineError, fit
 from obsctl.lines.formats.peer import PEERS, SOCKET, address, is_ipv4
 
-#: By the word of the line, which holds one of the request's quotes.
+#: Methods by the word in the line, which includes one of the request's quotes.
 _METHODS = {f'"{name}': name for name in ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH")}
 _PROTOCOLS = {f'{name}"': name for name in ("HTTP/1.1", "HTTP/2.0", "HTTP/1.0", "HTTP/3.0")}
-#: Of ``+0100]``.
+#: Length of ``+0100]``.
 _ZONE_LENGTH = 6
-#: A number of so many digits fits its column.
+#: A number with this many digits fits its column.
 _SIZE_DIGITS = 18
 _STATUSES = {f"{number:03d}": number for number in range(1000)}
 
-# An HTTP request, no escape, no blank in the user, no quote among appended fields.
+# For an HTTP request, no escape, no blank in the user, no quote among appended fields.
 _usual = re.compile(
     r'([^\s,]+) - (\S+) \[([^\]]{26})\] "([A-Z]{1,32}) ([^ "\\]+) (HTTP/[0-9.]{1,4})" (\d{3}) (\d{1,18}) '
     r'"([^"\\]*)" "([^"\\]*)"(?: "([^"\\]*)")?(?: [^"\\\[ ][^"\\\[]*)?',
     re.ASCII,
 ).fullmatch
 
-# Unrolled, so that a hostile line costs one pass: what an iteration of a group gives back never fits what follows it.
-# Only character classes are possessive: before Python 3.11.5 a possessive group may match wrongly
-# (https://github.com/python/cpython/issues/106052), and hosts of Debian 12 have 3.11.2.
+# Unrolled, so that a hostile line takes one pass: backtracking into a group never helps what follows it to match. Only
+# character classes are possessive: before Python 3.11.5 a possessive group may match wrongly
+# (https://github.com/python/cpython/issues/106052), and Debian 12 has 3.11.2.
 _ESCAPED = r'[^"\\]*+(?:\\.[^"\\]*+)*'
 _QUOTED = rf'"{_ESCAPED}"'
 _FIELD = rf'"({_ESCAPED})"'
 _TIME = r"[^\[\]]{1,64}"
-#: Appended fields, if any: after a blank, and every quote closed, which those of a line that was cut may not be.
+#: Appended fields, if any: after a blank, and with all quotes closed, which may not be so in a line that was cut.
 _MORE = rf'(?: [^"]*+(?:{_QUOTED}[^"]*+)*)?'
-#: A user may hold brackets, but no quote: servers escape it.
+#: A user may contain brackets, but no quote, because servers escape it.
 _HEAD = (
     rf'(?P<who>[^\[]*+(?:\[(?!{_TIME}\] ")[^\[]*+)*)\[(?P<time>{_TIME})\] '
     rf"{_FIELD} (?P<status>\d{{1,3}}) (?P<bytes>\d{{1,18}}|-)"
@@ -58,30 +58,31 @@ _unusual = re.compile(
     rf'{_HEAD}(?: {_FIELD} {_FIELD}(?: {_FIELD})?(?P<more>{_MORE})|(?P<more_of_common>(?! "){_MORE}))',
     re.DOTALL | re.ASCII,
 ).fullmatch
-#: A text that lost its end, perhaps within an escape.
+#: A text without its end, perhaps cut within an escape.
 _OPEN = rf'"({_ESCAPED})\\?'
-#: A line that was cut within the referer, behind it, within the agent, or within a quote of the appended fields. Not
-#: within the third quoted text: what is lost of X-Forwarded-For is what trusted proxies have added.
+#: A line that was cut within the referer, after it, within the agent, or within a quote of the appended fields. Not
+#: within the third quoted text: the lost end of X-Forwarded-For is what trusted proxies have added.
 _unfinished = re.compile(
     rf"{_HEAD} (?:{_OPEN}|{_FIELD}(?: {_OPEN})?"
     rf'|{_FIELD} {_FIELD}(?: {_FIELD}(?= )| (?!"))(?P<more>[^"]*+(?:{_QUOTED}[^"]*+)*{_OPEN}))',
     re.DOTALL | re.ASCII,
 ).fullmatch
 _quotes = re.compile(_QUOTED, re.DOTALL)
-#: Another line's time and request: the line feed between the two was lost. Within a quote that the first line left
-#: open, also the other's status, since a client may choose a quoted text that ends with a time.
+#: Another line's time and request: the line feed between the two lines was lost. Within a quote that the first line
+#: left open, the other line's status is required as well, since a client may choose a quoted text that ends with a
+#: time.
 _LINE_TIME = r"\[\d\d/\w{3}/\d{4}:[^\[\]]{1,40}\]"
 _second_time = re.compile(rf'{_LINE_TIME} "', re.ASCII).search
 _second_request = re.compile(rf"{_LINE_TIME} {_QUOTED} \d{{3}} ", re.DOTALL | re.ASCII).search
-# A virtual host may stand before the list; that it is one, the single peer and the dash behind the list say.
+# A virtual host may precede the list; the single peer and the dash after the list show that there is one.
 _quoted = re.compile(r'(?:([^\s",]++) (?="[^"]*+" [^\s,]++ - [^ ]*+ ))?"([^"]*+)" ').match
-#: Between addresses and names; a blank behind a comma is within a list.
+#: The separator of addresses and names; a blank after a comma is inside a list.
 _apart = re.compile(r"(?<!,) ").split
 _port = re.compile(r".+:\d{1,5}", re.ASCII).fullmatch
-#: A name (also ``_`` and ``*.example.com``) or an address in brackets, perhaps with a port.
+#: A name (also ``_`` and ``*.example.com``) or an address in brackets, both optionally with a port.
 _vhost = re.compile(r'(?:\[[0-9A-Fa-f:.]+\]|(?=[^:]*[^\W\d])[^\s:,"|<>@=/()\[\]]+)(?::\d{1,5})?').fullmatch
 _method = re.compile(r"[A-Za-z_-]+", re.ASCII).fullmatch
-#: HTTP's, and those of RTSP and SIP, which scanners send.
+#: Protocols: HTTP, and RTSP and SIP, which scanners send.
 _protocol = re.compile(r"[A-Z][A-Z0-9]{1,9}/[0-9.]{1,4}", re.ASCII).fullmatch
 _UNLIKE = "not a combined or common access line"
 
@@ -103,11 +104,11 @@ class _Texts(NamedTuple):
 def parse(text: str) -> AccessLine:
     """Parse a line.
 
-    Most lines are read by cutting them at blanks, which takes less time than the pattern does. Whatever is unlike most
-    is left to the patterns; they read also those lines, and with the same result, which a test holds.
+    Most lines are read by splitting them at blanks, which takes less time than the patterns. Unusual lines are left to
+    the patterns, which also read the usual ones with the same result, as a test verifies.
 
     Raises:
-        LineError: it is no combined or common line, its time or its peer is invalid, or a number is out of its bounds.
+        LineError: it is not a combined or common line, its time or peer is invalid, or a number is out of range.
     """
     try:
         addr, ident, user, day, zone, method, uri, protocol, status, size, rest = text.split(" ", 10)
@@ -121,7 +122,7 @@ def parse(text: str) -> AccessLine:
             is_ipv4(addr)
         except (OSError, ValueError):
             peer = PEERS[addr]
-    except (ValueError, KeyError):  # also an invalid time or peer
+    except (ValueError, KeyError):  # including an invalid time or peer
         return parse_by_pattern(text)
     if (
         ident != "-"
@@ -132,7 +133,7 @@ def parse(text: str) -> AccessLine:
         or "\\" in text
         or '"' in uri
         or not (uri and user)
-        # Of what counts as white space for the pattern, only the blank is printable.
+        # Of the pattern's white space characters, only the blank is printable.
         or not user.isprintable()
         or not (size.isdigit() and len(size) <= _SIZE_DIGITS)
         or not text.isascii()
@@ -155,7 +156,7 @@ def parse(text: str) -> AccessLine:
 
 
 def parse_by_pattern(text: str) -> AccessLine:
-    """Parse a line, whatever it is like; as :func:`parse`."""
+    """Parse any line by the patterns; as :func:`parse`."""
     return _parse_usual(text) or _parse_unusual(text)
 
 
@@ -232,8 +233,8 @@ def _access(match: re.Match[str], texts: _Texts) -> AccessLine:
 def _split_who(who: str) -> tuple[str, str, str, str]:
     """Return virtual host, X-Forwarded-For, peer and user.
 
-    ``[VHOST ]["X-FORWARDED-FOR" ][VHOST ][ADDR, ADDR ]ADDR IDENT USER ``, where the user may hold blanks or nothing, or
-    ``ADDR, ADDR, ADDR IDENT USER ``, of which the last address is the peer.
+    ``[VHOST ]["X-FORWARDED-FOR" ][VHOST ][ADDR, ADDR ]ADDR IDENT USER ``, where the user may contain blanks or be
+    empty, or ``ADDR, ADDR, ADDR IDENT USER ``, of which the last address is the peer.
     """
     vhost, forwarded = "", ""
     quoted = _quoted(who)
@@ -261,10 +262,10 @@ def _split_who(who: str) -> tuple[str, str, str, str]:
 
 
 def _judge_who(vhost: str, peer: str, ident: str, user: list[str], forwarded: str) -> tuple[str, str, str, str]:
-    """Return the same as :func:`_split_who` if it is credible.
+    """Return the same as :func:`_split_who` if it is plausible.
 
-    An address with a dash behind it is the peer: whatever follows may be a user. A name, or an IDENT that is no dash,
-    may be the first words of a prefix; the line's own peer and dash are then among what looks like the user.
+    An address followed by a dash is the peer: anything after it may be a user. A name, or an IDENT that is not a dash,
+    may belong to a prefix; the line's own peer and dash are then within what looks like the user.
     """
     found = PEERS[peer]
     certain = bool(address(peer)) or peer.startswith(SOCKET)
@@ -278,18 +279,18 @@ def _judge_who(vhost: str, peer: str, ident: str, user: list[str], forwarded: st
         if not certain:
             raise LineError("client", f"{vhost[:40]!r} starts a prefix that this format does not know")
         vhost = ""
-    # More than one word, of which the first is a dash, is an absent user and a field too many.
+    # Several words that begin with a dash are an absent user and an unexpected field.
     return vhost, forwarded, found, "" if user[0] == "-" else " ".join(user)
 
 
 def _take_prefix(words: list[str]) -> tuple[str, str]:
-    """Take virtual host and X-Forwarded-For out of the words; where the IDENT is the usual dash, it shows the peer."""
+    """Remove virtual host and X-Forwarded-For from the words; the IDENT, if it is the usual dash, marks the peer."""
     ident = next((i for i, word in enumerate(words[1:-1], 1) if word == "-"), 0)
     if not ident:
         return "", ""
     pieces = _apart(" ".join(words[:ident]))
     if len(pieces) == 2 and "." in pieces[1] and address(pieces[0]) and not address(pieces[1].rpartition(",")[2]):
-        pieces.reverse()  # a custom format that has the virtual host behind the address
+        pieces.reverse()  # a custom format with the virtual host after the address
     vhost = pieces.pop(0) if len(pieces) > 1 and "," not in pieces[0] else ""
     forwarded = pieces.pop(0) if len(pieces) > 1 and "," in pieces[0] and "," not in pieces[1] else ""
     if len(pieces) != 1 or pieces[0][-1:] in ("", " ", ","):
@@ -299,7 +300,7 @@ def _take_prefix(words: list[str]) -> tuple[str, str]:
 
 
 def _split_request(request: str) -> tuple[str, str, str]:
-    """Return method, target and protocol; what is no request (empty, a TLS greeting) is all target."""
+    """Return method, target and protocol; a text that is not a request (empty, a TLS handshake) is all target."""
     method, blank, rest = request.partition(" ")
     if not blank or not _method(method):
         return "", _absent(request), ""

@@ -1,4 +1,4 @@
-"""What a module of this package declares to be a log format: ``FORMAT``, which ``registry`` finds by itself."""
+"""The declaration of a log format: each module of this package has one named ``FORMAT``, which ``registry`` finds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Format(NamedTuple):
 
     Attributes:
         name: what the shipper puts into ``fields.log_format``.
-        lines: what lines it reads, for the documentation.
-        parser: returns the parse function for hosts whose clocks show the given IANA zone; only formats whose lines
-            name no zone need it.
+        lines: which lines it reads, for the documentation.
+        parser: returns the parse function for hosts whose clocks are in the given IANA zone; only formats without a
+            zone in their lines use it.
     """
 
     name: str

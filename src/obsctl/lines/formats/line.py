@@ -1,7 +1,7 @@
-"""What a parsed line is, whatever its format was: a row of its table.
+"""A parsed line of any format: a row of its table.
 
-The fields have the names of the table's columns, and are given to the store in this order. A field's type says what its
-column takes: this is the one place for it, which the parsers and :func:`fit` read, and which the tests compare with the
+The fields have the names of the table's columns, and are given to the store in this order. A field's type defines what
+its column can hold. This is its only definition: the parsers and :func:`fit` use it, and tests compare it with the
 migrations and docs/reference/schema.md.
 """
 
@@ -16,17 +16,16 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-#: Characters that most text columns take.
+#: Width of most text columns, characters.
 SHORT = 255
-#: Bytes that a TEXT and a MEDIUMTEXT column take.
+#: Size of a TEXT and of a MEDIUMTEXT column, bytes.
 _TEXT_BYTES, _MEDIUMTEXT_BYTES = 2**16 - 1, 2**24 - 1
-#: Characters that surely fit a TEXT column: four bytes are the most that one takes in UTF-8.
+#: How many characters always fit into a TEXT column: each takes at most four bytes in UTF-8.
 _CHARACTER_BYTES = 4
 SURELY_TEXT = _TEXT_BYTES // _CHARACTER_BYTES
-#: What may stand before a line and is no part of it: the NULs that a writer leaves after a copy-and-truncate rotation,
-#: and a byte order mark.
+#: What may precede a line without being part of it: NULs after a copy-and-truncate rotation, and a byte order mark.
 UNSEEN = "\0\ufeff"
-#: Columns of 64 bits, nginx's three digits of a status, and thirty years of a request.
+#: Limits: 64-bit columns, nginx's three-digit statuses, and thirty years for a request.
 NUMBER_MAX = 2**63 - 1
 STATUS_MAX = 999
 SECONDS_MAX = 1e9
@@ -42,9 +41,9 @@ ABSENT = Absent()
 
 
 class Keep(Enum):
-    """What is kept of a text that is longer than its column, where it is not simply the beginning.
+    """Which part of a too long text is kept, if that is not simply the beginning.
 
-    A list is cut between two entries: half an address is another address, and half a number another number.
+    A list is cut between two entries, because half an address is another address, and half a number another number.
     """
 
     FIRST_ENTRIES = "first entries"
@@ -52,7 +51,7 @@ class Keep(Enum):
     LAST_ENTRIES = "last entries"
 
 
-# ``max_length`` is a number of characters that surely fit; where the column counts bytes, ``extra`` says how many.
+# ``max_length`` is a number of characters that always fits; if the column's limit is in bytes, ``extra`` has it.
 Short = Annotated[str, Meta(max_length=SHORT)]
 Method = Annotated[str, Meta(max_length=32)]
 Protocol = Annotated[str, Meta(max_length=16)]
@@ -66,7 +65,7 @@ LongList = Annotated[str, Meta(max_length=1024), Keep.FIRST_ENTRIES]
 
 
 class LineError(ValueError):
-    """A line that its format does not know.
+    """A line does not match its format.
 
     Attributes:
         reason: a short stable word for the quarantine.
@@ -191,17 +190,17 @@ class ErrorLine(_Line, array_like=True, gc=False):
     cut_fields: str = ""
 
 
-#: How the mark of a request of ``obsctl verify lb`` begins, and no mark of a test of a rule.
+#: How the marks of ``obsctl verify lb``'s requests begin, unlike those of rule tests.
 PROBE = "probe-"
 #: A row of a table.
 Line = AccessLine | ErrorLine
 
 
 class MarkedLine(msgspec.Struct, gc=False):
-    """A request that was signed with the fleet's secret, as its balancer logged it: no row, and in no statistics.
+    """A request that was signed with the fleet's secret, as its balancer logged it: it is neither stored nor counted.
 
     Attributes:
-        mark: names the test of an alert rule and the rule, or begins with :data:`PROBE`.
+        mark: names an alert rule and its test, or begins with :data:`PROBE`.
         line: the request.
     """
 
@@ -210,11 +209,11 @@ class MarkedLine(msgspec.Struct, gc=False):
 
     @property
     def is_probe(self) -> bool:
-        """Whether it is a request by which somebody looks at the fleet, and no rule is tested by it."""
+        """Whether it is a probe of the fleet, and not a rule test."""
         return self.mark.startswith(PROBE)
 
 
-#: What a parser makes of a line.
+#: A parser's result.
 Parsed = Line | MarkedLine
 
 
@@ -223,8 +222,8 @@ class Width(NamedTuple):
 
     Attributes:
         characters: so many surely fit.
-        bytes: the limit in UTF-8, where the column counts bytes; else 0.
-        keep: what is kept of a longer text; None is its beginning.
+        bytes: the limit in UTF-8, if the column counts bytes; otherwise 0.
+        keep: which part of a longer text is kept; None for its beginning.
     """
 
     characters: int
@@ -232,7 +231,7 @@ class Width(NamedTuple):
     keep: Keep | None = None
 
     def cut(self, text: str) -> str:
-        """Return as much of a text as the column takes, in whole characters; in a list, whole entries."""
+        """Return as much of a text as fits into the column, in whole characters, or in whole entries of a list."""
         if len(text) <= self.characters or (self.bytes and len(text.encode()) <= self.bytes):
             return text
         last = self.keep is Keep.LAST_ENTRIES
@@ -244,13 +243,13 @@ class Width(NamedTuple):
         if last:
             return kept.partition(",")[2].lstrip() or kept
         if self.keep is Keep.FIRST_ENTRIES:
-            # nginx writes ", " between servers, and " : " where a request was passed on to another group of them.
+            # nginx writes ", " between servers, and " : " where it passed a request on to another group of servers.
             return kept[: max(kept.rfind(", "), kept.rfind(" : "))] if ", " in kept or " : " in kept else kept
         return kept
 
 
 def widths(line: type[Line]) -> dict[str, Width]:
-    """Return what the text columns of a table take, by the name of the field."""
+    """Return the widths of a table's text columns, by field name."""
     found = {}
     for name, hint in typing.get_type_hints(line, include_extras=True).items():
         kept = next((note for note in typing.get_args(hint) if isinstance(note, Keep)), None)
@@ -261,7 +260,7 @@ def widths(line: type[Line]) -> dict[str, Width]:
 
 
 class _Table(NamedTuple):
-    """The text columns of a table: the same fields' values, and how many characters of each surely fit."""
+    """The text columns of a table: a getter of their values, and how many characters of each always fit."""
 
     widths: dict[str, Width]
     texts: Callable[[Any], tuple[str, ...]]
@@ -277,14 +276,14 @@ _ACCESS, _ERROR = _Table.of(AccessLine), _Table.of(ErrorLine)
 
 
 def fit(line: Line) -> None:
-    """Make a line fit its columns: cut the texts that are longer, and name them in ``cut_fields``.
+    """Make a line fit its columns: cut longer texts, and name their fields in ``cut_fields``.
 
-    A request is counted and stored whatever its client sends: a line that a long header would send into the quarantine
-    could not be counted.
+    A request must be stored and counted whatever its client sends: a long header must not put the line into
+    quarantine.
 
     Raises:
-        LineError: a number is out of its column's range. The database would refuse it as well, but then a whole batch
-            has to be unrolled to find it.
+        LineError: a number is out of its column's range. The database would refuse it as well, but finding it in a
+            batch then takes many statements.
     """
     table = _ERROR
     if type(line) is AccessLine:

@@ -1,9 +1,9 @@
 """``error``: nginx's error log.
 
 ``2026/01/02 03:04:05 [error] PID#TID: *CONNECTION MESSAGE, client: …, server: …, request: "…", upstream: "…",
-host: "…", referrer: "…"``; what follows the message is there only for errors of a request or a session. The stream
+host: "…", referrer: "…"``; the part after the message is only there for errors of a request or a session. The stream
 module also writes ``, udp client: …`` and ends with the bytes of the session; the mail module names the login. nginx
-cuts a line at 2,048 bytes, wherever that is.
+cuts a line at 2,048 bytes, even within a field.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ _FIELDS = {
     "upstream": "upstream",
     "host": "vhost",
     "referrer": "referer",
-    "request_id": "",  # OpenResty's
+    "request_id": "",  # from OpenResty
 }
-#: Keys without a field, whose values stay in the message.
+#: Keys without a field of their own; their values stay in the message.
 _IN_MESSAGE = frozenset(("login", "request_id"))
 _STARTTLS = " using starttls"
-#: What the stream module ends with: how many bytes a session has moved.
+#: The end of the stream module's messages: how many bytes a session has transferred.
 _SESSION = ", bytes from/to client:"
-#: Places read as a context, at most: a hostile line may hold thousands that begin like one.
+#: The most places that are parsed as a context: a hostile line may contain thousands that begin like one.
 _CLIENT_TRIES = 8
-#: Bytes up to which nginx has certainly not cut a message: it cuts the line, whose head it belongs to, at 2,048.
+#: A message of up to this many bytes was certainly not cut by nginx, which cuts the line, including its head, at
+#: 2,048.
 _SURELY_WHOLE = 1900
-#: How the messages begin that repeat a text of an application, or of the client but not from the request's line, and
-#: how nginx goes on behind that text. A module that puts its text into no quotes may end in any way.
+#: Beginnings of messages that repeat an application's text, or a client's text that is not from the request line, and
+#: how nginx continues after that text. A module that does not quote its text may continue in any way.
 _REPEATING = tuple(
     (re.compile(begins).match, re.compile(rf"(?:{ends})\Z").search)
     for begins, ends in (
@@ -55,15 +56,15 @@ _REPEATING = tuple(
         (r"\[lua\] |lua |js: ", ""),
     )
 )
-#: Characters up to which such an ending is looked for.
+#: Within how many characters such a continuation is searched for.
 _ENDING_LENGTH = 400
-#: What stands behind a quote that closes, and in front of one that opens.
+#: What follows a closing quote, and what precedes an opening one.
 _BEHIND_CLOSING, _BEFORE_OPENING = " :,.;)]", " ([="
 
 
-#: A key, and the quote in front of its value if there is one.
+#: A key, and the quote before its value, if any.
 _pair = re.compile(r', ([a-z_]+): ("?)').match
-#: The end of a value without quotes.
+#: The end of an unquoted value.
 _plain_end = re.compile(r"(?=, [a-z_/ ]+:|\Z)").search
 
 
@@ -72,9 +73,9 @@ class _Key(NamedTuple):
 
     Attributes:
         place: in nginx's order.
-        quoted_end: finds the end of a quoted value. It may itself hold quotes, which nginx does not escape here; it
-            ends in front of a key that may follow.
-        next_begins: how those keys begin.
+        quoted_end: finds the end of a quoted value. The value may contain quotes, which nginx does not escape here; it
+            ends before a key that may follow.
+        next_begins: how the keys that may follow begin.
     """
 
     place: int
@@ -102,8 +103,8 @@ class _Context(NamedTuple):
     Attributes:
         values: of the keys, by name.
         left: what belongs to no field.
-        cut: the key whose value lost its end, or ''.
-        whole: it reads as a context up to its end.
+        cut: the key whose value was cut, or ''.
+        whole: whether all of it is a valid context.
     """
 
     values: dict[str, str]
@@ -113,7 +114,7 @@ class _Context(NamedTuple):
 
 
 def parser(zone_name: str) -> Callable[[str], ErrorLine]:
-    """Return the parse function for hosts whose clock shows the given IANA zone, which the lines do not name."""
+    """Return the parse function for hosts whose clock is in the given IANA zone, which the lines do not contain."""
     times = clock.zoneless(zone_name)
 
     def parse(text: str) -> ErrorLine:
@@ -141,26 +142,26 @@ def _parse(text: str, times: dict[str, str]) -> ErrorLine:
 
 
 def _take_context(line: ErrorLine) -> None:
-    """Move the context of a request or session from the message into fields; nothing where it is not certain."""
+    """Move the context of a request or session from the message into fields, but only if it is certain."""
     found = _find_context(line.message)
     if found is not None:
         _fill(line, *found)
 
 
 def _find_context(text: str) -> tuple[re.Match[str], _Context] | None:
-    """Return the context that nginx has written, and where it begins; None if there is none or two may be it.
+    """Return nginx's own context, and where it begins; None if there is none, or if two are possible.
 
-    nginx escapes nothing here, so ``, client: `` may also stand in what a client chose, behind nginx's own (request,
-    host, referrer), and in a text that the message repeats, before it. It is the first place that reads as a context,
-    unless the message may hold that one:
+    nginx escapes nothing here, so ``, client: `` may also be in texts that a client chose, after nginx's own context
+    (request, host, referrer), or in a text that the message repeats, before it. nginx's context is the first valid
+    one, unless that may be part of the message:
 
-    * Messages that repeat an application's text go on in nginx's own words behind it, and these must precede the
+    * In messages that repeat an application's text, nginx's own words follow that text, and these must precede the
       context.
-    * Other messages name a file, whose path is the decoded target of the request. A context in it stands in the
-      request as well, behind nginx's own.
+    * Other messages name a file, whose path is the decoded target of the request. A context in it is also in the
+      request, after nginx's own.
 
-    A text may imitate that as well, so that two contexts are possible. Then none is taken: an error without a client is
-    better than an error of a client that somebody chose.
+    A text may imitate that as well, so that two contexts are possible. Then neither is used: an error without a client
+    is better than one with a forged client.
     """
     ends = next((ends for begins, ends in _REPEATING if begins(text)), None)
     found: tuple[re.Match[str], _Context] | None = None
@@ -184,22 +185,22 @@ def _find_context(text: str) -> tuple[re.Match[str], _Context] | None:
 
 
 def _opens(text: str, end: int) -> bool:
-    """Return whether the last quote before ``end`` opens a text: what follows it is no word of nginx's."""
+    """Return whether the last quote before ``end`` opens a text: what follows it is not nginx's own."""
     at = text.rfind('"', 0, end)
     behind = text[at + 1 : min(at + 2, end)]
     return at >= 0 and bool(behind) and behind not in _BEHIND_CLOSING and text[at - 1 : at] in _BEFORE_OPENING
 
 
 def _may_be_of_a_path(text: str, client: re.Match[str]) -> bool:
-    """Return whether what reads as the client may be part of a quoted path: then the target behind it holds it too."""
+    """Return whether what looks like the client may be part of a quoted path: then the target after it has it, too."""
     begins = text[client.start() : client.end(1)].partition("/")[0]  # nginx merges slashes in paths
     return '"' in text[: client.start()] and begins in urllib.parse.unquote(text[client.end(1) :])
 
 
 def _read_context(text: str, client: re.Match[str]) -> _Context | None:
-    """Read the pairs behind the client; None where nginx has not written them.
+    """Parse the pairs after the client; None if nginx cannot have written them.
 
-    It writes addresses and sockets as clients, and neither a quote nor a blank in a value that is not quoted.
+    nginx writes addresses and sockets as clients, and neither quotes nor blanks in unquoted values.
     """
     if not ADDRESSES[client[1]] and not client[1].startswith(SOCKET):
         return None
@@ -236,7 +237,7 @@ def _read_context(text: str, client: re.Match[str]) -> _Context | None:
             left += text[at : end.end()]
         at = end.end()
     tail = text[at:]
-    # An address at the very end may have lost digits.
+    # An address at the very end may have been cut.
     ends = not tail and (bool(values) or len(text.encode("utf-8", "replace")) < _SURELY_WHOLE)
     return _Context(values, left + tail, "", whole=ends or tail.startswith(_SESSION))
 

@@ -1,4 +1,4 @@
-"""``json``: nginx's access log as one JSON object a line (``escape=json``), fields as docs/reference/log-format.md."""
+"""``json``: nginx's access log, a JSON object per line (``escape=json``); fields: docs/reference/log-format.md."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
 
 class _Usual(msgspec.Struct, gc=False, kw_only=True):
-    """A line whose numbers are numbers and whose texts surely fit their columns, as nginx writes nearly all.
+    """A line whose numbers are numbers and whose texts certainly fit their columns, as nearly all of nginx's lines.
 
-    In nginx's order: the decoder looks first for the field that follows on the last one.
+    Fields in nginx's order, because the decoder expects the next field first.
     """
 
     time: str = ""
@@ -66,12 +66,12 @@ class _Usual(msgspec.Struct, gc=False, kw_only=True):
     scheme: Protocol = ""
     ssl_protocol: Protocol = ""
     ssl_cipher: Cipher = ""
-    #: Of any type: it is a mark only where :data:`_mark` finds it.
+    #: Of any type: it is a mark only if :data:`_mark` finds it.
     obscraft_test: object = None
 
 
 class _Unusual(msgspec.Struct, gc=False):
-    """A line whose numbers may be texts, and whose values may be absent or long."""
+    """A line whose numbers may be texts, and whose values may be missing or long."""
 
     time: str | None = None
     msec: float | str | None = None
@@ -99,26 +99,26 @@ class _Unusual(msgspec.Struct, gc=False):
     ssl_cipher: str | None = None
 
 
-#: What is read of the object, in nginx's order.
+#: The fields that are read, in nginx's order.
 MEMBERS = _Usual.__struct_fields__
 #: The fields of a request.
 _FIELDS = tuple(name for name in MEMBERS if name != "obscraft_test")
-#: The same fields, of whatever type.
+#: The same fields, of any type.
 _Raw = msgspec.defstruct("_Raw", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in _FIELDS], gc=False)
-#: The columns that the fields of the object fill, those of the time aside.
+#: The columns that the object's fields fill, except the time.
 _COLUMNS = {name: {"remote_addr": "client_addr", "host": "vhost"}.get(name, name) for name in _FIELDS[2:]}
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*'
-#: A field with the comma behind it, and the beginning of one.
+#: A field with the comma after it, and the beginning of a field.
 _whole_pair = re.compile(rf'\s*"[^"\\]*":\s*(?:{_STRING}"|[-+.0-9a-zA-Z]+)\s*,', re.DOTALL).match
 _cut_pair = re.compile(rf'\s*(?:"([^"\\]*)(?:"\s*:?\s*(?:{_STRING}\\?"?|[-+.0-9a-zA-Z]*))?)?', re.DOTALL).fullmatch
-#: ASCII digits only: int() and float() take those of other scripts as well, underscores, and words like "nan".
+#: Only ASCII digits: int() and float() also accept those of other scripts, underscores, and words like "nan".
 _whole = re.compile(r"(-?[0-9]{1,30})(?:\.0*)?").fullmatch
 _decimal = re.compile(r"-?(?:[0-9]{1,30}\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch
-#: nginx's default escape, which JSON does not know: bytes in hexadecimal. An escaped backslash is no part of one.
+#: nginx's default escape, which is not JSON: bytes in hexadecimal. An escaped backslash does not begin one.
 _default_escapes = re.compile(r"\\\\|(?:\\x[0-9A-Fa-f]{2})+")
 
-#: How the line of a signed request begins, a test of an alert rule or a probe: our nginx writes it for these only. A
-#: mark of another form is a field like any other that is not ours.
+#: How the line of a signed request (a rule test or a probe) begins: our nginx writes this for these only. A mark of
+#: another form is ignored, like any unknown field.
 _mark = re.compile(rf'\{{"obscraft_test":"((?:{PROBE})?[a-z0-9]{{8,32}})",').match
 
 _decode_usual = msgspec.json.Decoder(_Usual).decode
@@ -130,7 +130,7 @@ def parse(text: str) -> Parsed:
     """Parse a line. Seconds are rounded to the milliseconds that their column holds.
 
     Raises:
-        LineError: it is no such object, has no valid time or peer, or a number is out of its bounds.
+        LineError: it is not such an object, has no valid time or peer, or a number is out of range.
     """
     try:
         usual = _decode_usual(text)
@@ -138,7 +138,7 @@ def parse(text: str) -> Parsed:
         return _parse_unusual(text)
     if usual.obscraft_test is not None and (mark := _mark(text)):
         return MarkedLine(mark[1], _read(_without(mark)))
-    # $msec first: it is the same moment as $time_iso8601, with milliseconds.
+    # $msec first: it is the same time as $time_iso8601, with milliseconds.
     msec = usual.msec
     ts = clock.from_epoch(msec) if msec is not None else clock.ISO[usual.time]
     length, seconds = usual.request_length, usual.request_time
@@ -147,7 +147,7 @@ def parse(text: str) -> Parsed:
         is_ipv4(peer)
     except (OSError, ValueError):
         peer = PEERS[peer]
-    return AccessLine(  # one by one: a call with a star takes twice as long
+    return AccessLine(  # one by one: a call with * takes twice as long
         ts,
         peer,
         usual.status,
@@ -180,10 +180,10 @@ def _without(mark: re.Match[str]) -> str:
 
 
 def _parse_unusual(text: str) -> Parsed:
-    """Parse a line of a custom format: numbers as texts, texts as numbers, null, "-", or another escape than JSON's.
+    """Parse a line of a custom format: numbers as texts, texts as numbers, null, "-", or other escapes than JSON's.
 
-    Whatever a client can send must be read here as well: a quote in its User-Agent makes the line of a log_format
-    without ``escape=json`` bad JSON.
+    Everything that a client can send must be read here as well: a quote in its User-Agent makes a line invalid JSON if
+    the log_format has no ``escape=json``.
     """
     if mark := _mark(text):
         return MarkedLine(mark[1], _read_unusual(_without(mark)))
@@ -205,10 +205,10 @@ def _read_unusual(text: str) -> AccessLine:
 
 
 def _read_cut(text: str, error: LineError) -> AccessLine:
-    """Read the complete fields of a line that was cut; raise the error if it is not such a line.
+    """Parse the complete fields of a line that was cut; raise the error if it is not such a line.
 
-    A shipper cuts at its own limit, and control characters in headers, which JSON writes as six bytes each, make a line
-    as long as a client likes.
+    A shipper cuts lines at its own limit, and clients can make lines long by control characters in headers, which take
+    six bytes each in JSON.
     """
     at = 1
     while match := _whole_pair(text, at):
@@ -261,7 +261,7 @@ def _read(text: str) -> AccessLine:
         vhost=line.host or "",
         request_id=line.request_id or "",
         client_request_id=line.client_request_id or "",
-        # Clocks that are put back make measures below zero: they measure nothing.
+        # Clocks that are set back make durations negative, which are meaningless.
         request_length=ABSENT if length is None or length < 0 else length,
         request_time=ABSENT if seconds is None or seconds < 0 else seconds,
         upstream_addr=line.upstream_addr or "",
@@ -279,14 +279,14 @@ def _read(text: str) -> AccessLine:
 
 
 def _as_texts(text: str) -> bytes:
-    """Return the object with each number that it holds as a text of the same digits.
+    """Return the object with each number replaced by a text of the same digits.
 
     Raises:
-        LineError: it is no object, or a field is neither a text nor a number.
+        LineError: it is not an object, or a field is neither a text nor a number.
     """
     try:
         line = _decode_raw(text)
-    except (ValueError, RecursionError) as error:  # the second for brackets nested a thousand deep
+    except (ValueError, RecursionError) as error:  # RecursionError for brackets nested a thousand deep
         unescaped = "\\x" in text or "malformed: expected" in str(error)
         hint = " (does its log_format say escape=json?)" if unescaped else ""
         raise LineError("parse", f"not an access line in JSON: {error}{hint}") from None

@@ -1,6 +1,6 @@
-"""Which formats there are, by the name that the shipper puts into ``fields.log_format``.
+"""The formats, by the name that the shipper puts into ``fields.log_format``.
 
-They are found by themselves: each module of this package that has a ``FORMAT`` is one.
+They are discovered: each module of this package with a ``FORMAT`` is one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def revision() -> str:
 
 
 def _digest() -> str:
-    """Hash every module of ``lines``: each has a part in how a line is read."""
+    """Hash every module of ``lines``: each may affect how a line is read."""
     digest = hashlib.blake2b(digest_size=8)
     modules = [*resources.files(lines).iterdir(), *resources.files(package).iterdir()]
     for module in sorted((m for m in modules if m.name.endswith(".py")), key=lambda m: m.name):
@@ -47,5 +47,5 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
-#: Read with the parsers themselves: the files may be replaced while this process runs the old ones.
+#: Computed when the parsers are loaded: the files may be replaced while this process runs the old ones.
 _REVISION = _digest()

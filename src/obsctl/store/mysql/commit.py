@@ -3,15 +3,15 @@
 Its steps, in one transaction:
 
 1. **Fence.** Every source's next offset is moved by compare-and-set. A consumer that has lost its partitions meanwhile
-   fails here and stores nothing; a rival waits here, and not at a row.
-2. **Known in the quarantine.** Lines that lie there are left out: that row is their record.
-3. **Access lines**, by LOAD DATA LOCAL where the server takes it, else by INSERT.
+   fails here and stores nothing; a concurrent writer waits here, and not at a row.
+2. **Known in the quarantine.** Lines that are in the quarantine are left out, because they are stored there.
+3. **Access lines**, by LOAD DATA LOCAL if the server allows it, otherwise by INSERT.
 4. **Error lines**, by INSERT.
 5. **Quarantine**: the batch's own, and the lines that the database refused in steps 3 and 4.
 6. **Roll-ups** of the access lines that this transaction inserted, and no others: their minutes, then their hours.
 
-If fewer rows were inserted than sent, some are stored already: the transaction is rolled back, the known identities are
-read, and it is tried again without them.
+If fewer rows were inserted than sent, some are stored already: the transaction is rolled back, the known identities
+are read, and it is retried without them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from obsctl.store.mysql import rows
 from obsctl.store.mysql.session import Session, retry_conflicts
 from obsctl.store.quarantine import DETAIL_LENGTH, REFUSED, Quarantined
 
-#: What a server says of a row that it will not have: NULL, range, cut, wrong value, too long, a check, a trigger.
+#: A server's errors for a row that it refuses: NULL, range, truncation, wrong value, too long, a check, a trigger.
 _REFUSALS = frozenset({1048, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1441, 1644, 1690, 3819, 4025})
 _PACKET_TOO_LARGE = 1153
 #: LOAD DATA LOCAL is switched off: MySQL and MariaDB in their releases.
 _LOADING_FORBIDDEN = frozenset({1148, 3948, 4166})
-#: Rounds of "some are known, try again without them"; each needs another writer that was faster, so few are needed.
+#: The most retries without known lines; each needs another writer that was faster, so few are needed.
 _ROUNDS = 50
 _KEYS_PER_QUERY = 1000
 _QUARANTINE_CHECK_S = 60
@@ -49,14 +49,14 @@ class KnownRowsError(Exception):
 
 
 class Refusal(NamedTuple):
-    """A line that the server will not have, and what it said."""
+    """A line that the server refuses, and its error."""
 
     line: Line
     code: int
     message: str
 
     def quarantined(self, value: bytes | None) -> Quarantined:
-        """Return the line's row of the quarantine; ``value`` is its record as Kafka holds it."""
+        """Return the line's row for the quarantine; ``value`` is its record as in Kafka."""
         line = self.line
         return Quarantined(
             line_id=line.line_id,
@@ -85,7 +85,7 @@ class Committer:
 
         Raises:
             FencedError: a step's expected offset is not the database's.
-            StoreUnavailableError: it is not known whether the batch is stored, or it is not.
+            StoreUnavailableError: the batch is not stored, or it is unknown whether it is.
         """
         known: set[bytes] = set()
         attempts = 0
@@ -101,7 +101,8 @@ class Committer:
                 stored, quarantined, refused = retry_conflicts(attempt)
             except KnownRowsError:
                 found = self._session.guard(functools.partial(self._read_known, batch))
-                # The server refuses what LOAD DATA left out and is not there; INSERT names the row and the reason.
+                # LOAD DATA left out rows that are not stored, so the server refuses them; INSERT names the row and the
+                # reason.
                 loads = not found <= known
                 known |= found
             else:
@@ -112,11 +113,11 @@ class Committer:
         raise StoreUnavailableError("other writers kept storing the same lines")
 
     def _transaction(self, batch: Batch, known: set[bytes], *, loads: bool) -> tuple[int, int, int]:
-        """Make the transaction; return the rows stored, the rows quarantined, and how many of these were refused.
+        """Run the transaction; return the numbers of stored rows, quarantined rows, and refused ones among the latter.
 
         Args:
             known: identities that are stored already.
-            loads: whether LOAD DATA may be used where the server takes it.
+            loads: whether LOAD DATA may be used if the server allows it.
         """
         session = self._session
         # 1. Fence
@@ -134,7 +135,8 @@ class Committer:
         # 5. Quarantine
         quarantined = batch.quarantined
         if refusals:
-            # A refused line may have been stored when the server was less strict; it must not be in both tables.
+            # A refused line may already have been stored when the server was less strict; it must not be in both
+            # tables.
             if known_lines(session, [refusal.line for refusal in refusals]):
                 raise KnownRowsError
             refused = {r.line.line_id: r.quarantined(batch.value(r.line)) for r in refusals}
@@ -148,13 +150,13 @@ class Committer:
         return len(access) + len(errors) - sum(type(r.line) is ErrorLine for r in refusals), added, len(refusals)
 
     def _load(self, lines: Sequence[AccessLine]) -> bool:
-        """Store lines by LOAD DATA LOCAL, for half of the server's time; return whether they are stored.
+        """Store lines by LOAD DATA LOCAL, which takes half the time of INSERT; return whether they are stored.
 
-        They are not where the server does not allow it, and where it had anything to say against a row: LOCAL turns
-        errors into warnings, and changed values with them. INSERT will say which row it was.
+        They are not if the server does not allow it, or if it warned about any row: LOCAL turns errors into warnings,
+        which may mean changed values. INSERT then shows which row it is.
 
         Raises:
-            KnownRowsError: rows were left out and nothing was changed; most likely they were there before.
+            KnownRowsError: rows were left out, and no value was changed; most likely these rows are already stored.
         """
         session = self._session
         if not session.loads or not lines:
@@ -178,21 +180,21 @@ class Committer:
         return False
 
     def _insert_quarantined(self, quarantined: Sequence[Quarantined]) -> int:
-        limit = self._session.row_bytes // 2  # escaping doubles a byte at worst
+        limit = self._session.row_bytes // 2  # escaping at most doubles the size
         literals = (rows.quarantine_row(row, revision(), limit) for row in quarantined)
         return _insert(self._session, rows.INSERT_QUARANTINE, literals)
 
     def _read_known(self, batch: Batch) -> set[bytes]:
-        """Return the identities of the batch that the log tables hold."""
+        """Return the batch's identities that are in the log tables."""
         found = known_lines(self._session, (*batch.access, *batch.errors))
         self._session.commit()
         return found
 
     def _in_quarantine(self, batch: Batch) -> set[bytes]:
-        """Return the identities of the batch's rows that lie in the quarantine: there they are the record.
+        """Return the identities of the batch's rows that are in the quarantine, where they stay.
 
-        The same parsers and the same tables judge a line the same way each time. So this is asked only while the
-        quarantine holds lines that *other* parsers judged, or that the server refused: its mind can change.
+        The same parsers and tables treat a line the same way each time. So this is only queried while the quarantine
+        has lines from *other* parsers' versions, or lines that the server refused, which it may accept later.
         """
         session, now = self._session, time.monotonic()
         if now - self._looked_at > _QUARANTINE_CHECK_S or session.opened != self._looked_over:
@@ -214,10 +216,10 @@ class Committer:
 
 
 def insert_lines(session: Session, statement: tuple[bytes, bytes], lines: Sequence[Line]) -> list[Refusal]:
-    """Insert lines into their table; return those that the server will not have.
+    """Insert lines into their table; return those that the server refuses.
 
     Raises:
-        KnownRowsError: a line was there before, so the roll-ups must not count it.
+        KnownRowsError: a line is already stored, so the roll-ups must not count it.
     """
     inserted = start = 0
     refusals: list[Refusal] = []
@@ -238,12 +240,12 @@ def _insert_piece(
     *,
     refusals: list[Refusal],
 ) -> int:
-    """Insert lines by one statement, and by halves where one of them is refused; return how many were new.
+    """Insert lines by one statement; if one is refused, insert each half separately. Return how many were new.
 
-    A failed statement leaves nothing behind, and its transaction goes on.
+    A failed statement has no effect, and its transaction continues.
 
     Args:
-        start: the first of the lines that are inserted; it and those behind it are the literals.
+        start: index of the first line; the literals are for it and the following ones.
     """
     if len(literals) == 1 and len(literals[0]) > session.row_bytes:
         refusals.append(Refusal(lines[start], _PACKET_TOO_LARGE, "the row is larger than max_allowed_packet"))
@@ -264,15 +266,14 @@ def _insert_piece(
 
 
 def _insert(session: Session, statement: tuple[bytes, bytes], literals: Iterable[bytes]) -> int:
-    """Insert rows in statements of a fitting size; return the rows affected."""
+    """Insert rows in statements of a suitable size; return the number of affected rows."""
     return sum(session.insert(statement, piece) for piece in rows.chunks(literals, session.statement_bytes))
 
 
 def add_rollups(session: Session, lines: Iterable[AccessLine]) -> None:
-    """Count lines into the roll-ups of their minutes and hours.
+    """Add lines to the roll-ups of their minutes and hours.
 
-    Every writer takes the minutes first, then the hours, each in the order of their keys: so none waits for one that
-    waits for it.
+    Every writer locks first the minutes, then the hours, both sorted by key: so no two writers wait for each other.
     """
     minutes = lines.minutes if isinstance(lines, EncodedLines) else rollup.count(lines)
     _insert(session, rows.INSERT_MINUTES, rows.rollup_rows(minutes))
@@ -280,7 +281,7 @@ def add_rollups(session: Session, lines: Iterable[AccessLine]) -> None:
 
 
 def known_lines(session: Session, lines: Collection[Line]) -> set[bytes]:
-    """Return the identities of those of the lines that their table holds."""
+    """Return the identities of the lines that are in their table."""
     found: set[bytes] = set()
     for table, kind in (("access_log", AccessLine), ("error_log", ErrorLine)):
         of_table = [line for line in lines if type(line) is kind]

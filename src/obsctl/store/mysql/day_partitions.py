@@ -1,10 +1,11 @@
-"""Day partitions: created ahead, dropped after the retention, and the two that catch what lies outside.
+"""Day partitions, created ahead and dropped after the retention, and the two partitions for all other rows.
 
-``p_old`` holds lines older than the retention; they are deleted in chunks once they have been *stored* for as long.
-``p_max`` holds lines from beyond the days prepared. Names and bounds are the UTC day: ``p20260102`` holds the 2nd.
+``p_old`` holds lines older than the retention; they are deleted in chunks once they have been *stored* for the length
+of the retention. ``p_max`` holds lines later than the prepared days. Names and bounds are the UTC day: ``p20260102``
+holds the 2nd.
 
-A partition that was dropped or renamed by hand is made again: the plan is made from the bounds that the server reports,
-and a range that lacks its day, an end that is missing, or a name in another's place is repaired.
+Partitions that were dropped or renamed by hand are restored: the plan starts from the bounds that the server reports,
+and repairs missing days, missing end partitions, and names in the wrong place.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ _day_name = re.compile(r"p\d{8}").fullmatch
 
 
 class Partition(NamedTuple):
-    """A partition as the server describes it: ``before`` is the day its rows are older than; None for no bound."""
+    """A partition as the server describes it; its rows are older than the day ``before``; None for no bound."""
 
     name: str
     before: datetime.date | None
 
 
 class Change(NamedTuple):
-    """A statement of the upkeep, and what it means to people."""
+    """A statement of the upkeep, and its description for people."""
 
     summary: str
     sql: str
 
 
 def plan(table: str, existing: Sequence[Partition], today: datetime.date, retention_days: int) -> list[Change]:
-    """Return the statements that bring a table's partitions to this day, in order; none if nothing is to do.
+    """Return the statements that bring a table's partitions up to date, in order; empty if there is nothing to do.
 
     Args:
         table: a name of :data:`TABLES`.
         existing: in the order of their bounds; at least one.
         today: the UTC day.
-        retention_days: whole days kept, today included.
+        retention_days: whole days to keep, including today.
     """
     oldest, last = today - (retention_days - 1) * _ONE_DAY, today + DAYS_AHEAD * _ONE_DAY
     parts = list(existing)
@@ -62,7 +63,7 @@ def plan(table: str, existing: Sequence[Partition], today: datetime.date, retent
 
 
 def holds(existing: Sequence[Partition], day: datetime.date) -> bool:
-    """Return whether a partition of its own takes a day's rows."""
+    """Return whether a day's rows have a day partition."""
     bounds = [p.before for p in existing]
     return (day, day + _ONE_DAY) in itertools.pairwise(bounds)
 
@@ -75,14 +76,14 @@ def partition_again(table: str, today: datetime.date) -> str:
     )
 
 
-# Each of the steps below yields its statements and changes ``parts`` as they change the table.
+# Each step below yields its statements, and changes ``parts`` in the same way as these change the table.
 
 
 def _free_names(table: str, parts: list[Partition]) -> Iterator[Change]:
-    """Rename partitions whose names belong to another place: there the server would refuse the name as taken."""
+    """Rename partitions that have another partition's name: otherwise the server would refuse that name as taken."""
     place = next((place for place, part in enumerate(parts) if part.name == OLD), 0)
     if place and parts[place].before is not None:
-        # Its rows are kept by the time of their arrival, so they must not be taken for an expired day's.
+        # Its rows are kept by the time of their storing, so it must not be mistaken for an expired day.
         old = Partition(OLD, parts[place].before)
         yield _reorganize(table, parts[: place + 1], [old], f"joined what lies before {OLD} to it")
         parts[: place + 1] = [old]
@@ -103,7 +104,7 @@ def _free_names(table: str, parts: list[Partition]) -> Iterator[Change]:
 
 
 def _restore_ends(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
-    """Create p_max and p_old where somebody has dropped or renamed them."""
+    """Create p_max and p_old if somebody has dropped or renamed them."""
     last = parts[-1]
     if last.before is not None:
         parts.append(Partition(BEYOND, None))
@@ -119,7 +120,7 @@ def _restore_ends(table: str, parts: list[Partition], oldest: datetime.date) -> 
         parts[0] = Partition(OLD, first.before)
         yield _reorganize(table, [first], [parts[0]], f"renamed {first.name} to {OLD}")
     elif first.name != OLD:
-        # What was older than the first day has fallen into it, and would be dropped with it.
+        # Rows older than the first day have gone into its partition, and would be dropped with it.
         parts.insert(0, Partition(OLD, min(oldest, first.before - _ONE_DAY) if first.before else oldest))
         yield _reorganize(table, [first], parts[:2], f"restored {OLD}, which was missing")
 
@@ -127,7 +128,7 @@ def _restore_ends(table: str, parts: list[Partition], oldest: datetime.date) -> 
 def _narrow_old(
     table: str, parts: list[Partition], oldest: datetime.date, today: datetime.date, last: datetime.date
 ) -> Iterator[Change]:
-    """Take today, and what lies behind it, out of a p_old that reaches so far: after a clock that was days ahead."""
+    """Take today and later days out of a p_old that includes them, after a clock was days ahead."""
     old = parts[0]
     if old.before is None or old.before <= today:
         return
@@ -142,9 +143,9 @@ def _narrow_old(
 def _retire(table: str, parts: list[Partition], oldest: datetime.date) -> Iterator[Change]:
     """Empty the expired days and give their range to p_old.
 
-    A dropped range partition leaves its range to the *next* one. Lines of that day that still arrive would then go
-    with that next day, tomorrow, and not be kept for the retention from their arrival. So the youngest expired day is
-    emptied, as quick as a drop, and joined to p_old; those before it are dropped.
+    When a range partition is dropped, the *next* one takes its range. Late lines of that day would then be dropped
+    with the next day, tomorrow, and not be kept for the retention after their arrival. So the latest expired day is
+    truncated, which is as quick as dropping it, and merged into p_old; earlier ones are dropped.
     """
     expired = [p for p in parts[1:] if p.before is not None and p.before <= oldest]
     if not expired:
@@ -160,13 +161,13 @@ def _retire(table: str, parts: list[Partition], oldest: datetime.date) -> Iterat
 
 
 def _prepare(table: str, parts: list[Partition], oldest: datetime.date, last: datetime.date) -> Iterator[Change]:
-    """Give every day from ``oldest`` (or the end of p_old, if that is later) to ``last`` a partition of its own."""
+    """Give every day from ``oldest`` (or the end of p_old, if that is later) to ``last`` its own partition."""
     before, *rest = parts
     for part in rest:
         begins, ends = before.before, part.before
         assert begins is not None  # noqa: S101  only the last one has no bound
         first = max(begins, oldest)
-        # A partition that reaches beyond the days prepared keeps what lies there.
+        # A partition that extends beyond the prepared days keeps the rows there.
         reaches_beyond = ends is None or ends > last + _ONE_DAY
         stop = last + _ONE_DAY if ends is None or reaches_beyond else ends
         if first < stop and (reaches_beyond or stop - begins > _ONE_DAY):
@@ -198,7 +199,7 @@ def _name(day: datetime.date) -> str:
 
 
 def _quoted(parts: Sequence[Partition]) -> str:
-    """Return names for a statement. Those that people chose may hold anything; ours need no quotes."""
+    """Return names for a statement, quoted if people chose them; ours need no quotes."""
     return ", ".join(
         p.name if p.name in (OLD, BEYOND) or _day_name(p.name) else f"`{p.name.replace('`', '``')}`" for p in parts
     )
@@ -209,11 +210,11 @@ def _bound(part: Partition) -> str:
 
 
 def from_server(rows: Sequence[tuple[str, str]]) -> list[Partition]:
-    """Read partitions from the server's (name, description) pairs in the order of their position.
+    """Parse partitions from the server's (name, description) pairs, in the order of their position.
 
-    The description is ``'2026-01-03'`` or ``'2026-01-03 00:00:00'``, with the quotes, or ``MAXVALUE``. A bound that
-    somebody has set within a day counts as that day's end, so that no row is dropped before its day is over. Servers do
-    not tell upper from lower case in names.
+    The description is ``'2026-01-03'`` or ``'2026-01-03 00:00:00'``, with the quotes, or ``MAXVALUE``. A bound within
+    a day, set by somebody, counts as that day's end, so that no row is dropped before its day is over. Servers ignore
+    case in names.
     """
     return [Partition(name.lower(), _before(text.strip("'"))) for name, text in rows]
 

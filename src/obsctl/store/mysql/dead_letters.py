@@ -1,4 +1,4 @@
-"""Refused records of which the dead letter topic is still to get a copy."""
+"""Refused records whose copy has not been sent to the dead letter topic yet."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def due(session: Session, limit: int) -> list[DeadLetter]:
 
 
 def settle(session: Session, letters: Collection[DeadLetter]) -> None:
-    """Note that the copies have been accepted."""
+    """Record that the copies were accepted."""
     ids = ",".join(f"0x{letter.line_id.hex()}" for letter in letters)
     session.run(f"UPDATE quarantine SET dead_letter=1 WHERE line_id IN ({ids})", commit=True)

@@ -1,8 +1,8 @@
-"""TLS on a connection to the database: whom a client trusts, and what it means where there is no such connection.
+"""TLS on a connection to the database: whom a client trusts, and what a failure means.
 
-With authorities to trust, PyMySQL asks for TLS before it sends a user's name, hangs up on a server that offers none,
-and sends the password of ``caching_sha2_password`` inside TLS: there is no fall-back to clear text, nor to a password
-that is encrypted with a key which the server itself named.
+With authorities to trust, PyMySQL starts TLS before it sends a user's name, closes the connection to a server without
+TLS, and sends the password of ``caching_sha2_password`` inside TLS: there is no fall-back to clear text, nor to a
+password that is encrypted with a key from the server itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from obsctl.core.errors import ConfigError
 from obsctl.store.mysql import hints
 
-#: PyMySQL's number for a server that offers no TLS; its words name neither server nor setting.
+#: PyMySQL's error number for a server without TLS; its text names neither server nor setting.
 _NOT_OFFERED = 2026
 #: OpenSSL's numbers of what is wrong with a certificate (``X509_V_ERR_…``): its time, its name, the rest its issuer.
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10
@@ -21,21 +21,21 @@ _OTHER_NAME = (62, 64)
 
 
 class Failure(NamedTuple):
-    """Why no connection comes about that can be trusted: one sentence, and what can be done."""
+    """Why there is no trusted connection: one sentence, and what to do."""
 
     message: str
     hint: str
 
 
 def context(ca_file: str, role: str = hints.ROLE) -> ssl.SSLContext | None:
-    """Return how a client speaks TLS that verifies chain and name; None where there is nothing to verify by.
+    """Return the TLS context of a client that verifies chain and name; None without authorities to trust.
 
     Args:
         ca_file: authorities to trust (PEM); empty for none.
         role: the command that runs the database's role on the inventory in use.
 
     Raises:
-        ConfigError: the file cannot be read, or holds no certificate.
+        ConfigError: the file cannot be read, or has no certificate.
     """
     if not ca_file:
         return None
@@ -58,11 +58,11 @@ def context(ca_file: str, role: str = hints.ROLE) -> ssl.SSLContext | None:
 
 
 def failure(error: BaseException, host: str, port: int, ca_file: str, role: str = hints.ROLE) -> Failure | None:
-    """Return what an error of a connection says about its encryption, None where it is not about that.
+    """Return what a connection's error says about its encryption; None if it is not about that.
 
     Args:
         error: PyMySQL's.
-        host: as it was asked.
+        host: as given to the client.
         port: TCP port.
         ca_file: authorities that are trusted; empty for a connection that verifies nothing.
         role: the command that runs the database's role on the inventory in use.
@@ -112,7 +112,7 @@ def _certificate(error: ssl.SSLCertVerificationError, host: str, port: int, ca_f
 
 
 def _asks_for_a_key(host: str, port: int, role: str) -> Failure:
-    """Return what PyMySQL's RuntimeError says: it has no library to encrypt a password for a connection in clear."""
+    """Whether PyMySQL has no library to encrypt a password for an unencrypted connection, by its RuntimeError."""
     return Failure(
         f"the database at {host}:{port} wants the password, which is sent over TLS only, and offers no TLS",
         f"with fleet_tls: true in the inventory, {role} sets it up",

@@ -1,15 +1,15 @@
-"""What a person can do about an error that the database server names by its number."""
+"""What to do about an error of the database server, by its number."""
 
 from __future__ import annotations
 
-#: The command that brings accounts and schema to what the inventory says, on the control node.
+#: The command, on the control node, that brings accounts and schema to the inventory's state.
 ROLE = "ansible-playbook playbooks/mysql.yml -i inventories/prod"
 _AS_ROOT = "as root on the database's host"
 _READ_ONLY = (
     f"the server is read-only: it is a replica, or was started that way. {_AS_ROOT}: "
     "mysql -e \"SHOW VARIABLES LIKE '%read_only%'\""
 )
-#: Of the account, not of the server: max_user_connections, or a number of connections or statements an hour.
+#: Limits of the account, not of the server: max_user_connections, or connections or statements per hour.
 _ACCOUNT_LIMIT = (
     f"the user has reached a limit of its account; {_AS_ROOT}: mysql -e 'SELECT user, host, max_user_connections, "
     "max_connections, max_questions, max_updates FROM mysql.user; SELECT @@max_user_connections' shows it (0 means no "
@@ -22,7 +22,7 @@ _EXPIRED = (
     f"{_AS_ROOT}, mysql -e 'SELECT user, host, password_expired FROM mysql.user' shows the account; drop it there, and "
     "the same playbook creates it again with the inventory's password"
 )
-#: Error number to what can be done; ``{role}`` is the command of the role.
+#: Error number to hint; ``{role}`` is the command that runs the role.
 _HINTS = {
     1036: f"{_READ_ONLY} (innodb_read_only and innodb_force_recovery have this effect too)",
     1040: f"too many connections: {_AS_ROOT}, mysql -e 'SHOW PROCESSLIST' shows whose they are; raise "
@@ -52,13 +52,13 @@ _HINTS = {
     3159: "the server accepts TLS only, and the connection has none: with fleet_tls: true in the inventory, {role} "
     "sets the server up",
 }
-#: The client library's own numbers, for a server that cannot be reached or that is lost.
+#: The client library's own numbers for a server that cannot be reached, or a lost connection.
 _UNREACHED = frozenset({2002, 2003, 2006, 2013})
 _CANNOT_CONNECT = "check that the database is up and that this host can reach its port"
 
 
 def hint_for(code: int, role: str = ROLE) -> str:
-    """Return what can be done about an error that the server answered with; empty where nothing is known.
+    """Return what to do about an error from the server; empty if unknown.
 
     Args:
         code: the server's error number.
@@ -68,5 +68,5 @@ def hint_for(code: int, role: str = ROLE) -> str:
 
 
 def hint_of_session(code: int) -> str:
-    """Return :func:`hint_for`, and for a server that could not be reached at all what to look at first."""
+    """Return :func:`hint_for`, and for a server that could not be reached what to check first."""
     return _CANNOT_CONNECT if code in _UNREACHED else hint_for(code)

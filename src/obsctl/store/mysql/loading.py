@@ -1,10 +1,10 @@
 """A connection that can load rows from memory: ``LOAD DATA LOCAL INFILE`` without a file.
 
-The statement has the server ask its client for a file, and PyMySQL would open whichever the server names. Here it is
-given the rows that the statement was made for, and every other request of that kind is refused, as PyMySQL does
-without ``local_infile``. The protocol: https://mariadb.com/kb/en/packet_local_infile/.
+With this statement the server asks its client for a file, and PyMySQL would open whichever file the server names. Here
+the server is given the rows instead, and every other request of that kind is refused, as PyMySQL does without
+``local_infile``. The protocol: https://mariadb.com/kb/en/packet_local_infile/.
 
-This alone uses what PyMySQL does not promise to keep; ``pyproject.toml`` holds its version, an integration test the
+Only this module uses PyMySQL's internals; ``pyproject.toml`` pins its version, and an integration test verifies the
 behaviour.
 """
 
@@ -19,16 +19,16 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import OKPacketWrapper
 
-#: Bytes of a packet, at most. Each one waits for the interpreter's lock, which the reading thread is slow to release.
+#: Largest packet, bytes. Each packet waits for the interpreter's lock, which the reading thread is slow to release.
 _PIECE_BYTES = 2**20
 
 
 class Loaded(NamedTuple):
-    """What the server says of a load.
+    """The server's result of a load.
 
     Attributes:
         rows: new rows.
-        warnings: one for each row that was there before, and for each value that was changed to fit.
+        warnings: one for each row that was already stored, and for each value that was changed to fit.
     """
 
     rows: int
@@ -36,14 +36,14 @@ class Loaded(NamedTuple):
 
 
 class LoadingConnection(Connection):
-    """A connection of PyMySQL; the arguments are its own."""
+    """A PyMySQL connection, with the same arguments."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(client_flag=CLIENT.LOCAL_FILES, **settings)
 
     @contextlib.contextmanager
     def patience(self, seconds: int) -> Iterator[None]:
-        """Wait up to so many seconds for each answer inside the block."""
+        """Inside the block, wait up to this many seconds for each answer."""
         driver: Any = self
         usual, driver._read_timeout = driver._read_timeout, seconds
         try:
@@ -52,13 +52,13 @@ class LoadingConnection(Connection):
             driver._read_timeout = usual
 
     def load(self, statement: bytes, rows: bytes, packet_bytes: int) -> Loaded:
-        """Run a ``LOAD DATA LOCAL`` and give it the rows in place of the file that it names.
+        """Run a ``LOAD DATA LOCAL`` with the given rows in place of the file that it names.
 
         Args:
-            packet_bytes: what a packet may hold: the server hangs up on one above its ``max_allowed_packet``.
+            packet_bytes: largest packet: the server closes the connection on one above its ``max_allowed_packet``.
 
         Raises:
-            pymysql.MySQLError: the server refuses the statement or a row, or is lost.
+            pymysql.MySQLError: the server refuses the statement or a row, or the connection is lost.
         """
         driver: Any = self
         driver._execute_command(COMMAND.COM_QUERY, statement)

@@ -1,4 +1,4 @@
-"""What a person has done to the store on MySQL: lines moved out of the quarantine, a position moved.
+"""People's operations on the store on MySQL: moving lines out of the quarantine, moving a position.
 
 Each is a transaction of the same kind as the consumer's: a crash at any moment leaves a line in exactly one table, and
 the consumers may run meanwhile.
@@ -25,14 +25,14 @@ from obsctl.store.mysql.session import Session, retry_conflicts
 from obsctl.store.quarantine import Quarantined
 from obsctl.store.settings import Database
 
-#: Transactions tried again because a consumer stored the same lines meanwhile.
+#: The most retries of a transaction because a consumer stored the same lines meanwhile.
 _ROUNDS = 50
 
 
 class Selection(NamedTuple):
-    """Which lines of the quarantine: those of the reason that came at ``since`` or later, and before ``until`` (UTC).
+    """Selects quarantined lines: those with the reason that came at ``since`` or later, and before ``until`` (UTC).
 
-    The reason ``refused`` stands for every error number of the database.
+    The reason ``refused`` means every error number of the database.
     """
 
     reason: str
@@ -41,7 +41,7 @@ class Selection(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A selected line: when it came, its identity, and the bytes of its value that are kept."""
+    """A selected line: when it came, its identity, and how many bytes of its value are kept."""
 
     stored_at: datetime.datetime
     line_id: bytes
@@ -49,11 +49,11 @@ class Candidate(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A line as the quarantine keeps it.
+    """A line in the quarantine.
 
     Attributes:
-        value: the record's value, perhaps cut.
-        value_bytes: its whole length, None if the record had no value.
+        value: the record's value, which may be cut.
+        value_bytes: its original length; None if the record had no value.
     """
 
     line_id: bytes
@@ -72,18 +72,18 @@ class Kept(NamedTuple):
         return self.value is not None and self.value_bytes is not None and len(self.value) < self.value_bytes
 
 
-#: Reads a kept line as the present parsers do.
+#: Parses a quarantined line with the present parsers.
 Judge = Callable[[Kept], Line | Quarantined]
 
 
 class Released(msgspec.Struct):
-    """What became of lines of the quarantine (counts).
+    """The results for lines of the quarantine (counts).
 
     Attributes:
         moved: now in their table, and counted in the roll-ups.
-        known: their table had them already; only taken out of the quarantine.
-        cut: stay, because their value was too large to be kept whole.
-        stays: stay, by the reason that the present parsers or the database give.
+        known: already in their table; only removed from the quarantine.
+        cut: stay, because their value was too large to be stored whole.
+        stays: stay, by the reason from the present parsers or the database.
     """
 
     moved: int = 0
@@ -92,7 +92,7 @@ class Released(msgspec.Struct):
     stays: Counter[str] = msgspec.field(default_factory=Counter)
 
     def add(self, other: Released) -> None:
-        """Add another's counts."""
+        """Add other counts."""
         self.moved += other.moved
         self.known += other.known
         self.cut += other.cut
@@ -100,13 +100,13 @@ class Released(msgspec.Struct):
 
 
 class _Judged(NamedTuple):
-    """Kept lines as the present parsers see them.
+    """Quarantined lines after parsing by the present parsers.
 
     Attributes:
-        lines: what can be read, each once, by its identity in the log table.
-        readable: the kept lines with what they became.
-        staying: the lines that cannot be read, with what is wrong.
-        cut: how many were not judged, because they are not whole.
+        lines: the readable lines, each once, by its identity in the log table.
+        readable: the quarantined lines with the line that each gives.
+        staying: the unreadable lines, with what is wrong.
+        cut: how many were not parsed, because they are cut.
     """
 
     lines: dict[bytes, Line]
@@ -116,7 +116,7 @@ class _Judged(NamedTuple):
 
 
 class MySQLOperations:
-    """What only people ask of the store. Every method may raise StoreUnavailableError."""
+    """Operations that only people start. Every method may raise StoreUnavailableError."""
 
     def __init__(self, database: Database) -> None:
         self._session = Session(database)
@@ -134,7 +134,7 @@ class MySQLOperations:
         return now
 
     def candidates(self, selection: Selection, after: Candidate | None, limit: int) -> list[Candidate]:
-        """Return selected lines in the order in which they came, behind ``after``."""
+        """Return selected lines after the place ``after``, in the order in which they came."""
         found = self._read(
             f"SELECT stored_at,line_id,COALESCE(LENGTH(value),0) FROM quarantine WHERE {_where(selection, after)}"
             f" ORDER BY stored_at,line_id LIMIT {limit}"
@@ -142,12 +142,12 @@ class MySQLOperations:
         return [Candidate(stored_at, bytes(line_id), int(size)) for stored_at, line_id, size in found]
 
     def count(self, selection: Selection, after: Candidate | None) -> int:
-        """Return how many lines are selected behind ``after``."""
+        """Return the number of selected lines after the place ``after``."""
         ((count,),) = self._read(f"SELECT COUNT(*) FROM quarantine WHERE {_where(selection, after)}")
         return int(count)
 
     def weigh(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
-        """Return what :meth:`release` would come to, apart from what the database refuses; change nothing."""
+        """Return the results that :meth:`release` would have, except for refusals by the database; change nothing."""
         return self._session.guard(lambda: self._weigh(line_ids, judge))
 
     def release(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
@@ -161,7 +161,7 @@ class MySQLOperations:
         raise StoreUnavailableError("the consumers keep storing the same lines", "try again")
 
     def _kept(self, line_ids: Sequence[bytes], *, lock: str) -> list[Kept]:
-        # Not joined: the lock would hold the sources as well, and with them the consumers.
+        # Without a join, which would lock the sources as well, and so block the consumers.
         sources = {
             source_id: (Source(source_id, cluster_id, topic_id), TopicPartition(topic, part))
             for source_id, cluster_id, topic_id, topic, part in self._session.select(
@@ -184,14 +184,14 @@ class MySQLOperations:
 
     def _release(self, line_ids: Sequence[bytes], judge: Judge) -> Released:
         session = self._session
-        # Locked: another replay waits here, and finds them gone. A consumer that meets one of the lines only reads the
-        # quarantine: it finds the line here or, once this is committed, in its table.
+        # Locked: another replay waits here, and then finds them gone. A consumer that gets one of these lines only
+        # reads the quarantine: it finds the line here or, after the commit, in its table.
         judged = _judge(self._kept(line_ids, lock=" FOR UPDATE"), judge)
         known = known_lines(session, judged.lines.values())
         lines = sorted((line for i, line in judged.lines.items() if i not in known), key=by_key)
         access = [line for line in lines if isinstance(line, AccessLine)]
         errors = [line for line in lines if isinstance(line, ErrorLine)]
-        # Either raises KnownRowsError if a consumer has stored one of them since the look above.
+        # Both raise KnownRowsError if a consumer has stored one of the lines since the query above.
         refusals = insert_lines(session, rows.INSERT_ACCESS, access)
         refusals += insert_lines(session, rows.INSERT_ERROR, errors)
         refused = {refusal.line.line_id: refusal for refusal in refusals}
@@ -213,7 +213,7 @@ class MySQLOperations:
         return Released(moved=moved, known=len(leaving) - moved, cut=judged.cut, stays=stays)
 
     def _note_judgement(self, kept: Kept, now: Quarantined) -> None:
-        """Write down what the present parsers say of a line that stays; a refused one is due for a dead letter."""
+        """Store the present parsers' reason for a line that stays; for a refused one a dead letter becomes due."""
         if (kept.reason, kept.detail, kept.revision) == (now.reason, now.detail, revision()):
             return
         letter = ",dead_letter=COALESCE(dead_letter,0)" if now.dead_letter else ""
@@ -225,14 +225,14 @@ class MySQLOperations:
     # -- positions ---------------------------------------------------------------------------------------------
 
     def position(self, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
-        """Return where a partition is read on, or None for one that the store has never seen."""
+        """Return where reading of a partition resumes; None for one that the store has never seen."""
         return self._session.guard(lambda: positions.position(self._session, cluster_id, part, topic_id))
 
     def move(self, source_id: int, to: int, *, at_least: int) -> int | None:
-        """Move a source's next offset to ``to``, unless it lies before ``at_least``.
+        """Move a source's next offset to ``to``, unless it is below ``at_least``.
 
         Returns:
-            Where it was; None if it lies before ``at_least``, and nothing was moved.
+            The previous one; None if that is below ``at_least``, and nothing was moved.
         """
         move = functools.partial(positions.move, self._session, source_id, to, at_least=at_least)
         return retry_conflicts(lambda: self._session.guard(move))
@@ -242,7 +242,7 @@ class MySQLOperations:
 
 
 def _judge(kept: Iterable[Kept], judge: Judge) -> _Judged:
-    """Read kept lines; of two that turn out to be the same line, the second is known."""
+    """Parse quarantined lines; of two that give the same line, the second one counts as known."""
     judged = _Judged({}, [], [], 0)
     cut = 0
     for line in kept:

@@ -1,4 +1,4 @@
-"""Where each partition is read on: a row of ``log_source`` for each partition of each topic of each cluster."""
+"""Where reading of each partition resumes: a row of ``log_source`` for each partition of each topic of each cluster."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from obsctl.store.mysql.session import Session
 
 
 class _Source(NamedTuple):
-    """A partition and the id of its topic: the key of a position within a cluster. The id may be '', not known yet."""
+    """A partition and its topic's id: the key of a position within a cluster. The id may be '', if not known yet."""
 
     part: TopicPartition
     topic_id: str
 
     def nameless(self) -> _Source:
-        """Return the key of the same source before topic ids were kept."""
+        """Return the key of the same source from before topic ids were stored."""
         return self._replace(topic_id="")
 
 
 def positions(
     session: Session, cluster_id: str, topic_ids: Mapping[TopicPartition, str]
 ) -> dict[TopicPartition, Position]:
-    """Return the positions; a source without a topic id, made before those were kept, is given the present one."""
+    """Return the positions; a source from before topic ids were stored is given the present id."""
     wanted = sorted(_Source(part, topic_id) for part, topic_id in topic_ids.items())
     sources = _read_sources(session, cluster_id)
     missing = [source for source in wanted if source not in sources]
@@ -41,7 +41,7 @@ def positions(
 
 
 def position(session: Session, cluster_id: str, part: TopicPartition, topic_id: str) -> Position | None:
-    """Return where a partition is read on, or None for one that the store has never seen."""
+    """Return where reading of a partition resumes; None for one that the store has never seen."""
     rows = session.read(
         "SELECT source_id,next_offset FROM log_source"
         f" WHERE cluster_id='{text(cluster_id)}' AND topic='{text(part.topic)}'"
@@ -51,8 +51,8 @@ def position(session: Session, cluster_id: str, part: TopicPartition, topic_id: 
 
 
 def move(session: Session, source_id: int, to: int, *, at_least: int) -> int | None:
-    """Move a source's next offset to ``to``, unless it lies before ``at_least``; return where it was, or None."""
-    # The lock is the one that a consumer's transaction begins with: the position does not move in between.
+    """Move a source's next offset to ``to``, unless it is below ``at_least``; return the previous one, or None."""
+    # A consumer's transaction begins with the same lock, so the position cannot change in between.
     ((current,),) = session.select(f"SELECT next_offset FROM log_source WHERE source_id={source_id} FOR UPDATE")
     if int(current) < at_least:
         session.rollback()
@@ -76,7 +76,7 @@ def _read_sources(session: Session, cluster_id: str) -> dict[_Source, Position]:
 
 
 def _name(session: Session, nameless: Sequence[_Source], sources: Mapping[_Source, Position]) -> None:
-    """Write the topic's id to sources that have none."""
+    """Store the topic's id for sources that have none."""
     for source in nameless:
         session.run(
             f"UPDATE log_source SET topic_id='{text(source.topic_id)}'"
@@ -98,7 +98,7 @@ def _add(session: Session, cluster_id: str, new: Sequence[_Source]) -> None:
 
 
 def _topics_elsewhere(session: Session, cluster_id: str, unread: Sequence[_Source]) -> set[str]:
-    """Return which of the topics another cluster has as well."""
+    """Return the topics that another cluster has as well."""
     if not unread:
         return set()
     names = ",".join(sorted({f"'{text(source.part.topic)}'" for source in unread}))
@@ -109,22 +109,22 @@ def _topics_elsewhere(session: Session, cluster_id: str, unread: Sequence[_Sourc
 
 
 def _is_nameless(source: _Source, sources: Collection[_Source]) -> bool:
-    """Whether a source is kept without its topic's id, since before those were kept.
+    """Whether a source is stored without its topic's id, from before ids were stored.
 
-    Not where the topic had another id meanwhile: the one without may belong to that. A new one begins at 0, and reading
-    again is always right.
+    Not if the topic has had another id meanwhile, because the row may belong to that one. A new source begins at 0,
+    and reading again is always safe.
     """
     topic_ids = {other.topic_id for other in sources if other.part.topic == source.part.topic}
     return source.nameless() in sources and topic_ids <= {"", source.topic_id}
 
 
 def _origin(source: _Source, sources: Mapping[_Source, Position], elsewhere: Collection[str]) -> Origin:
-    """Return what was known of a source's partition before its first line was read."""
+    """Return what was known about a source's partition before its first line was read."""
     if sources[source].next_offset:
         return Origin.READ
     topic_ids = {other.topic_id for other in sources if other.part == source.part}
     if topic_ids != {source.topic_id}:
         return Origin.REMADE
-    # A partition that was added to a topic is no news.
+    # A partition that was added to a topic needs no report.
     read = any(p.next_offset for s, p in sources.items() if s.part.topic == source.part.topic)
     return Origin.OTHER_CLUSTER if source.part.topic in elsewhere and not read else Origin.NEW

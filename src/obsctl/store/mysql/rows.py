@@ -1,8 +1,8 @@
-"""SQL text for rows, made here: a driver's ``executemany`` costs several times as much a row.
+"""Makes SQL text for rows: a driver's ``executemany`` takes several times as long for each row.
 
 A line is written as a JSON array, by msgspec's encoder in one call for a whole batch, which takes a fifth of the time
-that formatting it in Python does. Its literals are those of SQL and of LOAD DATA as well, apart from some control
-characters; an absent number is written as the word NULL.
+that formatting it in Python does. Its literals are also valid in SQL and in LOAD DATA, apart from some control
+characters; an absent number is written as NULL.
 
 Nothing here talks to a database. The session must have the modes of :data:`SESSION`: backslash escapes on, ANSI
 quotes off, character set utf8mb4.
@@ -22,11 +22,11 @@ from obsctl.store.encoded import EncodedLines
 from obsctl.store.quarantine import FORMAT_LENGTH, HOST_LENGTH, Quarantined
 from obsctl.store.rollup import LATENCY_BOUNDS_MS, Key, Totals
 
-#: Seconds after which the server gives up a silent session and rolls back what it had open. A consumer that freezes,
-#: or whose cable is pulled, in the middle of a transaction holds the rows of its positions locked; by default for the
-#: eight hours of wait_timeout, in which no other consumer could take its partitions over.
+#: Seconds after which the server ends a silent session and rolls back its transaction. A consumer that freezes or
+#: loses its network in the middle of a transaction keeps the rows of its positions locked; with the default
+#: wait_timeout for eight hours, in which no other consumer could take over its partitions.
 IDLE_SECONDS = 15
-#: Strict, so that nothing is cut or replaced silently; every time of a column is UTC.
+#: Strict, so that nothing is truncated or replaced silently; all times in columns are UTC.
 SESSION = (
     "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
     " SESSION time_zone='+00:00',"
@@ -46,12 +46,12 @@ _QUARANTINE_COLUMNS = (
 _LATENCY_COLUMNS = (*(f"lat_{bound}" for bound in LATENCY_BOUNDS_MS), "lat_more")
 _SUMS = ("requests", "bytes", *_LATENCY_COLUMNS)
 
-# An assignment that changes nothing, where IGNORE would do: IGNORE turns every other error into a warning as well.
+# An assignment that changes nothing, instead of IGNORE, which would turn all other errors into warnings as well.
 INSERT_ACCESS = (
     f"INSERT INTO access_log ({_ACCESS_COLUMNS}) VALUES ".encode(),
     b" ON DUPLICATE KEY UPDATE line_id=access_log.line_id",
 )
-#: Nothing of it is read from a file: see ``loading``. LOCAL implies IGNORE, so the warnings have to be counted.
+#: It does not read a file, see ``loading``. LOCAL implies IGNORE, so the warnings must be counted.
 LOAD_ACCESS = (
     "LOAD DATA LOCAL INFILE 'rows' INTO TABLE access_log CHARACTER SET utf8mb4"
     " FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' LINES STARTING BY '[' TERMINATED BY ']\\n'"
@@ -69,7 +69,7 @@ INSERT_QUARANTINE = (
 
 def _insert_rollup(table: str, begin: str) -> tuple[bytes, bytes]:
     """Return the statement that adds to a table of roll-ups; ``begin`` is its column of time."""
-    # VALUES() is the only spelling that MySQL and MariaDB share.
+    # VALUES() is the only syntax that MySQL and MariaDB share.
     added = ",".join(f"{name}={table}.{name}+VALUES({name})" for name in _SUMS)
     return (
         f"INSERT INTO {table} ({begin},source_id,host,route_class,status_class,{','.join(_SUMS)}) VALUES ".encode(),
@@ -92,16 +92,16 @@ def blob(value: bytes) -> bytes:
 
 
 def arrays(rows: Sequence[object]) -> bytes:
-    """Return lines, or tuples of plain values, as JSON arrays, each ended by a line feed.
+    """Return lines, or tuples of plain values, as JSON arrays, each followed by a line feed.
 
-    Control characters in them are written as the servers read them.
+    Control characters in them are escaped in the servers' way.
     """
     if isinstance(rows, EncodedLines):
         return rows.arrays
     encoded = _encode_lines(rows)
     if not _may_hold_odd_escape(encoded):
         return encoded
-    # A letter may stand behind an escaped backslash: that is set aside as a byte which UTF-8 never has.
+    # A letter may follow an escaped backslash, which is replaced meanwhile by a byte that UTF-8 never has.
     aside = encoded.replace(rb"\\", b"\xff")
     if not _odd_escape(aside):
         return encoded
@@ -112,21 +112,21 @@ def arrays(rows: Sequence[object]) -> bytes:
 
 def line_rows(lines: Sequence[Line]) -> list[bytes]:
     """Return the lines as tuples of literals."""
-    # At the end of each stands "IDENTITY"], 24 digits of base 64.
+    # Each ends with "IDENTITY"], where the identity is 24 digits of base 64.
     found = arrays(lines).split(b"\n")[:-1]
     return [b"(%bFROM_BASE64(%b))" % (array[1:-_IDENTITY], array[-_IDENTITY:-1]) for array in found]
 
 
-#: What is written for values that JSON does not know. The encoder asks the dictionary itself: a Python function in its
-#: place took a third of a row's encoding time.
+#: The text for values that JSON does not have. The encoder looks them up in the dictionary itself: a Python function
+#: would take a third of a row's encoding time.
 _LITERALS: dict[object, msgspec.Raw] = {ABSENT: msgspec.Raw(b"NULL")}
 _encode_lines = msgspec.json.Encoder(enc_hook=_LITERALS.__getitem__).encode_lines
 _IDENTITY = len('"AAAAAAAAAAAAAAAAAAAAAA=="]')
-#: What is or looks like an escape that the servers do not have: few batches hold one.
+#: What is, or looks like, an escape that the servers do not have; few batches contain one.
 _odd_escape = re.compile(rb"\\(?:u00|f)").search
-#: So many escapes are looked at one by one.
+#: Up to this many escapes are examined one by one.
 _FEW_ESCAPES = 500
-#: JSON's escapes that mean another character to the servers, and what to write for them. NUL alone has to be escaped.
+#: JSON's escapes that mean another character for the servers, and their replacements. Only NUL must be escaped.
 _ODD_ESCAPES = (
     (rb"\f", b"\f"),
     (rb"\u0000", rb"\0"),
@@ -135,7 +135,7 @@ _ODD_ESCAPES = (
 
 
 def _may_hold_odd_escape(encoded: bytes) -> bool:
-    """Return whether there may be an odd escape; quicker than the pattern, which looks at every byte."""
+    """Return whether there may be such an escape; quicker than the pattern, which examines every byte."""
     at = encoded.find(b"\\")
     for _ in range(_FEW_ESCAPES):
         if at < 0:
@@ -147,7 +147,7 @@ def _may_hold_odd_escape(encoded: bytes) -> bool:
 
 
 def quarantine_row(row: Quarantined, revision: str, value_limit: int) -> bytes:
-    """Return the row as a tuple of literals; a value over ``value_limit`` bytes is kept up to there."""
+    """Return the row as a tuple of literals; a value is cut at ``value_limit`` bytes."""
     log_format = row.log_format.encode("ascii", "replace").decode()[:FORMAT_LENGTH]
     value, size = (b"NULL", b"NULL") if row.value is None else (blob(row.value[:value_limit]), b"%d" % len(row.value))
     head = (
@@ -168,7 +168,7 @@ _by_first = operator.itemgetter(0)
 
 
 def advance(steps: Mapping[int, Step], newest: Mapping[int, str]) -> bytes:
-    """Return the statement that moves every source on, and moves nothing that is not where it is expected to be."""
+    """Return the statement that moves the position of every source that is at its expected position."""
     ids = sorted(steps)
     where = " OR ".join(f"(source_id={i} AND next_offset={steps[i].expected})" for i in ids)
     offsets = " ".join(f"WHEN {i} THEN {steps[i].next}" for i in ids)
@@ -191,7 +191,7 @@ def advance(steps: Mapping[int, Step], newest: Mapping[int, str]) -> bytes:
 
 
 def known_in(table: str, lines: Sequence[Line]) -> str:
-    """Return the query for those of the lines' identities that a log table holds, by its primary key."""
+    """Return the query for the lines' identities that are in a log table, by its primary key."""
     keys = " UNION ALL ".join(
         f"SELECT CAST('{line.ts}' AS DATETIME(3)),0x{line.line_id.hex()}"
         if index
@@ -202,12 +202,12 @@ def known_in(table: str, lines: Sequence[Line]) -> str:
 
 
 def known_in_quarantine(line_ids: Collection[bytes]) -> str:
-    """Return the query for those of the identities that the quarantine holds."""
+    """Return the query for the identities that are in the quarantine."""
     return f"SELECT line_id FROM quarantine WHERE line_id IN ({','.join('0x' + i.hex() for i in sorted(line_ids))})"
 
 
 def chunks(rows: Iterable[bytes], limit: int) -> Iterator[list[bytes]]:
-    """Yield the rows in pieces of at most ``limit`` bytes; a longer row is a piece of its own."""
+    """Yield the rows in chunks of at most ``limit`` bytes; a longer row is a chunk of its own."""
     piece: list[bytes] = []
     size = 0
     for row in rows:

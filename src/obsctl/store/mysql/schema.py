@@ -1,4 +1,4 @@
-"""The schema that this code was written for, and what its database user needs.
+"""The schema that this code needs, and the privileges of its database user.
 
 The columns of the log tables follow from the fields of ``AccessLine`` and ``ErrorLine``; tests compare all of it with
 the migrations. :mod:`obsctl.store.mysql.tables` compares it with the tables of a server.
@@ -15,7 +15,7 @@ from msgspec.structs import fields
 from obsctl.lines.formats.line import Absent, AccessLine, ErrorLine, Line, widths
 from obsctl.store.rollup import LATENCY_BOUNDS_MS
 
-#: What the consumer's database user needs; the role grants exactly this.
+#: The privileges that the consumer's database user needs; the role grants exactly these.
 PRIVILEGES = {
     "log_source": ("SELECT", "INSERT", "UPDATE"),
     "access_log": ("SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP"),
@@ -25,7 +25,7 @@ PRIVILEGES = {
     "quarantine": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "schema_migrations": ("SELECT",),
 }
-#: The engine of all tables: a line is stored once because rows and position are one transaction.
+#: The engine of all tables: it needs transactions, because rows and position must be stored together.
 ENGINE = "InnoDB"
 
 
@@ -34,8 +34,8 @@ class Column(NamedTuple):
 
     Attributes:
         type: with its size, in capitals.
-        rest: whether it takes NULL, and its default.
-        ascii: its texts are ASCII; else they are utf8mb4, as the table's default is.
+        rest: whether it allows NULL, and its default.
+        ascii: whether its texts are ASCII; otherwise they are utf8mb4, the table's default.
     """
 
     type: str
@@ -44,17 +44,17 @@ class Column(NamedTuple):
 
     @property
     def definition(self) -> str:
-        """Return what stands behind the column's name in a statement."""
+        """Return the text after the column's name in a statement."""
         return f"{self.type}{' CHARACTER SET ascii COLLATE ascii_bin' * self.ascii} {self.rest}"
 
     @property
     def filled_by_server(self) -> bool:
-        """Return whether no statement of the consumer names the column in an INSERT."""
+        """Return whether the server fills the column, so that no INSERT of the consumer names it."""
         return "CURRENT_TIMESTAMP" in self.rest or "AUTO_INCREMENT" in self.rest
 
 
 class Table(NamedTuple):
-    """A table: its columns by name, and its unique keys, of which the first is the primary one."""
+    """A table: its columns by name, and its unique keys, the primary key first."""
 
     columns: dict[str, Column]
     keys: tuple[tuple[str, ...], ...]
@@ -67,8 +67,8 @@ _COUNT = Column("BIGINT UNSIGNED", "NOT NULL DEFAULT 0")
 _SOURCE = Column("INT UNSIGNED")
 _IDENTITY = Column("BINARY(16)")
 _FORMAT = Column("VARCHAR(16)", ascii=True)
-#: Columns of the log tables that do not follow from their fields' types: what the consumer itself fills in, and what
-#: the line's pattern keeps short.
+#: Columns of the log tables that do not follow from their fields' types: the consumer fills them in itself, or the
+#: line's pattern keeps them short.
 _OF_LINES = {
     "ts": Column("DATETIME(3)"),
     "line_id": _IDENTITY,
@@ -80,12 +80,12 @@ _OF_LINES = {
     "level": Column("VARCHAR(16)"),
     "cut_fields": Column("VARCHAR(255)", _EMPTY, ascii=True),
 }
-#: Bytes that a text type takes.
+#: Largest size of text types, bytes.
 TEXT_BYTES = {"TINYTEXT": 2**8 - 1, "TEXT": 2**16 - 1, "MEDIUMTEXT": 2**24 - 1, "LONGTEXT": 2**32 - 1}
 
 
 def _log_table(line: type[Line]) -> Table:
-    """Return the table of a kind of lines: one column a field, and when the row was stored."""
+    """Return the table of a kind of lines: one column for each field, and the time of storing."""
     hints, texts = typing.get_type_hints(line), widths(line)
     columns = {}
     for field in fields(line):

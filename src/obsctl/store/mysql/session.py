@@ -1,4 +1,4 @@
-"""One connection to the database: opened when it is needed, its errors sorted, closed when it is of no more use."""
+"""One connection to the database: opened when needed, with its errors classified, and closed when unusable."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from obsctl.store.settings import Database
 
 T = TypeVar("T")
 
-#: Deadlock, lock wait, record changed since the last read: the transaction did nothing wrong and is tried again.
+#: Deadlock, lock wait timeout, record changed since the last read: the transaction can be retried.
 RETRIED = frozenset({1213, 1205, 1020})
 _RETRIES = 20
 _CONNECT_S = 5
-#: How long a statement may take before the server counts as dead: a partition must not be held for the operating
+#: How long a statement may take before the server counts as dead: a partition must not be blocked for the operating
 #: system's many minutes.
 _IO_S = 60
 _STATEMENT_BYTES = 4 * 2**20
-#: A packet holds more than the rows: command, head and tail of the statement.
+#: The part of a packet that is not rows: command, head and tail of the statement.
 _PACKET_MARGIN = 16 * 1024
-#: With less, next to nothing is left for the rows.
+#: With a smaller packet almost no space is left for rows.
 _LEAST_PACKET_BYTES = 2 * _PACKET_MARGIN
 
 
 class ConflictError(StoreUnavailableError):
-    """A deadlock or a lock wait ended the transaction; it may be tried again."""
+    """A deadlock or a lock wait timeout ended the transaction; it can be retried."""
 
 
 class Session:
-    """One connection at a time, used by one thread. Every method below ``guard`` needs the connection it opens.
+    """One connection at a time, used by one thread. All methods below ``guard`` need the connection that it opens.
 
     Args:
         database: how to reach it; the password is read again for each connection.
 
     Attributes:
-        opened: how many connections were opened so far.
-        loads: whether the server takes rows by LOAD DATA LOCAL.
+        opened: number of connections opened so far.
+        loads: whether the server allows LOAD DATA LOCAL.
     """
 
     def __init__(self, database: Database) -> None:
@@ -60,17 +60,17 @@ class Session:
     # -- a unit of work ----------------------------------------------------------------------------------------
 
     def guard(self, action: Callable[[], T]) -> T:
-        """Run an action on an open connection and sort its errors; what it leaves open is rolled back.
+        """Run an action on an open connection and classify its errors; an open transaction is rolled back.
 
         Raises:
-            ConflictError: it lost a deadlock or waited too long for a lock.
-            StoreUnavailableError: the database cannot be used; whether the action took effect is not known.
+            ConflictError: the action lost a deadlock or waited too long for a lock.
+            StoreUnavailableError: the database cannot be used; it is unknown whether the action had an effect.
         """
         try:
             self._open()
             return action()
         except StoreUnavailableError:
-            self.close()  # what was found wrong with the connection is to be found again
+            self.close()  # the next connection must be checked again
             raise
         except pymysql.MySQLError as error:
             code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
@@ -97,7 +97,7 @@ class Session:
         return self.connection is not None
 
     def close(self) -> None:
-        """Close the connection; the server rolls back what it had open. Never raises."""
+        """Close the connection; the server rolls back an open transaction. Never raises."""
         if self.connection is not None:
             with contextlib.suppress(pymysql.Error, OSError):
                 self.connection.close()
@@ -106,14 +106,14 @@ class Session:
     # -- statements --------------------------------------------------------------------------------------------
 
     def run(self, statement: str | bytes, *, commit: bool = False) -> int:
-        """Run a statement; return the rows it affected."""
+        """Run a statement; return the number of affected rows."""
         affected = self._connection.query(statement)
         if commit:
             self._connection.commit()
         return affected
 
     def insert(self, around: tuple[bytes, bytes], literals: Sequence[bytes]) -> int:
-        """Insert rows, given as tuples of literals, between a statement's head and tail; return the rows affected."""
+        """Insert rows (tuples of literals) between a statement's head and tail; return the number of affected rows."""
         return self.run(around[0] + b",".join(literals) + around[1])
 
     def select(self, query: str) -> tuple[tuple[Any, ...], ...]:
@@ -123,7 +123,7 @@ class Session:
             return cursor.fetchall()
 
     def read(self, query: str) -> tuple[tuple[Any, ...], ...]:
-        """Return the rows of a query that is a transaction of its own: an open one blocks each change of its tables."""
+        """Return the rows of a query in its own transaction: an open one would block changes of its tables."""
         found = self.select(query)
         self.commit()
         return found
@@ -141,19 +141,19 @@ class Session:
         return self._connection.patience(seconds)
 
     def require_tables(self) -> None:
-        """Look at all tables; see :func:`obsctl.store.mysql.tables.require`. The first connection does so by itself."""
+        """Check all tables; see :func:`obsctl.store.mysql.tables.require`. The first connection does this by itself."""
         self._tables_fit = False
         tables.require(self, self.database.name, hints.ROLE)
         self._tables_fit = True
 
     @property
     def row_bytes(self) -> int:
-        """Bytes that one row of a statement may have."""
+        """Largest row of a statement, bytes."""
         return self._packet_bytes - _PACKET_MARGIN
 
     @property
     def statement_bytes(self) -> int:
-        """Bytes of rows that a statement is given."""
+        """How many bytes of rows to put into a statement."""
         return min(_STATEMENT_BYTES, self.row_bytes // 2)
 
     # -- the connection ----------------------------------------------------------------------------------------
@@ -208,10 +208,10 @@ class Session:
 
 
 def retry_conflicts(action: Callable[[], T]) -> T:
-    """Run a transaction until it no longer loses to others, with a short random pause between two tries.
+    """Retry a transaction while it conflicts with others, with a short random pause between two tries.
 
     Raises:
-        StoreUnavailableError: it lost each time.
+        StoreUnavailableError: it conflicted each time.
     """
     for retry in range(1, _RETRIES + 2):
         try:

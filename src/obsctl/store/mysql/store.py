@@ -26,7 +26,7 @@ class MySQLStore:
 
     Args:
         database: how to reach it.
-        retention_days: whole UTC days that are kept.
+        retention_days: how many whole UTC days are kept.
         today: the UTC day by this host's clock, for the upkeep.
     """
 
@@ -36,7 +36,7 @@ class MySQLStore:
         self._upkeep = TableUpkeep(self.session, retention_days, today)
 
     def positions(self, cluster_id: str, topic_ids: Mapping[TopicPartition, str]) -> dict[TopicPartition, Position]:
-        """Return where each partition is read on, and remember the new ones."""
+        """Return where reading of each partition resumes, and store new partitions."""
         return self.session.guard(lambda: positions(self.session, cluster_id, topic_ids))
 
     def commit(self, batch: Batch) -> Outcome:
@@ -44,16 +44,16 @@ class MySQLStore:
         return self._committer.commit(batch)
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
-        """Return refused records whose copy is still due."""
+        """Return refused records whose copy has not been sent."""
         return self.session.guard(lambda: dead_letters.due(self.session, limit))
 
     def settle_dead_letters(self, letters: Collection[DeadLetter]) -> None:
-        """Note that the copies have been accepted."""
+        """Record that the copies were accepted."""
         if letters:
             self.session.guard(lambda: dead_letters.settle(self.session, letters))
 
     def upkeep(self) -> Upkeep:
-        """Bring the partitions to this day."""
+        """Bring the day partitions up to date."""
         return self.session.guard(self._upkeep.run)
 
     def close(self) -> None:

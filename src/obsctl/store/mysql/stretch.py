@@ -1,34 +1,34 @@
-"""How much time one statement reads of a log table; pure.
+"""How long a time range one statement reads from a log table; pure.
 
-The time leads the tables' primary key, so a stretch of time is one range scan. Reading one stretch after the other
-shows the first lines at once, however long the whole time is, and a stretch never takes long.
+The time is the first column of the tables' primary key, so a time range is one range scan. Reading one range after the
+other gives the first lines at once, however long the whole time is, and no statement takes long.
 """
 
 from __future__ import annotations
 
-#: Of the first stretch, seconds.
+#: Length of the first range, seconds.
 FIRST_S = 60.0
-#: What a stretch may be at least, seconds.
+#: The shortest range, seconds.
 _LEAST_S = 1.0
-#: A stretch that took less than the first (seconds) is followed by a longer one, one that took more than the second by
-#: a shorter one.
+#: If reading took less than the first time, the next range is longer; if it took more than the second, shorter
+#: (seconds).
 _QUICK_S, _SLOW_S = 0.2, 0.8
-#: How much longer a stretch gets at most.
+#: The largest factor by which a range gets longer.
 _GROWTH = 8.0
 
 
 class Width:
-    """How long the next stretch is.
+    """The length of the next range.
 
     Attributes:
-        seconds: of it.
+        seconds: its length.
     """
 
     def __init__(self) -> None:
         self.seconds = FIRST_S
 
     def took(self, seconds: float) -> None:
-        """Note how long reading the last one took (seconds)."""
+        """Record how long reading the last range took (seconds)."""
         if seconds < _QUICK_S:
             self.seconds *= min(_GROWTH, _QUICK_S / max(seconds, 0.001))
         elif seconds > _SLOW_S:

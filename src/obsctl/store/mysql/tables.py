@@ -1,8 +1,8 @@
-"""The tables of a server, compared with what the consumer needs: engine, columns and unique keys.
+"""Compares the tables of a server with what the consumer needs: engine, columns and unique keys.
 
-A table without transactions would keep half a batch, and one without its primary key a line twice. A column that is
-narrower than what is written, or missing, would have rows refused one by one. So none of them is used. What takes more
-than is needed (a wider column, a further one with a default) is no fault.
+A table without transactions could keep half of a batch, and one without its primary key a line twice. With a missing
+or too narrow column, the server would refuse rows one by one. So such tables are not used. Larger ones (a wider
+column, an additional one with a default) are accepted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _plain_name = re.compile(r"[A-Za-z0-9_]+").fullmatch
 
 
 class Connection(Protocol):
-    """What is asked of a session."""
+    """The part of a session that is needed."""
 
     def read(self, query: str) -> tuple[tuple[Any, ...], ...]:
         """Return the rows of a query."""
@@ -33,8 +33,8 @@ class Found(NamedTuple):
     Attributes:
         type: with its size, in capitals.
         null: it takes NULL.
-        needs_value: a row without a value for it is refused.
-        charset: of a text; else an empty string.
+        needs_value: whether rows without a value for it are refused.
+        charset: of a text column; otherwise an empty string.
     """
 
     type: str
@@ -44,23 +44,23 @@ class Found(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a table, and the part of an ALTER TABLE that mends it."""
+    """What is wrong with a table, and the part of an ALTER TABLE that repairs it."""
 
     text: str
     clause: str
 
 
 def require(connection: Connection, database: str, migrate: str) -> None:
-    """Look at all tables.
+    """Check all tables.
 
     Args:
         connection: with the database selected.
-        database: its name, for the statements that are shown.
+        database: its name, for the displayed statements.
         migrate: the command that applies the migrations.
 
     Raises:
-        StoreUnavailableError: a table is missing or cannot be used as it is; all that is wrong is named, with the
-            statements that mend it.
+        StoreUnavailableError: a table is missing or cannot be used as it is; the message names all faults and the
+            statements that repair them.
     """
     names = ",".join(f"'{name}'" for name in TABLES)
     here = f"WHERE table_schema=DATABASE() AND table_name IN ({names})"
@@ -114,7 +114,7 @@ def _columns(connection: Connection, here: str) -> dict[str, dict[str, Found]]:
 
 
 def _keys(connection: Connection, here: str) -> dict[str, list[tuple[str, ...]]]:
-    """Return the columns of each unique key, by table; a key over the beginning of a column is none."""
+    """Return the columns of each unique key, by table, without keys over prefixes of columns."""
     parts: dict[tuple[str, str], list[str]] = {}
     for table, key, column, length in connection.read(
         f"SELECT table_name,index_name,column_name,sub_part FROM information_schema.statistics {here}"
@@ -157,12 +157,12 @@ def _faults(needed: Table, engine: str, columns: dict[str, Found], keys: list[tu
 
 
 def _takes(found: Found, needed: Column) -> bool:
-    """Return whether a column takes all that the needed one does."""
+    """Return whether a column can store everything that the required one can."""
     if needed.rest == "NULL" and not found.null:
         return False
     mine, theirs = _Type.of(needed.type), _Type.of(found.type)
     if mine.name in _INTEGER_BITS:
-        # Nothing that is written needs the bit that a sign takes.
+        # No written value needs the bit that the sign takes.
         return _INTEGER_BITS.get(theirs.name, 0) >= _INTEGER_BITS[mine.name]
     if mine.name in {"CHAR", "VARCHAR", *TEXT_BYTES}:
         return (needed.ascii or found.charset == "utf8mb4") and _takes_text(
@@ -180,12 +180,12 @@ def _takes_text(theirs: _Type, mine: _Type, character_bytes: int) -> bool:
         return TEXT_BYTES.get(theirs.name, 0) >= TEXT_BYTES[mine.name]
     if theirs.name in TEXT_BYTES:
         return TEXT_BYTES[theirs.name] >= mine.size * character_bytes
-    # A CHAR drops blanks at its end.
+    # A CHAR column drops trailing blanks.
     return theirs.name in {"VARCHAR", mine.name} and theirs.size >= mine.size
 
 
 class _Type(NamedTuple):
-    """A type's name and sizes; 0 is none."""
+    """A type's name and sizes; 0 for no size."""
 
     name: str
     size: int
@@ -198,5 +198,5 @@ class _Type(NamedTuple):
 
     @property
     def whole(self) -> int:
-        """Digits before the point."""
+        """Number of digits before the decimal point."""
         return self.size - self.scale

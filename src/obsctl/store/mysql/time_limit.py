@@ -1,16 +1,16 @@
-"""How a statement that reads is kept from taking longer than it may, on MySQL and on MariaDB."""
+"""Limits the time of reading statements, on MySQL and on MariaDB."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-#: What a server says of a statement that took longer than it may: MySQL and MariaDB.
+#: The servers' errors for a statement that exceeded its time limit: MySQL and MariaDB.
 TOO_LONG = frozenset((3024, 1969))
 
 
 def bound_of(cursor: Any) -> Callable[[float], str]:
-    """Return what makes the statement by which the server ends the next ones after some seconds."""
+    """Return the function that makes the statement which sets the time limit of the following ones, in seconds."""
     cursor.execute("SELECT VERSION()")
     if "MariaDB" in str(cursor.fetchone()[0]):
         return lambda seconds: f"SET SESSION max_statement_time = {max(seconds, 0.001):.3f}"

@@ -1,4 +1,4 @@
-"""The upkeep of the partitioned tables: partitions for the days to come, and none for the days that are over."""
+"""The upkeep of the partitioned tables: creates partitions for the coming days, and drops those of expired days."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ log = logging.getLogger(__name__)
 
 #: How long a change of partitions may take: it may copy rows.
 _CHANGE_S = 1800
-#: A change waits so long for those who read the table; meanwhile all writers queue up behind it.
+#: How long a change waits for readers of the table; meanwhile all writers queue up behind it.
 _CHANGE_WAIT_S = 1
 _CHUNK_ROWS = 5000
 _CHUNKS_A_RUN = 200
-#: What the servers say of a change that does not fit the partitions: a name is taken, or bounds that do not meet.
+#: The servers' errors for a change that does not fit the partitions: a name is taken, or bounds do not match.
 _MISFITS = frozenset({1493, 1517, 1520})
 #: Beyond this many, p_max is not counted further.
 _COUNT_LIMIT = 100_000
 
 
 class TableUpkeep:
-    """Brings the tables' partitions to this day.
+    """Brings the tables' partitions up to date.
 
     Args:
         retention_days: whole UTC days that are kept.
-        today: the UTC day by this host's clock; the server's is asked as well.
+        today: returns the UTC day by this host's clock; the server's day is queried as well.
     """
 
     def __init__(self, session: Session, retention_days: int, today: Callable[[], datetime.date]) -> None:
@@ -40,11 +40,11 @@ class TableUpkeep:
         self._today = today
 
     def run(self) -> Upkeep:
-        """Do what is due. Only one process does so at a time, the others find nothing to do.
+        """Do what is due. Only one process does this at a time.
 
         Raises:
             StoreUnavailableError: somebody has changed the tables so that they cannot be used, or their partitions so
-                that the upkeep cannot go on with them.
+                that the upkeep cannot continue.
         """
         session = self._session
         session.require_tables()
@@ -56,7 +56,7 @@ class TableUpkeep:
         changes: list[str] = []
         busy: list[str] = []
         try:
-            # The days of all tables come first: without them nothing can be stored, and deleting may take its time.
+            # The days of all tables come first: without them nothing can be stored, and deleting may take long.
             for keep in (self._keep_days, self._delete_old):
                 for table in day_partitions.TABLES:
                     try:
@@ -73,7 +73,7 @@ class TableUpkeep:
         return Upkeep(done=True, ready=ready, changes=tuple(changes), busy=tuple(busy), beyond=beyond)
 
     def _day(self) -> datetime.date:
-        """Return the UTC day on which this host and the server agree: one clock ahead must not empty the tables."""
+        """Return the earlier UTC day of this host and the server: a clock that is ahead must not empty the tables."""
         ((day,),) = self._session.read("SELECT UTC_DATE()")
         return min(self._today(), datetime.date.fromisoformat(str(day)))
 
@@ -128,11 +128,11 @@ class TableUpkeep:
         return done
 
     def _delete_old(self, table: str, today: datetime.date) -> list[str]:
-        """Delete from p_old what has been stored for the retention, in chunks; return what was done."""
+        """Delete rows from p_old, in chunks, that have been stored for the whole retention; return what was done."""
         before = datetime.datetime.combine(today, datetime.time()) - datetime.timedelta(days=self._retention_days)
         total = 0
         for _ in range(_CHUNKS_A_RUN):
-            with self._session.patience(_CHANGE_S):  # no index leads to them: it may read all of a large p_old
+            with self._session.patience(_CHANGE_S):  # there is no index for them: it may read all of a large p_old
                 deleted = self._session.run(
                     f"DELETE FROM {table} PARTITION ({day_partitions.OLD})"
                     f" WHERE stored_at<'{before}' LIMIT {_CHUNK_ROWS}",
