@@ -102,7 +102,7 @@ class Writer:
         return taken
 
     def drain(self, timeout: float) -> bool:
-        """Wait until all tasks are done, at most ``timeout`` seconds and not for an absent store; return whether."""
+        """Wait for all tasks, at most ``timeout`` seconds and not for an unavailable store; return if all ended."""
         with self._changed:
             self._changed.wait_for(lambda: not self._tasks or not self._available, timeout)
             return not self._tasks

@@ -1,7 +1,7 @@
 """Failover drills: one part of the fleet is broken on purpose, the outage is measured, and everything is put back.
 
-``faults`` knows the targets and the shell commands that break and restore them (pure); ``inject`` carries them out on
-a host, with a timer there that restores it even if this machine dies; ``traffic`` sends requests and counts rows;
-``run`` puts a drill together; ``judge`` compares what was seen with what must hold; ``history`` keeps the results, and
+``faults`` has the targets and the shell commands that break and restore them (pure); ``inject`` runs these on a host,
+with a timer there that restores the target even if this machine dies; ``traffic`` sends requests and counts rows;
+``run`` runs a whole drill; ``judge`` compares the results with the limits; ``history`` stores the results, and
 ``page`` draws them.
 """

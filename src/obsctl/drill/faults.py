@@ -1,4 +1,4 @@
-"""What a drill breaks and how: targets, their hosts, the commands, and the outage that each may cost; pure."""
+"""What a drill breaks and how: targets, their hosts, the commands, and the allowed outage of each; pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from obsctl.core.errors import RefusedError, UsageError
 from obsctl.core.nearest import did_you_mean
 from obsctl.fleet.model import Fleet, Host
 
-#: The host's unit that restores by itself; there is one of this name at a time, so there is one drill a host.
+#: The unit on the host that restores the target by a timer; its name can exist only once, so there is one drill per
+#: host.
 TIMER = "obsctl-drill"
 _TABLE = "obsctl_drill"
 
@@ -42,10 +43,11 @@ class Kind(NamedTuple):
 
     Attributes:
         group: of its hosts.
-        outage_s: how long requests may fail, seconds, beyond no time at all; None where none may fail.
-        stall_s: how long rows (for the alerter: its work) may stand still beyond the fault itself, seconds.
-        spare: whether another host of the group takes over, so that the fault's own time does not count.
-        reason: of these bounds.
+        outage_s: how long requests may fail, seconds; None if none may fail.
+        stall_s: how long no row may be stored (for the alerter: no work done) in addition to the fault's own time,
+            seconds.
+        spare: whether another host of the group takes over, so that the fault's own time is not added.
+        reason: for these limits.
     """
 
     group: str
@@ -69,7 +71,7 @@ KINDS: Mapping[Target, Kind] = {
 
 
 class Aim(NamedTuple):
-    """The place of a drill.
+    """The target, method and host of a drill.
 
     Attributes:
         target: what is broken.
@@ -97,7 +99,7 @@ def unit_of(fleet: Fleet, target: Target) -> str:
     """Return the systemd unit of a target.
 
     Raises:
-        UsageError: the database is no unit of a host of the fleet.
+        UsageError: the database does not run on a host of the fleet.
     """
     units = {
         Target.VIP: "keepalived",
@@ -143,9 +145,9 @@ class Bound(NamedTuple):
 
     Attributes:
         outage_s: how long requests may fail, seconds.
-        outage_reason: why so long.
-        stall_s: how long rows (for the alerter: its work) may stand still, seconds.
-        stall_reason: why so long.
+        outage_reason: the reason for this limit.
+        stall_s: how long no row may be stored (for the alerter: no work done), seconds.
+        stall_reason: the reason for this limit.
     """
 
     outage_s: float
@@ -155,10 +157,10 @@ class Bound(NamedTuple):
 
 
 def bound(fleet: Fleet, at: Aim, lasts_s: float) -> Bound:
-    """Return what a fault may cost: a host that is cut off takes all that it runs with it.
+    """Return the limits of a fault; a host that is cut off affects everything that runs on it.
 
     Args:
-        fleet: where nobody else can take over, the fault's own time is added.
+        fleet: if no other host can take over, the fault's own time is added.
         at: what is broken.
         lasts_s: how long the fault lasts.
     """
@@ -186,23 +188,24 @@ def break_command(at: Aim) -> str:
 
 
 def restore_command(at: Aim) -> str:
-    """Return the shell command that restores the target, however often it is called; as root."""
+    """Return the shell command that restores the target; it may be run repeatedly; as root."""
     unit = shlex.quote(at.unit)
     start = f"systemctl reset-failed {unit} 2>/dev/null; systemctl start {unit}"
     match at.how:
         case How.STOP | How.KILL:
             return start
         case How.FREEZE:
-            # systemd may have killed what was frozen, and does not wait for one that is.
+            # systemd may have killed the frozen process, and does not wait for a frozen one.
             return f"systemctl kill -s CONT {unit}; {start}"
         case How.CUT:
             return _heal()
 
 
 def _cut(ssh_port: int, vip: str) -> str:
-    """Drop everything but loopback and ssh, in a table (or chain) of its own that nothing else knows.
+    """Drop everything except loopback and ssh, in a separate table (or chain) that nothing else uses.
 
-    A host without its cable does not claim the virtual address either; its own one has to stay known, for ssh.
+    A host without its network link does not announce the virtual address, either; its own address must stay announced,
+    for ssh.
     """
     hook, drop = "type filter hook", "priority -300; policy drop;"
     nft = (
@@ -213,7 +216,8 @@ def _cut(ssh_port: int, vip: str) -> str:
         f"}}\nEND\n"
     )
     if vip and ":" not in vip:
-        # keepalived announces past the other tables, by a packet socket. Kernels before 5.16 have no such hook.
+        # keepalived's announcements bypass the other tables, because they use a packet socket. Kernels before 5.16
+        # have no such hook.
         nft += (
             "for dev in /sys/class/net/*; do dev=${dev##*/}; [ $dev = lo ] || "
             f'nft "add table netdev {_TABLE}; '
@@ -247,10 +251,10 @@ def _heal() -> str:
 
 
 def refuse_alone(fleet: Fleet, at: Aim) -> None:
-    """Refuse a drill that nothing could survive.
+    """Refuse a drill after which this machine could not see whether the target is restored.
 
     Raises:
-        RefusedError: the only balancer would be cut off, and this machine could not see that it comes back.
+        RefusedError: the only balancer would be cut off, and this machine could not see whether it comes back.
     """
     if at.how is How.CUT and at.target is Target.VIP and len(fleet.group("lb")) < 2:
         raise RefusedError(

@@ -1,4 +1,4 @@
-"""The drills that were made from this machine, kept in the person's state folder: one JSON object a line."""
+"""The drills that were run from this machine, stored in the user's state folder, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from obsctl.core.decoding import UndecodableError, decode_json
 from obsctl.core.errors import ConfigError
 from obsctl.drill.record import Drill
 
-#: The latest ones that are kept: some 150 kB each.
+#: How many drills are kept, the latest ones; each takes some 150 kB.
 _MOST = 200
 
 
@@ -39,7 +39,7 @@ def keep(drill: Drill) -> None:
 
 
 def kept() -> list[Drill]:
-    """Return the drills, the oldest first; one that an earlier release wrote otherwise is left out."""
+    """Return the drills, the oldest first, without those in another release's format."""
     found = []
     for line in _lines():
         try:

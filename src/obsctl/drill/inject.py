@@ -1,4 +1,4 @@
-"""Break a target on its host and restore it, with a timer on the host that restores it even if this machine dies."""
+"""Breaks a target on its host and restores it; a timer on the host restores it even if this machine dies."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from obsctl.checks.ask import ssh
 from obsctl.core.errors import ObsctlError, RefusedError
 from obsctl.drill.faults import TIMER, Aim, break_command, restore_command
 
-#: For one command on a host, seconds.
+#: Time limit of a command on a host, seconds.
 _DEADLINE_S = 20.0
-#: A unit of this name runs: another drill.
+#: The exit status if a unit of this name is running: another drill.
 _BUSY = 75
 
 
 class NotInjectedError(ObsctlError):
-    """The target could not be broken; nothing was changed, or it was put back."""
+    """The target could not be broken; nothing was changed, or the change was undone."""
 
 
 @dataclass
 class Fault:
-    """A target that is broken, or was.
+    """A broken, or meanwhile restored, target.
 
     Attributes:
-        restored: whether its host said that it is restored.
+        restored: whether its host confirmed that it is restored.
     """
 
     restored: bool = False
@@ -35,14 +35,14 @@ class Fault:
 
 @contextlib.contextmanager
 def broken(at: Aim, restore_after_s: float, happened: Callable[[str], None]) -> Iterator[Fault]:
-    """Break a target for as long as the block runs; it is restored however the block ends.
+    """Break a target while the block runs; it is restored however the block ends.
 
     Args:
         restore_after_s: when the host restores by itself, seconds from now.
-        happened: called with a sentence that says what was restored, or that restoring failed.
+        happened: called with a sentence about the restoring or its failure.
 
     Raises:
-        RefusedError: another drill is under way on the host; nothing was broken, and nothing is restored.
+        RefusedError: another drill is running on the host; nothing was broken or restored.
         NotInjectedError: the host cannot be reached, or a command failed there.
     """
     fault = Fault()
@@ -54,7 +54,8 @@ def broken(at: Aim, restore_after_s: float, happened: Callable[[str], None]) -> 
     except RefusedError:
         raise
     except BaseException:
-        # Where the breaking was interrupted it may still be going on there, so the timer has the last word.
+        # If breaking was interrupted, its command may still be running there, so the timer is kept and restores at the
+        # end.
         _put_back(at, fault, happened, restore_after_s, timer_stays=not begun)
         raise
     else:
@@ -76,7 +77,7 @@ def _put_back(
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep a second Ctrl-C from ending what the first one began; the commands have a deadline of their own."""
+    """Ignore a second Ctrl-C during the restoring that the first one started; the commands have their own deadline."""
     before = {
         number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
@@ -88,7 +89,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def inject(at: Aim, restore_after_s: float) -> None:
-    """Break a target; first a timer is set on its host that restores it.
+    """Break a target, after setting a timer on its host that restores it.
 
     Args:
         at: what is broken.
@@ -124,10 +125,10 @@ def inject(at: Aim, restore_after_s: float) -> None:
 
 
 def restore(at: Aim, *, timer_stays: bool = False) -> bool:
-    """Restore a target and stop its timer; returns whether the host said that it is done.
+    """Restore a target and stop its timer; returns whether the host confirmed it.
 
     Args:
-        timer_stays: the timer restores it once more when its time comes.
+        timer_stays: whether to keep the timer, which restores the target once more when it is due.
     """
     no_timer = (
         f"systemctl stop {TIMER}.timer 2>/dev/null\nsystemctl reset-failed {TIMER}.service {TIMER}.timer 2>/dev/null\n"

@@ -1,4 +1,4 @@
-"""What a drill proves: findings, and the report's data; pure."""
+"""Judges drills: findings, and the report's data; pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DRILL_LAYOUTS = (
 
 
 def judge_drill(fleet: Fleet, drill: Drill, at: Aim) -> list[Finding]:
-    """Return what was not as it must be."""
+    """Return findings for everything that exceeded a limit."""
     obsctl = f"obsctl -i {shlex.quote(fleet.inventory)}"
     allowed = bound(fleet, at, drill.lasts_s)
     findings: list[Finding] = []
@@ -98,8 +98,8 @@ def describe_drills(drills: Sequence[Drill], *, events: bool = True) -> dict[str
     """Return the report's data.
 
     Args:
-        drills: in the order in which they were made.
-        events: also what happened when.
+        drills: in the order in which they were run.
+        events: whether to include the timelines.
     """
     data: dict[str, Any] = {
         "metrics": {

@@ -1,4 +1,4 @@
-"""Drills as one HTML page with a timeline each, which needs no other file."""
+"""Drills as one self-contained HTML page, each with a timeline."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from obsctl.core.utc import iso
 from obsctl.drill.record import Drill
 
 _TEMPLATES = Path(obsctl.__file__).parent / "templates" / "drill"
-#: The drawing, in its own units.
+#: Size of the drawing, in its own units.
 _WIDTH, _TICKS = 1000.0, 60.0
-#: Requests are drawn as many columns, each with its share of failures.
+#: Number of columns in which requests are drawn, each with its share of failures.
 _COLUMNS = 250
 
 

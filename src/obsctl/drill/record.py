@@ -13,10 +13,10 @@ class Probe(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         at: when it was sent, seconds after the drill's begin.
-        took_s: until its answer or its failure.
-        status: of the answer; 0 without one.
+        took_s: time until its answer or its failure.
+        status: of the answer; 0 for none.
         error: why there was none.
-        balancer: that answered, where it says so.
+        balancer: the one that answered, if known.
     """
 
     at: float
@@ -27,17 +27,17 @@ class Probe(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def good(self) -> bool:
-        """Whether it was answered as it should."""
+        """Whether it got the right answer."""
         return 200 <= self.status < 400
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """A look at something that has to go on.
+    """A sample of something that must make progress.
 
     Attributes:
         at: when, seconds after the drill's begin.
-        value: rows stored of the drill's lines, or 1 while an alerter works and 0 while none does; None where it could
-            not be asked.
+        value: number of stored rows of the drill's lines; or 1 while an alerter works and 0 while none does; None if
+            unknown.
     """
 
     at: float
@@ -45,18 +45,18 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
-    """A moment of the drill, seconds after its begin, and what happened."""
+    """An event of the drill: seconds after its beginning, and what happened."""
 
     at: float
     text: str
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """A time in which something did not work.
+    """A period in which something did not work.
 
     Attributes:
         begins: seconds after the drill's begin.
-        seconds: how long; the true one is at most the two steps between the looks longer.
+        seconds: how long; the true time is longer by at most two sampling intervals.
     """
 
     begins: float
@@ -67,21 +67,21 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     """One drill.
 
     Attributes:
-        id: names its lines.
+        id: part of its lines' paths.
         target, how, host, unit: what was broken.
         begun_at: seconds since the epoch.
         lasts_s: how long it was broken.
         bound_s: how long requests may fail.
-        stall_bound_s: how long rows, or the alerter's work, may stand still.
+        stall_bound_s: how long no row may be stored, or no alerter may work.
         probes: all requests.
         rows: samples of stored rows.
         alerter: samples of the alerters' work; empty where another target was broken.
         events: moments.
-        expected: lines that have to be stored.
-        stored: different lines that are.
-        doubled: rows beyond one for a line.
+        expected: number of lines that must be stored.
+        stored: number of different lines that are stored.
+        doubled: number of surplus rows of the same line.
         counted: whether the rows could be counted.
-        restored: whether the host said that it is restored.
+        restored: whether the host confirmed that it is restored.
         healthy: whether the fleet was healthy afterwards.
     """
 
@@ -112,22 +112,22 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lost(self) -> int:
-        """Lines that were answered and are not stored."""
+        """Number of lines of answered requests that are not stored."""
         return max(0, self.expected - self.stored) if self.counted else 0
 
     @property
     def outage(self) -> Outage:
-        """The longest time in which no request was answered."""
+        """The longest period without an answered request."""
         return longest_outage(self.probes)
 
     @property
     def stall(self) -> Outage:
-        """The longest time in which no row was stored although lines were written, or no alerter worked."""
+        """The longest period in which no row was stored although lines were written, or no alerter worked."""
         return longest_without_work(self.alerter) if self.alerter else longest_stall(self.rows)
 
 
 def longest_outage(probes: Sequence[Probe]) -> Outage:
-    """Return the longest time from a request that failed to the next one that did not, by when they were sent."""
+    """Return the longest time from a failed request to the next successful one, by their sending times."""
     longest = Outage(0.0, 0.0)
     begins: float | None = None
     last = 0.0
@@ -144,7 +144,7 @@ def longest_outage(probes: Sequence[Probe]) -> Outage:
 
 
 def longest_stall(rows: Sequence[Sample]) -> Outage:
-    """Return the longest time between two looks that saw more rows than before."""
+    """Return the longest time between two samples with more rows than before."""
     grew: list[float] = []
     highest = 0
     for sample in rows:
@@ -155,7 +155,7 @@ def longest_stall(rows: Sequence[Sample]) -> Outage:
 
 
 def longest_without_work(samples: Sequence[Sample]) -> Outage:
-    """Return the longest time between two looks that saw an alerter at work."""
+    """Return the longest time between two samples with a working alerter."""
     return _longest_gap([sample.at for sample in samples if sample.value])
 
 

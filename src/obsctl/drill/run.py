@@ -19,15 +19,15 @@ from obsctl.drill.record import Drill, Event
 from obsctl.drill.traffic import PER_SECOND, Stored, Traffic, count_stored
 from obsctl.fleet.model import Fleet
 
-#: Requests before the fault, to see that all is well, seconds.
+#: How long requests are sent before the fault, to see that all is well, seconds.
 _BEFORE_S = 3.0
-#: The host restores by itself so much later than this program does, seconds.
+#: How much later than this program the host's timer restores, seconds.
 _GRACE_S = 20.0
 #: How long to wait for the fleet to be healthy after it was restored, and for the last row, seconds.
 _HEALTHY_S = 180.0
 _ROWS_S = 120.0
 _EVERY_S = 1.0
-#: Requests go on so long after the fleet is healthy again, seconds.
+#: How long requests continue after the fleet is healthy again, seconds.
 _AFTER_S = 3.0
 
 #: Shows a text to a person.
@@ -35,19 +35,19 @@ Say = Callable[[str], None]
 
 
 def wrong(fleet: Fleet, snapshot: HealthSnapshot) -> list[Finding | Fault]:
-    """Return what is wrong with the fleet, the worst first; empty when it is healthy."""
+    """Return what is wrong with the fleet, the worst first; empty if it is healthy."""
     findings = [one for one in judge_health(fleet, snapshot) if one.severity.status is not Status.OK]
     findings.sort(key=lambda one: one.severity is not Severity.CRITICAL)
     return [*findings, *snapshot.errors]
 
 
 def host_of(snapshot: HealthSnapshot, fleet: Fleet, target: Target) -> str:
-    """Return the name of the host whose loss matters most: the holder of the VIP, the busiest broker, who is active.
+    """Return the host whose loss matters most: the VIP's holder, the busiest broker, the active alerter.
 
     Args:
         snapshot: of a healthy fleet.
         fleet: the inventory.
-        target: what shall be broken.
+        target: what will be broken.
     """
     names = [host.name for host in fleet.group(KINDS[target].group)]
     if target in (Target.VIP, Target.NGINX) and snapshot.vip is not None:
@@ -63,7 +63,7 @@ def host_of(snapshot: HealthSnapshot, fleet: Fleet, target: Target) -> str:
 
 
 def require_healthy(fleet: Fleet) -> HealthSnapshot:
-    """Return what a healthy fleet looks like.
+    """Return the snapshot of the healthy fleet.
 
     Raises:
         RefusedError: something is wrong already, so a drill would prove nothing.
@@ -82,19 +82,19 @@ def require_healthy(fleet: Fleet) -> HealthSnapshot:
 def run_drill(
     fleet: Fleet, at: Aim, *, lasts_s: float, say: Say = lambda _: None, progress: Say = lambda _: None
 ) -> Drill:
-    """Break a target, restore it, and return what was seen. It is restored whatever happens.
+    """Break a target, restore it, and return the record. It is restored whatever happens.
 
     Args:
         fleet: healthy, with a VIP.
         at: what is broken.
         lasts_s: for how long, seconds.
         say: shows a person what happened.
-        progress: shows how far it is, again and again.
+        progress: shows the progress regularly.
 
     Raises:
         RefusedError: another drill is in progress on the host.
         ObsctlError: the target could not be broken.
-        KeyboardInterrupt: the person wants it to end; the target is restored.
+        KeyboardInterrupt: the person interrupted the drill; the target is restored.
     """
     drill_id = secrets.token_hex(6)
     allowed = bound(fleet, at, lasts_s)
@@ -170,7 +170,7 @@ def _wait_healthy(fleet: Fleet, progress: Say) -> bool:
 
 
 def _stored(fleet: Fleet, drill_id: str, begun_at: float, answered: set[int], progress: Say) -> Stored | None:
-    """Return what is stored of the drill's lines when all of them are, or when the time is over."""
+    """Return the stored lines of the drill once all are stored, or after a time limit."""
     ends = time.monotonic() + _ROWS_S
     while True:
         stored = count_stored(fleet, drill_id, begun_at)

@@ -19,14 +19,14 @@ from obsctl.checks.health.snapshot import AlerterPage
 from obsctl.drill.record import Probe, Sample
 from obsctl.fleet.model import Fleet, Host, Vip
 
-#: Requests a second, each on a new connection; and how long one waits for its answer, seconds.
+#: Requests a second, each on a new connection; and the time limit of a request, seconds.
 PER_SECOND = 20
 _DEADLINE_S = 2.0
 _LANES = 64
 _ROWS_EVERY_S = 0.5
 _PAGE_EVERY_S = 0.5
 _PAGE_DEADLINE_S = 4.0
-#: Lines are looked for from so long before the drill's begin on: the hosts' clocks may differ, seconds.
+#: How long before the drill's beginning the search for lines starts, as the hosts' clocks may differ, seconds.
 _CLOCKS_S = 300
 
 T = TypeVar("T")
@@ -38,12 +38,12 @@ def path_of(drill_id: str, number: int) -> str:
 
 
 class Traffic:
-    """Sends requests and looks at rows and alerters from entering the block to leaving it.
+    """Sends requests and samples rows and alerters while its block runs.
 
     Args:
         fleet: with a VIP.
         drill_id: names the lines.
-        alerters: also ask the alerters' pages.
+        alerters: whether to sample the alerters' pages.
 
     Raises:
         ConfigError: the trusted certificates of nginx cannot be read.
@@ -75,17 +75,17 @@ class Traffic:
 
     @property
     def at(self) -> float:
-        """Seconds since the begin."""
+        """Seconds since the beginning."""
         return round(time.monotonic() - self._began, 3)
 
     @property
     def begun_at(self) -> float:
-        """The begin, seconds since the epoch."""
+        """The beginning, seconds since the epoch."""
         return self._begun_at
 
     @property
     def numbered(self) -> dict[int, Probe]:
-        """The requests that are over, by their numbers, in the order in which they were sent."""
+        """The finished requests with their numbers, in the order of sending."""
         with contextlib.suppress(queue.Empty):
             while True:
                 number, probe = self._probes.get_nowait()
@@ -94,16 +94,16 @@ class Traffic:
 
     @property
     def rows(self) -> tuple[Sample, ...]:
-        """The looks at the rows."""
+        """The samples of rows."""
         return tuple(self._rows)
 
     @property
     def pages(self) -> tuple[Sample, ...]:
-        """The looks at the alerters."""
+        """The samples of alerters."""
         return tuple(self._pages)
 
     def stop(self) -> None:
-        """Send nothing more, and wait for what is under way."""
+        """Stop sending, and wait for open requests."""
         self._stopping.set()
         for thread in self._threads:
             if thread.is_alive():
@@ -142,7 +142,7 @@ class Traffic:
 
 
 def request(vip: Vip, asked_by: Web, path: str, at: float) -> Probe:
-    """Send a request on a new connection and return what came of it."""
+    """Send a request on a new connection and return the result."""
     began = time.monotonic()
     status, error, balancer = 0, "", ""
     try:
@@ -154,7 +154,7 @@ def request(vip: Vip, asked_by: Web, path: str, at: float) -> Probe:
 
 
 def count(fleet: Fleet, drill_id: str, begun_at: float) -> int | None:
-    """Return how many rows the drill's lines have; None where the database could not be asked."""
+    """Return the number of rows of the drill's lines; None if the database could not be queried."""
 
     def question(cursor: Any) -> int:
         cursor.execute(*_query("COUNT(*)", drill_id, begun_at))
@@ -164,11 +164,11 @@ def count(fleet: Fleet, drill_id: str, begun_at: float) -> int | None:
 
 
 class Stored(NamedTuple):
-    """What is stored of a drill's lines.
+    """The stored lines of a drill.
 
     Attributes:
         numbers: of the requests that have a row.
-        surplus: rows beyond one for each of them.
+        surplus: number of rows beyond one for each of these.
     """
 
     numbers: set[int]
@@ -176,7 +176,7 @@ class Stored(NamedTuple):
 
 
 def count_stored(fleet: Fleet, drill_id: str, begun_at: float) -> Stored | None:
-    """Return what is stored of the drill's lines; None where the database could not be asked."""
+    """Return the stored lines of the drill; None if the database could not be queried."""
 
     def question(cursor: Any) -> Stored:
         cursor.execute(*_query("uri, COUNT(*)", drill_id, begun_at, " GROUP BY uri"))
@@ -187,7 +187,7 @@ def count_stored(fleet: Fleet, drill_id: str, begun_at: float) -> Stored | None:
 
 
 def alerter_works(fleet: Fleet, host: Host) -> bool:
-    """Return whether the alerter of a host says that it is the active one and well."""
+    """Return whether the alerter of a host reports that it is the active one and healthy."""
     try:
         page = ask_alerter(fleet, host, AlerterPage, deadline_s=_PAGE_DEADLINE_S)
     except NoPageError:

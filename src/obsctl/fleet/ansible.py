@@ -1,4 +1,4 @@
-"""Run one of Ansible's programs: the one beside this Python, else the one on the PATH."""
+"""Runs Ansible's programs: those installed with this Python, otherwise those on the PATH."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(
         purpose: what it is run for, as the subject of the error messages.
         deadline_s: seconds that it may take.
         hint: what to look at when it takes longer.
-        environment: variables added to this process's own.
+        environment: variables to add to this process's own.
 
     Raises:
         MissingDependencyError: the program is not installed.
@@ -53,10 +53,10 @@ def run(
 
 
 def readable(tree: Path) -> dict[str, str]:
-    """Return the variables with which a playbook's output can be read by a program, whatever the user likes to see.
+    """Return the environment that makes a playbook's output readable for a program, whatever the user's settings are.
 
     Args:
-        tree: the project's root. An ansible.cfg of the user's may not name its collection.
+        tree: the project's root. The user's ansible.cfg may not know its collection.
     """
     given = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or "~/.ansible/collections:/usr/share/ansible/collections"
     return {
@@ -68,9 +68,9 @@ def readable(tree: Path) -> dict[str, str]:
 
 
 def value_of(template: str, inventory: Path, *, purpose: str, deadline_s: float, hint: str) -> tuple[str | None, str]:
-    """Return what a template gives for localhost with an inventory's variables, and what Ansible printed.
+    """Render a template for localhost with an inventory's variables; return the value, and what Ansible printed.
 
-    The value comes through a pipe and is never part of a command line; it is None where the template fails.
+    The value comes through a pipe and is never part of a command line; it is None if the template fails.
 
     Args:
         purpose: what it is read for, as the subject of the error messages.
@@ -101,5 +101,6 @@ def _message(output: str) -> str | None:
         value = json.loads(output[output.find("{") :])["msg"]
     except (ValueError, KeyError, TypeError):
         return None
-    # A text that looks like JSON is handed out as what it describes, and a password of digits is a number.
+    # Ansible returns a text that looks like JSON as the value that it describes, so a password of digits becomes a
+    # number.
     return value if isinstance(value, str) else json.dumps(value)

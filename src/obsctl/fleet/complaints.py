@@ -1,4 +1,4 @@
-"""What is wrong with an inventory that Ansible could not read: the file and line, the host and variable, the vault."""
+"""Explains why Ansible could not read an inventory: the file and line, the host and variable, the vault."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from obsctl.core.errors import ConfigError
 from obsctl.core.nearest import did_you_mean
 from obsctl.fleet import inventory_files
 
-#: Ansible tries every file of a folder as an inventory, with one plugin after the other: /etc takes it a minute.
+#: The most files of an inventory folder. Ansible tries every file with one plugin after the other: /etc takes a
+#: minute.
 _MOST_FILES = 200
 _FATAL = re.compile(r"^fatal: \[([^\] ]+)[^\]]*\]: FAILED! => (\{.*\})$", re.MULTILINE)
-#: A link of the chain that leads to an error: what was wrong, and the line in which it was written.
+#: A part of an error's chain of causes: what was wrong, and in which line.
 _ORIGIN = re.compile(r"^(.+)\nOrigin: (\S.*:\d+:\d+)$", re.MULTILINE)
 _UNDEFINED = re.compile(r"'(\w+)' is undefined")
-#: A variable of the fleet's own playbook: an error that names it is caused by another host's variables.
+#: A variable of the fleet's own playbook: an error about it is caused by a host's variables.
 _OWN = "__fleet_document"
 _VAULT_PASSWORD = "export ANSIBLE_VAULT_PASSWORD_FILE=~/.obsctl-vault-password"  # noqa: S105 - a path
-#: Characters of Ansible's own words about one host.
+#: How many characters of Ansible's own message about one host are shown.
 _LONGEST = 300
 
 
 def refuse_other_folders(path: Path) -> None:
-    """Refuse a folder that can be no inventory, before Ansible spends a minute on it.
+    """Refuse a folder that cannot be an inventory, before Ansible spends a minute on it.
 
     Raises:
-        ConfigError: it holds more files than any inventory.
+        ConfigError: it contains more files than any inventory.
     """
     if not path.is_dir():
         return
@@ -48,7 +49,7 @@ def refuse_other_folders(path: Path) -> None:
 
 
 def refuse_broken_yaml(path: Path) -> None:
-    """Refuse an inventory one of whose files is no YAML: Ansible goes on without it, and without its hosts.
+    """Refuse an inventory with a file that is not YAML: Ansible would ignore the file and its hosts.
 
     Raises:
         ConfigError: with the file, the line and the column of each.
@@ -63,7 +64,7 @@ def refuse_broken_yaml(path: Path) -> None:
 
 
 def unreadable(path: Path, output: str) -> ConfigError:
-    """Return what Ansible's complaint about an inventory means.
+    """Return the meaning of Ansible's complaint about an inventory.
 
     Args:
         output: what ansible-playbook printed, results as JSON on one line.
@@ -99,7 +100,7 @@ def no_value(path: Path, what: str, name: str, output: str) -> ConfigError:
 
     Args:
         what: what the variable is needed for, as the subject of the sentence.
-        name: its name; where Ansible misses another one, that counts.
+        name: its name; if Ansible misses another variable, that one is reported.
         output: what Ansible printed.
     """
     closed = _closed_vault(path, output)
@@ -121,13 +122,13 @@ def complaint(output: str) -> str:
     """Return the lines of Ansible's output that say what is wrong."""
     lines = [line for line in output.splitlines() if line.strip()]
     words = ("ERROR", "fatal:", "Origin:", "line ", "parsing failed", "Unable to parse", "Failed to parse inventory:")
-    # Each plugin that tries says the same twice, once in a warning.
+    # Each plugin reports the same error twice, once as a warning.
     marked = [line for line in lines if any(word in line for word in words) and "plugin:" not in line]
     return "\n".join(list(dict.fromkeys(marked) or lines)[-8:])
 
 
 def _closed_vault(path: Path, output: str) -> ConfigError | None:
-    """Return why the vault stays closed, None where that is not the matter."""
+    """Return why the vault cannot be opened; None if that is not the problem."""
     named = os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE", "")
     absent = re.search(r"vault password file (\S+) was not found", output)
     if absent:
@@ -151,7 +152,7 @@ def _closed_vault(path: Path, output: str) -> ConfigError | None:
 
 
 def _per_host(output: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return variable to the hosts that lack it, and other words to the hosts that they are about."""
+    """Return the hosts by missing variable, and by other error text."""
     lacking: dict[str, list[str]] = defaultdict(list)
     other: dict[str, list[str]] = defaultdict(list)
     for host, result in _FATAL.findall(output):
@@ -165,7 +166,7 @@ def _per_host(output: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
 
 
 def _places(path: Path, output: str) -> dict[str, str]:
-    """Return what Ansible says is wrong to where in the inventory that stands (ansible-core 2.19 and newer)."""
+    """Return the places in the inventory by Ansible's error (ansible-core 2.19 and newer)."""
     inside = f"{inventory_files.root(path).resolve()}/"
     found = ((_short(said), place) for said, place in _ORIGIN.findall(output) if place.startswith(inside))
     return {said.rstrip("."): place for said, place in found}
@@ -201,7 +202,7 @@ def _vars_of_all(path: Path) -> Path:
 
 
 def _missing_vault(path: Path) -> str:
-    """Return what to do where the vault's file was never made, empty where it is there or where nobody expects one."""
+    """Return what to do if the vault's file was never created; empty if it exists or is not needed."""
     folder = _vars_of_all(path)
     vault, example = folder / "vault.yml", folder / "vault.yml.example"
     if vault.exists() or not example.is_file():
@@ -217,10 +218,10 @@ def _yaml_fault(file: Path) -> Iterator[str]:
         return
     try:
         with file.open("rb") as text:
-            # Tags such as !vault are Ansible's own, and values do not matter.
+            # Tags such as !vault are Ansible's own; the values do not matter here.
             list(yaml.compose_all(text, Loader=inventory_files.loader()))
     except OSError:
-        return  # Ansible says whether it needs that file
+        return  # Ansible reports it if it needs that file
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
@@ -232,6 +233,6 @@ def _yaml_fault(file: Path) -> Iterator[str]:
 
 
 def _plain_names(path: Path) -> list[str]:
-    """Return the variables of the group all that stand in files that are not encrypted."""
+    """Return the variables of the group all that are in unencrypted files."""
     files = inventory_files.variables_files(path, "group_vars", "all")
     return [name for file in files for name in inventory_files.variables(file)]

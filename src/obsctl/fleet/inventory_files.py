@@ -1,4 +1,4 @@
-"""The files of an Ansible inventory, as YAML with line numbers; what Ansible Vault has encrypted stays so."""
+"""Reads the files of an Ansible inventory, as YAML with line numbers; encrypted values stay encrypted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 VARIABLES = ("group_vars", "host_vars")
 _YAML = (".yml", ".yaml")
-#: Endings with which Ansible reads a file of variables.
+#: Suffixes of files of variables for Ansible.
 _READ = ("", *_YAML, ".json")
-#: How a file that is encrypted as a whole begins.
+#: The beginning of a file that is encrypted as a whole.
 _ENCRYPTED = b"$ANSIBLE_VAULT;"
 
 
 def root(path: Path) -> Path:
-    """Return the folder that holds an inventory, which is a folder itself or a file."""
+    """Return the folder of an inventory, which is itself a folder or a file."""
     return path if path.is_dir() else path.parent
 
 
@@ -28,7 +28,7 @@ def files(path: Path) -> Iterator[Path]:
 
 
 def yaml_files(path: Path) -> Iterator[Path]:
-    """Yield the YAML that must be right: of variables, and the hosts. Ansible passes over what lies deeper."""
+    """Yield the YAML files that must be valid: variables and hosts. Ansible ignores deeper folders."""
     for file in files(path):
         folder = file.relative_to(root(path)).parts[0]
         if file.suffix in _YAML and (file.parent == root(path) or folder in VARIABLES):
@@ -41,7 +41,7 @@ def hosts_files(path: Path) -> list[Path]:
 
 
 def variables_files(path: Path, kind: str, name: str) -> list[Path]:
-    """Return the files of variables of one group or host, a later one counts more.
+    """Return the files of variables of one group or host; later ones take precedence.
 
     Args:
         path: the inventory.
@@ -71,7 +71,7 @@ def is_encrypted(file: Path) -> bool:
 
 
 def loader() -> Any:
-    """Return the loader that makes nodes of YAML: tags such as !vault are Ansible's own, and values do not matter."""
+    """Return a YAML loader that only makes nodes: tags such as !vault are Ansible's, and values do not matter."""
     import yaml
 
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -80,7 +80,7 @@ def loader() -> Any:
 def variables(file: Path) -> dict[str, tuple[Any, Any]]:
     """Return the keys of a file of variables, each with the nodes of its key and its value.
 
-    Empty for a file that is encrypted, cannot be read or is no YAML.
+    Empty for a file that is encrypted, unreadable or not YAML.
     """
     import yaml
 

@@ -1,8 +1,8 @@
 """Find and read the fleet: an Ansible inventory through Ansible itself, or a ``fleet.json``.
 
-Reading an inventory takes Ansible a second or two, so the answer is kept in the user's cache. The key covers every
-file that Ansible reads (hosts, group_vars, host_vars, ansible.cfg, the roles' defaults, the lab's record); an
-inventory that is a script may answer differently each time and is never kept.
+Reading an inventory takes Ansible a second or two, so the result is cached for the user. The key covers every file
+that Ansible reads (hosts, group_vars, host_vars, ansible.cfg, the roles' defaults, the lab's record); the result of an
+inventory script may differ each time and is never cached.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from obsctl.fleet import ansible, complaints, vault
 from obsctl.fleet.model import SCHEMA, Fleet
 
 SYSTEM_FLEET = Path("/etc/obsctl/fleet.json")
-#: A cold start of Ansible with a large inventory; longer means that a script inventory hangs.
+#: Enough for a cold start of Ansible with a large inventory; if it takes longer, a script inventory hangs.
 _ANSIBLE_DEADLINE_S = 60.0
-#: Variables of Ansible's that change how it logs in.
+#: Environment variables that change how Ansible logs in.
 _LOGIN_SETTINGS = ("ANSIBLE_CONFIG", "ANSIBLE_SSH_", "ANSIBLE_REMOTE_", "ANSIBLE_PRIVATE_KEY_", "ANSIBLE_HOST_KEY_")
-#: What a fleet.json of any version begins its schema with.
+#: The beginning of a fleet.json's schema in any version.
 _ANY_SCHEMA = SCHEMA.rpartition("/")[0].encode()
-#: Of fleet_tls_ca_dir, beside the inventory.
+#: Default folder of fleet_tls_ca_dir, next to the inventory.
 _CA_FOLDER = "pki"
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
@@ -58,7 +58,7 @@ def find(inventory: str | None, *, cwd: Path | None = None) -> FleetSource:
 
 @contextlib.contextmanager
 def _in_words() -> Iterator[None]:
-    """Turn what the file system says about a path into an error with a hint."""
+    """Turn an error of the file system about a path into an error with a hint."""
     try:
         yield
     except OSError as error:
@@ -88,7 +88,7 @@ def _find(inventory: str | None, here: Path) -> FleetSource:
 
 def _existing(named: str, origin: str) -> Path:
     if not named:
-        # What an unset variable of a shell leaves; the current folder, or the default, is not what was meant.
+        # The result of an unset shell variable; neither the current folder nor the default was meant.
         raise ConfigError(f"{origin} is empty", hint=f"give {origin} a path, or omit it for the default")
     path = Path(named)
     if not path.exists():
@@ -100,7 +100,7 @@ def load(source: FleetSource) -> Fleet:
     """Read the fleet from its source.
 
     Raises:
-        ConfigError: the file or the inventory is invalid; the message carries what Ansible or the decoder said.
+        ConfigError: the file or the inventory is invalid; the message contains Ansible's or the decoder's error.
         MissingDependencyError: an Ansible inventory, but no Ansible.
     """
     with _in_words():
@@ -121,7 +121,7 @@ def load(source: FleetSource) -> Fleet:
 
 
 def remembered(source: FleetSource) -> Fleet | None:
-    """Return the fleet as it was read before, at once; None where the inventory has changed since then."""
+    """Return the fleet from the cache, at once; None if the inventory has changed since."""
     if source.path.suffix == ".json" and source.path.is_file():
         return _decode(source.path.read_bytes(), str(source.path)) if _is_fleet_json(source.path) else None
     cached = _cache_file(source.path)
@@ -155,7 +155,7 @@ def _decode(raw: bytes, origin: str) -> Fleet:
 
 
 def _with_home(fleet: Fleet) -> Fleet:
-    """Return the fleet with paths of this machine in which ``~`` is the home, as Ansible takes them."""
+    """Return the fleet with ``~`` expanded in this machine's paths, as Ansible does."""
     return msgspec.structs.replace(
         fleet,
         tls=_expanded(fleet.tls, "ca_file") if fleet.tls else None,
@@ -170,12 +170,12 @@ def _with_home(fleet: Fleet) -> Fleet:
 
 
 def _expanded(part: _Part, *names: str) -> _Part:
-    # Not by Path, which has no home for a user without one.
+    # Not by Path, which fails for a user without a home.
     return msgspec.structs.replace(part, **{name: os.path.expanduser(getattr(part, name)) for name in names})  # noqa: PTH111
 
 
 def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
-    """Yield (place, what is wrong) for values that no connection can be made with."""
+    """Yield (place, what is wrong) for values with which no connection is possible."""
     addresses = {"vip.address": fleet.vip.address} if fleet.vip else {}
     ports = {"vip.port": fleet.vip.port} if fleet.vip else {}
     if fleet.vip and fleet.vip.https:
@@ -206,7 +206,7 @@ def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
 
 
 def _is_address(name: str) -> bool:
-    # A leading dash would be an option to ssh.
+    # ssh would take a leading dash for an option.
     if not name.isprintable() or " " in name or name.startswith("-"):
         return False
     try:
@@ -216,23 +216,23 @@ def _is_address(name: str) -> bool:
 
 
 def _cache_file(inventory: Path) -> Path | None:
-    """Return where the inventory's answer is kept, or None where it cannot be."""
+    """Return the cache file for the inventory, or None if there can be none."""
     key = _cache_key(inventory)
-    # Without a cache it takes longer, that is all.
+    # Without a cache it only takes longer.
     with contextlib.suppress(ConfigError):
         return cache_root() / "fleet" / f"{key}.json" if key else None
     return None
 
 
 def _keep(path: Path, raw: bytes) -> None:
-    # A cache that cannot be written costs time, not the answer.
+    # If the cache cannot be written, the next read only takes longer.
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         whole_file.write(path, raw)
 
 
 def _cache_key(inventory: Path) -> str | None:
-    """Return a key over all that the answer depends on, or None where a script or a closed file makes it unknowable."""
+    """Return a cache key over everything that the result depends on; None for a script or an unreadable file."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(os.environ):
         if name.startswith(_LOGIN_SETTINGS):
@@ -244,13 +244,13 @@ def _cache_key(inventory: Path) -> str | None:
         try:
             digest.update(path.read_bytes())
         except OSError:
-            return None  # Ansible will say whether it needs that file
+            return None  # Ansible reports it if it needs that file
     return digest.hexdigest()
 
 
 def _inputs(inventory: Path) -> Iterator[Path]:
     folder = inventory if inventory.is_dir() else inventory.parent
-    # The CA is no part of the answer, and its key is only for its owner.
+    # The CA is not part of the result, and its key is readable only by its owner.
     own = (p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] != _CA_FOLDER)
     yield from own if inventory.is_dir() else [inventory]
     if not inventory.is_dir():
@@ -260,7 +260,7 @@ def _inputs(inventory: Path) -> Iterator[Path]:
     yield playbook
     root = project_root()
     yield from root.glob("roles/*/defaults/main.yml")
-    # inventories/lab asks the record what its hosts run.
+    # inventories/lab reads from the record which system its hosts run.
     settings = (
         os.environ.get("ANSIBLE_CONFIG", ""),
         root / "ansible.cfg",
@@ -272,7 +272,7 @@ def _inputs(inventory: Path) -> Iterator[Path]:
 
 
 def _fleet_playbook() -> Path:
-    """Return the playbook that renders the fleet: of the tree this package stands in, or of the current one."""
+    """Return the playbook that renders the fleet: from the tree of this package, or from the current one."""
     for root in (Path(__file__).resolve().parents[3], Path.cwd(), *Path.cwd().parents):
         playbook = root / "ansible/playbooks/fleet.yml"
         if playbook.is_file():

@@ -1,4 +1,4 @@
-"""The fleet as data: what the inventory says, without secrets.
+"""The fleet as data: the inventory's content, without secrets.
 
 The JSON form of :class:`Fleet` is ``/etc/obsctl/fleet.json`` and what ``ansible/playbooks/fleet.yml`` writes;
 ``docs/reference/fleet.md`` describes it.
@@ -15,7 +15,7 @@ from obsctl.core.brokers import IN_CLEAR, Brokers, Security
 from obsctl.fleet.login import Login, login_as
 
 SCHEMA = "obsctl/fleet/v1"
-#: On the brokers' hosts: how Kafka's own tools log in as an administrator, where they cannot ask in clear.
+#: The file on the brokers' hosts with the administrator's login for Kafka's own tools, if they need TLS or a login.
 ADMIN_PROPERTIES = "/etc/kafka/admin.properties"
 
 
@@ -25,10 +25,10 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         common_args: arguments of the ssh client, as a shell would split them.
         executable: the ssh client.
-        local: the host is this machine; its commands need no ssh.
-        password: the inventory holds a password for the login (:mod:`obsctl.fleet.passwords` reads it).
+        local: whether the host is this machine, whose commands need no ssh.
+        password: whether the inventory has a password for the login (:mod:`obsctl.fleet.passwords` reads it).
         become_password: the same for sudo.
-        inventory: the Ansible inventory that this was read from, empty for none. No part of the document.
+        inventory: the Ansible inventory that this was read from; empty for none. Not part of the document.
     """
 
     user: str = ""
@@ -74,7 +74,7 @@ class ConsoleNode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TlsListener(msgspec.Struct, frozen=True, kw_only=True):
-    """A port of a host that presents a certificate.
+    """A port of a host on which a certificate is presented.
 
     Attributes:
         use: the service (``kafka``, ``mysql``, ``nginx``, ``backend``, ``console``), and the certificate's folder.
@@ -88,7 +88,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """One machine of the fleet.
 
     Attributes:
-        certificates: what it presents certificates of the role ``certificates`` on; empty without TLS.
+        certificates: its ports with certificates of the role ``certificates``; empty without TLS.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     certificates: tuple[TlsListener, ...] = ()
 
     def login(self) -> Login:
-        """Return how a person or Ansible logs in to the host."""
+        """Return the user and address with which a person or Ansible logs in to the host."""
         return login_as(
             host=self.name,
             address=self.address,
@@ -121,9 +121,9 @@ class Https(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         port: TCP port.
         ca_file: PEM file of trusted CAs on the machine that the document is for; empty for those of its system.
-        server_name: that the certificate must name; empty for the address that is asked.
-        http: what nginx does on the other port.
-        backend_ca_file: as ``ca_file``, for the back ends; empty where they answer without TLS.
+        server_name: name that the certificate must have; empty for the requested address.
+        http: what nginx does on its HTTP port.
+        backend_ca_file: as ``ca_file``, for the back ends; empty if they answer without TLS.
     """
 
     port: int = 443
@@ -137,13 +137,13 @@ class Vip(msgspec.Struct, frozen=True, kw_only=True):
     """The virtual address that Keepalived moves.
 
     Attributes:
-        port: where nginx answers on it in clear.
-        https: how it answers with TLS; None where it does not.
+        port: nginx's HTTP port on it.
+        https: how it answers with TLS; None if it does not.
         balancer_header: the response header in which nginx gives its host's inventory name.
         log_format: of its access log.
-        test_secret: reference to the secret with which requests of tests are signed; empty where there are no tests, or
-            where the inventory holds the secret itself.
-        exclusive: nginx listens on no other address with that port: a balancer that does not hold it is silent.
+        test_secret: reference to the secret with which test requests are signed; empty if there are no tests, or if
+            the inventory has the secret itself.
+        exclusive: whether nginx listens only on this address, so that balancers that do not hold it do not answer.
     """
 
     address: str
@@ -156,10 +156,10 @@ class Vip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """A topic as the inventory wants it.
+    """A topic as specified in the inventory.
 
     Attributes:
-        configs: Kafka's names of settings to values, such as ``retention.ms``; where it has none, the cluster's hold.
+        configs: Kafka's settings, such as ``retention.ms``, to values; for others the cluster's defaults apply.
     """
 
     name: str
@@ -168,14 +168,13 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kafka(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster as the inventory wants it.
+    """The cluster as specified in the inventory.
 
     Attributes:
-        retention_ms: how long records are kept in topics that do not say otherwise, -1 without an end; ``None`` in a
-            document of an earlier release.
-        acknowledgements_topic: topic of what people have taken note of; empty in a document of an earlier release.
+        retention_ms: default retention of topics; -1 for ever, ``None`` in a document of an earlier release.
+        acknowledgements_topic: topic of the acknowledgements; empty in a document of an earlier release.
         canary_topic: topic that ``kafka canary`` writes to and reads back; empty in a document of an earlier release.
-        client: how clients speak to the brokers; the files are those of the machine that the document is for.
+        client: how clients connect to the brokers; the files are those of the machine that the document is for.
     """
 
     replication_factor: int = 3
@@ -207,7 +206,7 @@ class Alerter(msgspec.Struct, frozen=True, kw_only=True):
         error_log_timezone: of the error lines' times, an IANA name.
         state_topic: topic of the alerters' state; empty in a document of an earlier release.
         silences_topic: topic of the silences; empty in a document of an earlier release.
-        history_topic: topic of what it decided and what became of it; empty in a document of an earlier release.
+        history_topic: topic of the alerters' decisions and their results; empty in a document of an earlier release.
     """
 
     group: str = "obsctl-alerter"
@@ -230,7 +229,7 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reader_password: a reference, never a value.
         ca_file: authorities (PEM, on the machine that the document is for) that sign the server's certificate; empty
-            where connections are not verified.
+            if connections are not verified.
     """
 
     host: str = ""
@@ -243,7 +242,7 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
-    """TLS on the fleet's hops.
+    """TLS between the parts of the fleet.
 
     Attributes:
         ca_file: trusted certificates (PEM) on the machine that the document is for.
@@ -258,10 +257,10 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """The whole inventory as data.
 
     Attributes:
-        tls: None where the fleet speaks in clear.
-        foreign_groups: groups of the inventory that mean nothing to the product.
-        inventory: the Ansible inventory that it was read from, for commands in hints; an example where it came from a
-            fleet.json. No part of the document.
+        tls: None if the fleet does not use TLS.
+        foreign_groups: groups of the inventory that the product does not use.
+        inventory: the Ansible inventory that it was read from, for commands in hints; an example if it came from a
+            fleet.json. Not part of the document.
     """
 
     schema: str = SCHEMA
@@ -278,7 +277,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     inventory: str = "inventories/prod"
 
     def playbook(self, name: str) -> str:
-        """Return the command that runs one of the playbooks on this inventory."""
+        """Return the command that runs a playbook on this inventory."""
         return f"ansible-playbook playbooks/{name}.yml -i {shlex.quote(self.inventory)}"
 
     @property
@@ -287,9 +286,10 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(str(rule["name"]) for rule in self.alert_rules if "name" in rule)
 
     def login_hint(self, host: Host) -> str:
-        """Return what a person can do about a login that failed: a command, and what it shows.
+        """Return a hint for a failed login: a command, and what it shows.
 
-        Arguments of ssh that may hold a secret are in no command: Ansible, which has them, does the same login.
+        Arguments of ssh that may contain a secret are not put into commands: Ansible, which has them, makes the same
+        login.
         """
         login = host.login()
         hidden = " (ansible_ssh_common_args may hold a secret and is not shown)" if login.has_secret_arguments else ""
@@ -301,7 +301,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(host for host in self.hosts if name in host.groups)
 
     def brokers(self) -> Brokers:
-        """Return the addresses at which Kafka's clients begin, in the inventory's order, and how they speak there."""
+        """Return the bootstrap addresses for Kafka's clients, in the inventory's order, with TLS and login."""
         nodes = [(host.address, host.kafka) for host in self.group("kafka")]
         found = [f"{at}:{node.broker_port}" for at, node in nodes if node is not None and "broker" in node.roles]
         return Brokers(found, self.kafka.client)

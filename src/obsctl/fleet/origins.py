@@ -1,10 +1,10 @@
-"""Where a fleet's values come from: the variables of each setting, and the file and line that give them to its host.
+"""Where a fleet's values come from: the variables of each setting, and the file and line that set them for its host.
 
-The role that renders the fleet document says which variables a setting is made of; its templates are read here, so a
-setting that is added there has its origin too. Files count in the order of Ansible's documentation: a role's
+The role that renders the fleet document determines the variables of a setting; its templates are read here, so
+settings that are added there are included. Files take precedence in the order of Ansible's documentation: a role's
 defaults, groups in the hosts' file, group_vars of all, those of other groups, the host in the hosts' file, host_vars;
-the deeper group and the later name count more. Which groups a host is in is asked of Ansible. There are no extra
-variables: obsctl gives Ansible none.
+the deeper group and the later name count more. Ansible itself reports the groups of a host. There are no extra
+variables, because obsctl passes none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from obsctl.core.errors import ConfigError
 from obsctl.fleet import ansible, inventory_files
 from obsctl.fleet.model import Fleet
 
-#: The document's sections: the group whose first host answers for them, and the variable with their templates.
+#: The document's sections: the group whose first host is used for them, and the variable with their templates.
 _SECTIONS = {
     "vip": ("lb", "__fleet_document_vip"),
     "vip.https": ("lb", "__fleet_document_https"),
@@ -28,7 +28,7 @@ _SECTIONS = {
     "tls": ("kafka", "__fleet_document_tls"),
 }
 _OF_THE_CONSUMER = "__fleet_document_consumer"
-#: The same for the parts of a host's entry; the others are in the entry's own.
+#: The same for the parts of a host's entry; all other parts are in the entry's own template.
 _PARTS = {
     "kafka": "__fleet_document_kafka_node",
     "backend": "__fleet_document_backend",
@@ -37,9 +37,9 @@ _PARTS = {
 }
 _HOST = "__fleet_document_host"
 _OWN = "__fleet_document_"
-#: How a template asks for what the environment or ansible.cfg gives.
+#: A template's look-up of the environment or ansible.cfg.
 _ANSIBLES_OWN = "ansible.builtin.config"
-#: What Ansible and its templates have by themselves: no file sets it.
+#: Variables of Ansible and its templates that no file sets.
 _BUILT_IN = {
     "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
     "inventory_hostname_short", "omit", "play_hosts", "playbook_dir", "role_name", "role_path", "vars",
@@ -50,7 +50,7 @@ _VAULT_TAG = "!vault"
 
 
 class Place(NamedTuple):
-    """A variable's definition.
+    """The definition of a variable.
 
     Attributes:
         line: None for one in a file that is encrypted.
@@ -76,7 +76,7 @@ class Origin(NamedTuple):
     """Where a setting was set.
 
     Attributes:
-        words: variables, each with its file and line; or what stands for them.
+        words: variables, each with its file and line; or a text in place of them.
         secret: Ansible Vault protects the value, so it is not to be shown.
     """
 
@@ -85,10 +85,10 @@ class Origin(NamedTuple):
 
 
 class Origins:
-    """Says of each setting of a fleet where it was set."""
+    """Finds where each setting of a fleet was set."""
 
     def __init__(self, fleet: Fleet, path: Path, tree: Path) -> None:
-        """Prepare to look.
+        """Prepare the search.
 
         Args:
             path: the Ansible inventory.
@@ -104,7 +104,7 @@ class Origins:
 
         Args:
             setting: its keys in the fleet document; a list's entry by its name.
-            value: its own, which tells a file from an encrypted one that may set the same variable.
+            value: of the setting, to distinguish a file from an encrypted one that may set the same variable.
         """
         host, template, rest = self._template(setting)
         names = list(self._variables(template))
@@ -117,7 +117,7 @@ class Origins:
         return Origin(", ".join(words), any(place.secret for place in found))
 
     def _template(self, setting: Sequence[str]) -> tuple[str, Any, Sequence[str]]:
-        """Return the host that answers for a setting, its template, and the keys within what that gives."""
+        """Return the host that is used for a setting, its template, and the keys within the template's value."""
         first, *rest = setting
         if first == "hosts":
             host, *keys = rest
@@ -130,7 +130,7 @@ class Origins:
             group, name = _SECTIONS.get(first, ("consumer", _OF_THE_CONSUMER))
             host = next((host.name for host in self._fleet.group(group)), "")
             if first in _SECTIONS and not rest:
-                # The fleet does not have this section: what it would be made of.
+                # The fleet does not have this section: return its would-be template.
                 return host, self._document[name], ()
             template, within = _within(self._document[name], setting if name == _OF_THE_CONSUMER else rest)
         return host, template, within
@@ -156,7 +156,7 @@ class Origins:
 
     @cached_property
     def _defaults(self) -> dict[str, Place]:
-        """What the roles set by themselves."""
+        """The roles' defaults."""
         found = {}
         for file in sorted(self._tree.glob("roles/*/defaults/main.yml")):
             for name, (key, node) in inventory_files.variables(file).items():
@@ -164,7 +164,7 @@ class Origins:
         return found
 
     def _by_default(self, host: str, name: str, value: object) -> Place | None:
-        """Return the role's default, or the file whose variables nobody can see where that is not the value."""
+        """Return the role's default, or, if that is not the value, the encrypted file that may set it."""
         default, closed = self._defaults.get(name), self._closed(host)
         lacks_one = default is None and not name.startswith("ansible_")
         if closed is not None and (lacks_one or (default is not None and _differs(default.value, value))):
@@ -172,12 +172,12 @@ class Origins:
         return self._beneath(host, default) if default is not None else None
 
     def _closed(self, host: str) -> Path | None:
-        """Return the encrypted file of variables that counts most on a host."""
+        """Return the encrypted file of variables with the highest precedence for a host."""
         files = [file for file, _ in reversed(self._layers(host)) if inventory_files.is_encrypted(file)]
         return next(iter(files), None)
 
     def _beneath(self, host: str, default: Place) -> Place:
-        """Return what a role's default is made of: a variable of the inventory, or the only other default in it."""
+        """Return the origin of a role's default: a variable of the inventory, or the only other default in it."""
         names = [name for text in _node_texts(default.value) for name in _names(text) if name != default.variable]
         deeper = []
         for name in dict.fromkeys(names):
@@ -189,7 +189,7 @@ class Origins:
         return inherited or (deeper[0] if len(set(names)) == 1 and deeper else default)
 
     def _set(self, host: str, name: str, value: object) -> Place | None:
-        """Return what sets a variable of a host, apart from the roles; None where nothing does."""
+        """Return what sets a variable of a host, apart from the roles; None if nothing does."""
         closed: Path | None = None
         for file, found in reversed(self._layers(host)):
             if inventory_files.is_encrypted(file):
@@ -203,7 +203,7 @@ class Origins:
         return None
 
     def _is_secret(self, host: str, name: str, node: Any) -> bool:
-        """Return whether a value is encrypted, or made of a variable that is."""
+        """Return whether a value is encrypted, or depends on an encrypted variable."""
         if node.tag == _VAULT_TAG:
             return True
         others = {other for text in _node_texts(node) for other in _names(text)} - {name}
@@ -211,7 +211,7 @@ class Origins:
         return any(place is not None and place.secret for place in places)
 
     def _layers(self, host: str) -> list[tuple[Path, dict[str, tuple[Any, Any]]]]:
-        """Return the files that set variables of a host with what they set, what counts more behind."""
+        """Return the files that set variables of a host, with the variables; later ones take precedence."""
         if host not in self._read:
             self._read[host] = self._layers_of(host)
         return self._read[host]
@@ -233,7 +233,7 @@ class Origins:
 
     @cached_property
     def _groups(self) -> dict[str, list[str]]:
-        """Host to its groups but ``all``, what counts more behind."""
+        """Groups by host, without ``all``; later ones take precedence."""
         done = ansible.run(
             "ansible-inventory",
             ["-i", str(self._path), "--graph"],
@@ -249,7 +249,7 @@ class Origins:
 
 
 def groups_of(graph: str) -> dict[str, list[str]]:
-    """Return host to its groups but ``all``, the deeper and then the later by name behind, as Ansible merges them.
+    """Return groups by host, without ``all``, sorted by depth and then by name, as Ansible merges them.
 
     Args:
         graph: what ``ansible-inventory --graph`` prints.
@@ -274,7 +274,7 @@ def groups_of(graph: str) -> dict[str, list[str]]:
 
 
 def _within(template: Any, keys: Sequence[str]) -> tuple[Any, Sequence[str]]:
-    """Return the template of a key, None where it has none, and the keys that lie within the value it gives."""
+    """Return the template of a key, or None, and the keys within the template's value."""
     for at, key in enumerate(keys):
         if not isinstance(template, dict):
             return template, keys[at:]
@@ -283,7 +283,7 @@ def _within(template: Any, keys: Sequence[str]) -> tuple[Any, Sequence[str]]:
 
 
 def _narrowed(place: Place, keys: Sequence[str]) -> Place:
-    """Return the place of a part of the value, as far as the file names its keys; a list's entry by its ``name``."""
+    """Return the place of a part of the value, as far as the file has its keys; a list's entry by its ``name``."""
     import yaml
 
     node, line = place.value, place.line
@@ -296,7 +296,7 @@ def _narrowed(place: Place, keys: Sequence[str]) -> Place:
             continue
         found = inventory_files.pairs(node).get(key)
         if found is None:
-            # A mapping of entries that have names, such as that of the topics.
+            # A mapping of named entries, such as the topics.
             entries = [pair for pair in inventory_files.pairs(node).values() if _name_of(pair[1]) == key]
             if not entries:
                 break
@@ -311,7 +311,7 @@ def _name_of(node: Any) -> str:
 
 
 def _of_hosts_file(file: Path, kind: str, name: str) -> dict[str, tuple[Any, Any]]:
-    """Return what a file with hosts sets for a group or a host."""
+    """Return the variables that a file with hosts sets for a group or a host."""
     found: dict[str, tuple[Any, Any]] = {}
 
     def walk(groups: dict[str, tuple[Any, Any]]) -> None:
@@ -328,7 +328,7 @@ def _of_hosts_file(file: Path, kind: str, name: str) -> dict[str, tuple[Any, Any
 
 
 def _differs(node: Any, value: object) -> bool:
-    """Return whether what a file holds cannot be a setting's value; a template may be any."""
+    """Return whether a file's value cannot be the setting's value; a template may give any value."""
     import yaml
 
     return (
@@ -364,7 +364,7 @@ def _node_texts(node: Any) -> Iterator[str]:
 
 @cache
 def _names(text: str) -> tuple[str, ...]:
-    """Return the variables of a template, in the order in which it names them."""
+    """Return the variables of a template, in order."""
     from jinja2 import Environment, TemplateError, nodes
 
     if "{{" not in text:
@@ -378,6 +378,6 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _shown(file: Path) -> Path:
-    """Return a path as a person in the current folder would type it."""
+    """Return a path as typed in the current folder."""
     here = Path.cwd()
     return file.relative_to(here) if file.is_relative_to(here) else file

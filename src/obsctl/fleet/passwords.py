@@ -1,4 +1,4 @@
-"""Passwords that an inventory holds for logins and for sudo, read through Ansible at the moment of use."""
+"""Passwords in an inventory for logins and sudo, read through Ansible at the moment of use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from obsctl.fleet.complaints import no_value
 from obsctl.fleet.model import Host
 
 _DEADLINE_S = 30.0
-#: In the order in which Ansible's own plugins take them.
+#: Variables in the precedence of Ansible's own plugins.
 _LOGIN = ("ansible_ssh_password", "ansible_ssh_pass", "ansible_password")
 _BECOME = ("ansible_sudo_pass", "ansible_become_pass", "ansible_become_password")
 _one_at_a_time = threading.Lock()
@@ -38,9 +38,9 @@ def become_password(host: Host) -> Secret:
 
 
 def prepare(hosts: Iterable[Host]) -> None:
-    """Read the passwords of the hosts now, so that no deadline of theirs runs while Ansible starts.
+    """Read the hosts' passwords now, so that no host's deadline runs while Ansible starts.
 
-    What cannot be read is said where it is used.
+    Errors are reported when the password is used.
     """
     for host in hosts:
         with contextlib.suppress(ConfigError, MissingDependencyError):
@@ -54,10 +54,10 @@ def _of(host: Host, names: tuple[str, ...]) -> Secret:
             f"the password of {host.name} is in the Ansible inventory, which was not read here",
             hint="run this on the control node with --inventory",
         )
-    # Hosts are asked by many threads at once, and Ansible needs to be asked once.
+    # Many threads ask hosts at the same time, but Ansible must run only once.
     with _one_at_a_time:
         value = _all(host.ssh.inventory, names).get(host.name)
-    # ansible-core 2.16 hands out a template that fails as it stands.
+    # ansible-core 2.16 returns a template that fails unchanged.
     if not value or value.startswith("{{"):
         raise ConfigError(
             f"{names[-1]} of {host.name} has no value",
@@ -68,7 +68,7 @@ def _of(host: Host, names: tuple[str, ...]) -> Secret:
 
 @cache
 def _all(inventory: str, names: tuple[str, ...]) -> dict[str, str]:
-    """Return host to its password, of the hosts that have one."""
+    """Return the passwords by host, for hosts that have one."""
     first = " or ".join(f"hostvars[host].{name} | default('')" for name in names)
     message = (
         "{% set found = namespace(all={}) %}{% for host in groups['all'] %}"

@@ -16,8 +16,8 @@ _HINT = "check whether an inventory script or a vault password client hangs"
 def reader(inventory: Path) -> Callable[[str], str]:
     """Return a function that reads a variable of the inventory's group ``all`` by its name.
 
-    The value comes through a pipe and is never part of a command line. The function raises ConfigError where the
-    variable is missing or the vault cannot be opened, and MissingDependencyError without Ansible.
+    The value comes through a pipe and is never part of a command line. The function raises ConfigError if the variable
+    is missing or the vault cannot be opened, and MissingDependencyError without Ansible.
     """
 
     def read(name: str) -> str:

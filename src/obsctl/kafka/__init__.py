@@ -1,1 +1,1 @@
-"""What daemons and commands ask Kafka: partitions, topics, offsets, records, and how a client is set up."""
+"""Kafka for daemons and commands: partitions, topics, offsets, records, and the clients' settings."""

@@ -1,4 +1,4 @@
-"""What :class:`~obsctl.core.brokers.Security` comes to: a TLS context, a password, librdkafka's settings."""
+"""Turns :class:`~obsctl.core.brokers.Security` into a TLS context, a password, and librdkafka's settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Access:
-    """What a connection needs, read once for all of them.
+    """What connections need, read once for all of them.
 
     Attributes:
-        context: of TLS, None for a connection in clear.
-        password: of the login, None without one.
+        context: of TLS; None without TLS.
+        password: of the login; None without a login.
     """
 
     security: Security = IN_CLEAR
@@ -28,7 +28,7 @@ class Access:
     password: Secret | None = None
 
 
-#: A connection in clear, without a login.
+#: Without TLS and without a login.
 UNPROTECTED = Access()
 
 
@@ -42,7 +42,7 @@ def open_access(security: Security) -> Access:
 
 
 def librdkafka(security: Security) -> dict[str, object]:
-    """Return the settings by which librdkafka speaks as these say.
+    """Return librdkafka's settings for TLS and login.
 
     Raises:
         ConfigError: the password or a certificate cannot be read, or is missing.
@@ -51,7 +51,7 @@ def librdkafka(security: Security) -> dict[str, object]:
         return {}
     found: dict[str, object] = {"security.protocol": security.protocol}
     if security.tls:
-        # librdkafka's own words for a file that it cannot load do not name it.
+        # librdkafka's own error for a file that it cannot load does not name the file.
         _context(security)
         files = {
             "ssl.ca.location": security.ca_file,
@@ -102,7 +102,7 @@ def _context(security: Security) -> ssl.SSLContext:
         _readable(security.certificate_file, "kafka_client_certificate_file")
         _readable(security.key_file or security.certificate_file, "kafka_client_key_file")
         try:
-            # An encrypted key would ask on the terminal; an empty password makes it an error.
+            # For an encrypted key OpenSSL would prompt on the terminal; an empty password makes it fail instead.
             context.load_cert_chain(security.certificate_file, security.key_file or None, password="")
         except (ssl.SSLError, ValueError):
             raise ConfigError(

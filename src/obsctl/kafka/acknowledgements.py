@@ -1,6 +1,6 @@
-"""The acknowledgements in Kafka: a compacted topic, so that every control node sees what one person has taken note of.
+"""The acknowledgements in Kafka: a compacted topic, so that every control node sees all of them.
 
-The key of a record is the finding's, its value the acknowledgement as JSON; one without a value takes it back.
+A record's key is the finding's key, its value the acknowledgement as JSON; a record without a value removes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CLIENT_ID = "obsctl"
 
 
 def read(bootstrap: Sequence[str], topic: str) -> Acknowledgements:
-    """Return all that count, the latest first; records that are no acknowledgements count for nothing.
+    """Return all acknowledgements, the latest first; other records are ignored.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -42,15 +42,15 @@ def read(bootstrap: Sequence[str], topic: str) -> Acknowledgements:
 
 
 def write(bootstrap: Sequence[str], topic: str, one: Acknowledgement) -> None:
-    """Write an acknowledgement; returns when all replicas in sync have it.
+    """Write an acknowledgement; returns when all in-sync replicas have it.
 
     Raises:
         TopicMissingError: there is no such topic; nothing was written.
-        NotAnsweredError: not acknowledged by the brokers; whether it counts is then not known.
+        NotAnsweredError: the brokers did not confirm it; it may or may not be stored.
     """
     topic_log.write(bootstrap, topic, _CLIENT_ID, [(one.key.encode(), msgspec.json.encode(one))])
 
 
 def remove(bootstrap: Sequence[str], topic: str, one: Acknowledgement) -> None:
-    """Take an acknowledgement back; raises as :func:`write` does."""
+    """Remove an acknowledgement; raises as :func:`write` does."""
     topic_log.write(bootstrap, topic, _CLIENT_ID, [(one.key.encode(), None)])

@@ -1,8 +1,8 @@
-"""Asks whichever broker answers: one that hangs must not make the others look away.
+"""Asks any broker that answers, so that one that hangs does not make all look unreachable.
 
-A client of librdkafka sends a question about the cluster to a broker that it is connected to. A broker whose process is
-stopped, or whose cable is pulled, keeps its connection for a minute, and the question waits there although the others
-would answer. A client that knows one broker only has to ask that one.
+A client of librdkafka sends a question about the cluster to a broker that it is connected to. The connection to a
+broker whose process is stopped, or whose network is cut, stays open for a minute, and the question waits there
+although the others would answer. A client that knows only one broker has to ask that one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class AnyBroker:
-    """The brokers as one that answers as long as one of them does. Safe to use from several threads.
+    """Acts as one broker that answers as long as one of the brokers does. Safe to use from several threads.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -37,15 +37,15 @@ class AnyBroker:
         self._client = self._new(bootstrap)
 
     def ask(self, question: Callable[[AdminClient], T]) -> T:
-        """Return the answer to a question, asked once more at each broker in turn where there is none.
+        """Return the answer to a question; if there is none, ask each broker separately, in turn.
 
         Args:
-            question: asks with the client that it is given, with a time-out; may be called several times.
+            question: asks, with the given client and a timeout; may be called several times.
 
         Raises:
-            KafkaException: no broker answers, or one refuses. Where brokers do not let us in, the error says that.
+            KafkaException: no broker answers, or one refuses. If brokers refuse our connection, the error says so.
         """
-        # What its connections were found to be before this question says nothing about its answer.
+        # Earlier errors of its connections say nothing about this question.
         self._client.poll(0)
         self._shut_out.clear()
         found = _put(question, self._client)
@@ -54,11 +54,11 @@ class AnyBroker:
         silence = found
         self._client.poll(0)
         for broker in self._bootstrap:
-            # The one before it is closed by then: at most two clients are open at a time.
+            # The previous one is closed by then: at most two clients are open at the same time.
             client = self._new(Brokers([broker], security_of(self._bootstrap)))
             found = _put(question, client)
             if not isinstance(found, KafkaError):
-                # It has a connection to a broker that answers, and gets to know the others by and by.
+                # It is connected to a broker that answers, and will learn about the others.
                 self._client = client
                 log.info("another broker answers", extra={"broker": broker, "before": silence.str()})
                 return found
@@ -76,7 +76,7 @@ class AnyBroker:
 
 
 def _put(question: Callable[[AdminClient], T], client: AdminClient) -> T | KafkaError:
-    """Return the answer, or why there is none.
+    """Return the answer, or the error.
 
     Returns the error, not the exception: an exception that is stored in a local variable keeps that frame alive through
     its traceback, and the client with it. That is a reference cycle: the client and its threads would stay until the
@@ -91,4 +91,4 @@ def _put(question: Callable[[AdminClient], T], client: AdminClient) -> T | Kafka
         reason: KafkaError = error.args[0]
         if reason.code() >= KafkaError.NO_ERROR:
             raise
-        return reason  # the client's own error: no broker has said anything
+        return reason  # the client's own error: no broker has answered

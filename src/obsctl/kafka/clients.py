@@ -1,4 +1,4 @@
-"""How the clients of librdkafka are set up: what all of them have in common, once."""
+"""The common settings of all librdkafka clients."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from obsctl.kafka.access import librdkafka
 
 T = TypeVar("T")
 
-#: A reader whose queue (queued.max.messages.kbytes) was full looks again so soon. With the library's default, a second,
-#: it reads one queue a second at most: 16 MB of lines, which is less than half of what a daemon can work off.
+#: How soon a reader whose queue (queued.max.messages.kbytes) was full fetches again. With the library's default, a
+#: second, it reads at most one queue a second: 16 MB of lines, less than half of what a daemon can process.
 READ_ON = {"fetch.queue.backoff.ms": 20}
 
-#: What librdkafka puts before and behind its words for a connection: the broker, and how it came to them.
+#: What librdkafka puts before and after its texts about a connection: the broker, and the state of the connection.
 _WHERE = re.compile(r"^(?:\w+: )?\S+:\d+\S*: | \(after .*\)$")
 
 
@@ -27,16 +27,16 @@ def settings(bootstrap: Sequence[str], client_id: str) -> dict[str, object]:
     """Return the settings that every client has.
 
     Args:
-        bootstrap: brokers as ``HOST:PORT``; :class:`~obsctl.core.brokers.Brokers` say how they are spoken to.
+        bootstrap: brokers as ``HOST:PORT``; :class:`~obsctl.core.brokers.Brokers` also say how to connect to them.
         client_id: the name under which the brokers know the client.
 
     Raises:
-        ConfigError: the password or a certificate that the brokers ask for cannot be read.
+        ConfigError: the password or a certificate for the brokers cannot be read.
     """
     return {
         "bootstrap.servers": ",".join(bootstrap),
         "client.id": client_id,
-        # A host that died without closing its connections is noticed, and its return soon.
+        # To notice a host that died without closing its connections, and to notice its return soon.
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 3000,
         "topic.metadata.refresh.interval.ms": 30_000,
@@ -46,12 +46,12 @@ def settings(bootstrap: Sequence[str], client_id: str) -> dict[str, object]:
 def admin(
     bootstrap: Sequence[str], client_id: str, on_error: Callable[[KafkaError], None] | None = None
 ) -> AdminClient:
-    """Return a client that asks about topics and offsets, and reports failures by its errors alone.
+    """Return a client that asks about topics and offsets, and reports failures only by its errors.
 
     Args:
         bootstrap: as :func:`settings`.
         client_id: as :func:`settings`.
-        on_error: called from the client's ``poll`` with what befell its connections.
+        on_error: called from the client's ``poll`` with errors of its connections.
 
     Raises:
         ConfigError: as :func:`settings`.
@@ -60,23 +60,24 @@ def admin(
     own = {
         "allow.auto.create.topics": False,
         "log_level": 0,
-        # With it, a question to a leader that refuses connections repeats its attempt without a pause until the time is
-        # over, which takes more than a core: each failure starts the search for the leader again, and that sets
-        # reconnect.backoff.ms aside (librdkafka 2.16). Without it the client connects to each broker, and pauses.
+        # With it, a question to a leader that refuses connections is retried without a pause until its timeout, which
+        # takes more than a core: each failure starts the search for the leader again, which bypasses
+        # reconnect.backoff.ms (librdkafka 2.16). Without it the client connects to each broker, and pauses between
+        # attempts.
         "enable.sparse.connections": False,
     }
     return AdminClient(settings(bootstrap, client_id) | own | heard)
 
 
 def result(answer: Future[T]) -> T:
-    """Return what an answer to an AdminClient's question came to.
+    """Return the result of an AdminClient's request.
 
-    ``Future.result`` raises the exception that the future keeps. Its traceback holds the caller's frame, with the
-    client and the future in it: a reference cycle, in which the client and its threads stay until the garbage
-    collector runs. This one raises another exception of the same error.
+    ``Future.result`` raises the exception that the future keeps. The exception's traceback references the caller's
+    frame, with the client and the future in it: a reference cycle that keeps the client and its threads until the
+    garbage collector runs. So this function raises a new exception with the same error.
 
     Raises:
-        KafkaException: the question failed.
+        KafkaException: the request failed.
     """
     fault = answer.exception()
     if isinstance(fault, KafkaException):
@@ -85,12 +86,12 @@ def result(answer: Future[T]) -> T:
 
 
 def is_shut_out(error: KafkaError) -> bool:
-    """Whether a broker does not let the client in, or the client does not trust it: neither is down."""
+    """Whether a broker refuses the client, or the client does not trust the broker: in both cases the broker is up."""
     return error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL)
 
 
 def words(error: KafkaError) -> str:
-    """Return an error in words; of a client that is shut out the same ones for each broker, and each time."""
+    """Return an error as text; if the broker refuses the client, the text is the same for each broker and each time."""
     if not is_shut_out(error):
         return str(error.str())
     what = (
@@ -102,9 +103,8 @@ def words(error: KafkaError) -> str:
 
 
 def is_fatal(error: KafkaError) -> bool:
-    """Whether this client will never read again: a member of the same name came, or started and ended with a
-    coordinator.
+    """Whether this client can never read again, because another member with its name has joined.
 
-    It comes as a message's error or to the call-back, and not always with the flag.
+    The error comes with a message or to the callback, and not always with the fatal flag.
     """
     return bool(error.fatal()) or error.code() == KafkaError._FATAL

@@ -1,4 +1,4 @@
-"""How far partitions reach: the offset that each one's next record will get, or that its first since a moment got."""
+"""Offsets of partitions: of the next record (the end), the first record, or the first record since a given time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class EndOffsets(NamedTuple):
     """The answers for some partitions.
 
     Attributes:
-        ends: the offset that was asked for.
-        faults: why a partition gave no answer, in the client's words; one without a leader must not hide the others.
+        ends: the requested offsets.
+        faults: why a partition has no answer, in the client's words; one without a leader must not hide the others.
     """
 
     ends: dict[TopicPartition, int]
@@ -35,13 +35,13 @@ def ask(client: AdminClient, parts: Collection[TopicPartition], timeout_s: float
         KafkaException: no broker answers.
     """
     found = _ask(client, parts, OffsetSpec.latest(), timeout_s)
-    # Without an error, and without an offset either: a leader that was just elected does not know its end yet.
+    # Neither an error nor an offset: a leader that was just elected does not know its end yet.
     unknown = {part: "its leader does not know the end offset yet" for part, end in found.ends.items() if end < 0}
     return EndOffsets({part: end for part, end in found.ends.items() if end >= 0}, found.faults | unknown)
 
 
 def firsts(client: AdminClient, parts: Collection[TopicPartition], timeout_s: float) -> EndOffsets:
-    """Ask the partitions' leaders for the first offset that each still has.
+    """Ask the partitions' leaders for the first offset of each log.
 
     Args:
         timeout_s: seconds that the answers may take.
@@ -53,7 +53,7 @@ def firsts(client: AdminClient, parts: Collection[TopicPartition], timeout_s: fl
 
 
 def since(client: AdminClient, parts: Collection[TopicPartition], moment: float, timeout_s: float) -> EndOffsets:
-    """Ask for the first record of each partition that was written at a moment or later; its end where there is none.
+    """Ask for each partition's first record since a given time; the end if there is none.
 
     Args:
         moment: seconds since the epoch, compared with the records' own timestamps.
@@ -62,7 +62,7 @@ def since(client: AdminClient, parts: Collection[TopicPartition], moment: float,
     Raises:
         KafkaException: no broker answers.
     """
-    # The ends come first: what is written between the two questions is then not passed over.
+    # The ends first, so that records written between the two requests are not missed.
     ends = ask(client, parts, timeout_s)
     found = _ask(client, ends.ends.keys(), OffsetSpec.for_timestamp(int(moment * 1000)), timeout_s)
     starts = {part: offset if offset >= 0 else ends.ends[part] for part, offset in found.ends.items()}

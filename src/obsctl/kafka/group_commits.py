@@ -1,8 +1,8 @@
-"""When groups committed, read from the topic in which Kafka keeps it (``__consumer_offsets``).
+"""When groups committed, read from Kafka's own topic (``__consumer_offsets``).
 
-A broker that is asked for a group's offsets does not say when they were committed; the records of this topic do. Their
+A broker's answer about a group's offsets does not say when they were committed; the records of this topic do. Their
 layout is that of Kafka's own OffsetCommitKey and OffsetCommitValue: numbers are big-endian, texts have a length before
-them. Later versions of a value add fields behind those that are read here.
+them. Later versions of a value append fields to those that are read here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Commit(NamedTuple):
     """One committed position.
 
     Attributes:
-        offset: the first one that the group has not done with.
-        at: when the coordinator took it, seconds since the epoch.
+        offset: the first one that the group has not finished.
+        at: when the coordinator accepted it, seconds since the epoch.
     """
 
     group: str
@@ -35,7 +35,7 @@ class Commit(NamedTuple):
 
 
 def decode(key: bytes, value: bytes | None) -> Commit | None:
-    """Return the commit that a record of the topic is; None for one that is something else."""
+    """Return the commit in a record of the topic; None for other records."""
     try:
         (version,) = struct.unpack_from(">h", key)
         if version not in _KEYS or value is None:
@@ -55,7 +55,7 @@ def decode(key: bytes, value: bytes | None) -> Commit | None:
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    """Return the text at a place, and the place behind it."""
+    """Return the text at an index, and the index after it."""
     (length,) = struct.unpack_from(">h", data, at)
     end = at + 2 + max(length, 0)
     if end > len(data):

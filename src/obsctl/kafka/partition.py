@@ -1,4 +1,4 @@
-"""A partition of a topic, as every part of the program names it."""
+"""A partition of a topic, with its text form for all parts of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timestamps of single records: how old is what a group has still to read?"""
+"""The timestamps of single records, which show how old a group's unread records are."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _FETCH_BYTES = 64 * 1024
 def ask(
     bootstrap: Sequence[str], client_id: str, places: Mapping[TopicPartition, int], timeout_s: float
 ) -> dict[TopicPartition, int]:
-    """Return the timestamp of the first record at or behind an offset of each partition, in milliseconds.
+    """Return, by partition, the timestamp of the first record at or after an offset, in milliseconds.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
         client_id: the name under which the brokers know this reader.
-        places: the offsets; one that the broker does not have gives no answer.
-        timeout_s: seconds for all of them; partitions that have not answered by then are left out.
+        places: the offsets; partitions whose broker does not have the offset are left out.
+        timeout_s: time limit for all of them, seconds; partitions without an answer by then are left out.
     """
     if not places:
         return {}
@@ -33,12 +33,12 @@ def ask(
     client = Consumer(
         clients.settings(bootstrap, client_id)
         | {
-            # The library wants a name; no member ever joins, and nothing is committed.
+            # The library requires a group name; no member ever joins it, and nothing is committed.
             "group.id": client_id,
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "allow.auto.create.topics": False,
-            # One record of each partition is wanted, and a batch is sent as a whole.
+            # Only one record of each partition is needed, but brokers send whole batches.
             "fetch.message.max.bytes": _FETCH_BYTES,
             "queued.max.messages.kbytes": _FETCH_BYTES // 1024,
             "fetch.wait.max.ms": 100,
@@ -59,7 +59,7 @@ def ask(
                     found[part] = moment
                     client.pause([confluent_kafka.TopicPartition(*part)])
     except KafkaException:
-        pass  # what is known by now is what can be said
+        pass  # return what is known by now
     finally:
         client.close()
     return found

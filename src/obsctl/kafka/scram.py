@@ -1,7 +1,7 @@
-"""The client's part of SCRAM (RFC 5802; SHA-256: RFC 7677): a login by a password that never crosses the wire.
+"""The client side of SCRAM (RFC 5802; SHA-256: RFC 7677): a login that never sends the password.
 
-The client proves that it knows the password, and the broker that it knows what was stored of it: a broker that does not
-is not the one that the user belongs to.
+The client proves that it knows the password, and the broker proves that it has the stored verifier: otherwise it is
+not a broker of the user's cluster.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ HASHES = {"SCRAM-SHA-512": "sha512", "SCRAM-SHA-256": "sha256"}
 #: No channel binding: ``n``, no authorization identity (RFC 5802, section 7).
 _GS2_HEADER = "n,,"
 _NONCE_BYTES = 24
-#: Kafka stores 4,096 by default and takes no fewer; a server that names more than that would keep the client busy.
+#: Limits of the iteration count. Kafka uses 4,096 by default and never fewer; a server with a huge count would keep
+#: the client busy.
 _LEAST_ITERATIONS = 4096
 _MOST_ITERATIONS = 1_000_000
 
 
 class ScramError(Exception):
-    """The server's answer is not what the protocol asks for, or does not prove that it knows the user."""
+    """The server's answer violates the protocol, or does not prove that the server knows the user."""
 
 
 class ScramClient:
@@ -31,8 +32,8 @@ class ScramClient:
     Args:
         hash_name: of the hash function, as :mod:`hashlib` knows it.
         user: its name.
-        password: in clear; ASCII, or already normalised (SASLprep is not applied).
-        nonce: of the client; random where none is given.
+        password: in plain text; ASCII, or already normalised (SASLprep is not applied).
+        nonce: of the client; random by default.
     """
 
     def __init__(self, hash_name: str, user: str, password: str, nonce: str = "") -> None:
@@ -53,7 +54,7 @@ class ScramClient:
             server_first: the server-first-message.
 
         Raises:
-            ScramError: that is no such message, or not an answer to the first one.
+            ScramError: it is not such a message, or not an answer to the first one.
         """
         said = _attributes(server_first)
         nonce, salt, iterations = said.get("r", ""), _decoded(said.get("s", "")), said.get("i", "")
@@ -74,7 +75,7 @@ class ScramClient:
         """Check the server-final-message.
 
         Raises:
-            ScramError: the server refuses, or does not know the password either.
+            ScramError: the server refuses the login, or does not know the password.
         """
         said = _attributes(server_final)
         if "e" in said:
@@ -88,7 +89,7 @@ class ScramClient:
 
 
 def plain(user: str, password: str) -> bytes:
-    """Return the only message of the mechanism PLAIN (RFC 4616): the password in clear."""
+    """Return the only message of the mechanism PLAIN (RFC 4616), with the password in plain text."""
     return f"\0{user}\0{password}".encode()
 
 

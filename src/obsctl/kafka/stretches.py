@@ -1,4 +1,4 @@
-"""Stretches of partitions, read from one offset to another: what a command looks at once, without a group.
+"""Reads ranges of partitions, from one offset to another, for commands: once, and without a group.
 
 Each partition can be paused and resumed, so that a merging reader need not buffer one that is ahead of the others.
 """
@@ -17,11 +17,11 @@ from obsctl.kafka.partition import TopicPartition
 from obsctl.kafka.topic_log import TIMEOUT_S, NotAnsweredError, ends_reading, judged
 from obsctl.kafka.topics import Bounds
 
-#: Records taken at once.
+#: The most records of a poll.
 _BATCH = 2000
-#: How long to wait for records at a time, seconds.
+#: How long a poll waits for records, seconds.
 _WAIT_S = 0.1
-#: Partitions from which nothing arrives for so long are not answered, seconds.
+#: After this time without any record, partitions count as not answering, seconds.
 _SILENT_S = 10.0
 
 
@@ -48,7 +48,7 @@ class Record(NamedTuple):
     Attributes:
         part: its partition.
         offset: in the partition.
-        value: empty for none.
+        value: empty if there is none.
     """
 
     part: TopicPartition
@@ -57,7 +57,7 @@ class Record(NamedTuple):
 
 
 def bounds(client: AdminClient, topics: Collection[str]) -> dict[TopicPartition, Bounds]:
-    """Ask what each partition of some topics has.
+    """Ask for the first and end offsets of each partition of some topics.
 
     Raises:
         TopicMissingError: one of the topics does not exist.
@@ -93,16 +93,16 @@ def since(client: AdminClient, parts: Collection[TopicPartition], moment: float)
 
 
 class StretchReader:
-    """Reads stretches side by side.
+    """Reads several ranges at the same time.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
-        stretches: one a partition.
+        stretches: at most one for each partition.
         client_id: the name under which the brokers know this reader.
 
     Attributes:
-        open: the partitions whose stretch has not been read to its end.
-        gone: records that no longer existed when they were to be read.
+        open: the partitions whose range has not been read to its end.
+        gone: how many records had been deleted before they were read.
     """
 
     def __init__(self, bootstrap: Sequence[str], stretches: Sequence[Stretch], client_id: str) -> None:
@@ -119,7 +119,7 @@ class StretchReader:
                 # The library wants a name; no member ever joins, and nothing is committed.
                 "group.id": client_id,
                 "enable.auto.commit": False,
-                # What was deleted meanwhile is passed over by :meth:`_skip`, which takes note of it.
+                # Records that were deleted meanwhile are skipped by :meth:`_skip`, which counts them.
                 "auto.offset.reset": "error",
                 "allow.auto.create.topics": False,
                 "enable.partition.eof": True,
@@ -131,12 +131,12 @@ class StretchReader:
         self._assign()
 
     def poll(self) -> list[Record]:
-        """Return what arrives within a moment.
+        """Return the records that arrive within a poll's wait.
 
         Raises:
             TopicMissingError: the topic was deleted.
             NotAllowedError: our user may not read it.
-            NotAnsweredError: the client cannot go on, or nothing has arrived for ten seconds of waiting.
+            NotAnsweredError: the client cannot continue, or nothing has arrived for ten seconds.
         """
         records: list[Record] = []
         messages = self._client.consume(_BATCH, _WAIT_S)
@@ -147,7 +147,7 @@ class StretchReader:
                 if part in self.open and offset >= self._next[part]:
                     records += self._take(part, offset, message.value() or b"")
             elif error is not None and error.code() == KafkaError._PARTITION_EOF:
-                # What is missing up to the stretch's end are marks of transactions.
+                # The missing offsets up to the range's end are markers of transactions.
                 self.leave(part)
             elif error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
                 self._skip(part)
@@ -160,19 +160,19 @@ class StretchReader:
         return records
 
     def hold(self, part: TopicPartition) -> None:
-        """Read nothing more of a partition for now."""
+        """Pause reading of a partition."""
         if part in self.open and part not in self._held:
             self._held.add(part)
             self._client.pause([_place(part)])
 
     def go_on(self, part: TopicPartition) -> None:
-        """Read on in a partition that was held."""
+        """Resume reading of a paused partition."""
         if part in self._held:
             self._held.discard(part)
             self._client.resume([_place(part)])
 
     def leave(self, part: TopicPartition) -> None:
-        """Read nothing more of a partition."""
+        """Stop reading a partition."""
         if part in self.open:
             self.open.discard(part)
             self._held.discard(part)
@@ -190,7 +190,7 @@ class StretchReader:
         return [Record(part, offset, value)] if offset < end else []
 
     def _skip(self, part: TopicPartition) -> None:
-        """Go over to the first record that a partition still has."""
+        """Skip to the first record that a partition still has."""
         if part not in self.open:
             return
         try:

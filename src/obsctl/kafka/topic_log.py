@@ -1,4 +1,4 @@
-"""A topic read from a moment on by all its partitions and without a group, and written with all acknowledgements."""
+"""Reads all partitions of a topic from a given time on, without a group; and writes with acks=all."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from obsctl.core.errors import ConfigError, ObsctlError
 from obsctl.kafka import clients, end_offsets
 from obsctl.kafka.partition import TopicPartition
 
-#: How long the brokers may take for one answer, seconds.
+#: Time limit for an answer of the brokers, seconds.
 TIMEOUT_S = 5.0
-#: As a moment: only what is written from now on.
+#: In place of a time: only records that are written from now on.
 END = float("inf")
-#: Records taken at once.
+#: The most records of a poll.
 _BATCH = 1000
-#: How long to wait for records at a time, seconds.
+#: How long a poll waits for records, seconds.
 _WAIT_S = 0.1
-#: A topic whose end is not reached although nothing arrives for so long is not answered, seconds.
+#: If no record arrives for this time before the topic's end, the brokers count as not answering, seconds.
 _SILENT_S = 10.0
-#: The errors that say that there is no such topic.
+#: The errors for a topic that does not exist.
 MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 
-#: The errors that say that our user has no right to a topic, or, as a writer, to none at all.
+#: The errors for a user without a right to the topic, or, for a writer, to any topic.
 DENIED = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 
 
@@ -35,11 +35,11 @@ class TopicMissingError(ConfigError):
 
 
 class NotAnsweredError(ObsctlError):
-    """The brokers do not answer, or do not take what was written."""
+    """The brokers do not answer, or do not accept the records."""
 
 
 class NotAllowedError(NotAnsweredError):
-    """The brokers do not let our user read or write the topic; whether it exists is not known."""
+    """The brokers do not let our user read or write the topic; it is unknown whether it exists."""
 
 
 class Record(NamedTuple):
@@ -49,7 +49,7 @@ class Record(NamedTuple):
         partition: its number.
         offset: in the partition.
         key: empty for none.
-        value: None where the record deletes its key.
+        value: None if the record deletes its key.
     """
 
     partition: int
@@ -65,9 +65,9 @@ class TopicLog:
         bootstrap: brokers as ``HOST:PORT``.
         topic: its name.
         client_id: the name under which the brokers know this reader.
-        since: only what was written at this moment or later, seconds since the epoch, or :data:`END`; None for
+        since: only records written at this time or later, seconds since the epoch, or :data:`END`; None for
             everything.
-        timeout_s: seconds that the brokers may take for each of two answers.
+        timeout_s: time limit for each of two answers of the brokers, seconds.
 
     Raises:
         TopicMissingError: there is no such topic.
@@ -87,7 +87,7 @@ class TopicLog:
         self._client = Consumer(
             clients.settings(bootstrap, client_id)
             | {
-                # The library wants a name; no member ever joins, and nothing is committed.
+                # The library requires a group name; no member ever joins it, and nothing is committed.
                 "group.id": client_id,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
@@ -104,21 +104,21 @@ class TopicLog:
             self._client.close()
             raise
         self._unread = set(starts)
-        #: Next offset to read, by partition; one that is not known is below 0.
+        #: Next offset to read, by partition; negative if unknown.
         self._positions = dict(starts)
 
     @property
     def at_end(self) -> bool:
-        """Whether every partition was read to its end once."""
+        """Whether every partition has been read to its end."""
         return not self._unread
 
     def poll(self, timeout_s: float) -> list[Record]:
-        """Return what has arrived within a time.
+        """Return the records that arrive within a time limit.
 
         Raises:
             TopicMissingError: the topic was deleted.
             NotAllowedError: our user may not read it.
-            NotAnsweredError: the client cannot go on.
+            NotAnsweredError: the client cannot continue.
         """
         records = []
         for message in self._client.consume(_BATCH, timeout_s):
@@ -135,11 +135,11 @@ class TopicLog:
 
     @property
     def behind(self) -> int:
-        """How many records are known to be written and are not read yet."""
+        """How many records are known to be unread."""
         return sum(max(0, end - self._positions[partition]) for partition, end in self._ends().items())
 
     def skip_to_end(self) -> int:
-        """Pass over the records that are known to be written and are not read yet; return how many they are."""
+        """Skip the records that are known to be unread; return their number."""
         skipped = self.behind
         self._positions |= {part: max(end, self._positions[part]) for part, end in self._ends().items()}
         self._client.assign(
@@ -148,7 +148,7 @@ class TopicLog:
         return skipped
 
     def ask(self, timeout_s: float) -> bool:
-        """Ask whether the topic is there; return whether it has other partitions than those that are read.
+        """Check that the topic exists; return whether its partitions differ from those that are read.
 
         Args:
             timeout_s: seconds that the brokers may take for the answer.
@@ -156,7 +156,7 @@ class TopicLog:
         Raises:
             TopicMissingError: the topic was deleted.
             NotAllowedError: our user may not see it.
-            NotAnsweredError: no broker answers; a later :meth:`poll` reads on where one is back.
+            NotAnsweredError: no broker answers; a later :meth:`poll` continues when one is back.
         """
         try:
             topic = self._client.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
@@ -171,7 +171,7 @@ class TopicLog:
         self._client.close()
 
     def _ends(self) -> dict[int, int]:
-        """Return the end of each partition as its last answer said it, where position and end are known."""
+        """Return the end of each partition by its last answer, if position and end are known."""
         ends = {}
         for partition, position in self._positions.items():
             place = confluent_kafka.TopicPartition(self._topic, partition)
@@ -184,7 +184,7 @@ class TopicLog:
         self, bootstrap: Sequence[str], client_id: str, since: float | None, timeout_s: float
     ) -> Mapping[int, int]:
         try:
-            # Asked by a client of its own: one that reads would remember a topic that does not exist yet.
+            # Asked by a separate client: a reading client would cache that a topic does not exist yet.
             admin = clients.admin(bootstrap, client_id)
             topic = admin.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
             if topic.error is not None:
@@ -205,13 +205,13 @@ class TopicLog:
 
 
 def read(bootstrap: Sequence[str], topic: str, client_id: str, *, since: float | None = None) -> Iterator[Record]:
-    """Yield what a topic has from a moment on to its end, in the order of each partition.
+    """Yield a topic's records from a given time on to its end, in the order of each partition.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
         topic: its name.
         client_id: the name under which the brokers know this reader.
-        since: only what was written at this moment or later, seconds since the epoch; None for everything.
+        since: only records written at this time or later, seconds since the epoch; None for everything.
 
     Raises:
         TopicMissingError: there is no such topic.
@@ -232,7 +232,7 @@ def read(bootstrap: Sequence[str], topic: str, client_id: str, *, since: float |
 
 
 def write(bootstrap: Sequence[str], topic: str, client_id: str, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-    """Write records in their order; returns when all replicas in sync have them.
+    """Write records in order; returns when all in-sync replicas have them.
 
     Args:
         bootstrap: brokers as ``HOST:PORT``.
@@ -243,14 +243,14 @@ def write(bootstrap: Sequence[str], topic: str, client_id: str, records: Iterabl
     Raises:
         TopicMissingError: there is no such topic; nothing was written.
         NotAllowedError: our user may not write it; nothing was written.
-        NotAnsweredError: not acknowledged; what was written is then not known.
+        NotAnsweredError: not acknowledged; it is unknown which records were written.
     """
     producer = Producer(writer_settings(bootstrap, client_id))
     check_writable(producer, topic)
     failure: KafkaError | None = None
 
     def delivered(error: KafkaError | None, _: object) -> None:
-        # Nothing is called in here: while the library hands records back, a fatal error of its own may be pending.
+        # Do not call the library in here: while it returns records, a fatal error may be pending.
         nonlocal failure
         failure = failure or error
 
@@ -270,7 +270,7 @@ def write(bootstrap: Sequence[str], topic: str, client_id: str, records: Iterabl
 
 
 def writer_settings(bootstrap: Sequence[str], client_id: str) -> dict[str, object]:
-    """Return the settings of a producer whose records arrive in order, once, and in all replicas in sync."""
+    """Return the settings of a producer whose records arrive in order, once, and in all in-sync replicas."""
     return clients.settings(bootstrap, client_id) | {
         "acks": "all",
         "enable.idempotence": True,
@@ -282,7 +282,7 @@ def writer_settings(bootstrap: Sequence[str], client_id: str) -> dict[str, objec
 
 
 def check_writable(producer: Producer, topic: str) -> None:
-    """See that the topic is there: the library would wait half a minute for one that is not.
+    """Check that the topic exists: for a missing one the library would wait half a minute.
 
     Raises:
         TopicMissingError: there is no such topic.
@@ -297,7 +297,7 @@ def check_writable(producer: Producer, topic: str) -> None:
 
 
 def ends_reading(error: KafkaError, topic: str) -> ObsctlError | None:
-    """Return why a topic cannot be read on after an error that came in a record's place; None while it may yet pass."""
+    """Return why a topic cannot be read after an error in place of a record; None if the error may be temporary."""
     if error.code() in (*MISSING, *DENIED):
         return judged(error, topic)
     if clients.is_fatal(error):
@@ -306,7 +306,7 @@ def ends_reading(error: KafkaError, topic: str) -> ObsctlError | None:
 
 
 def judged(error: KafkaError, topic: str) -> ObsctlError:
-    """Return what a broker's answer about a topic, or the lack of one, means to a command."""
+    """Return a command's error for a broker's answer about a topic, or for a missing answer."""
     if error.code() in MISSING:
         return TopicMissingError(f"the cluster has no topic {topic}")
     if error.code() in DENIED:

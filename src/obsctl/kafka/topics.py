@@ -1,4 +1,4 @@
-"""Which cluster this is and which topics these are (KIP-516), and between which offsets a partition lies."""
+"""The ids of the cluster and of its topics (KIP-516), and the first and end offsets of partitions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from obsctl.kafka import clients
 from obsctl.kafka.partition import TopicPartition
 
 TIMEOUT_SECONDS = 5.0
-#: What a broker says of a topic without an id: the zero UUID.
+#: A broker's value for a topic without an id: the zero UUID.
 _NO_ID = "A" * 22
 
 
 class Cluster(NamedTuple):
-    """Which cluster answers, and its topics by name; those that do not exist are missing.
+    """The cluster that answers, and its topics by name; missing topics are left out.
 
     Attributes:
         topic_ids: the id of each.
@@ -31,14 +31,14 @@ class Cluster(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """The first offset that a partition still has, and the next one to be written."""
+    """The first offset of a partition's log, and the next one to be written."""
 
     first: int
     end: int
 
 
 def identify(client: AdminClient, topics: Collection[str]) -> Cluster:
-    """Ask which cluster this is and which topics these are; waits up to ten seconds for the answers.
+    """Ask for the ids of the cluster and of topics; waits up to ten seconds for the answers.
 
     Raises:
         KafkaException: no broker answers.
@@ -48,13 +48,13 @@ def identify(client: AdminClient, topics: Collection[str]) -> Cluster:
 
 
 def partitions_of(metadata: ClusterMetadata, topics: Collection[str]) -> dict[str, Collection[int]]:
-    """Return the numbers of the partitions of those of the topics that exist, as a broker named them."""
+    """Return the partitions' numbers of the topics that exist, from a broker's answer."""
     found = {name: metadata.topics.get(name) for name in topics}
     return {name: topic.partitions for name, topic in found.items() if topic is not None and topic.error is None}
 
 
 def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
-    """Ask for the ids of those of the topics that exist; a broker without topic ids reports an empty one.
+    """Ask for the ids of the topics that exist; an id is empty if the broker has no topic ids.
 
     Raises:
         KafkaException: no broker answers.
@@ -65,7 +65,7 @@ def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
         try:
             reported = str(clients.result(answer).topic_id)
         except KafkaException as error:
-            if error.args[0].code() < KafkaError.NO_ERROR:  # the client's own: no broker has answered
+            if error.args[0].code() < KafkaError.NO_ERROR:  # the client's own error: no broker has answered
                 raise
         else:
             topic_ids[name] = "" if reported == _NO_ID else reported
@@ -73,7 +73,7 @@ def ask_ids(client: AdminClient, topics: Collection[str]) -> dict[str, str]:
 
 
 def bounds(client: AdminClient, part: TopicPartition) -> Bounds:
-    """Ask where a partition begins and ends; waits up to ten seconds.
+    """Ask for a partition's first and end offsets; waits up to ten seconds.
 
     Raises:
         KafkaException: its leader does not answer, or there is no such partition.

@@ -1,4 +1,4 @@
-"""A report as text: one function per output format, none of which knows a check."""
+"""A report as text: one function per output format; none depends on a check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def render(report: Report, output: str, layouts: Sequence[Layout] = (), view: Vi
     """Return the report in one of the formats table, wide, json, ndjson, yaml, nagios; no trailing newline.
 
     Args:
-        layouts: the tables that people see, in this order; programs get all of the report's data.
+        layouts: the tables for people, in this order; the formats for programs contain all of the report's data.
         view: how much of it people want to see.
     """
     if output in _FOR_PEOPLE:

@@ -24,7 +24,7 @@ def as_ndjson(report: Report) -> str:
 
 
 def _line(document: Any) -> str:
-    """Return a document on one line; a number that JSON does not have (infinity) is null."""
+    """Return a document on one line; numbers that JSON does not have (infinity) become null."""
     return msgspec.json.encode(document, enc_hook=str).decode()
 
 

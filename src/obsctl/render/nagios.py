@@ -13,16 +13,16 @@ _WORDS = {
     Status.CRITICAL: "CRITICAL",
     Status.UNKNOWN: "UNKNOWN",
 }
-#: Characters of the text before the numbers: what a list of services, a short message and a pager show.
+#: Longest text before the numbers, characters: what a list of services, a short message or a pager shows.
 _LONGEST_TEXT = 200
-#: Units of the guidelines, by the end of a number's name.
+#: The guidelines' units, by the suffix of a number's name.
 _UNITS = {"_ms": "ms", "_s": "s", "_percent": "%", "_bytes": "B"}
 
 
 def nagios(report: Report) -> str:
     """Return ``SERVICE STATUS - headline (CODE) | name=value …``; the numbers come from ``data.metrics``.
 
-    The text is the report's headline, and behind it the code of its first cause, which ``obsctl explain`` takes.
+    The text is the report's headline, followed by the code of its first cause, for ``obsctl explain``.
     """
     numbers = " ".join(
         f"{label(name)}={_number(value)}{_unit(name, value)}"
@@ -36,13 +36,13 @@ def nagios(report: Report) -> str:
 
 
 def _code(report: Report) -> list[str]:
-    """Return the code of what the headline is about: the first cause, or the first thing that was not found out."""
+    """Return the code that the headline is about: of the first cause, or of the first fault."""
     causes = (finding.code for finding in roots(report.findings) if finding.severity is not Severity.INFO)
     return [next(iter([*causes, *(error.code for error in report.errors)]))] if report.headline else []
 
 
 def unknown(command: str, reason: str) -> str:
-    """Return the line of a command that came to no report.
+    """Return the line of a command that made no report.
 
     Args:
         command: its name, such as ``verify lb``.
@@ -53,14 +53,14 @@ def unknown(command: str, reason: str) -> str:
 
 def _line(command: str, status: Status, text: str, end: str = "") -> str:
     service = command.upper().replace(" ", "_")
-    # The pipe separates text from numbers, so it cannot stand in the text.
+    # The pipe separates text from numbers, so the text must not contain one.
     line = plain(f"{service} {_WORDS[status]} - {' '.join(text.replace('|', '/').split())}")
     room = _LONGEST_TEXT - len(end)
     return (line if len(line) <= room else f"{line[: room - 3].rstrip()}...") + end
 
 
 def _number(value: float) -> str:
-    """Return a number in digits: the guidelines know neither an exponent nor infinity (``U`` is undetermined)."""
+    """Return a number in digits: the guidelines allow neither exponents nor infinity (``U`` is undetermined)."""
     if not math.isfinite(value):
         return "U"
     return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0").rstrip(".")

@@ -1,7 +1,7 @@
-"""Reports as pages of HTML that stand for themselves: no script, and nothing is fetched from anywhere.
+"""Reports as self-contained HTML pages: no script, and nothing is loaded from elsewhere.
 
-What hosts and clients wrote is escaped. The page forbids a browser all but its own style sheet, by the digest of that
-(Content-Security-Policy), so that nothing that got in could do anything either.
+Texts from hosts and clients are escaped. In addition, the page's Content-Security-Policy allows only its own style
+sheet, by digest, so that injected content could do nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def page(report: Report, template: str) -> str:
     """Return the page.
 
     Args:
-        template: the name of a file in ``templates/reports`` without its endings.
+        template: the name of a file in ``templates/reports`` without its suffixes.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -39,5 +39,5 @@ def page(report: Report, template: str) -> str:
 
 
 def _digest(style: str) -> str:
-    """Return how a policy names a style sheet: by the text between the tags, to the last blank."""
+    """Return a style sheet's digest for the policy; it covers exactly the text between the tags."""
     return f"sha256-{base64.b64encode(hashlib.sha256(str(style).encode()).digest()).decode()}"

@@ -26,13 +26,13 @@ _SEVERITY_COLOURS = {
     Severity.UNKNOWN: "magenta",
 }
 _BLOCKS = "·▁▂▃▄▅▆▇█"
-#: Wide enough for every column where there is no terminal (a pipe, a file).
+#: The width without a terminal (a pipe, a file): enough for all columns.
 _PIPE_WIDTH = 160
-#: Below that nothing of a table is left.
+#: The smallest usable width.
 _LEAST_WIDTH = 40
-#: Rows that findings have whatever else there is to show.
+#: The least number of rows for findings, whatever else there is to show.
 _LEAST_FINDINGS = 8
-#: Of what follows from a finding, so many are named where they are not shown.
+#: How many consequences of a finding are named if they are not shown.
 _FOLDED_NAMES = 6
 
 
@@ -40,15 +40,15 @@ class View(NamedTuple):
     """How much of a report people want to see.
 
     Attributes:
-        consequences: also findings that follow from others, and all rows.
-        rows: what there is room for; None for any number.
+        consequences: whether to show findings that follow from others, and all rows.
+        rows: available lines; None for no limit.
     """
 
     consequences: bool = False
     rows: int | None = None
 
 
-#: The usual one: causes alone, however long it gets.
+#: The default: only causes, without a limit of lines.
 CAUSES = View()
 
 
@@ -58,7 +58,7 @@ def table(report: Report, layouts: Sequence[Layout], view: View) -> str:
 
 
 def wide(report: Report, layouts: Sequence[Layout], view: View) -> str:
-    """Return the same as :func:`table` with every column."""
+    """Like :func:`table`, with every column."""
     return _draw(report, layouts, view, wide_columns=True)
 
 
@@ -66,7 +66,7 @@ def _draw(report: Report, layouts: Sequence[Layout], view: View, *, wide_columns
     head = _lines(_head(report))
     tables = [_lines(*_section(layout, report.data, wide_columns=wide_columns)) for layout in layouts]
     tables = [["", *lines] for lines in tables if lines]
-    # What is wrong comes before what is well, and the first table is the overview.
+    # Findings come first, and the first table is the overview.
     room = None if view.rows is None else max(view.rows - len(head) - len(tables[0] if tables else []), _LEAST_FINDINGS)
     problems = _fitting(report, view, room)
     lines = [*head, *problems, *(line for lines in tables for line in lines)]
@@ -74,18 +74,18 @@ def _draw(report: Report, layouts: Sequence[Layout], view: View, *, wide_columns
 
 
 def _lines(*pieces: Any) -> list[str]:
-    """Return what rich makes of some pieces, as lines for the present width."""
+    """Return rich's output for some parts, as lines of the present width."""
     from rich.console import Console
 
     on_terminal = sys.stdout.isatty()
-    # Takes COLUMNS where it is a number of columns, else the terminal's, else ours.
+    # The width is COLUMNS if that is a number, otherwise the terminal's, otherwise ours.
     width = max(_LEAST_WIDTH, shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns)
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, force_terminal=on_terminal, highlight=False, emoji=False)
     for piece in pieces:
         console.print(piece)
     text = buffer.getvalue().rstrip("\n")
-    # Tables pad their last column; blanks at a line's end only disturb who copies or compares.
+    # Tables pad their last column; trailing blanks are a nuisance when copying or comparing.
     return [line.rstrip() for line in text.split("\n")] if text else []
 
 
@@ -108,12 +108,12 @@ def _head(report: Report) -> Any:
 
 
 def _fitting(report: Report, view: View, room: int | None) -> list[str]:
-    """Return the lines of what is wrong, the worst first, as far as there is room for whole entries."""
+    """Return the lines of the findings, the worst first, as far as whole entries fit."""
     entries = [_lines(entry) for entry in _entries(report, consequences=view.consequences)]
     lines: list[str] = []
     for shown, entry in enumerate(entries):
         left = len(entries) - shown
-        # The last line counts what does not fit, so it has to be kept free while something is left.
+        # The last line gives the number of entries that do not fit, so it is kept free while some are left.
         if room is not None and shown and len(lines) + len(entry) + (left > 1) > room:
             return [*lines, f"  {left} more {'finding' if left == 1 else 'findings'}: -v shows them"]
         lines += entry
@@ -121,7 +121,7 @@ def _fitting(report: Report, view: View, room: int | None) -> list[str]:
 
 
 def _entries(report: Report, *, consequences: bool) -> Iterator[Any]:
-    """Yield each cause with what follows from it, each error, what is muted, and what is ignored."""
+    """Yield each cause with its consequences, each error, and what is muted or ignored."""
     from rich.text import Text
 
     listed: list[Finding] = []
@@ -143,7 +143,7 @@ def _entries(report: Report, *, consequences: bool) -> Iterator[Any]:
 
 
 def _ignored(report: Report) -> str:
-    """Return how many findings of each code the command line takes from the verdict."""
+    """Return how many findings of each code the command line excludes from the verdict."""
     counts = Counter(finding.code for finding in report.ignored)
     named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in counts.items())
     return f"{len(report.ignored)} ignored: {named}"
@@ -165,7 +165,7 @@ def _entry(finding: Finding, *, folded: Sequence[Finding]) -> Any:
 
 
 def _row(word: Any, text: Any) -> Any:
-    """Return a severity and its text beside each other: a long text goes on under itself, the words are a column."""
+    """Return a severity and its text side by side: the severities form a column, and long texts are indented."""
     from rich.table import Table
 
     grid = Table.grid(padding=(0, 1), pad_edge=False)
@@ -192,7 +192,7 @@ def _section(layout: Layout, data: Mapping[str, Any], *, wide_columns: bool) -> 
     for column in columns:
         grid.add_column(column.removesuffix("_bytes").upper().replace("_", " "), overflow="fold")
     for row in rows:
-        # As texts, for rich reads markup in strings, and hosts and clients chose these.
+        # As Text objects, because rich interprets markup in strings, and these are from hosts and clients.
         grid.add_row(*(Text(plain(_measure(layout, column, row.get(column)))) for column in columns))
     return [grid]
 
@@ -214,7 +214,7 @@ def _measure(layout: Layout, column: str, value: Any) -> str:
 
 
 def _bars(counts: Sequence[int] | None) -> str:
-    """Return a histogram in one line: a block a count, the highest for the largest, and a dot for none."""
+    """Return a histogram in one line: a block for each count, the highest for the largest, a dot for 0."""
     largest = max(counts, default=0) if counts else 0
     if not counts or not largest:
         return "-"

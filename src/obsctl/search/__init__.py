@@ -1,1 +1,1 @@
-"""Finds stored lines that fit a filter, newest first: the same for the terminal and for other programs."""
+"""Finds stored lines that match a filter, newest first, for the terminal and for other programs."""

@@ -1,4 +1,4 @@
-"""A search as one statement for each stretch of time; pure."""
+"""The statements of a search, one for each time range; pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from obsctl.search.windows import Window, minute_of
 
 
 class Place(NamedTuple):
-    """Where a line stands in the order of its table; nothing else has the same.
+    """A line's unique place in the order of its table.
 
     Attributes:
         ts: its time (UTC).
@@ -29,7 +29,7 @@ class Question(NamedTuple):
 
     Attributes:
         table: of the lines.
-        condition: which lines fit.
+        condition: of the lines to find.
     """
 
     table: Table
@@ -37,15 +37,15 @@ class Question(NamedTuple):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of a found line's values, in the order of the statement."""
+        """The names of a found line's columns, in the statement's order."""
         return tuple(self.table.fields)
 
     def statement(self, window: Window, limit: int, before: Place | None = None) -> Sql:
-        """Return the statement that finds the newest lines of a stretch.
+        """Return the statement that finds the newest lines of a time range.
 
         Args:
             window: the stretch of time.
-            limit: how many lines at most.
+            limit: the most lines.
             before: only lines older than this one, in the table's order.
         """
         columns = ", ".join(f"`{name}`" for name in ("line_id", *self.fields))
@@ -70,7 +70,7 @@ class Question(NamedTuple):
         table, time, number = self.table.name, "ts", "COUNT(*)"
         if self.is_rolled_up(step_s):
             table, time, number = "rollup_minute", "minute", "SUM(requests)"
-            # A minute belongs to one stretch.
+            # A minute must be within one time range.
             window = Window(minute_of(window.begin), window.end and minute_of(window.end))
         condition = self._within(window, time=time)
         return Sql(
@@ -81,7 +81,7 @@ class Question(NamedTuple):
         )
 
     def _within(self, window: Window, before: Place | None = None, time: str = "ts") -> Sql:
-        """Return the condition that a line lies in a stretch of time, before a place, and fits."""
+        """Return the condition that a line is in a time range, before a place, and matches the filter."""
         wanted: list[str] = [f"`{time}` >= %s"]
         parameters: list[Parameter] = [values.stored(window.begin)]
         if window.end is not None:
@@ -97,11 +97,11 @@ class Question(NamedTuple):
 
 
 def question(tree: Node, table: Table, now: datetime.datetime) -> Question:
-    """Return what is searched.
+    """Return the question for a filter.
 
     Args:
         tree: of the filter, made for this table.
         table: of the lines.
-        now: the moment that relative times are counted from (UTC).
+        now: the time from which relative times are counted (UTC).
     """
     return Question(table, to_sql(tree, table, now))

@@ -1,4 +1,4 @@
-"""Asks the database for the lines of a search, one stretch of time after the other."""
+"""Queries the database for the lines of a search, one time range after the other."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from obsctl.store.mysql.time_limit import TOO_LONG, bound_of
 
 
 class Found(NamedTuple):
-    """What a stretch of time gave.
+    """The result for a time range.
 
     Attributes:
         lines: newest first, each with the question's fields in their order.
-        last: where the last of them stands; None where there is none.
-        reached: all from this moment on has been looked at (UTC).
-        whole: the search is at its end: at its oldest moment, or at its limit.
+        last: the place of the last line; None if there is none.
+        reached: everything from this time on has been searched (UTC).
+        whole: whether the search is finished: at its oldest time, or at its limit.
     """
 
     lines: tuple[tuple[Any, ...], ...]
@@ -42,14 +42,14 @@ def search(
     seconds: float,
     before: Place | None = None,
 ) -> Iterator[Found]:
-    """Find lines; the last item says by ``whole`` whether the time sufficed.
+    """Find lines; ``whole`` of the last item says whether the time limit was sufficient.
 
     Args:
         cursor: of a connection whose session commits by itself and may read the table.
         question: what is searched.
-        windows: the time in which it is.
+        windows: the time ranges of the search.
         limit: how many lines at most.
-        seconds: the time for all; the server ends a statement that would take longer.
+        seconds: time limit for the whole search; the server ends a statement that would take longer.
         before: only lines older than this one.
 
     Raises:
@@ -70,12 +70,12 @@ def search(
 
 
 class Counted(NamedTuple):
-    """How many lines a stretch of time has.
+    """The number of lines in a time range.
 
     Attributes:
-        lines: by the beginning of each part of it, seconds since the epoch.
-        reached: all from this moment on has been counted (UTC).
-        whole: the time is at its oldest moment.
+        lines: by the beginning of each part of the range, seconds since the epoch.
+        reached: everything from this time on has been counted (UTC).
+        whole: whether everything has been counted.
     """
 
     lines: dict[int, int]
@@ -84,14 +84,14 @@ class Counted(NamedTuple):
 
 
 def histogram(cursor: Any, question: Question, windows: Windows, *, step_s: int, seconds: float) -> Iterator[Counted]:
-    """Count lines by time; a part may be counted in two pieces, and the last item says whether the time sufficed.
+    """Count lines by time; a part may come in two pieces, and the last item says whether the time was sufficient.
 
     Args:
         cursor: as in :func:`search`; its session's time zone is UTC.
         question: which lines.
-        windows: the time in which they are.
-        step_s: of a part, seconds.
-        seconds: the time for all.
+        windows: the time ranges.
+        step_s: length of a part, seconds.
+        seconds: time limit for everything.
 
     Raises:
         pymysql.MySQLError: the database refuses a statement, or does not answer.
@@ -103,7 +103,7 @@ def histogram(cursor: Any, question: Question, windows: Windows, *, step_s: int,
 def _in_turn(
     cursor: Any, windows: Windows, seconds: float, statement_of: Callable[[Window], Sql]
 ) -> Iterator[Sequence[tuple[Any, ...]]]:
-    """Yield the rows of each stretch's statement, until the end or until the time is over."""
+    """Yield the rows of each range's statement, until the end or the time limit."""
     ends = time.monotonic() + seconds
     bounded = bound_of(cursor)
     while (window := windows.next()) is not None:
@@ -125,7 +125,7 @@ def _in_turn(
 
 
 def plain(value: Any) -> Any:
-    """Return a column's value as reports and JSON hold it."""
+    """Return a column's value for reports and JSON."""
     if isinstance(value, datetime.datetime):
         return timestamp(value.replace(tzinfo=datetime.UTC))
     return float(value) if isinstance(value, Decimal) else value

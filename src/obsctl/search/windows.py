@@ -1,4 +1,4 @@
-"""The stretches of time that a search looks at in turn, from the newest to the oldest; pure."""
+"""The time ranges that a search reads in turn, from the newest to the oldest; pure."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Window(NamedTuple):
 
 
 class Windows:
-    """The stretches of one search.
+    """The time ranges of one search.
 
     Args:
-        since: nothing older is looked at (UTC).
-        until: nothing from this moment on is looked at (UTC); None where nothing limits it.
-        now: the present moment; lines of hosts whose clock is ahead lie behind it.
+        since: older lines are not searched (UTC).
+        until: lines from this time on are not searched (UTC); None for no limit.
+        now: the present time; lines of hosts whose clock is ahead are later.
 
     Attributes:
-        since: nothing older is looked at.
-        reached: all from this moment on has been looked at.
+        since: older lines are not searched.
+        reached: everything from this time on has been searched.
     """
 
     def __init__(self, since: datetime.datetime, until: datetime.datetime | None, now: datetime.datetime) -> None:
@@ -40,25 +40,25 @@ class Windows:
         self._width = Width()
 
     def whole_minutes(self) -> Windows:
-        """Return those of the same time, from the beginning of its first minute to the end of its last one."""
+        """Return the same ranges, extended to whole minutes at both ends."""
         until = self._until
         if until is not None and (until.second or until.microsecond):
             until = minute_of(until) + datetime.timedelta(minutes=1)
         return Windows(minute_of(self.since), until, self.reached if until is None else until)
 
     def next(self) -> Window | None:
-        """Return the stretch to look at now; None at the end."""
+        """Return the next range to search; None at the end."""
         if self.reached <= self.since:
             return None
         begin = max(self.since, self.reached - datetime.timedelta(seconds=self._width.seconds))
         return Window(begin, self._until)
 
     def looked(self, window: Window, took_s: float) -> None:
-        """Note that a stretch has been looked at, and how long that took (seconds)."""
+        """Record that a range has been searched, and how long that took (seconds)."""
         self.reached = self._until = window.begin
         self._width.took(took_s)
 
 
 def minute_of(moment: datetime.datetime) -> datetime.datetime:
-    """Return the beginning of a moment's minute."""
+    """Return the beginning of a time's minute."""
     return moment.replace(second=0, microsecond=0)

@@ -32,7 +32,7 @@ SECONDS_MAX = 1e9
 
 
 class Absent:
-    """What a number is that the line does not hold. There is one, :data:`ABSENT`; the store knows how to write it."""
+    """The value of a number that is missing in the line. The only instance is :data:`ABSENT`."""
 
     __slots__ = ()
 
