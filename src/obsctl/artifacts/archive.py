@@ -1,4 +1,4 @@
-"""Archives that come out the same, byte for byte, from the same files."""
+"""Reproducible archives: the same files give the same bytes."""
 
 from __future__ import annotations
 

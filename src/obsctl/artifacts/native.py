@@ -1,4 +1,4 @@
-"""The wheel of the native module, built with cargo: the one artifact that nobody needs.
+"""The wheel of the native module, built with cargo: the only optional artifact.
 
 One wheel serves all Pythons of the hosts (stable ABI) and every glibc from 2.17 on, whatever the building machine has:
 zig links it. maturin and zig come from the package index, checked against the lock; the crates from cargo's registry,

@@ -1,4 +1,4 @@
-"""The artifact folder: what it holds, written so that no reader ever sees half a file."""
+"""The artifact folder and its manifest, written so that no reader ever sees an incomplete file."""
 
 from __future__ import annotations
 

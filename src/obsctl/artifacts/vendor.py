@@ -1,4 +1,4 @@
-"""The vendors' own archives: tried first, with a short patience, for most fleets' networks do not let them in."""
+"""The vendors' own archives: tried first, with a short timeout, because many networks cannot reach the vendors."""
 
 from __future__ import annotations
 

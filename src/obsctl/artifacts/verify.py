@@ -1,4 +1,4 @@
-"""Is the artifact folder still what was built, and is that still what the lock asks for?"""
+"""Checks whether the artifact folder is unchanged since the build, and still matches the lock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from obsctl.artifacts.store import Artifact, Store, sha256
 
 
 class State(enum.StrEnum):
-    """What became of a listed file."""
+    """The state of a listed file."""
 
     INTACT = "intact"
     MISSING = "missing"

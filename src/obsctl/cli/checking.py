@@ -30,14 +30,14 @@ from obsctl.core.selection import Pattern, narrowed
 from obsctl.fleet.model import Fleet
 
 SNAPSHOT_SCHEMA = "obsctl/snapshot/v1"
-#: Bytes; a snapshot has a few hundred of them for each partition.
+#: Largest snapshot, bytes; a snapshot has a few hundred bytes for each partition.
 _LARGEST_SNAPSHOT = 64 << 20
-#: Seconds that a person waits for an inventory without a word; Ansible takes one or two.
+#: After this time a note says that the inventory is being read, seconds; Ansible takes one or two.
 _SILENT_S = 5.0
-#: Seconds: a day between two looks; what is longer is a slip of the finger, and no clock can sleep for infinity.
+#: Longest interval of a watch, seconds: longer than a day is a typing error, and sleep() does not accept infinity.
 _LONGEST_WATCH_S = 86_400
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
-#: A report that is one screen fits on a small one.
+#: Height of a one-screen report, lines, for small screens.
 _SCREEN_ROWS = 40
 
 
@@ -47,7 +47,7 @@ def run_check(
     *,
     also: Callable[[Report], None] | None = None,
 ) -> ExitCode:
-    """Run the check once, or over and over with ``--watch``, and print each report.
+    """Run the check once, or repeatedly with ``--watch``, and print each report.
 
     Args:
         also: gets each report before it is printed.
@@ -88,22 +88,22 @@ def run_check(
         read = publish(ctx, report, check.layouts, before=_CLEAR_SCREEN if redrawn else "", rows=rows)
         if chosen.watch is None or report.status.value == chosen.until or not read:
             return _exit_code(report.status, chosen.fail_on)
-        # A check that took longer than that is followed by the next one at once.
+        # If a check took longer than the interval, the next one follows at once.
         time.sleep(max(began + chosen.watch - time.monotonic(), 0))
 
 
 def _rows(*, one_screen: bool, redrawn: bool) -> int | None:
-    """Return how many lines the report may take: a frame no more than the terminal has, or its top scrolls away."""
+    """Return the report's maximum of lines: when watching, the terminal's height, or the top would scroll away."""
     screen = _SCREEN_ROWS if one_screen else None
     if not redrawn or not sys.stdout.isatty():
         return screen
-    # The line below the last one is where the cursor stands.
+    # One line is needed for the cursor.
     height = max(shutil.get_terminal_size().lines - 1, 1)
     return min(height, screen) if screen is not None else height
 
 
 def load_fleet(ctx: typer.Context) -> Fleet:
-    """Read the fleet that the options name; says on standard error when it chose the lab by itself."""
+    """Read the fleet that the options name; notes on standard error if the lab was chosen automatically."""
     from obsctl.fleet import load as loading
 
     source = loading.find(settings(ctx).inventory)
@@ -119,7 +119,7 @@ def load_fleet(ctx: typer.Context) -> Fleet:
 
 
 class Patterns(NamedTuple):
-    """Which findings decide the verdict, as the command line has it."""
+    """Which findings decide the verdict, by the command line's options."""
 
     select: tuple[Pattern, ...] = ()
     ignore: tuple[Pattern, ...] = ()
@@ -130,7 +130,7 @@ EVERYTHING = Patterns()
 
 
 def _exit_code(status: Status, fail_on: Threshold) -> ExitCode:
-    """Return the verdict's exit code, or that of ok for one that the person does not want to fail on."""
+    """Return the verdict's exit code, or that of ok if the person does not want to fail on this verdict."""
     bad_enough = worst([status, Status(fail_on.value)]) is status
     return status.exit_code if bad_enough else ExitCode.OK
 
@@ -157,7 +157,7 @@ def _of_saved(check: Check[Any], path: Path, start: Start, patterns: Patterns) -
     try:
         return report_of(check, fleet, snapshot, start, checked_at, patterns=patterns)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        # The types are right and the numbers impossible: -3 answers, a partition without replicas.
+        # The types are valid but the numbers impossible: -3 answers, a partition without replicas.
         raise ConfigError(
             f"{path} cannot be judged, since it holds what no fleet can answer ({type(error).__name__}: {error})",
             hint=f"save another one: {check.typed} --save-snapshot FILE",
@@ -178,7 +178,7 @@ def report_of(
 
     Args:
         patterns: which findings decide the verdict.
-        book: of the mutes; None where they do not count.
+        book: of the mutes; None if they are ignored.
     """
     left = narrowed(check.findings(fleet, snapshot), snapshot.errors, patterns.select, patterns.ignore)
     heard = muting.heard(book, check.command, left.findings, left.errors)
@@ -203,8 +203,8 @@ class _SavedSnapshot(msgspec.Struct, frozen=True):
 
 
 def saved(check: Check[Any], fleet: Fleet, snapshot: Any, checked_at: datetime) -> bytes:
-    """Return what ``--save-snapshot`` keeps, and ``--from-file`` reads."""
-    # No check looks at the channels, and their URLs may be secrets.
+    """Return the document that ``--save-snapshot`` writes and ``--from-file`` reads."""
+    # No check uses the channels, and their URLs may be secrets.
     shown = msgspec.structs.replace(fleet, alert_channels=())
     raw = msgspec.Raw(msgspec.json.encode(snapshot))
     return msgspec.json.encode(_SavedSnapshot(SNAPSHOT_SCHEMA, check.command, checked_at, shown, raw))
@@ -212,7 +212,7 @@ def saved(check: Check[Any], fleet: Fleet, snapshot: Any, checked_at: datetime) 
 
 def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_at: datetime) -> None:
     try:
-        # For the person's eyes alone.
+        # Readable only by its owner.
         with open(path, "wb", opener=_private) as file:
             file.write(saved(check, fleet, snapshot, checked_at))
     except OSError as error:
@@ -221,14 +221,14 @@ def _write(check: Check[Any], fleet: Fleet, snapshot: Any, path: Path, checked_a
 
 def _private(path: str, flags: int) -> int:
     descriptor = os.open(path, flags, 0o600)
-    # A file that was there keeps its mode; a device or a pipe is not ours to close to others.
+    # An existing file keeps its mode, and the mode of a device or pipe must not be changed.
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.fchmod(descriptor, 0o600)
     return descriptor
 
 
 def read_saved(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:
-    """Return the fleet, the snapshot and the time of a file that ``--save-snapshot`` has written.
+    """Return the fleet, the snapshot and the time from a file that ``--save-snapshot`` wrote.
 
     Raises:
         ConfigError: it cannot be read, or is no snapshot of this check.

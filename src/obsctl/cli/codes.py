@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def page_of(code: str) -> Path:
-    """Return the page of a code, in upper or lower case.
+    """Return the page of a code, ignoring case.
 
     Raises:
         UsageError: no finding has this code; the hint names similar ones.
@@ -28,7 +28,7 @@ def page_of(code: str) -> Path:
 
 
 def pattern(text: str) -> Pattern:
-    """Return which findings ``CODE`` or ``CODE=OBJECT`` means; both may have wildcards.
+    """Parse ``CODE`` or ``CODE=OBJECT``, both with wildcards.
 
     Raises:
         UsageError: no finding has such a code.
@@ -45,7 +45,7 @@ def pattern(text: str) -> Pattern:
 
 
 def selected(text: str, check: Check[Any]) -> Pattern:
-    """Return which findings of a check ``CODE`` or ``CODE=OBJECT`` means, as :func:`pattern`.
+    """Parse ``CODE`` or ``CODE=OBJECT`` for the findings of a check, as :func:`pattern` does.
 
     Raises:
         UsageError: no finding has such a code, or none that this check can make: the verdict would always be ok.

@@ -1,4 +1,4 @@
-"""The kinds of command of this program, built on Typer's: what they have in common is here, once.
+"""The kinds of command of this program, built on Typer's, with everything that commands share.
 
 A module of commands makes its group with :func:`group`, and each command in it is declared by the type hints of its
 function. Options of every command (``-o``, ``-i``, ``-q``) and of every check are added by the command's class.
@@ -24,8 +24,8 @@ _NO_TEXT = "it is not text in UTF-8"
 
 
 def examples(*lines: str) -> str:
-    """Return the end of a command's help: command lines that can be typed as they stand."""
-    # The empty line keeps the indentation: Typer removes what all lines but the first have of it.
+    """Return the examples at the end of a command's help: command lines that can be typed as they are."""
+    # The empty line keeps the indentation: Typer removes the common indentation of all lines but the first.
     return "\n".join(["", "Examples:", *(f"  {line}" for line in lines)])
 
 
@@ -36,7 +36,7 @@ def group(
     epilog: str,
     cls: type[Group] | None = None,
 ) -> typer.Typer:
-    """Return a group of commands for ``@group.command(...)``; ``cls`` for one that finds its commands otherwise."""
+    """Return a group for ``@group.command(...)``; ``cls`` for a group that finds its commands in another way."""
     return typer.Typer(
         name=name,
         cls=cls or Group,
@@ -49,16 +49,16 @@ def group(
 
 
 def alone() -> typer.Typer:
-    """Return what carries one command that is in no group, for ``@NAME.command(...)``."""
+    """Return the app for a single command without a group, for ``@NAME.command(...)``."""
     return typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_show_locals=False)
 
 
-#: A Check of obsctl.checks; that module is imported with the command that runs, and not for the help.
+#: A Check of obsctl.checks; that module is imported only when a command runs, and not for the help.
 AnyCheck = Any
 
 
 def check(app: typer.Typer, name: str, *lines: str) -> Callable[[Callable[..., AnyCheck]], Callable[..., ExitCode]]:
-    """Declare a command that runs a check, which the function makes of its options (and of ``ctx``, if it takes that).
+    """Declare a command that runs a check, made by the function from its options (and ``ctx``, if it takes that).
 
     Args:
         app: the group.
@@ -86,7 +86,7 @@ def check(app: typer.Typer, name: str, *lines: str) -> Callable[[Callable[..., A
 
 
 class _TakesOptions:
-    """Adds the options that functions declare by their type hints, and gives those functions the values.
+    """Adds the options that functions declare by their type hints, and passes the values to these functions.
 
     Attributes:
         declarations: functions with the options' names as parameters, and ``ctx``.
@@ -102,10 +102,10 @@ class _TakesOptions:
             self.params.extend(_declared(function).params)
 
     def make_parser(self, ctx: Any) -> Any:
-        """Return the parser of the command line, which takes no empty text for a single value.
+        """Return the parser of the command line, which accepts no empty text as a value.
 
-        It is what an unset variable of a shell leaves, and would pass for an option that was not given, or for the
-        current folder. Bytes that are no text could stand in no report, no record and no message.
+        An empty text usually comes from an unset shell variable, and would look like a missing option, or like the
+        current folder. Bytes that are not valid text could not be put into a report, a record or a message.
         """
         parser = super().make_parser(ctx)  # type: ignore[misc]
         parse = parser.parse_args
@@ -113,7 +113,7 @@ class _TakesOptions:
         def parse_args(args: list[str]) -> Any:
             values, rest, order = parse(args)
             for param in () if ctx.resilient_parsing else order:
-                # The words of another program's command line may be what they like.
+                # The arguments of another program's command line may be anything.
                 if param.nargs == 1 and (why := _wrong(values.get(param.name))):
                     raise typer.BadParameter(why, ctx=ctx, param=param)
             return values, rest, order
@@ -122,7 +122,7 @@ class _TakesOptions:
         return parser
 
     def invoke(self, ctx: Any) -> Any:
-        """Give the declared options away, then carry out what is asked for."""
+        """Pass the declared options to their functions, then run the command."""
         settings.settings(ctx).command = ctx.command_path.partition(" ")[2]
         for function in self.declarations:
             declared = _declared(function)
@@ -130,7 +130,7 @@ class _TakesOptions:
         return super().invoke(ctx)  # type: ignore[misc]
 
     def format_epilog(self, _ctx: Any, formatter: Any) -> None:
-        """Write the last part as it is, where Typer is kept from using rich (TYPER_USE_RICH=0)."""
+        """Write the examples unchanged if Typer does not use rich (TYPER_USE_RICH=0)."""
         if self.epilog:
             formatter.write(f"\n{self.epilog}\n")
 
@@ -158,7 +158,7 @@ class Group(_TakesOptions, TyperGroup):
 
 
 def _wrong(given: Any) -> str:
-    """Return why a parameter cannot have what was given for it; empty where it can."""
+    """Return why a value is invalid for a parameter; empty if it is valid."""
     words = [word for word in (given if isinstance(given, list) else [given]) if isinstance(word, str)]
     if any(not word.strip() for word in words):
         return _EMPTY
@@ -174,7 +174,7 @@ def _is_text(word: str) -> bool:
 
 
 def _flowing(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Let each paragraph of a help text flow: rich keeps the source's line ends, which fit no terminal."""
+    """Join the lines of each paragraph of a help text: rich keeps the source's line breaks, which fit no terminal."""
     text = inspect.cleandoc(attributes.get("help") or "")
     paragraphs = [paragraph.replace("\n", " ") for paragraph in text.split("\n\n")]
     return {**attributes, "help": "\n\n".join(paragraphs)}
@@ -182,7 +182,7 @@ def _flowing(attributes: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _declared(function: Callable[..., None]) -> Any:
-    """Return the Typer command of a function: its options, and what calls it with their values."""
+    """Return the Typer command of a function: its options, and a callback with their values."""
     app = typer.Typer(add_completion=False)
     app.command()(function)
     return typer.main.get_command(app)

@@ -1,7 +1,7 @@
-"""Names of the fleet for the shell's completion: only from what was read of the inventory before.
+"""Names of the fleet for the shell's completion, only from the cached inventory.
 
-A TAB must not wait for Ansible or a host, and must not print an error into a half-written command line. If nothing
-was read before, or the inventory has changed since, there are no names.
+A TAB must not wait for Ansible or a host, and must not print an error into a half-written command line. If there is no
+cache, or the inventory has changed since, there are no names.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _fleet(ctx: typer.Context) -> Fleet | None:
 
 
 def _inventory(ctx: typer.Context) -> str | None:
-    """Return what the words typed so far say of the inventory, the last ones first."""
+    """Return the values of the inventory option in the words typed so far, the last ones first."""
     at: Any = ctx
     while at is not None:
         if named := at.params.get("inventory"):

@@ -27,10 +27,10 @@ config = group(
 
 @config.callback()
 def _group() -> None:
-    """Keep the group one although it has a single command."""
+    """Keep Typer from turning the group with a single command into that command."""
 
 
-#: Variables that others than this program have defined, and that it obeys.
+#: Environment variables of other programs that this program uses.
 _ENVIRONMENT = ("OBSCTL_INVENTORY", "NO_COLOR", "COLUMNS", "ANSIBLE_VAULT_PASSWORD_FILE", "ANSIBLE_CONFIG")
 
 
@@ -39,7 +39,7 @@ class Setting(NamedTuple):
 
     Attributes:
         name: with dots between its parts.
-        value: never that of a secret.
+        value: never a secret's value.
         source: an option, the environment, a variable with its file and line, or this program's default.
     """
 
@@ -95,7 +95,7 @@ def _own(ctx: typer.Context, chosen: Any) -> Iterator[Setting]:
 
 
 def _of_fleet(fleet: Fleet, sources: _Sources) -> Iterator[Setting]:
-    """Yield what the inventory says."""
+    """Yield the settings from the inventory."""
     import msgspec
 
     from obsctl.core.redaction import MASK, scrubbed
@@ -105,7 +105,7 @@ def _of_fleet(fleet: Fleet, sources: _Sources) -> Iterator[Setting]:
     document.pop("schema")
     document["hosts"] = {host["name"]: _without_secret_arguments(host) for host in document["hosts"]}
     document["alert_rules"] = {_name(rule, at): rule for at, rule in enumerate(document["alert_rules"])}
-    # What is no reference may be a secret: an address of a webhook is one.
+    # A value that is not a reference may be a secret, such as a webhook's URL.
     document["alert_channels"] = {
         _name(channel, at): {
             name: value for name, value in channel.items() if name in {"type", "name"} or _refers(value)
@@ -114,12 +114,12 @@ def _of_fleet(fleet: Fleet, sources: _Sources) -> Iterator[Setting]:
     }
     for keys, value in _flat(scrubbed(document), ()):
         origin = sources.of(keys, value)
-        # obsctl cannot know which of the values that Ansible Vault protects are harmless, so it shows none of them.
+        # obsctl cannot know which values in Ansible Vault are harmless, so it shows none of them.
         yield Setting(".".join(keys), MASK if origin.secret else value, origin.words)
 
 
 class _Sources:
-    """Says where each value of the fleet comes from: a fleet document, or the files that Ansible reads."""
+    """Finds where each value of the fleet comes from: a fleet document, or the files that Ansible reads."""
 
     def __init__(self, fleet: Fleet, path: Path) -> None:
         from obsctl.fleet.load import project_root
@@ -138,7 +138,7 @@ class _Sources:
 
 
 def _written(path: Path) -> set[str] | None:
-    """Return which parts a fleet document names; None for an Ansible inventory."""
+    """Return the parts that are in a fleet document; None for an Ansible inventory."""
     import json
 
     if path.suffix == ".json" and path.is_file():
@@ -154,7 +154,7 @@ def _without_secret_arguments(host: dict[str, Any]) -> dict[str, Any]:
 
     if may_hold_a_secret(host["ssh"]["common_args"]):
         host["ssh"]["common_args"] = MASK
-    # It is that of the whole fleet, which stands above.
+    # It is the same as that of the whole fleet, which is listed above.
     host["ssh"].pop("inventory")
     return host
 

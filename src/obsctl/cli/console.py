@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: What the role installs on the console's hosts, and who may read the console's secret there.
+#: Path of the program on the console's hosts, and the user there who may read the console's secret.
 _CONFIG = Path("/etc/obsctl/console.yml")
 _USER = "obsctl-console"
 _THERE_S = 30.0
@@ -376,7 +376,7 @@ def audit(
 
 
 def _place(ctx: typer.Context, config: Path | None) -> Place | None:
-    """Return on which host of the console a command runs; None for here.
+    """Return the host of the console on which a command runs; None for this machine.
 
     Raises:
         UsageError: there is no configuration here, and the inventory has no such host.
@@ -403,14 +403,14 @@ def _apply(
     action: Callable[[Any], None],
     password: str | None = None,
 ) -> None:
-    """Make a change: here, or by the same command on a host of the console.
+    """Make a change here, or by the same command on a host of the console.
 
     Args:
         ctx: of the command.
-        config: what --config says.
+        config: the value of --config.
         arguments: the command's own, for another host.
         action: changes the database.
-        password: of a user, where the command takes one.
+        password: of a user, if the command takes one.
     """
     place = _place(ctx, config)
     if place is None:
@@ -428,7 +428,7 @@ def _apply(
 def _report(
     ctx: typer.Context, config: Path | None, arguments: Sequence[str], data: Callable[[], dict[str, Any]]
 ) -> Report:
-    """Return the report of a command that only looks: from here, or from a host of the console."""
+    """Return the report of a read-only command, from here or from a host of the console."""
     from obsctl.cli import there
     from obsctl.cli.reporting import Start
 
@@ -471,7 +471,7 @@ def _role(text: str) -> Role:
 
 
 def _actor() -> Any:
-    """Return who runs this command: the login's name, and where it runs in place of an address."""
+    """Return who runs this command: the login name, and the host in place of an address."""
     from obsctl.cli.person import login_name
     from obsctl.console.people.audit import Actor
 
@@ -479,7 +479,7 @@ def _actor() -> Any:
 
 
 def _password(reference: str | None, *, stdin: bool) -> str:
-    """Return the password that a reference names, that standard input has, or that a person types twice."""
+    """Return the password from a reference, from standard input, or from a person who types it twice."""
     if stdin:
         if reference is not None:
             raise UsageError("the password is given twice", hint="use --password or --password-stdin")

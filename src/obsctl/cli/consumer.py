@@ -28,10 +28,10 @@ consumer = group(
     epilog=examples("obsctl consumer status", "obsctl consumer replay --reason parse --since 7d --dry-run"),
 )
 
-#: What the role installs on the consumer's hosts, and who may read the consumer's secret there.
+#: Path of the program on the consumer's hosts, and the user there who may read the consumer's secret.
 _CONFIG = "/etc/obsctl/consumer.yml"
 _USER = "obsctl-consumer"
-#: Seconds; a reset asks a few questions, a replay may have hundreds of thousands of lines to move.
+#: Time limits, seconds: a reset makes a few queries, a replay may move hundreds of thousands of lines.
 _RESET_S = 60.0
 _REPLAY_S = 3600.0
 
@@ -182,7 +182,7 @@ def reset(
     remote = _host(load_fleet(ctx), host) if config is None else None
 
     def act(goal: str, *, at_least: int | None) -> Report:
-        """Look only, or move a position that is not before ``at_least``."""
+        """Only show the plan, or move a position that is not below ``at_least``."""
         if config is not None:
             return _reset_here(config, topic, partition, goal, at_least=at_least)
         assert remote is not None  # noqa: S101  there is one or the other
@@ -200,7 +200,7 @@ def reset(
         if not typer.confirm(f"{planned.data['in_words']}. Move it?", err=True):
             raise RefusedError("nothing was moved")
         expected = where["position"] if expected is None else expected
-        to = str(where["target"])  # what was agreed to: the end may have moved on meanwhile
+        to = str(where["target"])  # the agreed target, as the end may have moved meanwhile
     moved = act(to, at_least=expected or 0)
     note(ctx, moved.data["in_words"])
     return _publish(ctx, moved)
@@ -266,7 +266,7 @@ def _reset_here(config_path: Path, topic: str, partition: int, to: str, *, at_le
 
 
 def _plain(moment: datetime) -> datetime:
-    """Return a moment as the database writes it: UTC, without a zone."""
+    """Return a time in the database's form: UTC, without a zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -280,7 +280,7 @@ def _publish(ctx: typer.Context, report: Report) -> ExitCode:
 
 
 def _host(fleet: Fleet, name: str | None) -> Host:
-    """Return the consumer's host of that name, or the first one.
+    """Return the consumer's host with a name, or the first one.
 
     Raises:
         UsageError: there is none.
@@ -302,7 +302,7 @@ def _on_host(host: Host, arguments: Sequence[str], deadline_s: float) -> Report:
     """Run a command of this group on a consumer's host, as the consumer's user.
 
     Raises:
-        ObsctlError: it brought no report; with its own words and exit code, and UNKNOWN where it could not be heard.
+        ObsctlError: it gave no report; with its own error and exit code, or UNKNOWN if it did not answer.
     """
     from obsctl.cli.there import Place, report
 

@@ -1,4 +1,4 @@
-"""Files that a command writes at its end: a place for them that cannot be written is refused at its beginning."""
+"""Files that a command writes at its end: an unwritable path is refused at the beginning."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from obsctl.core.errors import ConfigError
 
 
 def refuse_unwritable(path: Path, what: str) -> None:
-    """Refuse a file that cannot be written, before the work is done whose result it shall hold.
+    """Refuse a file that cannot be written, before doing the work whose result it will hold.
 
     Args:
         path: of the file; a device or a pipe will do.
-        what: it shall hold, such as ``the report``.
+        what: it will hold, such as ``the report``.
 
     Raises:
         ConfigError: it is a folder, its folder does not exist, or it may not be written.

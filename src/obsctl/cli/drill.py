@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from obsctl.drill.record import Drill
     from obsctl.fleet.model import Fleet
 
-#: A fault of this length is over before people notice, and longer than every session and check.
+#: Default length of a fault: longer than every session timeout and check interval, and over before people notice.
 _LASTS_S = 15
 _MOST_LASTS_S = 600
 
@@ -202,7 +202,7 @@ def _drills(
 def _made(
     ctx: typer.Context, fleet: Fleet, aims: Sequence[Aim], host: str | None, lasts: int
 ) -> tuple[list[Drill], list[Finding], list[Fault]]:
-    """Make the drills; return them, what was not as it must be, and what was left out."""
+    """Run the drills; return them, the findings, and what was left out."""
     from obsctl.core.report import Fault
     from obsctl.drill import history as kept
     from obsctl.drill.judge import judge_drill
@@ -212,7 +212,7 @@ def _made(
     findings: list[Finding] = []
     for at in aims:
         try:
-            # The holder, the leaders and the active alerter may have moved since the first one.
+            # The VIP, the leaders and the active alerter may have moved since the first drill.
             now = _aim(fleet, at.target, at.how, host, require_healthy(fleet)) if drills else at
             made = run_drill(
                 fleet, now, lasts_s=float(lasts), say=lambda text: note(ctx, text), progress=now_and_then(ctx)
@@ -220,7 +220,7 @@ def _made(
         except ObsctlError as error:
             if not drills:
                 raise
-            # What the drills before it have shown is not lost.
+            # The results of the earlier drills are kept.
             why = f"it and the drills after it were not made: {error}"
             return drills, findings, [Fault(code="DRILL_LEFT_OUT", object=f"{at.target}/{at.host.name}", summary=why)]
         try:

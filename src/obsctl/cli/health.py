@@ -57,7 +57,7 @@ def _before(ctx: typer.Context) -> AnyCheck:
     try:
         ready = ready_check(load_fleet(ctx))
     except ConfigError as error:
-        # The preflight also judges an inventory of which no fleet can be made, and names all that is wrong.
+        # The preflight can also judge an inventory from which no fleet can be made, and lists all its problems.
         ready = ready_check(Fleet(inventory=str(source.path)), error)
     note(ctx, "asking the hosts and running the preflight; a host that does not answer takes its time")
     return ready

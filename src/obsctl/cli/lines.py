@@ -1,4 +1,4 @@
-"""What commands that show log lines share: which log, and how its records are read."""
+"""Shared by commands that show log lines: which log, and how its records are read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Log(enum.StrEnum):
-    """Whose lines are shown."""
+    """The log whose lines are shown."""
 
     ACCESS = "access"
     ERROR = "error"
 
     @property
     def table(self) -> Table:
-        """Its fields, and its table in the database."""
+        """The table of its lines, with their fields."""
         from obsctl.query.fields import ACCESS, ERROR
 
         return ACCESS if self is Log.ACCESS else ERROR
@@ -36,10 +36,10 @@ OfLog = Annotated[
 
 
 def line_reader(fleet: Fleet) -> LineReader:
-    """Return what reads records as the inventory's alerter does.
+    """Return a reader of records with the settings of the inventory's alerter.
 
     Raises:
-        ConfigError: the inventory says what cannot be.
+        ConfigError: a setting in the inventory is invalid.
     """
     from obsctl.core.config_file import InvalidValueError
     from obsctl.core.settings import networks_of, zone_of

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from obsctl.core.errors import ExitCode
 
 _INTERRUPTED = 130
-#: Of a command that was ended by a signal, before the signal's number is added.
+#: Base of the exit code of a command that was ended by a signal; the signal's number is added.
 _SIGNALLED = 128
-#: Of a monitoring plugin, which knows no other code for it.
+#: Exit code of a monitoring plugin in that case: UNKNOWN.
 _UNKNOWN = 3
-#: Objects that a command makes before the garbage collector looks at them. Most commands end earlier: they import some
-#: hundred modules, whose objects stay, and Python's default of 700 would look at those again and again.
+#: Number of new objects after which the garbage collector runs. Most commands end earlier: they import some hundred
+#: modules, whose objects stay, and with Python's default of 700 the collector would examine them repeatedly.
 _COLLECT_AFTER = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code. SIGTERM and SIGHUP end it as Ctrl-C does, with other codes."""
+    """Run the command line and exit with its code. SIGTERM and SIGHUP end it as Ctrl-C does, with other exit codes."""
     words = sys.argv[1:] if argv is None else argv
     gc.set_threshold(_COLLECT_AFTER)
     ended = _Ended()
@@ -35,20 +35,20 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         ended.code = code = int(_carried_out(words))
     except KeyboardInterrupt as end:
         code = _interrupted(words) if ended.by is None else _terminated(words, str(end), ended, ended.by)
-        # At once: leaving in good order would wait for every thread that still waits for an answer.
+        # Exit at once: a normal exit would wait for every thread that is waiting for an answer.
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # the reader may have gone, and the code says it all
+            with contextlib.suppress(Exception):  # the reader may have gone; the exit code is enough
                 stream.flush()
         if "obsctl.core.children" in sys.modules:
             sys.modules["obsctl.core.children"].end_all()
         os._exit(code)
-    # Python looks for garbage once more at its end, although the process's memory goes back as a whole.
+    # Python would collect garbage once more at exit, although all memory is freed anyway.
     gc.freeze()
     sys.exit(code)
 
 
 def run(argv: Sequence[str] | None = None) -> ExitCode | int:
-    """Run the command line and return the exit code; nothing escapes as a traceback."""
+    """Run the command line and return the exit code; no exception leads to a traceback."""
     words = sys.argv[1:] if argv is None else argv
     try:
         return _carried_out(words)
@@ -57,12 +57,12 @@ def run(argv: Sequence[str] | None = None) -> ExitCode | int:
 
 
 class _Ended:
-    """Makes SIGTERM and SIGHUP what Ctrl-C is: temporary files are removed, and a drill restores what it broke.
+    """Makes SIGTERM and SIGHUP act like Ctrl-C: temporary files are removed, and a drill restores what it broke.
 
     Attributes:
-        by: the signal that came; None as long as there was none.
+        by: the signal that came; None for none.
         after_s: how long the command had run then, seconds.
-        code: of a command that is through with its work, and needs no answer any more.
+        code: the exit code, once the command has finished its work and needs no more answers.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class _Ended:
         self.code: int | None = None
 
     def heed(self) -> None:
-        """Wait for them, but for one that is ignored already, as nohup has it."""
+        """Install the handlers, except for a signal that is ignored already, as by nohup."""
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._come)
@@ -80,7 +80,7 @@ class _Ended:
     def _come(self, number: int, _frame: object) -> None:
         if self.code is not None:
             os._exit(self.code)
-        # The first one alone: another one must not break off what restores and tidies up.
+        # Only the first signal: another one must not interrupt restoring and cleaning up.
         if self.by is None:
             self.by, self.after_s = signal.Signals(number), time.monotonic() - self._began
             raise KeyboardInterrupt

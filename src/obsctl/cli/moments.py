@@ -1,4 +1,4 @@
-"""Moments and spans of time as options of commands."""
+"""Times and durations as options of commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from obsctl.core import moments
 
 
 def moment(value: str) -> datetime:
-    """Return an option's moment in UTC: a time in ISO 8601, or an age such as ``90m``, ``24h``, ``7d``.
+    """Parse an option's time, in UTC: ISO 8601, or an age such as ``90m``, ``24h``, ``7d``.
 
     Raises:
         BadParameter: it is neither.
@@ -22,10 +22,10 @@ def moment(value: str) -> datetime:
 
 
 def duration(value: str) -> timedelta:
-    """Return an option's span of time, such as ``90m``, ``2h``, ``7d``.
+    """Parse an option's duration, such as ``90m``, ``2h``, ``7d``.
 
     Raises:
-        BadParameter: it is none, or it is empty.
+        BadParameter: it is not a duration, or is zero.
     """
     try:
         return moments.duration(value)

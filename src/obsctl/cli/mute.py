@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from obsctl.cli.muting import Book
     from obsctl.core.mute import Mute
 
-#: Longer than a repair takes; what is well known for longer is ignored on the command line, for all to see.
+#: Longest mute: longer than a repair takes. Findings that are known for longer should be ignored by an option, which
+#: others can see.
 _LONGEST = timedelta(days=30)
-#: Characters; every report shows it.
+#: Longest reason, characters; every report shows it.
 _LONGEST_REASON = 500
-#: Codes have an underscore, and patterns a wildcard; no command has either.
+#: Codes contain an underscore, and patterns a wildcard; commands contain neither.
 _LIKE_CODES = re.compile(r"[^-].*[_*?\[=]|[*?\[=]").match
 _LAYOUTS = (Layout("mutes", "", ("code", "object", "state", "until", "author", "reason"), ("created", "seen")),)
 
@@ -33,7 +34,7 @@ class _ShortAdd(Group):
     """``mute CODE`` is ``mute add CODE``."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Take what is written like a finding's code for one; what is not may be a mistyped command."""
+        """Treat a word in the form of a finding's code as one; any other may be a mistyped command."""
         short = args and args[0] not in self.commands and _LIKE_CODES(args[0])
         return super().resolve_command(ctx, ["add", *args] if short else args)
 

@@ -24,7 +24,7 @@ SCHEMA = "obsctl/mutes/v1"
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """The file: for which inventory, its mutes, and what each command found when it ran last."""
+    """The file's content: the inventory, its mutes, and the findings of each command's latest run."""
 
     inventory: str
     schema: str = SCHEMA
@@ -36,12 +36,12 @@ class Book:
     """The mutes of one inventory."""
 
     def __init__(self, path: Path, inventory: str, complain: Callable[[str], None]) -> None:
-        """Name the file; it is made when there is something to keep.
+        """Set the file; it is created when there is something to store.
 
         Args:
             path: the file.
             inventory: what it is about.
-            complain: says to a person why mutes do not count, where that must not end a check.
+            complain: tells a person why mutes are ignored, for cases that must not end a check.
         """
         self.path = path
         self._inventory = inventory
@@ -51,12 +51,12 @@ class Book:
         """Return the mutes, also those that ended within the last day.
 
         Raises:
-            ConfigError: the file cannot be read, or is none of this program's.
+            ConfigError: the file cannot be read, or is not a file of mutes.
         """
         return mute.current(self._read().mutes, datetime.now(UTC))
 
     def sights(self) -> Mapping[str, Sight]:
-        """Return what each command found when it ran last.
+        """Return the findings of each command's latest run.
 
         Raises:
             ConfigError: as of :meth:`mutes`.
@@ -64,7 +64,7 @@ class Book:
         return self._read().sights
 
     def change(self, change: Callable[[tuple[Mute, ...]], tuple[Mute, ...]]) -> None:
-        """Replace the mutes by what a function makes of them; no other process changes them meanwhile.
+        """Replace the mutes by a function's result, under a lock against other processes.
 
         Raises:
             ConfigError: the file cannot be read or written.
@@ -75,10 +75,10 @@ class Book:
             self._write(msgspec.structs.replace(kept, mutes=change(mute.current(kept.mutes, now))))
 
     def heard(self, command: str, findings: Sequence[Finding], errors: Sequence[Fault]) -> mute.Heard:
-        """Return what the mutes leave of a command's findings, and keep what it saw.
+        """Apply the mutes to a command's findings, and store these findings.
 
-        A file that cannot be read mutes nothing, and one that cannot be written forgets; standard error says
-        so, and the verdict stays.
+        If the file cannot be read, nothing is muted; if it cannot be written, the findings are not stored. Both are
+        reported on standard error and do not change the verdict.
         """
         now = datetime.now(UTC)
         heard = mute.Heard(tuple(findings), tuple(errors), (), ())
@@ -95,7 +95,7 @@ class Book:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from changing the file."""
+        """Lock the file against other processes."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.path.with_suffix(".lock").open("w") as lock:
@@ -124,7 +124,7 @@ class Book:
 
 
 def book(ctx: typer.Context) -> Book | None:
-    """Return the mutes of the inventory that the options name; None where this user has no place to keep any."""
+    """Return the mutes of the inventory that the options name; None if this user has no folder for them."""
     from obsctl.fleet import load as loading
 
     inventory = str(loading.find(settings(ctx).inventory).path)
@@ -137,5 +137,5 @@ def book(ctx: typer.Context) -> Book | None:
 
 
 def heard(of: Book | None, command: str, findings: Sequence[Finding], errors: Sequence[Fault]) -> mute.Heard:
-    """Return what the mutes leave; everything where there is no place to keep any."""
+    """Apply the mutes; everything stays if there is no folder for them."""
     return of.heard(command, findings, errors) if of else mute.Heard(tuple(findings), tuple(errors), (), ())

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 def publish(
     ctx: typer.Context, report: Report, layouts: Sequence[Layout] = (), *, before: str = "", rows: int | None = None
 ) -> bool:
-    """Print the report in the format that was asked for.
+    """Print the report in the requested format.
 
-    A reader that has gone (``head``, a pager that was quit) takes nothing from the verdict, so it is no error.
+    If the reader has gone (``head``, a pager that was quit), that is not an error, because the verdict stays valid.
 
     Args:
-        layouts: which lists of its data people see as tables, in this order.
-        before: written ahead of it.
-        rows: how many lines a person's format may take; None for any number.
+        layouts: the tables for people, in this order.
+        before: text to write first.
+        rows: how many lines a format for people may take; None for no limit.
 
     Returns:
-        Whether anybody can still read.
+        Whether the reader is still there.
 
     Raises:
         OutputError: standard output cannot be written for another reason.
@@ -43,7 +43,7 @@ def publish(
     chosen = settings(ctx)
     view = View(consequences=chosen.verbose, rows=rows)
     try:
-        # By its name: the framework has a stream of its own for one in ASCII, whose failures nobody would name.
+        # By name: for an ASCII stream the framework uses its own stream, whose errors would not be explained.
         typer.echo(before + render(report, chosen.output.value, layouts, view), file=sys.stdout)
         chosen.published = report.status
     except ReaderGoneError:
@@ -52,16 +52,16 @@ def publish(
 
 
 def guard() -> None:
-    """Have every write to standard output say in words why it failed, and none to standard error end the program.
+    """Make failed writes to standard output raise an explained error, and ignore failed writes to standard error.
 
-    A stream that the caller has closed (``>&-``) takes everything: no reader is there, and the exit code says the
+    A stream that the caller has closed (``>&-``) accepts everything: there is no reader, and the exit code has the
     verdict.
     """
     if sys.stdout is None:
         sys.stdout = _nowhere()
     if sys.stderr is None:
         sys.stderr = _nowhere()
-    # Both names of each, for the terminal's width is asked of the second one.
+    # Both names of each stream, because the terminal's width is read from the second one.
     if type(sys.stdout) is io.TextIOWrapper:
         sys.stdout = sys.__stdout__ = _Guarded(**_taken(sys.stdout))  # type: ignore[misc]
     if type(sys.stderr) is io.TextIOWrapper:
@@ -73,7 +73,7 @@ class OutputError(ObsctlError):
 
 
 class ReaderGoneError(Exception):
-    """The reader of standard output has gone (``head``, a pager that was quit): no error, and not Typer's to handle."""
+    """The reader of standard output has gone (``head``, a pager that was quit); not an error, and not Typer's."""
 
 
 class _Guarded(io.TextIOWrapper):
@@ -87,13 +87,13 @@ class _Guarded(io.TextIOWrapper):
 
 
 class _Heedless(io.TextIOWrapper):
-    """Standard error: if it cannot be written, the result and the exit code still can be had."""
+    """Standard error that ignores failed writes: the result and the exit code are still available."""
 
     def write(self, text: str) -> int:
         try:
             return super().write(text)
         except OSError:
-            # What its buffer still holds would fail again when the process ends, and change the exit code.
+            # The rest of its buffer would fail again when the process ends, and change the exit code.
             sys.stderr = _nowhere()
             return len(text)
 
@@ -105,9 +105,9 @@ class _Heedless(io.TextIOWrapper):
 
 
 def _taken(plain: io.TextIOWrapper) -> dict[str, Any]:
-    """Take a stream's buffer; return the arguments of a stream that writes the same way, and takes every text.
+    """Take a stream's buffer; return the arguments of a stream that writes the same way, and accepts every text.
 
-    What hosts are called need not be in the terminal's character set, and a verdict is never lost for it.
+    Names of hosts may not be in the terminal's character set, which must not lose the verdict.
     """
     errors = "replace" if plain.errors in ("strict", "surrogateescape") else plain.errors
     like = {"encoding": plain.encoding, "errors": errors, "line_buffering": plain.line_buffering}
@@ -115,7 +115,7 @@ def _taken(plain: io.TextIOWrapper) -> dict[str, Any]:
 
 
 def _nowhere() -> TextIO:
-    return Path(os.devnull).open("w", encoding="utf-8")  # for the rest of the process
+    return Path(os.devnull).open("w", encoding="utf-8")  # stays open for the rest of the process
 
 
 @contextlib.contextmanager
@@ -131,5 +131,5 @@ def _failures_named() -> Iterator[None]:
 
 
 def _give_up() -> None:
-    """Give up standard output: what its buffer still holds would fail again when the process ends."""
+    """Discard standard output: the rest of its buffer would fail again when the process ends."""
     sys.stdout = _nowhere()

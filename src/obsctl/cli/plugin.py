@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-#: ``-o`` may stand behind short options without a value, and its value behind it: ``-qonagios``.
+#: ``-o`` may follow short options without a value, and its value may follow directly: ``-qonagios``.
 _SHORT = re.compile(r"-[a-np-z]*o=?(.*)").fullmatch
 
 
 def asked_for(words: Sequence[str]) -> bool:
-    """Whether a command line asks for ``-o nagios``, also one that cannot be parsed; the last ``-o`` counts."""
+    """Whether a command line, even an invalid one, contains ``-o nagios``; the last ``-o`` counts."""
     last = ""
     for at, word in enumerate(words):
         if word == "--":
@@ -29,7 +29,7 @@ def _next(words: Sequence[str], at: int) -> str:
 
 
 def line(command: str, reason: str) -> str:
-    """Return the line of a command that has no report, because of ``reason``."""
+    """Return the line of a command without a report, with the reason."""
     from obsctl.render.nagios import unknown
 
     return unknown(command, reason)

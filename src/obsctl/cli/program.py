@@ -1,4 +1,4 @@
-"""The command line: one place that owns the exit code and turns every error into words."""
+"""The command line: the only place that decides the exit code and turns errors into messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from obsctl.core.errors import ExitCode, ObsctlError
 
 
 class _Known(NamedTuple):
-    """A command that is imported when it is called: the module, its Typer app there, and the line of the help."""
+    """A command that is imported when it is called: its module, its Typer app there, and its line in the help."""
 
     module: str
     app: str
@@ -65,7 +65,7 @@ class _Program(Group):
             self.add_command(Command(name, short_help=known.line))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the command that was asked for."""
+        """Import the requested command."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, _load(name) if name in _COMMANDS else found, rest
 
@@ -107,7 +107,7 @@ def obsctl(
 
 
 class _End(NamedTuple):
-    """How a command line ended: with which exit code, and what stands against it where no report says so."""
+    """How a command line ended: the exit code, and the error if there is no report."""
 
     code: ExitCode
     reason: str = ""
@@ -115,10 +115,10 @@ class _End(NamedTuple):
 
 
 def carry_out(words: Sequence[str]) -> ExitCode:
-    """Carry out the command line and return its exit code.
+    """Run the command line and return its exit code.
 
     Raises:
-        KeyboardInterrupt: the person wants it to end; it carries the command's name.
+        KeyboardInterrupt: the person interrupted it; contains the command's name.
     """
     output.guard()
     chosen = Settings()
@@ -135,7 +135,7 @@ def _carried_out(words: Sequence[str], chosen: Settings) -> _End:
     except typer.TyperException as error:
         return _explain_usage(error)
     except typer.Abort:
-        # A question without an answer.
+        # End of input at a prompt.
         raise KeyboardInterrupt from None
     except ObsctlError as error:
         return _explain(error)
@@ -148,19 +148,19 @@ def _carried_out(words: Sequence[str], chosen: Settings) -> _End:
     if isinstance(code, ExitCode):
         return _End(code)
     if code == ExitCode.INTERRUPTED:
-        # What Typer makes of Ctrl-C.
+        # Typer's exception for Ctrl-C.
         raise KeyboardInterrupt
-    # Ours end by an ExitCode or an error; another number is Typer's, of a shell that it does not know.
+    # Our commands end by an ExitCode or an error; another number is Typer's, for an unknown shell.
     return _End(ExitCode.USAGE, "this shell is not known") if code else _End(ExitCode.OK)
 
 
 def _for_monitoring(end: _End, chosen: Settings) -> ExitCode:
-    """Return the exit code for what runs this as a plugin; prints the line where no report was."""
+    """Return the exit code for a monitoring system; prints the line if there was no report."""
     plain_codes = (ExitCode.OK, ExitCode.WARNING, ExitCode.CRITICAL, ExitCode.UNKNOWN)
     if not end.reason and end.code in plain_codes:
         return end.code
     if not end.reason and chosen.published is not None:
-        # Such as 75, a warning that has a code of its own for people's scripts.
+        # Such as 75, a warning with its own code for scripts.
         return chosen.published.exit_code
     words = plugin.line(end.command or chosen.command or "obsctl", end.reason or f"exit code {end.code.value}")
     with contextlib.suppress(output.OutputError, output.ReaderGoneError):
@@ -169,7 +169,7 @@ def _for_monitoring(end: _End, chosen: Settings) -> ExitCode:
 
 
 def _ended_by_typer(end: SystemExit) -> _End:
-    """Return the exit code for what Typer ends by itself: completion, and a broken pipe that is not standard output."""
+    """Return the exit code when Typer itself ends: completion, and a broken pipe other than standard output."""
     if isinstance(end.__context__, OSError):
         return _report_bug(end.__context__)
     return _End(ExitCode.USAGE, "completion failed") if end.code else _End(ExitCode.OK)

@@ -12,16 +12,16 @@ import typer
 
 from obsctl.cli.settings import settings
 
-#: Seconds between two looks of the line: what changes faster nobody reads.
+#: Time between two updates of the line, seconds: nobody can read faster changes.
 _EVERY_S = 0.1
 _CLEAR_LINE = "\r\x1b[K"
 
 
 @contextlib.contextmanager
 def live_line(ctx: typer.Context) -> Iterator[Callable[[str], None]]:
-    """Give a function that shows a text in place of the last one, as long as the block runs.
+    """Yield a function that shows a text in place of the previous one, while the block runs.
 
-    It writes to standard error, and only where that is a terminal and no --quiet was given.
+    It writes to standard error, and only if that is a terminal and --quiet was not given.
     """
     from obsctl.render.plain import plain
 

@@ -15,8 +15,8 @@ def write_page(path: Path, template: str, report: Report) -> None:
     """Write the report to a file.
 
     Args:
-        path: of the file; one that is there is written over.
-        template: of the page, the name of a file in ``templates/reports`` without its endings.
+        path: of the file; an existing one is overwritten.
+        template: of the page: the name of a file in ``templates/reports`` without its suffixes.
 
     Raises:
         ConfigError: the file cannot be written.

@@ -24,7 +24,7 @@ class Start:
 
     Attributes:
         at: the moment, for people.
-        clock: the same on the monotonic clock (seconds), for how long it took.
+        clock: the same on the monotonic clock (seconds), to measure the duration.
     """
 
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -46,10 +46,10 @@ class Start:
 
         Args:
             command: its name, such as ``verify lb``.
-            headline: the worst of it in one line; without, what findings and errors say by themselves.
+            headline: the worst of it in one line; by default made from findings and errors.
             ignored: what the command line takes from the verdict.
             muted: what a person has muted.
-            checked_at: when the data was collected, where that was not now.
+            checked_at: when the data was collected, if not now.
         """
         found = tuple(in_order([_with_page(finding) for finding in findings]))
         missing = tuple(errors)

@@ -26,7 +26,7 @@ search = alone()
 
 _HOUR = timedelta(hours=1)
 _MOST_LINES = 10_000
-#: Seconds that connecting and the last answer may take beyond the search's own time.
+#: Additional time limit for connecting and the last answer, seconds.
 _MARGIN_S = 6.0
 
 
@@ -123,7 +123,7 @@ def search_lines(
 def _lines(
     fleet: Fleet, asked: Question, windows: Windows, show: Callable[[str], None], *, limit: int, seconds: float
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Return the lines, newest first, and whether the search came to its end."""
+    """Return the lines, newest first, and whether the search was complete."""
     from obsctl.checks.ask.database import NotAskedError, SilentError, ask
     from obsctl.search.run import plain
     from obsctl.search.run import search as run

@@ -1,4 +1,4 @@
-"""What the options that many commands take were set to: one object an invocation, on the root context."""
+"""The values of the options that many commands take: one object per invocation, on the root context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 from obsctl.cli import completion
 from obsctl.core.errors import UsageError
 
-#: Seconds between two notes about the progress of long work.
+#: Time between two progress notes of long work, seconds.
 _SAY_EVERY_S = 5.0
 if TYPE_CHECKING:
     from obsctl.core.report import Status
@@ -33,7 +33,7 @@ class Output(enum.StrEnum):
 
 
 class Threshold(enum.StrEnum):
-    """The verdicts from which on an exit code is not 0, from the least bad one to the worst."""
+    """The least bad verdict for which the exit code is not 0."""
 
     WARNING = "warning"
     UNKNOWN = "unknown"
@@ -51,8 +51,8 @@ class Settings:
     """The values of the options that :func:`shared` and :func:`checking` declare, under the same names.
 
     Attributes:
-        given: names of those that the command line gave a value.
-        command: the one that is carried out, such as ``verify lb``; empty before it is known.
+        given: names of those that have a value on the command line.
+        command: the running command, such as ``verify lb``; empty before it is known.
         published: the verdict of the last report that was printed.
     """
 
@@ -98,7 +98,7 @@ def shared(
         typer.Option("-q", "--quiet", help="No progress and no hints on standard error.", rich_help_panel=_SHARED),
     ] = False,
 ) -> None:  # fmt: skip
-    """Declare the options that every command takes, before or after its name, and keep their values."""
+    """Declare the options that every command takes, before or after its name, and store their values."""
     _keep(ctx, output=output, inventory=inventory, quiet=quiet)
 
 
@@ -159,7 +159,7 @@ def checking(
         ),
     ] = None,
 ) -> None:  # fmt: skip
-    """Declare the options that every check takes, after its name, and keep their values."""
+    """Declare the options that every check takes, after its name, and store their values."""
     _keep(ctx, from_file=from_file, save_snapshot=save_snapshot, watch=watch, until=until)
     _keep(ctx, verbose=verbose, fail_on=fail_on)
     _keep(ctx, select=tuple(select or ()) or None, ignore=tuple(ignore or ()) or None)
@@ -172,7 +172,7 @@ def settings(ctx: typer.Context) -> Settings:
 
 def _keep(ctx: typer.Context, **given: Any) -> None:
     for name, value in given.items():
-        # None or False: not given here, and what another level of the command line said stays.
+        # None or False: not given here, so a value from another level of the command line stays.
         if value is not None and value is not False:
             setattr(settings(ctx), name, value)
             settings(ctx).given.add(name)
@@ -187,7 +187,7 @@ def note(ctx: typer.Context, text: str) -> None:
 
 
 def now_and_then(ctx: typer.Context) -> Callable[[str], None]:
-    """Return what writes progress of long work, and only as often as a person wants to read it."""
+    """Return a function that writes progress notes, at a limited rate."""
     last = time.monotonic()
 
     def say(text: str) -> None:
@@ -201,6 +201,6 @@ def now_and_then(ctx: typer.Context) -> Callable[[str], None]:
 
 
 def require_terminal(what: str) -> None:
-    """Refuse an action that needs a person's answer where there is no terminal to ask on."""
+    """Refuse an action that needs a person's answer if there is no terminal."""
     if not sys.stdin.isatty():
         raise UsageError(f"{what} asks for confirmation, but there is no terminal", hint="add --yes")

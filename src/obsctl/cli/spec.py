@@ -29,7 +29,7 @@ def print_spec(ctx: typer.Context) -> None:
 
 
 def describe(root: Any) -> dict[str, Any]:
-    """Return the description of a program, of which ``root`` is the outermost group."""
+    """Return the description of the program with the root group ``root``."""
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -41,7 +41,7 @@ def describe(root: Any) -> dict[str, Any]:
 
 
 def _commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:
-    """Yield full names and commands; of a group its commands alone."""
+    """Yield full names and commands; of groups only their commands."""
     context = typer.Context(group)
     for name in group.list_commands(context):
         _, found, _ = group.resolve_command(context, [name])
@@ -64,10 +64,10 @@ def _command(name: str, found: Any) -> dict[str, Any]:
 
 
 def _parameter(one: Any) -> dict[str, Any]:
-    """Return what there is to know of an option or an argument; its help has a default of the machine's."""
+    """Return the description of an option or an argument; defaults that depend on the machine are only in its help."""
     is_option = one.param_type_name == "option"
     described: dict[str, Any] = {"names": sorted(one.opts, key=len)} if is_option else {"name": one.metavar or one.name}
-    # Options of many commands keep None for "not given here"; what counts then are the settings' own defaults.
+    # Shared options use None for "not given here"; their real defaults are in the settings.
     default = one.default if one.default is not None else getattr(settings.Settings(), one.name, None)
     default = default if isinstance(default, (str, int, float, bool)) else None
     described |= {
@@ -84,7 +84,7 @@ def _parameter(one: Any) -> dict[str, Any]:
     return described
 
 
-#: What the library calls kinds of values; others have a grammar of their own, in the help.
+#: The library's names of value types; other values have their own syntax, described in the help.
 _TYPES = {
     "text": "text", "integer": "integer", "int range": "integer", "float": "float", "float range": "float",
     "path": "path", "file": "path", "directory": "path", "choice": "choice",

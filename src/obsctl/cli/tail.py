@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 tail = alone()
 
-#: How long to wait for lines at a time, seconds.
+#: How long one poll waits for lines, seconds.
 _WAIT_S = 0.2
 
 
@@ -64,7 +64,7 @@ def tail_lines(
 
 
 def _lines(fleet: Fleet, log: Log, since: datetime | None) -> Iterator[Line]:
-    """Yield the lines of a topic from a moment on, without an end.
+    """Yield the lines of a topic from a given time on, endlessly.
 
     Raises:
         ConfigError: the fleet document does not name the topic.
@@ -93,10 +93,10 @@ def _lines(fleet: Fleet, log: Log, since: datetime | None) -> Iterator[Line]:
 
 
 def _shown(output: Output, log: Log) -> Callable[[Any], str]:
-    """Return what makes a line of a terminal, or of NDJSON, of a line.
+    """Return the function that formats a line for a terminal, or as NDJSON.
 
     Raises:
-        UsageError: the format needs an end.
+        UsageError: the format needs a complete report.
     """
     from obsctl.lines.formats.line import ABSENT
     from obsctl.query.fields import time_of

@@ -1,4 +1,4 @@
-"""Commands of obsctl that run on a host of the fleet, where their configuration and its secrets are."""
+"""Runs commands of obsctl on a host of the fleet that has their configuration and its secrets."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from obsctl.core.report import Report
     from obsctl.fleet.model import Host
 
-#: What the role installs on the hosts of consumer and console.
+#: Path of the program on the hosts of consumer and console.
 PROGRAM = "/opt/obsctl/venv/bin/obsctl"
-#: Below, a code is a verdict, which takes a report.
+#: Lower codes are verdicts, which come with a report.
 _ERRORS = {code.value: code for code in ExitCode if code >= ExitCode.USAGE}
 
 
@@ -25,7 +25,7 @@ class Place(NamedTuple):
         host: on which host.
         user: as whom, who may read the secrets there.
         playbook: that installs the program.
-        again: words of a hint, for a command of which it is unknown how far it came.
+        again: text of a hint for a command whose progress is unknown.
     """
 
     host: Host
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 class _ThereError(ObsctlError):
-    """The command on the host failed; its own words and exit code."""
+    """The command on the host failed; with its own error and exit code."""
 
     def __init__(self, message: str, *, hint: str = "", exit_code: ExitCode = ExitCode.UNKNOWN) -> None:
         super().__init__(message, hint=hint)
@@ -51,7 +51,7 @@ def report(place: Place, arguments: Sequence[str], deadline_s: float) -> Report:
         deadline_s: seconds.
 
     Raises:
-        ObsctlError: it brought none; with its own words and exit code, and UNKNOWN where it could not be heard.
+        ObsctlError: it gave no report; with its own error and exit code, or UNKNOWN if it did not answer.
     """
     answer = run(place, arguments, deadline_s)
     if answer is None:
@@ -62,17 +62,17 @@ def report(place: Place, arguments: Sequence[str], deadline_s: float) -> Report:
 def run(
     place: Place, arguments: Sequence[str], deadline_s: float, *, given: str = "", person: str = ""
 ) -> Report | None:
-    """Run a command on a host and return its report; None where it succeeded without one.
+    """Run a command on a host and return its report; None if it succeeded without one.
 
     Args:
         place: where.
-        arguments: the command's; other users of both machines see them.
+        arguments: of the command; other users of both machines can see them.
         deadline_s: seconds.
-        given: what it reads on its standard input, which may be a secret.
-        person: who is at the terminal, where the command records it; empty for the user there.
+        given: its standard input, which may be a secret.
+        person: who is at the terminal, for a command that records it; empty for the user there.
 
     Raises:
-        ObsctlError: it failed; with its own words and exit code, and UNKNOWN where it could not be heard.
+        ObsctlError: it failed; with its own error and exit code, or UNKNOWN if it did not answer.
     """
     from obsctl.checks.ask import ssh
     from obsctl.core.decoding import UndecodableError, decode_json

@@ -1,7 +1,7 @@
-"""Acknowledgements: a person has taken note of something that happened and cannot be undone, such as a loss.
+"""Acknowledgements: a person has seen a finding about an event that cannot be undone, such as a loss.
 
-An acknowledged finding is information, no warning. It is one again when its number has grown, or the event is a later
-one: who acknowledged 1,427 lost records has said nothing about the next ones.
+An acknowledged finding is information, not a warning. It becomes a warning again when its number has grown, or the
+event is a later one: acknowledging 1,427 lost records says nothing about further ones.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import msgspec
 from obsctl.core.errors import UsageError
 from obsctl.core.report import Finding, Severity
 
-#: Characters of an author and of a reason.
+#: Longest author and longest reason, characters.
 LONGEST_TEXT = 500
-#: Which findings are about an event, and stay until a person has taken note: by code, the evidence that can grow. All
-#: others end by themselves when what they name is mended.
+#: Findings about an event, which stay until they are acknowledged: by code, the key of the evidence whose number can
+#: grow. All other findings end by themselves when their cause is repaired.
 NUMBERS = {"CONSUMER_RECORDS_LOST": "lost", "CONSUMER_NOTICE": "since_ms"}
 
 
@@ -27,7 +27,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         code: of the finding.
         object: of the finding.
-        number: what the finding's evidence said then; a greater one is news.
+        number: the number in the finding's evidence at that time; a greater one is not acknowledged.
         author: who took note.
         reason: what came of it.
         created: when (seconds since the epoch).
@@ -42,7 +42,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Its name in the topic: one finding has one acknowledgement."""
+        """Its key in the topic: a finding has one acknowledgement."""
         return hashlib.blake2b(f"{self.code}\0{self.object}".encode(), digest_size=8).hexdigest()
 
 
@@ -50,10 +50,10 @@ Acknowledgements = tuple[Acknowledgement, ...]
 
 
 def made(finding: Finding, *, author: str, reason: str, now: float) -> Acknowledgement:
-    """Return the acknowledgement of a finding as it is now.
+    """Return the acknowledgement of a finding with its present number.
 
     Raises:
-        UsageError: it is none that can be acknowledged, or a text is empty or too long.
+        UsageError: the finding cannot be acknowledged, or a text is empty or too long.
     """
     refuse_state(finding.code)
     for name, text in (("author", author), ("reason", reason)):
@@ -72,10 +72,10 @@ def made(finding: Finding, *, author: str, reason: str, now: float) -> Acknowled
 
 
 def refuse_state(code: str) -> None:
-    """Refuse a code that is about a state.
+    """Refuse a code of findings about a state.
 
     Raises:
-        UsageError: findings of this code end when what they name is mended.
+        UsageError: findings of this code end when their cause is repaired.
     """
     if code not in NUMBERS:
         raise UsageError(
@@ -85,9 +85,9 @@ def refuse_state(code: str) -> None:
 
 
 def applied(findings: Iterable[Finding], acknowledged: Sequence[Acknowledgement]) -> list[Finding]:
-    """Return the findings; those that a person has taken note of as information, with the person and the reason.
+    """Return the findings, with acknowledged ones as information, including author and reason.
 
-    What was information already has been read, and is left out.
+    Acknowledged findings that were information anyway are left out.
     """
     by_subject = {(one.code, one.object): one for one in acknowledged}
     weighed = (_weighed(finding, by_subject.get((finding.code, finding.object))) for finding in findings)

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: longer each time, up to a bound, and never two processes in step."""
+"""How long to wait before a retry: longer each time, up to a limit, and with jitter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 
 class Backoff:
-    """Delays that double from ``first`` to ``longest`` seconds, each between half and the whole of it."""
+    """Delays that double from ``first`` to ``longest`` seconds; each is random between half of it and all of it."""
 
     def __init__(self, first: float = 0.1, longest: float = 5.0) -> None:
         self._first = first
@@ -19,5 +19,5 @@ class Backoff:
         return delay * random.uniform(0.5, 1.0)  # noqa: S311  spreads, hides nothing
 
     def reset(self) -> None:
-        """Begin again with the first delay."""
+        """Restart with the first delay."""
         self._next = self._first

@@ -1,4 +1,4 @@
-"""Where Kafka's clients begin, and how they speak there: in clear or over TLS, as which user."""
+"""Bootstrap addresses for Kafka's clients, and how to connect: with or without TLS, and as which user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Mechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
 
 
 class Security(msgspec.Struct, frozen=True, kw_only=True):
-    """How clients reach the brokers, with Kafka's own words for protocols and mechanisms.
+    """How clients connect to the brokers, with Kafka's own names of protocols and mechanisms.
 
     Attributes:
         protocol: ``SSL`` is TLS, with or without a client certificate; ``SASL_…`` is a login by user and password.
@@ -22,7 +22,7 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
         ca_file: certificate authorities (PEM) to trust; empty for those of this machine.
         certificate_file: the client's own certificate (PEM), with its chain; empty for none.
         key_file: the key of that certificate (PEM, not encrypted).
-        check_hostname: the broker's certificate must name the address that was asked.
+        check_hostname: whether the broker's certificate must name the requested address.
     """
 
     protocol: Protocol = "PLAINTEXT"
@@ -46,10 +46,10 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecuritySection(Security, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The same as a part of a daemon's configuration file, in which an unknown key is an error."""
+    """The same as a section of a daemon's configuration file, in which an unknown key is an error."""
 
     def settings(self) -> Security:
-        """Return what it says."""
+        """Return the settings."""
         return Security(**msgspec.structs.asdict(self))
 
 
@@ -58,9 +58,9 @@ IN_CLEAR = Security()
 
 
 class Brokers(Sequence[str]):
-    """The addresses at which clients begin, ``HOST:PORT`` each, with how they speak there.
+    """Bootstrap addresses, each ``HOST:PORT``, with the settings for connecting.
 
-    It stands wherever a list of addresses does. A bare list of addresses is asked in clear.
+    It can be used in place of a list of addresses. For a plain list, connections use neither TLS nor a login.
     """
 
     __slots__ = ("addresses", "security")
@@ -94,5 +94,5 @@ class Brokers(Sequence[str]):
 
 
 def security_of(brokers: Sequence[str]) -> Security:
-    """Return how these brokers are spoken to."""
+    """Return how to connect to these brokers."""
     return brokers.security if isinstance(brokers, Brokers) else IN_CLEAR

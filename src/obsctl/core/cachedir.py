@@ -1,4 +1,4 @@
-"""The folders below which the project keeps things of this user: a cache, and state that nothing can make again."""
+"""The folders of this user's files: a cache, and state that cannot be recreated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from obsctl.core.errors import ConfigError
 
 
 def cache_root() -> Path:
-    """Return ``${XDG_CACHE_HOME:-~/.cache}/obsctl``; a relative XDG_CACHE_HOME does not count, as XDG has it.
+    """Return ``${XDG_CACHE_HOME:-~/.cache}/obsctl``; a relative XDG_CACHE_HOME is ignored, as XDG requires.
 
     Raises:
         ConfigError: this user has no home directory.

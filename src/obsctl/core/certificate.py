@@ -1,6 +1,6 @@
-"""What a certificate says: its life, its names, its subject.
+"""Parses certificates: validity, names, subject.
 
-Python's ssl shows this of a peer's trusted certificate only, so it is read here: RFC 5280, 4.1, in the encoding of
+Python's ssl gives this only for a peer's trusted certificate, so it is parsed here: RFC 5280, 4.1, in the encoding of
 X.690.
 """
 
@@ -26,11 +26,11 @@ _ATTRIBUTES = {0x03: "CN", 0x0A: "O", 0x0B: "OU"}
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared of a certificate.
+    """The parts of a certificate that are compared.
 
     Attributes:
         subject, issuer: such as ``CN=node1,OU=kafka,O=obscraft``, the last part of the encoding first.
-        begins, ends: its life, seconds since the epoch.
+        begins, ends: its validity, seconds since the epoch.
         names: addresses and DNS names that it is for.
         fingerprint: SHA-256 of its encoding, in hexadecimal.
     """
@@ -44,10 +44,10 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_pem(text: str) -> Iterator[Certificate]:
-    """Yield the certificates of a PEM text, in its order.
+    """Yield the certificates of a PEM text, in order.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is invalid.
     """
     for block in _PEM.findall(text):
         try:
@@ -58,10 +58,10 @@ def read_pem(text: str) -> Iterator[Certificate]:
 
 
 def read(encoded: bytes) -> Certificate:
-    """Return what an encoded (DER) certificate says.
+    """Parse a DER-encoded certificate.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a certificate.
     """
     try:
         return _read(encoded)

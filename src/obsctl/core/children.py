@@ -1,4 +1,4 @@
-"""Programs that this one runs for an answer within a deadline; none goes on when a command is broken off."""
+"""Runs programs within a deadline; when a command is interrupted, none of them keeps running."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-#: Each with whether it has a session of its own.
+#: The running programs, each with whether it has its own session.
 _running: dict[subprocess.Popen[str], bool] = {}
 _ending = threading.Event()
 
@@ -32,7 +32,8 @@ def run(
         given: what it reads; nothing by default.
         environment: variables added to this process's own.
         cwd: where it runs.
-        own_session: apart from this process's terminal, and ended with all that it started itself.
+        own_session: whether it runs in its own session, detached from the terminal, and is ended with all its
+            children.
 
     Raises:
         FileNotFoundError: there is no such program.
@@ -45,7 +46,7 @@ def run(
         stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # What hosts and Ansible write is UTF-8, whatever this machine's locale is.
+        # The output of hosts and Ansible is UTF-8, whatever this machine's locale is.
         encoding="utf-8",
         errors="replace",
         start_new_session=own_session,
@@ -64,7 +65,7 @@ def run(
 
 
 def end_all() -> None:
-    """End what runs, and what other threads still start: for a process that ends at once."""
+    """End all running programs, and those that other threads still start; for a process that exits at once."""
     _ending.set()
     for process, own_session in list(_running.items()):
         _end(process, own_session)
@@ -74,6 +75,6 @@ def _end(process: subprocess.Popen[str], own_session: bool) -> None:
     if not own_session:
         process.kill()
         return
-    # Also where it has ended itself: a client of ssh to a jump host is a child, and holds the pipes open.
+    # Even if the program itself has ended: an ssh client to a jump host is its child, and keeps the pipes open.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

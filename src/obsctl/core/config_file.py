@@ -1,4 +1,4 @@
-"""How both daemons read their configuration: YAML into a typed struct, and each mistake named by file, line and key."""
+"""Reads the daemons' configuration: YAML into a typed struct; each error names file, line and key."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 _PLACED = re.compile(r"(?s)(?P<what>.*) - at `(?P<place>(?:key in )?\$.*)`")
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
-#: Values of a document with all its aliases written out; a file of 20,000 rules has 200,000.
+#: The most values of a document with its aliases expanded; a file of 20,000 rules has 200,000.
 _MOST_VALUES = 1_000_000
-#: msgspec names the key only inside these messages.
+#: msgspec gives the key only within its messages.
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 
 
@@ -39,14 +39,14 @@ class InvalidValueError(ValueError):
 
 
 class ConfigFile:
-    """A file that was read, and can say on which line a key stands.
+    """A parsed file that knows on which line a key is.
 
     Args:
         path: of the file, named in every error.
-        text: what the file says, where it was read already.
+        text: content of the file, if it was read already.
 
     Raises:
-        ConfigError: it cannot be read, is not YAML in UTF-8, gives a key twice, or has no end.
+        ConfigError: it cannot be read, is not YAML in UTF-8, has a key twice, or expands endlessly.
     """
 
     def __init__(self, path: Path, text: str | None = None) -> None:
@@ -54,7 +54,7 @@ class ConfigFile:
         if text is None:
             text = _text(path)
         with self._yaml_faults():
-            # Composed only: a part that is not asked for may hold tags of another program, such as Ansible's !vault.
+            # Only composed: other parts may contain tags of other programs, such as Ansible's !vault.
             self._root = yaml.SafeLoader(text).get_single_node()
             _refuse_repeated_keys(self._root, path)
             _refuse_endless(self._root, path)
@@ -63,7 +63,7 @@ class ConfigFile:
         """Return the document as a value of the type.
 
         Args:
-            part: a key of the document, where only its value is wanted.
+            part: a key of the document, if only its value is wanted.
 
         Raises:
             ConfigError: a key is missing, unknown, or of another type.
@@ -84,7 +84,7 @@ class ConfigFile:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of the document; empty where it is no mapping."""
+        """The keys of the document; empty if it is not a mapping."""
         if not isinstance(self._root, yaml.MappingNode):
             return []
         return [key.value for key, _ in self._root.value if isinstance(key, yaml.ScalarNode)]
@@ -101,7 +101,7 @@ class ConfigFile:
         except RecursionError:
             raise ConfigError(f"{self.path}: is nested too deeply") from None
         except ValueError as error:
-            # A date or a number that YAML recognises by its form and Python cannot hold.
+            # A date or a number that YAML recognises by its form but that Python cannot represent.
             raise ConfigError(f"{self.path}: is not YAML: {error}") from None
 
     def error(self, fault: InvalidValueError) -> ConfigError:
@@ -111,7 +111,7 @@ class ConfigFile:
         return ConfigError(f"{self.path}{line}: {fault.key or 'top level'}: {fault}", hint=fault.hint)
 
     def _line(self, key: str) -> str:
-        """Return ``:LINE`` of a key, or of the nearest one above it that the file has; empty for an empty file."""
+        """Return ``:LINE`` of a key, or of its nearest parent in the file; empty for an empty file."""
         node = mark = self._root
         for step in _STEP.finditer(f".{key}" if key and key[0] not in ".[" else key):
             if step["key"] is not None and isinstance(node, yaml.MappingNode):
@@ -147,12 +147,12 @@ def located(error: msgspec.ValidationError) -> InvalidValueError:
 
 
 def _refuse_endless(root: yaml.Node | None, path: Path) -> None:
-    """Refuse aliases that hold themselves, or each other so often that nobody can read them to their end."""
+    """Refuse aliases that contain themselves, or that expand to too many values."""
     counts: dict[int, int] = {}
     above: set[int] = set()
 
     def count(node: yaml.Node) -> int:
-        """Return how many values a node is, with those in it."""
+        """Return the number of values in a node, including itself."""
         if id(node) in above:
             raise ConfigError(f"{path}:{node.start_mark.line + 1}: this value holds itself, by an alias")
         if id(node) not in counts:

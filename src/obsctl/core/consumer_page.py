@@ -1,7 +1,7 @@
 """The consumer's ``/health`` as data: what the daemon writes and what the checks read.
 
-The two may be of different releases. So every field has a default, which means "not said", and a field that this
-release does not know is passed over; a field is never given another type or meaning, a new one is added instead.
+The two may be of different releases. So every field has a default, which means "unknown", and unknown fields are
+ignored; the type or meaning of a field never changes, instead a new field is added.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Something in the way, or worth knowing: what, what a person can do, and since when (ISO 8601)."""
+    """A trouble or a notice: what it is, what to do, and since when (ISO 8601)."""
 
     message: str = ""
     hint: str = ""
@@ -18,7 +18,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Records by what became of them, since the unit's start."""
+    """Numbers of records by result, since the unit's start."""
 
     stored: int | None = None
     quarantined: int | None = None
@@ -27,7 +27,7 @@ class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartitionOnPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition that one of the workers reads; None for what is not known.
+    """A partition that one of the workers reads; None for unknown values.
 
     Attributes:
         lag: records that are not stored yet.

@@ -1,4 +1,4 @@
-"""The programs of the daemons: the same arguments, a configuration that is checked first, errors and exit codes."""
+"""The main program of all daemons: arguments, checking of the configuration, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from obsctl.core.secrets import redact
 C = TypeVar("C")
 
 _LEVELS = ("debug", "info", "warning", "error")
-#: New objects after which the garbage collector looks for reference cycles.
+#: Number of new objects after which the garbage collector looks for reference cycles.
 _COLLECT_AFTER = 50_000
 
 
 def collect_rarely() -> None:
     """Have the garbage collector look for reference cycles after 50,000 new objects instead of 700.
 
-    A batch of lines makes thousands of objects that live until it is done, and no cycles: looking at them each time
+    A batch of lines creates thousands of objects that live until it is done, and no cycles: examining them each time
     takes a twentieth of a process's time.
     """
     gc.freeze()
@@ -46,9 +46,9 @@ def run(
     Args:
         name: such as ``consumer``; the program is ``obsctl-NAME``, its configuration ``/etc/obsctl/NAME.yml``.
         description: one sentence for --help.
-        load: reads the configuration; raises ObsctlError where the program cannot start with it.
-        check: what --check looks at in addition, because the program can start without it; raises ObsctlError.
-        serve: works and returns when it is stopped.
+        load: reads the configuration; raises ObsctlError if the program cannot start with it.
+        check: what --check examines in addition, because the program can start without it; raises ObsctlError.
+        serve: runs the daemon; returns when it is stopped.
         argv: the arguments, or those of the process.
     """
     parser = argparse.ArgumentParser(prog=f"obsctl-{name}", description=description)
@@ -74,7 +74,7 @@ def run(
         log.critical("the daemon cannot run", extra={"daemon": name, "error": str(error), "hint": error.hint})
         sys.exit(int(error.exit_code))
     except Exception:
-        # What it holds in memory may be wrong now: systemd starts a new process.
+        # The memory may be inconsistent now: exit, and systemd starts a new process.
         log.exception("the daemon failed and stops", extra={"daemon": name})
         sys.exit(int(ExitCode.BUG))
     sys.exit(int(ExitCode.OK))

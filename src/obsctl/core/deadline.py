@@ -1,7 +1,7 @@
-"""One limit by the clock for a whole conversation, whatever library holds it.
+"""A time limit for a whole network conversation, whatever library makes it.
 
-Libraries bound each packet: a peer that sends a byte now and then keeps them waiting for ever. Here the sockets
-themselves are shut down when the time is over, which every library notices, also below TLS.
+Libraries limit the wait for each packet: a peer that sends a byte now and then keeps them waiting for ever. Here the
+sockets themselves are shut down at the deadline, which every library notices, even below TLS.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class Deadline:
-    """The time that one conversation has, from entering the block to leaving it.
+    """Limits the time of a conversation, from entering the block to leaving it.
 
     Args:
         seconds: from now on.
 
     Raises:
-        TimeoutError: on leaving the block, if the conversation was cut; it takes the place of whatever the library
-            made of the cut, a failure or an answer that only looks complete.
+        TimeoutError: on leaving the block, if the connection was shut down; it replaces the library's result, which
+            may be an error or an answer that only looks complete.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -54,15 +54,15 @@ class Deadline:
             raise TimeoutError("the deadline for the whole exchange has passed") from error
 
     def connect(self, host: str, port: int, *, at_most_s: float = float("inf")) -> socket.socket:
-        """Return a connection that is shut down when the time is over.
+        """Return a connection that is shut down at the deadline.
 
         Args:
             host: address or name.
             port: TCP port.
-            at_most_s: seconds for connecting alone.
+            at_most_s: time limit for connecting, seconds.
 
         Raises:
-            TimeoutError: no connection in time, resolving the name included.
+            TimeoutError: no connection in time, including resolving the name.
             OSError: the name does not resolve, the port is closed, there is no route.
         """
         ends = min(self._ends, time.monotonic() + at_most_s)
@@ -72,11 +72,11 @@ class Deadline:
         return connection
 
     def watch(self, connection: socket.socket) -> None:
-        """Have a connection that is open already shut down when the time is over."""
+        """Shut down an already open connection at the deadline."""
         connection.settimeout(max(0.001, self._left()))
         with self._lock:
-            # A second descriptor: TLS takes the first one over, and shutting down means the connection, not it. An
-            # ssl.SSLSocket has no dup().
+            # A second descriptor, because TLS takes over the first one; shutting down affects the connection, not only
+            # the descriptor. An ssl.SSLSocket has no dup().
             self._lines.append(socket.fromfd(connection.fileno(), connection.family, connection.type))
             over = self._over
         if over:
@@ -84,7 +84,7 @@ class Deadline:
 
     @staticmethod
     def _first_that_answers(addresses: Sequence[_Address], ends: float) -> socket.socket:
-        """Connect to the first address that answers; one that does not answer leaves the others their share of time."""
+        """Connect to the first address that answers; the time is divided among the addresses."""
         fault: OSError = OSError("the name has no address")
         for number, (family, kind, protocol, _, address) in enumerate(addresses):
             connection = None
@@ -114,8 +114,8 @@ class Deadline:
 def _resolve(host: str, port: int, ends: float) -> Sequence[_Address]:
     """Return the addresses of a host.
 
-    The resolver keeps its own time, half a minute where no name server answers, and cannot be interrupted: so it works
-    on a thread of its own, which is left behind when the time is over.
+    The resolver has its own timeout, half a minute if no name server answers, and cannot be interrupted: so it runs in
+    a separate thread, which is abandoned at the deadline.
 
     Args:
         ends: by the monotonic clock, seconds.

@@ -24,7 +24,7 @@ class ExitCode(enum.IntEnum):
 
 
 class ObsctlError(Exception):
-    """An expected failure: a message that says what is wrong and what to do, and its exit code.
+    """An expected failure, with a message, a hint, and an exit code.
 
     Attributes:
         exit_code: what the process returns.

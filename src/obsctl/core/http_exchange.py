@@ -1,4 +1,4 @@
-"""One HTTP request on a connection of its own, within a deadline: no redirect, no proxy, and a bounded answer."""
+"""One HTTP request on a new connection, within a deadline: no redirects, no proxy, and a limited answer size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Reply(NamedTuple):
 
     Attributes:
         status: of HTTP.
-        body: its first bytes; all of them where there are no more than were asked for.
+        body: its first bytes, or all of it if it is not longer than the limit.
     """
 
     status: int
@@ -33,15 +33,15 @@ def exchange(
     data: bytes | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
-    """Return the answer to a GET, or to a POST where there are data.
+    """Return the answer to a GET request, or to a POST request if there are data.
 
     Args:
         deadline: of the conversation, which may have further requests.
         url: ``http://`` or ``https://``.
-        most_bytes: so many bytes of the body are returned at most.
+        most_bytes: how many bytes of the body are returned at most.
         headers: beside the usual ones.
         data: what is posted; ``headers`` names its type.
-        tls: with which the server's certificate is checked; needed for ``https://``.
+        tls: checks the server's certificate; required for ``https://``.
 
     Raises:
         OSError: no connection, or it broke; :class:`ssl.SSLError` where the certificate is not good.

@@ -1,4 +1,4 @@
-"""Log records as JSON lines on standard error, where journald takes them."""
+"""Log records as JSON lines on standard error, for journald."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON object; what was given as ``extra`` stands beside the message.
+    """Formats a record as one JSON object; values in ``extra`` are added to the object.
 
     Args:
-        always: what each object holds in addition, such as the worker that speaks.
+        always: additional values of each object, such as the worker's number.
     """
 
     def __init__(self, always: Mapping[str, object]) -> None:
@@ -40,7 +40,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class Seldom:
-    """Says whether a text is to be logged: the same one once within a time.
+    """Limits logging of repeated texts: the same one only once within a time.
 
     Args:
         every_s: the time, seconds.
@@ -51,10 +51,10 @@ class Seldom:
         self._logged: dict[str, float] = {}
 
     def due(self, text: str = "") -> bool:
-        """Return whether a text was not logged within the time, and take it for logged then.
+        """Return whether a text was not logged within the time; it then counts as logged.
 
         Args:
-            text: empty where all texts count as the same one.
+            text: empty if all texts count as the same one.
         """
         now = time.monotonic()
         if now - self._logged.get(text, float("-inf")) <= self._every_s:

@@ -1,4 +1,4 @@
-"""What the machine remembers of its lab: whose it is, how far it came, what was changed.
+"""The record of this machine's lab: which checkout started it, its phase, and what was changed on the machine.
 
 Light to import: other parts ask here whether the current tree's lab is up.
 """

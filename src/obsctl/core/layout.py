@@ -1,4 +1,4 @@
-"""How people see a list of a report's ``data``: declared beside what fills it, drawn by ``render``."""
+"""How a list in a report's ``data`` is shown as a table: declared beside the code that fills it."""
 
 from __future__ import annotations
 

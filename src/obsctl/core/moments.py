@@ -1,4 +1,4 @@
-"""Moments and spans of time as people write them: ``2026-01-31T12:00``, ``90m``, ``7d``."""
+"""Parses times and durations as people write them: ``2026-01-31T12:00``, ``90m``, ``7d``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def moment(text: str, zone: tzinfo = UTC) -> datetime:
-    """Return a moment in UTC.
+    """Parse a time, and return it in UTC.
 
     Args:
         text: a time in ISO 8601, or how long ago: ``90m``, ``24h``, ``7d``.
-        zone: of a time that names none.
+        zone: of a time without a zone.
 
     Raises:
         ValueError: it is neither.
@@ -32,10 +32,10 @@ def moment(text: str, zone: tzinfo = UTC) -> datetime:
 
 
 def duration(text: str) -> timedelta:
-    """Return a span of time, such as ``90m``, ``2h``, ``7d``.
+    """Parse a duration, such as ``90m``, ``2h``, ``7d``.
 
     Raises:
-        ValueError: it is none, or it is empty.
+        ValueError: it is not a duration, or is zero.
     """
     span = _AGE(text)
     if not span or not int(span[1]):

@@ -1,4 +1,4 @@
-"""Mutes: a person knows of some findings for a while, so they do not decide the verdict, unless things get worse."""
+"""Mutes: findings that a person knows do not decide the verdict for a while, unless they get worse."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from obsctl.core.report import Fault, Finding, Muted, Severity, worst
 from obsctl.core.selection import Pattern, as_finding
 from obsctl.core.utc import timestamp
 
-#: A mute that is over is still listed for so long: who wonders why it rings again finds out.
+#: How long an ended mute is still listed, so that people see why its findings count again.
 KEPT = timedelta(days=1)
-#: Clocks are set back by so much without a word; a mute that is further ahead would count for longer than was asked.
+#: Tolerated backward change of the clock; a mute that began further in the future would count for longer than
+#: requested.
 _STEP = timedelta(minutes=5)
-#: What was seen so long ago says nothing about the moment of a mute.
+#: Findings older than this do not show the state at the time of a mute.
 _SIGHT_COUNTS = timedelta(hours=1)
 
 
@@ -41,9 +42,9 @@ class Mute(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         code: of the findings; may be a pattern.
         object: of the findings; may be a pattern.
-        extents: by command, for each words and counts its objects in its own way: as it was when muted, or when that
-            command met the findings first.
-        ended: why it ended before its time, and when; empty while it counts.
+        extents: by command, because each names and counts objects in its own way: the extent when muted, or when that
+            command first had the findings.
+        ended: why and when it ended early; empty while it counts.
     """
 
     code: str
@@ -58,11 +59,11 @@ class Mute(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pattern(self) -> Pattern:
-        """The findings that it is about."""
+        """The pattern of the findings that it mutes."""
         return Pattern(self.code, self.object)
 
     def counts(self, now: datetime) -> bool:
-        """Whether it is in force: never for longer than was asked, also where the clock was wrong when it was made."""
+        """Whether it is in force: never for longer than requested, even if the clock was wrong when it was made."""
         return not self.ended and self.created - _STEP <= now < self.until
 
     def over_since(self, now: datetime) -> datetime | None:
@@ -71,14 +72,14 @@ class Mute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """What a command found when it ran last."""
+    """The findings of a command's latest run."""
 
     at: Moment
     findings: tuple[tuple[str, str, Severity, int], ...]
 
 
 class Heard(NamedTuple):
-    """What still decides the verdict, what is muted, and the mutes as they are after that."""
+    """The findings that decide the verdict, the muted ones, and the updated mutes."""
 
     findings: tuple[Finding, ...]
     errors: tuple[Fault, ...]
@@ -87,7 +88,7 @@ class Heard(NamedTuple):
 
 
 def sight(findings: Iterable[Finding], errors: Iterable[Fault], now: datetime) -> Sight:
-    """Return what is remembered of a run."""
+    """Return what to store about a run."""
     every = [*findings, *map(as_finding, errors)]
     return Sight(now, tuple((finding.code, finding.object, finding.severity, _count(finding)) for finding in every))
 
@@ -95,7 +96,7 @@ def sight(findings: Iterable[Finding], errors: Iterable[Fault], now: datetime) -
 def made(
     pattern: Pattern, *, now: datetime, until: datetime, reason: str, author: str, sights: Mapping[str, Sight]
 ) -> Mute:
-    """Return a new mute; the person has seen what the commands found last."""
+    """Return a new mute; its extents are from the commands' latest runs, which the person has seen."""
     extents = {}
     for command, seen in sights.items():
         if now - seen.at > _SIGHT_COUNTS:
@@ -120,10 +121,10 @@ def made(
 def applied(
     findings: Sequence[Finding], errors: Sequence[Fault], mutes: Sequence[Mute], *, command: str, now: datetime
 ) -> Heard:
-    """Return what the mutes leave.
+    """Apply the mutes.
 
-    A mute ends where a finding is worse than when it was muted, is about another object or counts more of them; what it
-    held back counts again at once.
+    A mute ends if a finding is worse than when it was muted, is about another object, or counts more objects; its
+    findings then count again at once.
     """
     every = [*findings, *map(as_finding, errors)]
     after = tuple(_weighed(mute, every, command, now) for mute in mutes)
@@ -142,9 +143,10 @@ def applied(
 
 
 def _along(heard: Heard) -> Heard:
-    """Return the same, with what follows from muted findings alone muted as they are.
+    """Also mute findings that follow only from muted ones.
 
-    Who knows that a host is down knows of its broker; what has another cause as well still decides the verdict.
+    Somebody who knows that a host is down knows about its broker as well; a finding that has another cause, too, still
+    decides the verdict.
     """
     muted = {(one.code, one.object): one for one in heard.muted}
     left = list(heard.findings)
@@ -161,7 +163,7 @@ def _along(heard: Heard) -> Heard:
 
 
 def current(mutes: Iterable[Mute], now: datetime) -> tuple[Mute, ...]:
-    """Return the mutes without those that are over for long."""
+    """Return the mutes without those that ended long ago."""
     return tuple(mute for mute in mutes if (over := mute.over_since(now)) is None or now - over < KEPT)
 
 

@@ -1,14 +1,15 @@
-"""What a person may have meant by a name that does not exist: the one place that compares names."""
+"""Suggests existing names for a mistyped one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: How much of two names has to be the same, from 0 to 1: two letters of a short one may have changed places.
+#: The least similarity of two names, 0 to 1: allows two swapped letters in a short name.
 _ALIKE = 0.6
-#: A name that is less alike than the best by more than this is not offered: long names share their beginnings.
+#: A name whose similarity is lower than the best one's by more than this is not suggested: long names share their
+#: beginnings.
 _AS_GOOD = 0.1
-#: More are no help.
+#: The most suggestions.
 _MOST = 3
 
 

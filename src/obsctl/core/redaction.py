@@ -1,7 +1,7 @@
-"""Secrets out of texts of other programs: configurations, logs, answers that leave this machine.
+"""Masks secrets in texts of other programs: configurations, logs, answers that leave this machine.
 
-Values that this process has read are taken out by value (:func:`obsctl.core.secrets.redact`). The others are known by
-what stands beside them; a line too much that is masked costs less than a secret.
+Values that this process has read are masked by value (:func:`obsctl.core.secrets.redact`). Others are recognised by
+the text around them; masking too much does less harm than revealing a secret.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _WORD = (
     r"|(?:api|auth|access|private)[-_.]?key|jaas\.config|authorization|cookie|secure_link_md5)[\w.-]{0,64})"
 )
 _QUOTED = r"(?:'[^']*'|\"[^\"]*\"|[^\s'\"]+)"
-#: The word before it says what kind of secret follows, so it has to be looked for before that word is one itself.
+#: The word before it says what kind of secret follows, so this must be matched before that word itself is taken for a
+#: secret.
 _SCHEMES = (re.compile(r"(?i)\b(bearer|basic|digest)([ \t]+)[\w.~+/=-]{8,}"), rf"\1\2{MASK}")
-#: A reference says where a secret is, which may be read.
+#: A reference only says where a secret is, so it is not masked.
 _REFERENCE = r"(?!(?:vault|file|env):[\w/.~-]+[\"']?\s*$)"
 _IS_REFERENCE = re.compile(r"(?:vault|file|env):[\w/.~-]+").fullmatch
 #: A setting of its own line: the rest of the line is its value, blanks included.
@@ -70,7 +71,7 @@ _OTHERS = (
 
 
 def scrub(text: str) -> str:
-    """Return the text without secrets: those known by value, and what stands where secrets stand."""
+    """Return the text with secrets masked: those known by value, and values in typical places of secrets."""
     text = redact(text)
     text = _SCHEMES[0].sub(_SCHEMES[1], text)
     text = _SETTING.sub(_masked, text)
@@ -82,7 +83,7 @@ def scrub(text: str) -> str:
 
 
 def scrubbed(document: Any) -> Any:
-    """Return a JSON document without secrets; it stays one, and references to secrets stay."""
+    """Return a JSON document with secrets masked; it stays valid, and references to secrets stay."""
     if isinstance(document, dict):
         return {name: _entry(str(name), value) for name, value in document.items()}
     if isinstance(document, (list, tuple)):

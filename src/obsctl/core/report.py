@@ -1,4 +1,4 @@
-"""What every command promises: statuses, findings and the report.
+"""The output contract of every command: statuses, findings and the report.
 
 This module is the output contract ``obsctl/v1``. It holds no logic beyond the orders of severities and of causes, so
 that collectors, checks, renderers and commands can share it without knowing each other.
@@ -31,7 +31,7 @@ class Status(enum.StrEnum):
         return ExitCode[self.name]
 
 
-#: From harmless to worst. Missing data is never OK, and a proved fault outranks missing data.
+#: From the best to the worst. Missing data is never OK, and a proved fault is worse than missing data.
 _ORDER = (Status.OK, Status.WARNING, Status.UNKNOWN, Status.CRITICAL)
 
 
@@ -69,8 +69,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         since: when it began, ISO 8601 in UTC; empty where that is not known.
-        caused_by: the findings of the same report that it follows from, several where only all of them together explain
-            it; empty for one that stands for itself.
+        caused_by: the findings of the same report that it follows from, several if only all of them together explain
+            it; empty for a finding without a known cause.
     """
 
     code: str
@@ -93,7 +93,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ignored(Finding, frozen=True, kw_only=True):
-    """A finding, or missing data, that the command line takes from the verdict.
+    """A finding, or missing data, that the command line excludes from the verdict.
 
     Attributes:
         by: the option that does.
@@ -171,7 +171,7 @@ def in_order(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def roots(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings that stand for themselves: nothing explains them, or what does is not among them."""
+    """Return the findings without a cause among the given ones."""
     among = list(findings)
     names = {(finding.code, finding.object) for finding in among}
     return [one for one in among if not any((cause.code, cause.object) in names for cause in one.caused_by)]

@@ -2,7 +2,7 @@
 
 ``obsctl alert test --rule NAME`` sends requests that nginx answers by itself and marks in their lines. The alerter
 evaluates them apart from people's and says on its page how far each test came. The command and the alerter may be of
-different releases, so every field of the page has a default, which means "not said".
+different releases, so every field of the page has a default, which means "unknown".
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a test's message in one channel.
+    """The state of a test's message in one channel.
 
     Attributes:
         state: ``pending``, ``sending``, ``delivered``, ``abandoned`` or ``dead``.

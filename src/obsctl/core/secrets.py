@@ -15,14 +15,14 @@ from urllib.parse import quote, quote_plus
 from obsctl.core.errors import ConfigError
 
 _MASK = "***"
-#: Shorter values would turn ordinary words of a message into masks and protect nothing.
+#: Masking shorter values would mask ordinary words of messages and protect nothing.
 _MIN_REDACTED_LENGTH = 4
 _seen: set[str] = set()
 _vault: Callable[[str], str] | None = None
 
 
 class Secret:
-    """A secret value that never shows itself; only :meth:`reveal` hands it out."""
+    """A secret value that is never printed; only :meth:`reveal` returns it."""
 
     __slots__ = ("_value", "reference")
 

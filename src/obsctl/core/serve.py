@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 LOG = logging.getLogger(__name__)
 
-#: A client that says nothing, or takes nothing, for so long is hung up on (seconds).
+#: After this time without sending or receiving, a client's connection is closed (seconds).
 SILENCE_S = 5.0
 _NO_LABELS: Mapping[str, str] = {}
 
@@ -27,7 +27,7 @@ class Health(NamedTuple):
     """The answer to ``/health``.
 
     Attributes:
-        well: whether the status is 200; 503 else, so that a probe need not read the body.
+        well: whether the status is 200; otherwise 503, so that a probe need not read the body.
         body: JSON.
     """
 
@@ -141,13 +141,13 @@ class Server(socketserver.ThreadingTCPServer):
         return int(self.server_address[1])
 
     def stop(self) -> None:
-        """Answer no more and release the port."""
+        """Stop answering and release the port."""
         self.shutdown()
         self._thread.join()
         self.server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Log what went wrong with one request; a client that hung up is no event."""
+        """Log the error of a request, except if the client closed the connection."""
         del request, client_address
         LOG.debug("a request for the health page failed", exc_info=True)
 
@@ -171,7 +171,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except OSError:
             raise  # the client's connection
         except Exception:
-            # A page that cannot be made must not look like a daemon that is gone, nor like one that is well.
+            # If a page cannot be made, the daemon must look neither dead nor healthy.
             LOG.exception("the health page cannot be made", extra={"path": path})
             self._answer(500, "text/plain; charset=utf-8", b"internal error; the journal says more\n")
 

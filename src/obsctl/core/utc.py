@@ -9,9 +9,9 @@ _LAST = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
 def calendar(seconds: float) -> datetime.datetime:
-    """Return seconds since the epoch as a time in UTC; what no calendar has, as its first or its last moment.
+    """Return seconds since the epoch as a time in UTC, limited to the calendar's first and last moment.
 
-    Hosts, brokers and clients say such numbers, and may say any.
+    The numbers come from hosts, brokers and clients, and may be anything.
     """
     try:
         return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

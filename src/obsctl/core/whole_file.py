@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file, or create it; who breaks it off or has no room leaves the old one, and nothing beside it.
+    """Replace or create a file atomically; after an interruption or on a full disk the old file stays.
 
     Args:
         path: in an existing folder.

@@ -1,4 +1,4 @@
-"""One drill from start to end: healthy, traffic, break, restore, healthy again, counted."""
+"""Runs a drill: check the fleet's health, send traffic, break, restore, wait for health again, count rows."""
 
 from __future__ import annotations
 

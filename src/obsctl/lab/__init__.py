@@ -1,1 +1,1 @@
-"""The embedded fleet: real systemd hosts on this machine, and what stands in for the outside world."""
+"""The embedded fleet: real systemd hosts on this machine, and stand-ins for external services."""

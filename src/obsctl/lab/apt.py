@@ -1,7 +1,6 @@
-"""The machine's own package sources, as the guests shall use them.
+"""The machine's own package sources, for the guests.
 
-Nothing here names an archive: what ``/etc/apt`` says about a release is taken over, with its keys, its proxy
-and its checks, and only what concerns that release.
+No archive is named here: the parts of ``/etc/apt`` that concern a release are copied, with its keys, proxy and checks.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from obsctl.core.errors import ConfigError
 
-#: The one release without updates and security archives beside it.
+#: The release that has no updates and security archives.
 UNSTABLE = "sid"
 #: Settings of the connection and of its checks. Index targets, hooks and cache settings are the machine's own
 #: affair and would run programs that a guest does not have.
@@ -44,8 +43,8 @@ class AptSources:
 def of_machine(codename: str, etc: Path = Path("/etc")) -> AptSources:
     """Return the machine's sources for a Debian release.
 
-    A Debian machine of another release keeps all releases in the same archives, so its own entries are taken
-    with the code name exchanged.
+    For a Debian machine of another release the archives also have this one, so its own entries are used with the code
+    name replaced.
 
     Raises:
         ConfigError: the machine has no source that can hold the release.
@@ -70,7 +69,7 @@ def of_machine(codename: str, etc: Path = Path("/etc")) -> AptSources:
 
 
 def give(root: Path, sources: AptSources, etc: Path = Path("/etc")) -> None:
-    """Put the keys and the archive passwords of the machine into a root; what it has already stays."""
+    """Copy the machine's keys and archive passwords into a root; existing files stay."""
     wanted = [*sources.keyrings, *(etc / "apt/trusted.gpg.d").glob("*"), *(etc / "apt/auth.conf.d").glob("*")]
     wanted += [path for path in (etc / "apt/trusted.gpg", etc / "apt/auth.conf") if path.is_file()]
     for path in wanted:

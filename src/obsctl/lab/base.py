@@ -1,8 +1,8 @@
-"""The root below every guest's disk: built once, read only ever after.
+"""The root below every guest's disk: built once, and read-only afterwards.
 
-A naked system with what a first ``ssh`` and Ansible need. The packages that the roles install are *not*
-installed, but lie in apt's own cache beside the package lists, so that installing them fetches nothing: five
-guests, one download. A twin of another system is made from such a root, by :mod:`obsctl.lab.eltwin`.
+A minimal system with what a first ``ssh`` and Ansible need. The packages that the roles install are *not* installed,
+but lie in apt's own cache beside the package lists, so that installing them fetches nothing: five guests, one
+download. A twin of another system is made from such a root, by :mod:`obsctl.lab.eltwin`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from obsctl.lab.bootstrap import Note, bootstrap
 from obsctl.lab.mounts import detach
 from obsctl.lab.programs import run
 
-#: Raise it when the steps below change, so that bases built by older code are not used.
+#: Increase it when the steps below change, so that bases built by older code are not used.
 _REVISION = 3
 
 
@@ -85,7 +85,7 @@ RECIPES = {
     ),
 }  # fmt: skip
 
-#: Units that cannot work in a guest and only delay its start, and timers that would fetch in mid-test.
+#: Units that cannot work in a guest and only delay its start, and timers that would download during a test.
 _MASKED = (
     "systemd-networkd-wait-online.service",
     "getty.target",
@@ -98,7 +98,7 @@ _MASKED = (
 
 
 def cache_dir() -> Path:
-    """Where bases are kept: the only place that survives ``down``."""
+    """The directory of bases: the only one that ``down`` does not remove."""
     return cache_root() / "lab"
 
 
@@ -218,7 +218,7 @@ def _bootstrap(recipe: Recipe, sources: apt.AptSources, root: Path, note: Note) 
 def _make_bootable(root: Path, ssh_unit: str) -> None:
     run(["systemctl", f"--root={root}", "enable", "--quiet", "systemd-networkd.service", ssh_unit])
     run(["systemctl", f"--root={root}", "mask", "--quiet", *_MASKED])
-    # Identity belongs to a guest, not to what all of them share.
+    # Identities belong to each guest, not to the shared base.
     for path in [*(root / "etc/ssh").glob("ssh_host_*"), root / "var/lib/dbus/machine-id", root / "etc/resolv.conf"]:
         path.unlink(missing_ok=True)
     (root / "etc/machine-id").write_text("")

@@ -44,8 +44,8 @@ def bootstrap(
         *options,
         codename, str(root), *files,
     ]  # fmt: skip
-    # A session of its own: an interruption of this command is handled here, in one place, and an orphan can be
-    # found and ended with all that it started.
+    # In its own session: so interruptions are handled here only, and an orphan can be found and ended with all its
+    # children.
     builder = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,

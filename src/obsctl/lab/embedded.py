@@ -1,7 +1,7 @@
-"""The lab as a whole: up, down, and what a drill does to its hosts.
+"""The lab as a whole: up, down, and the faults that drills cause on its hosts.
 
-Every step may be interrupted. ``up`` begins with a record of what it is about to do and repeats each step
-without harm, so that ``up`` goes on and ``down`` cleans up from wherever an earlier command was stopped.
+Every step may be interrupted. ``up`` first records what it will do, and each step can be repeated, so ``up`` continues
+and ``down`` cleans up from wherever an earlier command was stopped.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Lab:
         with self._exclusive(create=True):
             self._leave_another(checkout)
             found = lab_record.read(self.spec.state_dir)
-            # A lab that is there keeps the bases that it stands on, whatever would be built today.
+            # An existing lab keeps its bases, whatever would be built today.
             record = found or self._new_record(checkout)
             began = time.monotonic()
             if record.ip_forward is None:
@@ -331,7 +331,7 @@ class Lab:
         standin_process.stop(self.spec)
         guests = list(self._guests.values())
         with ThreadPoolExecutor(len(guests)) as pool:
-            # The disks go away: a clean stop of databases would only cost time.
+            # The disks are removed: a clean stop of databases would only take time.
             list(pool.map(Guest.end, guests))
         for guest in guests:
             guest.remove_traces()
@@ -352,7 +352,7 @@ class Lab:
 
     @contextlib.contextmanager
     def _exclusive(self, *, create: bool = False) -> Iterator[None]:
-        """Hold the lab against every other change of it; waits for one that is on its way.
+        """Lock the lab against other changes; waits for one that is in progress.
 
         The lock is on the state directory itself, so it leaves no file behind.
         """

@@ -1,4 +1,4 @@
-"""The lab's own failure, apart from usage, privilege and missing tools, which are the contract's."""
+"""The lab's own error, besides the common errors for usage, privileges and missing tools."""
 
 from __future__ import annotations
 

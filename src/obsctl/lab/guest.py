@@ -1,4 +1,4 @@
-"""One guest: its disk, what makes the common root this host, its start and its death."""
+"""One guest: its disk, its individual configuration, its start and its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CAPABILITIES = "CAP_NET_ADMIN,CAP_SYS_NICE,CAP_IPC_LOCK,CAP_SYS_RESOURCE"
 
 
 class Guest:
-    """A host of the lab, running or not. Holds no state: what is so is asked of the machine each time."""
+    """A host of the lab, running or not. Has no state of its own: the machine is examined each time."""
 
     def __init__(self, spec: LabSpec, host: HostSpec) -> None:
         self.spec = spec
@@ -32,7 +32,7 @@ class Guest:
         self.machine = spec.machine(host)
 
     def prepare(self, base: Path, resolv_conf: str) -> None:
-        """Mount the disk over the base and, the first time, write what makes it this host.
+        """Mount the disk over the base and, the first time, write the host's individual configuration.
 
         Raises:
             LabError: the disk cannot be mounted.
@@ -84,8 +84,8 @@ class Guest:
     def crash(self) -> bool:
         """End the guest as a crash does: at once, and without closing its connections.
 
-        The cable goes first. The kernel closes a killed program's connections in good order, so peers would notice
-        at once what they have to find out by time-outs when a machine crashes.
+        The cable goes first. The kernel closes a killed program's connections in good order, so peers would notice at
+        once what, after a machine's crash, they can only find out by timeouts.
 
         What the guest had not written to disk is *not* lost: the page cache is this machine's.
 
@@ -127,7 +127,7 @@ class Guest:
         return True
 
     def remove_traces(self) -> None:
-        """Take away what the guest has on the machine apart from its directory: mounts and cgroups.
+        """Remove what the guest has on the machine apart from its directory: mounts and cgroups.
 
         Raises:
             LabError: something cannot be taken away.

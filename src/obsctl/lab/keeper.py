@@ -20,7 +20,7 @@ _REBOOT = 133
 
 
 def main(argv: list[str]) -> int:
-    """Run the guest until it ends by anything but a reboot, or until SIGTERM says that it shall not come back."""
+    """Run the guest until it ends by anything but a reboot, or until SIGTERM forbids a further start."""
     split = argv.index("--")
     directory, cgroups, command = Path(argv[0]), argv[1:split], argv[split + 1 :]
     for cgroup in cgroups:

@@ -1,4 +1,4 @@
-"""Mounts of the lab: found in the kernel's own table, taken away from the inside out."""
+"""Mounts of the lab: found in the kernel's table, and unmounted from the innermost to the outermost."""
 
 from __future__ import annotations
 

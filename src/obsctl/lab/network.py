@@ -1,4 +1,4 @@
-"""The lab's cables: a bridge, a way out for packages, and the one kernel setting that this needs."""
+"""The lab's network: a bridge, a connection to the outside for packages, and the kernel setting that this needs."""
 
 from __future__ import annotations
 

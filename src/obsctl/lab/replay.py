@@ -1,8 +1,8 @@
 """Lines of a real log, written to a host at a given pace, each of them whole.
 
-A small program on the host does the writing. It takes blocks of whole lines, appends a block only when it has
-all of it, and acknowledges it. So no interruption on this side leaves half a line behind, and how many lines
-were written is known, not guessed.
+A small program on the host does the writing. It receives blocks of whole lines, appends a block only when it is
+complete, and acknowledges it. So no interruption on this side leaves a partial line, and the number of written lines
+is known exactly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TARGET = "/var/log/obs-replay/access.log"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK_BYTES = 64 * 1024
-#: Between two blocks of a paced replay: short enough to look steady, long enough to cost nothing.
+#: Time between two blocks of a paced replay: short enough to look steady, long enough to cost little.
 _TICK_S = 0.02
 _PROGRESS_S = 5.0
 #: The signals that end a command.
@@ -78,7 +78,8 @@ def replay(path: Path, command: list[str], rate: float | None, note: Callable[[s
 
     def stop(number: int, _frame: FrameType | None) -> None:
         stopping.append(number)
-        # Once is polite; who asks again does not want to wait for a dead host.
+        # The first signal ends the replay cleanly; a second one means that the person does not want to wait for a dead
+        # host.
         signal.signal(number, before[number])
 
     handlers = {number: signal.getsignal(number) for number in _ENDING}

@@ -124,7 +124,7 @@ _REFUSALS: dict[str, dict[str, Reply]] = {
         "list": Reply([]),
     },
 }
-#: What anything in between may do, whatever the channel.
+#: Behaviours of anything between client and vendor, for all channels.
 _IN_BETWEEN = {
     "429": Reply("rate_limited", 429, _TOO_MANY),
     "500": Reply("", 500),
@@ -345,7 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._act("webhook", None, "/hook", token=self.received.judge("webhook_token", given), body=self._body())
 
     def _act(self, channel: str, fault: Reply | None, path: str, **what: Any) -> None:
-        """Keep what arrived and do what the channel is set to; else what the vendor would do."""
+        """Record the request, and act as the channel's behaviour says, by default like the vendor."""
         behaviour = self.received.behaviours[channel]
         entry = self.received.add(
             channel, path=path, behaviour=behaviour, content_type=self.headers.get("Content-Type", ""), **what
@@ -429,7 +429,7 @@ class HttpServer(ThreadingHTTPServer):
         super().__init__((address, port), type("Handler", (_Handler,), {"received": received}))
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:
-        """Say nothing of clients that left: with ``slow`` and ``reset`` that is the purpose."""
+        """Do not log clients that disconnected: with ``slow`` and ``reset`` that is the purpose."""
 
 
 def _mail_server(received: Received, address: str, port: int) -> Any:

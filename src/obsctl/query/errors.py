@@ -11,7 +11,7 @@ _AROUND = 60
 
 
 class QueryError(ConfigError):
-    """A filter that cannot be read.
+    """A filter is invalid.
 
     Attributes:
         problem: what is wrong, as one sentence without its place.

@@ -1,4 +1,4 @@
-"""What a filter depends on: the fields that it looks at, and the present moment."""
+"""What a filter depends on: the fields in it, and the present time."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def literal(pattern: Pattern) -> str | None:
 
 
 class Segment:
-    """A piece between two ``*``: all that fits it has one length, so a search for it never has to try again.
+    """A piece between two ``*``: all its matches have the same length, so a search for it needs no backtracking.
 
     Attributes:
         length: in characters.
@@ -74,8 +74,8 @@ def segments(pattern: Pattern) -> Iterator[Pattern]:
 def matcher(pattern: Pattern) -> Callable[[str], bool]:
     """Return whether a whole text fits the pattern, as a function.
 
-    Each piece is taken where it fits first, which is right because what follows a ``*`` may begin anywhere behind it.
-    A regular expression would try all places of all pieces.
+    Each piece is matched at its first possible place, which is right because the text after a ``*`` may begin
+    anywhere. A regular expression would try all combinations of places.
     """
     first, *others = (Segment(piece) for piece in segments(pattern))
     if not others:

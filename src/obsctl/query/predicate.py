@@ -1,4 +1,4 @@
-"""The first translation: a function that says whether a line fits a filter.
+"""The first translation: a function that says whether a line matches a filter.
 
 The tree becomes one expression of Python, which is compiled once. Its text consists of the names of fields and of
 constants (``c0``, ``c1``, …); what a person wrote is a constant's value and never part of the text.

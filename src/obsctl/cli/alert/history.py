@@ -150,7 +150,7 @@ def why(
         past = Past(*places.history, now - KEPT_S)
         records = list(filter(Relevant({name}).takes, past))
         if incidents := incidents_of(records, name):
-            # The thread of a group: what happened to the alerts that its messages name is read as well.
+            # For the thread of a group, also read what happened to the alerts that its messages name.
             past = Past(*places.history, now - KEPT_S)
             records = list(filter(Relevant(incidents).takes, past))
         try:
@@ -230,7 +230,7 @@ def register(alert: typer.Typer) -> None:
 
 
 def _note_unknown(ctx: typer.Context, fleet: Fleet, rule: str | None) -> None:
-    """Say of a rule that it is none of the inventory's; what is recorded may be of one that it once had."""
+    """Note that a rule is not in the inventory; the history may have records of a former rule."""
     from obsctl.core.nearest import did_you_mean
 
     if rule is not None and rule not in fleet.rule_names:
@@ -239,10 +239,10 @@ def _note_unknown(ctx: typer.Context, fleet: Fleet, rule: str | None) -> None:
 
 
 def _line(output: Output) -> Callable[[AnyRecord], str]:
-    """Return what makes a line of a record.
+    """Return the function that formats a record as a line.
 
     Raises:
-        UsageError: the format needs an end.
+        UsageError: the format needs a complete report.
     """
     import json
 

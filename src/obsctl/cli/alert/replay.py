@@ -45,10 +45,10 @@ class LogFormat(enum.StrEnum):
 
 
 def topic_range(text: str) -> Wanted:
-    """Return an option's range of a topic: ``TOPIC``, ``TOPIC:FROM-TO``, ``TOPIC:PARTITION`` or with both.
+    """Parse an option's range of a topic: ``TOPIC``, ``TOPIC:FROM-TO``, ``TOPIC:PARTITION`` or with both.
 
     Raises:
-        BadParameter: it is none of them, or ends before it begins.
+        BadParameter: it has another form, or ends before it begins.
     """
     from obsctl.alerter.replay.topic_plan import Wanted
 
@@ -174,15 +174,15 @@ def register(rules: typer.Typer) -> None:
 
 @dataclass
 class _Found:
-    """What a replay found, and of which lines.
+    """The result of a replay, and which lines were read.
 
     Attributes:
         replayed: what the rules would have sent.
         lines: that were read.
         unreadable: logs or partitions with lines that are left out.
-        ahead: lines that were left out before the rules saw them, because they are of the future.
+        ahead: lines that were left out before the rules saw them, because their time is in the future.
         read: what was read from Kafka.
-        gone: what is missing there.
+        gone: what is missing in Kafka.
     """
 
     replayed: Replayed
@@ -196,7 +196,7 @@ class _Found:
 def _check_source(
     logs: list[Path] | None, since: datetime | None, until: datetime | None, ranges: list[Wanted] | None
 ) -> None:
-    """Refuse a command line that names no lines to read, or several kinds of them.
+    """Refuse a command line that has no source of lines, or several kinds of sources.
 
     Raises:
         UsageError: it does.
@@ -216,7 +216,7 @@ def _check_source(
 
 
 def _rules(ctx: typer.Context, file: Path | None, fleet: Fleet | None) -> tuple[list[Rule], list[str]]:
-    """Return the rules that lines can be replayed to, and the names of the others.
+    """Return the rules that can be replayed, and the names of the others.
 
     Raises:
         ConfigError: they cannot be read, or there are none.
@@ -278,7 +278,7 @@ def _plan(
             try:
                 return plan_ranges(brokers, ranges)
             except TopicMissingError as error:
-                # The person names the topics here, so the inventory's playbook would create none of them.
+                # The person named these topics, so the inventory's playbook would not create them.
                 known = [topic.name for topic in fleet.kafka.topics]
                 typed = [one.topic for one in ranges if one.topic not in known]
                 hint = did_you_mean(typed, known, "obsctl kafka topics lists the topics")
@@ -313,7 +313,7 @@ def _from_topics(ctx: typer.Context, fleet: Fleet, chosen: Sequence[Rule], plan:
 
 
 def _topics(fleet: Fleet, chosen: Sequence[Rule]) -> list[str]:
-    """Return the topics with the lines that some rules look at.
+    """Return the topics with the lines for some rules.
 
     Raises:
         ConfigError: the inventory does not name them.
@@ -348,7 +348,7 @@ def _gone(stretch: Stretch) -> str:
 
 
 def _note_not_counted(ctx: typer.Context, totals: dict[str, Any]) -> None:
-    """Say which lines did not count, as they would not have counted in an alerter."""
+    """Note which lines did not count, as they would not have counted in an alerter."""
     if totals["late"]:
         note(ctx, f"{totals['late']:,} lines stand more than 5 minutes after later ones and do not count (late)")
     if totals["ahead"]:

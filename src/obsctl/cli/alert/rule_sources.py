@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from obsctl.alerter.rules_file import Entry
     from obsctl.fleet.model import Fleet
 
-#: What help says of such a file.
+#: The help text for such a file.
 A_FILE_OF_RULES = (
     "YAML: a list of rules, or a file that has one under consumer_alert_rules or rules, such as group_vars and "
     "alerter.yml; - for standard input"

@@ -27,18 +27,18 @@ _LONGEST_DEADLINE_S = 3600.0
 def run_rule_tests(
     ctx: typer.Context, names: Sequence[str], *, deadline_s: float, dry_run: bool, say: Callable[[str], None]
 ) -> ExitCode:
-    """Test some rules of the inventory and print how far each came.
+    """Test some rules of the inventory and print how far each got.
 
     Args:
         ctx: of the command.
         names: of the rules; none for all of them.
-        deadline_s: what each rule has.
+        deadline_s: time limit for each rule, seconds.
         dry_run: only print the requests.
         say: shows progress to a person.
 
     Raises:
-        UsageError: no rule has such a name, one that was named cannot be tested, or the deadline is too long.
-        ConfigError: the inventory has no VIP, no rule, or no secret of tests.
+        UsageError: there is no rule with such a name, a named rule cannot be tested, or the deadline is too long.
+        ConfigError: the inventory has no VIP, no rule, or no secret for tests.
     """
     from obsctl.checks.headline import headline
     from obsctl.checks.wire.collect import run_tests

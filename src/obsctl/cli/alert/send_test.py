@@ -114,7 +114,7 @@ def send_test(
     if unknown := [name for name in channel or () if name not in names]:
         hint = did_you_mean(unknown, names, f"there are: {', '.join(names)}")
         raise UsageError(f"there is no channel {', '.join(unknown)}", hint=hint)
-    # Each robot of a pool is tried: one that was removed would be found on a busy day only.
+    # Each robot of a pool is tried: otherwise a removed one would only be noticed on a busy day.
     chosen = [robot for spec in specs if not channel or spec.name in channel for robot in spec.each_robot()]
     start = Start()
     message = channel_test(
@@ -149,7 +149,7 @@ def register(alert: typer.Typer) -> None:
 
 
 def _templates(fleet: Fleet) -> Templates:
-    """Return the templates of messages as the inventory chooses them."""
+    """Return the message templates that the inventory chooses."""
     from obsctl.alerter.messages.templates import Language, Templates
     from obsctl.core.config_file import InvalidValueError
     from obsctl.core.settings import zone_of

@@ -169,7 +169,7 @@ def remove(
 
 
 def _reader(fleet: Fleet) -> ReadFilter:
-    """Return what reads a filter over the alerts of the inventory's rules.
+    """Return the function that parses a filter over the alerts of the inventory's rules.
 
     Raises:
         ConfigError: the rules cannot be read.
@@ -182,10 +182,10 @@ def _reader(fleet: Fleet) -> ReadFilter:
 
 
 def _check(read: ReadFilter, text: str) -> None:
-    """Refuse a text that is no filter, with its place.
+    """Refuse an invalid filter, showing the place of the error.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is invalid.
     """
     try:
         read(text)
@@ -194,11 +194,11 @@ def _check(read: ReadFilter, text: str) -> None:
 
 
 def _would_hold_back(state: Place, fits: Filter) -> Mapping[str, Any]:
-    """Return the alerts that are on and that the filter takes; None where no alerter has written which are on.
+    """Return the firing alerts that the filter matches; None if no alerter has written its state.
 
     Raises:
         ConfigError: another release wrote them.
-        TopicMissingError: there is no topic of the state.
+        TopicMissingError: the state's topic does not exist.
         NotAnsweredError: no broker answers.
     """
     from obsctl.alerter.history.sentences import subject
@@ -225,7 +225,7 @@ def _would_hold_back(state: Place, fits: Filter) -> Mapping[str, Any]:
 
 
 def _known(data: Mapping[str, Any]) -> str:
-    """Return what is known of the alerts that a silence would hold back."""
+    """Return a note about the alerts that a silence would hold back."""
     if data["would_hold_back"] is None:
         return "which alerts fire is not known: no alerter has written its state yet (obsctl health)"
     return f"it would hold back {len(data['would_hold_back'])} of the {data['firing']} alerts that fire now"

@@ -1,4 +1,4 @@
-"""The tables in which people see what was found out about rules."""
+"""The tables, for people, of the commands about rules."""
 
 from __future__ import annotations
 

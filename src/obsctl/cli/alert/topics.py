@@ -1,5 +1,4 @@
-"""What the commands that read the alerters' topics share: the brokers' addresses, and the hints for when they do not
-answer."""
+"""Shared by the commands that read the alerters' topics: the brokers' addresses, and hints if they do not answer."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Where a topic is.
+    """A topic and its cluster.
 
     Attributes:
         bootstrap: brokers as ``HOST:PORT``.
@@ -45,7 +44,7 @@ class Topics(NamedTuple):
 
 
 def topics(ctx: typer.Context) -> Topics:
-    """Return where the inventory has the topics.
+    """Return the topics of the inventory.
 
     Raises:
         ConfigError: it has no brokers, or is a fleet.json of a release that had no such topics.
@@ -82,7 +81,7 @@ def brokers_of(fleet: Fleet) -> Brokers:
 
 @contextmanager
 def asking(fleet: Fleet) -> Iterator[None]:
-    """Name the next step where Kafka does not answer or has no such topic."""
+    """Add a hint to errors if Kafka does not answer or has no such topic."""
     from obsctl.kafka.topic_log import NotAllowedError, NotAnsweredError, TopicMissingError
 
     try:

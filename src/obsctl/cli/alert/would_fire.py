@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from obsctl.fleet.model import Fleet
 
 _DAY = timedelta(days=1)
-#: Seconds that connecting and the lines read last may take beyond the reading itself, and those that the history may
-#: take.
+#: Additional time limit for connecting and the last statement, and time limit for the history, seconds.
 _MARGIN_S = 30.0
 _HISTORY_S = 20.0
 
@@ -119,7 +118,8 @@ def _rule(fleet: Fleet, name: str, threshold: float | None, window_s: int | None
 
     Raises:
         ConfigError: the inventory's rules cannot be read, or there are none.
-        UsageError: there is no such rule, it cannot be so, or stored lines cannot say whether it would have fired.
+        UsageError: there is no such rule, the options are not possible for it, or stored lines cannot show whether it
+            would have fired.
     """
     from obsctl.alerter.replay.would_fire import altered, why_not
     from obsctl.cli.alert.rule_sources import some_inventory_rules
@@ -162,7 +162,7 @@ def _outcome(ctx: typer.Context, fleet: Fleet, asked: Question) -> Outcome:
 
 
 def _history(ctx: typer.Context, fleet: Fleet, outcome: Outcome) -> Starts | None:
-    """Return when alerts of the rule really started; None where that cannot be had, which is said."""
+    """Return when alerts of the rule really started; None, with a note to the person, if that is not available."""
     from obsctl.alerter.history.starts import EARLIER_S, starts
     from obsctl.alerter.history.topic import Past
     from obsctl.cli.alert.topics import asking, topics

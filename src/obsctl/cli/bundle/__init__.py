@@ -1,1 +1,1 @@
-"""``obsctl bundle``: the command, what it asks a host, and the archive that it writes."""
+"""``obsctl bundle``: the command, the parts that it collects from a host, and the archive."""

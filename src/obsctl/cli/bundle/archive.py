@@ -15,7 +15,8 @@ from pathlib import Path
 from obsctl.cli import destination
 from obsctl.core.errors import ConfigError, UsageError
 
-#: Bytes of one text, of one snapshot, and of all together before compression: what can be attached to a ticket.
+#: Largest text, largest snapshot, and limit of everything before compression, bytes: so it can be attached to a
+#: ticket.
 LONGEST_TEXT = 256 * 1024
 LONGEST_DOCUMENT = 8 * 1024 * 1024
 LONGEST_ARCHIVE = 64 * 1024 * 1024
@@ -23,11 +24,11 @@ LONGEST_ARCHIVE = 64 * 1024 * 1024
 
 @dataclass
 class Contents:
-    """What a bundle will hold, and what could not be had. Several threads may add.
+    """The content of a bundle, and what is missing. Safe to use from several threads.
 
     Attributes:
         files: name in the archive to its bytes.
-        cut: names of texts of which only the end is there.
+        cut: names of texts of which only the end is included.
         missing: name to the reason.
     """
 
@@ -37,18 +38,19 @@ class Contents:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def text(self, name: str, text: str) -> None:
-        """Add a text without secrets; of a long one the end, where a journal has its latest lines."""
+        """Add a text without secrets; for a long one only the end, where a journal has its latest lines."""
         from obsctl.core.redaction import scrub
 
         clean = scrub(text).encode("utf-8", "replace")
         if len(clean) > LONGEST_TEXT:
-            # From the beginning of a line on, so that no half of a setting loses what stands before its value.
+            # Starting at the beginning of a line, so that no value is included without its setting's name, by which
+            # secrets are recognised.
             clean = clean[-LONGEST_TEXT:].partition(b"\n")[2]
             self.cut.append(name)
         self._add(name, clean)
 
     def document(self, name: str, raw: bytes) -> None:
-        """Add a JSON document without secrets; none that is too long, for half of one is none."""
+        """Add a JSON document without secrets; one that is too long is left out, as half of it would be useless."""
         import json
 
         from obsctl.core.redaction import scrubbed
@@ -60,7 +62,7 @@ class Contents:
             self._add(name, clean)
 
     def miss(self, name: str, why: str) -> None:
-        """Note what is not there, and why."""
+        """Record what is missing, and why."""
         from obsctl.core.redaction import scrub
 
         with self._lock:
@@ -75,10 +77,10 @@ class Contents:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Refuse a place for the bundle before minutes are spent on it.
+    """Refuse an unusable file name for the bundle before minutes are spent on it.
 
     Raises:
-        UsageError: there is something already, or the name is not an archive's.
+        UsageError: the file exists, or its name is not an archive's.
         ConfigError: it cannot be written there.
     """
     if not path.name.endswith((".tar.gz", ".tgz")):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from obsctl.cli.bundle.archive import Contents
     from obsctl.fleet.model import Fleet, Host
 
-#: Seconds for one answer of a host, and for the whole collection.
+#: Time limits for an answer of a host, and for the whole collection, seconds.
 _ANSWER_S = 15.0
 _COLLECTION_S = 180.0
 _REFERENCE = re.compile(r"(?:vault|file|env):\S+").fullmatch
@@ -124,7 +124,7 @@ def _checks() -> list[Check[Any]]:
 
 
 def _collect(fleet: Fleet, contents: Contents) -> None:
-    """Run the checks and ask the hosts, all at once; what is not there in time is missing."""
+    """Run the checks and ask the hosts, all at the same time; late answers are missing."""
     import msgspec
 
     contents.document("fleet.json", msgspec.json.encode(msgspec.structs.replace(fleet, alert_channels=())))
@@ -144,13 +144,13 @@ def _collect(fleet: Fleet, contents: Contents) -> None:
 
 
 def _begun(name: str, job: Callable[[], None], contents: Contents) -> threading.Thread:
-    """Return the running thread of a job; it does not keep the program from ending at Ctrl-C."""
+    """Start a thread for a job; it does not keep the program from ending at Ctrl-C."""
 
     def carry_out() -> None:
         try:
             job()
         except Exception as error:
-            # A sick fleet is what a bundle is for: one part less, with the reason.
+            # A bundle is made for unhealthy fleets: a failed part is left out, with the reason.
             contents.miss(name, f"{type(error).__name__}: {error}")
 
     thread = threading.Thread(target=carry_out, name=f"bundle {name}", daemon=True)
@@ -193,7 +193,7 @@ def _host(fleet: Fleet, host: Host, contents: Contents) -> None:
 
 
 def _learn_secrets(fleet: Fleet, contents: Contents) -> None:
-    """Read each secret that the fleet document refers to, so that it is masked wherever it stands."""
+    """Read each secret that the fleet document refers to, so that it is masked everywhere."""
     import msgspec
 
     from obsctl.core.secrets import resolve

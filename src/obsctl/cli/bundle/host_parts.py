@@ -1,4 +1,4 @@
-"""What ``obsctl bundle`` asks a host for: commands that change nothing, chosen by the host's groups."""
+"""The commands that ``obsctl bundle`` runs on a host: they change nothing, and depend on the host's groups."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import shlex
 from obsctl.checks.health.collect import units_of
 from obsctl.fleet.model import Fleet, Host
 
-#: Lines of each unit's journal.
+#: Number of lines from each unit's journal.
 JOURNAL_LINES = 500
-#: Bytes of one answer, cut on the host: a log of gigabytes must not come over ssh. What is kept is the end.
+#: Largest answer, bytes; the host sends only the end, so that a log of gigabytes does not come over ssh.
 _MOST_BYTES = 1_000_000
 
 _STATUS = "obsctl-bundle-status "
 
-#: Of several commands, where one that a host has not is no fault.
+#: Suffix for commands that a host may not have, which is not a fault.
 _BASE = {
     "system.txt": "cat /etc/os-release; uname -a; uptime; timedatectl; free -m; df -hT; ip -br addr; ss -lntp; true",
     "versions.txt": "python3 --version; java -version; nginx -v; keepalived --version | head -1; mysql --version;"
@@ -38,7 +38,7 @@ _BY_GROUP = {
 
 
 def parts_of(fleet: Fleet, host: Host) -> dict[str, str]:
-    """Return what a host is asked for: name of the file in the bundle to the shell command that prints it."""
+    """Return the parts for a host: name of the file in the bundle to the shell command that prints it."""
     units = units_of(fleet, host)
     parts = dict(_BASE)
     for group, more in _BY_GROUP.items():
@@ -54,17 +54,17 @@ def parts_of(fleet: Fleet, host: Host) -> dict[str, str]:
 
 
 def as_root(command: str) -> str:
-    """Return the command line that runs a shell command as root and prints the end of what it says, and its status."""
+    """Return the command line that runs a shell command as root and prints the end of its output, and its status."""
     shell = f"sh -c {shlex.quote(f'({command}) 2>&1; status=$?; echo; echo {_STATUS}$status')}"
     return f'if [ "$(id -u)" = 0 ]; then {shell}; else sudo -n {shell}; fi 2>&1 | tail -c {_MOST_BYTES}'
 
 
 def read(output: str) -> tuple[str, str]:
-    """Return what the command of :func:`as_root` said, and what is wrong with it; an empty text for nothing."""
+    """Return the output of a command of :func:`as_root`, and its error; an empty text for none."""
     text, mark, status = output.rstrip("\n").rpartition(f"\n{_STATUS}")
     if not mark:
         return output, "it did not run: is sudo allowed without a password?"
     if len(output.encode()) >= _MOST_BYTES:
-        # What is left of a line that was cut may be the second half of a secret, without what names it.
+        # The rest of a cut line may be half of a secret without the name by which it is recognised.
         text = text.partition("\n")[2]
     return text, "" if status == "0" else f"exit status {status}"
