@@ -1,4 +1,4 @@
-//! Rows of a batch, as `store/mysql/rows.py` encodes them, in the order of their keys, and their roll-ups.
+//! Rows of a batch, sorted by their keys and encoded as by `store/mysql/rows.py`, and their roll-ups.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -14,9 +14,9 @@ use crate::route;
 pub const BOUNDS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 const BUCKETS: usize = BOUNDS_MS.len() + 1;
 const BYTES_COUNTED: u64 = 1 << 44;
-/// Lines whose identities are made together.
+/// How many identities are computed together.
 const GROUP: usize = 64;
-/// What stands behind the identity in a row, and the identity itself.
+/// What follows the identity in a row, and the identity itself.
 const ROW_END: &[u8] = b"\"]\n";
 const ID_TEXT: usize = 24;
 
@@ -24,16 +24,16 @@ const ID_TEXT: usize = 24;
 struct Entry {
     ms: u64,
     id: Id,
-    /// Its place in the batch: of two equal identities the first one counts.
+    /// Its index in the batch: of two equal identities the first one counts.
     record: u32,
     source: u64,
     begin: usize,
     end: usize,
-    /// None for a row that Python made, which Python counts as well.
+    /// None for a row made by Python, which also counts it in the roll-ups.
     counted: Option<Counted>,
 }
 
-/// What the roll-ups need of a row.
+/// The values of a row for the roll-ups.
 #[derive(Clone, Copy)]
 struct Counted {
     host: u32,
@@ -53,7 +53,7 @@ pub struct Totals {
 /// A roll-up's key.
 #[derive(PartialEq, Eq, Hash, Clone, Copy)]
 pub struct Key {
-    /// Since 1970.
+    /// Minutes since 1970.
     pub minute: u64,
     pub source: u64,
     pub host: u32,
@@ -61,7 +61,7 @@ pub struct Key {
     pub status: u8,
 }
 
-/// Mixes the numbers of a key; none of them is a client's choice, so the standard library's protection is not needed.
+/// Hashes the numbers of a key; clients cannot choose them, so the standard library's protection is not needed.
 #[derive(Default)]
 pub struct Mixer(u64);
 
@@ -91,7 +91,7 @@ impl Hasher for Mixer {
 
 pub type Rollups = HashMap<Key, Totals, BuildHasherDefault<Mixer>>;
 
-/// The rows of a batch; it keeps its memory, because new pages cost a tenth of the time.
+/// The rows of a batch; it reuses its memory, because new pages take a tenth of the time.
 pub struct Batch {
     reads: Records,
     room: Room,
@@ -100,7 +100,7 @@ pub struct Batch {
     /// The entries that are kept, in the order of their keys.
     order: Vec<u32>,
     records: u32,
-    /// What the identities of the last entries are made of, and where each one ends.
+    /// The input of the last entries' identities, and where the input of each one ends.
     inputs: Vec<u8>,
     ends: Vec<usize>,
     ids: Vec<Id>,
@@ -132,7 +132,7 @@ impl Batch {
         self.reads.forget();
     }
 
-    /// Make rows of a run's records; return the places, within the run, of those that Python has to judge.
+    /// Make rows of a run's records; return the indexes, within the run, of those that Python must read.
     pub fn take<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>, first: u64, source: u64) -> Vec<usize> {
         let mut left = Vec::new();
         let mut room = std::mem::take(&mut self.room);
@@ -148,7 +148,7 @@ impl Batch {
         left
     }
 
-    /// Make a row of a record; None if it is not as nearly all are.
+    /// Make a row of a record; None if the record is unusual.
     fn row(&mut self, value: &[u8], offset: u64, source: u64, room: &mut Room) -> Option<()> {
         let record = self.reads.read(value, room)?;
         self.reads.identify(&record, &mut self.inputs);
@@ -197,7 +197,7 @@ impl Batch {
                 }
             }
         }
-        // What was cut, by which only Python makes rows; format and host.
+        // Empty `cut_fields`, since only Python makes rows of cut lines; format and host.
         let Stream { format, host, .. } = &self.reads.streams[stream];
         for part in [&b"\"\",\""[..], format, b"\",\"", host, b"\","] {
             out.extend_from_slice(part);
@@ -211,7 +211,7 @@ impl Batch {
         out.extend_from_slice(ROW_END);
     }
 
-    /// Make the identities of the last entries.
+    /// Compute the identities of the last entries.
     fn identify(&mut self) {
         let (inputs, ends) = (&self.inputs, &self.ends);
         let begins = std::iter::once(0).chain(ends.iter().copied());
@@ -226,20 +226,20 @@ impl Batch {
         self.ends.clear();
     }
 
-    /// Take a row that Python made of a record that was left to it.
+    /// Add a row that Python made of a record that was left to it.
     pub fn give(&mut self, record: u32, row: &[u8], ms: u64, id: Id, source: u64) {
         let begin = self.rows.len();
         self.rows.extend_from_slice(row);
         self.entries.push(Entry { ms, id, record, source, begin, end: self.rows.len(), counted: None });
     }
 
-    /// Keep the first row of each identity, and put all in the order of their keys.
+    /// Keep the first row of each identity, and sort the rows by their keys.
     pub fn sort(&mut self) {
         let numbered = self.entries.iter().zip(0u32..);
         let mut keys: Vec<_> = numbered.map(|(e, at)| (u128::from_be_bytes(e.id), e.record, at)).collect();
         keys.sort_unstable();
         keys.dedup_by_key(|key| key.0);
-        // This sort leaves the order of the identities among equal times.
+        // This sort is stable: rows with equal times stay sorted by identity.
         keys.sort_by_key(|key| self.entries[key.2 as usize].ms);
         self.order.extend(keys.iter().map(|key| key.2));
     }
@@ -249,12 +249,12 @@ impl Batch {
         self.order.iter().map(|&at| &self.entries[at as usize])
     }
 
-    /// Bytes of all rows together.
+    /// Size of all rows, bytes.
     pub fn size(&self) -> usize {
         self.sorted().map(|e| e.end - e.begin).sum()
     }
 
-    /// Put the rows into `out`, which has [`Batch::size`] bytes.
+    /// Write the rows to `out`, which has [`Batch::size`] bytes.
     pub fn copy_rows(&self, mut out: &mut [u8]) {
         for e in self.sorted() {
             let (to, rest) = std::mem::take(&mut out).split_at_mut(e.end - e.begin);
@@ -263,12 +263,12 @@ impl Batch {
         }
     }
 
-    /// The identities, one behind the other.
+    /// The concatenated identities.
     pub fn ids(&self) -> Vec<u8> {
         self.sorted().flat_map(|e| e.id).collect()
     }
 
-    /// The records of the rows that Python made and that were kept.
+    /// The record numbers of the remaining rows that Python made.
     pub fn given(&self) -> Vec<u32> {
         self.sorted().filter(|e| e.counted.is_none()).map(|e| e.record).collect()
     }
@@ -300,7 +300,7 @@ impl Batch {
         found
     }
 
-    /// The name that a roll-up's key means.
+    /// The names of a roll-up's key.
     pub fn host(&self, key: &Key) -> &[u8] {
         &self.reads.streams[key.host as usize].host
     }

@@ -3,10 +3,10 @@
 
 const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 const DAY: i64 = 86_400;
-/// 2100-01-01 in seconds since 1970: what a log can mean is before it.
+/// 2100-01-01 in seconds since 1970: plausible times are earlier.
 pub const END: u64 = 4_102_444_800;
 
-/// Reads and writes times; the last one of each is kept, since logs name each second many times.
+/// Reads and writes times; the last one of each is cached, since many lines have the same second.
 #[derive(Default)]
 pub struct Clock {
     read: [u8; 28],
@@ -15,7 +15,7 @@ pub struct Clock {
     written_second: u64,
 }
 
-/// Days since 1970 of a date (years of 400 begin in March, so that a leap day is the last one).
+/// Days since 1970 of a date (cycles of 400 years begin in March, so that the leap day is the last day).
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -90,7 +90,7 @@ impl Clock {
         Some(found)
     }
 
-    /// Write milliseconds since 1970 as the store wants them.
+    /// Write milliseconds since 1970 in the store's format.
     #[inline]
     pub fn write(&mut self, out: &mut Vec<u8>, ms: u64) {
         let second = ms / 1000;

@@ -1,4 +1,4 @@
-//! What the shipper puts into Kafka, as `lines/record.py` reads it; records of inputs with several logs are left to it.
+//! Reads the shipper's records as `lines/record.py` does; records of inputs with several logs are left to Python.
 #![forbid(unsafe_code)]
 
 use crate::json::{once, Cursor};
@@ -9,11 +9,11 @@ pub struct Envelope<'a> {
     pub offset: &'a [u8],
     pub format: &'a [u8],
     pub input: &'a [u8],
-    /// None: it had escapes, and is in the scratch space.
+    /// None if it has escapes; it is in the scratch buffer then.
     pub message: Option<&'a [u8]>,
 }
 
-/// All members that are needed, each once.
+/// All required members, each once.
 const WHOLE: u32 = 0xff;
 
 pub fn read<'a>(value: &'a [u8], scratch: &mut Vec<u8>) -> Option<Envelope<'a>> {

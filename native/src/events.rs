@@ -8,7 +8,7 @@ use crate::json::number;
 use crate::line::{BYTES, LENGTH, SECONDS, STATUS, TIME};
 use crate::record::{Records, Room, Settings};
 
-/// The Python types that an event is made of, and what stands for an absent number.
+/// The Python types of an event, and the value for an absent number.
 pub struct Kinds {
     pub line: Py<PyAny>,
     pub event: Py<PyAny>,
@@ -19,7 +19,7 @@ pub struct Events {
     reads: Records,
     room: Room,
     kinds: Kinds,
-    /// Format and host of each stream, as the line's type takes them.
+    /// Format and host of each stream, for the line's type.
     origins: Vec<Py<PyDict>>,
     inputs: Vec<u8>,
     ids: Vec<Id>,
@@ -60,11 +60,11 @@ impl Events {
         Ok(events)
     }
 
-    /// Make the line of a record, with its time (seconds since 1970), and keep what its identity is made of.
+    /// Make the line of a record, with its time (seconds since 1970), and store its identity's input.
     fn line<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Option<(f64, Bound<'py, PyAny>)>> {
         let Some(record) = self.reads.read(value, &mut self.room) else { return Ok(None) };
         let line = &record.line;
-        // Escapes of JSON, which a row keeps.
+        // Values may contain JSON escapes, which rows keep.
         if line.cells.iter().any(|cell| cell.contains(&b'\\')) {
             return Ok(None);
         }

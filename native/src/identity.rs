@@ -5,7 +5,7 @@ use blake2b_simd::{many, Params};
 
 pub type Id = [u8; 16];
 
-/// Put the identities of several inputs into `out`: four at a time take half the time of four one by one.
+/// Write the identities of several inputs to `out`: four at once take half the time of four one by one.
 pub fn of_all<'a>(inputs: impl Iterator<Item = &'a [u8]>, out: &mut Vec<Id>) {
     let mut params = Params::new();
     params.hash_length(16);
@@ -19,7 +19,7 @@ pub fn of_all<'a>(inputs: impl Iterator<Item = &'a [u8]>, out: &mut Vec<Id>) {
     }));
 }
 
-/// What stands before offset and line: host and input, each with its length.
+/// The part before offset and line: host and input, each with its length.
 pub fn origin(host: &[u8], input: &[u8]) -> Vec<u8> {
     let mut origin = b"line\0".to_vec();
     for part in [host, input] {

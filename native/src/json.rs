@@ -1,14 +1,14 @@
-//! A strict reader of JSON: what it takes, msgspec takes as well and reads the same. None: Python has to judge.
+//! A strict JSON reader: what it accepts, msgspec accepts as well, with the same result. None: left to Python.
 #![forbid(unsafe_code)]
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
-/// Brackets within brackets of a value that is not read.
+/// Deepest nesting of a skipped value.
 const DEPTH: u32 = 16;
-/// A whole number of so many digits fits 63 bits.
+/// A whole number with this many digits fits 63 bits.
 const DIGITS: usize = 18;
 
-/// Mark, among eight bytes, those that do not stand for themselves within a string. Only the first mark is exact.
+/// Mark, among eight bytes, those that have a special meaning in a string. Only the first mark is exact.
 #[inline]
 fn special(chunk: &[u8]) -> u64 {
     let mut bytes = [0; 8];
@@ -19,7 +19,7 @@ fn special(chunk: &[u8]) -> u64 {
     (zero(quote) | zero(backslash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH
 }
 
-/// Count the leading bytes that stand for themselves within a string.
+/// Count the leading bytes without a special meaning in a string.
 #[inline]
 fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -59,7 +59,7 @@ pub fn number(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'))
 }
 
-/// Note that a member occurred; None if it did before.
+/// Record that a member occurred; None if it has occurred before.
 #[inline]
 pub fn once(seen: &mut u32, member: usize) -> Option<()> {
     let bit = 1 << member;
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
         self.token().is_none()
     }
 
-    /// Read an object; `member` gets each name and reads the value behind it. An empty one is not taken.
+    /// Read an object; `member` gets each name and reads its value. An empty object is refused.
     #[inline]
     pub fn object(&mut self, mut member: impl FnMut(&mut Self, &'a [u8]) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
@@ -128,7 +128,7 @@ impl<'a> Cursor<'a> {
         Some(&self.bytes[start..end])
     }
 
-    /// A string as it is written, with only those escapes that msgspec and the servers write in the same way.
+    /// A string as written, with only those escapes that msgspec and the servers write in the same way.
     #[inline]
     pub fn kept(&mut self) -> Option<&'a [u8]> {
         self.expect(b'"')?;
@@ -151,7 +151,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A string with its escapes resolved: a part of the input if it has none, else None and the text in `out`.
+    /// A string with its escapes resolved: a slice of the input if it has none, otherwise None, and the text is in
+    /// `out`.
     #[inline]
     pub fn text(&mut self, out: &mut Vec<u8>) -> Option<Option<&'a [u8]>> {
         self.expect(b'"')?;
@@ -162,7 +163,7 @@ impl<'a> Cursor<'a> {
             self.at += 1;
             return Some(Some(&all[start..self.at - 1]));
         }
-        // A step copies eight bytes and keeps those before the next one that does not stand for itself.
+        // A step copies eight bytes and keeps those before the next special one.
         out.clear();
         out.resize(all.len() - start + 8, 0);
         let (mut at, mut to) = (start, 0);
@@ -196,7 +197,7 @@ impl<'a> Cursor<'a> {
         Some(None)
     }
 
-    /// Digits that begin with `first`, which was taken already.
+    /// Digits that begin with `first`, which was read already.
     #[inline]
     fn digits(&mut self, first: u8) -> Option<&'a [u8]> {
         let start = self.at - 1;
@@ -224,7 +225,8 @@ impl<'a> Cursor<'a> {
         self.number_ends().then_some(found)
     }
 
-    /// A number with up to three decimals, as nginx writes seconds: its text without needless zeros, its thousandths.
+    /// A number with up to three decimals, as nginx writes seconds: its text without redundant zeros, and its
+    /// thousandths.
     #[inline]
     pub fn seconds(&mut self) -> Option<(&'a [u8], u64)> {
         let first = self.token()?;
@@ -245,7 +247,7 @@ impl<'a> Cursor<'a> {
         Some((&self.bytes[start..self.at - needless], thousandths))
     }
 
-    /// Pass a value over.
+    /// Skip a value.
     pub fn skip(&mut self) -> Option<()> {
         self.skip_at(0)
     }

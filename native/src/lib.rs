@@ -1,6 +1,7 @@
-//! What obsctl-consumer does with nearly every record, without Python objects: from the records of a batch to encoded
-//! rows, identities and roll-ups. For obsctl-alerter: from records to the events that rules look at. The Python code is
-//! the reference: what is not read here with the same answer is left to it. `obsctl.lines.native` is the one caller.
+//! The fast path for nearly all records, without Python objects: for obsctl-consumer from the records of a batch to
+//! encoded rows, identities and roll-ups, and for obsctl-alerter from records to the events that rules evaluate. The
+//! Python code is the reference: records for which this module cannot give the same result are left to it.
+//! `obsctl.lines.native` is the only caller.
 
 mod batch;
 mod clock;
@@ -30,7 +31,7 @@ type Rollup = (String, u64, String, &'static str, u8, u64, u64, Vec<u64>);
 /// be read here; the trusted proxies as packed address and prefix.
 type Reading = (Vec<String>, HashMap<String, usize>, Vec<String>, Vec<String>, Vec<(Vec<u8>, u32)>);
 
-/// The rows of one batch after the other.
+/// Makes the rows of batches, one batch after the other.
 #[pyclass]
 struct Batch {
     inner: batch::Batch,
@@ -40,7 +41,7 @@ struct Batch {
 impl Batch {
     /// Args: how records are read; the bounds of the latency buckets.
     ///
-    /// Raises ValueError where any of this is not what this module was written for.
+    /// Raises ValueError if any of this is not what this module was written for.
     #[new]
     fn new(reading: Reading, bounds_ms: Vec<u64>) -> PyResult<Self> {
         if bounds_ms != batch::BOUNDS_MS {
@@ -55,9 +56,9 @@ impl Batch {
         self.inner.clear();
     }
 
-    /// Make rows of a run's records; return the places of those that are left to Python.
+    /// Make rows of a run's records; return the indexes of those that are left to Python.
     fn take(&mut self, py: Python<'_>, values: &Bound<'_, PyList>, first: u64, source: u64) -> PyResult<Vec<usize>> {
-        // Each holds a reference, so that no other thread can take the bytes away.
+        // Each holds a reference, so that no other thread can free the bytes.
         let mut held: Vec<Option<PyBackedBytes>> = Vec::with_capacity(values.len());
         for value in values.iter() {
             held.push(if value.is_none() { None } else { Some(value.cast_into::<PyBytes>()?.into()) });
@@ -66,7 +67,7 @@ impl Batch {
         Ok(py.detach(move || inner.take(records.iter().map(|value| value.as_deref()), first, source)))
     }
 
-    /// Take a row that Python made of the batch's record of this number; its time is that of its first column.
+    /// Add a row that Python made of the batch's record with this number; its time is in its first column.
     fn give(&mut self, record: u32, row: &[u8], line_id: &[u8], source: u64) -> PyResult<()> {
         let ms = row.get(2..25).and_then(clock::stored);
         let id = line_id.try_into().ok();
@@ -77,8 +78,8 @@ impl Batch {
         Ok(())
     }
 
-    /// End the batch. Return the rows of LOAD DATA in the order of their keys, their identities one behind the other,
-    /// the newest time by source, the roll-ups of the rows made here, and the numbers of the given rows that were kept.
+    /// End the batch. Return the rows for LOAD DATA, sorted by their keys, their concatenated identities, the newest
+    /// time by source, the roll-ups of the rows made here, and the record numbers of the added rows that remain.
     #[allow(clippy::type_complexity)]
     fn finish<'py>(
         &mut self,
@@ -125,13 +126,13 @@ impl Reader {
         Ok(Reader { inner: events::Events::new(settings, events::Kinds { line, event, absent }) })
     }
 
-    /// Return the event of each record, None for those that are left to Python.
+    /// Return the event of each record; None for those that are left to Python.
     fn read<'py>(&mut self, py: Python<'py>, values: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
         self.inner.read(py, values)
     }
 }
 
-/// How records are read; ValueError where that is not what this module was written for.
+/// Make a reader of records; ValueError if the arguments are not what this module was written for.
 fn settings((columns, widths, members, formats, proxies): Reading) -> PyResult<Settings> {
     same("columns", columns.iter(), COLUMNS.iter().chain(&ORIGIN))?;
     same("fields of a JSON line", members.iter(), MEMBERS.iter().map(|(name, _)| name))?;
@@ -164,6 +165,6 @@ fn obsctl_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Batch>()?;
     module.add_class::<Reader>()?;
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
-    // Of the Python sources that this module gives the same answers as; set by what builds it.
+    // Digest of the Python sources whose results this module reproduces; set by the build.
     module.add("REVISION", option_env!("OBSCTL_NATIVE_REVISION").unwrap_or(""))
 }

@@ -1,11 +1,11 @@
-//! Access lines, as `lines/formats/combined.py` and `nginx_json.py` read them: those that are like nearly all.
+//! Reads usual access lines as `lines/formats/combined.py` and `nginx_json.py` do.
 #![forbid(unsafe_code)]
 
 use crate::clock::{iso, Clock, END};
 use crate::json::{once, Cursor};
 use crate::peer::address;
 
-/// The columns that a line fills, in the order of the table. Behind them a row has where the line came from.
+/// The columns that a line fills, in the order of the table. In a row, the line's origin follows them.
 pub const COLUMNS: [&str; 24] = [
     "ts", "client_addr", "status", "bytes", "remote_user", "method", "uri", "protocol", "referer", "user_agent",
     "x_forwarded_for", "vhost", "request_id", "client_request_id", "request_length", "request_time", "upstream_addr",
@@ -28,7 +28,7 @@ pub const LENGTH: usize = 14;
 pub const SECONDS: usize = 15;
 pub const PROXY: usize = 23;
 
-/// The members of a JSON line in nginx's order, and the column of each; of those without one, what they are.
+/// The members of a JSON line in nginx's order, each with its column; for those without one, what they are.
 pub const MEMBERS: [(&str, usize); 25] = [
     ("time", ISO), ("msec", MSEC), ("remote_addr", CLIENT), ("x_forwarded_for", FORWARDED), ("remote_user", USER),
     ("request_id", 12), ("client_request_id", 13), ("host", 11), ("method", METHOD), ("uri", URI),
@@ -41,16 +41,16 @@ const ISO: usize = 100;
 const MSEC: usize = 101;
 const MARK: usize = 102;
 
-/// How many characters of each column surely fit; 0 for those that are no texts.
+/// How many characters of each column always fit; 0 for those that are not texts.
 pub type Widths = [usize; COLUMNS.len()];
 
 /// A line.
 pub struct Line<'a> {
     /// Milliseconds since 1970.
     pub ms: u64,
-    /// The columns as JSON writes their values, without quotes; that of the time is empty, as is an absent number.
+    /// The columns' values as in JSON, without quotes; the time's is empty, and so is an absent number.
     pub cells: [&'a [u8]; COLUMNS.len()],
-    /// Milliseconds, where the line has a request time.
+    /// Milliseconds, if the line has a request time.
     pub took_ms: Option<u64>,
 }
 
@@ -62,7 +62,7 @@ fn is_whole(text: &[u8], most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.iter().all(u8::is_ascii_digit) && (text[0] != b'0' || text.len() == 1)
 }
 
-/// The bytes before the next `stop`, and those behind it.
+/// The bytes before the next `stop`, and those after it.
 #[inline]
 fn cut(text: &[u8], stop: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|&c| c == stop)?;
@@ -71,7 +71,7 @@ fn cut(text: &[u8], stop: u8) -> Option<(&[u8], &[u8])> {
 
 /// `ADDR - USER [TIME] "METHOD URI PROTOCOL" STATUS BYTES "REFERER" "AGENT"`, also without the last two.
 pub fn combined<'a>(text: &'a [u8], widths: &Widths, clock: &mut Clock) -> Option<Line<'a>> {
-    // Printable ASCII without a backslash: each byte stands for itself in JSON, apart from quotes.
+    // Printable ASCII without a backslash: no byte except quotes needs an escape in JSON.
     let plain = text.iter().fold(true, |plain, &c| plain & (c >= 0x20) & (c < 0x7f) & (c != b'\\'));
     if !plain || text.len() > widths[URI] {
         return None;
@@ -83,7 +83,7 @@ pub fn combined<'a>(text: &'a [u8], widths: &Widths, clock: &mut Clock) -> Optio
     let (uri, rest) = cut(rest, b' ')?;
     let (protocol, rest) = cut(rest, b'"')?;
     let (status, rest) = cut(rest.strip_prefix(b" ")?, b' ')?;
-    // Nothing follows on the number of bytes in the common format.
+    // In the common format nothing follows the number of bytes.
     let (size, rest) = cut(rest, b' ').unwrap_or((rest, b""));
     let size: &[u8] = if size == b"-" { b"0" } else { size };
     let (referer, agent): (&[u8], &[u8]) = if rest.is_empty() {
@@ -122,7 +122,7 @@ pub fn combined<'a>(text: &'a [u8], widths: &Widths, clock: &mut Clock) -> Optio
     Some(Line { ms: second * 1000, cells, took_ms: None })
 }
 
-/// An object with members of [`MEMBERS`], each at most once; other members are passed over.
+/// An object with members of [`MEMBERS`], each at most once; other members are skipped.
 pub fn json<'a>(text: &'a [u8], widths: &Widths) -> Option<Line<'a>> {
     let mut cells: [&[u8]; COLUMNS.len()] = [b""; COLUMNS.len()];
     cells[BYTES] = b"0";
@@ -131,7 +131,7 @@ pub fn json<'a>(text: &'a [u8], widths: &Widths) -> Option<Line<'a>> {
     let mut next = 0;
     let mut cursor = Cursor::new(text);
     cursor.object(|c, name| {
-        // Most often the member that follows on the last one.
+        // In most cases it is the member that follows the last one.
         if MEMBERS.get(next).is_none_or(|member| member.0.as_bytes() != name) {
             match MEMBERS.iter().position(|member| member.0.as_bytes() == name) {
                 Some(found) => next = found,

@@ -11,7 +11,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Of its packed address and its prefix's length; None for another number of bytes or bits.
+    /// From its packed address and its prefix length; None for an invalid number of bytes or bits.
     pub fn new(packed: &[u8], prefix: u32) -> Option<Self> {
         let (v6, width) = match packed.len() {
             4 => (false, 32),
@@ -32,7 +32,7 @@ impl Network {
     }
 }
 
-/// An address; one of IPv6 in any of its forms, but without a scope.
+/// An address; IPv6 in any form, but without a scope.
 #[inline]
 pub fn address(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.parse().ok()
@@ -61,7 +61,7 @@ fn entry_address(entry: &[u8]) -> Option<IpAddr> {
     address(host).map(unmapped)
 }
 
-/// The client's address if it is not the peer; None in place of an answer: Python has to read the header.
+/// The client's address if it is not the peer. An outer None means that Python must read the header.
 pub fn client(networks: &[Network], peer: IpAddr, forwarded_for: &[u8]) -> Option<Option<IpAddr>> {
     let trusts = |address| networks.iter().any(|network| network.holds(address));
     if !trusts(unmapped(peer)) {

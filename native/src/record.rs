@@ -1,4 +1,4 @@
-//! What a record holds: its line, its client behind trusted proxies, and the stream that it is of.
+//! Reads a record: its line, the client behind trusted proxies, and the record's stream.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
@@ -9,9 +9,9 @@ use crate::identity;
 use crate::line::{self, Line, Widths, CLIENT, FORWARDED, PROXY};
 use crate::peer::{self, Network};
 
-/// Bytes of a host's name, which then surely fit as characters.
+/// Longest host name, bytes; it then always fits as characters.
 const HOST: usize = 64;
-/// Host, input and format: so many are remembered.
+/// How many streams (host, input and format) are remembered.
 const STREAMS: usize = 4096;
 
 /// How records are read.
@@ -22,17 +22,17 @@ pub struct Settings {
     pub proxies: Vec<Network>,
 }
 
-/// What lines of one input of one host in one format have in common.
+/// What lines of the same host, input and format have in common.
 pub struct Stream {
     pub host: Vec<u8>,
     input: Vec<u8>,
     pub format: Vec<u8>,
     origin: Vec<u8>,
-    /// The first stream of the same host: roll-ups do not tell inputs and formats apart.
+    /// The first stream of the same host: roll-ups do not distinguish inputs and formats.
     pub of_host: usize,
 }
 
-/// Room for what a record does not hold as it is needed: a message whose escapes are resolved, and the client.
+/// Buffers for values that are not slices of the record: a message with resolved escapes, and the client.
 #[derive(Default)]
 pub struct Room {
     message: Vec<u8>,
@@ -60,14 +60,14 @@ impl Records {
         Records { settings, clock: Clock::default(), streams: Vec::new(), last: 0 }
     }
 
-    /// Forget the streams, where there are many: between two batches, because records name them by their number.
+    /// Forget the streams if there are many; only between two batches, because records refer to them by number.
     pub fn forget(&mut self) {
         if self.streams.len() > STREAMS {
             self.streams.clear();
         }
     }
 
-    /// Read a record; None if it is not as nearly all are.
+    /// Read a record; None if it is unusual.
     pub fn read<'a>(&mut self, value: &'a [u8], room: &'a mut Room) -> Option<Record<'a>> {
         let Room { message, client } = room;
         let envelope = envelope::read(value, message)?;
@@ -97,7 +97,7 @@ impl Records {
         Some(Record { line, stream, offset: envelope.offset, message })
     }
 
-    /// Return the stream of a record: most often that of the one before it.
+    /// Return the stream of a record, which in most cases is that of the previous one.
     fn stream(&mut self, envelope: &Envelope<'_>) -> usize {
         let same = |s: &Stream| s.host == envelope.host && s.input == envelope.input && s.format == envelope.format;
         if !self.streams.get(self.last).is_some_and(same) {
@@ -116,7 +116,7 @@ impl Records {
         self.last
     }
 
-    /// Append what the line's identity is made of.
+    /// Append the input of the line's identity.
     pub fn identify(&self, record: &Record<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.streams[record.stream].origin);
         out.extend_from_slice(record.offset);

@@ -1,4 +1,4 @@
-//! Kinds of routes, as `store/rollup.py` tells them apart.
+//! Classes of routes, as in `store/rollup.py`.
 #![forbid(unsafe_code)]
 
 pub const ROUTES: [&str; 7] = ["health", "api", "static", "script", "root", "page", "other"];
@@ -10,7 +10,7 @@ const ROOT: u8 = 4;
 const PAGE: u8 = 5;
 const OTHER: u8 = 6;
 
-/// The kind, as an index of [`ROUTES`].
+/// The class, as an index of [`ROUTES`].
 pub fn kind(uri: &[u8]) -> u8 {
     let path = uri.split(|&c| c == b'?').next().unwrap_or(b"");
     if path.first() != Some(&b'/') {
@@ -43,7 +43,7 @@ pub fn kind(uri: &[u8]) -> u8 {
     }
 }
 
-/// A text in lower case; empty if it is longer than any that is looked for. Other scripts have no letters in these.
+/// A text in lower case; empty if it is longer than any searched one. The searched ones contain only ASCII letters.
 fn lower<'a>(text: &[u8], out: &'a mut [u8; 16]) -> &'a [u8] {
     if text.len() > out.len() {
         return b"";
