@@ -159,7 +159,7 @@ def _of_saved(check: Check[Any], path: Path, start: Start, patterns: Patterns) -
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         # The types are valid but the numbers impossible: -3 answers, a partition without replicas.
         raise ConfigError(
-            f"{path} cannot be judged, since it holds what no fleet can answer ({type(error).__name__}: {error})",
+            f"{path} cannot be judged, since it contains impossible values ({type(error).__name__}: {error})",
             hint=f"save another one: {check.typed} --save-snapshot FILE",
         ) from error
 
@@ -237,7 +237,7 @@ def read_saved(check: Check[Any], path: Path) -> tuple[Fleet, Any, datetime]:
         with path.open("rb") as file:
             content = file.read(_LARGEST_SNAPSHOT + 1)
         if len(content) > _LARGEST_SNAPSHOT:
-            raise ConfigError(f"{path} is no snapshot: it is larger than {_LARGEST_SNAPSHOT >> 20} MiB")
+            raise ConfigError(f"{path} is not a snapshot: it is larger than {_LARGEST_SNAPSHOT >> 20} MiB")
         saved = decode_json(content, _SavedSnapshot)
         if saved.schema != SNAPSHOT_SCHEMA:
             raise ConfigError(f"{path}: schema {saved.schema!r}, this obsctl reads {SNAPSHOT_SCHEMA!r}")

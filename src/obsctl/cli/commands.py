@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from obsctl.cli import settings
 from obsctl.core.errors import ExitCode
 
-_EMPTY = "it is empty; is the shell variable set that stands there?"
+_EMPTY = "it is empty; is the shell variable in its place set?"
 _NO_TEXT = "it is not text in UTF-8"
 
 

@@ -168,7 +168,7 @@ def set_password(
         users.set_password(cursor, _actor(), _known(cursor, name), given)
 
     _apply(ctx, config, ["user", "password", name], change, password=given)
-    note(ctx, f"{name} has another password, and has to log in again")
+    note(ctx, f"{name} has a new password and must log in again")
     return ExitCode.OK
 
 

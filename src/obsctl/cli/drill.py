@@ -180,7 +180,7 @@ def _drills(
     if not dry_run and not yes:
         require_terminal("drill")
     start = Start()
-    note(ctx, "looking whether the fleet is healthy")
+    note(ctx, "checking whether the fleet is healthy")
     snapshot = require_healthy(fleet)
     aims = [_aim(fleet, target, how, host, snapshot) for target, how in chosen]
     if dry_run:
@@ -221,7 +221,7 @@ def _made(
             if not drills:
                 raise
             # The results of the earlier drills are kept.
-            why = f"it and the drills after it were not made: {error}"
+            why = f"this drill and the following ones were not run: {error}"
             return drills, findings, [Fault(code="DRILL_LEFT_OUT", object=f"{at.target}/{at.host.name}", summary=why)]
         try:
             kept.keep(made)

@@ -59,7 +59,7 @@ def _before(ctx: typer.Context) -> AnyCheck:
     except ConfigError as error:
         # The preflight can also judge an inventory from which no fleet can be made, and lists all its problems.
         ready = ready_check(Fleet(inventory=str(source.path)), error)
-    note(ctx, "asking the hosts and running the preflight; a host that does not answer takes its time")
+    note(ctx, "asking the hosts and running the preflight; a host that does not answer delays this")
     return ready
 
 

@@ -242,13 +242,13 @@ def _check(config: ConsoleConfig) -> None:
     if config.people.trusted_header and not config.people.trusted_proxies:
         raise InvalidValueError(
             "people.trusted_header",
-            "there is no proxy that it could come from",
+            "no trusted proxy is configured that could send it",
             hint="name the proxies in people.trusted_proxies",
         )
     if config.redis is not None and config.kafka is None:
         raise InvalidValueError(
             "redis",
-            "there is nothing to write: the live statistics are of lines from Kafka",
+            "there is nothing to write: live statistics need the section kafka",
             hint="add the section kafka",
         )
     if config.people.oidc is not None:
@@ -260,7 +260,7 @@ def _check(config: ConsoleConfig) -> None:
     if not listen.certificate and listen.address not in _LOOPBACK:
         raise InvalidValueError(
             "listen.address",
-            f"passwords would cross the network readable on {listen.address}",
+            f"passwords would cross the network unencrypted on {listen.address}",
             hint="give listen.certificate and listen.key, or listen on 127.0.0.1 behind a proxy with TLS",
         )
 
@@ -271,7 +271,7 @@ def _check_oidc(oidc: OidcConfig) -> None:
             raise InvalidValueError(
                 f"people.oidc.{key}",
                 f"{text!r} is not an address of https",
-                hint="write https://HOST or https://HOST:PORT; http is for 127.0.0.1 and localhost alone",
+                hint="write https://HOST or https://HOST:PORT; http is allowed only for 127.0.0.1 and localhost",
             )
     if urlsplit(oidc.issuer).query or not oidc.issuer.isascii():
         raise InvalidValueError(

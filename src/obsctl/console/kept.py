@@ -93,7 +93,7 @@ class Kept(Generic[T]):
         except ObsctlError as error:
             answer = self._answer._replace(trouble=Trouble(redact(str(error)), redact(error.hint)))
         except Exception as error:
-            LOG.exception("an answer for a page cannot be had")
+            LOG.exception("an answer for a page could not be obtained")
             answer = self._answer._replace(trouble=Trouble(f"internal error ({type(error).__name__})"))
         with self._changed:
             self._answer, self._asking = answer, False

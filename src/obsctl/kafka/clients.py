@@ -97,7 +97,7 @@ def words(error: KafkaError) -> str:
     what = (
         "the brokers refuse the login"
         if error.code() == KafkaError._AUTHENTICATION
-        else "no TLS connection comes about"
+        else "no TLS connection can be established"
     )
     return f"{what}: {_WHERE.sub('', error.str())}"
 

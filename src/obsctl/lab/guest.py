@@ -123,7 +123,7 @@ class Guest:
                     processes.send(container.pid, signal.SIGKILL)
             processes.wait_gone([*self._containers(), *self._keepers()], 0.2)
         if self.running():
-            raise LabError(f"{self.host.name} does not die; see {self.directory / 'console.log'}")
+            raise LabError(f"{self.host.name} does not end; see {self.directory / 'console.log'}")
         return True
 
     def remove_traces(self) -> None:

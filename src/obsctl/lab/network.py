@@ -120,5 +120,5 @@ def resolver(note: Callable[[str], None]) -> str:
             servers = [line.split()[1] for line in texts[-1].splitlines() if line.startswith("nameserver ")]
             if any(not server.startswith(("127.", "::1")) for server in servers):
                 return texts[-1]
-    note("this machine's resolver listens on loopback only: the hosts cannot look up names of the outside")
+    note("this machine's resolver listens on loopback only: the hosts cannot resolve external names")
     return texts[0] if texts else ""

@@ -97,8 +97,8 @@ def replay(path: Path, command: list[str], rate: float | None, note: Callable[[s
         for count, block in _paced(_lines(path), rate, stopping):
             if not _deliver(block, writer.stdin, writer.stdout):
                 raise ObsctlError(
-                    f"the connection to the host broke: {written:,} lines are written, "
-                    f"of the next {count:,} it is not known"
+                    f"the connection to the host broke: {written:,} lines were written, "
+                    f"and it is unknown whether the next {count:,} were"
                 )
             written += count
             if time.monotonic() - reported > _PROGRESS_S:

@@ -160,7 +160,7 @@ def test_a_long_text_is_cut_at_a_line_and_what_does_not_fit_is_said(monkeypatch:
     assert contents.cut == ["a"]
     contents.text("b", "x" * 100)
     contents.text("c", "x" * 100)
-    assert "at the most" in contents.missing["c"]
+    assert "would exceed" in contents.missing["c"]
 
 
 def test_a_text_that_a_host_has_cut_loses_the_rest_of_a_line() -> None:

@@ -91,7 +91,7 @@ def why_not(rule: Rule) -> str:
     if rule.log is None:
         return "it looks at the pipeline's own numbers, which are in no line"
     if any(is_relative(parse(text, TABLES[rule.log])) for text in rule.filters if text):
-        return "its filter compares with the present moment, which was another one when the lines were read"
+        return "its filter uses relative times, which meant other times when the lines were read"
     if _lead_s(rule) > _LONGEST_LEAD_S:
         days = math.ceil(_lead_s(rule) / 86_400)
         return f"it depends on the lines of the {days} days before, and no more than two days are read for that"

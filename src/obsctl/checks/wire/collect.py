@@ -236,7 +236,7 @@ class _Sender:
         test.note(wrong)
         self._in_a_row = self._in_a_row + 1 if wrong else 0
         if self._in_a_row >= _HOPELESS and not self.stopped:
-            self.stopped = f"{_HOPELESS} requests in a row were not answered as they asked: {wrong}"
+            self.stopped = f"{_HOPELESS} requests in a row did not get the requested answer: {wrong}"
 
 
 def _each(burst: Burst) -> Iterator[Request]:

@@ -156,7 +156,7 @@ def _not_answered(fleet: Fleet, seen: WireSnapshot, rule: RuleSeen) -> Why:
     answers = ", ".join(f"{what} ({count}x)" for what, count in rule.wrong.items())
     reason = answers or seen.stopped or "the time was over"
     return Why(
-        f"{rule.answered} of {rule.planned} requests were answered as they asked: {reason}",
+        f"{rule.answered} of {rule.planned} requests got the requested answer: {reason}",
         "obsctl verify vip shows who holds the address and whether its nginx answers; where a back end answered: "
         f"{fleet.playbook('nginx')} gives the balancers the secret of tests",
     )
@@ -165,7 +165,7 @@ def _not_answered(fleet: Fleet, seen: WireSnapshot, rule: RuleSeen) -> Why:
 def _not_shipped(fleet: Fleet, seen: WireSnapshot, rule: RuleSeen) -> Why:
     del fleet, seen
     return Why(
-        f"{rule.lines} of {rule.planned} lines came to Kafka within {rule.deadline_s:g} s of the first request",
+        f"{rule.lines} of {rule.planned} lines reached Kafka within {rule.deadline_s:g} s of the first request",
         "obsctl kafka status shows whether the topic accepts records; on the balancers: journalctl -u filebeat -n 50",
     )
 

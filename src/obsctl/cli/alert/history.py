@@ -268,4 +268,6 @@ def _line(output: Output) -> Callable[[AnyRecord], str]:
 
 def _note_unreadable(ctx: typer.Context, number: int) -> None:
     if number:
-        note(ctx, f"{number:,} records are of another version of obsctl, or none at all, and are left out")
+        note(
+            ctx, f"{number:,} records are from another version of obsctl, or are not history records, and are left out"
+        )

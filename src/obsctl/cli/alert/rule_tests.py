@@ -140,7 +140,7 @@ def _plans(fleet: Fleet, vip: Vip, rules: Sequence[Rule], deadline_s: float) -> 
             enough = f"--deadline {made.takes_s + deadline_s:.0f}s"
             left_out.append(LeftOut(rule=rule.name, reason=f"it takes {made.takes_s:g} s; {enough} is enough"))
         else:
-            left_out.append(LeftOut(rule=rule.name, reason=f"it takes {made.takes_s:g} s, and an hour is the most"))
+            left_out.append(LeftOut(rule=rule.name, reason=f"it takes {made.takes_s:g} s; the limit is an hour"))
     return plans, left_out
 
 

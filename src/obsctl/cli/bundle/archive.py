@@ -57,7 +57,7 @@ class Contents:
 
         clean = json.dumps(scrubbed(json.loads(raw)), ensure_ascii=False, indent=1).encode()
         if len(clean) > LONGEST_DOCUMENT:
-            self.miss(name, f"it has {len(clean)} bytes, and {LONGEST_DOCUMENT} are the most")
+            self.miss(name, f"it has {len(clean)} bytes; at most {LONGEST_DOCUMENT} are allowed")
         else:
             self._add(name, clean)
 
@@ -73,7 +73,7 @@ class Contents:
             if sum(map(len, self.files.values())) + len(clean) <= LONGEST_ARCHIVE:
                 self.files[name] = clean
                 return
-        self.miss(name, f"the bundle holds {LONGEST_ARCHIVE} bytes at the most")
+        self.miss(name, f"the bundle would exceed {LONGEST_ARCHIVE} bytes")
 
 
 def refuse_unwritable(path: Path) -> None:

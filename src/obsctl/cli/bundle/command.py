@@ -29,14 +29,14 @@ _REFERENCE = re.compile(r"(?:vault|file|env):\S+").fullmatch
 #: Checks that a bundle does not run, and why.
 LEFT_OUT = {
     "verify lb": "it sends hundreds of requests; obsctl verify lb --save-snapshot FILE",
-    "verify logs": "it sends requests, and health has what the hosts say of their logs",
+    "verify logs": "it sends requests; the snapshot of health has the state of the hosts' logs",
     "trace": "it sends requests; obsctl trace --save-snapshot FILE",
     "kafka partitions": "kafka status has the same partitions",
     "kafka topics": "kafka status has the same topics",
     "kafka quorum": "kafka status has the same quorum",
-    "kafka whatif": "kafka status has all that it judges",
+    "kafka whatif": "the snapshot of kafka status has all of its data",
     "kafka canary": "it writes records; obsctl kafka canary --save-snapshot FILE",
-    "certs status": "health has all that it judges",
+    "certs status": "the snapshot of health has all of its data",
     "status": "the same as health",
     "lab status": "about this machine",
     "artifacts verify": "about this machine",
@@ -140,7 +140,7 @@ def _collect(fleet: Fleet, contents: Contents) -> None:
     for name, thread in threads.items():
         thread.join(max(0.0, ends - time.monotonic()))
         if thread.is_alive():
-            contents.miss(name, f"not all of it was there within {_COLLECTION_S:.0f} s")
+            contents.miss(name, f"it was not complete within {_COLLECTION_S:.0f} s")
 
 
 def _begun(name: str, job: Callable[[], None], contents: Contents) -> threading.Thread:
@@ -202,7 +202,7 @@ def _learn_secrets(fleet: Fleet, contents: Contents) -> None:
         try:
             resolve(reference)
         except ObsctlError as error:
-            contents.miss(reference, f"masked only where its place says that it is a secret: {error}")
+            contents.miss(reference, f"masked only in places meant for secrets: {error}")
 
 
 def _references(document: Any) -> Iterator[str]:

@@ -328,7 +328,8 @@ class _Run:
         if not error.args or error.args[0] not in TOO_LONG:
             raise error
         LOG.warning(
-            "errors of a time are not counted: reading them takes too long", extra={"log": self._log.table, "at": at}
+            "the errors of a time range are not counted: reading them takes too long",
+            extra={"log": self._log.table, "at": at},
         )
 
 

@@ -28,7 +28,7 @@ def name_of(claims: Mapping[str, Any], claim: str) -> str:
     if claim == "email" and claims.get("email_verified") is not True:
         raise UnnamedError("the address in email is not confirmed (email_verified is not true)")
     if not name.isprintable() or len(name) > _LONGEST:
-        raise UnnamedError(f"what the claim {claim} holds is no user's name")
+        raise UnnamedError(f"what the claim {claim} holds is not a valid user name")
     return name.strip().lower()
 
 

@@ -92,7 +92,7 @@ def remove(cursor: Any, actor: Actor, name: str) -> bool:
         return False
     cursor.execute("SELECT COUNT(*) FROM console_member WHERE project_id = %s", (number,))
     if count := cursor.fetchone()[0]:
-        raise UnfitUserError(f"{name} has {count} members, who might see every line without it; take them out first")
+        raise UnfitUserError(f"{name} has {count} members, who might see every line without it; remove them first")
     cursor.execute("DELETE FROM console_project WHERE project_id = %s", (number,))
     audit.write(cursor, actor, "project.remove", name)
     return True

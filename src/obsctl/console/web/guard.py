@@ -77,7 +77,7 @@ class Headers:
         chunked = any(name == b"transfer-encoding" for name, _ in scope["headers"])
         if chunked or not length.isdigit() or int(length) > _MOST_BYTES:
             problem = ProblemError(
-                413, "too-large", f"a request has at most {_MOST_BYTES} bytes and names their number"
+                413, "too-large", f"a request may have at most {_MOST_BYTES} bytes and must have a Content-Length"
             )
             await answer(problem)(scope, receive, send_with_headers)
             return
@@ -187,7 +187,7 @@ async def by_session(person: Caller) -> Person:
         ProblemError: as :func:`caller`; or the request has a token.
     """
     if person.token:
-        raise ProblemError(403, "forbidden", "this takes a login, not a token")
+        raise ProblemError(403, "forbidden", "this requires a login; a token is not enough")
     return person
 
 
@@ -219,7 +219,7 @@ def require_role(person: Person, role: Role) -> None:
         ProblemError: the person's role does not include the other one.
     """
     if not person.role.includes(role):
-        raise ProblemError(403, "forbidden", f"this takes the role {role}; {person.name} is a {person.role}")
+        raise ProblemError(403, "forbidden", f"this requires the role {role}; {person.name} is a {person.role}")
 
 
 def require_own_page(request: Request, person: Person | None, given: str) -> None:

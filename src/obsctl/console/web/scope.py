@@ -48,7 +48,7 @@ async def unbounded(scope: Scoped, person: LoggedIn) -> Person:
         ProblemError: the person sees only the lines of projects.
     """
     if scope.projects is not None:
-        raise ProblemError(403, "forbidden", "this shows lines of all projects, and you see those of yours alone")
+        raise ProblemError(403, "forbidden", "this shows lines of all projects, and you may see only those of yours")
     return person
 
 

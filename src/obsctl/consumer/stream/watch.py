@@ -117,6 +117,6 @@ class Watch:
             now_at = self._progress.next[part]
             times = times + 1 if offset == now_at else 1
             if times > _POSITIONED_AGAIN:
-                reason = f"{part} is not read on from offset {now_at} after {_POSITIONED_AGAIN} times of positioning"
+                reason = f"{part} was positioned {_POSITIONED_AGAIN} times at offset {now_at} and is still not read"
                 raise KafkaException(KafkaError(KafkaError._FAIL, reason))
             self._positioned_again[part] = (now_at, times)

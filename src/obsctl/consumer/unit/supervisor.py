@@ -76,7 +76,7 @@ class Supervisor:
             if housekeeping.ready():
                 self._turn(housekeeping, now)
             self._notify(now)
-        self._notifier.send("STOPPING=1", "STATUS=storing what is in flight")
+        self._notifier.send("STOPPING=1", "STATUS=storing the lines in flight")
         self._end()
         housekeeping.stop(worker.STOP_S)
         log.info("stopped", extra={"records": self.overview().counters.records})

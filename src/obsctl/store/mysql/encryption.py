@@ -81,7 +81,7 @@ def failure(error: BaseException, host: str, port: int, ca_file: str, role: str 
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         words = (cause.reason or str(cause)).replace("_", " ").lower()
         return Failure(
-            f"no TLS connection to the database at {host}:{port} comes about: {words}",
+            f"no TLS connection to the database at {host}:{port} can be established: {words}",
             f"what it offers: openssl s_client -starttls mysql -connect {host}:{port} </dev/null",
         )
     return None

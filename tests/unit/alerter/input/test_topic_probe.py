@@ -41,7 +41,7 @@ def test_a_refusal_is_kept_until_the_next_answer(monkeypatch: pytest.MonkeyPatch
         for code, words in (
             (KafkaError.TOPIC_AUTHORIZATION_FAILED, "Kafka does not let this user read it"),
             (KafkaError._AUTHENTICATION, "the brokers refuse the login"),
-            (KafkaError._SSL, "no TLS connection comes about"),
+            (KafkaError._SSL, "no TLS connection can be established"),
         ):
             brokers.failure = KafkaError(code)
             wait_for(words, lambda words=words: probe.refused.startswith(words), seconds=5)

@@ -23,8 +23,8 @@ def rule(kind: str, **options: Any) -> Rule:
     ("asked", "says"),
     [
         (rule("metric", metric="obsctl_alerter_lag_records", above=10), "the pipeline's own numbers"),
-        (rule("match", filter="status:404 AND ts:>=now-5m"), "compares with the present moment"),
-        (rule("ratio", hits="ts:<now-1h", share=0.5), "compares with the present moment"),
+        (rule("match", filter="status:404 AND ts:>=now-5m"), "uses relative times"),
+        (rule("ratio", hits="ts:<now-1h", share=0.5), "uses relative times"),
         (rule("new_term", by=["vhost"]), "the lines of the 32 days before"),
         (rule("new_term", by=["vhost"], learn_s=HOUR, forget_s=HOUR), ""),
         (rule("spike", factor=2, baseline_s=DAY), ""),

@@ -125,7 +125,7 @@ def _authority(view: ClusterView, broker: Broker) -> str:
 def _name(view: ClusterView, broker: Broker) -> str:
     return (
         f"ansible_host of {broker.host} in {view.fleet.inventory} must be a name or address of the certificate: "
-        f"{_shown(broker)}; kafka_client_check_hostname: false looks at the chain alone"
+        f"{_shown(broker)}; kafka_client_check_hostname: false checks only the chain"
     )
 
 
