@@ -80,7 +80,7 @@ class HeartbeatConfig(Section, frozen=True, kw_only=True):
     """An external dead man's switch: it raises an alarm when it has received no request for a while.
 
     Attributes:
-        url: a reference to the URL, which is a secret: whoever has it can pretend that all is well.
+        url: a reference to the URL, which is a secret: anybody who has it can send false heartbeats.
         every_s: seconds between two requests.
         method: of the request.
         proxy: URL of a proxy; empty for what the environment says.

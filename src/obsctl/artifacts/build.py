@@ -16,7 +16,7 @@ Notify = Callable[[str], None]
 
 
 class Action(enum.StrEnum):
-    """What a build does, or would do, with one file."""
+    """What a build does, or would do, with a file."""
 
     KEPT = "kept"
     BUILT = "built"
@@ -26,7 +26,7 @@ class Action(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One file of a build: the step that it belongs to, and what became of it (None where it was not made)."""
+    """One file of a build: its step, and the resulting artifact (None if it was not built)."""
 
     step: str
     path: str
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def preview(store: Store, steps: Sequence[Step]) -> list[Outcome]:
-    """Return what a build would keep and what it would make; writes nothing."""
+    """Return which files a build would keep and which it would build; writes nothing."""
     listed = store.artifacts()
     return [
         Outcome(step.title, item.path, Action.KEPT if there else Action.MISSING, there)
@@ -46,10 +46,10 @@ def preview(store: Store, steps: Sequence[Step]) -> list[Outcome]:
 
 
 def build(store: Store, steps: Sequence[Step], notify: Notify) -> list[Outcome]:
-    """Make every file that is missing, or was made of something else; each is in place before the next step begins.
+    """Build every file that is missing or outdated; each is in place before the next step begins.
 
     Raises:
-        ObsctlError: a step failed. What earlier steps made stays, nothing of this one does.
+        ObsctlError: a step failed. The results of earlier steps stay, nothing of the failed one does.
     """
     outcomes: list[Outcome] = []
     with store.exclusive(notify):
@@ -82,7 +82,7 @@ def _carry_out(store: Store, step: Step, notify: Notify) -> Iterator[Outcome]:
 
 
 def _made(step: Step, missing: Sequence[Wanted], work: Path, notify: Notify) -> tuple[dict[str, Path], str]:
-    """Return what :attr:`Step.make` returns; no file where it fails and none is needed.
+    """Return the result of :attr:`Step.make`; no files if it fails and they are optional.
 
     Raises:
         ObsctlError: it failed and its files are needed, or something has a wrong checksum.

@@ -121,7 +121,7 @@ def download(tool: Path, module: str, work: Path, notify: Notify) -> Module:
     """Let Go fetch one module (``path@version``) into its cache.
 
     Raises:
-        BuildError: it cannot be had.
+        BuildError: the download failed.
     """
     said = run(
         [str(tool), "mod", "download", "-json", module],

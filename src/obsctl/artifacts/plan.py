@@ -1,4 +1,4 @@
-"""Which files the artifact folder has to hold, and which step makes each: nothing is fetched or written here."""
+"""Which files the artifact folder must contain, and which step makes each; nothing is fetched or written here."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Step:
-    """What is made in one go.
+    """Files that are made together.
 
     Attributes:
         title: the step, as people call it.
         wanted: its files.
         make: called with those of its files that are missing, a scratch folder and a receiver of progress; returns
             the made file by path, and the origin.
-        needed: False where a build goes on without these files if they cannot be made here.
+        needed: False if a build continues without these files when they cannot be made here.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Running the package managers' own clients: progress while they work, their last words when they fail."""
+"""Runs the package managers' own clients: shows progress while they work, and their error output if they fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from obsctl.artifacts.errors import BuildError
 
 Notify = Callable[[str], None]
 
-#: Seconds between two signs of life on a long step.
+#: Time between two progress notes of a long step, seconds.
 _HEARTBEAT_S = 10
 _LINES_KEPT = 60
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -40,11 +40,11 @@ def run(
         notify: receives a line every few seconds.
         cwd: where it runs.
         env: added to this process's environment.
-        fetched: what a line of its output looks like (regular expression) when a file arrived; counted.
-        attempts: how often it is tried, for clients that give up when the network blinks.
+        fetched: regular expression of output lines that report a downloaded file; these are counted.
+        attempts: how often it is tried, for clients that fail at short network faults.
 
     Raises:
-        BuildError: it failed, each time.
+        BuildError: all attempts failed.
     """
     for attempt in range(1, attempts + 1):
         status, output, said = _once(argv, what=what, notify=notify, cwd=cwd, env=env, fetched=fetched)

@@ -25,7 +25,7 @@ class Examined:
     """A listed file, read again.
 
     Attributes:
-        artifact: what the folder's list says of it.
+        artifact: its entry in the folder's list.
         state: ``outdated`` is a file that is intact, and made of what the lock no longer asks for.
         got: the SHA-256 of a changed file, hex; else empty.
     """
@@ -36,7 +36,7 @@ class Examined:
 
 
 def examine(store: Store, lock: Lock) -> Iterator[Examined]:
-    """Read each listed file of a folder and yield what became of it, by path.
+    """Read each listed file of a folder and yield its state, by path.
 
     Args:
         lock: what the artifacts should have been made of.

@@ -149,7 +149,7 @@ def _asking(fleet: Fleet) -> Any:
 
 
 def _found(fleet: Fleet) -> list[Finding]:
-    """Return what the consumer's check finds now; acknowledged findings with the numbers that they have now."""
+    """Return the present findings of the consumer's check; acknowledged ones with their present numbers."""
     from obsctl.checks.consumer.check import consumer_check
 
     check = consumer_check()
@@ -160,7 +160,7 @@ def _chosen(findings: Iterable[Finding], code: str, object_: str) -> Finding:
     """Return the finding.
 
     Raises:
-        UsageError: there is none of this code about this object.
+        UsageError: there is no finding with this code about this object.
     """
     of_code = [finding for finding in findings if finding.code == code]
     chosen = next((finding for finding in of_code if finding.object == object_), None)

@@ -41,7 +41,7 @@ class Book:
         Args:
             path: the file.
             inventory: what it is about.
-            complain: tells a person why mutes are ignored, for cases that must not end a check.
+            complain: reports to a person why mutes are ignored, in cases that must not end a check.
         """
         self.path = path
         self._inventory = inventory

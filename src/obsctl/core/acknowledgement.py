@@ -28,8 +28,8 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
         code: of the finding.
         object: of the finding.
         number: the number in the finding's evidence at that time; a greater one is not acknowledged.
-        author: who took note.
-        reason: what came of it.
+        author: who acknowledged it.
+        reason: of the acknowledgement.
         created: when (seconds since the epoch).
     """
 

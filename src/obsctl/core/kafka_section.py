@@ -1,4 +1,4 @@
-"""What the configuration files of daemons say of Kafka: where it is, and the topics of lines and alerts."""
+"""Kafka in the daemons' configuration files: the brokers, and the topics of lines and alerts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class KafkaSection(Section, frozen=True, kw_only=True):
 
     Attributes:
         bootstrap: brokers as ``HOST:PORT``.
-        security: how the brokers are spoken to.
+        security: how to connect to the brokers.
     """
 
     bootstrap: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
@@ -33,5 +33,5 @@ class KafkaSection(Section, frozen=True, kw_only=True):
 
     @property
     def brokers(self) -> Brokers:
-        """The brokers, with how they are spoken to."""
+        """The brokers, with the settings for connecting."""
         return Brokers(self.bootstrap, self.security.settings())

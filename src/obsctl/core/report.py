@@ -108,7 +108,7 @@ class Ignored(Finding, frozen=True, kw_only=True):
 
 
 class Muted(Finding, frozen=True, kw_only=True):
-    """A finding, or missing data, that a person knows of and does not want in the verdict for now.
+    """A finding, or missing data, that a person has muted.
 
     Attributes:
         until: when the mute ends, if things do not get worse before.

@@ -20,9 +20,9 @@ STATUSES = (
 )
 #: Bytes of an answer's body, but for redirections and the statuses that have none.
 BODY_BYTES = 2880
-#: A slow answer comes in pieces with a second between two, of which there are so many at the most.
+#: A slow answer comes in pieces, with a second between two; the most pieces of an answer.
 LONGEST_DELAY_S = 20
-#: It comes within so much time after its delay, seconds.
+#: The answer comes within this time after its delay, seconds.
 DELAY_SPREAD_S = 1.5
 #: A mark: the run's id, and the digest of the rule with its options, so that an alerter with other options says so.
 RUN_LENGTH = 12

@@ -1,4 +1,4 @@
-"""What a service reports to systemd: that it runs, its state, a sign of life (``sd_notify(3)``)."""
+"""Notifies systemd about a service: that it is ready, its status, and the watchdog (``sd_notify(3)``)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _VARIABLE = "NOTIFY_SOCKET"
 
 
 class Notifier:
-    """Speaks to the service manager that started this process; silent if none did."""
+    """Notifies the service manager that started this process, if any."""
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
-        """Take the address out of the environment, so that no child speaks for this process."""
+        """Remove the address from the environment, so that no child can send notifications for this process."""
         self._address = environment.pop(_VARIABLE, "")
         self._refused = False
 
     def send(self, *states: str) -> None:
-        """Send assignments such as ``READY=1`` or ``STATUS=...``; a manager that does not listen stops nothing."""
+        """Send assignments such as ``READY=1`` or ``STATUS=...``; errors are ignored."""
         if not self._address:
             return
-        # "@" stands for the zero byte of an abstract address.
+        # "@" means the zero byte of an abstract address.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                # Never wait: sending a sign of life must not block the process that has to give it.
+                # Never wait: a notification must not block the process.
                 channel.setblocking(False)
                 channel.sendto("\n".join(states).encode(), address)
         except OSError as error:

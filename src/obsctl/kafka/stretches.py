@@ -78,10 +78,10 @@ def bounds(client: AdminClient, topics: Collection[str]) -> dict[TopicPartition,
 
 
 def since(client: AdminClient, parts: Collection[TopicPartition], moment: float) -> Mapping[TopicPartition, int]:
-    """Ask for the first record of each partition that was written at a moment or later; its end where there is none.
+    """Ask for each partition's first record since a given time; the end if there is none.
 
     Args:
-        moment: seconds since the epoch, compared with the records' own time stamps.
+        moment: seconds since the epoch, compared with the records' own timestamps.
 
     Raises:
         NotAnsweredError: no broker answers, or a partition has no leader.

@@ -26,7 +26,7 @@ NAMES = {
 }
 #: The columns of 64 bits.
 _INTEGER_MAX = 2**63 - 1
-#: Seconds are kept with milliseconds; so many digits are exact in a float as well.
+#: Seconds have milliseconds; this many digits are exact in a float as well.
 _decimal = re.compile(r"-?[0-9]{1,10}(?:\.([0-9]{1,3})0*)?").fullmatch
 _integer = re.compile(r"-?[0-9]{1,19}").fullmatch
 _relative = re.compile(r"now(?:([+-][0-9]{1,7})([smhdw]))?").fullmatch

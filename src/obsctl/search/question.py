@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is searched.
+    """A search.
 
     Attributes:
         table: of the lines.

@@ -9,11 +9,11 @@ from obsctl.store.mysql.stretch import Width
 
 
 class Window(NamedTuple):
-    """A stretch of time.
+    """A time range.
 
     Attributes:
-        begin: the first moment in it (UTC).
-        end: the first moment behind it; None where it has no end.
+        begin: its first moment (UTC).
+        end: the first moment after it; None for no end.
     """
 
     begin: datetime.datetime

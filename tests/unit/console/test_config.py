@@ -48,7 +48,7 @@ def test_kafka_is_an_option_and_is_said_as_the_alerter_says_it(tmp_path: Path) -
         ("language: fr\n", "console.yml:3: language"),
         ("sesion: {}\n", "sesion"),
         ("search: {at_once: 0}\n", "search.at_once"),
-        ("people: {trusted_header: X-User}\n", "people.trusted_header: there is no proxy"),
+        ("people: {trusted_header: X-User}\n", "people.trusted_header: no trusted proxy"),
         ("people: {trusted_header: 'X-User:', trusted_proxies: [10.0.0.1]}\n", "people.trusted_header"),
         ("people: {trusted_proxies: [10.0.0.1/8]}\n", "people.trusted_proxies"),
         ("live: {at_once: 0}\n", "live.at_once"),
@@ -70,7 +70,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, more: str, says: str) 
 @pytest.mark.parametrize(
     ("listen", "says"),
     [
-        ("{address: 198.18.0.31, port: 8443}", "passwords would cross the network readable"),
+        ("{address: 198.18.0.31, port: 8443}", "passwords would cross the network unencrypted"),
         ("{address: 198.18.0.31, port: 8443, certificate: /a.pem}", r"listen\.key: certificate and key"),
     ],
 )

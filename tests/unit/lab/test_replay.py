@@ -85,7 +85,9 @@ def test_an_interruption_leaves_whole_lines_and_tells_how_many(tmp_path: Path, t
 
 def test_a_broken_connection_says_what_is_sure(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"\n".join(LINES))
-    with pytest.raises(ObsctlError, match="0 lines were written, and it is unknown whether the next 1,000 were") as caught:
+    with pytest.raises(
+        ObsctlError, match="0 lines were written, and it is unknown whether the next 1,000 were"
+    ) as caught:
         replay.replay(tmp_path / "source", ["false"], None, silent)
     assert caught.value.exit_code is ExitCode.UNKNOWN
 

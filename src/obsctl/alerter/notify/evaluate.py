@@ -18,7 +18,7 @@ class Evaluate(Stage):
     """Takes over what the rules decided.
 
     An alert takes the first route that matches. If its severity changes, it takes the route (and the group) of its new
-    severity in addition to the old one, so that those who were told of its start are told of its end.
+    severity in addition to the old one, so that everybody who was notified of its start is notified of its end.
     """
 
     name = "evaluate"

@@ -21,7 +21,7 @@ from obsctl.core.nearest import did_you_mean
 class Metric(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="metric"):
     """A number of a page of ``metrics.sources`` is above or below a limit.
 
-    It is judged by the wall clock each time that the pages are read: a pipeline that stands still has no events.
+    It is judged by the wall clock each time that the pages are read: a pipeline that does not work has no events.
     """
 
     metric: Annotated[

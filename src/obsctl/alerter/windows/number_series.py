@@ -18,7 +18,7 @@ class Reading(NamedTuple):
 
 
 class Series:
-    """One number over time.
+    """One metric over time.
 
     Args:
         source: the page that the number is from.

@@ -13,9 +13,9 @@ _DEADLINE_S = 2.0
 
 
 def ask_acknowledged(fleet: Fleet) -> Acknowledgements:
-    """Return the acknowledgements; none where they cannot be read in time.
+    """Return the acknowledgements; none if they cannot be read in time.
 
-    A finding of which it is not known whether somebody took note is shown as it is.
+    If it is unknown whether a finding was acknowledged, it is shown unchanged.
     """
     if not fleet.brokers() or not fleet.kafka.acknowledgements_topic:
         return ()

@@ -327,7 +327,7 @@ def _retries(fleet: Fleet, seen: BalancerSnapshot) -> Iterator[Finding]:
 def _is_limited(tally: BackendTally, seen: BalancerSnapshot) -> bool:
     """Return whether answers without a name are refusals by nginx's own limits.
 
-    429 says so by itself. 503 has other reasons; it counts where nginx asked nobody and has a limit.
+    429 says so by itself. 503 may have other reasons; it counts if nginx tried no server and has a limit.
     """
     if tally.name or tally.upstream or not tally.statuses or not set(tally.statuses) <= _LIMITED:
         return False

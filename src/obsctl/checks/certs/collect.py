@@ -118,8 +118,8 @@ def _presented(context: ssl.SSLContext, address: str, port: int) -> bytes:
 def _database(fleet: Fleet, answer: Served) -> Served:
     """Return what the database presents to the reading user.
 
-    A handshake without a login would count as a failed connection there, and a server blocks an address after a
-    hundred of them (max_connect_errors).
+    A handshake without a login would count as a failed connection, and a server blocks an address after a hundred of
+    these (max_connect_errors).
     """
     try:
         encoded = database.ask(fleet, _presented_to)

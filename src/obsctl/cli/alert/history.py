@@ -1,4 +1,4 @@
-"""``obsctl alert list``, ``history``, ``why`` and ``tail``: what fires, what was decided and what became of it."""
+"""``obsctl alert list``, ``history``, ``why`` and ``tail``: what fires, what was decided, and the results."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class UnreadableProjectError(Exception):
 
 
 class NotCountedError(Exception):
-    """The roll-ups cannot tell which requests belong to a person's projects; the message names one of these."""
+    """The roll-ups do not show which requests belong to a person's projects; the message names one of these."""
 
 
 class Scope(NamedTuple):
@@ -55,7 +55,7 @@ class Scope(NamedTuple):
         """Return the condition by which the roll-ups count the scope's requests.
 
         Raises:
-            NotCountedError: the roll-ups cannot tell these requests.
+            NotCountedError: the roll-ups do not distinguish these requests.
             UnreadableProjectError: a project's filter cannot be read.
         """
         if self.projects is None:

@@ -86,7 +86,7 @@ def counted_for(scope: Scope) -> Sql:
     """Return the condition on the roll-ups for the requests that a person may see.
 
     Raises:
-        ProblemError: the roll-ups cannot tell these requests.
+        ProblemError: the roll-ups do not distinguish these requests.
     """
     try:
         return scope.counted()

@@ -13,7 +13,7 @@ class Turns:
 
     Args:
         most: so many may run at the same time.
-        what: they are, in the plural.
+        what: name of the calls, in the plural.
     """
 
     def __init__(self, most: int, what: str) -> None:

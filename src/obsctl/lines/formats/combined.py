@@ -88,10 +88,10 @@ _UNLIKE = "not a combined or common access line"
 
 
 class _Texts(NamedTuple):
-    """What stands in quotes; None where the line has none.
+    """The quoted texts; None for a missing one.
 
     Attributes:
-        more: the appended fields, with a blank in front.
+        more: the appended fields, with a leading blank.
     """
 
     request: str

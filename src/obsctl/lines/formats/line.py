@@ -218,10 +218,10 @@ Parsed = Line | MarkedLine
 
 
 class Width(NamedTuple):
-    """What a text column takes.
+    """What fits into a text column.
 
     Attributes:
-        characters: so many surely fit.
+        characters: this many always fit.
         bytes: the limit in UTF-8, if the column counts bytes; otherwise 0.
         keep: which part of a longer text is kept; None for its beginning.
     """

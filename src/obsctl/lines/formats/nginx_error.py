@@ -98,11 +98,11 @@ _KEYS = dict(_keys())
 
 
 class _Context(NamedTuple):
-    """What is read behind ``client:``.
+    """The part after ``client:``.
 
     Attributes:
         values: of the keys, by name.
-        left: what belongs to no field.
+        left: text that belongs to no field.
         cut: the key whose value was cut, or ''.
         whole: whether all of it is a valid context.
     """

@@ -84,7 +84,7 @@ class Committer:
         """Store a batch; see the module.
 
         Raises:
-            FencedError: a step's expected offset is not the database's.
+            FencedError: a step's expected position differs from the database's.
             StoreUnavailableError: the batch is not stored, or it is unknown whether it is.
         """
         known: set[bytes] = set()

@@ -83,7 +83,7 @@ def test_a_client_that_does_not_read_a_partition_in_spite_of_that_is_given_up(be
     for _ in range(2):
         stuck_again(20)
     assert PART not in bench.progress.next
-    with pytest.raises(KafkaException, match="nginxlog/0 is not read on from offset 20"):
+    with pytest.raises(KafkaException, match=r"nginxlog/0 was positioned \d+ times at offset 20"):
         stuck_again(20)
 
 
