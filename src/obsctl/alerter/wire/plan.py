@@ -126,10 +126,12 @@ def _fit(wish: _Wish, world: World) -> tuple[Fit, Values]:
     values = fit.first()
     if values is None:
         named = [field for field in fit.not_chosen() if field not in SAME_AS]
-        told = f"; no request can choose {', '.join(named)}" if named else ""
+        unchosen = f"; no request can choose {', '.join(named)}" if named else ""
         texts = " AND ".join(f"({text})" for text in wish.texts if text)
         what = f"{wish.number[0]} above {wish.number[1]:g}" if wish.number is not None else ""
-        raise CannotTestError(f"no test request matches {' with '.join(part for part in (texts, what) if part)}{told}")
+        raise CannotTestError(
+            f"no test request matches {' with '.join(part for part in (texts, what) if part)}{unchosen}"
+        )
     return fit, values
 
 

@@ -209,8 +209,8 @@ def _read_back(consumer: Any, flight: str, flying: Mapping[int, _Flying], done: 
         for message in consumer.consume(500, 0.02):
             now = time.monotonic()
             if message.error() is not None:
-                if (told := flying.get(message.partition())) is not None:
-                    _note_denial(told, message.error())
+                if (denied := flying.get(message.partition())) is not None:
+                    _note_denial(denied, message.error())
                 continue
             name, _, number = (message.value() or b"").decode(errors="replace").partition(" ")
             one = flying.get(message.partition())

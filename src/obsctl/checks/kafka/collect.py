@@ -451,10 +451,10 @@ def assemble(
         controller_answers: direct answers of controllers about the quorum and reassignments.
     """
     answered = [answers for answers in broker_answers if not answers.failure]
-    told = [*answered, *controller_answers]
-    quorums = [answers.quorum for answers in told if answers.quorum]
+    everyone = [*answered, *controller_answers]
+    quorums = [answers.quorum for answers in everyone if answers.quorum]
     quorum = max(quorums, key=lambda quorum: quorum.epoch, default=None)
-    moving = [answers.moving for answers in told if answers.moving is not None]
+    moving = [answers.moving for answers in everyone if answers.moving is not None]
     seen = {view.topic for answers in answered for view in answers.views}
     return KafkaSnapshot(
         brokers=tuple(_broker(host, answers, answered) for host, answers in zip(hosts, broker_answers, strict=True)),

@@ -75,11 +75,13 @@ def _why_not(view: ClusterView, partition: Partition) -> str:
     return ""
 
 
-def elect(fleet: Fleet, view: ClusterView, moves: Iterable[Move], told: Callable[[int, int], None]) -> list[Election]:
+def elect(
+    fleet: Fleet, view: ClusterView, moves: Iterable[Move], progress: Callable[[int, int], None]
+) -> list[Election]:
     """Request the elections, in batches, and return the result of each move.
 
     Args:
-        told: called after each batch with the number done and the total.
+        progress: called after each batch with the number done and the total.
 
     Raises:
         RefusedError: nothing was done, because no broker forwards the request.
@@ -90,7 +92,7 @@ def elect(fleet: Fleet, view: ClusterView, moves: Iterable[Move], told: Callable
         batch = possible[at : at + BATCH]
         codes = _ask(fleet, view, [(move.partition.topic, move.partition.partition) for move in batch], begun=bool(at))
         done += [Election(move, _error(codes.get((move.partition.topic, move.partition.partition)))) for move in batch]
-        told(len(done), len(possible))
+        progress(len(done), len(possible))
     return done
 
 
