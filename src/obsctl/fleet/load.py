@@ -192,6 +192,7 @@ def _mistakes(fleet: Fleet) -> Iterator[tuple[str, str]]:
         ports[f"host {host.name}: ssh.port"] = host.ssh.port
         if host.kafka:
             ports[f"host {host.name}: kafka.broker_port"] = host.kafka.broker_port
+            ports[f"host {host.name}: kafka.replication_port"] = host.kafka.replication_port
             ports[f"host {host.name}: kafka.controller_port"] = host.kafka.controller_port
         if host.backend:
             ports[f"host {host.name}: backend.port"] = host.backend.port

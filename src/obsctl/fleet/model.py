@@ -43,10 +43,19 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KafkaNode(msgspec.Struct, frozen=True, kw_only=True):
-    """A host's part in the Kafka cluster."""
+    """A host's part in the Kafka cluster.
+
+    Attributes:
+        node_id: of the broker or controller.
+        broker_port: for clients.
+        replication_port: for the other brokers, from which they fetch.
+        controller_port: for brokers and other controllers.
+        roles: ``broker``, ``controller``.
+    """
 
     node_id: int
     broker_port: int = 9092
+    replication_port: int = 9092
     controller_port: int = 9093
     roles: tuple[str, ...] = ("broker", "controller")
 

@@ -509,7 +509,7 @@ def test_with_fleet_tls_each_service_logs_in_as_its_own_user(project: Path, tmp_
     assert control.kafka.client.ca_file == "/control/pki/ca.pem"
     assert (here.kafka.client.user, here.kafka.client.password) == ("obsctl", "file:/etc/obsctl/secrets/kafka_obsctl")
     nodes = [one.kafka for one in control.hosts if one.kafka]
-    assert {(node.broker_port, node.controller_port) for node in nodes} == {(9094, 9096)}
+    assert {(node.broker_port, node.replication_port, node.controller_port) for node in nodes} == {(9094, 9095, 9096)}
     secrets = {Path(one["path"]).name: one["source"] for one in json.loads((host / "secrets.json").read_text())}
     assert [secrets[f"kafka_{name}"] for name in ("consumer", "alerter", "obsctl")] == [
         "vault:vault_consumer",

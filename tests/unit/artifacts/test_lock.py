@@ -30,7 +30,9 @@ def test_every_checksum_has_its_form() -> None:
     assert all(re.fullmatch(r"h1:[\w+/]{43}=", entry.module_sum) for entry in LOCK.filebeat.values())
 
 
-@pytest.mark.parametrize("page", ["docs/verified.md", "docs/guides/artifacts.md", "roles/kafka/meta/argument_specs.yml"])
+@pytest.mark.parametrize(
+    "page", ["docs/verified.md", "docs/guides/artifacts.md", "roles/kafka/meta/argument_specs.yml"]
+)
 def test_every_version_of_kafka_that_can_be_built_is_named(project: Path, page: str) -> None:
     """The lock is the list of versions; these are the pages that repeat it."""
     text = (project / page).read_text()

@@ -193,6 +193,18 @@ def test_what_the_fleet_needs_follows_from_its_groups() -> None:
     assert list(paths_of(FLEET, db1)) == []
 
 
+def test_brokers_that_fetch_on_a_port_of_their_own_need_it_too() -> None:
+    ports = {"broker_port": 9094, "replication_port": 9095, "controller_port": 9096}
+    nodes = [
+        Host(name=f"node{n}", address=f"192.0.2.1{n}", groups=("kafka",), kafka=KafkaNode(node_id=n, **ports))
+        for n in (1, 2)
+    ]
+    fleet = Fleet(hosts=(*nodes, HOSTS[-1]))
+    assert [port.number for port in ports_of(fleet, nodes[0])] == [9094, 9095, 9096]
+    assert [need.port for need in paths_of(fleet, nodes[0])] == [9094, 9095, 9096]
+    assert [need.port for need in paths_of(fleet, HOSTS[-1])] == [9094, 9094]
+
+
 ANSWER = """\
 Welcome to app1
 clock 1764331200.500000000

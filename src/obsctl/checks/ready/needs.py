@@ -36,7 +36,8 @@ def ports_of(fleet: Fleet, host: Host) -> Iterator[Port]:
 
 def _kafka_ports(host: Host) -> Iterator[int]:
     if host.kafka is not None:
-        yield from [host.kafka.broker_port] if "broker" in host.kafka.roles else []
+        if "broker" in host.kafka.roles:
+            yield from dict.fromkeys((host.kafka.broker_port, host.kafka.replication_port))
         yield from [host.kafka.controller_port] if "controller" in host.kafka.roles else []
 
 
@@ -57,6 +58,8 @@ def paths_of(fleet: Fleet, host: Host) -> Iterator[Need]:
             yield Need(other, other.backend.port, "back end")
         if other.kafka is not None and "broker" in other.kafka.roles and groups & {"filebeat", "consumer", "kafka"}:
             yield Need(other, other.kafka.broker_port, "Kafka broker")
+            if "kafka" in groups and other.kafka.replication_port != other.kafka.broker_port:
+                yield Need(other, other.kafka.replication_port, "replication between Kafka brokers")
         if other.kafka is not None and "controller" in other.kafka.roles and "kafka" in groups:
             yield Need(other, other.kafka.controller_port, "Kafka controller")
         if "mysql" in other.groups and "consumer" in groups:

@@ -121,7 +121,8 @@ def _what_now(view: ClusterView, suspects: set[int]) -> str:
 
 
 def _reach(view: ClusterView, node: int) -> str:
-    """Return the command that shows whether a broker reaches the others."""
-    others = [broker.address for broker in view.seen.brokers if broker.node_id != node]
-    reach = "; ".join(connect_command(*address.rsplit(":", 1)) for address in others)
-    return view.on(node, f"{reach + '; ' if reach else ''}journalctl -u kafka -n 50")
+    """Return the command that shows whether a broker reaches the others on the port from which it fetches."""
+    nodes = [(host.address, host.kafka) for host in view.fleet.group("kafka") if host.kafka is not None]
+    others = [(address, broker) for address, broker in nodes if "broker" in broker.roles and broker.node_id != node]
+    reach = [connect_command(address, broker.replication_port) for address, broker in others]
+    return view.on(node, "; ".join((*reach, "journalctl -u kafka -n 50")))
