@@ -13,7 +13,8 @@ from obsctl.alerter.notify.silences import Silences
 from obsctl.alerter.silences.topic import Book
 from obsctl.core.errors import ObsctlError
 from obsctl.core.journal import Seldom
-from obsctl.kafka import clients, topics
+from obsctl.kafka import topics
+from obsctl.kafka.any_broker import AnyBroker
 from obsctl.kafka.topic_log import TopicLog, TopicMissingError
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class SilenceFollower(threading.Thread):
         self.trouble_since = 0.0
         self._brokers = bootstrap
         self._topic = topic
-        self._admin = clients.admin(bootstrap, _CLIENT)
+        self._any_broker = AnyBroker(bootstrap, _CLIENT)
         #: Set once the silences are known, or it is known that their topic does not exist.
         self._known = threading.Event()
         self._stopping = threading.Event()
@@ -88,7 +89,7 @@ class SilenceFollower(threading.Thread):
             TopicMissingError: there is no such topic.
             KafkaException: no broker answers.
         """
-        found = topics.ask_ids(self._admin, {self._topic})
+        found = self._any_broker.ask(lambda client: topics.ask_ids(client, {self._topic}))
         if self._topic not in found:
             raise TopicMissingError(f"the cluster has no topic {self._topic}")
         return found[self._topic]
