@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from obsctl.core.layout import Layout
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Report, Severity, Status, following, roots
 from obsctl.render.plain import plain
 
@@ -158,9 +159,8 @@ def _entry(finding: Finding, *, folded: Sequence[Finding]) -> Any:
         text.append(plain(f"\n-> {finding.hint}"), style="dim")
     if folded:
         names = list(dict.fromkeys(f"{one.code} {one.object}" for one in folded))
-        more = f" and {len(names) - _FOLDED_NAMES} more" if len(names) > _FOLDED_NAMES else ""
         follows = f"{len(folded)} {'follows' if len(folded) == 1 else 'follow'} from it"
-        text.append(plain(f"\n{follows}: {', '.join(names[:_FOLDED_NAMES])}{more} (-v shows them)"))
+        text.append(plain(f"\n{follows}: {listed(names, _FOLDED_NAMES)} (-v shows them)"))
     return _row(Text(f"{indent}{finding.severity.value.upper():8}", style=_SEVERITY_COLOURS[finding.severity]), text)
 
 

@@ -25,7 +25,7 @@ from obsctl.core.rule_test import Request
 from obsctl.core.secrets import resolve
 from obsctl.fleet.model import Fleet, Https, Vip
 from obsctl.lines.formats import nginx_json
-from obsctl.lines.formats.line import AccessLine, MarkedLine
+from obsctl.lines.formats.line import PROBE, AccessLine, MarkedLine
 from rig.authority import Authority
 from rig.ports import free_port
 from rig.waiting import wait_for
@@ -331,4 +331,6 @@ def test_signed_requests_are_taken_over_tls_as_well(
     marked = [nginx_json.parse(line) for line in lines]
     assert all(isinstance(line, MarkedLine) for line in marked)
     assert {line.line.scheme for line in marked if isinstance(line, MarkedLine)} == {"https"}
-    assert [line.line.status for line in marked if isinstance(line, MarkedLine) and not line.is_probe] == [418]
+    assert [
+        line.line.status for line in marked if isinstance(line, MarkedLine) and not line.mark.startswith(PROBE)
+    ] == [418]

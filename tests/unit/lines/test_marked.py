@@ -31,7 +31,7 @@ def test_a_probe_is_told_from_a_test_of_a_rule() -> None:
     probe, test = PARSE(marked(line, "probe-0123456789ab")), PARSE(marked(line, MARK))
     assert isinstance(probe, MarkedLine)
     assert isinstance(test, MarkedLine)
-    assert (probe.is_probe, test.is_probe, probe.line) == (True, False, test.line)
+    assert (probe.mark, test.mark, probe.line) == ("probe-0123456789ab", MARK, test.line)
 
 
 @pytest.mark.parametrize(

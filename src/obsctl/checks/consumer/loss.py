@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 from obsctl.kafka.partition import TopicPartition
-
-#: The most partitions that a summary names.
-_NAMED = 6
 
 
 class StoredLoss(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,13 +39,12 @@ def judge_losses(losses: Iterable[StoredLoss]) -> Iterator[Finding]:
         lost = sum(part.lost for part in parts)
         latest = max(part.at for part in parts)
         named = [f"{TopicPartition(topic, part.partition)} {part.lost:,}" for part in parts]
-        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
         yield Finding(
             code="CONSUMER_RECORDS_LOST",
             severity=Severity.WARNING,
             object=f"topic/{topic}",
             summary=f"{lost:,} records expired by retention before they were stored "
-            f"({', '.join(named[:_NAMED])}{more}), the latest noticed at {latest}",
+            f"({listed(named)}), the latest noticed at {latest}",
             evidence={
                 "lost": lost,
                 "at": latest,

@@ -34,6 +34,7 @@ from obsctl.checks.kafka.snapshot import (
 from obsctl.checks.lag.retention import is_abandoned
 from obsctl.checks.silence import NO_ANSWER
 from obsctl.core.errors import ConfigError
+from obsctl.core.listed import listed
 from obsctl.core.report import Fault
 from obsctl.fleet.model import Fleet, Host
 from obsctl.kafka.access import UNPROTECTED, Access, open_access
@@ -623,6 +624,5 @@ def _refused(answers: BrokerAnswers, *, quorum_known: bool) -> Mapping[tuple[str
 def _refusal(question: str, code: int, parts: Sequence[str]) -> str:
     from obsctl.checks.kafka import wire
 
-    named = f" for {', '.join(parts[:_NAMED])}" if parts else ""
-    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
-    return f"refuses {question}{named}{more}: {wire.error_name(code)} (error {code})"
+    named = f" for {listed(parts, _NAMED)}" if parts else ""
+    return f"refuses {question}{named}: {wire.error_name(code)} (error {code})"

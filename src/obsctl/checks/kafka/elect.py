@@ -13,6 +13,7 @@ from obsctl.checks.kafka.rules.leaders import is_preferred
 from obsctl.checks.kafka.snapshot import KafkaSnapshot, Partition
 from obsctl.checks.kafka.view import ClusterView, no_topic
 from obsctl.core.errors import RefusedError
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.access import open_access
@@ -155,13 +156,12 @@ def judge_elections(moves: Sequence[Move], elections: Sequence[Election]) -> lis
     left += [f"{done.move.partition.name} ({done.error})" for done in elections if done.error]
     if not left:
         return []
-    more = f" and {len(left) - 4} more" if len(left) > 4 else ""
     return [
         Finding(
             code="KAFKA_LEADER_NOT_MOVED",
             severity=Severity.WARNING,
             object="kafka",
-            summary=f"{len(left)} partitions are not led by their first replica: {', '.join(left[:4])}{more}",
+            summary=f"{len(left)} partitions are not led by their first replica: {listed(left, 4)}",
             evidence={"partitions": left},
             hint="obsctl kafka partitions shows which replica is missing from the ISR; when it is back, run this again",
         )

@@ -17,11 +17,6 @@ from obsctl.fleet.model import Fleet, Host
 VOTER_BEHIND_MS = 3_000
 #: The same in records, for brokers that do not report the time (before 3.3).
 VOTER_BEHIND_RECORDS = 1_000
-#: The most partitions that a summary names; the evidence names all.
-_NAMED = 6
-
-#: A partition's name, as people also type it.
-PartitionNames = list[str]
 
 
 class Metadata(NamedTuple):
@@ -188,12 +183,6 @@ def no_topic(names: Sequence[str], known: Iterable[str]) -> UsageError:
     """Return the error for topics that the cluster does not have."""
     hint = did_you_mean(names, known, "obsctl kafka topics lists the topics")
     return UsageError(f"the cluster has no topic {', '.join(names)}", hint=hint)
-
-
-def named(names: PartitionNames) -> str:
-    """Return the first names, and the number of the others."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def nodes(ids: Collection[object]) -> str:

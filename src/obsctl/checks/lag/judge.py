@@ -10,10 +10,11 @@ from obsctl.checks.consumer.loss import judge_losses
 from obsctl.checks.kafka.judge import judge_access, judge_silent
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.checks.lag import rules, states
-from obsctl.checks.lag.retention import Unread, expired, expiring, is_abandoned, listed, seconds
+from obsctl.checks.lag.retention import NAMED, Unread, expired, expiring, is_abandoned, seconds
 from obsctl.checks.lag.rules import Expiry, Look, Pace, Verdict, Window
 from obsctl.checks.lag.snapshot import GroupTrack, LagSnapshot, PartitionTrack, PositionTrack
 from obsctl.core.acknowledgement import applied
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.partition import TopicPartition
@@ -235,7 +236,7 @@ def held(parts: Iterable[tuple[str, int]]) -> Iterator[Finding]:
             severity=Severity.WARNING,
             object="kafka",
             summary=f"{sum(by_name.values()):,} records are written but cannot be read yet: the high watermark does "
-            f"not advance in {listed(sorted(by_name))}",
+            f"not advance in {listed(sorted(by_name), NAMED)}",
             evidence={"partitions": by_name},
             hint="followers do not fetch, so nothing more is acknowledged: obsctl kafka partitions shows which replica "
             "is behind",
@@ -243,7 +244,7 @@ def held(parts: Iterable[tuple[str, int]]) -> Iterator[Finding]:
 
 
 def _names(places: Sequence[Place]) -> str:
-    return listed([place.name for place in places])
+    return listed([place.name for place in places], NAMED)
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from obsctl.checks.lag.rules import Expiry
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.partition import TopicPartition
 
 #: The most partitions that a summary names; the evidence names all.
-_NAMED = 4
+NAMED = 4
 
 
 class Unread(NamedTuple):
@@ -45,7 +46,7 @@ def expired(fleet: Fleet, group: str, gone: Mapping[str, int]) -> Iterator[Findi
             severity=Severity.WARNING,
             object=f"group/{group}",
             summary=f"the committed offset is below the log's start: {sum(gone.values()):,} offsets were deleted "
-            f"before they were read, in {listed(sorted(gone))}",
+            f"before they were read, in {listed(sorted(gone), NAMED)}",
             evidence={"gone": sum(gone.values()), "partitions": dict(gone)},
             hint="the lines may still be in their hosts' log files: obsctl explain KAFKA_UNREAD_EXPIRED"
             if group in ours(fleet)
@@ -74,7 +75,8 @@ def expiring(fleet: Fleet, group: str, unread: Sequence[Unread], *, exact: bool)
         code="KAFKA_UNREAD_EXPIRING",
         severity=Severity.CRITICAL if any(one.expiry.verdict == "critical" for one in hit) else Severity.WARNING,
         object=f"group/{group}",
-        summary=f"retention deletes unread records, the first ones {when}: {records:,} records in {listed(list(left))}",
+        summary=f"retention deletes unread records, the first ones {when}: {records:,} records in "
+        f"{listed(list(left), NAMED)}",
         evidence={"left_s" if exact else "left_at_most_s": round(first), "lag": records, "partitions": left},
         hint=f"to keep records for 14 days, {_keep_longer(fleet, hit[0].part.topic)}; to see why they are not read: "
         + ("obsctl health" if exact else "obsctl kafka lag"),
@@ -86,12 +88,6 @@ def _keep_longer(fleet: Fleet, topic: str) -> str:
     host = next((host.name for host in fleet.group("kafka")), "a broker")
     longer = f"--alter --entity-type topics --entity-name {topic} --add-config retention.ms=1209600000"
     return f"on {host}: {fleet.kafka_tool('configs', broker, longer)}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first names, and the number of the others."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def seconds(span: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from obsctl.checks.logs.hops import describe_hops, describe_lines, judge_lines
 from obsctl.checks.logs.progress import Delivery, deliveries, inputs_of, late
 from obsctl.checks.logs.snapshot import HostLogs, Input, LogsSnapshot, Sample
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity, Status, worst
 from obsctl.core.utc import iso
 from obsctl.fleet.model import Fleet
@@ -181,21 +182,22 @@ def _unread(fleet: Fleet, host: HostLogs, blind: Sequence[Delivery]) -> Iterator
         names = [found.path for file in files for found in file.found] or [file.path for file in files]
         summary, hint = {
             "LOGS_NO_INPUT": (
-                f"nginx writes {_some(names)}, and no Filebeat input covers it",
+                f"nginx writes {listed(names, _NAMED)}, and no Filebeat input covers it",
                 f"{fleet.playbook('filebeat')} --limit {host.name} --diff shows the difference and applies the "
                 "inventory; filebeat_nginx_log_dir must be nginx_log_dir",
             ),
             "LOGS_LINK_IGNORED": (
-                f"{_some(names)}: a symbolic link, which Filebeat is configured not to follow",
+                f"{listed(names, _NAMED)}: a symbolic link, which Filebeat is configured not to follow",
                 f"{fleet.playbook('filebeat')} --limit {host.name} sets prospector.scanner.symlinks: true",
             ),
             "LOGS_UNREADABLE": (
-                f"Filebeat's account may not read {_some(names)}",
+                f"Filebeat's account may not read {listed(names, _NAMED)}",
                 f"on {host.name}: namei -l {names[0]} shows which directory or file denies access; "
                 f"{fleet.playbook('nginx')} --limit {host.name} sets them",
             ),
             "LOGS_NOT_OPENED": (
-                f"nginx writes {_some(names)}, and Filebeat has not opened it, although its configuration covers it",
+                f"nginx writes {listed(names, _NAMED)}, and Filebeat has not opened it, although its "
+                "configuration covers it",
                 f"on {host.name}: journalctl -u filebeat -n 50; systemctl restart filebeat loads the "
                 "configuration on the disk",
             ),
@@ -241,8 +243,8 @@ def _rotated(host: HostLogs, files: Sequence[Delivery]) -> Iterator[Finding]:
         code="LOGS_ROTATION_UNREAD",
         severity=Severity.CRITICAL,
         object=f"filebeat/{host.name}",
-        summary=f"{total} bytes of {_some([file.path for file in files])} were not delivered, and Filebeat does not "
-        "read them" + (f": its account may not read {_some(unreadable)}" if unreadable else ""),
+        summary=f"{total} bytes of {listed([file.path for file in files], _NAMED)} were not delivered, and Filebeat "
+        "does not read them" + (f": its account may not read {listed(unreadable, _NAMED)}" if unreadable else ""),
         evidence={"bytes": total, "files": {file.path: file.undelivered for file in files[:_NAMED]}},
         hint=f"on {host.name}: "
         + (
@@ -252,11 +254,6 @@ def _rotated(host: HostLogs, files: Sequence[Delivery]) -> Iterator[Finding]:
             else "systemctl restart filebeat makes it read them; do this before logrotate compresses or removes them"
         ),
     )
-
-
-def _some(paths: Sequence[str]) -> str:
-    more = len(paths) - _NAMED
-    return ", ".join(paths[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _writes_removed(host: HostLogs) -> Iterator[Finding]:
@@ -304,7 +301,7 @@ def _late(fleet: Fleet, host: HostLogs) -> Iterator[Finding]:
         code="LOGS_LATE",
         severity=Severity.CRITICAL if critical else Severity.WARNING,
         object=f"filebeat/{host.name}",
-        summary=f"{total} bytes of {_some([one.file.path for one in waiting])} wait, the oldest line for "
+        summary=f"{total} bytes of {listed([one.file.path for one in waiting], _NAMED)} wait, the oldest line for "
         f"{longest:.0f} s" + (": some get through" if moves else f": {where}"),
         evidence={
             "bytes": total,

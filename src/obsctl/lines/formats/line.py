@@ -207,11 +207,6 @@ class MarkedLine(msgspec.Struct, gc=False):
     mark: str
     line: AccessLine
 
-    @property
-    def is_probe(self) -> bool:
-        """Whether it is a probe of the fleet, and not a rule test."""
-        return self.mark.startswith(PROBE)
-
 
 #: A parser's result.
 Parsed = Line | MarkedLine

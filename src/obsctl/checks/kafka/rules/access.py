@@ -22,7 +22,8 @@ from obsctl.checks.kafka.snapshot import (
     Broker,
     Denied,
 )
-from obsctl.checks.kafka.view import ClusterView, named
+from obsctl.checks.kafka.view import ClusterView
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 
 #: What is unknown without a right, by resource and operation.
@@ -57,7 +58,7 @@ def barred(view: ClusterView) -> Iterator[Finding]:
             severity=bar.severity,
             object=f"broker/{brokers[0].node_id}" if one else "kafka",
             summary=f"{brokers[0].host} ({brokers[0].address}): {brokers[0].failure}"
-            + ("" if one else f"; the same of {named([broker.host for broker in brokers[1:]])}"),
+            + ("" if one else f"; the same of {listed([broker.host for broker in brokers[1:]])}"),
             evidence={"kind": brokers[0].silence, "brokers": [b.node_id for b in brokers], "reasons": reasons},
             hint=bar.hint(view, brokers[0]),
         )
@@ -66,7 +67,7 @@ def barred(view: ClusterView) -> Iterator[Finding]:
 def unseen(view: ClusterView) -> Iterator[Finding]:
     """Resources that our user has no right to see, with the command that grants the right."""
     for right in view.seen.denied:
-        what = f"{right.resource}s {named(list(right.names))}" if right.names else f"the {right.resource}"
+        what = f"{right.resource}s {listed(list(right.names))}" if right.names else f"the {right.resource}"
         yield Finding(
             code="KAFKA_ACL_MISSING",
             severity=Severity.UNKNOWN,

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from obsctl.checks.kafka.snapshot import MUTE, REFUSED, UNNAMED, UNREACHABLE, Broker
-from obsctl.checks.kafka.view import ClusterView, named
+from obsctl.checks.kafka.view import ClusterView
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.login import connect_command
 
@@ -126,7 +127,7 @@ def unknown(view: ClusterView) -> Iterator[Finding]:
             continue
         leads = [p.name for p in view.partitions if p.leader == node]
         holds = [p.name for p in view.partitions if node in p.replicas]
-        what = f"leads {len(leads)} partitions ({named(leads)}) and holds" if leads else "leads nothing and holds"
+        what = f"leads {len(leads)} partitions ({listed(leads)}) and holds" if leads else "leads nothing and holds"
         yield Finding(
             code="KAFKA_UNKNOWN_BROKER",
             severity=Severity.WARNING,

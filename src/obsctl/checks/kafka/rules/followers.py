@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from obsctl.checks.kafka.snapshot import Partition, Sample
-from obsctl.checks.kafka.view import ClusterView, brokers, named
+from obsctl.checks.kafka.view import ClusterView, brokers
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 from obsctl.fleet.login import connect_command
 
@@ -35,8 +36,8 @@ def stuck_watermark(view: ClusterView) -> Iterator[Finding]:
         severity=Severity.CRITICAL,
         object="kafka",
         summary="the high watermark does not advance, so nothing new is acknowledged or readable: "
-        f"{waiting:,} {wait} for {who}, in the ISR and {'not answering' if silent else 'not fetching'}: {named(names)} "
-        f"({len(names)} of {len(view.partitions)} partitions)",
+        f"{waiting:,} {wait} for {who}, in the ISR and {'not answering' if silent else 'not fetching'}: "
+        f"{listed(names)} ({len(names)} of {len(view.partitions)} partitions)",
         evidence={"count": len(names), "partitions": names, "waiting": waiting, "held_back_by": sorted(blocking)},
         hint="Kafka removes it from the ISR within 30 s (replica.lag.time.max.ms); then writes continue if enough "
         f"replicas are left for min ISR; {_what_now(view, blocking or followers)}",
@@ -58,7 +59,7 @@ def stuck_followers(view: ClusterView) -> Iterator[Finding]:
             severity=Severity.WARNING,
             object=f"broker/{node}",
             summary=f"fetches nothing from {brokers(leaders)}, although records have been waiting for "
-            f"{min(p.later.after_s for p in hit if p.later):.1f} s: {named(list(behind))} (up to {behind[worst]:,} "
+            f"{min(p.later.after_s for p in hit if p.later):.1f} s: {listed(list(behind))} (up to {behind[worst]:,} "
             f"behind, {worst})",
             evidence={"partitions": list(behind), "behind": behind, "leaders": sorted(leaders, key=str)},
             hint=_reach(view, node),

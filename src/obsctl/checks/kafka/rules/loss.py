@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from obsctl.checks.kafka.headroom import Outcome
-from obsctl.checks.kafka.view import ClusterView, named, nodes
+from obsctl.checks.kafka.view import ClusterView, nodes
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 
 
@@ -41,7 +42,7 @@ def after_loss(view: ClusterView, outcome: Outcome) -> Iterator[Finding]:
                 code=code,
                 severity=Severity.CRITICAL if ours else Severity.WARNING,
                 object="kafka",
-                summary=f"without {lost} {len(names)} of {total} partitions {what}: {named(names)}",
+                summary=f"without {lost} {len(names)} of {total} partitions {what}: {listed(names)}",
                 evidence={"lost": sorted(outcome.lost), "partitions": names},
                 hint=hint,
             )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from obsctl.checks.kafka.snapshot import Partition
-from obsctl.checks.kafka.view import ClusterView, brokers, named
+from obsctl.checks.kafka.view import ClusterView, brokers
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 
 
@@ -43,7 +44,7 @@ def leader_silent(view: ClusterView) -> Iterator[Finding]:
         code="KAFKA_LEADER_SILENT",
         severity=Severity.CRITICAL if alone else Severity.WARNING,
         object="kafka",
-        summary=f"led by {brokers(leaders)}, which {do} not answer, so offline{until}: {named(names)} "
+        summary=f"led by {brokers(leaders)}, which {do} not answer, so offline{until}: {listed(names)} "
         f"({len(names)} of {len(view.partitions)} partitions)",
         evidence={"count": len(names), "partitions": names, "leaders": sorted(leaders, key=str)},
         hint=f"bring {brokers(leaders)} back: no other broker can take over now"
@@ -109,7 +110,7 @@ def reassigned(view: ClusterView) -> Iterator[Finding]:
         code="KAFKA_REASSIGNING",
         severity=Severity.INFO,
         object="kafka",
-        summary=f"being reassigned, {' and '.join(steps)}: {named(names)} ({len(names)} of "
+        summary=f"being reassigned, {' and '.join(steps)}: {listed(names)} ({len(names)} of "
         f"{len(view.partitions)} partitions)",
         evidence={"count": len(names), "partitions": names, "adding": sorted(adding), "removing": sorted(removing)},
         hint="obsctl kafka partitions --watch 5 shows the progress of the new replicas",
@@ -134,7 +135,7 @@ def _shared(
         code=code,
         severity=severity,
         object="kafka",
-        summary=f"{what}: {named(names)} ({len(names)} of {len(view.partitions)} partitions{away})",
+        summary=f"{what}: {listed(names)} ({len(names)} of {len(view.partitions)} partitions{away})",
         evidence={"count": len(names), "partitions": names, "missing_replicas_on": missing},
         hint=hint,
     )

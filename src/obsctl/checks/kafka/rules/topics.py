@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from obsctl.checks.kafka.snapshot import Partition, TopicSettings
-from obsctl.checks.kafka.view import ClusterView, named
+from obsctl.checks.kafka.view import ClusterView
+from obsctl.core.listed import listed
 from obsctl.core.report import Finding, Severity
 
 _HOUR_MS = 3_600_000
@@ -95,7 +96,7 @@ def weak(view: ClusterView) -> Iterator[Finding]:
             summary=f"{found.what}; this topic is not in the inventory"
             if one
             else f"{len(names)} topics that are not in the inventory: "
-            + named([f"{name} ({topics[name].short})" for name in names]),
+            + listed([f"{name} ({topics[name].short})" for name in names]),
             evidence=found.evidence if one else {"topics": {name: topics[name].short for name in names}},
             hint=found.hint if one else f"obsctl kafka topics shows them; for {names[0]}: {found.hint}",
         )
