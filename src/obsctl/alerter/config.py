@@ -26,6 +26,8 @@ from obsctl.core.kafka_section import KafkaSection, Topics
 from obsctl.core.settings import Name, Network, Port, Section, networks_of, zone_of
 
 _Seconds = Annotated[int, Meta(ge=0)]
+#: What a replay assumes as well: the attributes of :class:`AlerterConfig` of the same names.
+LATENESS_S, AHEAD_S, SHIPPING_S = 300, 60, 5
 
 
 class KafkaConfig(KafkaSection, frozen=True, kw_only=True):
@@ -102,9 +104,9 @@ class _File(Section, frozen=True, kw_only=True):
     health: HealthConfig
     metrics: MetricsConfig
     heartbeat: HeartbeatConfig | None = None
-    lateness_s: _Seconds = 300
-    ahead_s: _Seconds = 60
-    shipping_s: _Seconds = 5
+    lateness_s: _Seconds = LATENESS_S
+    ahead_s: _Seconds = AHEAD_S
+    shipping_s: _Seconds = SHIPPING_S
     trusted_proxies: tuple[str, ...]
     error_log_timezone: str
     native: bool

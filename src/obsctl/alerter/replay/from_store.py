@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pymysql
 
-from obsctl.alerter.replay.run import AHEAD_S, LATENESS_S, Read
+from obsctl.alerter.config import AHEAD_S, LATENESS_S
+from obsctl.alerter.replay.run import Read
 from obsctl.alerter.rules.rule import LINE_TYPES, TABLES, Rule
 from obsctl.lines.formats.line import ABSENT, Line
 from obsctl.lines.line_reader import event_of

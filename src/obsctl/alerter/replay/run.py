@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from obsctl.alerter.alerts import Alert, AlertState, Key
+from obsctl.alerter.config import AHEAD_S, LATENESS_S, SHIPPING_S
 from obsctl.alerter.evaluation.engine import Engine, Skipped, Transition
 from obsctl.alerter.messages.message import Writer, utc
 from obsctl.alerter.messages.templates import Templates
@@ -28,8 +29,6 @@ from obsctl.lines.event import Event
 
 T = TypeVar("T")
 
-#: The defaults of alerter.yml, seconds.
-LATENESS_S, AHEAD_S, _SHIPPING_S = 300.0, 60.0, 5.0
 #: More than in the running alerter: in a replay seconds pass much faster, while a check of all keys takes the same
 #: time.
 _PRUNE_EVERY_S = 60.0
@@ -280,7 +279,7 @@ class _Run:
         longest = max((max(rule.window_s, rule.resolve_after_s) for rule in rules if rule.clocked), default=0)
         #: How long after a line a condition can start only because time passes, or one can end that the line
         #: interrupted.
-        self._watch_s = longest + _SHIPPING_S + 1
+        self._watch_s = longest + SHIPPING_S + 1
         #: Whether such a rule holds its alerts (``for_s``); held alerts of other rules are firing, and so followed
         #: anyway.
         self._holds = any(rule.clocked and rule.for_s for rule in rules)
@@ -315,7 +314,7 @@ class _Run:
         while batch := list(itertools.islice(events, _BATCH)):
             self._last_line = second
             changed += self._engine.feed(batch, second)
-        changed += self._engine.tick(second - _SHIPPING_S, second)
+        changed += self._engine.tick(second - SHIPPING_S, second)
         news = [transition.alert for transition in changed if self._counts(transition.alert)]
         for alert in news:
             if alert.incident not in self._started:
