@@ -267,13 +267,18 @@ OVERRIDE = "/run/systemd/system/obs-backend.service.d"
 DEVICE = "$(ip -o -4 addr | awk '/198.18.0.1[0-9]/ {print $2; exit}')"
 STRANGER = "198.18.0.99:8080"
 _STRANGER_ANSWERS = (
-    "import http.server as h\n"
+    "import http.server as h, ssl\n"
     "class H(h.BaseHTTPRequestHandler):\n"
     "    def do_GET(self):\n"
     '        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()\n'
     # Many connections at once: with the five that are its default, nginx would retry requests on another back end.
     "h.ThreadingHTTPServer.request_queue_size = 128\n"
-    'h.ThreadingHTTPServer(("127.0.0.1", 9999), H).serve_forever()\n'
+    's = h.ThreadingHTTPServer(("127.0.0.1", 9999), H)\n'
+    # With the certificate of this host's back end: nginx trusts no other.
+    "c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n"
+    f'c.load_cert_chain("{TLS}/backend/cert.pem", "{TLS}/backend/key.pem")\n'
+    "s.socket = c.wrap_socket(s.socket, server_side=True)\n"
+    "s.serve_forever()\n"
 )
 
 # -- the table -------------------------------------------------------------------------------------------------------
@@ -285,7 +290,7 @@ _HOSTS = {
         long=False,
         says=(
             Says("health",
-                 "health: CRITICAL  node2 is down since … UTC · … findings follow from it · writes continue, one more "
+                 "health: CRITICAL  node2 is down… · … findings follow from it · writes continue, one more "
                  "broker down stops them",
                  ("HEALTH_HOST_DOWN host/node2",), 2, may=(*of_host(2), *FAILOVER, *NO_ROWS)),
             Says("kafka status",
@@ -340,8 +345,8 @@ _HOSTS = {
             Says("verify vip", "verify vip: WARNING  {holder} is down",
                  ("LB_NODE_UNREACHABLE host/{holder}",), 1, may=FAILOVER),
             Says("health",
-                 "health: CRITICAL  {holder} is down since … UTC · … findings follow from it · writes continue, one "
-                 "more broker down stops them",
+                 "health: CRITICAL  {holder} is down… · … findings follow from it · writes continue, one more broker "
+                 "down stops them",
                  ("HEALTH_HOST_DOWN host/{holder}",), 2, may=(*of_host(1), *of_host(2), *of_host(3), *FAILOVER)),
         ),
     ),
@@ -692,7 +697,7 @@ _BALANCING = {
     "the holder's nginx sends requests to a server that is no back end": Fault(
         make=(
             Step("{holder}", f"systemd-run --unit=obs-stranger python3 -c '{_STRANGER_ANSWERS}'"),
-            Step("{holder}", "curl -s --retry 9 --retry-delay 1 --retry-connrefused -o /dev/null 127.0.0.1:9999"),
+            Step("{holder}", "curl -ks --retry 9 --retry-delay 1 --retry-connrefused -o /dev/null https://127.0.0.1:9999"),
             *edit("{holder}", NGINX, "s/^ *least_conn;/& server 127.0.0.1:9999;/", after="systemctl reload nginx"),
         ),
         mend=(
