@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from obsctl.alerter.channels import registry as channel_kinds
 from obsctl.alerter.channels.channel import ChannelOptions
+from obsctl.alerter.evaluation.tolerances import AHEAD_S, LATENESS_S, SHIPPING_S
 from obsctl.alerter.messages.templates import Language, Templates
 from obsctl.alerter.notify.of_rules import notification_plan
 from obsctl.alerter.notify.options import NotifyOptions
@@ -26,8 +27,6 @@ from obsctl.core.kafka_section import KafkaSection, Topics
 from obsctl.core.settings import Name, Network, Port, Section, networks_of, zone_of
 
 _Seconds = Annotated[int, Meta(ge=0)]
-#: What a replay assumes as well: the attributes of :class:`AlerterConfig` of the same names.
-LATENESS_S, AHEAD_S, SHIPPING_S = 300, 60, 5
 
 
 class KafkaConfig(KafkaSection, frozen=True, kw_only=True):

@@ -254,7 +254,7 @@ THRESHOLDS = [
 #: Numbers of the checks that no verdict depends on, or that follow from another.
 _NO_THRESHOLDS = {
     "obsctl.checks.logs.judge._NAMED", "obsctl.checks.logs.judge._UNSEEN_S", "obsctl.checks.logs.judge._ROW_KEPT_S",
-    "obsctl.checks.certs.judge._DAY_S", "obsctl.checks.certs.judge.SOON_SHARE", "obsctl.checks.kafka.view._NAMED",
+    "obsctl.checks.certs.judge._DAY_S", "obsctl.checks.certs.judge.SOON_SHARE",
     "obsctl.checks.kafka.rules.topics._HOUR_MS", "obsctl.checks.kafka.rules.topics._DAY_MS",
     "obsctl.checks.kafka.rules.topics._WRITTEN_OUT",
 }  # fmt: skip

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pymysql
 
-from obsctl.alerter.config import AHEAD_S, LATENESS_S
+from obsctl.alerter.evaluation.tolerances import AHEAD_S, LATENESS_S
 from obsctl.alerter.replay.run import Read
 from obsctl.alerter.rules.rule import LINE_TYPES, TABLES, Rule
 from obsctl.lines.formats.line import ABSENT, Line

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from obsctl.alerter.config import AHEAD_S
+from obsctl.alerter.evaluation.tolerances import AHEAD_S
 from obsctl.alerter.replay.from_files import Unreadable
 from obsctl.alerter.replay.run import Read
 from obsctl.alerter.replay.topic_plan import CLIENT, Plan

@@ -17,8 +17,8 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from obsctl.alerter.alerts import Alert, AlertState, Key
-from obsctl.alerter.config import AHEAD_S, LATENESS_S, SHIPPING_S
 from obsctl.alerter.evaluation.engine import Engine, Skipped, Transition
+from obsctl.alerter.evaluation.tolerances import AHEAD_S, LATENESS_S, SHIPPING_S
 from obsctl.alerter.messages.message import Writer, utc
 from obsctl.alerter.messages.templates import Templates
 from obsctl.alerter.notify.of_rules import notification_plan

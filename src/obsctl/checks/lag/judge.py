@@ -10,7 +10,7 @@ from obsctl.checks.consumer.loss import judge_losses
 from obsctl.checks.kafka.judge import judge_access, judge_silent
 from obsctl.checks.kafka.snapshot import KafkaSnapshot
 from obsctl.checks.lag import rules, states
-from obsctl.checks.lag.retention import NAMED, Unread, expired, expiring, is_abandoned, seconds
+from obsctl.checks.lag.retention import Unread, expired, expiring, is_abandoned, seconds
 from obsctl.checks.lag.rules import Expiry, Look, Pace, Verdict, Window
 from obsctl.checks.lag.snapshot import GroupTrack, LagSnapshot, PartitionTrack, PositionTrack
 from obsctl.core.acknowledgement import applied
@@ -236,7 +236,7 @@ def held(parts: Iterable[tuple[str, int]]) -> Iterator[Finding]:
             severity=Severity.WARNING,
             object="kafka",
             summary=f"{sum(by_name.values()):,} records are written but cannot be read yet: the high watermark does "
-            f"not advance in {listed(sorted(by_name), NAMED)}",
+            f"not advance in {listed(sorted(by_name))}",
             evidence={"partitions": by_name},
             hint="followers do not fetch, so nothing more is acknowledged: obsctl kafka partitions shows which replica "
             "is behind",
@@ -244,7 +244,7 @@ def held(parts: Iterable[tuple[str, int]]) -> Iterator[Finding]:
 
 
 def _names(places: Sequence[Place]) -> str:
-    return listed([place.name for place in places], NAMED)
+    return listed([place.name for place in places])
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

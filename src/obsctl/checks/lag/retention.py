@@ -11,9 +11,6 @@ from obsctl.core.report import Finding, Severity
 from obsctl.fleet.model import Fleet
 from obsctl.kafka.partition import TopicPartition
 
-#: The most partitions that a summary names; the evidence names all.
-NAMED = 4
-
 
 class Unread(NamedTuple):
     """A group's unread records in one partition, and when the oldest of them will be deleted."""
@@ -46,7 +43,7 @@ def expired(fleet: Fleet, group: str, gone: Mapping[str, int]) -> Iterator[Findi
             severity=Severity.WARNING,
             object=f"group/{group}",
             summary=f"the committed offset is below the log's start: {sum(gone.values()):,} offsets were deleted "
-            f"before they were read, in {listed(sorted(gone), NAMED)}",
+            f"before they were read, in {listed(sorted(gone))}",
             evidence={"gone": sum(gone.values()), "partitions": dict(gone)},
             hint="the lines may still be in their hosts' log files: obsctl explain KAFKA_UNREAD_EXPIRED"
             if group in ours(fleet)
@@ -75,8 +72,7 @@ def expiring(fleet: Fleet, group: str, unread: Sequence[Unread], *, exact: bool)
         code="KAFKA_UNREAD_EXPIRING",
         severity=Severity.CRITICAL if any(one.expiry.verdict == "critical" for one in hit) else Severity.WARNING,
         object=f"group/{group}",
-        summary=f"retention deletes unread records, the first ones {when}: {records:,} records in "
-        f"{listed(list(left), NAMED)}",
+        summary=f"retention deletes unread records, the first ones {when}: {records:,} records in {listed(list(left))}",
         evidence={"left_s" if exact else "left_at_most_s": round(first), "lag": records, "partitions": left},
         hint=f"to keep records for 14 days, {_keep_longer(fleet, hit[0].part.topic)}; to see why they are not read: "
         + ("obsctl health" if exact else "obsctl kafka lag"),
