@@ -107,11 +107,11 @@ def test_rules_that_cannot_be_read_are_the_inventorys_fault(ask: Ask) -> None:
     assert (code, "the inventory's alert rules" in err) == (78, True), err
 
 
-@pytest.mark.parametrize("value", ["192.0.2.7", "2001:db8::7", 'it\'s; $(id) "x"', "a\nb"])
-def test_the_commands_that_messages_name_can_be_typed(ask: Ask, value: str) -> None:
+def test_the_commands_that_messages_name_can_be_typed(ask: Ask) -> None:
     """The program takes them: only Kafka is missing here."""
+    labels = {"host": "192.0.2.7", "client_addr": "2001:db8::7", "uri": 'it\'s; $(id) "x"', "vhost": "a\nb"}
     alert = Alert(
-        rule="rate", kind="requests_per_client", severity=Level.WARNING, labels={"client_addr": value},
+        rule="rate", kind="requests_per_client", severity=Level.WARNING, labels=labels,
         incident="9f86d081884c", state=AlertState.FIRING, started=1, last_true=2, peak=Measure(1.0, 1, 1),
     )  # fmt: skip
     for command in (silence_command(alert), why_command(alert)):
