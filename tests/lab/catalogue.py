@@ -294,7 +294,7 @@ _HOSTS = {
                  "broker down stops them",
                  ("HEALTH_HOST_DOWN host/node2",), 2, may=(*of_host(2), *FAILOVER, *NO_ROWS)),
             Says("kafka status",
-                 "kafka status: CRITICAL  broker 2 on node2 does not answer since … UTC · … findings follow from it…",
+                 "kafka status: CRITICAL  broker 2 on node2 does not answer… · … findings follow from it…",
                  ("KAFKA_BROKER_DOWN broker/2",), 2, may=of_broker(2)),
             Says("verify vip", "verify vip: WARNING  node2 is down", ("LB_NODE_UNREACHABLE host/node2",), 1),
         ),
