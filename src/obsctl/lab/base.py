@@ -124,7 +124,7 @@ def provide(os_name: str, note: Note) -> Path:
 
 
 def clean_interrupted(cache: Path | None = None) -> None:
-    """End and remove interrupted builds. The caller must hold the cache's lock, or be sure that nobody is building."""
+    """End and remove interrupted builds. The caller must hold the cache's lock, or know that no build runs."""
     for draft in (cache or cache_dir()).glob(".building-*"):
         for builder in processes.naming_below(draft):
             for pid in processes.session_of(builder):

@@ -108,7 +108,7 @@ class Door:
         return request.cookies.get(self.cookie, "")
 
     async def person(self, request: Request) -> Person | None:
-        """Return the person who makes a request; None if nobody is logged in."""
+        """Return the user who sent a request; None if the request has no valid login."""
         token = self.token(request)
         if not token:
             return None
