@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -189,6 +190,21 @@ class Rig:
         whole.unlink()
         return found
 
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let the database run on one core, and broker, consumer and this program on the others, as on two hosts."""
+        cores = os.sched_getaffinity(0)
+        database = {min(cores)}
+        others = (self.kafka.pid, os.getpid())
+        pin(self.mariadb.pid, database)
+        for pid in others:
+            pin(pid, cores - database)
+        try:
+            yield
+        finally:
+            for pid in (self.mariadb.pid, *others):
+                pin(pid, cores)
+
     # -- a run -------------------------------------------------------------------------------------------------
 
     def query(self, sql: str) -> tuple[tuple[object, ...], ...]:
@@ -343,6 +359,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 _TICKS = 100  # of /proc, on every Linux that is built today
+
+
+def pin(pid: int, cores: set[int]) -> None:
+    """Let all threads of a process, and what they start from now on, run on these cores alone."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 @contextlib.contextmanager
