@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 
 from obsctl.core.lab_record import LabState, lab_of_tree_is_up, read
@@ -46,6 +47,13 @@ _MEANWHILE = ("test_el_twin.py", "test_firewall.py", "test_hardening.py", "test_
 
 #: A look at a host takes a process and a connection.
 wait_for = partial(waiting.wait_for, every=0.5)
+
+
+def log_in(**tls: Any) -> pymysql.Connection[Any]:
+    """Log in to the database as its reader, with PyMySQL's settings of TLS."""
+    password = (FLEET_LAB.secrets_dir / "mysql_reader").read_text().strip()
+    address = str(FLEET_LAB.address(FLEET_LAB.host("db1")))
+    return pymysql.connect(host=address, user="obs_reader", password=password, database="obs", **tls)
 
 
 @dataclass(frozen=True)

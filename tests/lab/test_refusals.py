@@ -22,7 +22,7 @@ from rig.authority import Authority
 from rig.kafka_rights import deleted, read, written
 from tests.lab import certificates
 from tests.lab.certificates import CA, TLS
-from tests.lab.conftest import INVENTORY, NODES, ROOT, VIP, Fleet
+from tests.lab.conftest import INVENTORY, NODES, ROOT, VIP, Fleet, log_in
 
 SECRETS = FLEET_LAB.secrets_dir
 BROKERS = ("198.18.0.11:9094", "198.18.0.12:9094", "198.18.0.13:9094")
@@ -104,10 +104,9 @@ def test_obsctl_says_why_it_is_refused_or_refuses(mistaken: Callable[..., Fleet]
 
 
 def test_the_database_takes_no_login_in_clear_text(fleet: Fleet) -> None:
-    login = {"host": "198.18.0.21", "user": "obs_reader", "password": (SECRETS / "mysql_reader").read_text().strip()}
-    pymysql.connect(**login, database="obs", ssl={"ca": str(CA)}).close()  # type: ignore[call-overload]
+    log_in(ssl={"ca": str(CA)}).close()
     with pytest.raises(pymysql.OperationalError) as refused:
-        pymysql.connect(**login, database="obs", ssl_disabled=True)  # type: ignore[call-overload]
+        log_in(ssl_disabled=True)
     # The first says that only TLS is allowed; an account that requires it is denied access without a reason.
     code = refused.value.args[0]
     assert code in (3159, 1045)
