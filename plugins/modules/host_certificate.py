@@ -47,7 +47,7 @@ options:
     elements: str
     default: []
   trusted:
-    description: The trusted certificates, PEM.
+    description: The trusted certificates, PEM. C(install) refuses a certificate that they do not verify.
     type: str
     default: ""
   signer:
@@ -290,6 +290,13 @@ class Host(object):
         key = os.path.join(folder, KEY)
         if self.asked("pkey", "-in", key, "-pubout").strip() != self.asked("x509", "-in", at, "-noout", "-pubkey").strip():
             self.module.fail_json(msg="the signed certificate is not for the key of the request: run this again")
+        fault = self.verify("trusted", ["-untrusted", at], at)
+        if fault:
+            shutil.rmtree(folder)
+            self.module.fail_json(
+                msg="openssl on this host refuses the new certificate, so the present one stays: %s. Look for the "
+                "reason in the certificates of the CA (and at this host's clock)" % fault
+            )
         write(os.path.join(folder, KEYSTORE), read(key) + certificate)
         self.attributes(folder, False)
         self.replace(folder)

@@ -232,6 +232,32 @@ def _running_since(play: Play, started: datetime) -> None:
     program.chmod(0o755)
 
 
+@pytest.mark.root
+def test_a_certificate_that_openssl_refuses_is_not_installed(play: Play) -> None:
+    """With a site's own CA that is none: everything fits, and every client would refuse what it signs."""
+    play.run()
+    present = play.certificate()
+    (play.pki / "ca.pem").write_bytes(_without_the_right_to_sign(play))
+    said = " ".join(play.run(fails=True).split())
+    assert "openssl on this host refuses the new certificate, so the present one stays: error" in said
+    assert play.certificate() == present
+    hidden = [path.name for path in play.file("").iterdir() if path.name.startswith(".kafka")]
+    assert hidden == [play.file("kafka").readlink().name]
+
+
+def _without_the_right_to_sign(play: Play) -> bytes:
+    """Return the CA's certificate as that of a server, PEM."""
+    from cryptography.hazmat.primitives import hashes
+
+    present = x509.load_pem_x509_certificate((play.pki / "ca.pem").read_bytes())
+    key = serialization.load_pem_private_key((play.pki / "ca.key.pem").read_bytes(), PASSPHRASE.encode())
+    builder = x509.CertificateBuilder(
+        present.issuer, present.subject, present.public_key(), x509.random_serial_number(),
+        present.not_valid_before_utc, present.not_valid_after_utc,
+    ).add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)  # fmt: skip
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)  # type: ignore[arg-type]
+
+
 @pytest.mark.long
 @pytest.mark.root
 def test_a_ca_that_has_expired_can_be_changed(play: Play) -> None:
