@@ -112,6 +112,7 @@ now:
 """
 
 import calendar
+import io
 import os
 import re
 import shutil
@@ -233,7 +234,8 @@ class Host(object):
 
     def key_fault(self):
         """Return how key, certificate and keystore differ, or None."""
-        code, own, _errors = self.openssl("pkey", "-in", self.file(KEY), "-pubout")
+        # For an encrypted key the program would prompt on the terminal.
+        code, own, _errors = self.openssl("pkey", "-in", self.file(KEY), "-pubout", "-passin", "pass:")
         public = self.asked("x509", "-in", self.file(CERTIFICATE), "-noout", "-pubkey")
         if code != 0 or own.strip() != public.strip():
             return "%s is not the key of the certificate" % KEY
@@ -319,8 +321,8 @@ class Host(object):
 
 
 def read(path):
-    """Return a file's text."""
-    with open(path) as file:
+    """Return a file's text; a byte that PEM does not have is replaced, so that a damaged file differs."""
+    with io.open(path, encoding="ascii", errors="replace") as file:
         return file.read()
 
 

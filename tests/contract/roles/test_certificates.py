@@ -410,8 +410,9 @@ def test_what_calls_for_a_new_certificate(play: Play, python: str) -> None:
     assert not play.file("nginx").exists(), "what is in place changes only with the certificate"
 
     whole = play.file("kafka/keystore.pem").read_text()
-    play.file("kafka/keystore.pem").write_text(whole[:-30])
-    assert "keystore.pem differs" in module.look()["due"]
+    for spoiled in (whole[:-30].encode(), bytes(range(256))):
+        play.file("kafka/keystore.pem").write_bytes(spoiled)
+        assert "keystore.pem differs" in module.look()["due"]
     play.file("kafka/keystore.pem").write_text(whole)
     play.file("kafka/key.pem").write_text(key.read_text())
     assert "key.pem is not the key of the certificate" in module.look()["due"]
