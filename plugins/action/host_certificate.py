@@ -63,21 +63,32 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         signed = ours.sign(looked["request"], given["use"], host, place["names"], float(given["days"]))
         _check_clock(host, looked["now"], x509.load_pem_x509_certificate(signed.encode()))
         installed = self._module(
-            {**_place(given), "step": "install", "certificate": signed, "pending": looked["pending"]}, known
+            {
+                **_place(given),
+                "step": "install",
+                "certificate": signed,
+                "pending": looked["pending"],
+                "trusted": place["trusted"],
+            },
+            known,
         )
         return _answer({**installed, "due": looked["due"]})
 
     def _ready(self, given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+        trusted = Path(given["trusted"]).expanduser()
         certificate, key = read_ready(
             Path(given["ready_certificate"]).expanduser(),
             Path(given["ready_key"]).expanduser(),
-            Path(given["trusted"]).expanduser(),
+            trusted,
             given["use"],
             given["names"],
         )
-        return _answer(
-            self._module({**_place(given), "step": "install", "certificate": certificate, "key": key}, known)
-        )
+        ready = {
+            "certificate": certificate,
+            "key": key,
+            "trusted": authority.as_pem(authority.read_certificates(trusted)),
+        }
+        return _answer(self._module({**_place(given), "step": "install", **ready}, known))
 
     def _module(self, arguments: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=known)

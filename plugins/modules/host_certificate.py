@@ -47,7 +47,7 @@ options:
     elements: str
     default: []
   trusted:
-    description: The trusted certificates, PEM.
+    description: The trusted certificates, PEM. C(install) refuses a certificate that they do not verify.
     type: str
     default: ""
   signer:
@@ -112,6 +112,7 @@ now:
 """
 
 import calendar
+import io
 import os
 import re
 import shutil
@@ -233,7 +234,8 @@ class Host(object):
 
     def key_fault(self):
         """Return how key, certificate and keystore differ, or None."""
-        code, own, _errors = self.openssl("pkey", "-in", self.file(KEY), "-pubout")
+        # For an encrypted key the program would prompt on the terminal.
+        code, own, _errors = self.openssl("pkey", "-in", self.file(KEY), "-pubout", "-passin", "pass:")
         public = self.asked("x509", "-in", self.file(CERTIFICATE), "-noout", "-pubkey")
         if code != 0 or own.strip() != public.strip():
             return "%s is not the key of the certificate" % KEY
@@ -290,6 +292,13 @@ class Host(object):
         key = os.path.join(folder, KEY)
         if self.asked("pkey", "-in", key, "-pubout").strip() != self.asked("x509", "-in", at, "-noout", "-pubkey").strip():
             self.module.fail_json(msg="the signed certificate is not for the key of the request: run this again")
+        fault = self.verify("trusted", ["-untrusted", at], at)
+        if fault:
+            shutil.rmtree(folder)
+            self.module.fail_json(
+                msg="openssl on this host refuses the new certificate, so the present one stays: %s. Look for the "
+                "reason in the certificates of the CA (and at this host's clock)" % fault
+            )
         write(os.path.join(folder, KEYSTORE), read(key) + certificate)
         self.attributes(folder, False)
         self.replace(folder)
@@ -312,8 +321,8 @@ class Host(object):
 
 
 def read(path):
-    """Return a file's text."""
-    with open(path) as file:
+    """Return a file's text; a byte that PEM does not have is replaced, so that a damaged file differs."""
+    with io.open(path, encoding="ascii", errors="replace") as file:
         return file.read()
 
 

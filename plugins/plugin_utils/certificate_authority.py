@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -264,6 +264,8 @@ def read_key(path: Path, passphrase: str) -> Any:
         raise AuthorityError(
             f"{path} cannot be opened", "it must be a private key, and fleet_tls_ca_passphrase its passphrase"
         ) from None
+    except UnsupportedAlgorithm as error:
+        raise AuthorityError(f"{path} is of a kind that cannot sign here ({error})", "use an RSA or EC key") from None
 
 
 def load(folder: Folder, passphrase: str) -> Authority:
@@ -414,7 +416,7 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         return False
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
 
@@ -425,8 +427,16 @@ def same_key(one: Any, other: Any) -> bool:
     return bool(one.public_bytes(*form) == other.public_bytes(*form))
 
 
+def is_of(certificate: x509.Certificate, key: Any) -> bool:
+    """Whether a private key is the certificate's; one whose kind of key this machine does not know is another's."""
+    try:
+        return same_key(certificate.public_key(), key.public_key())
+    except (UnsupportedAlgorithm, ValueError):
+        return False
+
+
 def _fits(certificates: Sequence[x509.Certificate], key: Any) -> list[x509.Certificate]:
-    return [found for found in certificates if same_key(found.public_key(), key.public_key())]
+    return [found for found in certificates if is_of(found, key)]
 
 
 def _of_key(certificates: Sequence[x509.Certificate], key: Any, key_path: Path, path: Path) -> x509.Certificate:

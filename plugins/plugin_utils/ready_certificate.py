@@ -15,12 +15,13 @@ from ansible_collections.obscraft.fleet.plugins.plugin_utils.certificate_authori
     as_pem,
     chain_fault,
     is_address,
+    is_of,
     read_certificates,
-    same_key,
     valid_from,
     valid_until,
 )
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -44,7 +45,7 @@ def read_ready(
     """
     chain = read_certificates(certificate_file)
     leaf = chain[0]
-    key = _key_of(leaf, certificate_file, _read(key_file), str(key_file))
+    key = _key_of(chain, certificate_file, _read(key_file), str(key_file))
     # Clients use the addresses; a site's certificates seldom have the names of an inventory.
     lacking = sorted(set(filter(is_address, names)) - set(names_of(leaf)))
     if lacking:
@@ -83,9 +84,9 @@ def check_own(certificate_file: Path, key: str, key_name: str) -> None:
     Raises:
         AuthorityError: they do not fit each other or the time.
     """
-    leaf = read_certificates(certificate_file)[0]
-    _key_of(leaf, certificate_file, key.encode(), key_name)
-    _check_time(leaf, certificate_file)
+    chain = read_certificates(certificate_file)
+    _key_of(chain, certificate_file, key.encode(), key_name)
+    _check_time(chain[0], certificate_file)
 
 
 def _check_time(leaf: x509.Certificate, path: Path) -> None:
@@ -125,14 +126,21 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _key_of(leaf: x509.Certificate, certificate_file: Path, pem: bytes, name: str) -> Any:
-    """Return the key, which is not encrypted, of a certificate."""
+def _key_of(chain: Sequence[x509.Certificate], certificate_file: Path, pem: bytes, name: str) -> Any:
+    """Return the key, which is not encrypted, of the first certificate."""
     try:
         key = serialization.load_pem_private_key(pem, None)
     except (TypeError, ValueError):
         raise AuthorityError(
             f"{name} is no private key, or is encrypted", "put the key there in PEM, without encryption"
         ) from None
-    if not same_key(leaf.public_key(), key.public_key()):
-        raise AuthorityError(f"{name} is not the key of {certificate_file}", "put its key there")
-    return key
+    except UnsupportedAlgorithm as error:
+        raise AuthorityError(f"{name} is of a kind that is not known here ({error})", "use an RSA or EC key") from None
+    if is_of(chain[0], key):
+        return key
+    if any(is_of(other, key) for other in chain[1:]):
+        raise AuthorityError(
+            f"{certificate_file} does not begin with the certificate of {name}",
+            "put that certificate first, and the intermediate ones after it",
+        )
+    raise AuthorityError(f"{name} is not the key of {certificate_file}", "put its key there")

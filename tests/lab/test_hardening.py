@@ -35,6 +35,11 @@ def test_the_running_process_has_given_it_up(fleet: Fleet, host: str, unit: str)
     assert int(status["CapBnd"], 16) & (1 << 16 | 1 << 19) == 0
 
 
+@pytest.mark.parametrize("host", ONE_OF_EACH)
+def test_lines_are_not_readable_for_every_account_of_their_host(fleet: Fleet, host: str) -> None:
+    assert fleet.ssh(host, "find", "/var/log/nginx", "-type", "f", "-perm", "/o=r").split() == []
+
+
 @pytest.mark.parametrize("host", ["node1", "node2", "node3", "db1", "app1"])
 def test_no_unit_of_a_host_has_failed(fleet: Fleet, host: str) -> None:
     assert fleet.ssh(host, "systemctl", "--failed", "--no-legend", "--plain") == ""

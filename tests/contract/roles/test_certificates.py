@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,13 @@ class Play:
         self.pki = folder / "pki"
         (folder / "passphrase").write_text(PASSPHRASE + "\n")
 
-    def run(self, *options: str, fails: bool = False, hosts: str = "node1,", **variables: Any) -> str:
-        """Return what Ansible printed."""
+    def run(self, *options: str, fails: bool = False, hosts: str = "node1,", path: str = "", **variables: Any) -> str:
+        """Return what Ansible printed; programs are looked for in the folder ``path`` first."""
         given = {"folder": str(self.folder), "fleet_tls_ca_passphrase": f"file:{self.folder}/passphrase", **variables}
         done = subprocess.run(
             [BIN / "ansible-playbook", "-i", hosts, HERE / "certificates.yml", "-e", json.dumps(given), *options],
-            cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+            cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+                           "PATH": f"{path}:{os.environ['PATH']}".lstrip(":")},
             capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
         said = done.stdout + done.stderr
@@ -195,6 +197,65 @@ def test_the_ca_changes_in_three_steps_and_each_may_be_repeated(play: Play) -> N
     assert play.certificate() == moved
     assert play.chain_is_good()
     assert {path.name for path in play.pki.iterdir()} == {"ca.pem", "ca.key.pem"}
+
+
+@pytest.mark.long
+@pytest.mark.root
+def test_a_step_waits_until_the_brokers_have_read_the_files_of_the_last_one(play: Play) -> None:
+    """A run that ended between file and restart leaves brokers that would refuse each other's new certificates."""
+    (play.folder / "hosts.ini").write_text("[kafka]\nnode1\n")
+    given = {"hosts": str(play.folder / "hosts.ini"), "path": str(play.folder / "bin")}
+    play.run()
+    _running_since(play, datetime.now(UTC))
+    play.run(certificates_ca_step="trust")
+    said = " ".join(play.run(certificates_ca_step="move", fails=True, **given).split())
+    assert "Still running with files of before the last step: kafka. First:" in said
+    assert "-e certificates_ca_step=trust" in said
+    assert (play.pki / "ca.next.key.pem").exists()
+    _running_since(play, datetime.now(UTC))
+    play.run(certificates_ca_step="move", **given)
+    play.run(certificates_ca_step="move", **given)
+    said = " ".join(play.run(certificates_ca_step="drop", fails=True, **given).split())
+    assert "-e certificates_ca_step=move" in said
+    _running_since(play, datetime.now(UTC))
+    play.run(certificates_ca_step="drop", **given)
+    assert play.file("ca.pem").read_text().count("BEGIN CERTIFICATE") == 1
+
+
+def _running_since(play: Play, started: datetime) -> None:
+    """Make a program ``systemctl`` for which each unit was started then."""
+    monotonic = time.monotonic() - (datetime.now(UTC) - started).total_seconds()
+    program = play.folder / "bin/systemctl"
+    program.parent.mkdir(exist_ok=True)
+    shown = f"ActiveState=active\nInactiveExitTimestampMonotonic={int(monotonic * 1e6)}\nNeedDaemonReload=no\n"
+    program.write_text(f"#!/bin/sh\ncat <<END\n{shown}END\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.root
+def test_a_certificate_that_openssl_refuses_is_not_installed(play: Play) -> None:
+    """With a site's own CA that is none: everything fits, and every client would refuse what it signs."""
+    play.run()
+    present = play.certificate()
+    (play.pki / "ca.pem").write_bytes(_without_the_right_to_sign(play))
+    said = " ".join(play.run(fails=True).split())
+    assert "openssl on this host refuses the new certificate, so the present one stays: error" in said
+    assert play.certificate() == present
+    hidden = [path.name for path in play.file("").iterdir() if path.name.startswith(".kafka")]
+    assert hidden == [play.file("kafka").readlink().name]
+
+
+def _without_the_right_to_sign(play: Play) -> bytes:
+    """Return the CA's certificate as that of a server, PEM."""
+    from cryptography.hazmat.primitives import hashes
+
+    present = x509.load_pem_x509_certificate((play.pki / "ca.pem").read_bytes())
+    key = serialization.load_pem_private_key((play.pki / "ca.key.pem").read_bytes(), PASSPHRASE.encode())
+    builder = x509.CertificateBuilder(
+        present.issuer, present.subject, present.public_key(), x509.random_serial_number(),
+        present.not_valid_before_utc, present.not_valid_after_utc,
+    ).add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)  # fmt: skip
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)  # type: ignore[arg-type]
 
 
 @pytest.mark.long
@@ -349,8 +410,9 @@ def test_what_calls_for_a_new_certificate(play: Play, python: str) -> None:
     assert not play.file("nginx").exists(), "what is in place changes only with the certificate"
 
     whole = play.file("kafka/keystore.pem").read_text()
-    play.file("kafka/keystore.pem").write_text(whole[:-30])
-    assert "keystore.pem differs" in module.look()["due"]
+    for spoiled in (whole[:-30].encode(), bytes(range(256))):
+        play.file("kafka/keystore.pem").write_bytes(spoiled)
+        assert "keystore.pem differs" in module.look()["due"]
     play.file("kafka/keystore.pem").write_text(whole)
     play.file("kafka/key.pem").write_text(key.read_text())
     assert "key.pem is not the key of the certificate" in module.look()["due"]

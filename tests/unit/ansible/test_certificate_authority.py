@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -238,6 +240,18 @@ def test_a_key_of_any_kind_signs(folder: ca.Folder) -> None:
         ours = ca.load(folder, PASSPHRASE)
         leaf = leaf_of(ours.sign(request(), "nginx", "node1", ["node1"], 10))
         assert ca.chain_fault(leaf, [], ours.trusted) == ""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
+def test_a_trusted_certificate_of_an_unknown_kind_of_key_is_left_alone(folder: ca.Folder) -> None:
+    """A company's file of CAs may have any; cryptography raises for a curve that it does not know."""
+    ca.prepare(folder, PASSPHRASE, 10)
+    foreign = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp224k1", "-nodes",
+         "-keyout", "/dev/null", "-subj", "/CN=other"], capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    folder.trusted.write_text(foreign + folder.trusted.read_text())
+    assert ca.load(folder, PASSPHRASE).certificate.subject.rfc4514_string().startswith("CN=fleet CA ")
 
 
 @pytest.mark.parametrize(

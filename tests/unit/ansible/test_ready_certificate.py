@@ -51,6 +51,16 @@ def test_a_certificate_of_nginxs_own_fits_its_key_and_the_time(tmp_path: Path) -
         ready_certificate.check_own(certificate, (tmp_path / "key.pem").read_text(), "nginx_tls_key")
 
 
+def test_a_chain_in_the_wrong_order_is_named(tmp_path: Path) -> None:
+    read(tmp_path, "nginx", [])
+    certificate, key = tmp_path / "cert.pem", (tmp_path / "key.pem").read_text()
+    own = certificate.read_text()
+    read(tmp_path, "nginx", [])
+    certificate.write_text(certificate.read_text() + own)
+    with pytest.raises(AuthorityError, match="does not begin with the certificate of nginx_tls_key"):
+        ready_certificate.check_own(certificate, key, "nginx_tls_key")
+
+
 @pytest.mark.parametrize("usages", [[], [ANY], [SERVER, CLIENT]], ids=str)
 @pytest.mark.parametrize("use", ["kafka", "nginx"])
 def test_a_usage_that_allows_it(tmp_path: Path, use: str, usages: list[x509.ObjectIdentifier]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from obsctl.checks.ask.ssh import Answer
+from obsctl.checks.certs import collect
 from obsctl.checks.certs.judge import SOON_DAYS, describe_certs, judge_certificates, judge_certs
 from obsctl.checks.certs.snapshot import CertsSnapshot, Held, HostCertificates, Served
 from obsctl.core.certificate import Certificate
@@ -161,6 +163,16 @@ def test_a_file_of_another_ca_is_named_before_it_is_presented_and_once() -> None
 def test_a_service_that_has_not_read_its_new_certificate() -> None:
     finding = only(with_file(certificate=certificate(fingerprint="newer", ends=NOW + 397 * DAY)))
     assert (finding.code, finding.severity) == ("CERT_NOT_LOADED", Severity.WARNING)
+
+
+@pytest.mark.parametrize("line", ["mode kafka/key.pem none", "clock \u00b2"])
+def test_a_host_that_says_something_else_does_not_end_the_check(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """Whoever is root on one host must not be able to hide the others."""
+    answer = Answer(output=f"{line}\npem kafka/cert.pem\n\nend\n")
+    monkeypatch.setattr(collect.ssh, "run", lambda *_given, **_named: answer)
+    found = collect._files(FLEET.hosts[0], "/etc/obscraft/tls")
+    assert found.failure == "their list cannot be read"
+    assert found.hint == "on node1: ls -lR /etc/obscraft/tls/"
 
 
 def test_files_that_are_not_there() -> None:

@@ -153,13 +153,20 @@ def _files(host: Host, directory: str) -> HostCertificates:
         answer = ssh.refused_by_shell(host, answer.output.strip().partition("\n")[0][:80])
     if answer.failure:
         return HostCertificates(name=host.name, failure=answer.failure, failure_kind=answer.kind, hint=answer.hint)
-    return read_files(host.name, answer.output)
+    try:
+        return read_files(host.name, answer.output)
+    except ValueError:
+        failure = "their list cannot be read"
+        return HostCertificates(name=host.name, failure=failure, hint=f"on {host.name}: ls -lR {directory}/")
 
 
 def read_files(name: str, output: str) -> HostCertificates:
     """Parse the script's output.
 
     Its lines are ``clock SECONDS``, ``mode FILE OCTAL``, ``chain FILE FAULT``, and ``pem FILE`` before each file.
+
+    Raises:
+        ValueError: a line is none of these, such as one from a damaged file that looks like them.
     """
     clock: float | None = None
     modes: dict[str, dict[str, str]] = {}
