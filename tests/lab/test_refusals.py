@@ -199,3 +199,7 @@ def test_each_user_of_kafka_may_do_its_part_and_nothing_else(fleet: Fleet) -> No
     assert written(client("filebeat"), "nginxlog-dlq") == DENIED
     assert read(client("filebeat"), "nginxlog", "obsctl-refused") in (DENIED, "GROUP_AUTHORIZATION_FAILED")
     assert read(client("consumer"), "nginxlog", "obsctl-refused") == "GROUP_AUTHORIZATION_FAILED"
+
+
+def test_obsctl_sees_when_groups_committed(fleet: Fleet) -> None:
+    assert fleet.obsctl("kafka", "lag", "--window", "6s", "-o", "json").json["data"]["commits_known_s"] is not None
