@@ -59,7 +59,7 @@ def _hint(fleet: Fleet, refusal: Refusal, address: str, port: int) -> str:
     if refusal.kind in _PROTOCOL:
         return f"{fleet.playbook('nginx')} writes nginx's ports from the inventory (nginx_listen, nginx_tls_listen)"
     if refusal.kind == "name":
-        return f"{shows}; names of the fleet's own come from nginx_tls_names, and {again}; get another one of your own CA"
+        return f"{shows}; {again} for nginx_tls_names (a certificate of your own: get one with this name)"
     if refusal.kind == "authority":
         return f"{shows}; nginx_tls_ca_file names what is trusted, and {again}"
     return f"{again} (a certificate of your own: renew it first); {shows}"
