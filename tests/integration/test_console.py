@@ -7,6 +7,8 @@ import datetime
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,14 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.lines.formats.line import AccessLine
 from obsctl.query import values
+from obsctl.store.settings import Database
 from rig.console import (
     DATABASE,
+    PASSWORD,
+    USER,
     Console,
     console,
     csrf,
@@ -414,6 +420,28 @@ def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: Mar
 
 def _obsctl(*words: str) -> tuple[int, dict[str, Any], str]:
     command = [sys.executable, "-c", "from obsctl.cli.main import main; main()", "console", *words, "-o", "json"]
+def test_a_frozen_database_is_given_up_soon_whatever_connections_are_left(
+    page: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSOLE_PASSWORD", PASSWORD)
+    pool = Pool(
+        Database(host="127.0.0.1", port=page.server.port, name=DATABASE, user=USER, password="env:CONSOLE_PASSWORD")
+    )
+    together = threading.Barrier(4)
+    with concurrent.futures.ThreadPoolExecutor(4) as four:
+        list(four.map(lambda _: pool.run(lambda _: together.wait(10)), range(4)))
+    monkeypatch.setattr("obsctl.console.database._UNUSED_S", 0.0)
+    page.server.freeze()
+    began = time.monotonic()
+    try:
+        with pytest.raises(DatabaseAwayError):
+            pool.run(lambda cursor: cursor.execute("SELECT 1"))
+    finally:
+        page.server.thaw()
+        pool.close()
+    assert time.monotonic() - began < 5
+
+
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     return run.returncode, json.loads(run.stdout or "{}"), run.stderr
 
