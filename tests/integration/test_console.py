@@ -283,6 +283,7 @@ def test_lines_are_data_and_nothing_else(page: Console) -> None:
         ({"filter": "status:five"}, "invalid-filter", "five"),
         ({"since": "yesterday"}, "invalid-parameter", "yesterday"),
         ({"since": "1h", "until": "2h"}, "invalid-parameter", "since"),
+        ({"until": "9999-12-31T23:59:59Z"}, "invalid-parameter", "9999-12-31"),
         ({"limit": "100000"}, "invalid-parameter", "limit"),
         ({"log": "syslog"}, "invalid-parameter", "log"),
         ({"before": "AAAA"}, "invalid-parameter", "before"),
@@ -419,8 +420,6 @@ def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: Mar
         assert (health.status_code, health.json()) == (200, {"status": "ok"})
 
 
-def _obsctl(*words: str) -> tuple[int, dict[str, Any], str]:
-    command = [sys.executable, "-c", "from obsctl.cli.main import main; main()", "console", *words, "-o", "json"]
 def test_a_frozen_database_is_given_up_soon_whatever_connections_are_left(
     page: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,6 +442,8 @@ def test_a_frozen_database_is_given_up_soon_whatever_connections_are_left(
     assert time.monotonic() - began < 5
 
 
+def _obsctl(*words: str) -> tuple[int, dict[str, Any], str]:
+    command = [sys.executable, "-c", "from obsctl.cli.main import main; main()", "console", *words, "-o", "json"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     return run.returncode, json.loads(run.stdout or "{}"), run.stderr
 
