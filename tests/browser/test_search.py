@@ -14,7 +14,7 @@ from obsctl.core.moments import moment
 from rig.browser import Browser
 from rig.console import Console, password_of
 from tests.browser import steps
-from tests.browser.lines import ACCESS, HOSTILE, HOSTILE_STATUS, LONG, LONG_MESSAGE, LONG_STATUS, NOW
+from tests.browser.lines import ACCESS, HOSTILE, HOSTILE_STATUS, LONG, LONG_MESSAGE, LONG_STATUS, NOW, RETRIED
 
 #: What is offered while a filter is typed.
 _OFFERED = "#completions [role=option] span:first-child"
@@ -91,6 +91,28 @@ def test_a_row_opens_to_its_fields_and_leads_to_further_searches(page: Browser, 
 
 def _host_of_newest(client_addr: str) -> str:
     return next(line.host for line in ACCESS if line.status == 502 and line.client_addr == client_addr)
+
+
+@pytest.mark.parametrize(
+    ("field", "condition"),
+    [
+        ("upstream_addr", '(upstream_addr:"198.18.0.11:8080" AND upstream_addr:"198.18.0.12:8080")'),
+        ("upstream_status", '(upstream_status:"502" AND upstream_status:"200")'),
+        ("upstream_connect_time", "(upstream_connect_time:* AND NOT upstream_connect_time:>=0)"),
+    ],
+)
+def test_only_this_and_not_this_take_a_list_by_its_entries(
+    page: Browser, site: Console, field: str, condition: str
+) -> None:
+    asked = f"request_id:{ACCESS[RETRIED].request_id}"
+    for words, uris in (("Only", [f"/item/{RETRIED}"]), ("Not", [])):
+        steps.search(page, site, filter=asked, since="6h")
+        page.click("#lines .open")
+        page.click(f"#lines button[aria-label='{words} this: {field}']")
+        page.wait("the longer filter", lambda: _filter(page) != asked)
+        steps.settled(page)
+        assert _filter(page) == f"{asked} AND {'NOT ' if words == 'Not' else ''}{condition}"
+        assert steps.found(page, "uri") == uris
 
 
 def test_not_this_keeps_an_alternative_together(page: Browser, site: Console) -> None:
