@@ -35,8 +35,8 @@ WAIT_S = 4.5
 _FRESH_S = 3.0
 #: Time limit for reading the history, seconds; later records are left out, and the answer says so.
 _READING_S = 4.0
-#: How many answers about the history are kept.
-_KEPT = 32
+#: How many answers about the history are kept, and how many are read from it at the same time.
+_KEPT, _AT_ONCE = 32, 4
 
 
 class Recorded(NamedTuple):
@@ -69,8 +69,8 @@ class Alerts:
         self._kafka, self._fleet = kafka, fleet
         self._standing: Kept[list[Standing] | None] = Kept(self._read_standing, _FRESH_S)
         self._silences: Kept[Silences] = Kept(self._read_silences, _FRESH_S)
-        self._history: KeptEach[Recorded] = KeptEach(_KEPT, _FRESH_S)
-        self._stories: KeptEach[dict[str, Any] | None] = KeptEach(_KEPT, _FRESH_S)
+        self._history: KeptEach[Recorded] = KeptEach(_KEPT, _AT_ONCE, _FRESH_S)
+        self._stories: KeptEach[dict[str, Any] | None] = KeptEach(_KEPT, _AT_ONCE, _FRESH_S)
 
     def standing(self) -> Answer[list[Standing] | None]:
         """Return the alerts in the alerters' state, firing ones first; None if no alerter has written a state."""

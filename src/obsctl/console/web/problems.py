@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from obsctl.console.kept import Answer
+from obsctl.console.kept import TOO_MANY, Answer
 
 T = TypeVar("T")
 
@@ -93,6 +93,8 @@ def given(answer: Answer[T], code: str) -> T:
     Raises:
         ProblemError: there was never an answer.
     """
+    if answer.trouble == TOO_MANY and not answer.at:
+        raise ProblemError(429, "busy", TOO_MANY.detail, headers={"retry-after": "2"})
     if answer.trouble is not None and not answer.at:
         raise ProblemError(503, code, answer.trouble.detail, hint=answer.trouble.hint)
     return cast("T", answer.value)
