@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -17,7 +17,7 @@ from obsctl.console.database import Pool
 from obsctl.console.people import saved
 from obsctl.console.people.scope import Scope
 from obsctl.console.web import found
-from obsctl.console.web.found import Wanted, place_of, stream
+from obsctl.console.web.found import JsonLines, Wanted, place_of, stream
 from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import TABLES, Filter, Log, Since, Until, span
@@ -135,17 +135,10 @@ async def statement(request: Request, scope: Scoped, asked: Annotated[AskedLines
 
 def _streamed(
     request: Request, turns: Turns, wanted: Wanted, messages: Callable[[Any, Wanted], Iterator[dict[str, Any]]]
-) -> StreamingResponse:
+) -> JsonLines:
     turns.take()
-
-    async def lines() -> AsyncIterator[bytes]:
-        try:
-            async for line in stream(request.app.state.pool, wanted.seconds, lambda cursor: messages(cursor, wanted)):
-                yield line
-        finally:
-            turns.give_back()
-
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
+    lines = stream(request.app.state.pool, wanted.seconds, lambda cursor: messages(cursor, wanted))
+    return JsonLines(lines, wanted.seconds, ended=turns.give_back)
 
 
 class Kept(BaseModel):
