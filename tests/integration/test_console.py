@@ -242,6 +242,12 @@ def test_every_answer_has_its_headers(page: Console) -> None:
     assert requests.get(f"{page.url}/v1/me", timeout=10).headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/search/", "/v1/me/", "/static"])
+def test_no_answer_leads_to_the_host_that_a_request_names(page: Console, path: str) -> None:
+    answer = requests.get(page.url + path, headers={"host": "evil.example"}, timeout=10, allow_redirects=False)
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fconfig.py"])
 def test_no_file_outside_its_folder_is_served(page: Console, path: str) -> None:
     asked = requests.Request("GET", page.url).prepare()

@@ -79,6 +79,8 @@ def build(config: ConsoleConfig) -> Any:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # Such a redirect would name the host that the request names.
+        redirect_slashes=False,
     )
     app.state.config = config
     app.state.pool = pool
