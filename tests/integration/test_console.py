@@ -113,13 +113,19 @@ def test_the_cookie_is_the_browsers_alone_and_the_database_has_only_its_hash(pag
         assert token.encode() not in b"".join(bytes(row[0]) for row in cursor.fetchall())
 
 
-@pytest.mark.parametrize("name", ["vera", "nobody", "vera' OR '1'='1", "用户", ""])
+@pytest.mark.parametrize("name", ["vera", "nobody", "vera' OR '1'='1", "用户", "", "a" * 65, "vera" * 1000])
 def test_a_wrong_login_says_the_same_to_everybody(page: Console, name: str) -> None:
     answer = page.log_in(name, "a wrong password")
     assert answer.status_code == 401
     assert "Name or password is wrong." in answer.text
     assert "a wrong password" not in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_what_a_form_cannot_hold_is_refused_on_a_page(page: Console) -> None:
+    answer = page.log_in("vera", "p" * 1025)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "text/html; charset=utf-8")
+    assert "password: " in answer.text
 
 
 def test_after_five_failures_even_the_right_password_has_to_wait(page: Console) -> None:

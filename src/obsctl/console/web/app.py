@@ -115,7 +115,7 @@ def build(config: ConsoleConfig) -> Any:
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(DatabaseAwayError, _away)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, of_parameters)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _bug)
     return Headers(app, https=https)
 
@@ -148,6 +148,11 @@ async def _problem(request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
     return _shown(request, of_framework(error))
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
+    return _shown(request, of_parameters(error))
 
 
 async def _away(request: Request, error: Exception) -> Response:
