@@ -426,7 +426,14 @@ def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: Mar
         assert "The database does not answer." in answer.text
         call = requests.get(f"{alone.url}/v1/me", cookies={"obsctl": "x"}, timeout=10)
         assert (call.status_code, call.json()["code"]) == (503, "database-away")
-        assert requests.get(f"{alone.url}/search", cookies={"obsctl": "x"}, timeout=10).status_code == 503
+        by_token = requests.get(f"{alone.url}/v1/me", headers={"authorization": "Bearer obs_x"}, timeout=10)
+        page = requests.get(f"{alone.url}/search", cookies={"obsctl": "x"}, timeout=10)
+        assert (by_token.status_code, page.status_code) == (503, 503)
+        # Where it is, and the account, is for the log alone: nobody is known to be logged in.
+        assert "Can't connect to MySQL server on '127.0.0.1'" in alone.log.read_text()
+        for said in (call.text, by_token.text, page.text):
+            assert "the database does not answer" in said
+            assert "127.0.0.1" not in said
         # Of the process alone, to whom is not logged in.
         health = requests.get(f"{alone.url}/v1/health", timeout=10)
         assert (health.status_code, health.json()) == (200, {"status": "ok"})

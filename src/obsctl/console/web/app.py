@@ -24,7 +24,7 @@ from obsctl.console.live.live import Live
 from obsctl.console.overview import Overview
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.described import describe
-from obsctl.console.web.guard import Door, Headers
+from obsctl.console.web.guard import Door, Headers, is_known
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_framework, of_parameters
 from obsctl.console.web.routes import (
@@ -158,7 +158,9 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 async def _away(request: Request, error: Exception) -> Response:
     assert isinstance(error, DatabaseAwayError)  # noqa: S101 - for the type checker
     LOG.warning("the database does not answer", extra={"error": str(error), "hint": error.hint})
-    return _shown(request, ProblemError(503, "database-away", str(error)))
+    # The server's words name its host and the console's account.
+    detail = str(error) if is_known(request) else "the database does not answer; the console's journal says why"
+    return _shown(request, ProblemError(503, "database-away", detail))
 
 
 async def _bug(request: Request, _: Exception) -> Response:

@@ -114,7 +114,10 @@ class Door:
         person = await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
         vouched = self.vouched(request)
         # The proxy names another person than the session does: that person has to log in.
-        return None if person and vouched and vouched != person.name else person
+        if person is None or (vouched and vouched != person.name):
+            return None
+        request.state.is_known = True
+        return person
 
     def vouched(self, request: Request) -> str:
         """Return the user that a trusted proxy names; empty for none."""
@@ -140,14 +143,16 @@ async def caller(request: Request) -> Person:
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return await run_in_threadpool(_by_token, request.app.state.pool, token.strip(), client_addr(request))
+        person = await run_in_threadpool(_by_token, request.app.state.pool, token.strip(), client_addr(request))
+        request.state.is_known = True
+        return person
     door: Door = request.app.state.door
-    person = await door.person(request)
-    if person is None:
+    found = await door.person(request)
+    if found is None:
         raise ProblemError(401, "not-logged-in", "log in first: /login")
     if request.method not in SAFE_METHODS:
-        require_own_page(request, person, request.headers.get(CSRF_HEADER, ""))
-    return person
+        require_own_page(request, found, request.headers.get(CSRF_HEADER, ""))
+    return found
 
 
 def _by_token(pool: Pool, token: str, address: str) -> Person:
@@ -240,6 +245,11 @@ def require_own_page(request: Request, person: Person | None, given: str) -> Non
         raise refused
     if person is not None and not hmac.compare_digest(given.encode(), person.csrf.encode()):
         raise refused
+
+
+def is_known(request: Request) -> bool:
+    """Return whether a request was found to have a valid login."""
+    return bool(getattr(request.state, "is_known", False))
 
 
 def client_addr(request: Request) -> str:
