@@ -14,6 +14,8 @@ import pytest
 import requests
 from confluent_kafka.admin import NewPartitions
 
+from obsctl.console.config import SessionConfig
+from obsctl.console.people.sessions import id_of
 from obsctl.kafka.topic_log import END, NotAnsweredError, TopicLog, TopicMissingError
 from rig.console import DATABASE, Console, console, csrf, make_database
 from rig.database import MariaDB
@@ -270,6 +272,19 @@ def test_a_tail_ends_with_its_session(page: Console, writer: Writer) -> None:
             cursor.execute("DELETE FROM console_session")
             cursor.execute("COMMIT")
         wait_for("the end", lambda: seen.over, seconds=60)
+
+
+def test_an_open_tail_does_not_keep_a_session_from_ending_as_idle(page: Console, writer: Writer) -> None:
+    olga = page.logged_in("olga")
+    with events(olga, f"{page.url}/v1/tail") as seen, page.rows() as cursor:
+        seen.wait("ready")
+        # At the first look at the login it has some seconds left, and at the second one none.
+        cursor.execute(
+            "UPDATE console_session SET seen_at = UTC_TIMESTAMP(3) - INTERVAL %s SECOND WHERE token_hash = %s",
+            (SessionConfig().idle_s - 20, bytes.fromhex(id_of(olga.cookies["obsctl"]))),
+        )
+        wait_for("the end", lambda: seen.over, seconds=60)
+    assert olga.get(f"{page.url}/v1/me", timeout=10).status_code == 401
 
 
 def test_without_kafka_in_its_configuration_a_console_says_so(mariadb: MariaDB, page: Console, tmp_path: Path) -> None:

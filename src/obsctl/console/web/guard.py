@@ -106,12 +106,19 @@ class Door:
         """Return the session's token in a request; empty for none."""
         return request.cookies.get(self.cookie, "")
 
-    async def person(self, request: Request) -> Person | None:
-        """Return the user who sent a request; None if the request has no valid login."""
+    async def person(self, request: Request, *, arrives: bool = True) -> Person | None:
+        """Return the user who sent a request; None if the request has no valid login.
+
+        Args:
+            request: with its cookies.
+            arrives: whether it arrives now, and so counts as use of the session; or its answer still continues.
+        """
         token = self.token(request)
         if not token:
             return None
-        person = await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
+        person = await run_in_threadpool(
+            self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime, used=arrives)
+        )
         vouched = self.vouched(request)
         # The proxy names another person than the session does: that person has to log in.
         if person is None or (vouched and vouched != person.name):
@@ -141,13 +148,26 @@ async def caller(request: Request) -> Person:
         ProblemError: there is no login, the token is invalid, or a changing request does not come from a page of this
             console.
     """
+    return await _caller(request, arrives=True)
+
+
+async def still_logged_in(request: Request) -> Person:
+    """Return who made a call whose answer still continues; this is no use of the session, which may end as idle.
+
+    Raises:
+        ProblemError: as :func:`logged_in`.
+    """
+    return await logged_in(await _caller(request, arrives=False))
+
+
+async def _caller(request: Request, *, arrives: bool) -> Person:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         person = await run_in_threadpool(_by_token, request.app.state.pool, token.strip(), client_addr(request))
         request.state.is_known = True
         return person
     door: Door = request.app.state.door
-    found = await door.person(request)
+    found = await door.person(request, arrives=arrives)
     if found is None:
         raise ProblemError(401, "not-logged-in", "log in first: /login")
     if request.method not in SAFE_METHODS:
