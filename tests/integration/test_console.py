@@ -515,6 +515,28 @@ def test_users_are_managed_by_command_and_each_change_is_on_record(page: Console
         assert "horse" not in str(cursor.fetchall())
 
 
+def test_a_name_that_others_have_locked_is_unlocked_by_command(page: Console, tmp_path: Path) -> None:
+    config = ("--config", str(write_config(tmp_path, page.server, 1)))
+    with page.rows() as cursor:
+        cursor.executemany(
+            "INSERT INTO console_login_failure (counted, failures, last_at) VALUES (%s, %s, UTC_TIMESTAMP(3))",
+            [("name vera", 100), ("pair 127.0.0.1 vera", 5), ("name olga", 100), ("addr 192.0.2.1", 30)],
+        )
+    assert page.log_in("vera").status_code == 429
+    assert _obsctl("user", "unlock", "vera", *config)[0] == 0
+    assert page.log_in("vera").status_code == 303
+    assert page.log_in("olga").status_code == 429
+    with page.rows() as cursor:
+        cursor.execute("SELECT counted FROM console_login_failure ORDER BY counted")
+        assert cursor.fetchall() == (("addr 192.0.2.1",), ("name olga",))
+    _, report, _ = _obsctl("audit", "--limit", "1", *config)
+    (row,) = report["data"]["changes"]
+    assert (row["action"], row["object"], row["actor"].endswith(" (obsctl)")) == ("user.unlock", "vera", True)
+    code, _, said = _obsctl("user", "unlock", "vera", *config)
+    assert (code, "there are no failed logins of vera" in said) == (77, True)
+    assert _obsctl("user", "unlock", "vrea", *config)[0] == 64
+
+
 def test_tokens_are_managed_by_command(page: Console, tmp_path: Path) -> None:
     config = ("--config", str(write_config(tmp_path, page.server, 1)))
     command = [sys.executable, "-c", "from obsctl.cli.main import main; main()", "console", "token", "add"]

@@ -94,6 +94,7 @@ def test_a_password_goes_over_standard_input_alone(
         (("user", "role", "ada", "--role", "viewer"), ("user", "role", "ada", "--role", "viewer")),
         (("user", "disable", "ada"), ("user", "disable", "ada")),
         (("user", "enable", "ada"), ("user", "enable", "ada")),
+        (("user", "unlock", "ada"), ("user", "unlock", "ada")),
         (("user", "unlink", "ada"), ("user", "unlink", "ada")),
         (("user", "rm", "ada", "--yes"), ("user", "rm", "ada", "--yes")),
         (
