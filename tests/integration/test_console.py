@@ -57,7 +57,7 @@ def _lines() -> list[AccessLine]:
 def page(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     make_database(mariadb)
     store_lines(mariadb, _lines())
-    with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 2, "seconds": 60}) as running:
+    with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 3, "seconds": 60}) as running:
         yield running
     with mariadb.root() as cursor:
         cursor.execute(f"DROP DATABASE {DATABASE}")
@@ -377,7 +377,8 @@ def test_traffic_of_weeks_is_exact_to_the_minute(page: Console) -> None:
 
 
 def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) -> None:
-    browser, other_person = page.logged_in(), page.logged_in("olga")
+    browser, olga, ada = page.logged_in(), page.logged_in("olga"), page.logged_in("ada")
+    url = f"{page.url}/v1/search"
 
     def running() -> int:
         return statements(page.server, "%FROM `access_log`%")
@@ -385,11 +386,13 @@ def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) ->
     with page.rows() as cursor:
         # What a search asks for waits for this lock.
         cursor.execute("LOCK TABLES access_log WRITE")
-        with concurrent.futures.ThreadPoolExecutor(2) as two:
-            waiting = [two.submit(browser.get, f"{page.url}/v1/search", timeout=(5, 3)) for _ in range(2)]
-            wait_for("both searches wait", lambda: running() == 2, seconds=5)
-            third = other_person.get(f"{page.url}/v1/search", timeout=10)
-            assert (third.status_code, third.json()["code"]) == (429, "busy")
+        with concurrent.futures.ThreadPoolExecutor(3) as three:
+            waiting = [three.submit(who.get, url, timeout=(5, 4)) for who in (browser, browser, olga)]
+            wait_for("all searches wait", lambda: running() == 3, seconds=4)
+            for who, why in ((browser, "you have 2 searches running"), (ada, "too many searches run")):
+                refused = who.get(url, timeout=10)
+                assert (refused.status_code, refused.json()["code"]) == (429, "busy")
+                assert why in refused.json()["detail"]
             for one in waiting:
                 with pytest.raises(requests.ConnectionError):
                     one.result().text  # noqa: B018 - reading is what fails

@@ -40,7 +40,7 @@ def page(kafka: KafkaNode, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFa
     kafka.create_topic(ERROR, 1)
     make_database(mariadb)
     folder = tmp_path_factory.mktemp("console-live")
-    with console(mariadb, folder, kafka=section(kafka), live={"at_once": 205}) as running:
+    with console(mariadb, folder, kafka=section(kafka), live={"at_once": 205, "each": 201}) as running:
         yield running
     with mariadb.root() as cursor:
         cursor.execute(f"DROP DATABASE {DATABASE}")
@@ -220,7 +220,11 @@ def test_two_hundred_tails_hurt_nobody_and_one_more_than_may_be_is_refused(page:
             time.sleep(0.05)
         wait_for("the needles", lambda: len(hit.lines) == 40)
         assert worst < 3
-        more = [browser.get(f"{page.url}/v1/tail", stream=True, timeout=30) for _ in range(6)]
+        own = browser.get(f"{page.url}/v1/live", timeout=30)
+        assert (own.status_code, own.json()["code"]) == (429, "busy")
+        assert "you have 201 tails and live statistics running" in own.json()["detail"]
+        olga = page.logged_in("olga")
+        more = [olga.get(f"{page.url}/v1/tail", stream=True, timeout=30) for _ in range(6)]
         assert {answer.status_code for answer in more} == {200, 429}
         assert more[-1].json()["code"] == "busy"
         for answer in more:

@@ -42,7 +42,7 @@ from obsctl.console.web.routes import (
     traffic,
     users,
 )
-from obsctl.console.web.turns import PersonalTurns, Turns
+from obsctl.console.web.turns import PersonalTurns, SharedTurns, Turns
 
 LOG = logging.getLogger("obsctl.console")
 
@@ -95,10 +95,11 @@ def build(config: ConsoleConfig) -> Any:
         app.state.provider = Provider(config.people.oidc)
         app.state.provider_turns = Turns(oidc.AT_ONCE, "logins at the provider")
         app.include_router(oidc.pages)
-    app.state.turns = Turns(config.search.at_once, "searches")
-    app.state.histogram_turns = Turns(max(1, config.search.at_once // 2), "searches")
+    limits = config.search
+    app.state.turns = SharedTurns(limits.at_once, limits.each, "searches")
+    app.state.histogram_turns = SharedTurns(max(1, limits.at_once // 2), limits.each, "histograms")
     app.state.live = arriving
-    app.state.streams = Turns(config.live.at_once, "tails and live statistics")
+    app.state.streams = SharedTurns(config.live.at_once, config.live.each, "tails and live statistics")
     app.state.evaluations = PersonalTurns(rules.AT_ONCE, "evaluation of a rule", 2 * rules.SECONDS)
     app.state.overview = Overview(config)
     app.state.alerts = Alerts(config.kafka, config.fleet) if config.kafka is not None else None
