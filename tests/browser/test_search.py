@@ -131,6 +131,7 @@ def test_around_this_shows_the_lines_of_the_same_client_before_and_after(page: B
     steps.settled(page)
     assert _filter(page) == f'client_addr:"{ACCESS[500].client_addr}"'
     assert page.one("[name=begin]").is_displayed()
+    assert (page.asked["since"][-1], page.asked["until"][-1]) == ("Z", "Z")
     # One line of each client in a hundred seconds; the time is a minute before and after.
     assert steps.found(page, "uri") == ["/item/500"]
 
@@ -144,6 +145,7 @@ def test_a_drag_over_the_histogram_is_a_shorter_time(page: Browser, site: Consol
     page.wait("another time", lambda: "until" in page.asked)
     steps.settled(page)
     asked = page.asked
+    assert (asked["since"][-1], asked["until"][-1]) == ("Z", "Z")
     span = (moment(asked["until"]) - moment(asked["since"])).total_seconds()
     # The lines are of a hundred minutes, and one in twenty seconds is of this status.
     assert span == pytest.approx(1500, rel=0.15)
@@ -282,6 +284,20 @@ def test_an_address_of_any_time_range_is_kept_as_it_is(page: Browser, site: Cons
     page.click("#go")
     steps.settled(page)
     assert steps.found(page, "uri")[0] == f"/item/{newest}"
+
+
+def test_a_time_keeps_its_offset_until_its_field_is_changed(page: Browser, site: Console) -> None:
+    # What the field shows means two moments in the hour that autumn repeats.
+    asked = {"since": "2001-10-28T00:30:00Z", "until": "2001-10-28T03:30:00+02:00"}
+    steps.search(page, site, **asked)
+    assert page.one("[name=until]").get_property("value") == "2001-10-28T01:30"
+    page.click("#go")
+    steps.settled(page)
+    assert (page.asked["since"], page.asked["until"]) == tuple(asked.values())
+    page.run("document.querySelector('[name=begin]').value = '2001-10-28T00:45'")
+    page.click("#go")
+    steps.settled(page)
+    assert (page.asked["since"], page.asked["until"]) == ("2001-10-28T00:45", asked["until"])
 
 
 def test_what_an_attacker_sends_is_text_and_nothing_else(page: Browser, site: Console) -> None:

@@ -1,6 +1,6 @@
 // A table of log lines, each opened to all its fields. Every value is shown as text, never as markup.
 
-import { button, dateField, element, local, texts } from "./common.js";
+import { button, element, local, texts, utc } from "./common.js";
 import { fieldsOf } from "./completion.js";
 
 export const COLUMNS = {
@@ -105,7 +105,7 @@ export function searchAround(line, log) {
   return new URLSearchParams({
     log,
     filter: name ? condition(name, line[name]) : "",
-    since: dateField(at - AROUND_MS),
-    until: dateField(at + AROUND_MS + 1000),
+    since: utc(at - AROUND_MS),
+    until: utc(at + AROUND_MS + 1000),
   });
 }
