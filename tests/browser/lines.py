@@ -16,6 +16,8 @@ LONG = widths(AccessLine)["uri"].cut("/long?" + "a" * 100_000)
 LONG_MESSAGE = "upstream sent too big header " + "b" * 100_000
 #: The statuses that the lines of an attacker alone have.
 HOSTILE_STATUS, LONG_STATUS = 418, 414
+#: The number of the request that a second back end answered.
+RETRIED = 20
 #: Seconds between two lines.
 _EVERY_S = 2
 
@@ -27,7 +29,10 @@ def _access(number: int) -> AccessLine:
         values.stored(NOW - datetime.timedelta(seconds=_EVERY_S * number)),
         f"192.0.2.{number % 50}", status, 500 + number,
         method="GET", uri=uri, protocol="HTTP/1.1", user_agent=uri[:200], vhost="shop.example", scheme="https",
-        request_id=f"{number:032x}", request_time=(number % 40) / 100, upstream_addr="198.18.0.11:8080",
+        request_id=f"{number:032x}", request_time=(number % 40) / 100,
+        upstream_addr="198.18.0.11:8080" + (", 198.18.0.12:8080" if number == RETRIED else ""),
+        upstream_status="502, 200" if number == RETRIED else "",
+        upstream_connect_time="-, -" if number == RETRIED else "",
         log_format="json", host=f"node{number % 3 + 1}", line_id=number.to_bytes(8, "big") * 2,
     )  # fmt: skip
 

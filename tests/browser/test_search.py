@@ -14,7 +14,7 @@ from obsctl.core.moments import moment
 from rig.browser import Browser
 from rig.console import Console, password_of
 from tests.browser import steps
-from tests.browser.lines import ACCESS, HOSTILE, HOSTILE_STATUS, LONG, LONG_MESSAGE, LONG_STATUS, NOW
+from tests.browser.lines import ACCESS, HOSTILE, HOSTILE_STATUS, LONG, LONG_MESSAGE, LONG_STATUS, NOW, RETRIED
 
 #: What is offered while a filter is typed.
 _OFFERED = "#completions [role=option] span:first-child"
@@ -93,6 +93,28 @@ def _host_of_newest(client_addr: str) -> str:
     return next(line.host for line in ACCESS if line.status == 502 and line.client_addr == client_addr)
 
 
+@pytest.mark.parametrize(
+    ("field", "condition"),
+    [
+        ("upstream_addr", '(upstream_addr:"198.18.0.11:8080" AND upstream_addr:"198.18.0.12:8080")'),
+        ("upstream_status", '(upstream_status:"502" AND upstream_status:"200")'),
+        ("upstream_connect_time", "(upstream_connect_time:* AND NOT upstream_connect_time:>=0)"),
+    ],
+)
+def test_only_this_and_not_this_take_a_list_by_its_entries(
+    page: Browser, site: Console, field: str, condition: str
+) -> None:
+    asked = f"request_id:{ACCESS[RETRIED].request_id}"
+    for words, uris in (("Only", [f"/item/{RETRIED}"]), ("Not", [])):
+        steps.search(page, site, filter=asked, since="6h")
+        page.click("#lines .open")
+        page.click(f"#lines button[aria-label='{words} this: {field}']")
+        page.wait("the longer filter", lambda: _filter(page) != asked)
+        steps.settled(page)
+        assert _filter(page) == f"{asked} AND {'NOT ' if words == 'Not' else ''}{condition}"
+        assert steps.found(page, "uri") == uris
+
+
 def test_not_this_keeps_an_alternative_together(page: Browser, site: Console) -> None:
     steps.search(page, site, filter="status:502 OR status:418", since="6h")
     page.click("#lines .open")
@@ -109,6 +131,7 @@ def test_around_this_shows_the_lines_of_the_same_client_before_and_after(page: B
     steps.settled(page)
     assert _filter(page) == f'client_addr:"{ACCESS[500].client_addr}"'
     assert page.one("[name=begin]").is_displayed()
+    assert (page.asked["since"][-1], page.asked["until"][-1]) == ("Z", "Z")
     # One line of each client in a hundred seconds; the time is a minute before and after.
     assert steps.found(page, "uri") == ["/item/500"]
 
@@ -122,6 +145,7 @@ def test_a_drag_over_the_histogram_is_a_shorter_time(page: Browser, site: Consol
     page.wait("another time", lambda: "until" in page.asked)
     steps.settled(page)
     asked = page.asked
+    assert (asked["since"][-1], asked["until"][-1]) == ("Z", "Z")
     span = (moment(asked["until"]) - moment(asked["since"])).total_seconds()
     # The lines are of a hundred minutes, and one in twenty seconds is of this status.
     assert span == pytest.approx(1500, rel=0.15)
@@ -260,6 +284,20 @@ def test_an_address_of_any_time_range_is_kept_as_it_is(page: Browser, site: Cons
     page.click("#go")
     steps.settled(page)
     assert steps.found(page, "uri")[0] == f"/item/{newest}"
+
+
+def test_a_time_keeps_its_offset_until_its_field_is_changed(page: Browser, site: Console) -> None:
+    # What the field shows means two moments in the hour that autumn repeats.
+    asked = {"since": "2001-10-28T00:30:00Z", "until": "2001-10-28T03:30:00+02:00"}
+    steps.search(page, site, **asked)
+    assert page.one("[name=until]").get_property("value") == "2001-10-28T01:30"
+    page.click("#go")
+    steps.settled(page)
+    assert (page.asked["since"], page.asked["until"]) == tuple(asked.values())
+    page.run("document.querySelector('[name=begin]').value = '2001-10-28T00:45'")
+    page.click("#go")
+    steps.settled(page)
+    assert (page.asked["since"], page.asked["until"]) == ("2001-10-28T00:45", asked["until"])
 
 
 def test_what_an_attacker_sends_is_text_and_nothing_else(page: Browser, site: Console) -> None:

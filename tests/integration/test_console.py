@@ -7,6 +7,8 @@ import datetime
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,14 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from obsctl.console.database import DatabaseAwayError, Pool
 from obsctl.lines.formats.line import AccessLine
 from obsctl.query import values
+from obsctl.store.settings import Database
 from rig.console import (
     DATABASE,
+    PASSWORD,
+    USER,
     Console,
     console,
     csrf,
@@ -51,7 +57,7 @@ def _lines() -> list[AccessLine]:
 def page(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     make_database(mariadb)
     store_lines(mariadb, _lines())
-    with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 2, "seconds": 60}) as running:
+    with console(mariadb, tmp_path_factory.mktemp("console"), search={"at_once": 3, "seconds": 60}) as running:
         yield running
     with mariadb.root() as cursor:
         cursor.execute(f"DROP DATABASE {DATABASE}")
@@ -107,13 +113,19 @@ def test_the_cookie_is_the_browsers_alone_and_the_database_has_only_its_hash(pag
         assert token.encode() not in b"".join(bytes(row[0]) for row in cursor.fetchall())
 
 
-@pytest.mark.parametrize("name", ["vera", "nobody", "vera' OR '1'='1", "用户", ""])
+@pytest.mark.parametrize("name", ["vera", "nobody", "vera' OR '1'='1", "用户", "", "a" * 65, "vera" * 1000])
 def test_a_wrong_login_says_the_same_to_everybody(page: Console, name: str) -> None:
     answer = page.log_in(name, "a wrong password")
     assert answer.status_code == 401
     assert "Name or password is wrong." in answer.text
     assert "a wrong password" not in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_what_a_form_cannot_hold_is_refused_on_a_page(page: Console) -> None:
+    answer = page.log_in("vera", "p" * 1025)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "text/html; charset=utf-8")
+    assert "password: " in answer.text
 
 
 def test_after_five_failures_even_the_right_password_has_to_wait(page: Console) -> None:
@@ -195,6 +207,7 @@ def _id(browser: requests.Session) -> str:
     [
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
         {},
@@ -233,6 +246,12 @@ def test_every_answer_has_its_headers(page: Console) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert "server" not in headers
     assert requests.get(f"{page.url}/v1/me", timeout=10).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/search/", "/v1/me/", "/static"])
+def test_no_answer_leads_to_the_host_that_a_request_names(page: Console, path: str) -> None:
+    answer = requests.get(page.url + path, headers={"host": "evil.example"}, timeout=10, allow_redirects=False)
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
 
 
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fconfig.py"])
@@ -276,6 +295,7 @@ def test_lines_are_data_and_nothing_else(page: Console) -> None:
         ({"filter": "status:five"}, "invalid-filter", "five"),
         ({"since": "yesterday"}, "invalid-parameter", "yesterday"),
         ({"since": "1h", "until": "2h"}, "invalid-parameter", "since"),
+        ({"until": "9999-12-31T23:59:59Z"}, "invalid-parameter", "9999-12-31"),
         ({"limit": "100000"}, "invalid-parameter", "limit"),
         ({"log": "syslog"}, "invalid-parameter", "log"),
         ({"before": "AAAA"}, "invalid-parameter", "before"),
@@ -357,7 +377,8 @@ def test_traffic_of_weeks_is_exact_to_the_minute(page: Console) -> None:
 
 
 def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) -> None:
-    browser, other_person = page.logged_in(), page.logged_in("olga")
+    browser, olga, ada = page.logged_in(), page.logged_in("olga"), page.logged_in("ada")
+    url = f"{page.url}/v1/search"
 
     def running() -> int:
         return statements(page.server, "%FROM `access_log`%")
@@ -365,11 +386,13 @@ def test_who_leaves_ends_the_statement_and_gives_the_turn_back(page: Console) ->
     with page.rows() as cursor:
         # What a search asks for waits for this lock.
         cursor.execute("LOCK TABLES access_log WRITE")
-        with concurrent.futures.ThreadPoolExecutor(2) as two:
-            waiting = [two.submit(browser.get, f"{page.url}/v1/search", timeout=(5, 3)) for _ in range(2)]
-            wait_for("both searches wait", lambda: running() == 2, seconds=5)
-            third = other_person.get(f"{page.url}/v1/search", timeout=10)
-            assert (third.status_code, third.json()["code"]) == (429, "busy")
+        with concurrent.futures.ThreadPoolExecutor(3) as three:
+            waiting = [three.submit(who.get, url, timeout=(5, 4)) for who in (browser, browser, olga)]
+            wait_for("all searches wait", lambda: running() == 3, seconds=4)
+            for who, why in ((browser, "you have 2 searches running"), (ada, "too many searches run")):
+                refused = who.get(url, timeout=10)
+                assert (refused.status_code, refused.json()["code"]) == (429, "busy")
+                assert why in refused.json()["detail"]
             for one in waiting:
                 with pytest.raises(requests.ConnectionError):
                     one.result().text  # noqa: B018 - reading is what fails
@@ -406,10 +429,39 @@ def test_without_its_database_the_console_says_so_and_hangs_nowhere(mariadb: Mar
         assert "The database does not answer." in answer.text
         call = requests.get(f"{alone.url}/v1/me", cookies={"obsctl": "x"}, timeout=10)
         assert (call.status_code, call.json()["code"]) == (503, "database-away")
-        assert requests.get(f"{alone.url}/search", cookies={"obsctl": "x"}, timeout=10).status_code == 503
+        by_token = requests.get(f"{alone.url}/v1/me", headers={"authorization": "Bearer obs_x"}, timeout=10)
+        page = requests.get(f"{alone.url}/search", cookies={"obsctl": "x"}, timeout=10)
+        assert (by_token.status_code, page.status_code) == (503, 503)
+        # Where it is, and the account, is for the log alone: nobody is known to be logged in.
+        assert "Can't connect to MySQL server on '127.0.0.1'" in alone.log.read_text()
+        for said in (call.text, by_token.text, page.text):
+            assert "the database does not answer" in said
+            assert "127.0.0.1" not in said
         # Of the process alone, to whom is not logged in.
         health = requests.get(f"{alone.url}/v1/health", timeout=10)
         assert (health.status_code, health.json()) == (200, {"status": "ok"})
+
+
+def test_a_frozen_database_is_given_up_soon_whatever_connections_are_left(
+    page: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSOLE_PASSWORD", PASSWORD)
+    pool = Pool(
+        Database(host="127.0.0.1", port=page.server.port, name=DATABASE, user=USER, password="env:CONSOLE_PASSWORD")
+    )
+    together = threading.Barrier(4)
+    with concurrent.futures.ThreadPoolExecutor(4) as four:
+        list(four.map(lambda _: pool.run(lambda _: together.wait(10)), range(4)))
+    monkeypatch.setattr("obsctl.console.database._UNUSED_S", 0.0)
+    page.server.freeze()
+    began = time.monotonic()
+    try:
+        with pytest.raises(DatabaseAwayError):
+            pool.run(lambda cursor: cursor.execute("SELECT 1"))
+    finally:
+        page.server.thaw()
+        pool.close()
+    assert time.monotonic() - began < 5
 
 
 def _obsctl(*words: str) -> tuple[int, dict[str, Any], str]:
@@ -464,6 +516,28 @@ def test_users_are_managed_by_command_and_each_change_is_on_record(page: Console
     with page.rows() as cursor:
         cursor.execute("SELECT * FROM console_audit")
         assert "horse" not in str(cursor.fetchall())
+
+
+def test_a_name_that_others_have_locked_is_unlocked_by_command(page: Console, tmp_path: Path) -> None:
+    config = ("--config", str(write_config(tmp_path, page.server, 1)))
+    with page.rows() as cursor:
+        cursor.executemany(
+            "INSERT INTO console_login_failure (counted, failures, last_at) VALUES (%s, %s, UTC_TIMESTAMP(3))",
+            [("name vera", 100), ("pair 127.0.0.1 vera", 5), ("name olga", 100), ("addr 192.0.2.1", 30)],
+        )
+    assert page.log_in("vera").status_code == 429
+    assert _obsctl("user", "unlock", "vera", *config)[0] == 0
+    assert page.log_in("vera").status_code == 303
+    assert page.log_in("olga").status_code == 429
+    with page.rows() as cursor:
+        cursor.execute("SELECT counted FROM console_login_failure ORDER BY counted")
+        assert cursor.fetchall() == (("addr 192.0.2.1",), ("name olga",))
+    _, report, _ = _obsctl("audit", "--limit", "1", *config)
+    (row,) = report["data"]["changes"]
+    assert (row["action"], row["object"], row["actor"].endswith(" (obsctl)")) == ("user.unlock", "vera", True)
+    code, _, said = _obsctl("user", "unlock", "vera", *config)
+    assert (code, "there are no failed logins of vera" in said) == (77, True)
+    assert _obsctl("user", "unlock", "vrea", *config)[0] == 64
 
 
 def test_tokens_are_managed_by_command(page: Console, tmp_path: Path) -> None:

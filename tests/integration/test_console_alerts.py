@@ -148,6 +148,7 @@ def test_an_alert_is_silenced_from_its_row_and_stays_quiet_until_that_ends(page:
     wait_for(watch.log, held_back, seconds=40)
     story = vera.ask("GET", f"/alerts/{alert['incident']}")
     assert story["messages"][0]["delivered_by"] == ["ops"]
+    assert story["whole"]
     assert vera.ask("GET", "/alerts/none", 404)["code"] == "not-found"
     assert vera.ask("DELETE", f"/silences/{made['id']}", 403)["code"] == "forbidden"
     assert olga.ask("DELETE", f"/silences/{made['id']}")["ended_by"] == "olga"

@@ -14,6 +14,8 @@ import pytest
 import requests
 from confluent_kafka.admin import NewPartitions
 
+from obsctl.console.config import SessionConfig
+from obsctl.console.people.sessions import id_of
 from obsctl.kafka.topic_log import END, NotAnsweredError, TopicLog, TopicMissingError
 from rig.console import DATABASE, Console, console, csrf, make_database
 from rig.database import MariaDB
@@ -38,7 +40,7 @@ def page(kafka: KafkaNode, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFa
     kafka.create_topic(ERROR, 1)
     make_database(mariadb)
     folder = tmp_path_factory.mktemp("console-live")
-    with console(mariadb, folder, kafka=section(kafka), live={"at_once": 205}) as running:
+    with console(mariadb, folder, kafka=section(kafka), live={"at_once": 205, "each": 201}) as running:
         yield running
     with mariadb.root() as cursor:
         cursor.execute(f"DROP DATABASE {DATABASE}")
@@ -218,7 +220,11 @@ def test_two_hundred_tails_hurt_nobody_and_one_more_than_may_be_is_refused(page:
             time.sleep(0.05)
         wait_for("the needles", lambda: len(hit.lines) == 40)
         assert worst < 3
-        more = [browser.get(f"{page.url}/v1/tail", stream=True, timeout=30) for _ in range(6)]
+        own = browser.get(f"{page.url}/v1/live", timeout=30)
+        assert (own.status_code, own.json()["code"]) == (429, "busy")
+        assert "you have 201 tails and live statistics running" in own.json()["detail"]
+        olga = page.logged_in("olga")
+        more = [olga.get(f"{page.url}/v1/tail", stream=True, timeout=30) for _ in range(6)]
         assert {answer.status_code for answer in more} == {200, 429}
         assert more[-1].json()["code"] == "busy"
         for answer in more:
@@ -270,6 +276,19 @@ def test_a_tail_ends_with_its_session(page: Console, writer: Writer) -> None:
             cursor.execute("DELETE FROM console_session")
             cursor.execute("COMMIT")
         wait_for("the end", lambda: seen.over, seconds=60)
+
+
+def test_an_open_tail_does_not_keep_a_session_from_ending_as_idle(page: Console, writer: Writer) -> None:
+    olga = page.logged_in("olga")
+    with events(olga, f"{page.url}/v1/tail") as seen, page.rows() as cursor:
+        seen.wait("ready")
+        # At the first look at the login it has some seconds left, and at the second one none.
+        cursor.execute(
+            "UPDATE console_session SET seen_at = UTC_TIMESTAMP(3) - INTERVAL %s SECOND WHERE token_hash = %s",
+            (SessionConfig().idle_s - 20, bytes.fromhex(id_of(olga.cookies["obsctl"]))),
+        )
+        wait_for("the end", lambda: seen.over, seconds=60)
+    assert olga.get(f"{page.url}/v1/me", timeout=10).status_code == 401
 
 
 def test_without_kafka_in_its_configuration_a_console_says_so(mariadb: MariaDB, page: Console, tmp_path: Path) -> None:

@@ -413,6 +413,16 @@ def test_a_token_is_shown_once_and_does_what_its_role_may(page: Console, ada: Pe
     assert by_token.ask("GET", "/me").status_code == 401
 
 
+def test_a_lesser_token_of_an_admin_who_is_a_member_sees_the_projects_lines_alone(page: Console, ada: Person) -> None:
+    _give(ada, "shop", "ada", **SHOP)
+    assert len(ada.search(limit="100")) == 40
+    assert len(Person(page, token=ada.token(role="admin")).search(limit="100")) == 40
+    for role in ("viewer", "operator"):
+        lines = Person(page, token=ada.token(role=role)).search(limit="100")
+        assert len(lines) == 20, role
+        assert all(line["uri"].startswith("/shop/") for line in lines)
+
+
 def test_a_token_ends_by_time_with_its_user_and_with_its_users_role(page: Console, ada: Person) -> None:
     olga = Person(page, "olga")
     token = Person(page, token=olga.token(role="operator"))

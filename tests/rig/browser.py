@@ -87,6 +87,15 @@ class Browser:
         for cookie in session.cookies:
             self._devtools("Network.setCookie", name=cookie.name, value=cookie.value, url=self.site, httpOnly=True)
 
+    @contextlib.contextmanager
+    def running_first(self, script: str) -> Iterator[None]:
+        """Run a script in each page that is opened meanwhile, before those of the page."""
+        made = self._devtools("Page.addScriptToEvaluateOnNewDocument", source=script)
+        try:
+            yield
+        finally:
+            self._devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=made["identifier"])
+
     # -- what is on the page
 
     def open(self, path: str) -> None:

@@ -49,6 +49,7 @@ RANGES = (
     ("console_search_at_once", 1, 200),
     ("console_search_seconds", 1, 600),
     ("console_live_at_once", 1, 400),
+    ("console_live_each", 1, 400),
     ("console_redis_keep_s", 120, 7 * 86400),
     ("*_port", 1, 65535),
     ("backend_workers", 1, 1024),

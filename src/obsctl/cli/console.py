@@ -203,6 +203,21 @@ def enable(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCo
     return ExitCode.OK
 
 
+@user.command("unlock", cls=Command, epilog=examples("obsctl console user unlock ada"))
+def unlock(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCode:
+    """Forget the failed logins with a user's name, so that the user can log in at once."""
+
+    def change(cursor: Any) -> None:
+        from obsctl.console.people import login
+
+        if not login.unlock(cursor, _actor(), _known(cursor, name)):
+            raise RefusedError(f"there are no failed logins of {name}; nothing was changed")
+
+    _apply(ctx, config, ["user", "unlock", name], change)
+    note(ctx, f"the failed logins of {name} are forgotten")
+    return ExitCode.OK
+
+
 @user.command("unlink", cls=Command, epilog=examples("obsctl console user unlink ada"))
 def unlink(ctx: typer.Context, name: _Name, *, config: _Config = None) -> ExitCode:
     """Forget which person a user is at the OpenID provider; the next one who logs in by its name is it."""

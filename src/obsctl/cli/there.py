@@ -95,11 +95,10 @@ def run(
         words = [line.strip().removeprefix("obsctl: ") for line in (*said, last) if line.strip()]
         hints = [line.removeprefix("hint: ") for line in words if line.startswith("hint: ")]
         message = "; ".join(line for line in words if not line.startswith("hint: ")) or "it said nothing"
-        raise _ThereError(
-            f"{host.name}: {message}",
-            hint="; ".join(hints) or _other_version(place),
-            exit_code=_ERRORS.get(answer.status, ExitCode.UNKNOWN),
-        ) from None
+        code = _ERRORS.get(answer.status, ExitCode.UNKNOWN)
+        # A program that refuses something knows the command.
+        hint = "; ".join(hints) or ("" if code is ExitCode.REFUSED else _other_version(place))
+        raise _ThereError(f"{host.name}: {message}", hint=hint, exit_code=code) from None
 
 
 def _other_version(place: Place) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from obsctl.core.config_file import InvalidValueError
 from obsctl.core.errors import ConfigError
 from obsctl.fleet import load
 from obsctl.fleet.model import Fleet
-from obsctl.kafka.topic_log import TopicMissingError
+from obsctl.kafka.topic_log import NotAnsweredError, TopicMissingError
 
 #: How long a page waits for Kafka, seconds.
 WAIT_S = 4.5
@@ -35,8 +36,11 @@ WAIT_S = 4.5
 _FRESH_S = 3.0
 #: Time limit for reading the history, seconds; later records are left out, and the answer says so.
 _READING_S = 4.0
-#: How many answers about the history are kept.
-_KEPT = 32
+#: What is read for everything about one alert, and the time limit for it, both in seconds: all of the history, or its
+#: last day where that takes too long.
+_WHOLE, _LAST_DAY = (KEPT_S, 2.5), (86_400.0, 1.0)
+#: How many answers about the history are kept, and how many are read from it at the same time.
+_KEPT, _AT_ONCE = 32, 4
 
 
 class Recorded(NamedTuple):
@@ -57,6 +61,18 @@ class Recorded(NamedTuple):
     started: Counter[str]
 
 
+class Told(NamedTuple):
+    """What the history has about an alert.
+
+    Attributes:
+        story: as ``obsctl alert why`` gives it; None if the history does not have the alert.
+        whole: false where the time sufficed only for the last day.
+    """
+
+    story: dict[str, Any] | None
+    whole: bool
+
+
 class Alerts:
     """Reads and writes the alerters' topics.
 
@@ -69,8 +85,8 @@ class Alerts:
         self._kafka, self._fleet = kafka, fleet
         self._standing: Kept[list[Standing] | None] = Kept(self._read_standing, _FRESH_S)
         self._silences: Kept[Silences] = Kept(self._read_silences, _FRESH_S)
-        self._history: KeptEach[Recorded] = KeptEach(_KEPT, _FRESH_S)
-        self._stories: KeptEach[dict[str, Any] | None] = KeptEach(_KEPT, _FRESH_S)
+        self._history: KeptEach[Recorded] = KeptEach(_KEPT, _AT_ONCE, _FRESH_S)
+        self._stories: KeptEach[Told] = KeptEach(_KEPT, _AT_ONCE, _FRESH_S)
 
     def standing(self) -> Answer[list[Standing] | None]:
         """Return the alerts in the alerters' state, firing ones first; None if no alerter has written a state."""
@@ -91,8 +107,8 @@ class Alerts:
         """
         return self._history.get((since, rule, limit), lambda: self._read_history(begin(), rule, limit), WAIT_S)
 
-    def story(self, incident: str) -> Answer[dict[str, Any] | None]:
-        """Return everything about an alert, as ``obsctl alert why`` does; None if the history does not have it."""
+    def story(self, incident: str) -> Answer[Told]:
+        """Return everything about an alert."""
         return self._stories.get(incident, lambda: self._read_story(incident), WAIT_S)
 
     def starts(self, rule: str, begin: float, end: float) -> Starts:
@@ -188,24 +204,56 @@ class Alerts:
         records = tuple(sorted(found, key=lambda record: record.at))
         return Recorded(records, count - len(found), past.unreadable, whole, started)
 
-    def _read_story(self, incident: str) -> dict[str, Any] | None:
-        now = time.time()
-
-        def records(names: set[str]) -> list[AnyRecord]:
-            past = Past(self._kafka.brokers, self._kafka.topics.history, now - KEPT_S)
-            return sorted(filter(Relevant(names).takes, past), key=lambda record: record.at)
-
-        known = records({incident})
-        if incidents := incidents_of(known, incident):
-            known = records(incidents)
+    def _read_story(self, incident: str) -> Told:
+        now, whole = time.time(), True
+        try:
+            known = self._read_about(incident, now, *_WHOLE)
+        except TimeoutError:
+            whole = False
+            known = self._read_last_day(incident, now)
         found = story(known, incident)
         if found is None:
-            return None
+            return Told(None, whole)
         try:
             kept = self._read_silences()
         except TopicMissingError:
             kept = ()
-        return story_as_data(found, incident, next_step(found, kept, now))
+        return Told(story_as_data(found, incident, next_step(found, kept, now)), whole)
+
+    def _read_last_day(self, incident: str, now: float) -> list[AnyRecord]:
+        try:
+            return self._read_about(incident, now, *_LAST_DAY)
+        except TimeoutError:
+            raise NotAnsweredError("the history of the last day could not be read in time") from None
+
+    def _read_about(self, incident: str, now: float, age_s: float, seconds: float) -> list[AnyRecord]:
+        """Return the records that may be about an alert, in the order of events.
+
+        Args:
+            incident: of the alert, or the thread of a group.
+            now: seconds since the epoch.
+            age_s: only records that are no older.
+            seconds: time limit, from the first record on.
+
+        Raises:
+            TimeoutError: there are more than can be read in this time.
+        """
+        ends = math.inf
+
+        def records(names: set[str]) -> list[AnyRecord]:
+            nonlocal ends
+            relevant, found = Relevant(names), []
+            for record in Past(self._kafka.brokers, self._kafka.topics.history, now - age_s):
+                ends = min(ends, time.monotonic() + seconds)
+                if relevant.takes(record):
+                    found.append(record)
+                if time.monotonic() > ends:
+                    raise TimeoutError
+            return sorted(found, key=lambda record: record.at)
+
+        known = records({incident})
+        incidents = incidents_of(known, incident)
+        return records(incidents) if incidents else known
 
 
 def document(config: FleetConfig) -> Fleet:

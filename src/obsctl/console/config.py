@@ -126,6 +126,11 @@ class SearchConfig(Section, frozen=True, kw_only=True):
     at_once: Annotated[int, msgspec.Meta(ge=1, le=200)] = 10
     seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 60
 
+    @property
+    def each(self) -> int:
+        """The most searches of one person at the same time: a third, but two for a page whose last one still ends."""
+        return max(2, self.at_once // 3)
+
 
 class KafkaConfig(KafkaSection, frozen=True, kw_only=True):
     """The Kafka cluster with the topics of lines and of the alerters."""
@@ -138,9 +143,11 @@ class LiveConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         at_once: the most live tails and live statistics that are open at the same time; a further one is refused.
+        each: the most of one person.
     """
 
     at_once: Annotated[int, msgspec.Meta(ge=1, le=400)] = 200
+    each: Annotated[int, msgspec.Meta(ge=1, le=400)] = 20
 
 
 class FleetConfig(Section, frozen=True, kw_only=True):

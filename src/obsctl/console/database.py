@@ -22,7 +22,8 @@ T = TypeVar("T")
 #: Time limits for connecting and for an answer, seconds; a page waits for the database for at most both together.
 _CONNECT_S = 2.0
 _ANSWER_S = 3.0
-#: How many connections stay open, and after how long without use a connection is tested before it is used (seconds).
+#: How many connections stay open, and after how long without use one is closed instead of used again (seconds). A test
+#: of each old one would take the time limit for an answer while the database hangs.
 _KEPT = 8
 _UNUSED_S = 30.0
 #: How often a transaction that loses a deadlock is tried.
@@ -113,11 +114,7 @@ class Pool:
                 connection, used = self._idle.get_nowait()
                 if time.monotonic() - used < _UNUSED_S:
                     return connection
-                try:
-                    connection.ping(reconnect=False)
-                    return connection
-                except (pymysql.MySQLError, OSError):
-                    connection.close()
+                connection.close()
         return self._connect(_ANSWER_S, autocommit=False)
 
     def _give_back(self, connection: Any) -> None:

@@ -30,6 +30,10 @@ class Trouble(NamedTuple):
     hint: str = ""
 
 
+#: Of a question that :class:`KeptEach` does not ask now.
+TOO_MANY = Trouble("too many people ask different things at the same time; try again")
+
+
 class Answer(NamedTuple, Generic[T]):
     """The latest answer.
 
@@ -126,19 +130,30 @@ class KeptEach(Generic[T]):
 
     Args:
         most: how many are kept.
+        at_once: how many are requested at the same time; the trouble of a further one is :data:`TOO_MANY`. Anybody can
+            ask any number of questions, and each takes a thread and time of a core.
         fresh_s: as in :class:`Kept`.
     """
 
-    def __init__(self, most: int, fresh_s: float) -> None:
+    def __init__(self, most: int, at_once: int, fresh_s: float) -> None:
         self._most, self._fresh_s = most, fresh_s
+        self._free = threading.BoundedSemaphore(at_once)
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, Kept[T]] = OrderedDict()
 
     def get(self, key: Hashable, ask: Callable[[], T], wait_s: float) -> Answer[T]:
         """Return the answer to a question, as :meth:`Kept.get` does."""
         with self._lock:
-            one = self._kept.setdefault(key, Kept(ask, self._fresh_s))
+            one = self._kept.setdefault(key, Kept(lambda: self._in_turn(ask), self._fresh_s))
             self._kept.move_to_end(key)
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return one.get(wait_s)
+
+    def _in_turn(self, ask: Callable[[], T]) -> T:
+        if not self._free.acquire(blocking=False):
+            raise ObsctlError(TOO_MANY.detail)
+        try:
+            return ask()
+        finally:
+            self._free.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Sequence
@@ -20,8 +21,8 @@ LOG = logging.getLogger("obsctl.console")
 
 #: How long open answers, including live ones, may continue at the end, seconds.
 _LAST_ANSWERS_S = 3
-#: The most connections at the same time; a further one is answered with 503.
-_CONNECTIONS = 500
+#: How long a connection may stay without a request, seconds.
+_KEEP_ALIVE_S = 30
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -82,14 +83,21 @@ def _check_oidc(oidc: OidcConfig) -> None:
 def _serve(config: ConsoleConfig) -> None:
     import uvicorn
 
+    from obsctl.console import connections
     from obsctl.console.web.app import build
 
     listen = config.listen
+    try:
+        listeners = connections.listen(listen.address, listen.port, config.people.proxies.trusts)
+    except OSError as error:
+        raise ConfigError(
+            f"the console cannot listen on {listen.address}:{listen.port}: {error.strerror or error}",
+            hint="set listen.address and listen.port",
+        ) from None
     server = uvicorn.Server(
         uvicorn.Config(
             build(config),
-            host=listen.address,
-            port=listen.port,
+            http=connections.Protocol,
             ssl_certfile=listen.certificate or None,
             ssl_keyfile=listen.key or None,
             log_config=None,
@@ -98,18 +106,16 @@ def _serve(config: ConsoleConfig) -> None:
             proxy_headers=False,
             server_header=False,
             date_header=True,
-            limit_concurrency=_CONNECTIONS,
+            limit_concurrency=connections.MOST,
             timeout_graceful_shutdown=_LAST_ANSWERS_S,
-            timeout_keep_alive=30,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
     )
     LOG.info("the console is served", extra={"address": listen.address, "port": listen.port})
-    server.run()
+    with asyncio.Runner(loop_factory=connections.Loop) as runner:
+        runner.run(server.serve(listeners))
     if not server.started:
-        raise ConfigError(
-            f"the console cannot listen on {listen.address}:{listen.port}",
-            hint="the line before says why; set listen.address and listen.port",
-        )
+        raise ConfigError("the console could not be started", hint="the line before says why")
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def test_a_password_goes_over_standard_input_alone(
         (("user", "role", "ada", "--role", "viewer"), ("user", "role", "ada", "--role", "viewer")),
         (("user", "disable", "ada"), ("user", "disable", "ada")),
         (("user", "enable", "ada"), ("user", "enable", "ada")),
+        (("user", "unlock", "ada"), ("user", "unlock", "ada")),
         (("user", "unlink", "ada"), ("user", "unlink", "ada")),
         (("user", "rm", "ada", "--yes"), ("user", "rm", "ada", "--yes")),
         (
@@ -133,6 +134,10 @@ def test_a_refusal_is_in_the_hosts_words_with_its_code(ssh: Ssh, capsys: pytest.
     assert run(ssh, "user", "enable", "ada") == 77
     out, err = capsys.readouterr()
     assert (out, "app2: there is a user ada already; nothing was changed" in err) == ("", True)
+    assert "this version" not in err, "what it refused it has understood"
+    ssh.says("Error: No such command 'console'.", 64)
+    assert run(ssh, "user", "enable", "ada") == 64
+    assert "/opt/obsctl/venv/bin/obsctl has this version" in capsys.readouterr().err
 
 
 def test_a_fleet_without_a_console(ssh: Ssh, capsys: pytest.CaptureFixture[str]) -> None:

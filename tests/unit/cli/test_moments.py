@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import typer
 
-from obsctl.cli.moments import duration
+from obsctl.cli.moments import duration, moment
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,9 @@ def test_a_span(text: str, span: timedelta) -> None:
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="not a duration"):
         duration(text)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00Z", "1969-12-31", "9999-01-01", "9999-12-31T23:59:59Z", "700000d"])
+def test_a_time_that_no_line_can_have_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="not in the years 1970 to 9998"):
+        moment(text)

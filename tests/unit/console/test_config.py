@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from obsctl.console.config import is_safe_url, load
+from obsctl.console.config import SearchConfig, is_safe_url, load
 from obsctl.console.people.roles import Role
 from obsctl.core.errors import ConfigError
 
@@ -34,11 +34,17 @@ TOPICS = "{access: a, error: e, state: s, silences: q, history: h}"
 def test_kafka_is_an_option_and_is_said_as_the_alerter_says_it(tmp_path: Path) -> None:
     assert load(written(tmp_path, WHOLE)).kafka is None
     security = "{protocol: SASL_SSL, user: console, password: file:/etc/secret}"
-    text = f"kafka: {{bootstrap: ['198.18.0.11:9092'], security: {security}, topics: {TOPICS}}}\nlive: {{at_once: 7}}\n"
-    config = load(written(tmp_path, WHOLE + text))
+    text = f"kafka: {{bootstrap: ['198.18.0.11:9092'], security: {security}, topics: {TOPICS}}}\n"
+    config = load(written(tmp_path, WHOLE + text + "live: {at_once: 7, each: 3}\n"))
     assert config.kafka is not None
     assert list(config.kafka.brokers) == ["198.18.0.11:9092"]
-    assert (config.kafka.brokers.security.user, config.kafka.topics.history, config.live.at_once) == ("console", "h", 7)
+    assert (config.kafka.brokers.security.user, config.kafka.topics.history) == ("console", "h")
+    assert (config.live.at_once, config.live.each) == (7, 3)
+
+
+@pytest.mark.parametrize(("at_once", "each"), [(1, 2), (6, 2), (10, 3), (200, 66)])
+def test_one_person_has_a_third_of_the_searches(at_once: int, each: int) -> None:
+    assert SearchConfig(at_once=at_once).each == each
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,7 @@ def test_kafka_is_an_option_and_is_said_as_the_alerter_says_it(tmp_path: Path) -
         ("people: {trusted_header: 'X-User:', trusted_proxies: [10.0.0.1]}\n", "people.trusted_header"),
         ("people: {trusted_proxies: [10.0.0.1/8]}\n", "people.trusted_proxies"),
         ("live: {at_once: 0}\n", "live.at_once"),
+        ("live: {each: 0}\n", "live.each"),
         ("redis: {url: 'file:/etc/secret'}\n", "console.yml:3: redis: there is nothing to write"),
         ("redis: {url: 'redis://:secret@cache'}\n", "redis.url"),
         ("redis: {url: 'env:X', prefix: 'a b'}\n", "redis.prefix"),

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from obsctl.console.kept import Kept, KeptEach, within
+from obsctl.console.kept import TOO_MANY, Answer, Kept, KeptEach, within
+from obsctl.console.web.problems import ProblemError, given
 from obsctl.core.errors import ObsctlError
 from rig.waiting import wait_for
 
@@ -116,12 +117,30 @@ def test_what_is_changed_while_it_is_asked_is_asked_again() -> None:
 
 def test_of_many_questions_the_oldest_are_forgotten() -> None:
     sources = [Source() for _ in range(3)]
-    each: KeptEach[int] = KeptEach(2, 60)
+    each: KeptEach[int] = KeptEach(2, 2, 60)
 
     def ask(number: int) -> int | None:
         return each.get(number, sources[number], 5).value
 
     assert [ask(0), ask(1), ask(0), ask(2), ask(0), ask(1)] == [1, 1, 1, 1, 1, 2]
+
+
+def test_different_questions_are_refused_while_many_are_asked() -> None:
+    sources = [Source() for _ in range(3)]
+    each: KeptEach[int] = KeptEach(10, 2, 0)
+    for number in (0, 1):
+        sources[number].open.clear()
+        each.get(number, sources[number], 0.1)
+    refused = each.get(2, sources[2], 5)
+    assert (refused.trouble, sources[2].asked) == (TOO_MANY, 0)
+    with pytest.raises(ProblemError) as problem:
+        given(refused, "kafka-away")
+    assert (problem.value.status, problem.value.code) == (429, "busy")
+    sources[0].open.set()
+    wait_for("a turn is free", lambda: each.get(0, sources[0], 5).value == 1)
+    assert each.get(2, sources[2], 5).value == 1
+    assert given(Answer(7, 1000.0, TOO_MANY), "kafka-away") == 7, "an older answer"
+    sources[1].open.set()
 
 
 def test_an_action_has_its_time() -> None:

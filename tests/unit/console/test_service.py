@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 import yaml
 
 from obsctl.console import service
+from obsctl.console.config import load
+from obsctl.core.errors import ConfigError
 from rig.authority import Authority
 
 
@@ -77,3 +80,11 @@ def test_a_missing_library_is_named(
     monkeypatch.setattr(service, "find_spec", lambda name: None if name == "jwt" else name)
     assert check(config) == 69
     assert "PyJWT, which is missing\nhint: pip install 'obscraft[console]'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_in_use_is_named(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config.write_text(config.read_text().replace("port: 8443\n", f"port: {port}\n"))
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+            service._serve(load(config))

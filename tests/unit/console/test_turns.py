@@ -1,18 +1,32 @@
-"""Of some calls a person has one at a time, and all together a few."""
+"""Of some calls a person has one or some at a time, and all together a few."""
 
 from __future__ import annotations
 
 import pytest
 
 from obsctl.console.web.problems import ProblemError
-from obsctl.console.web.turns import PersonalTurns
+from obsctl.console.web.turns import PersonalTurns, SharedTurns
 
 
-def refused(turns: PersonalTurns, user_id: int) -> str:
+def refused(turns: PersonalTurns | SharedTurns, user_id: int) -> str:
     with pytest.raises(ProblemError) as problem:
         turns.take(user_id)
     assert (problem.value.status, problem.value.code) == (429, "busy")
     return str(problem.value)
+
+
+def test_a_person_has_a_share_and_no_more() -> None:
+    turns = SharedTurns(3, 2, "searches")
+    turns.take(1)
+    turns.take(1)
+    assert refused(turns, 1) == "you have 2 searches running, the most for one person; end one of them"
+    turns.take(2)
+    assert refused(turns, 3) == "too many searches run at the same time; try again"
+    turns.give_back(1)
+    turns.take(3)
+    turns.give_back(1)
+    turns.take(1)
+    assert "too many" in refused(turns, 1)
 
 
 def test_a_person_has_one_and_all_together_have_a_few() -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from obsctl.console.database import Pool
-from obsctl.console.people import passwords, sessions, users
+from obsctl.console.people import audit, passwords, sessions, users
+from obsctl.console.people.audit import Actor
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.people.users import User
 
@@ -95,6 +96,18 @@ def confirmed(pool: Pool, attempt: Attempt) -> User:
         raise LoginError("name or password is wrong")
     pool.run(lambda cursor: cursor.execute("DELETE FROM console_login_failure WHERE counted = %s", (counted[0],)))
     return user
+
+
+def unlock(cursor: Any, actor: Actor, user: User) -> bool:
+    """Forget the failed logins with a user's name, from any address; return whether there were any."""
+    forgotten: int = cursor.execute(
+        "DELETE FROM console_login_failure"
+        " WHERE counted = %s OR (counted LIKE 'pair %%' AND SUBSTRING_INDEX(counted, ' ', -1) = %s)",
+        (f"name {user.name}", user.name),
+    )
+    if forgotten:
+        audit.write(cursor, actor, "user.unlock", user.name)
+    return forgotten > 0
 
 
 def refused_token(pool: Pool, client_addr: str) -> int:

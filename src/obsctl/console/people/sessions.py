@@ -85,8 +85,15 @@ def begin(cursor: Any, user_id: int, client_addr: str, user_agent: str, lifetime
     return token
 
 
-def find(cursor: Any, token: str, lifetime: Lifetime) -> Person | None:
-    """Return the person of a session's token; None if there is no such session, it ended, or the user is disabled."""
+def find(cursor: Any, token: str, lifetime: Lifetime, *, used: bool = True) -> Person | None:
+    """Return the person of a session's token; None if there is no such session, it ended, or the user is disabled.
+
+    Args:
+        cursor: of the transaction.
+        token: of the session.
+        lifetime: of sessions.
+        used: whether this counts as a request, so that the session is not idle.
+    """
     cursor.execute(
         "SELECT u.user_id, u.name, u.role, u.must_change, TIMESTAMPDIFF(SECOND, s.seen_at, UTC_TIMESTAMP(3))"
         " FROM console_session s JOIN console_user u ON u.user_id = s.user_id"
@@ -99,7 +106,7 @@ def find(cursor: Any, token: str, lifetime: Lifetime) -> Person | None:
     if row is None:
         return None
     number, name, role, must_change, since_s = row
-    if since_s >= _SEEN_EVERY_S:
+    if used and since_s >= _SEEN_EVERY_S:
         cursor.execute("UPDATE console_session SET seen_at = UTC_TIMESTAMP(3) WHERE token_hash = %s", (_hash(token),))
     return Person(number, name, Role(role), csrf_of(token), bool(must_change))
 

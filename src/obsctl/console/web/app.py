@@ -24,7 +24,7 @@ from obsctl.console.live.live import Live
 from obsctl.console.overview import Overview
 from obsctl.console.people.sessions import Lifetime
 from obsctl.console.web.described import describe
-from obsctl.console.web.guard import Door, Headers
+from obsctl.console.web.guard import Door, Headers, is_known
 from obsctl.console.web.page import START, trouble_page
 from obsctl.console.web.problems import DESCRIBED, ProblemError, answer, of_framework, of_parameters
 from obsctl.console.web.routes import (
@@ -42,7 +42,7 @@ from obsctl.console.web.routes import (
     traffic,
     users,
 )
-from obsctl.console.web.turns import PersonalTurns, Turns
+from obsctl.console.web.turns import PersonalTurns, SharedTurns, Turns
 
 LOG = logging.getLogger("obsctl.console")
 
@@ -79,6 +79,8 @@ def build(config: ConsoleConfig) -> Any:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # Such a redirect would name the host that the request names.
+        redirect_slashes=False,
     )
     app.state.config = config
     app.state.pool = pool
@@ -93,10 +95,11 @@ def build(config: ConsoleConfig) -> Any:
         app.state.provider = Provider(config.people.oidc)
         app.state.provider_turns = Turns(oidc.AT_ONCE, "logins at the provider")
         app.include_router(oidc.pages)
-    app.state.turns = Turns(config.search.at_once, "searches")
-    app.state.histogram_turns = Turns(max(1, config.search.at_once // 2), "searches")
+    limits = config.search
+    app.state.turns = SharedTurns(limits.at_once, limits.each, "searches")
+    app.state.histogram_turns = SharedTurns(max(1, limits.at_once // 2), limits.each, "histograms")
     app.state.live = arriving
-    app.state.streams = Turns(config.live.at_once, "tails and live statistics")
+    app.state.streams = SharedTurns(config.live.at_once, config.live.each, "tails and live statistics")
     app.state.evaluations = PersonalTurns(rules.AT_ONCE, "evaluation of a rule", 2 * rules.SECONDS)
     app.state.overview = Overview(config)
     app.state.alerts = Alerts(config.kafka, config.fleet) if config.kafka is not None else None
@@ -113,7 +116,7 @@ def build(config: ConsoleConfig) -> Any:
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(DatabaseAwayError, _away)
     app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, of_parameters)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _bug)
     return Headers(app, https=https)
 
@@ -148,10 +151,17 @@ async def _refused(request: Request, error: Exception) -> Response:
     return _shown(request, of_framework(error))
 
 
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
+    return _shown(request, of_parameters(error))
+
+
 async def _away(request: Request, error: Exception) -> Response:
     assert isinstance(error, DatabaseAwayError)  # noqa: S101 - for the type checker
     LOG.warning("the database does not answer", extra={"error": str(error), "hint": error.hint})
-    return _shown(request, ProblemError(503, "database-away", str(error)))
+    # The server's words name its host and the console's account.
+    detail = str(error) if is_known(request) else "the database does not answer; the console's journal says why"
+    return _shown(request, ProblemError(503, "database-away", detail))
 
 
 async def _bug(request: Request, _: Exception) -> Response:

@@ -14,7 +14,7 @@ from obsctl.console.database import DatabaseAwayError
 from obsctl.console.live.feed import Feed
 from obsctl.console.live.live import Live
 from obsctl.console.people.scope import Scope as Lines
-from obsctl.console.web.guard import Receive, Scope, Send, caller, logged_in
+from obsctl.console.web.guard import Receive, Scope, Send, still_logged_in
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.scope import scope_of
 
@@ -110,7 +110,7 @@ async def _events(
 
 async def _still_sees(request: Request, lines: Lines) -> bool:
     try:
-        return await scope_of(request, await logged_in(await caller(request))) == lines
+        return await scope_of(request, await still_logged_in(request)) == lines
     except ProblemError:
         return False
     except DatabaseAwayError:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import datetime
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
+from fastapi.responses import StreamingResponse
 
 from obsctl.console.database import DatabaseAwayError, Pool
+from obsctl.console.web.guard import Receive, Scope, Send
 from obsctl.core.utc import timestamp
 from obsctl.search.question import Place, Question
 from obsctl.search.run import histogram, plain, search
@@ -20,6 +23,8 @@ from obsctl.search.windows import Windows
 
 #: How long a statement may exceed the search's time limit before the connection is dropped, seconds.
 _MARGIN_S = 5.0
+#: How long a client may read on after the time limit, seconds.
+_READING_S = 30.0
 #: The possible lengths of a part of a histogram, seconds, and the most parts of one.
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 7 * 86_400)
 _MOST_PARTS = 120
@@ -90,6 +95,32 @@ async def stream(
         stopped.set()
         if running := number:
             await asyncio.shield(asyncio.to_thread(pool.kill, running))
+
+
+class JsonLines(StreamingResponse):
+    """Answers with JSON lines until they end, the client leaves, or it has not read them in time.
+
+    Without that limit a client that stops reading, such as a pager or a computer that sleeps, would keep its place.
+
+    Args:
+        lines: from :func:`stream`.
+        seconds: their time limit.
+        ended: called at the end, even if no line was sent.
+    """
+
+    def __init__(self, lines: AsyncIterator[bytes], seconds: float, *, ended: Callable[[], None]) -> None:
+        super().__init__(lines, media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
+        self._seconds = seconds + _READING_S
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 def lines(cursor: Any, wanted: Wanted) -> Iterator[dict[str, Any]]:

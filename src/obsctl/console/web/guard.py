@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -107,15 +106,25 @@ class Door:
         """Return the session's token in a request; empty for none."""
         return request.cookies.get(self.cookie, "")
 
-    async def person(self, request: Request) -> Person | None:
-        """Return the user who sent a request; None if the request has no valid login."""
+    async def person(self, request: Request, *, arrives: bool = True) -> Person | None:
+        """Return the user who sent a request; None if the request has no valid login.
+
+        Args:
+            request: with its cookies.
+            arrives: whether it arrives now, and so counts as use of the session; or its answer still continues.
+        """
         token = self.token(request)
         if not token:
             return None
-        person = await run_in_threadpool(self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime))
+        person = await run_in_threadpool(
+            self._pool.run, lambda cursor: sessions.find(cursor, token, self.lifetime, used=arrives)
+        )
         vouched = self.vouched(request)
         # The proxy names another person than the session does: that person has to log in.
-        return None if person and vouched and vouched != person.name else person
+        if person is None or (vouched and vouched != person.name):
+            return None
+        request.state.is_known = True
+        return person
 
     def vouched(self, request: Request) -> str:
         """Return the user that a trusted proxy names; empty for none."""
@@ -139,16 +148,31 @@ async def caller(request: Request) -> Person:
         ProblemError: there is no login, the token is invalid, or a changing request does not come from a page of this
             console.
     """
+    return await _caller(request, arrives=True)
+
+
+async def still_logged_in(request: Request) -> Person:
+    """Return who made a call whose answer still continues; this is no use of the session, which may end as idle.
+
+    Raises:
+        ProblemError: as :func:`logged_in`.
+    """
+    return await logged_in(await _caller(request, arrives=False))
+
+
+async def _caller(request: Request, *, arrives: bool) -> Person:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return await run_in_threadpool(_by_token, request.app.state.pool, token.strip(), client_addr(request))
+        person = await run_in_threadpool(_by_token, request.app.state.pool, token.strip(), client_addr(request))
+        request.state.is_known = True
+        return person
     door: Door = request.app.state.door
-    person = await door.person(request)
-    if person is None:
+    found = await door.person(request, arrives=arrives)
+    if found is None:
         raise ProblemError(401, "not-logged-in", "log in first: /login")
     if request.method not in SAFE_METHODS:
-        require_own_page(request, person, request.headers.get(CSRF_HEADER, ""))
-    return person
+        require_own_page(request, found, request.headers.get(CSRF_HEADER, ""))
+    return found
 
 
 def _by_token(pool: Pool, token: str, address: str) -> Person:
@@ -235,12 +259,17 @@ def require_own_page(request: Request, person: Person | None, given: str) -> Non
     """
     refused = ProblemError(403, "cross-site", "this request does not come from a page of this console: reload the page")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host", ""):
         raise refused
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise refused
     if person is not None and not hmac.compare_digest(given.encode(), person.csrf.encode()):
         raise refused
+
+
+def is_known(request: Request) -> bool:
+    """Return whether a request was found to have a valid login."""
+    return bool(getattr(request.state, "is_known", False))
 
 
 def client_addr(request: Request) -> str:

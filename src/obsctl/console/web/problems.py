@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
-from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from obsctl.console.kept import Answer
+from obsctl.console.kept import TOO_MANY, Answer
 
 T = TypeVar("T")
 
@@ -73,14 +72,14 @@ def of_framework(error: HTTPException) -> ProblemError:
     return ProblemError(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
 
-def of_parameters(_: Request, error: RequestValidationError) -> JSONResponse:
+def of_parameters(error: RequestValidationError) -> ProblemError:
     """Return the problem for invalid parameters; it does not repeat their values."""
     wrong = [
         {"parameter": ".".join(str(part) for part in one["loc"][1:]), "detail": str(one["msg"])}
         for one in error.errors()
     ]
     first = wrong[0] if wrong else {"parameter": "", "detail": "unreadable"}
-    return answer(ProblemError(422, "invalid-parameter", f"{first['parameter']}: {first['detail']}", errors=wrong))
+    return ProblemError(422, "invalid-parameter", f"{first['parameter']}: {first['detail']}", errors=wrong)
 
 
 def given(answer: Answer[T], code: str) -> T:
@@ -93,6 +92,8 @@ def given(answer: Answer[T], code: str) -> T:
     Raises:
         ProblemError: there was never an answer.
     """
+    if answer.trouble == TOO_MANY and not answer.at:
+        raise ProblemError(429, "busy", TOO_MANY.detail, headers={"retry-after": "2"})
     if answer.trouble is not None and not answer.at:
         raise ProblemError(503, code, answer.trouble.detail, hint=answer.trouble.hint)
     return cast("T", answer.value)

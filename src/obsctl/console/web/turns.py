@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 
 from obsctl.console.web.problems import ProblemError
 
@@ -32,6 +33,41 @@ class Turns:
     def give_back(self) -> None:
         """End one."""
         self._free.release()
+
+
+class SharedTurns:
+    """Places for calls of one kind, of which one person may have only some.
+
+    Args:
+        most: so many may run at the same time.
+        each: so many of one person.
+        what: name of the calls, in the plural.
+    """
+
+    def __init__(self, most: int, each: int, what: str) -> None:
+        self._all = Turns(most, what)
+        self._each, self._what = each, what
+        self._lock = threading.Lock()
+        #: By the user's id: how many run.
+        self._taken: Counter[int] = Counter()
+
+    def take(self, user_id: int) -> None:
+        """Begin one for a person.
+
+        Raises:
+            ProblemError: the person has as many as one may have, or too many run.
+        """
+        with self._lock:
+            if self._taken[user_id] >= self._each:
+                raise _busy(f"you have {self._each} {self._what} running, the most for one person; end one of them")
+            self._all.take()
+            self._taken[user_id] += 1
+
+    def give_back(self, user_id: int) -> None:
+        """End one of a person."""
+        with self._lock:
+            self._taken -= Counter((user_id,))  # drops a count of 0
+            self._all.give_back()
 
 
 class PersonalTurns:

@@ -48,7 +48,7 @@ TEXTS = (
     "last_1h", "last_6h", "last_24h", "last_7d", "time_range", "stop", "subject", "would_fire", "evaluate",
     "window_seconds", "evaluating", "evaluated_until", "evaluation_stopped", "would_fire_times", "evaluated_partly",
     "fired_too_often", "none_evaluated", "no_lines_then", "stored_late", "really_fired", "really_unknown",
-    "not_listed", "not_evaluated", "in_history", "started", "still_on", "peak", "whole_fleet",
+    "not_listed", "not_evaluated", "in_history", "only_last_day", "started", "still_on", "peak", "whole_fleet",
 )  # fmt: skip
 
 
@@ -105,9 +105,10 @@ def alert_story(request: Request, _: Unbounded, incident: str) -> dict[str, Any]
     """Return everything about an alert: why it was or was not sent, its messages, what happens next."""
     answer = _alerts(request).story(incident[:200])
     found = given(answer, "kafka-away")
-    if found is None:
-        raise ProblemError(404, "not-found", "the history of the last 30 days has no such incident or thread")
-    return found
+    if found.story is None:
+        read = "30 days" if found.whole else "day (older entries could not be read in time)"
+        raise ProblemError(404, "not-found", f"the history of the last {read} has no such incident or thread")
+    return {**found.story, "whole": found.whole}
 
 
 @api.get("/silences")

@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from obsctl.console.web.events import MEDIA_TYPE, Events, event, live_of
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.scope import EVERYTHING, Unbounded
-from obsctl.console.web.turns import Turns
+from obsctl.console.web.turns import SharedTurns
 
 pages = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/v1")
@@ -37,14 +37,17 @@ async def live_page(request: Request) -> Response:
     response_class=StreamingResponse,
     responses={200: {"content": {MEDIA_TYPE: {}}, "description": "events: ready, numbers, trouble"}},
 )
-def live(request: Request, _: Unbounded) -> Events:
+def live(request: Request, person: Unbounded) -> Events:
     """Count the access lines of the last five minutes as they arrive: rate, errors, the most frequent values."""
     statistics = live_of(request).statistics
-    turns: Turns = request.app.state.streams
-    turns.take()
+    turns: SharedTurns = request.app.state.streams
+    turns.take(person.user_id)
     statistics.want()
 
     def due() -> list[bytes]:
         return [event("numbers", statistics.answer())]
 
-    return Events(request, EVERYTHING, statistics.feed, due, _EVERY_S, ended=turns.give_back)
+    def ended() -> None:
+        turns.give_back(person.user_id)
+
+    return Events(request, EVERYTHING, statistics.feed, due, _EVERY_S, ended=ended)

@@ -54,7 +54,7 @@ async def loginshow(request: Request, next: str = START) -> Response:  # noqa: A
 @pages.post("/login")
 async def login(
     request: Request,
-    name: Annotated[str, Form(max_length=64)] = "",
+    name: Annotated[str, Form()] = "",
     password: Annotated[str, Form(max_length=1024)] = "",
     next: Annotated[str, Form(max_length=16384)] = START,  # noqa: A002 - the form's word
 ) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -15,7 +14,7 @@ from obsctl.alerter.replay.would_fire import Question, altered, options_of, why_
 from obsctl.alerter.rules.rule import LONGEST_WINDOW_S, Rule
 from obsctl.console.alerts import Alerts, document, rules_of
 from obsctl.console.config import ConsoleConfig
-from obsctl.console.web.found import stream
+from obsctl.console.web.found import JsonLines, stream
 from obsctl.console.web.parameters import Since, Until, span
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.routes.alerts import AskedHistory
@@ -115,17 +114,8 @@ def rule_would_fire(
     really = None if alerts is None else lambda first, last: alerts.starts(name, first, last)
     evaluations: PersonalTurns = request.app.state.evaluations
     evaluations.take(person.user_id)
-
-    async def lines() -> AsyncIterator[bytes]:
-        try:
-            async for line in stream(
-                request.app.state.pool, question.seconds, lambda cursor: messages(cursor, question, really)
-            ):
-                yield line
-        finally:
-            evaluations.give_back(person.user_id)
-
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
+    lines = stream(request.app.state.pool, question.seconds, lambda cursor: messages(cursor, question, really))
+    return JsonLines(lines, question.seconds, ended=lambda: evaluations.give_back(person.user_id))
 
 
 def _rules(config: ConsoleConfig) -> list[Rule]:

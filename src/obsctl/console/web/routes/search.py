@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -16,14 +16,15 @@ from obsctl.console.config import ConsoleConfig
 from obsctl.console.database import Pool
 from obsctl.console.people import saved
 from obsctl.console.people.scope import Scope
+from obsctl.console.people.sessions import Person
 from obsctl.console.web import found
-from obsctl.console.web.found import Wanted, place_of, stream
+from obsctl.console.web.found import JsonLines, Wanted, place_of, stream
 from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import TABLES, Filter, Log, Since, Until, span
 from obsctl.console.web.problems import ProblemError
 from obsctl.console.web.scope import Scoped, filter_for
-from obsctl.console.web.turns import Turns
+from obsctl.console.web.turns import SharedTurns
 from obsctl.search.question import question
 from obsctl.search.run import plain
 from obsctl.search.windows import Window, Windows
@@ -106,10 +107,12 @@ class Asked(AskedLines):
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}}, "description": "JSON lines: lines, end or problem"}},
 )
-async def search(request: Request, scope: Scoped, asked: Annotated[Asked, Query()]) -> StreamingResponse:
+async def search(
+    request: Request, person: LoggedIn, scope: Scoped, asked: Annotated[Asked, Query()]
+) -> StreamingResponse:
     """Find lines, newest first, and send them as they are found."""
     wanted = _wanted(request.app.state.config, scope, asked)
-    return _streamed(request, request.app.state.turns, wanted, found.lines)
+    return _streamed(request, person, request.app.state.turns, wanted, found.lines)
 
 
 @api.get(
@@ -117,10 +120,12 @@ async def search(request: Request, scope: Scoped, asked: Annotated[Asked, Query(
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}}, "description": "JSON lines: counts, end or problem"}},
 )
-async def histogram(request: Request, scope: Scoped, asked: Annotated[AskedLines, Query()]) -> StreamingResponse:
+async def histogram(
+    request: Request, person: LoggedIn, scope: Scoped, asked: Annotated[AskedLines, Query()]
+) -> StreamingResponse:
     """Count the lines of a search by time, the newest first, and send the numbers as they are counted."""
     wanted = _wanted(request.app.state.config, scope, Asked(**asked.model_dump()))
-    return _streamed(request, request.app.state.histogram_turns, wanted, found.counts)
+    return _streamed(request, person, request.app.state.histogram_turns, wanted, found.counts)
 
 
 @api.get("/statement")
@@ -134,18 +139,15 @@ async def statement(request: Request, scope: Scoped, asked: Annotated[AskedLines
 
 
 def _streamed(
-    request: Request, turns: Turns, wanted: Wanted, messages: Callable[[Any, Wanted], Iterator[dict[str, Any]]]
-) -> StreamingResponse:
-    turns.take()
-
-    async def lines() -> AsyncIterator[bytes]:
-        try:
-            async for line in stream(request.app.state.pool, wanted.seconds, lambda cursor: messages(cursor, wanted)):
-                yield line
-        finally:
-            turns.give_back()
-
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"x-accel-buffering": "no"})
+    request: Request,
+    person: Person,
+    turns: SharedTurns,
+    wanted: Wanted,
+    messages: Callable[[Any, Wanted], Iterator[dict[str, Any]]],
+) -> JsonLines:
+    turns.take(person.user_id)
+    lines = stream(request.app.state.pool, wanted.seconds, lambda cursor: messages(cursor, wanted))
+    return JsonLines(lines, wanted.seconds, ended=lambda: turns.give_back(person.user_id))
 
 
 class Kept(BaseModel):

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict
 
 from obsctl.console.live.tails import Tail
 from obsctl.console.web.events import MEDIA_TYPE, Events, event, live_of
+from obsctl.console.web.guard import LoggedIn
 from obsctl.console.web.page import show_with_script
 from obsctl.console.web.parameters import TABLES, Filter, Log
 from obsctl.console.web.scope import Scoped, filter_for
-from obsctl.console.web.turns import Turns
+from obsctl.console.web.turns import SharedTurns
 from obsctl.query.predicate import compile_predicate
 
 pages = APIRouter(include_in_schema=False)
@@ -52,18 +53,18 @@ class AskedTail(BaseModel):
     response_class=StreamingResponse,
     responses={200: {"content": {MEDIA_TYPE: {}}, "description": "events: ready, lines, left-out, trouble"}},
 )
-def tail(request: Request, scope: Scoped, asked: Annotated[AskedTail, Query()]) -> Events:
+def tail(request: Request, person: LoggedIn, scope: Scoped, asked: Annotated[AskedTail, Query()]) -> Events:
     """Follow the lines that fit, as they arrive in Kafka, but for requests of obsctl itself and of tests of rules."""
     tails = live_of(request).tails[asked.log]
     table = TABLES[asked.log]
     fits = compile_predicate(filter_for(scope, asked.filter, table), table)
-    turns: Turns = request.app.state.streams
-    turns.take()
+    turns: SharedTurns = request.app.state.streams
+    turns.take(person.user_id)
     opened = tails.open(fits)
 
     def ended() -> None:
         tails.close(opened)
-        turns.give_back()
+        turns.give_back(person.user_id)
 
     return Events(request, scope, tails.feed, functools.partial(_due, opened), _EVERY_S, ended=ended)
 

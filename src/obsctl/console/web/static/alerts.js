@@ -95,6 +95,7 @@ async function explain(incident, row) {
       const { stage, cause, since } = story.held_back_by;
       cell.append(element("p", say("held_back_by", { by: `${stage} ${cause}`.trim(), since: second(since) })));
     }
+    if (!story.whole) cell.append(element("p", texts.only_last_day, "note"));
     if (story.next) cell.append(element("p", say("next_step", { next: story.next })));
     const list = document.createElement("ul");
     list.append(...story.records.map((record) => element("li", `${second(record.at)} ${record.event}: ${record.text}`)));

@@ -93,9 +93,15 @@ export function local(text) {
   );
 }
 
-// The same as a field for dates and the API take it, to the second.
-export function dateField(milliseconds) {
+// The same as a field for dates takes it, to the second.
+function dateField(milliseconds) {
   return local(new Date(milliseconds).toISOString()).slice(0, 19).replace(" ", "T");
+}
+
+// A moment as an address and the API take it: in UTC, because the site's time of day means two moments in the hour that
+// autumn repeats.
+export function utc(milliseconds) {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }
 
 // A moment (seconds) in the site's time zone: 2026-01-31 12:00.
@@ -114,18 +120,30 @@ export function chosenRange(chart) {
   const { left, width } = chart.select;
   if (width < 5) return null;
   const [begin, end] = [left, left + width].map((pixel) => chart.posToVal(pixel, "x") * 1000);
-  return { since: dateField(begin), until: dateField(Math.max(end, begin + 1000)) };
+  return { since: utc(begin), until: utc(Math.max(end, begin + 1000)) };
 }
 
 // -- a form's time range: `since`, or `begin` and `until` ------------------------------------------------------------
 
 const AGE = /^(\d+)([smhd])$/;
+const OFFSET = /(Z|[+-]\d{2}:?\d{2})$/;
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export function putRange(form, asked) {
-  const values = new FormData(form);
-  asked.set("since", values.get("since") || values.get("begin"));
-  if (!values.get("since") && values.get("until")) asked.set("until", values.get("until"));
+  const age = form.since.value;
+  asked.set("since", age || exact(form.begin));
+  if (!age && form.until.value) asked.set("until", exact(form.until));
+}
+
+// What a field for dates stands for: the time of the address with its offset, until somebody changes the field.
+function exact(field) {
+  return field.value === field.dataset.shown ? field.dataset.exact : field.value;
+}
+
+function showMoment(field, text) {
+  field.value = moment(text);
+  field.dataset.shown = field.value;
+  field.dataset.exact = OFFSET.test(text) ? text : field.value;
 }
 
 // An age that the list does not have is added to it; what has an end, and what begins at a moment, is shown as moments.
@@ -134,8 +152,8 @@ export function showRange(form, asked, standard) {
   const until = asked.get("until") ?? "";
   if (until || !AGE.test(since)) {
     form.since.value = "";
-    form.begin.value = moment(since);
-    form.until.value = moment(until);
+    showMoment(form.begin, since);
+    showMoment(form.until, until);
   } else {
     if (![...form.since.options].some((option) => option.value === since)) form.since.add(new Option(since, since), 0);
     form.since.value = since;
@@ -148,7 +166,7 @@ function moment(text) {
   const age = AGE.exec(text);
   if (age) return dateField(Date.now() - age[1] * UNITS_MS[age[2]]);
   if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return `${text}T00:00`;
-  const abroad = /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? Date.parse(text) : NaN;
+  const abroad = OFFSET.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(abroad) ? text : dateField(abroad);
 }
 

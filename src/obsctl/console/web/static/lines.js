@@ -1,6 +1,7 @@
 // A table of log lines, each opened to all its fields. Every value is shown as text, never as markup.
 
-import { button, dateField, element, local, texts } from "./common.js";
+import { button, element, local, texts, utc } from "./common.js";
+import { fieldsOf } from "./completion.js";
 
 export const COLUMNS = {
   access: ["ts", "host", "client_addr", "method", "status", "bytes", "request_time", "uri"],
@@ -59,9 +60,10 @@ function toggle(row, open, line, log, act) {
     if (value === null || value === "") continue;
     const actions = element("dd", "", "act");
     if (name !== "ts") {
+      const narrow = async (not) => act.narrow(not + (await conditions(log, name, value)));
       actions.append(
-        button(texts.only_this, () => act.narrow(condition(name, value)), `${texts.only_this}: ${name}`),
-        button(texts.not_this, () => act.narrow(`NOT ${condition(name, value)}`), `${texts.not_this}: ${name}`),
+        button(texts.only_this, () => narrow(""), `${texts.only_this}: ${name}`),
+        button(texts.not_this, () => narrow("NOT "), `${texts.not_this}: ${name}`),
       );
     } else actions.append(button(texts.around_this, () => act.around(line, log)));
     list.append(element("dt", name), element("dd", name === "ts" ? local(value) : String(value)), actions);
@@ -78,6 +80,17 @@ export function condition(name, value) {
   return typeof value === "number" ? `${name}:${value}` : `${name}:"${value.replace(/["\\]/g, "\\$&")}"`;
 }
 
+// The condition that a line's value fulfils. One on a list is fulfilled by an entry, so it takes one for each of them.
+async function conditions(log, name, value) {
+  const { many, kind } = (await fieldsOf(log)).find((field) => field.name === name);
+  if (!many) return condition(name, value);
+  const entries = new Set(value.replaceAll(" : ", ",").split(",").map((entry) => entry.trim()));
+  const read = [...entries].filter(kind === "text" ? Boolean : (entry) => /^\d+(\.\d+)?$/.test(entry));
+  // nginx writes - in place of a number that it does not have.
+  const all = read.length ? read.map((entry) => condition(name, entry)) : [`${name}:*`, `NOT ${name}:>=0`];
+  return all.length > 1 ? `(${all.join(" AND ")})` : all[0];
+}
+
 // A filter with one more condition.
 export function narrowed(filter, text) {
   const now = filter.trim();
@@ -92,7 +105,7 @@ export function searchAround(line, log) {
   return new URLSearchParams({
     log,
     filter: name ? condition(name, line[name]) : "",
-    since: dateField(at - AROUND_MS),
-    until: dateField(at + AROUND_MS + 1000),
+    since: utc(at - AROUND_MS),
+    until: utc(at + AROUND_MS + 1000),
   });
 }

@@ -88,6 +88,7 @@ const loadFiring = () =>
     note("firing", trouble ? trouble.detail : alerts === null ? texts.no_alerter : count);
   });
 
+const aboutShippers = document.getElementById("shippers-note").textContent;
 const loadShippers = () =>
   part("shippers", "/v1/shippers", (hosts) => {
     const rows = hosts.map(({ host, newest, age_s }) => {
@@ -103,7 +104,7 @@ const loadShippers = () =>
     const table = document.getElementById("shippers");
     table.tBodies[0].replaceChildren(...rows);
     table.hidden = rows.length === 0;
-    if (!rows.length) note("shippers", texts.no_shipper);
+    note("shippers", rows.length ? aboutShippers : texts.no_shipper);
   });
 
 // -- the last day ----------------------------------------------------------------------------------------------------
