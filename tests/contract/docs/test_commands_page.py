@@ -81,7 +81,8 @@ def row(parameter: Any) -> str:
         *short, last = sorted(parameter.opts, key=len)
         name = ", ".join(f"`{word}`" for word in [*short, f"{last} {metavar}".strip()])
     required = "Required. " if parameter.required else ""
-    return f"| {name} | {required}{parameter.help} |".replace("earliest|latest|", r"earliest\|latest\|")
+    cells = (cell.replace("|", r"\|") for cell in (name, f"{required}{parameter.help}"))
+    return f"| {' | '.join(cells)} |"
 
 
 def rows_of(section: str) -> list[str]:
