@@ -127,6 +127,14 @@ def test_a_key_that_others_read_and_a_certificate_that_is_not_loaded(tmp_path: P
     assert "CERT_NOT_LOADED" in found
 
 
+def test_a_key_that_its_service_cannot_read(tmp_path: Path, authority: Authority) -> None:
+    certificate = authority.issue("good")
+    folder = installed(tmp_path, authority, certificate, mode=0o600)
+    with presenting(certificate) as port:
+        _snapshot, found = findings(fleet_of(authority, port, folder))
+    assert "key.pem (mode 600), keystore.pem (mode 600)" in found["CERT_KEY_UNREADABLE"]
+
+
 def test_a_foreign_authority_an_end_and_a_wrong_name(tmp_path: Path, authority: Authority) -> None:
     other = tmp_path / "other"
     other.mkdir()

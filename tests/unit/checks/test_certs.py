@@ -145,6 +145,12 @@ def test_a_key_that_others_read() -> None:
     assert "key.pem (mode 644)" in finding.summary
 
 
+def test_a_key_that_its_service_cannot_read() -> None:
+    finding = only(with_file(closed_files={"key.pem": "600"}))
+    assert (finding.code, finding.severity, finding.object) == ("CERT_KEY_UNREADABLE", Severity.WARNING, "kafka/node1")
+    assert "key.pem (mode 600)" in finding.summary
+
+
 def test_a_chain_of_another_ca() -> None:
     finding = only(with_served(untrusted="unable to get local issuer certificate"))
     assert (finding.code, finding.severity) == ("CERT_UNTRUSTED", Severity.CRITICAL)

@@ -25,8 +25,8 @@ SSH_DEADLINE_S = 4.0
 HANDSHAKE_S = 2.0
 #: The largest file of certificates, bytes.
 _LONGEST_BYTES = 1024 * 1024
-#: Files that only owner and group may read, checked by the last of three octal digits, the access of others.
-_OTHERS = 0o007
+#: Bits of a file's mode: any access of others, and reading by the group.
+_OTHERS, _GROUP_READS = 0o007, 0o040
 #: OpenSSL's errors about validity dates, which are judged by the dates themselves: not yet valid, expired.
 _ABOUT_TIME = (9, 10)
 #: How ``openssl verify`` prints an error of a chain: number, depth, text; version 1.0.2 without the blank.
@@ -200,13 +200,13 @@ def read_files(name: str, output: str) -> HostCertificates:
 
 def _held(use: str, text: list[str] | None, modes: dict[str, str], chain: list[str]) -> Held:
     found, failure = _certificates(text or [])
-    open_files = {file: mode for file, mode in modes.items() if int(mode, 8) & _OTHERS}
     return Held(
         use=use,
         certificate=found[0] if found else None,
         failure="cert.pem is missing" if text is None else failure,
         untrusted=_untrusted(chain) if found else "",
-        open_files=open_files,
+        open_files={file: mode for file, mode in modes.items() if int(mode, 8) & _OTHERS},
+        closed_files={file: mode for file, mode in modes.items() if not int(mode, 8) & _GROUP_READS},
     )
 
 

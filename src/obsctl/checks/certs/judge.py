@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
@@ -88,6 +88,10 @@ def _trusted_there(fleet: Fleet, snapshot: CertsSnapshot, files: HostCertificate
         )
 
 
+def _with_modes(files: Mapping[str, str]) -> str:
+    return ", ".join(f"{file} (mode {mode})" for file, mode in sorted(files.items()))
+
+
 def _of_use(fleet: Fleet, snapshot: CertsSnapshot, host: Host, use: str) -> Iterator[Finding]:
     served, files = _of(snapshot, host.name, use), snapshot.host(host.name)
     name = f"{use}/{host.name}"
@@ -99,15 +103,24 @@ def _of_use(fleet: Fleet, snapshot: CertsSnapshot, host: Host, use: str) -> Iter
         why = held.failure if held is not None else "the host has no certificate for this"
         yield Finding(code="CERT_MISSING", severity=Severity.CRITICAL, object=name, summary=why, hint=renew)
     if held is not None and held.open_files:
-        shown = ", ".join(f"{file} (mode {mode})" for file, mode in sorted(held.open_files.items()))
         yield Finding(
             code="CERT_KEY_READABLE",
             severity=Severity.CRITICAL,
             object=name,
-            summary=f"every user of the host can read the private key: {shown}",
+            summary=f"every user of the host can read the private key: {_with_modes(held.open_files)}",
             evidence={"files": held.open_files},
             hint=f"`{renew}` sets the modes; if somebody may have read it, replace the key too: docs/runbooks/"
             "CERT_KEY_READABLE.md",
+        )
+    # The main process of nginx reads it as root.
+    if held is not None and held.closed_files and use != "nginx":
+        yield Finding(
+            code="CERT_KEY_UNREADABLE",
+            severity=Severity.WARNING,
+            object=name,
+            summary=f"the service cannot read its private key when it next starts: {_with_modes(held.closed_files)}",
+            evidence={"files": held.closed_files},
+            hint=f"{renew} sets the modes",
         )
     certificate = presented or on_disk
     if certificate is None:

@@ -35,6 +35,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         untrusted: why its chain does not end at a CA of the host's ``ca.pem``, in OpenSSL's words; empty where it does,
             or where the host has no ``openssl`` to ask.
         open_files: key files that others than their owner and group may read, each with its mode (octal).
+        closed_files: key files that their group may not read, likewise.
     """
 
     use: str
@@ -42,6 +43,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
     untrusted: str = ""
     open_files: dict[str, str] = {}
+    closed_files: dict[str, str] = {}
 
 
 class HostCertificates(msgspec.Struct, frozen=True, kw_only=True):
