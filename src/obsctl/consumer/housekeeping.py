@@ -71,9 +71,7 @@ class Housekeeping:
         due = time.monotonic()
         while not self._stop.is_set():
             if time.monotonic() >= due:
-                done = self._upkeep()
-                self._failed = not done
-                pause = seconds_to_upkeep(datetime.datetime.now(datetime.UTC)) if done else _LETTERS_S
+                pause = seconds_to_upkeep(datetime.datetime.now(datetime.UTC)) if self._upkeep() else _LETTERS_S
                 due = time.monotonic() + pause
             if self._ready.is_set():
                 self._send_letters()
@@ -86,6 +84,7 @@ class Housekeeping:
 
     def _upkeep(self) -> bool:
         """Do the upkeep; return whether it is complete."""
+        failed, self._failed = self._failed, True
         try:
             upkeep = self._store.upkeep()
         except StoreUnavailableError as error:
@@ -106,7 +105,8 @@ class Housekeeping:
             if self._telemetry.trouble("upkeep", message, _BUSY_HINT):
                 log.warning("table maintenance is blocked", extra={"tables": upkeep.busy, "hint": _BUSY_HINT})
             return False
-        if not upkeep.done and self._failed:
+        self._failed = failed and not upkeep.done
+        if not upkeep.done and (failed or not upkeep.ready):
             return False  # another process, or a timed-out statement of ours, is still at it: no proof that it is done
         self._telemetry.clear("upkeep")
         if upkeep.done:

@@ -162,6 +162,18 @@ def test_another_process_at_the_upkeep_is_no_proof_that_it_is_done(
     assert telemetry.troubles["upkeep"].message == "timed out"
 
 
+def test_another_process_that_has_not_made_the_partitions_yet_is_waited_for(
+    housekeeping: Housekeeping, store: FakeStore, telemetry: Telemetry
+) -> None:
+    store.script = [Upkeep(done=False, ready=False)]
+    housekeeping.start()
+    wait_for("the state", lambda: store.upkeeps > 3, seconds=5)
+    assert "have not been checked yet" in telemetry.troubles["upkeep"].message
+    store.script = [Upkeep(done=False, ready=True)]
+    wait_for("the state", lambda: telemetry.troubles == {}, seconds=5)
+    assert housekeeping.ready()
+
+
 def test_rows_of_the_catch_all_partition_are_counted(
     housekeeping: Housekeeping, store: FakeStore, telemetry: Telemetry
 ) -> None:

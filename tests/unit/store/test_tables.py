@@ -16,11 +16,17 @@ class Server:
 
     Args:
         display_widths: MariaDB writes ``bigint(20) unsigned``, MySQL ``bigint unsigned``.
+
+    Attributes:
+        in_change: tables that another process changes, without their keys, until somebody waits for it.
+        waited: whether waiting for that process succeeds.
     """
 
     def __init__(self, *, display_widths: bool = False) -> None:
         self.engines: dict[str, str | None] = dict.fromkeys(TABLES, "InnoDB")
         self.changed: dict[tuple[str, str], str] = {}
+        self.in_change: set[str] = set()
+        self.waited = True
         self._display_widths = display_widths
 
     def read(self, query: str) -> tuple[tuple[Any, ...], ...]:
@@ -28,10 +34,14 @@ class Server:
             return tuple((name, engine, "the comment") for name, engine in self.engines.items())
         if "information_schema.columns" in query:
             return tuple(self._column(table, name) for table, needed in TABLES.items() for name in needed.columns)
+        if "GET_LOCK" in query:
+            self.in_change -= self.in_change if self.waited else set()
+            return ((int(self.waited),),)
         if "information_schema.statistics" in query:
             return tuple(
                 (table, f"k{place}", column, None)
                 for table, needed in TABLES.items()
+                if table not in self.in_change
                 for place, key in enumerate(needed.keys)
                 for column in key
             )
@@ -109,6 +119,20 @@ def test_a_view_in_a_tables_place_is_named() -> None:
     server = Server()
     server.engines["access_log"] = None
     assert refusal(server) == "the table access_log cannot be used: the comment"
+
+
+def test_a_table_that_another_process_changes_is_looked_at_again_afterwards() -> None:
+    server = Server()
+    server.in_change = {"error_log"}
+    tables.require(server, "obs", "the command")
+
+
+def test_a_table_that_another_process_changes_for_long_is_named_with_that() -> None:
+    server = Server()
+    server.in_change, server.waited = {"error_log"}, False
+    said = refusal(server)
+    assert "the table error_log: the unique key (ts, line_id) is missing" in said
+    assert "another process has been changing partitions for 2 s, so this may not be true" in said
 
 
 def test_the_names_engine_may_be_written_in_any_case() -> None:

@@ -16,6 +16,8 @@ from obsctl.store.mysql.schema import ENGINE, TABLES, TEXT_BYTES, Column, Table
 
 _INTEGER_BITS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24, "INT": 32, "BIGINT": 64}
 _UTF8_BYTES = 4
+#: How long to wait for another process that changes partitions, seconds.
+_CHANGE_WAIT_S = 2
 _type = re.compile(r"(\w+)(?:\((\d+)(?:,(\d+))?\))?.*", re.DOTALL).fullmatch
 _plain_name = re.compile(r"[A-Za-z0-9_]+").fullmatch
 
@@ -50,8 +52,15 @@ class Fault(NamedTuple):
     clause: str
 
 
+def upkeep_lock(database: str) -> str:
+    """Return the name, as an SQL literal, of the lock that a process holds while it changes the tables' partitions."""
+    return f"'{database}.upkeep'"
+
+
 def require(connection: Connection, database: str, migrate: str) -> None:
-    """Check all tables.
+    """Check all tables; a second time, while no other process changes their partitions, if the first one finds faults.
+
+    During such a change the server may describe a table without its keys, or as one that it cannot open.
 
     Args:
         connection: with the database selected.
@@ -60,8 +69,26 @@ def require(connection: Connection, database: str, migrate: str) -> None:
 
     Raises:
         StoreUnavailableError: a table is missing or cannot be used as it is; the message names all faults and the
-            statements that repair them.
+            statements that repair them. Or another process has been changing them for some seconds.
     """
+    try:
+        _require(connection, database, migrate)
+    except StoreUnavailableError as error:
+        lock = upkeep_lock(database)
+        ((got,),) = connection.read(f"SELECT GET_LOCK({lock},{_CHANGE_WAIT_S})")
+        if got != 1:
+            raise StoreUnavailableError(
+                f"{error}; but another process has been changing partitions for {_CHANGE_WAIT_S} s, so this may not be "
+                "true",
+                f"wait; if it stays, see what that process does: SHOW FULL PROCESSLIST; {error.hint}",
+            ) from None
+        try:
+            _require(connection, database, migrate)
+        finally:
+            connection.read(f"SELECT RELEASE_LOCK({lock})")
+
+
+def _require(connection: Connection, database: str, migrate: str) -> None:
     names = ",".join(f"'{name}'" for name in TABLES)
     here = f"WHERE table_schema=DATABASE() AND table_name IN ({names})"
     engines = {

@@ -11,6 +11,7 @@ import pymysql
 from obsctl.store.interface import StoreUnavailableError, Upkeep
 from obsctl.store.mysql import day_partitions
 from obsctl.store.mysql.session import RETRIED, Session
+from obsctl.store.mysql.tables import upkeep_lock
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +49,11 @@ class TableUpkeep:
         """
         session = self._session
         session.require_tables()
-        lock = f"'{session.database.name}.upkeep'"
+        lock = upkeep_lock(session.database.name)
         ((got,),) = session.read(f"SELECT GET_LOCK({lock},0)")
         today = self._day()
         if got != 1:
-            return Upkeep(done=False, ready=self._ready(today))
+            return Upkeep(done=False, ready=self._ready_meanwhile(today))
         changes: list[str] = []
         busy: list[str] = []
         try:
@@ -104,6 +105,13 @@ class TableUpkeep:
 
     def _ready(self, today: datetime.date) -> bool:
         return all(day_partitions.holds(self._partitions(table), today) for table in day_partitions.TABLES)
+
+    def _ready_meanwhile(self, today: datetime.date) -> bool:
+        """Like :meth:`_ready`, while another process may be changing partitions, which are incomplete then."""
+        try:
+            return self._ready(today)
+        except StoreUnavailableError:
+            return False
 
     def _keep_days(self, table: str, today: datetime.date) -> list[str]:
         """Create and drop partitions; return what was done."""
